@@ -1,0 +1,86 @@
+//! What can go wrong between two peers: one variant for each cause.
+//!
+//! A refusal (a name that is taken, a full room) is a [`Reply`](crate::protocol::Reply), not an error.
+//! After any [`RpcError`] the stream is in an unknown place inside a frame: close it, never reuse it.
+
+use crate::{codec::CodecError, hello::Status};
+use std::{error::Error, fmt, io};
+
+/// Why a call or a reply did not happen.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum RpcError {
+    /// The peer ended the stream between two frames, where a reply was due.
+    Closed,
+    /// The stream ended inside a frame or a hello.
+    Truncated,
+    /// The deadline passed before the whole frame had moved.
+    TimedOut,
+    /// The peer announced a frame longer than this connection takes, in bytes.
+    TooLong {
+        /// The length that was announced.
+        length: u32,
+        /// The most that this connection takes.
+        limit: u32,
+    },
+    /// The bytes of a frame are no value of the expected type.
+    Malformed(CodecError),
+    /// The peer's first bytes are not an rpc-chat hello.
+    NotRpcChat,
+    /// The peer answered the hello with a refusal; `version` is the highest that it speaks.
+    Refused {
+        /// Why.
+        status: Status,
+        /// The highest protocol version that the refusing side speaks.
+        version: u16,
+    },
+    /// The operating system reported an error.
+    Io(io::Error),
+}
+
+impl fmt::Display for RpcError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RpcError::Closed => f.write_str("the peer closed the connection"),
+            RpcError::Truncated => f.write_str("the connection ended inside a frame"),
+            RpcError::TimedOut => f.write_str("the peer did not answer in time"),
+            RpcError::TooLong { length, limit } => {
+                write!(f, "a frame of {length} bytes is longer than the {limit} bytes allowed here")
+            }
+            RpcError::Malformed(_) => f.write_str("a frame does not hold a valid message"),
+            RpcError::NotRpcChat => f.write_str("the peer does not speak the rpc-chat protocol"),
+            RpcError::Refused { status: Status::WrongVersion, version } => {
+                write!(f, "the peer speaks the rpc-chat protocol only up to version {version}")
+            }
+            RpcError::Refused { status, .. } => fmt::Display::fmt(status, f),
+            RpcError::Io(error) => fmt::Display::fmt(error, f),
+        }
+    }
+}
+
+impl Error for RpcError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            RpcError::Malformed(error) => Some(error),
+            RpcError::Io(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<io::Error> for RpcError {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::UnexpectedEof => RpcError::Truncated,
+            // A socket timeout shows as WouldBlock on Unix and as TimedOut elsewhere.
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => RpcError::TimedOut,
+            _ => RpcError::Io(error),
+        }
+    }
+}
+
+impl From<CodecError> for RpcError {
+    fn from(error: CodecError) -> Self {
+        RpcError::Malformed(error)
+    }
+}

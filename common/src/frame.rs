@@ -1,0 +1,74 @@
+//! A length, then that many bytes, over any `Read` or `Write`.
+//!
+//! Go: net/rpc has no frame; gob's decoder asks the stream for what it needs, so a peer can make it wait or allocate.
+
+use crate::{
+    codec::{encode_into, CodecError},
+    error::RpcError,
+};
+use serde::Serialize;
+use std::io::{ErrorKind, Read};
+
+/// Bytes of the length that opens a frame: a `u32`, little-endian, that counts what follows it.
+pub const HEADER_BYTES: usize = 4;
+
+/// Starts a frame in `out`, whose header [`finish`] fills in. Answers where the frame begins.
+pub fn begin(out: &mut Vec<u8>) -> usize {
+    let start = out.len();
+    out.extend_from_slice(&[0; HEADER_BYTES]);
+    start
+}
+
+/// Writes the header of the frame that [`begin`] started at `start`: everything after it is the payload.
+///
+/// # Panics
+/// When the payload is 4 GiB or longer, which no limit of ours comes near.
+pub fn finish(out: &mut [u8], start: usize) {
+    let payload = out.len() - start - HEADER_BYTES;
+    let length = u32::try_from(payload).expect("limits keep payloads far below 4 GiB");
+    out[start..start + HEADER_BYTES].copy_from_slice(&length.to_le_bytes());
+}
+
+/// Replaces what `out` holds by one frame with `value` in it, so that it goes out in one write.
+///
+/// # Errors
+/// As [`encode_into`].
+pub fn encode_frame<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<(), CodecError> {
+    out.clear();
+    let start = begin(out);
+    encode_into(value, out)?;
+    finish(out, start);
+    Ok(())
+}
+
+/// Reads one frame's payload into `payload`. `Ok(false)` is the clean end of the stream, between two frames.
+///
+/// The length is checked against `limit` (bytes) before anything is allocated, and a buffer that a long frame
+/// made large is given back, so that an idle connection costs little.
+///
+/// # Errors
+/// [`RpcError::TooLong`] above the limit, [`RpcError::Truncated`] when the stream ends inside the frame, and
+/// whatever reading reports.
+pub fn read_frame(reader: &mut impl Read, limit: u32, payload: &mut Vec<u8>) -> Result<bool, RpcError> {
+    const KEPT_BYTES: usize = 1024;
+    payload.clear();
+    payload.shrink_to(KEPT_BYTES);
+    let mut header = [0; HEADER_BYTES];
+    let mut filled = 0;
+    while filled < HEADER_BYTES {
+        match reader.read(&mut header[filled..]) {
+            Ok(0) if filled == 0 => return Ok(false),
+            Ok(0) => return Err(RpcError::Truncated),
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let length = u32::from_le_bytes(header);
+    if length > limit {
+        return Err(RpcError::TooLong { length, limit });
+    }
+    payload.resize(length as usize, 0);
+    reader.read_exact(payload)?;
+    Ok(true)
+}
