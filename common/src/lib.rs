@@ -116,6 +116,7 @@
 //! Unknown session means that the server has restarted or the time for resuming has passed: join anew without `resume`.
 //! After a restart, a message whose number equals the last one received of the same author is that same message again.
 
+pub mod batch;
 pub mod codec;
 pub mod deadline;
 pub mod error;

@@ -29,7 +29,7 @@ use crate::{
 };
 use serde::{de::DeserializeOwned, Serialize};
 use std::{
-    io::{BufRead, BufReader, Read},
+    io::{BufRead, BufReader, ErrorKind, Read},
     net::{Shutdown, TcpStream},
     sync::Arc,
     time::{Duration, Instant},
@@ -37,6 +37,17 @@ use std::{
 
 /// Small, because every member of the room has two of them; longer frames are read past it, straight into place.
 const READ_BUFFER_BYTES: usize = 512;
+
+/// What [`Connection::wait`] has seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// Bytes to read.
+    Ready,
+    /// The end of the stream.
+    Ended,
+    /// Nothing before the deadline.
+    Silence,
+}
 
 /// One end of a connection whose hello is done, or about to be.
 #[derive(Debug)]
@@ -165,6 +176,23 @@ impl Connection {
         self.receive(deadline)?.ok_or(RpcError::Closed)
     }
 
+    /// Waits until the peer has sent something, without reading it.
+    ///
+    /// # Blocking
+    /// On the peer, until `deadline` at the longest. Nothing is lost by a deadline that passes here.
+    ///
+    /// # Errors
+    /// When the connection is broken.
+    pub fn wait(&mut self, deadline: Instant) -> Result<Wait, RpcError> {
+        self.reader.get_mut().deadline = deadline;
+        match self.reader.fill_buf() {
+            Ok([]) => Ok(Wait::Ended),
+            Ok(_) => Ok(Wait::Ready),
+            Err(error) if error.kind() == ErrorKind::TimedOut => Ok(Wait::Silence),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Waits for a request: `idle` for its first byte, and then `frame` for the rest. `Ok(None)` is the clean end.
     ///
     /// # Blocking
@@ -172,16 +200,12 @@ impl Connection {
     ///
     /// # Errors
     /// After any error the connection is lost.
-    pub fn next_request<Q: DeserializeOwned>(
-        &mut self,
-        idle: Duration,
-        frame: Duration,
-    ) -> Result<Option<Q>, RpcError> {
-        self.reader.get_mut().deadline = Instant::now() + idle;
-        if self.reader.fill_buf()?.is_empty() {
-            return Ok(None);
+    pub fn next_request<Q: DeserializeOwned>(&mut self, idle: Duration, frame: Duration) -> Result<Option<Q>, RpcError> {
+        match self.wait(Instant::now() + idle)? {
+            Wait::Ready => self.receive(Instant::now() + frame),
+            Wait::Ended => Ok(None),
+            Wait::Silence => Err(RpcError::TimedOut),
         }
-        self.receive(Instant::now() + frame)
     }
 
     /// Sends the reply to the request that was read last.
@@ -200,7 +224,14 @@ impl Connection {
         Ok(write_all(&self.stream, &self.outbound, deadline)?)
     }
 
-    fn receive<T: DeserializeOwned>(&mut self, deadline: Instant) -> Result<Option<T>, RpcError> {
+    /// Reads one frame. `Ok(None)` is the clean end.
+    ///
+    /// # Blocking
+    /// On the peer, until `deadline` at the longest.
+    ///
+    /// # Errors
+    /// After any error the connection is lost.
+    pub fn receive<T: DeserializeOwned>(&mut self, deadline: Instant) -> Result<Option<T>, RpcError> {
         self.reader.get_mut().deadline = deadline;
         if !read_frame(&mut self.reader, self.frame_limit, &mut self.inbound)? {
             return Ok(None);

@@ -1,0 +1,96 @@
+//! A `Receive` call put together from events that are encoded already.
+//!
+//! The room encodes an event once and sends it to everybody, so what a recipient gets is a copy of bytes, not an encoding.
+
+use crate::{codec::encode_into, frame, protocol::Callback};
+
+/// Where the answer flag stands: behind the frame's header and the variant's number.
+const ANSWER_AT: usize = frame::HEADER_BYTES + 4;
+/// Where the events begin: behind the flag and their count.
+const EVENTS_AT: usize = ANSWER_AT + 1 + 8;
+
+/// One frame with one `Receive` call in it, growing.
+#[derive(Debug, Default)]
+pub struct Batch {
+    frame: Vec<u8>,
+    events: u64,
+}
+
+impl Batch {
+    /// A call without events, which is a ping.
+    pub fn new() -> Batch {
+        let mut batch = Batch::default();
+        batch.clear();
+        batch
+    }
+
+    /// Forgets the events, and keeps the memory.
+    pub fn clear(&mut self) {
+        self.frame.clear();
+        self.events = 0;
+        frame::begin(&mut self.frame);
+        encode_into(&Callback::Receive { answer: false, events: Vec::new() }, &mut self.frame)
+            .expect("an empty call encodes");
+    }
+
+    /// Gives the memory back beyond `bytes`.
+    pub fn shrink_to(&mut self, bytes: usize) {
+        self.frame.shrink_to(bytes);
+    }
+
+    /// Adds an encoded [`Event`](crate::protocol::Event), if the payload then still has at most `limit` bytes.
+    pub fn push(&mut self, event: &[u8], limit: usize) -> bool {
+        let fits = self.payload_bytes() + event.len() <= limit;
+        if fits {
+            self.frame.extend_from_slice(event);
+            self.events += 1;
+        }
+        fits
+    }
+
+    /// How many events it holds.
+    pub fn events(&self) -> u64 {
+        self.events
+    }
+
+    /// The length of the payload so far, in bytes.
+    pub fn payload_bytes(&self) -> usize {
+        self.frame.len() - frame::HEADER_BYTES
+    }
+
+    /// The whole frame, ready to be written.
+    pub fn finish(&mut self, answer: bool) -> &[u8] {
+        self.frame[ANSWER_AT] = u8::from(answer);
+        self.frame[ANSWER_AT + 1..EVENTS_AT].copy_from_slice(&self.events.to_le_bytes());
+        frame::finish(&mut self.frame, 0);
+        &self.frame
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        frame::encode_frame,
+        protocol::{Event, What},
+    };
+
+    #[test]
+    fn a_batch_is_the_encoding_of_the_same_call() {
+        let events: Vec<Event> = (1..4)
+            .map(|sequence| Event { sequence, time: 5, what: What::Joined { name: "Ann".into() } })
+            .collect();
+        let mut batch = Batch::new();
+        for event in &events {
+            let mut encoded = Vec::new();
+            encode_into(event, &mut encoded).unwrap();
+            assert!(batch.push(&encoded, 1000));
+            assert!(!batch.push(&[0; 1000], 1000));
+        }
+        for answer in [false, true] {
+            let mut expected = Vec::new();
+            encode_frame(&Callback::Receive { answer, events: events.clone() }, &mut expected).unwrap();
+            assert_eq!(batch.finish(answer), expected);
+        }
+    }
+}
