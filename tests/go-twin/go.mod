@@ -1,0 +1,3 @@
+module go-twin
+
+go 1.19

@@ -1,0 +1,42 @@
+// The server's twin with goroutines: arguments, listener, exit code; decides nothing.
+//
+// Rust: server/src/main.rs and lib.rs. There main also has to install a signal handler and join every thread;
+// here returning from main ends every goroutine, wherever it is, delivered or not.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"log"
+	"net"
+	"os"
+)
+
+// queueLength is how many accepted messages may wait for the broadcaster; when it is full, Broadcast waits.
+const queueLength = 1024
+
+func main() {
+	listen := flag.String("listen", "127.0.0.1:1234", "`HOST:PORT` to listen on; port 0 picks a free one")
+	strategy := flag.String("strategy", "goroutines", "goroutines: one per recipient per message; log: one per recipient")
+	flag.Parse()
+
+	registry := newRegistry()
+	events := make(chan Message, queueLength)
+	switch *strategy {
+	case "goroutines":
+		go broadcasterLoop(events, registry)
+	case "log":
+		registry.log = newLog()
+		go appenderLoop(events, registry)
+	default:
+		fmt.Fprintf(os.Stderr, "unknown strategy %q\n", *strategy)
+		os.Exit(2)
+	}
+
+	listener, err := net.Listen("tcp", *listen)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("Server running at %d ...\n", listener.Addr().(*net.TCPAddr).Port)
+	log.Fatal(acceptLoop(listener, newService(registry, events)))
+}
