@@ -1,1 +1,1 @@
-//! stub
+//! The scenarios, one file per property.
