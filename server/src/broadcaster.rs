@@ -1,0 +1,389 @@
+//! The thread through which everything passes: channel to log to recipients.
+//!
+//! It takes all that waits in the channel as one round, appends it to the log, answers the senders, and then starts a call to each
+//! recipient that has caught up. Joins, leaves and messages come through the same channel, so all recipients see one order, and a
+//! newcomer gets exactly what follows its own join. It owns the list of recipients; no lock protects it, because nobody else sees it.
+//!
+//! All deliveries live in **one scope that spans the broadcaster's life**: a scope's end waits for all threads in it, so a scope for
+//! each message would end with the slowest recipient, and one stopped client would freeze the room.
+//!
+//! Go: the original starts a goroutine for each recipient of each message and waits for none. A `sync.WaitGroup` for each message is
+//! the scope for each message; one for the program's life is this.
+
+use crate::{
+    admission::Slot,
+    delivery::{delivery_loop, Recipient, Round},
+    log::{Audience, Log},
+    session::{Ending, Line, Session},
+    Shared,
+};
+use chat_common::{batch::Batch, error::RpcError, protocol::What, rpc::Connection};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use log::{error, info, warn};
+use std::{
+    collections::HashMap,
+    iter,
+    panic::{catch_unwind, AssertUnwindSafe},
+    sync::Arc,
+    thread::{self, Scope},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+/// What goes through the channel. `answer_tx` gets the place in the order, or `None` if there was none to be had.
+#[derive(Debug)]
+pub enum Command {
+    /// A member comes, or comes back.
+    Enter {
+        /// On these connections.
+        line: Arc<Line>,
+        /// Under this name.
+        name: String,
+        /// From which position delivery begins.
+        start: Start,
+        /// The callback connection, if the server has reached the client.
+        callback: Option<Connection>,
+        /// Answered with the place of the (original) join.
+        answer_tx: Sender<Option<u64>>,
+    },
+    /// A client has opened the callback connection itself.
+    Attach {
+        /// For these connections.
+        line: Arc<Line>,
+        /// The connection, and its place among the accepted ones.
+        callback: (Connection, Slot),
+    },
+    /// A member says something.
+    Say {
+        /// Who.
+        session: Arc<Session>,
+        /// The member's number for it.
+        number: u64,
+        /// What.
+        text: String,
+        /// How.
+        manner: Manner,
+        /// Answered with its place.
+        answer_tx: Sender<Option<u64>>,
+    },
+    /// A member has another name.
+    Rename {
+        /// Who.
+        id: u64,
+        /// The new name.
+        to: String,
+        /// Answered with its place.
+        answer_tx: Sender<Option<u64>>,
+    },
+    /// A member's connections have ended.
+    Leave {
+        /// These.
+        line: Arc<Line>,
+        /// Why, where it was not their own doing.
+        reason: Option<String>,
+    },
+    /// The operator says something.
+    Notice(String),
+    /// How the recipients are doing.
+    Report(Sender<Report>),
+}
+
+/// Where delivery to a newcomer begins.
+#[derive(Clone, Copy, Debug)]
+pub enum Start {
+    /// So many messages before the join.
+    Earlier(u32),
+    /// After the last sequence number that the resumed session has received.
+    After(u64),
+}
+
+/// How something is said.
+#[derive(Clone, Debug)]
+pub enum Manner {
+    /// To all.
+    Message,
+    /// As an action, to all.
+    Action,
+    /// To one.
+    Private(Arc<Session>),
+}
+
+/// How the recipients are doing.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// How many there are.
+    pub recipients: usize,
+    /// The one that is furthest behind, and by how many events.
+    pub slowest: Option<(String, u64)>,
+}
+
+/// Somebody who has entered and not left.
+struct Present {
+    name: String,
+    line: Arc<Line>,
+    recipient: Option<Arc<Recipient>>,
+}
+
+impl Present {
+    fn awaits_callback(&self, line: &Arc<Line>) -> bool {
+        Arc::ptr_eq(&self.line, line) && self.recipient.is_none()
+    }
+}
+
+/// What one round has brought so far.
+#[derive(Default)]
+struct Gathered {
+    authors: Vec<u64>,
+    private: bool,
+    // Answers wait until the lock on the log is free again: a recipient takes it while it holds its turn, and a report
+    // looks at every turn.
+    answers: Vec<(Sender<Option<u64>>, Option<u64>)>,
+    reports: Vec<Sender<Report>>,
+}
+
+/// The broadcaster's whole life: until the last sender of the channel is gone and all is delivered.
+///
+/// # Blocking
+/// On the channel; a command, or the last sender's end, wakes it. At the end on the deliveries, until `shared.drained_by`.
+pub fn broadcast_loop(shared: &Shared, commands_rx: &Receiver<Command>) {
+    thread::scope(|scope| {
+        let (delivering_tx, delivered_rx) = crossbeam_channel::bounded(0);
+        let mut room = Room {
+            shared,
+            scope,
+            delivering_tx,
+            present: HashMap::new(),
+            round: Round::default(),
+            spare: Batch::new(),
+        };
+        while let Ok(command) = commands_rx.recv() {
+            room.round_of(iter::once(command).chain(commands_rx.try_iter().take(shared.limits.queue)));
+        }
+        room.end();
+        drop(room.delivering_tx);
+        if let Err(RecvTimeoutError::Timeout) = delivered_rx.recv_deadline(shared.drained_by()) {
+            warn!("some recipients did not take their last messages in time");
+            for present in room.present.values() {
+                present.line.end(Ending::Lost("the server shut down"));
+            }
+        }
+    });
+}
+
+struct Room<'scope, 'env> {
+    shared: &'env Shared,
+    scope: &'scope Scope<'scope, 'env>,
+    /// Each delivery holds one; when all are gone, all is delivered. Nothing is ever sent.
+    delivering_tx: Sender<()>,
+    present: HashMap<u64, Present>,
+    round: Round,
+    spare: Batch,
+}
+
+impl<'scope, 'env> Room<'scope, 'env> {
+    fn round_of(&mut self, commands: impl Iterator<Item = Command>) {
+        let mut gathered = Gathered::default();
+        let shared = self.shared;
+        let start = {
+            let mut log = shared.log.write();
+            let start = log.next();
+            for command in commands {
+                self.carry_out(command, &mut log, &mut gathered);
+            }
+            start
+        };
+        // Senders first: while this thread fans out, they bring the next round.
+        for (answer_tx, answer) in gathered.answers {
+            // A connection that is gone does not want its answer any more.
+            let _ = answer_tx.send(answer);
+        }
+        for report_tx in gathered.reports {
+            let _ = report_tx.send(self.report());
+        }
+        self.round.collect(&shared.log, start, &gathered.authors, gathered.private);
+        for present in self.present.values() {
+            if let Some(recipient) = &present.recipient {
+                recipient.offer(&shared.log, &mut self.round, &mut self.spare, &shared.stats);
+            }
+        }
+    }
+
+    fn carry_out(&mut self, command: Command, log: &mut Log, gathered: &mut Gathered) {
+        match command {
+            Command::Enter { line, name, start, callback, answer_tx } => {
+                let place = self.enter(line, name, start, callback, log, gathered);
+                gathered.answers.push((answer_tx, place));
+            }
+            Command::Attach { line, callback: (connection, slot) } => {
+                let start = line.session.start();
+                let wanted =
+                    self.present.get(&line.session.id).is_some_and(|present| present.awaits_callback(&line));
+                let recipient =
+                    if wanted { self.start_delivery(&line, connection, Some(slot), start) } else { None };
+                match (recipient, self.present.get_mut(&line.session.id)) {
+                    (Some(recipient), Some(present)) => present.recipient = Some(recipient),
+                    _ => line.end(Ending::Lost("connection lost")),
+                }
+            }
+            Command::Say { session, number, text, manner, answer_tx } => {
+                let place = self.say(&session, number, text, manner, log, gathered);
+                gathered.answers.push((answer_tx, place));
+            }
+            Command::Rename { id, to, answer_tx } => {
+                let place = self.present.get_mut(&id).map(|present| {
+                    let from = std::mem::replace(&mut present.name, to.clone());
+                    info!("{from} is now {to}");
+                    append(log, gathered, What::Renamed { from, to }, Audience::AllBut(id))
+                });
+                gathered.answers.push((answer_tx, place));
+            }
+            Command::Leave { line, reason } => {
+                let id = line.session.id;
+                if self.present.get(&id).is_some_and(|present| Arc::ptr_eq(&present.line, &line)) {
+                    if let Some(Present { name, .. }) = self.present.remove(&id) {
+                        info!(
+                            "{name} left{}",
+                            reason.as_ref().map_or(String::new(), |why| format!(" ({why})"))
+                        );
+                        append(log, gathered, What::Left { name, reason }, Audience::AllBut(id));
+                    }
+                }
+            }
+            Command::Notice(text) => {
+                append(log, gathered, What::Notice { text }, Audience::All);
+            }
+            Command::Report(report_tx) => gathered.reports.push(report_tx),
+        }
+    }
+
+    fn enter(
+        &mut self,
+        line: Arc<Line>,
+        name: String,
+        start: Start,
+        callback: Option<Connection>,
+        log: &mut Log,
+        gathered: &mut Gathered,
+    ) -> Option<u64> {
+        let session = Arc::clone(&line.session);
+        let start = match start {
+            Start::Earlier(count) => log.back(count as usize, session.id),
+            Start::After(sequence) => sequence.saturating_add(1).min(log.next()),
+        };
+        session.set_start(start);
+        let recipient = match callback {
+            Some(connection) => Some(self.start_delivery(&line, connection, None, start)?),
+            None => None,
+        };
+        let joined_before = session.joined();
+        let was_present = self.present.remove(&session.id).is_some();
+        if !was_present {
+            let what = match joined_before {
+                None => What::Joined { name: name.clone() },
+                Some(_) => What::Back { name: name.clone() },
+            };
+            info!("{name} {}", if joined_before.is_some() { "is back" } else { "joined" });
+            let place = append(log, gathered, what, Audience::AllBut(session.id));
+            session.set_joined(joined_before.unwrap_or(place));
+        }
+        // An Attach for this line cannot have come yet: it follows the answer to this command.
+        self.present.insert(session.id, Present { name, line, recipient });
+        session.joined()
+    }
+
+    fn say(
+        &mut self,
+        session: &Session,
+        number: u64,
+        text: String,
+        manner: Manner,
+        log: &mut Log,
+        gathered: &mut Gathered,
+    ) -> Option<u64> {
+        if let Some(sequence) = session.accepted(number) {
+            return Some(sequence); // Said before the client lost its connection, and not said again.
+        }
+        let author = self.present.get(&session.id)?.name.clone();
+        let (what, audience) = match manner {
+            Manner::Message => (What::Message { author, number, text }, Audience::AllBut(session.id)),
+            Manner::Action => (What::Action { author, number, text }, Audience::AllBut(session.id)),
+            Manner::Private(to) => {
+                gathered.private = true;
+                (What::Private { author, number, text }, Audience::Only(to.id))
+            }
+        };
+        let sequence = append(log, gathered, what, audience);
+        session.accept(number, sequence);
+        self.shared.stats.accepted();
+        Some(sequence)
+    }
+
+    /// Puts a recipient's thread into the scope. `None` when the system has no thread to give; the connection is then closed.
+    fn start_delivery(
+        &self,
+        line: &Arc<Line>,
+        mut connection: Connection,
+        slot: Option<Slot>,
+        cursor: u64,
+    ) -> Option<Arc<Recipient>> {
+        let recipient = Arc::new(Recipient::new(Arc::clone(line), Arc::clone(connection.stream()), cursor));
+        let own = Arc::clone(&recipient);
+        let Shared { log, stats, limits, .. } = self.shared;
+        let delivering_tx = self.delivering_tx.clone();
+        let life = move || {
+            let _until_the_end = (delivering_tx, slot);
+            // Caught here, because a panic that leaves a scoped thread makes the whole scope panic.
+            let end =
+                catch_unwind(AssertUnwindSafe(|| delivery_loop(&own, &mut connection, log, limits, stats)));
+            match end {
+                Ok(Ok(())) => {}
+                Ok(Err(RpcError::TimedOut)) => own.line().end(Ending::Lost("not responding")),
+                Ok(Err(_)) => own.line().end(Ending::Lost("connection lost")),
+                Err(_) => {
+                    error!("a delivery panicked; its recipient is disconnected");
+                    own.line().end(Ending::Lost("internal error"));
+                }
+            }
+        };
+        // Scope::spawn would panic when the system refuses a thread.
+        let spawned = thread::Builder::new()
+            .name("delivery".to_owned())
+            .stack_size(limits.thread_stack.0)
+            .spawn_scoped(self.scope, life);
+        match spawned {
+            Ok(_) => Some(recipient),
+            Err(error) => {
+                warn!("no thread for a recipient: {error}");
+                None
+            }
+        }
+    }
+
+    fn report(&self) -> Report {
+        let next = self.shared.log.read().next();
+        let behind = |present: &Present| {
+            let cursor = present.recipient.as_ref()?.cursor();
+            Some((present.name.clone(), next.saturating_sub(cursor)))
+        };
+        let slowest = self.present.values().filter_map(behind).max_by_key(|(_, behind)| *behind);
+        Report { recipients: self.present.len(), slowest }
+    }
+
+    /// The last round: tells everybody that the room ends. Each delivery ends when that has been answered.
+    fn end(&mut self) {
+        let reason = "the server is shutting down".to_owned();
+        self.shared.log.write().append(now(), What::Ended { reason }, Audience::All);
+        self.round_of(iter::empty());
+    }
+}
+
+fn append(log: &mut Log, gathered: &mut Gathered, what: What, audience: Audience) -> u64 {
+    if let Audience::AllBut(author) = audience {
+        gathered.authors.push(author);
+    }
+    log.append(now(), what, audience)
+}
+
+/// Milliseconds since the Unix epoch.
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+}

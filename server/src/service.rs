@@ -1,0 +1,219 @@
+//! What each request does: request in, reply out. Sockets are somebody else's, but for the callback that a Join asks for.
+//!
+//! Runs on the caller's connection thread.
+
+use crate::{
+    broadcaster::{Command, Manner, Start},
+    dial, name,
+    registry::Resumed,
+    session::{Line, Session},
+    Shared,
+};
+use chat_common::{
+    codec::decode,
+    protocol::{Cause, Join, Joined, Refusal, Reply, Request},
+};
+use crossbeam_channel::{Receiver, Sender, TrySendError};
+use std::{
+    net::{SocketAddr, TcpStream},
+    sync::Arc,
+};
+
+/// A member, as its connection's thread sees it.
+#[derive(Debug)]
+pub struct Caller {
+    /// Its connections.
+    pub line: Arc<Line>,
+    /// The reply to its Join.
+    pub joined: Joined,
+    /// Where the broadcaster answers. One request is under way at a time, so there is room for one.
+    answer_tx: Sender<Option<u64>>,
+    answer_rx: Receiver<Option<u64>>,
+}
+
+/// A refusal with words for the one who is refused.
+pub fn refusal(cause: Cause, text: impl Into<String>) -> Refusal {
+    Refusal { cause, text: text.into() }
+}
+
+fn busy() -> Refusal {
+    refusal(Cause::Busy, "the server is busy; try again in a moment")
+}
+
+/// Lets a client into the room, or back into it.
+///
+/// # Blocking
+/// On dialling the client's listener (the dial timeout), and on the broadcaster, which never blocks.
+///
+/// # Errors
+/// A refusal, and nothing has changed.
+pub fn join(
+    shared: &Shared,
+    commands_tx: &Sender<Command>,
+    call: &Arc<TcpStream>,
+    peer: SocketAddr,
+    join: Join,
+) -> Result<Caller, Refusal> {
+    if shared.shutdown.is_requested() {
+        return Err(refusal(Cause::Stopping, "the server is shutting down"));
+    }
+    dial::check_port(join.port, peer, call).map_err(|why| refusal(Cause::InvalidPort, why))?;
+    let (line, name, start) = match join.resume {
+        Some(after) => {
+            let resumed =
+                shared.registry.resume(&join.token, |session| Arc::new(Line::new(session, Arc::clone(call))));
+            match resumed {
+                Resumed::Back { line, name } => (line, name, Start::After(after)),
+                Resumed::Over(why) => return Err(refusal(Cause::SessionOver, why)),
+                Resumed::Unknown => {
+                    return Err(refusal(Cause::UnknownSession, "the session is not known here; join anew"))
+                }
+            }
+        }
+        None => {
+            if let Some(why) = shared.bans.reason_for_name(&join.name) {
+                return Err(refusal(Cause::Banned, why));
+            }
+            if let Some(why) = name::fault(&join.name, shared.limits.max_name) {
+                return Err(refusal(Cause::InvalidName, why));
+            }
+            let session = Arc::new(Session::new(shared.next_session_id(), join.token));
+            let line = Arc::new(Line::new(session, Arc::clone(call)));
+            if !shared.registry.claim(&join.name, peer.ip(), &line) {
+                return Err(name_taken(&join.name));
+            }
+            (line, join.name, Start::Earlier(join.history))
+        }
+    };
+    let callback = (join.port != 0)
+        .then(|| dial::call_back(peer, join.port, join.token, &shared.limits))
+        .and_then(Result::ok)
+        .filter(|callback| line.attach(callback.stream()));
+    let called_back = callback.is_some();
+    let (answer_tx, answer_rx) = crossbeam_channel::bounded(1);
+    let enter =
+        Command::Enter { line: Arc::clone(&line), name, start, callback, answer_tx: answer_tx.clone() };
+    let entered = commands_tx.send(enter).ok().and_then(|()| answer_rx.recv().ok().flatten());
+    let Some(sequence) = entered else {
+        shared.registry.lose(&line, None);
+        return Err(busy());
+    };
+    let joined = Joined {
+        room: shared.room,
+        sequence,
+        called_back,
+        text_limit: shared.limits.max_text.0 as u32,
+        motd: shared.motd.clone(),
+    };
+    Ok(Caller { line, joined, answer_tx, answer_rx })
+}
+
+/// Answers any request of a member but Leave.
+///
+/// # Blocking
+/// On the broadcaster, which never blocks; never on another member.
+pub fn answer(shared: &Shared, commands_tx: &Sender<Command>, caller: &Caller, request: Request) -> Reply {
+    let say = |number, text, manner| say(shared, commands_tx, caller, number, text, manner);
+    let result = match request {
+        Request::Broadcast { number, text } => say(number, text, Manner::Message),
+        Request::Action { number, text } => say(number, text, Manner::Action),
+        Request::Private { number, to, text } => match shared.registry.find(&to) {
+            Some(session) => say(number, text, Manner::Private(session)),
+            None => Err(refusal(
+                Cause::NobodyOfThatName,
+                format!("nobody here is called {to}; /who lists who is"),
+            )),
+        },
+        Request::Rename { name } => rename(shared, commands_tx, caller, &name),
+        Request::Who => Ok(people(shared)),
+        Request::History { count } => Ok(history(shared, caller, count)),
+        Request::Ping => Ok(Reply::Pong),
+        Request::Join(_) | Request::Leave => Err(refusal(Cause::OutOfTurn, "you have joined already")),
+    };
+    result.unwrap_or_else(Reply::Refused)
+}
+
+fn say(
+    shared: &Shared,
+    commands_tx: &Sender<Command>,
+    caller: &Caller,
+    number: u64,
+    text: String,
+    manner: Manner,
+) -> Result<Reply, Refusal> {
+    let limit = shared.limits.max_text;
+    if text.is_empty() {
+        return Err(refusal(Cause::InvalidText, "the text is empty"));
+    }
+    if text.len() > limit.0 {
+        let why =
+            format!("the text has {} bytes, and {} are the most; send it in parts", text.len(), limit.0);
+        return Err(refusal(Cause::InvalidText, why));
+    }
+    let session = Arc::clone(&caller.line.session);
+    let command = Command::Say { session, number, text, manner, answer_tx: caller.answer_tx.clone() };
+    match commands_tx.try_send(command) {
+        Ok(()) => Ok(Reply::Accepted { sequence: placed(caller)? }),
+        Err(TrySendError::Full(_)) => Err(busy()),
+        Err(TrySendError::Disconnected(_)) => Err(refusal(Cause::Stopping, "the server is shutting down")),
+    }
+}
+
+fn rename(
+    shared: &Shared,
+    commands_tx: &Sender<Command>,
+    caller: &Caller,
+    to: &str,
+) -> Result<Reply, Refusal> {
+    if let Some(why) = shared.bans.reason_for_name(to) {
+        return Err(refusal(Cause::Banned, why));
+    }
+    if let Some(why) = name::fault(to, shared.limits.max_name) {
+        return Err(refusal(Cause::InvalidName, why));
+    }
+    let id = caller.line.session.id;
+    if !shared.registry.rename(id, to) {
+        return Err(name_taken(to));
+    }
+    let command = Command::Rename { id, to: to.to_owned(), answer_tx: caller.answer_tx.clone() };
+    let sent = commands_tx.send(command);
+    // The old name is free only now, so that whoever takes it enters the channel behind the renaming.
+    shared.registry.release_former_name(id);
+    match sent {
+        Ok(()) => Ok(Reply::Renamed { sequence: placed(caller)? }),
+        Err(_) => Err(refusal(Cause::Stopping, "the server is shutting down")),
+    }
+}
+
+/// The broadcaster's answer to the command that was just sent.
+fn placed(caller: &Caller) -> Result<u64, Refusal> {
+    caller.answer_rx.recv().ok().flatten().ok_or_else(busy)
+}
+
+fn name_taken(name: &str) -> Refusal {
+    refusal(Cause::NameTaken, format!("the name {name} is taken; choose another"))
+}
+
+fn people(shared: &Shared) -> Reply {
+    /// A name's length on the wire, and what stands around the list.
+    const LENGTH_BYTES: usize = 8;
+    const AROUND_BYTES: usize = 64;
+    let mut names = shared.registry.names();
+    let total = names.len() as u32;
+    let mut bytes = AROUND_BYTES;
+    let fit = names.iter().take_while(|name| {
+        bytes += LENGTH_BYTES + name.len();
+        bytes <= shared.limits.max_frame.0
+    });
+    names.truncate(fit.count());
+    Reply::People { names, total }
+}
+
+fn history(shared: &Shared, caller: &Caller, count: u32) -> Reply {
+    const AROUND_BYTES: usize = 64;
+    let log = shared.log.read();
+    let limit = shared.limits.max_frame.0 - AROUND_BYTES;
+    let encoded = log.last_spoken(count as usize, caller.line.session.id, limit);
+    let decoded = encoded.into_iter().map(|bytes| decode(bytes).expect("the log holds what we encoded"));
+    Reply::History { events: decoded.collect() }
+}
