@@ -8,6 +8,7 @@
 pub mod checker;
 pub mod history;
 pub mod member;
+pub mod process;
 pub mod proxy;
 pub mod raw;
 pub mod watchdog;

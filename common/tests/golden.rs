@@ -1,0 +1,190 @@
+//! The wire, byte for byte. These vectors are a contract with every client in the field, written in any language: a
+//! change that breaks one of them needs a new protocol version.
+
+use chat_common::{
+    codec::{decode, encode_into},
+    frame::encode_frame,
+    hello::{answer_bytes, read_hello, Hello, Role, Status},
+    protocol::{
+        Callback, CallbackReply, Cause, Event, Join, Joined, Refusal, Reply, Request, What, FRAME_BYTES,
+        UNJOINED_FRAME_BYTES,
+    },
+    token::Token,
+};
+use serde::{de::DeserializeOwned, Serialize};
+use std::fmt::Debug;
+
+const TOKEN: Token = Token::from_bytes([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]);
+const TOKEN_HEX: &str = "000102030405060708090a0b0c0d0e0f";
+
+/// Hexadecimal digits, with spaces wherever they help the eye.
+fn hex(digits: &str) -> Vec<u8> {
+    let digits: Vec<u8> =
+        digits.chars().filter_map(|digit| Some(u8::try_from(digit.to_digit(16)?).unwrap())).collect();
+    digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
+}
+
+/// The value has exactly this encoding, and the encoding exactly this value.
+fn golden<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: &T, digits: &str) {
+    let mut bytes = Vec::new();
+    encode_into(value, &mut bytes).unwrap();
+    assert_eq!(bytes, hex(digits), "the encoding of {value:?}");
+    assert_eq!(&decode::<T>(&hex(digits)).unwrap(), value, "the value of {digits}");
+}
+
+fn ann() -> String {
+    "Ann".to_owned()
+}
+
+/// "Ann" as a text.
+const ANN: &str = "0300000000000000 416e6e";
+
+fn hi() -> String {
+    "hé".to_owned()
+}
+
+/// "hé" as a text: three bytes of UTF-8.
+const HI: &str = "0300000000000000 68c3a9";
+
+#[test]
+fn the_hello_and_its_answer() {
+    let hello = Hello { lowest: 1, highest: 0x0203, role: Role::Callback, token: TOKEN };
+    let bytes = hex(&format!("5250432d43484154 0100 0302 02 {TOKEN_HEX}"));
+    assert_eq!(hello.to_bytes()[..], bytes);
+    assert_eq!(bytes.len(), 29);
+    assert_eq!(read_hello(&mut &bytes[..]).unwrap(), Some(hello));
+    let roles = [(Role::Call, 1), (Role::Callback, 2), (Role::OpenedCallback, 3)];
+    for (role, byte) in roles {
+        assert_eq!(Hello::new(role, Token::NONE).to_bytes()[12], byte);
+    }
+    assert_eq!(answer_bytes(Status::Welcome, 0x0201)[..], hex("5250432d43484154 00 0102"));
+    let statuses = [
+        Status::Welcome,
+        Status::WrongVersion,
+        Status::Busy,
+        Status::WrongRole,
+        Status::UnknownToken,
+        Status::TooMany,
+        Status::Banned,
+        Status::Stopping,
+    ];
+    for (byte, status) in (0..).zip(statuses) {
+        assert_eq!(answer_bytes(status, 1)[8], byte, "{status:?}");
+    }
+}
+
+#[test]
+fn a_frame_is_a_length_and_so_many_bytes() {
+    let mut frame = Vec::new();
+    encode_frame(&Request::Who, &mut frame).unwrap();
+    assert_eq!(frame, hex("04000000 02000000"));
+    assert_eq!((FRAME_BYTES, UNJOINED_FRAME_BYTES), (65_536, 1_024));
+}
+
+#[test]
+fn every_request() {
+    let join = Join { name: ann(), token: TOKEN, port: 0x1234, history: 20, resume: None };
+    golden(&Request::Join(join.clone()), &format!("00000000 {ANN} {TOKEN_HEX} 3412 14000000 00"));
+    let join = Join { resume: Some(258), ..join };
+    golden(&Request::Join(join), &format!("00000000 {ANN} {TOKEN_HEX} 3412 14000000 01 0201000000000000"));
+    golden(&Request::Broadcast { number: 7, text: hi() }, &format!("01000000 0700000000000000 {HI}"));
+    golden(&Request::Who, "02000000");
+    golden(&Request::Leave, "03000000");
+    golden(&Request::Ping, "04000000");
+    golden(
+        &Request::Private { number: 7, to: ann(), text: hi() },
+        &format!("05000000 0700000000000000 {ANN} {HI}"),
+    );
+    golden(&Request::Action { number: 7, text: hi() }, &format!("06000000 0700000000000000 {HI}"));
+    golden(&Request::Rename { name: ann() }, &format!("07000000 {ANN}"));
+    golden(&Request::History { count: 50 }, "08000000 32000000");
+}
+
+#[test]
+fn every_reply() {
+    let refusal = Refusal { cause: Cause::NameTaken, text: hi() };
+    golden(&Reply::Refused(refusal), &format!("00000000 01000000 {HI}"));
+    let joined = Joined { room: 9, sequence: 3, called_back: true, text_limit: 4096, motd: None };
+    golden(&Reply::Joined(joined.clone()), "01000000 0900000000000000 0300000000000000 01 00100000 00");
+    let joined = Joined { called_back: false, motd: Some(hi()), ..joined };
+    golden(
+        &Reply::Joined(joined),
+        &format!("01000000 0900000000000000 0300000000000000 00 00100000 01 {HI}"),
+    );
+    golden(&Reply::Accepted { sequence: 5 }, "02000000 0500000000000000");
+    golden(
+        &Reply::People { names: vec![ann(), hi()], total: 3 },
+        &format!("03000000 0200000000000000 {ANN} {HI} 03000000"),
+    );
+    golden(&Reply::Left, "04000000");
+    golden(&Reply::Pong, "05000000");
+    golden(&Reply::Renamed { sequence: 5 }, "06000000 0500000000000000");
+    golden(&Reply::History { events: vec![] }, "07000000 0000000000000000");
+}
+
+#[test]
+fn every_cause() {
+    let causes = [
+        Cause::InvalidName,
+        Cause::NameTaken,
+        Cause::Busy,
+        Cause::InvalidText,
+        Cause::OutOfTurn,
+        Cause::NobodyOfThatName,
+        Cause::UnknownSession,
+        Cause::SessionOver,
+        Cause::InvalidPort,
+        Cause::Stopping,
+        Cause::Banned,
+    ];
+    for (number, cause) in (0..).zip(causes) {
+        golden(&cause, &format!("{number:02x}000000"));
+    }
+}
+
+#[test]
+fn every_callback_and_its_reply() {
+    let event = Event { sequence: 5, time: 0x0102, what: What::Joined { name: ann() } };
+    golden(
+        &Callback::Receive { answer: true, events: vec![event] },
+        &format!("00000000 01 0100000000000000 0500000000000000 0201000000000000 01000000 {ANN}"),
+    );
+    golden(&Callback::Receive { answer: false, events: vec![] }, "00000000 00 0000000000000000");
+    golden(&CallbackReply::Received, "00000000");
+}
+
+#[test]
+fn every_event() {
+    let said = format!("{ANN} 0700000000000000 {HI}");
+    golden(&What::Message { author: ann(), number: 7, text: hi() }, &format!("00000000 {said}"));
+    golden(&What::Joined { name: ann() }, &format!("01000000 {ANN}"));
+    golden(&What::Left { name: ann(), reason: None }, &format!("02000000 {ANN} 00"));
+    golden(&What::Left { name: ann(), reason: Some(hi()) }, &format!("02000000 {ANN} 01 {HI}"));
+    golden(&What::Missed { first: 2 }, "03000000 0200000000000000");
+    golden(&What::Ended { reason: hi() }, &format!("04000000 {HI}"));
+    golden(&What::Back { name: ann() }, &format!("05000000 {ANN}"));
+    golden(&What::Private { author: ann(), number: 7, text: hi() }, &format!("06000000 {said}"));
+    golden(&What::Action { author: ann(), number: 7, text: hi() }, &format!("07000000 {said}"));
+    golden(&What::Renamed { from: ann(), to: hi() }, &format!("08000000 {ANN} {HI}"));
+    golden(&What::Notice { text: hi() }, &format!("09000000 {HI}"));
+}
+
+#[test]
+fn what_is_no_encoding_is_refused() {
+    for digits in [
+        "",
+        "02",
+        // A variant that does not exist, and bytes to spare behind one that does.
+        "09000000",
+        "02000000 00",
+        // A text that claims more than there is, and one that is not UTF-8.
+        "07000000 0400000000000000 416e6e",
+        "07000000 ffffffffffffffff 416e6e",
+        "07000000 0100000000000000 ff",
+        // An option that is neither there nor not.
+        "00000000 0000000000000000 000102030405060708090a0b0c0d0e0f 3412 14000000 02",
+    ] {
+        assert!(decode::<Request>(&hex(digits)).is_err(), "{digits}");
+    }
+    assert!(decode::<Callback>(&hex("00000000 02 0000000000000000")).is_err(), "a bool is 0 or 1");
+}

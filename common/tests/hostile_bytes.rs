@@ -1,0 +1,159 @@
+//! Whatever bytes come in, the frame, hello and codec layers neither panic nor allocate more than was sent.
+
+use chat_common::{
+    codec::{decode, encode_into},
+    error::RpcError,
+    frame::{encode_frame, read_frame},
+    hello::{read_answer, read_hello, Hello, Role, HELLO_BYTES},
+    protocol::{Callback, CallbackReply, Event, Join, Reply, Request, What},
+    token::Token,
+};
+use proptest::prelude::*;
+use std::io::{self, Read};
+
+/// Decodes these bytes as everything that either side ever decodes; what it makes of them must encode to them again,
+/// because there is one encoding of each value.
+fn decode_all(bytes: &[u8]) {
+    fn round<T: serde::Serialize + serde::de::DeserializeOwned>(bytes: &[u8]) {
+        if let Ok(value) = decode::<T>(bytes) {
+            let mut again = Vec::new();
+            encode_into(&value, &mut again).unwrap();
+            assert_eq!(again, bytes);
+        }
+    }
+    round::<Request>(bytes);
+    round::<Reply>(bytes);
+    round::<Callback>(bytes);
+    round::<CallbackReply>(bytes);
+}
+
+fn request() -> impl Strategy<Value = Request> {
+    let text = ".{0,40}";
+    prop_oneof![
+        (text, any::<[u8; 16]>(), any::<u16>(), any::<u32>(), any::<Option<u64>>()).prop_map(
+            |(name, token, port, history, resume)| {
+                Request::Join(Join { name, token: Token::from_bytes(token), port, history, resume })
+            }
+        ),
+        (any::<u64>(), text).prop_map(|(number, text)| Request::Broadcast { number, text }),
+        (any::<u64>(), text, text).prop_map(|(number, to, text)| Request::Private { number, to, text }),
+        text.prop_map(|name| Request::Rename { name }),
+        Just(Request::Who),
+    ]
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let text = ".{0,40}";
+    let what = prop_oneof![
+        (text, any::<u64>(), text).prop_map(|(author, number, text)| What::Message { author, number, text }),
+        (text, proptest::option::of(text)).prop_map(|(name, reason)| What::Left { name, reason }),
+        any::<u64>().prop_map(|first| What::Missed { first }),
+    ];
+    (any::<u64>(), any::<u64>(), what).prop_map(|(sequence, time, what)| Event { sequence, time, what })
+}
+
+/// Gives one byte at a time, as the meanest network would.
+struct Dribble<'a>(&'a [u8]);
+
+impl Read for Dribble<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let most = buffer.len().min(1);
+        self.0.read(&mut buffer[..most])
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2000) })]
+
+    #[test]
+    fn arbitrary_bytes_are_refused_or_understood(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        decode_all(&bytes);
+        let _ = read_hello(&mut &bytes[..]);
+        let _ = read_answer(&mut &bytes[..]);
+    }
+
+    #[test]
+    fn mutated_requests_are_refused_or_understood(
+        request in request(),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let mut bytes = Vec::new();
+        encode_into(&request, &mut bytes).unwrap();
+        prop_assert_eq!(&decode::<Request>(&bytes).unwrap(), &request);
+        for (place, byte) in changes {
+            let place = place.index(bytes.len());
+            bytes[place] = byte;
+        }
+        decode_all(&bytes);
+        decode_all(&bytes[..cut.index(bytes.len())]);
+    }
+
+    #[test]
+    fn mutated_calls_are_refused_or_understood(
+        events in prop::collection::vec(event(), 0..5),
+        place in any::<prop::sample::Index>(),
+        byte in any::<u8>(),
+    ) {
+        let mut bytes = Vec::new();
+        encode_into(&Callback::Receive { answer: true, events }, &mut bytes).unwrap();
+        let place = place.index(bytes.len());
+        bytes[place] = byte;
+        decode_all(&bytes);
+    }
+
+    #[test]
+    fn a_list_is_not_believed_about_its_length(claimed in any::<u64>()) {
+        // Were the claim believed, the largest of these would allocate the whole address space.
+        let mut bytes = vec![0, 0, 0, 0, 1];
+        bytes.extend(claimed.to_le_bytes());
+        prop_assert_eq!(decode::<Callback>(&bytes).is_ok(), claimed == 0);
+    }
+
+    #[test]
+    fn frames_survive_the_meanest_network(requests in prop::collection::vec(request(), 0..5)) {
+        let mut stream = Vec::new();
+        let mut frame = Vec::new();
+        for request in &requests {
+            encode_frame(request, &mut frame).unwrap();
+            stream.extend_from_slice(&frame);
+        }
+        let (mut reader, mut payload) = (Dribble(&stream), Vec::new());
+        for request in &requests {
+            prop_assert!(read_frame(&mut reader, 1024, &mut payload).unwrap());
+            prop_assert_eq!(&decode::<Request>(&payload).unwrap(), request);
+        }
+        prop_assert!(!read_frame(&mut reader, 1024, &mut payload).unwrap());
+    }
+
+    #[test]
+    fn a_frame_ends_clean_or_is_truncated_or_too_long(
+        bytes in prop::collection::vec(any::<u8>(), 0..64),
+        limit in 0_u32..64,
+    ) {
+        let mut payload = Vec::new();
+        let announced = bytes.first_chunk().map(|header| u32::from_le_bytes(*header));
+        match (announced, read_frame(&mut &bytes[..], limit, &mut payload)) {
+            (None, Ok(false)) => prop_assert!(bytes.is_empty()),
+            (None, Err(RpcError::Truncated)) => prop_assert!(!bytes.is_empty()),
+            (Some(length), Err(RpcError::TooLong { .. })) => {
+                prop_assert!(length > limit);
+                prop_assert_eq!(payload.capacity(), 0);
+            }
+            (Some(length), Err(RpcError::Truncated)) => prop_assert!((length as usize) > bytes.len() - 4),
+            (Some(length), Ok(true)) => prop_assert_eq!(&payload[..], &bytes[4..4 + length as usize]),
+            (announced, result) => prop_assert!(false, "{announced:?} gave {result:?}"),
+        }
+    }
+
+    #[test]
+    fn a_hello_is_the_same_in_pieces(bytes in any::<[u8; HELLO_BYTES]>(), real in any::<bool>()) {
+        let mut bytes = bytes;
+        if real {
+            let hello = Hello::new(Role::Call, Token::NONE).to_bytes();
+            bytes[..12].copy_from_slice(&hello[..12]);
+        }
+        let (whole, pieces) = (read_hello(&mut &bytes[..]), read_hello(&mut Dribble(&bytes)));
+        prop_assert_eq!(format!("{whole:?}"), format!("{pieces:?}"));
+    }
+}

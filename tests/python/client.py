@@ -1,0 +1,227 @@
+#!/usr/bin/env python3
+"""A client of rpc-chat in Python, standard library only, written from the crate doc of chat-common and nothing else.
+
+    client.py HOST PORT NAME [--open]
+
+Lines of standard input are messages; `/who`, `/tell NAME TEXT`, `/drop` (lose both connections and resume) and `/quit`
+are commands. With --open it announces no port, and opens the callback connection itself.
+"""
+
+import os
+import queue
+import socket
+import struct
+import sys
+import threading
+
+MAGIC = b"RPC-CHAT"
+CALL, CALLBACK, OPENED = 1, 2, 3
+STATUS = ["welcome", "no version in common", "busy", "role not served", "unknown token", "too many connections",
+          "banned", "shutting down"]
+
+
+def text(string):
+    data = string.encode()
+    return struct.pack("<Q", len(data)) + data
+
+
+class Fields:
+    """Takes the fields of a payload one by one."""
+
+    def __init__(self, payload):
+        self.payload, self.at = payload, 0
+
+    def take(self, form):
+        values = struct.unpack_from("<" + form, self.payload, self.at)
+        self.at += struct.calcsize("<" + form)
+        return values[0]
+
+    def text(self):
+        length = self.take("Q")
+        data = self.payload[self.at:self.at + length]
+        self.at += length
+        return data.decode()
+
+    def optional_text(self):
+        return self.text() if self.take("?") else None
+
+    def event(self):
+        sequence, _time, variant = self.take("Q"), self.take("Q"), self.take("I")
+        if variant in (0, 6, 7):  # Message, Private, Action
+            return sequence, variant, (self.text(), self.take("Q"), self.text())
+        if variant == 2:  # Left
+            return sequence, variant, (self.text(), self.optional_text())
+        if variant == 3:  # Missed
+            return sequence, variant, (self.take("Q"),)
+        if variant == 8:  # Renamed
+            return sequence, variant, (self.text(), self.text())
+        return sequence, variant, (self.text(),)  # Joined, Ended, Back, Notice
+
+
+def read_exactly(stream, count):
+    data = b""
+    while len(data) < count:
+        more = stream.recv(count - len(data))
+        if not more:
+            raise ConnectionError("the connection ended")
+        data += more
+    return data
+
+
+def write_frame(stream, payload):
+    stream.sendall(struct.pack("<I", len(payload)) + payload)
+
+
+def read_frame(stream):
+    return Fields(read_exactly(stream, struct.unpack("<I", read_exactly(stream, 4))[0]))
+
+
+def dial(server, role, token):
+    stream = socket.create_connection(server, timeout=20)
+    stream.sendall(MAGIC + struct.pack("<HHB", 1, 1, role) + token)
+    answer = read_exactly(stream, 11)
+    if answer[:8] != MAGIC or answer[8] != 0:
+        raise ConnectionError("refused: " + STATUS[answer[8]])
+    return stream
+
+
+class Client:
+    def __init__(self, server, name, listens):
+        self.server, self.name, self.listens = server, name, listens
+        self.token = os.urandom(16)
+        self.room = self.sequence = self.number = 0
+
+    def join(self, resume=None):
+        listener = port = None
+        if self.listens:
+            listener = socket.create_server(("", 0))
+            listener.settimeout(20)
+            port = listener.getsockname()[1]
+        self.call = dial(self.server, CALL, bytes(16))
+        accepted = queue.Queue()
+        if listener:
+            threading.Thread(target=self.accept, args=(listener, accepted), daemon=True).start()
+        reply = self.ask(0, text(self.name) + self.token + struct.pack("<HI", port or 0, 0)
+                         + (b"\0" if resume is None else struct.pack("<BQ", 1, resume)))
+        if reply.take("I") != 1:
+            self.refused(reply)
+        self.room, joined, called_back = reply.take("Q"), reply.take("Q"), reply.take("?")
+        self.sequence = max(self.sequence, joined)
+        if called_back:
+            self.callback = accepted.get(timeout=20)
+        else:
+            self.callback = dial(self.server, OPENED, self.token)
+        if listener:
+            listener.close()
+        self.receiver = threading.Thread(target=self.receive, args=(self.callback,), daemon=True)
+        self.receiver.start()
+
+    def accept(self, listener, accepted):
+        """Waits for the connection that shows our token; strangers are sent away."""
+        try:
+            while True:
+                stream = listener.accept()[0]
+                stream.settimeout(20)
+                hello = read_exactly(stream, 29)
+                if hello[:8] == MAGIC and hello[12] == CALLBACK and hello[13:] == self.token:
+                    stream.sendall(MAGIC + struct.pack("<BH", 0, 1))
+                    return accepted.put(stream)
+                stream.sendall(MAGIC + struct.pack("<BH", 4, 1))
+                stream.close()
+        except OSError:
+            pass
+
+    def ask(self, variant, fields=b""):
+        write_frame(self.call, struct.pack("<I", variant) + fields)
+        return read_frame(self.call)
+
+    @staticmethod
+    def refused(reply):
+        cause = reply.take("I")
+        sys.exit("refused (%d): %s" % (cause, reply.text()))
+
+    def receive(self, stream):
+        """Serves Receive until the connection ends."""
+        try:
+            while True:
+                call = read_frame(stream)
+                call.take("I")
+                answer, count = call.take("?"), call.take("Q")
+                for _ in range(count):
+                    sequence, variant, fields = call.event()
+                    self.sequence = max(self.sequence, sequence)
+                    self.show(variant, fields)
+                if answer:
+                    write_frame(stream, struct.pack("<I", 0))
+        except (OSError, ConnectionError):
+            pass
+
+    @staticmethod
+    def show(variant, fields):
+        form = {0: "[{0}] {2}", 1: "User [{0}] joined", 2: "User [{0}] left", 3: "missed from {0}", 4: "ended: {0}",
+                5: "User [{0}] is back", 6: "[{0}] (to you) {2}", 7: "* {0} {2}", 8: "User [{0}] is now [{1}]",
+                9: "notice: {0}"}[variant]
+        print(form.format(*fields), flush=True)
+
+    def send(self, variant, fields):
+        self.number += 1
+        reply = self.ask(variant, struct.pack("<Q", self.number) + fields)
+        if reply.take("I") == 2:
+            print("accepted", flush=True)
+        else:
+            self.refused(reply)
+
+    def lose(self):
+        for stream in (self.call, self.callback):
+            stream.shutdown(socket.SHUT_RDWR)
+        self.receiver.join()
+        self.call.close()
+        self.callback.close()
+
+    def do(self, line):
+        if line == "/ping":
+            assert self.ask(4).take("I") == 5
+        elif line == "/who":
+            reply = self.ask(2)
+            reply.take("I")
+            names = [reply.text() for _ in range(reply.take("Q"))]
+            print("here: " + " ".join(names), flush=True)
+        elif line == "/drop":
+            self.lose()
+            self.join(resume=self.sequence)
+            print("resumed", flush=True)
+        elif line.startswith("/tell "):
+            _, to, words = line.split(" ", 2)
+            self.send(5, text(to) + text(words))
+        elif line:
+            self.send(1, text(line))
+
+
+def read_lines(lines):
+    for line in sys.stdin:
+        lines.put(line.strip())
+    lines.put("/quit")
+
+
+def main():
+    host, port, name = sys.argv[1:4]
+    client = Client((host, int(port)), name, "--open" not in sys.argv)
+    client.join()
+    print("joined", flush=True)
+    lines = queue.Queue()
+    threading.Thread(target=read_lines, args=(lines,), daemon=True).start()
+    while True:
+        try:
+            line = lines.get(timeout=5)
+        except queue.Empty:
+            line = "/ping"
+        if line == "/quit":
+            break
+        client.do(line)
+    assert client.ask(3).take("I") == 4
+    client.receiver.join(20)
+    print("left", flush=True)
+
+
+if __name__ == "__main__":
+    main()
