@@ -25,6 +25,8 @@ pub enum RpcError {
     },
     /// The bytes of a frame are no value of the expected type.
     Malformed(CodecError),
+    /// The peer answered a call that wanted no answer.
+    Unasked,
     /// The peer's first bytes are not an rpc-chat hello.
     NotRpcChat,
     /// The peer answered the hello with a refusal; `version` is the highest that it speaks.
@@ -48,6 +50,7 @@ impl fmt::Display for RpcError {
                 write!(f, "a frame of {length} bytes is longer than the {limit} bytes allowed here")
             }
             RpcError::Malformed(_) => f.write_str("a frame does not hold a valid message"),
+            RpcError::Unasked => f.write_str("the peer sent an answer that was not asked for"),
             RpcError::NotRpcChat => f.write_str("the peer does not speak the rpc-chat protocol"),
             RpcError::Refused { status: Status::WrongVersion, version } => {
                 write!(f, "the peer speaks the rpc-chat protocol only up to version {version}")

@@ -176,7 +176,8 @@ impl Connection {
         self.receive(deadline)?.ok_or(RpcError::Closed)
     }
 
-    /// Waits until the peer has sent something, without reading it.
+    /// Waits until the peer has sent something, without reading it. It looks at least once, however late it is: what has
+    /// come already counts, even if this process was stopped meanwhile.
     ///
     /// # Blocking
     /// On the peer, until `deadline` at the longest. Nothing is lost by a deadline that passes here.
@@ -184,7 +185,8 @@ impl Connection {
     /// # Errors
     /// When the connection is broken.
     pub fn wait(&mut self, deadline: Instant) -> Result<Wait, RpcError> {
-        self.reader.get_mut().deadline = deadline;
+        const A_LOOK: Duration = Duration::from_millis(1);
+        self.reader.get_mut().deadline = deadline.max(Instant::now() + A_LOOK);
         match self.reader.fill_buf() {
             Ok([]) => Ok(Wait::Ended),
             Ok(_) => Ok(Wait::Ready),

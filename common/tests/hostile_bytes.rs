@@ -17,7 +17,7 @@ fn decode_all(bytes: &[u8]) {
     fn round<T: serde::Serialize + serde::de::DeserializeOwned>(bytes: &[u8]) {
         if let Ok(value) = decode::<T>(bytes) {
             let mut again = Vec::new();
-            encode_into(&value, &mut again).unwrap();
+            encode_into(&value, &mut again).expect("what was decoded can be encoded");
             assert_eq!(again, bytes);
         }
     }
