@@ -1,0 +1,284 @@
+//! What is shown, where, and to whom it is not: decides between plain lines, a terminal and JSON, filters, rings, keeps the
+//! transcript. Called from the session's thread and from the callback's; the words are chosen in `wording.rs`.
+
+use crate::{
+    clock::{self, Civil, LocalClock},
+    color::{paint, Tone},
+    json,
+    options::{Bell, ScreenOptions},
+    shown::{Said, Shown},
+    terminal::{above_typed_line, rows, Width},
+    visible::visible_line,
+    wording::{lines, mentions, Line},
+    Stop,
+};
+use chat_common::protocol::{Event, What};
+use crossbeam_channel::Sender;
+use std::{
+    collections::BTreeMap,
+    fs::{File, OpenOptions},
+    io::{self, Write},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+const PROMPT: &str = "Enter your name: ";
+const CLEAR: &str = "\x1b[H\x1b[2J";
+/// Back to the first column, and away with what was being typed: for the last line of all.
+const FRESH_ROW: &str = "\x1b[G\x1b[K";
+const RING: &str = "\x07";
+
+/// Standard output, and what belongs to it.
+pub struct Screen {
+    state: Mutex<State>,
+    stop: Sender<Stop>,
+}
+
+/// Protected by one lock, which is held while a line is written, so that lines never mix.
+struct State {
+    options: ScreenOptions,
+    me: String,
+    bell: Bell,
+    /// Who is ignored: by the lower case of the name, as it was typed.
+    ignored: BTreeMap<String, String>,
+    clock: LocalClock,
+    width: Width,
+    transcript: Option<File>,
+    /// Nobody reads standard output any more.
+    closed: bool,
+}
+
+impl Screen {
+    /// A screen; `stop` hears of it when nobody reads standard output any more.
+    ///
+    /// # Errors
+    /// When the transcript's file cannot be opened.
+    pub fn open(options: ScreenOptions, stop: Sender<Stop>) -> io::Result<Screen> {
+        let transcript = match &options.log {
+            Some(path) => Some(OpenOptions::new().append(true).create(true).open(path)?),
+            None => None,
+        };
+        let state = State {
+            me: String::new(),
+            bell: options.bell,
+            ignored: BTreeMap::new(),
+            clock: LocalClock::default(),
+            width: Width::default(),
+            transcript,
+            closed: false,
+            options,
+        };
+        Ok(Screen { state: Mutex::new(state), stop })
+    }
+
+    /// Shows one thing.
+    ///
+    /// # Blocking
+    /// On whoever reads standard output.
+    pub fn show(&self, shown: Shown) {
+        let mut state = self.lock();
+        let Some(shown) = state.take_note(shown) else { return };
+        state.write_transcript(&shown);
+        if state.write(&shown).is_err() && !std::mem::replace(&mut state.closed, true) {
+            // `| head -1` is no failure; but there is nothing left to stay for.
+            let _ = self.stop.try_send(Stop::WhenSent);
+        }
+    }
+
+    /// Says goodbye if it can be said without waiting, for a program that is about to end in the middle of something.
+    pub fn last_word(&self) {
+        if let Ok(mut state) = self.state.try_lock() {
+            // Whoever cannot hear it will notice.
+            let _ = state.write(&Shown::Bye);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Each field is valid after any panic.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Takes over what concerns the screen itself. `None` where there is nothing to show.
+    fn take_note(&mut self, shown: Shown) -> Option<Shown> {
+        match shown {
+            Shown::Connected { ref name, .. } | Shown::Renamed { ref name } => self.me.clone_from(name),
+            Shown::Bell(mode) => {
+                self.bell = mode.unwrap_or(self.bell);
+                return Some(Shown::Bell(Some(self.bell)));
+            }
+            Shown::Ignore(name) => {
+                if let Some(name) = name {
+                    let key = name.to_lowercase();
+                    if self.ignored.remove(&key).is_none() {
+                        self.ignored.insert(key, name);
+                    }
+                }
+                let names: Vec<&str> = self.ignored.values().map(String::as_str).collect();
+                return Some(Shown::Ignore((!names.is_empty()).then(|| names.join(", "))));
+            }
+            Shown::Event { event: Event { ref what, .. }, .. } if self.is_ignored(what) => return None,
+            // A new name is no way out of being ignored.
+            Shown::Event { event: Event { what: What::Renamed { ref from, ref to }, .. }, .. }
+                if self.ignored.remove(&from.to_lowercase()).is_some() =>
+            {
+                self.ignored.insert(to.to_lowercase(), to.clone());
+            }
+            Shown::History(events) => {
+                return Some(Shown::History(
+                    events.into_iter().filter(|event| !self.is_ignored(&event.what)).collect(),
+                ))
+            }
+            _ => {}
+        }
+        Some(shown)
+    }
+
+    fn is_ignored(&self, what: &What) -> bool {
+        match what {
+            What::Message { author, .. } | What::Action { author, .. } | What::Private { author, .. } => {
+                self.ignored.contains_key(&author.to_lowercase())
+            }
+            _ => false,
+        }
+    }
+
+    fn write(&mut self, shown: &Shown) -> io::Result<()> {
+        let text = if self.options.json {
+            if *shown == Shown::AskName {
+                return self.write_aside(PROMPT);
+            }
+            json::objects(shown).iter().map(|object| format!("{object}\n")).collect()
+        } else if self.options.terminal {
+            self.terminal_text(shown)
+        } else {
+            let (aside, text) = self.plain_text(shown);
+            self.write_aside(&aside)?;
+            text
+        };
+        if self.closed || text.is_empty() {
+            return Ok(());
+        }
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(text.as_bytes())?;
+        stdout.flush()
+    }
+
+    /// To standard error, where programs do not take it for chat.
+    fn write_aside(&self, text: &str) -> io::Result<()> {
+        // Nobody listening there is no reason to stop.
+        let _ = io::stderr().lock().write_all(text.as_bytes());
+        Ok(())
+    }
+
+    /// Plain lines: what goes to standard error, and what goes to standard output.
+    fn plain_text(&self, shown: &Shown) -> (String, String) {
+        let (mut aside, mut text) = (String::new(), String::new());
+        match shown {
+            Shown::AskName => text.push_str(PROMPT),
+            _ => {
+                for line in lines(shown, &self.me) {
+                    let painted: String = line
+                        .pieces
+                        .iter()
+                        .map(|(tone, piece)| paint(tone, piece, self.options.color).replace('\n', "\n    "))
+                        .collect();
+                    let out = if line.trouble { &mut aside } else { &mut text };
+                    out.push_str(&painted);
+                    out.push('\n');
+                }
+            }
+        }
+        (aside, text)
+    }
+
+    fn terminal_text(&mut self, shown: &Shown) -> String {
+        match shown {
+            Shown::AskName => return PROMPT.into(),
+            Shown::Clear => return CLEAR.into(),
+            Shown::Bye if self.options.typing => return format!("{FRESH_ROW}Bye!\n"),
+            _ => {}
+        }
+        let width = self.width.cells();
+        let mut text = String::new();
+        for mut line in lines(shown, &self.me) {
+            if let Some(moment) = self.moment(shown) {
+                line.pieces.insert(0, (Tone::Dim, moment));
+            }
+            let rows = rows(&line, width, self.options.color);
+            if self.options.typing {
+                text.push_str(&above_typed_line(&rows));
+            } else {
+                rows.iter().for_each(|row| text.extend([row, "\n"]));
+            }
+        }
+        if self.rings(shown) {
+            text.push_str(RING);
+        }
+        text
+    }
+
+    /// The local time in front of a line, with the day where it is not today's.
+    fn moment(&mut self, shown: &Shown) -> Option<String> {
+        let now = clock::now();
+        let time = match shown {
+            Shown::Event { event, .. } => event.time,
+            Shown::Accepted { .. } | Shown::Lost { .. } | Shown::Regained { .. } | Shown::Rejoined { .. } => {
+                now
+            }
+            _ => return None,
+        };
+        let (then, today) = (self.clock.civil(time), self.clock.civil(now));
+        let Civil { year, month, day, hour, minute, .. } = then;
+        let same_day = (year, month, day) == (today.year, today.month, today.day);
+        let date = if same_day { String::new() } else { format!("{year:04}-{month:02}-{day:02} ") };
+        Some(format!("{date}{hour:02}:{minute:02} "))
+    }
+
+    fn rings(&self, shown: &Shown) -> bool {
+        let Shown::Event { event, earlier: false } = shown else { return false };
+        let concerns_me = match &event.what {
+            What::Message { text, .. } | What::Action { text, .. } => mentions(text, &self.me),
+            What::Private { .. } => true,
+            _ => return false,
+        };
+        match self.bell {
+            Bell::Off => false,
+            Bell::Mention => concerns_me,
+            Bell::All => true,
+        }
+    }
+
+    /// One line for all that is said while we are here, ourselves included, with date and time.
+    fn write_transcript(&mut self, shown: &Shown) {
+        let Some(file) = &mut self.transcript else { return };
+        let me = visible_line(&self.me);
+        let (time, words) = match shown {
+            Shown::Event { event, earlier: false } => (event.time, lines(shown, &self.me)),
+            Shown::Accepted { said: Said::Message(text), .. } => {
+                (clock::now(), vec![Line::of(format!("[{me}] {text}"))])
+            }
+            Shown::Accepted { said: Said::Action(text), .. } => {
+                (clock::now(), vec![Line::of(format!("* {me} {text}"))])
+            }
+            Shown::Accepted { .. }
+            | Shown::Connected { .. }
+            | Shown::Lost { .. }
+            | Shown::Regained { .. }
+            | Shown::Rejoined { .. } => (clock::now(), lines(shown, &self.me)),
+            _ => return,
+        };
+        let Civil { year, month, day, hour, minute, second } = self.clock.civil(time);
+        let text: String = words
+            .iter()
+            .map(|line| {
+                let words = visible_line(&line.text());
+                format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} {words}\n")
+            })
+            .collect();
+        if let Err(error) = file.write_all(text.as_bytes()) {
+            log::error!("the transcript ends here: {error}");
+            self.transcript = None;
+        }
+    }
+}

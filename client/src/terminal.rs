@@ -1,0 +1,167 @@
+//! Lines on a terminal where somebody types: a new line goes *above* the one being typed, which stays whole.
+//!
+//! The terminal stays in its ordinary line mode, so it is the system that edits the line, and nobody can ask it what stands
+//! there. Nobody needs to: the row with the cursor is moved down by one, whatever is in it, and the new row is put in its
+//! place. For each row:
+//!
+//! | sequence | does |
+//! |---|---|
+//! | VT | down by one; on the last row everything scrolls up, which makes room |
+//! | `CSI A` | up again: on the typed row, with a free row below it |
+//! | `ESC 7` | remembers where the cursor is |
+//! | `CSI ?7l`, `CSI G` | no wrapping, should we be wrong about a width; first column |
+//! | `CSI L` | inserts a row: the typed one moves down |
+//! | | the row |
+//! | `CSI ?7h`, `ESC 8`, `CSI B` | wrapping again; where the cursor was; and one down, for so has the typed row moved |
+//!
+//! No line end and no carriage return among them: the system's terminal driver writes up to such a character at once, and
+//! what the person types may be echoed behind it, in the middle of our sequence. A row goes out in one piece.
+
+use crate::{
+    color::{self, Tone},
+    visible::is_mark,
+    wording::Line,
+};
+use std::{
+    fs::File,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+/// How long an answer about the width is good for.
+const WIDTH_LASTS: Duration = Duration::from_secs(1);
+/// Where nobody can say how wide the terminal is.
+const USUAL_WIDTH: usize = 80;
+/// How far the rows of a line behind its first are indented, so that none can pass for a line of its own.
+const INDENT: usize = 4;
+
+/// Puts rows above the line being typed.
+pub(crate) fn above_typed_line(rows: &[String]) -> String {
+    rows.iter().map(|row| format!("\x0b\x1b[A\x1b7\x1b[?7l\x1b[G\x1b[L{row}\x1b[?7h\x1b8\x1b[B")).collect()
+}
+
+/// Cuts a line into rows of a terminal that is `width` cells wide.
+pub(crate) fn rows(line: &Line, width: usize, with_color: bool) -> Vec<String> {
+    // One cell stays free: a cursor behind the last cell is where terminals differ.
+    let most = width.saturating_sub(1).max(INDENT + 2);
+    let mut rows = vec![String::new()];
+    let mut cells = 0;
+    for (tone, text) in &line.pieces {
+        let mut stretch = String::new();
+        for c in text.chars() {
+            let next = cells_of(c);
+            if c == '\n' || cells + next > most {
+                push(&mut rows, tone, &mut stretch, with_color);
+                rows.push(" ".repeat(INDENT));
+                cells = INDENT;
+            }
+            if c != '\n' {
+                stretch.push(c);
+                cells += next;
+            }
+        }
+        push(&mut rows, tone, &mut stretch, with_color);
+    }
+    rows
+}
+
+fn push(rows: &mut [String], tone: &Tone, stretch: &mut String, with_color: bool) {
+    if let (Some(row), false) = (rows.last_mut(), stretch.is_empty()) {
+        row.push_str(&color::paint(tone, stretch, with_color));
+        stretch.clear();
+    }
+}
+
+/// How many cells a character takes. Where terminals disagree, the larger: a row that is too short harms nobody.
+fn cells_of(c: char) -> usize {
+    match c as u32 {
+        0x1100..=0x115f
+        | 0x231a..=0x23ff
+        | 0x2600..=0x27bf
+        | 0x2b00..=0x2bff
+        | 0x2e80..=0xa4cf
+        | 0xa960..=0xa97c
+        | 0xac00..=0xd7a3
+        | 0xf900..=0xfaff
+        | 0xfe30..=0xfe6f
+        | 0xff00..=0xff60
+        | 0xffe0..=0xffe6
+        | 0x1f000..=0x3ffff => 2,
+        _ if is_mark(c) => 0,
+        _ => 1,
+    }
+}
+
+/// The terminal's width, asked again when the answer is old.
+#[derive(Debug, Default)]
+pub(crate) struct Width {
+    known: Option<(usize, Instant)>,
+}
+
+impl Width {
+    /// In cells.
+    ///
+    /// # Blocking
+    /// On the program `stty`, for some milliseconds, once a second at most.
+    pub(crate) fn cells(&mut self) -> usize {
+        match self.known {
+            Some((cells, asked)) if asked.elapsed() < WIDTH_LASTS => cells,
+            _ => {
+                let cells = ask_stty().unwrap_or(USUAL_WIDTH);
+                self.known = Some((cells, Instant::now()));
+                cells
+            }
+        }
+    }
+}
+
+/// Asks `stty` for the size: std cannot, and a signal that tells of changes would need `unsafe`.
+fn ask_stty() -> Option<usize> {
+    let terminal = File::open("/dev/tty").ok()?;
+    let output = Command::new("stty").arg("size").stdin(terminal).stderr(Stdio::null()).output().ok()?;
+    let (_rows, columns) = std::str::from_utf8(&output.stdout).ok()?.trim().split_once(' ')?;
+    columns.parse().ok().filter(|columns| *columns > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(pieces: &[(Tone, &str)]) -> Line {
+        let pieces = pieces.iter().map(|(tone, text)| (tone.clone(), (*text).to_owned())).collect();
+        Line { pieces, trouble: false }
+    }
+
+    #[test]
+    fn a_long_line_becomes_rows_that_fit_and_are_indented() {
+        let line = line(&[(Tone::Name("Sara".into()), "[Sara]"), (Tone::Text, " 0123456789")]);
+        assert_eq!(rows(&line, 11, false), ["[Sara] 012", "    345678", "    9"]);
+        assert_eq!(rows(&line, 80, false), ["[Sara] 0123456789"]);
+    }
+
+    #[test]
+    fn a_line_end_begins_an_indented_row() {
+        assert_eq!(rows(&line(&[(Tone::Text, "one\n\ntwo")]), 80, false), ["one", "    ", "    two"]);
+    }
+
+    #[test]
+    fn wide_characters_take_two_cells_and_marks_none() {
+        assert_eq!(rows(&line(&[(Tone::Text, "漢字漢字漢")]), 9, false), ["漢字漢字", "    漢"]);
+        assert_eq!(
+            rows(&line(&[(Tone::Text, "e\u{301}e\u{301}e\u{301}e\u{301}e\u{301}e\u{301}")]), 7, false).len(),
+            1
+        );
+    }
+
+    #[test]
+    fn each_row_has_its_own_colours() {
+        let rows = rows(&line(&[(Tone::Dim, "0123456789")]), 8, true);
+        assert_eq!(rows, ["\x1b[2m0123456\x1b[0m", "    \x1b[2m789\x1b[0m"]);
+    }
+
+    #[test]
+    fn a_terminal_of_no_width_still_gets_everything() {
+        let all = rows(&line(&[(Tone::Text, "漢字abc")]), 0, false).concat();
+        assert_eq!(all.replace(' ', ""), "漢字abc");
+    }
+}
