@@ -61,7 +61,10 @@ pub fn write_all(stream: &TcpStream, mut bytes: &[u8], deadline: Instant) -> io:
 
 /// Runs one system call with the time that is left, again when a signal or an early timeout cuts it short.
 /// (A process that was stopped and continued sees EINTR from any socket call that has a timeout.)
-fn retry_until(deadline: Instant, mut attempt: impl FnMut(Duration) -> io::Result<usize>) -> io::Result<usize> {
+fn retry_until(
+    deadline: Instant,
+    mut attempt: impl FnMut(Duration) -> io::Result<usize>,
+) -> io::Result<usize> {
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {

@@ -202,7 +202,11 @@ impl Connection {
     ///
     /// # Errors
     /// After any error the connection is lost.
-    pub fn next_request<Q: DeserializeOwned>(&mut self, idle: Duration, frame: Duration) -> Result<Option<Q>, RpcError> {
+    pub fn next_request<Q: DeserializeOwned>(
+        &mut self,
+        idle: Duration,
+        frame: Duration,
+    ) -> Result<Option<Q>, RpcError> {
         match self.wait(Instant::now() + idle)? {
             Wait::Ready => self.receive(Instant::now() + frame),
             Wait::Ended => Ok(None),

@@ -12,8 +12,10 @@
 
 use crate::{
     admission::Slot,
-    delivery::{delivery_loop, Recipient, Round},
+    delivery::{delivery_loop, Recipient},
     log::{Audience, Log},
+    outbox::{Outbox, Round},
+    seeded::Bug,
     session::{Ending, Line, Session},
     Shared,
 };
@@ -199,11 +201,14 @@ impl<'scope, 'env> Room<'scope, 'env> {
         for report_tx in gathered.reports {
             let _ = report_tx.send(self.report());
         }
-        self.round.collect(&shared.log, start, &gathered.authors, gathered.private);
+        self.round.collect(&shared.log, start, gathered.authors, gathered.private);
         for present in self.present.values() {
             if let Some(recipient) = &present.recipient {
-                recipient.offer(&shared.log, &mut self.round, &mut self.spare, &shared.stats);
+                recipient.offer(shared, &mut self.round, &mut self.spare);
             }
+        }
+        if shared.seeded.has(Bug::ScopePerRound) {
+            self.wait_for_all();
         }
     }
 
@@ -267,6 +272,7 @@ impl<'scope, 'env> Room<'scope, 'env> {
         let session = Arc::clone(&line.session);
         let start = match start {
             Start::Earlier(count) => log.back(count as usize, session.id),
+            Start::After(sequence) if self.shared.seeded.has(Bug::DoubleOnResume) => sequence,
             Start::After(sequence) => sequence.saturating_add(1).min(log.next()),
         };
         session.set_start(start);
@@ -299,7 +305,8 @@ impl<'scope, 'env> Room<'scope, 'env> {
         log: &mut Log,
         gathered: &mut Gathered,
     ) -> Option<u64> {
-        if let Some(sequence) = session.accepted(number) {
+        let accepted = session.accepted(number).filter(|_| !self.shared.seeded.has(Bug::DoubleOnRepeat));
+        if let Some(sequence) = accepted {
             return Some(sequence); // Said before the client lost its connection, and not said again.
         }
         let author = self.present.get(&session.id)?.name.clone();
@@ -325,15 +332,15 @@ impl<'scope, 'env> Room<'scope, 'env> {
         slot: Option<Slot>,
         cursor: u64,
     ) -> Option<Arc<Recipient>> {
-        let recipient = Arc::new(Recipient::new(Arc::clone(line), Arc::clone(connection.stream()), cursor));
+        let outbox = Outbox::new(line.session.id, cursor, self.shared.seeded);
+        let recipient = Arc::new(Recipient::new(Arc::clone(line), Arc::clone(connection.stream()), outbox));
         let own = Arc::clone(&recipient);
-        let Shared { log, stats, limits, .. } = self.shared;
+        let shared = self.shared;
         let delivering_tx = self.delivering_tx.clone();
         let life = move || {
             let _until_the_end = (delivering_tx, slot);
             // Caught here, because a panic that leaves a scoped thread makes the whole scope panic.
-            let end =
-                catch_unwind(AssertUnwindSafe(|| delivery_loop(&own, &mut connection, log, limits, stats)));
+            let end = catch_unwind(AssertUnwindSafe(|| delivery_loop(&own, &mut connection, shared)));
             match end {
                 Ok(Ok(())) => {}
                 Ok(Err(RpcError::TimedOut)) => own.line().end(Ending::Lost("not responding")),
@@ -347,7 +354,7 @@ impl<'scope, 'env> Room<'scope, 'env> {
         // Scope::spawn would panic when the system refuses a thread.
         let spawned = thread::Builder::new()
             .name("delivery".to_owned())
-            .stack_size(limits.thread_stack.0)
+            .stack_size(shared.limits.thread_stack.0)
             .spawn_scoped(self.scope, life);
         match spawned {
             Ok(_) => Some(recipient),
@@ -361,11 +368,24 @@ impl<'scope, 'env> Room<'scope, 'env> {
     fn report(&self) -> Report {
         let next = self.shared.log.read().next();
         let behind = |present: &Present| {
-            let cursor = present.recipient.as_ref()?.cursor();
+            let cursor = present.recipient.as_ref()?.outbox.cursor();
             Some((present.name.clone(), next.saturating_sub(cursor)))
         };
         let slowest = self.present.values().filter_map(behind).max_by_key(|(_, behind)| *behind);
         Report { recipients: self.present.len(), slowest }
+    }
+
+    /// What the end of a scope for this round would do, which is what [`Bug::ScopePerRound`] does wrong.
+    fn wait_for_all(&self) {
+        thread::scope(|scope| {
+            for recipient in self.present.values().filter_map(|present| present.recipient.as_ref()) {
+                scope.spawn(|| {
+                    while recipient.outbox.calling().is_some() && recipient.line().ended().is_none() {
+                        thread::yield_now();
+                    }
+                });
+            }
+        });
     }
 
     /// The last round: tells everybody that the room ends. Each delivery ends when that has been answered.

@@ -7,6 +7,7 @@ use crate::{
     admission::Slot,
     broadcaster::Command,
     rate::Rate,
+    seeded::Bug,
     service::{self, Caller},
     session::{Ending, Line},
     Shared,
@@ -92,7 +93,8 @@ fn serve_calls(
     let Some(mut caller) = wait_for_join(shared, commands_tx, &mut connection, peer, slot)? else {
         return Ok(());
     };
-    connection.set_frame_limit(shared.limits.max_frame.0 as u32);
+    let unchecked = shared.seeded.has(Bug::UncheckedLength);
+    connection.set_frame_limit(if unchecked { u32::MAX } else { shared.limits.max_frame.0 as u32 });
     // Caught here, because a member whose request panics still has to leave.
     let end =
         catch_unwind(AssertUnwindSafe(|| serve_member(shared, commands_tx, &mut connection, &mut caller)));

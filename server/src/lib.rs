@@ -34,15 +34,18 @@ pub mod listener;
 pub mod log;
 pub mod name;
 pub mod options;
+pub mod outbox;
 pub mod rate;
 pub mod registry;
+pub mod seeded;
 pub mod service;
 pub mod session;
 pub mod stats;
+pub mod sync;
 
 use crate::{
     admission::Admission, bans::Bans, complaints::Complaints, limits::Limits, log::SharedLog,
-    registry::Registry, stats::Stats,
+    registry::Registry, seeded::Seeded, stats::Stats,
 };
 use ::log::info;
 use chat_common::{shutdown::Shutdown, token::Token};
@@ -78,6 +81,8 @@ pub struct Shared {
     pub shutdown: Arc<Shutdown>,
     /// What everybody who joins is told.
     pub motd: Option<String>,
+    /// What is wrong with it on purpose: nothing, outside tests.
+    pub seeded: Seeded,
     /// The random number of this run.
     pub room: u64,
     /// The number of the next session. 0 is nobody's.
@@ -107,37 +112,29 @@ impl Shared {
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
-    shared: Arc<Shared>,
+    settings: Settings,
+    shutdown: Arc<Shutdown>,
+}
+
+/// What a room is to be like.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// The limits.
+    pub limits: Limits,
+    /// What everybody who joins is told.
+    pub motd: Option<String>,
+    /// What is wrong with it on purpose: nothing, outside tests.
+    pub seeded: Seeded,
 }
 
 impl Server {
     /// Wraps a listener that the caller has bound; `shutdown` stops what [`Server::run`] starts.
     ///
     /// # Errors
-    /// When the system has no random bytes, or the limits do not go together.
-    pub fn new(
-        listener: TcpListener,
-        limits: Limits,
-        motd: Option<String>,
-        shutdown: Arc<Shutdown>,
-    ) -> io::Result<Server> {
-        limits.check().map_err(|why| io::Error::new(io::ErrorKind::InvalidInput, why))?;
+    /// When the listener has no address.
+    pub fn new(listener: TcpListener, settings: Settings, shutdown: Arc<Shutdown>) -> io::Result<Server> {
         shutdown.wakes(listener.local_addr()?);
-        let shared = Shared {
-            registry: Registry::new(&limits),
-            log: SharedLog::new(&limits),
-            admission: Admission::new(&limits),
-            bans: Bans::default(),
-            stats: Stats::default(),
-            complaints: Complaints::default(),
-            shutdown,
-            motd,
-            room: Token::random()?.to_u64(),
-            next_session: AtomicU64::new(1),
-            drained_by: OnceLock::new(),
-            limits,
-        };
-        Ok(Server { listener, shared: Arc::new(shared) })
+        Ok(Server { listener, settings, shutdown })
     }
 
     /// Where it listens.
@@ -154,15 +151,31 @@ impl Server {
     /// For as long as the room is open.
     ///
     /// # Errors
-    /// When the system has no thread for the broadcaster.
+    /// When the limits do not go together, or the system has no random bytes or no thread for the broadcaster.
     pub fn run(self) -> io::Result<()> {
-        let Server { listener, shared } = self;
-        let limits: Vec<String> =
-            shared.limits.table().into_iter().map(|(flag, value, _)| format!("{flag} {value}")).collect();
-        info!("limits: {}", limits.join(", "));
-        let (commands_tx, commands_rx) = crossbeam_channel::bounded(shared.limits.queue);
+        let Server { listener, settings: Settings { limits, motd, seeded }, shutdown } = self;
+        limits.check().map_err(|why| io::Error::new(io::ErrorKind::InvalidInput, why))?;
+        let table: Vec<String> =
+            limits.table().into_iter().map(|(flag, value, _)| format!("{flag} {value}")).collect();
+        info!("limits: {}", table.join(", "));
+        let (commands_tx, commands_rx) = crossbeam_channel::bounded(limits.queue);
+        let shared = Shared {
+            registry: Registry::new(&limits),
+            log: SharedLog::new(&limits, seeded),
+            admission: Admission::new(&limits),
+            bans: Bans::default(),
+            stats: Stats::default(),
+            complaints: Complaints::default(),
+            shutdown,
+            motd,
+            seeded,
+            room: Token::random()?.to_u64(),
+            next_session: AtomicU64::new(1),
+            drained_by: OnceLock::new(),
+            limits,
+        };
+        let shared = &shared;
         thread::scope(|scope| {
-            let shared = &*shared;
             thread::Builder::new()
                 .name("broadcaster".to_owned())
                 .spawn_scoped(scope, move || broadcaster::broadcast_loop(shared, &commands_rx))?;

@@ -7,7 +7,11 @@
 //!
 //! Go: the original keeps no log; a message lives in the goroutines that carry it, so their order is the scheduler's.
 
-use crate::limits::Limits;
+use crate::{
+    limits::Limits,
+    seeded::{Bug, Seeded},
+    sync::{RwLock, RwLockReadGuard, RwLockWriteGuard},
+};
 use chat_common::{
     batch::Batch,
     codec::encode_into,
@@ -15,7 +19,7 @@ use chat_common::{
 };
 use std::{
     collections::VecDeque,
-    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    sync::{Arc, PoisonError},
 };
 
 /// What an event takes besides its encoding, in bytes: the entry itself and the allocation's overhead.
@@ -27,8 +31,9 @@ pub struct SharedLog(Arc<RwLock<Log>>);
 
 impl SharedLog {
     /// An empty log with the bounds of `limits`.
-    pub fn new(limits: &Limits) -> SharedLog {
-        SharedLog(Arc::new(RwLock::new(Log::new(limits.log_messages, limits.log_size.0))))
+    pub fn new(limits: &Limits, seeded: Seeded) -> SharedLog {
+        let log = Log { seeded, ..Log::new(limits.log_messages, limits.log_size.0) };
+        SharedLog(Arc::new(RwLock::new(log)))
     }
 
     /// For reading, together with others.
@@ -54,6 +59,7 @@ pub struct Log {
     most_entries: usize,
     most_bytes: usize,
     ended: bool,
+    seeded: Seeded,
 }
 
 /// Whom an event is for.
@@ -90,7 +96,15 @@ struct Entry {
 impl Log {
     /// An empty log that keeps at most so many events in so many bytes (and always the newest event).
     pub fn new(most_entries: usize, most_bytes: usize) -> Log {
-        Log { entries: VecDeque::new(), first: 1, bytes: 0, most_entries, most_bytes, ended: false }
+        Log {
+            entries: VecDeque::new(),
+            first: 1,
+            bytes: 0,
+            most_entries,
+            most_bytes,
+            ended: false,
+            seeded: Seeded::default(),
+        }
     }
 
     /// The sequence number that the next event will have.
@@ -146,11 +160,26 @@ impl Log {
         }
         let start = (*cursor - self.first) as usize;
         for entry in self.entries.range(start.min(self.entries.len())..) {
-            if entry.audience.includes(reader) && !batch.push(&entry.encoded, limit) {
+            let mut entry = entry;
+            if self.seeded.has(Bug::Swap) && reader % 2 == 0 {
+                entry = self.swapped(*cursor).unwrap_or(entry);
+            }
+            let skipped = self.seeded.has(Bug::Drop) && *cursor % 100 == 0;
+            if entry.audience.includes(reader) && !skipped && !batch.push(&entry.encoded, limit) {
                 return;
             }
             *cursor += 1;
         }
+    }
+
+    /// The other one of a pair, as [`Bug::Swap`] has it.
+    fn swapped(&self, cursor: u64) -> Option<&Entry> {
+        let other = match cursor % 10 {
+            0 if cursor + 1 < self.next() => cursor + 1,
+            1 => cursor - 1,
+            _ => return None,
+        };
+        self.entries.get(other.checked_sub(self.first)? as usize)
     }
 
     /// The position from which `reader` gets the last `count` things that were said, and whatever came between them.

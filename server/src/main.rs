@@ -3,7 +3,7 @@
 use chat_common::shutdown::Shutdown;
 use chat_server::{
     options::{parse, Options, Wanted},
-    Server,
+    Server, Settings,
 };
 use log::{info, warn};
 use std::{
@@ -47,9 +47,10 @@ fn serve(options: Options) -> Result<(), String> {
     };
     let listener = TcpListener::bind(&options.listen)
         .map_err(|error| format!("cannot listen on {}: {error}", options.listen))?;
+    let settings = Settings { limits: options.limits, motd, ..Settings::default() };
     let shutdown = Arc::new(Shutdown::new());
     stop_on_signal(&shutdown).map_err(|error| format!("cannot handle signals: {error}"))?;
-    let server = Server::new(listener, options.limits, motd, shutdown).map_err(|error| error.to_string())?;
+    let server = Server::new(listener, settings, shutdown).map_err(|error| error.to_string())?;
     let address = server.local_addr().map_err(|error| error.to_string())?;
     say(&format!("Server running at {} ...", address.port()));
     if !address.ip().is_loopback() {

@@ -203,6 +203,12 @@ impl Registry {
         names
     }
 
+    /// What [`Bug::PanicUnderLock`](crate::seeded::Bug::PanicUnderLock) does.
+    pub fn panic_under_lock(&self) {
+        let _members = self.lock();
+        panic!("seeded");
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<u64, Member>> {
         // Invariant: each change below is one insert, one remove or one assignment, so the list is whole after any panic.
         self.members.lock().unwrap_or_else(PoisonError::into_inner)

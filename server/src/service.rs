@@ -6,6 +6,7 @@ use crate::{
     broadcaster::{Command, Manner, Start},
     dial, name,
     registry::Resumed,
+    seeded::Bug,
     session::{Line, Session},
     Shared,
 };
@@ -142,6 +143,10 @@ fn say(
     manner: Manner,
 ) -> Result<Reply, Refusal> {
     let limit = shared.limits.max_text;
+    assert!(!(text == "panic" && shared.seeded.has(Bug::PanicInHandler)), "seeded");
+    if text == "panic" && shared.seeded.has(Bug::PanicUnderLock) {
+        shared.registry.panic_under_lock();
+    }
     if text.is_empty() {
         return Err(refusal(Cause::InvalidText, "the text is empty"));
     }
