@@ -173,7 +173,10 @@ fn leave(
     }
     let (reason, removed) = match (line.ended(), end) {
         (Some(Ending::Replaced), _) => return,
-        (Some(Ending::Removed(why)), _) => (Some(why.clone()), Some(why)),
+        (Some(Ending::Removed(why)), _) => {
+            let why = if why.is_empty() { why } else { format!(": {why}") };
+            (Some(format!("removed{why}")), Some(format!("the operator removed you from the room{why}")))
+        }
         (None, Ok(Ok(End::Left))) => (None, None),
         (Some(Ending::Lost(why)), _) => (Some(why.to_owned()), None),
         (None, Ok(Ok(End::Closed))) => (Some("connection lost".to_owned()), None),

@@ -8,6 +8,8 @@
 //! | `connection`: [`connection::serve_connection`] | 1 for each accepted connection | `read` | its client; [`session::Line::end`] |
 //! | `broadcaster`: [`broadcaster::broadcast_loop`] | 1 | the channel | a command; the end of the last sender |
 //! | `delivery`: [`delivery::delivery_loop`] | 1 for each recipient | `read` | its client's answer; [`session::Line::end`] |
+//! | `stats`: [`stats::stats_loop`] | 1 | the clock | a minute; shutdown |
+//! | `console`: [`console::console_loop`] | 1, if wanted | a read of standard input | the operator |
 //!
 //! Commands flow one way: connections to broadcaster to log to recipients. The broadcaster's answers go back through a channel that the
 //! connection brought along, with room for the one answer it waits for, so no cycle can fill up.
@@ -27,6 +29,7 @@ pub mod bans;
 pub mod broadcaster;
 pub mod complaints;
 pub mod connection;
+pub mod console;
 pub mod delivery;
 pub mod dial;
 pub mod limits;
@@ -44,17 +47,26 @@ pub mod stats;
 pub mod sync;
 
 use crate::{
-    admission::Admission, bans::Bans, complaints::Complaints, limits::Limits, log::SharedLog,
-    registry::Registry, seeded::Seeded, stats::Stats,
+    admission::Admission,
+    bans::Bans,
+    broadcaster::{Command, Report},
+    complaints::Complaints,
+    limits::Limits,
+    log::SharedLog,
+    registry::Registry,
+    seeded::Seeded,
+    stats::Stats,
 };
 use ::log::info;
 use chat_common::{shutdown::Shutdown, token::Token};
+use crossbeam_channel::Sender;
 use std::{
     io,
     net::{SocketAddr, TcpListener},
+    path::PathBuf,
     sync::{
         atomic::{AtomicU64, Ordering::Relaxed},
-        Arc, OnceLock,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
     },
     thread,
     time::Instant,
@@ -87,6 +99,8 @@ pub struct Shared {
     pub room: u64,
     /// The number of the next session. 0 is nobody's.
     next_session: AtomicU64,
+    /// The way into the channel for those who are no connection. Taken away when the room begins to end.
+    commands_tx: Mutex<Option<Sender<Command>>>,
     /// When what is still under way at shutdown is cut off.
     drained_by: OnceLock<Instant>,
 }
@@ -97,9 +111,33 @@ impl Shared {
         self.next_session.fetch_add(1, Relaxed)
     }
 
-    /// Starts the drain's clock.
+    /// Starts the drain's clock, and closes the channel to those who are no connection.
     pub fn begin_drain(&self) {
         self.drained_by();
+        *self.lock_commands_tx() = None;
+    }
+
+    /// Sends a command that no member has sent. False when the room is ending.
+    ///
+    /// # Blocking
+    /// On the broadcaster, which never blocks.
+    pub fn command(&self, command: Command) -> bool {
+        let commands_tx = self.lock_commands_tx().clone();
+        commands_tx.is_some_and(|commands_tx| commands_tx.send(command).is_ok())
+    }
+
+    /// How the recipients are doing; nothing when the room is ending.
+    ///
+    /// # Blocking
+    /// On the broadcaster, which never blocks.
+    pub fn report(&self) -> Report {
+        let (report_tx, report_rx) = crossbeam_channel::bounded(1);
+        self.command(Command::Report(report_tx));
+        report_rx.recv().unwrap_or_default()
+    }
+
+    fn lock_commands_tx(&self) -> MutexGuard<'_, Option<Sender<Command>>> {
+        self.commands_tx.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// When the drain is over. The first call, at the beginning of the shutdown, sets it.
@@ -112,8 +150,8 @@ impl Shared {
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
-    settings: Settings,
-    shutdown: Arc<Shutdown>,
+    console: bool,
+    shared: Arc<Shared>,
 }
 
 /// What a room is to be like.
@@ -123,6 +161,10 @@ pub struct Settings {
     pub limits: Limits,
     /// What everybody who joins is told.
     pub motd: Option<String>,
+    /// A file that keeps the bans over restarts.
+    pub ban_file: Option<PathBuf>,
+    /// Whether standard input has the operator's commands.
+    pub console: bool,
     /// What is wrong with it on purpose: nothing, outside tests.
     pub seeded: Seeded,
 }
@@ -131,10 +173,34 @@ impl Server {
     /// Wraps a listener that the caller has bound; `shutdown` stops what [`Server::run`] starts.
     ///
     /// # Errors
-    /// When the listener has no address.
+    /// When the settings do not go together, the ban file cannot be read, or the system has no random bytes.
     pub fn new(listener: TcpListener, settings: Settings, shutdown: Arc<Shutdown>) -> io::Result<Server> {
+        let Settings { limits, motd, ban_file, console, seeded } = settings;
+        limits.check().map_err(invalid)?;
+        if motd.as_ref().is_some_and(|motd| motd.len() > limits.max_text.0) {
+            return Err(invalid(format!(
+                "the message of the day is longer than --max-text {}",
+                limits.max_text
+            )));
+        }
         shutdown.wakes(listener.local_addr()?);
-        Ok(Server { listener, settings, shutdown })
+        let shared = Shared {
+            registry: Registry::new(&limits),
+            log: SharedLog::new(&limits, seeded),
+            admission: Admission::new(&limits),
+            bans: ban_file.map_or_else(|| Ok(Bans::default()), load_bans)?,
+            stats: Stats::default(),
+            complaints: Complaints::default(),
+            shutdown,
+            motd,
+            seeded,
+            room: Token::random()?.to_u64(),
+            next_session: AtomicU64::new(1),
+            commands_tx: Mutex::default(),
+            drained_by: OnceLock::new(),
+            limits,
+        };
+        Ok(Server { listener, console, shared: Arc::new(shared) })
     }
 
     /// Where it listens.
@@ -151,36 +217,40 @@ impl Server {
     /// For as long as the room is open.
     ///
     /// # Errors
-    /// When the limits do not go together, or the system has no random bytes or no thread for the broadcaster.
+    /// When the system has no thread to give.
     pub fn run(self) -> io::Result<()> {
-        let Server { listener, settings: Settings { limits, motd, seeded }, shutdown } = self;
-        limits.check().map_err(|why| io::Error::new(io::ErrorKind::InvalidInput, why))?;
-        let table: Vec<String> =
-            limits.table().into_iter().map(|(flag, value, _)| format!("{flag} {value}")).collect();
-        info!("limits: {}", table.join(", "));
-        let (commands_tx, commands_rx) = crossbeam_channel::bounded(limits.queue);
-        let shared = Shared {
-            registry: Registry::new(&limits),
-            log: SharedLog::new(&limits, seeded),
-            admission: Admission::new(&limits),
-            bans: Bans::default(),
-            stats: Stats::default(),
-            complaints: Complaints::default(),
-            shutdown,
-            motd,
-            seeded,
-            room: Token::random()?.to_u64(),
-            next_session: AtomicU64::new(1),
-            drained_by: OnceLock::new(),
-            limits,
-        };
-        let shared = &shared;
+        let Server { listener, console, shared } = self;
+        let table = shared.limits.table();
+        let limits: Vec<String> =
+            table.into_iter().map(|(flag, value, _)| format!("{flag} {value}")).collect();
+        info!("limits: {}", limits.join(", "));
+        let (commands_tx, commands_rx) = crossbeam_channel::bounded(shared.limits.queue);
+        *shared.lock_commands_tx() = Some(commands_tx.clone());
+        if console {
+            let shared = Arc::clone(&shared);
+            let life = move || console::console_loop(&shared, io::stdin().lock(), io::stdout());
+            thread::Builder::new().name("console".to_owned()).spawn(life)?;
+        }
+        let shared = &*shared;
         thread::scope(|scope| {
             thread::Builder::new()
                 .name("broadcaster".to_owned())
                 .spawn_scoped(scope, move || broadcaster::broadcast_loop(shared, &commands_rx))?;
+            thread::Builder::new()
+                .name("stats".to_owned())
+                .spawn_scoped(scope, move || stats::stats_loop(shared))?;
             listener::accept_loop(shared, &listener, commands_tx);
             Ok(())
         })
     }
+}
+
+fn invalid(why: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, why)
+}
+
+fn load_bans(file: PathBuf) -> io::Result<Bans> {
+    let shown = file.display().to_string();
+    Bans::load(file)
+        .map_err(|error| io::Error::new(error.kind(), format!("cannot use the ban file {shown}: {error}")))
 }

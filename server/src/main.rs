@@ -8,7 +8,7 @@ use chat_server::{
 use log::{info, warn};
 use std::{
     env, fs,
-    io::{self, Write},
+    io::{self, IsTerminal, Write},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket},
     process::{self, ExitCode},
     sync::Arc,
@@ -47,7 +47,13 @@ fn serve(options: Options) -> Result<(), String> {
     };
     let listener = TcpListener::bind(&options.listen)
         .map_err(|error| format!("cannot listen on {}: {error}", options.listen))?;
-    let settings = Settings { limits: options.limits, motd, ..Settings::default() };
+    let settings = Settings {
+        limits: options.limits,
+        motd,
+        ban_file: options.ban_file,
+        console: options.console || io::stdin().is_terminal(),
+        ..Settings::default()
+    };
     let shutdown = Arc::new(Shutdown::new());
     stop_on_signal(&shutdown).map_err(|error| format!("cannot handle signals: {error}"))?;
     let server = Server::new(listener, settings, shutdown).map_err(|error| error.to_string())?;

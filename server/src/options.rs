@@ -10,6 +10,10 @@ pub struct Options {
     pub listen: String,
     /// A file with what everybody who joins is told.
     pub motd: Option<PathBuf>,
+    /// A file that keeps the bans over restarts.
+    pub ban_file: Option<PathBuf>,
+    /// Whether to take the operator's commands from standard input even if it is no terminal.
+    pub console: bool,
     /// The limits.
     pub limits: Limits,
 }
@@ -31,7 +35,13 @@ const DEFAULT_LISTEN: &str = "127.0.0.1:1234";
 /// # Errors
 /// One line that says what is wrong and what would do.
 pub fn parse(words: impl IntoIterator<Item = String>) -> Result<Wanted, String> {
-    let mut options = Options { listen: DEFAULT_LISTEN.to_owned(), motd: None, limits: Limits::default() };
+    let mut options = Options {
+        listen: DEFAULT_LISTEN.to_owned(),
+        motd: None,
+        ban_file: None,
+        console: false,
+        limits: Limits::default(),
+    };
     let mut words = words.into_iter();
     while let Some(word) = words.next() {
         let (flag, attached) = match word.split_once('=') {
@@ -57,6 +67,8 @@ pub fn parse(words: impl IntoIterator<Item = String>) -> Result<Wanted, String> 
         match name {
             "listen" => options.listen = host_and_port(value()?)?,
             "motd" => options.motd = Some(value()?.into()),
+            "ban-file" => options.ban_file = Some(value()?.into()),
+            "console" if attached.is_none() => options.console = true,
             _ => {
                 let known = Limits::default().table().iter().any(|(limit, ..)| *limit == name);
                 let value = if known { value()? } else { String::new() };
@@ -86,6 +98,9 @@ fn help() -> String {
         "chat-server: a room for chat-client\n\nUsage: chat-server [FLAGS]\n\n  \
          --listen HOST:PORT     where to listen; port 0 picks a free one [{DEFAULT_LISTEN}]\n  \
          --motd FILE            what everybody who joins is told\n  \
+         --ban-file FILE        keeps the bans over restarts
+  \
+         --console              take the operator's commands from standard input even if it is no terminal\n  \
          --help, --version      print this, or the version\n\nLimits:\n"
     );
     for (flag, value, what) in Limits::default().table() {
