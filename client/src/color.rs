@@ -24,7 +24,7 @@ pub(crate) fn begin(tone: &Tone) -> String {
     match tone {
         Tone::Text => String::new(),
         Tone::Dim => "\x1b[2m".into(),
-        Tone::Strong => "\x1b[1;7m".into(),
+        Tone::Strong => "\x1b[1;35m".into(),
         Tone::Name(name) => format!("\x1b[38;5;{}m", color_of(name)),
     }
 }

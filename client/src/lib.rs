@@ -31,6 +31,7 @@ mod backoff;
 mod clock;
 mod color;
 mod command;
+mod connection;
 mod inbox;
 pub mod input;
 mod json;

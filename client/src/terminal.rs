@@ -29,7 +29,7 @@ use std::{
 };
 
 /// How long an answer about the width is good for.
-const WIDTH_LASTS: Duration = Duration::from_secs(1);
+const WIDTH_LASTS: Duration = Duration::from_millis(300);
 /// Where nobody can say how wide the terminal is.
 const USUAL_WIDTH: usize = 80;
 /// How far the rows of a line behind its first are indented, so that none can pass for a line of its own.
@@ -40,36 +40,53 @@ pub(crate) fn above_typed_line(rows: &[String]) -> String {
     rows.iter().map(|row| format!("\x0b\x1b[A\x1b7\x1b[?7l\x1b[G\x1b[L{row}\x1b[?7h\x1b8\x1b[B")).collect()
 }
 
-/// Cuts a line into rows of a terminal that is `width` cells wide.
+/// Cuts a line into rows of a terminal that is `width` cells wide, between words where that leaves no large gap.
 pub(crate) fn rows(line: &Line, width: usize, with_color: bool) -> Vec<String> {
     // One cell stays free: a cursor behind the last cell is where terminals differ.
     let most = width.saturating_sub(1).max(INDENT + 2);
-    let mut rows = vec![String::new()];
-    let mut cells = 0;
-    for (tone, text) in &line.pieces {
-        let mut stretch = String::new();
-        for c in text.chars() {
-            let next = cells_of(c);
-            if c == '\n' || cells + next > most {
-                push(&mut rows, tone, &mut stretch, with_color);
-                rows.push(" ".repeat(INDENT));
-                cells = INDENT;
-            }
-            if c != '\n' {
-                stretch.push(c);
-                cells += next;
-            }
+    let characters: Vec<(char, &Tone)> =
+        line.pieces.iter().flat_map(|(tone, text)| text.chars().map(move |c| (c, tone))).collect();
+    let (mut rows, mut rest, mut indent) = (Vec::new(), &characters[..], 0);
+    loop {
+        let (end, next) = row_end(rest, most - indent);
+        rows.push(" ".repeat(indent) + &paint_all(&rest[..end], with_color));
+        match next {
+            Some(next) => rest = &rest[next..],
+            None => return rows,
         }
-        push(&mut rows, tone, &mut stretch, with_color);
+        indent = INDENT;
     }
-    rows
 }
 
-fn push(rows: &mut [String], tone: &Tone, stretch: &mut String, with_color: bool) {
-    if let (Some(row), false) = (rows.last_mut(), stretch.is_empty()) {
-        row.push_str(&color::paint(tone, stretch, with_color));
-        stretch.clear();
+/// Where the row that begins here ends, and where the next one begins if there is more.
+fn row_end(characters: &[(char, &Tone)], room: usize) -> (usize, Option<usize>) {
+    let (mut cells, mut blank) = (0, None);
+    for (index, (c, _)) in characters.iter().enumerate() {
+        cells += cells_of(*c);
+        match c {
+            '\n' => return (index, Some(index + 1)),
+            ' ' if cells > room => return (index, Some(index + 1)),
+            _ if cells > room => {
+                return match blank.filter(|blank| blank * 2 > index) {
+                    Some(blank) => (blank, Some(blank + 1)),
+                    None => (index, Some(index)),
+                }
+            }
+            ' ' => blank = Some(index),
+            _ => {}
+        }
     }
+    (characters.len(), None)
+}
+
+fn paint_all(characters: &[(char, &Tone)], with_color: bool) -> String {
+    characters
+        .chunk_by(|(_, one), (_, other)| one == other)
+        .map(|stretch| {
+            let text: String = stretch.iter().map(|(c, _)| c).collect();
+            stretch.first().map_or_else(String::new, |(_, tone)| color::paint(tone, &text, with_color))
+        })
+        .collect()
 }
 
 /// How many cells a character takes. Where terminals disagree, the larger: a row that is too short harms nobody.
@@ -102,7 +119,7 @@ impl Width {
     /// In cells.
     ///
     /// # Blocking
-    /// On the program `stty`, for some milliseconds, once a second at most.
+    /// On the program `stty`, for some milliseconds, three times a second at most.
     pub(crate) fn cells(&mut self) -> usize {
         match self.known {
             Some((cells, asked)) if asked.elapsed() < WIDTH_LASTS => cells,
@@ -135,8 +152,21 @@ mod tests {
     #[test]
     fn a_long_line_becomes_rows_that_fit_and_are_indented() {
         let line = line(&[(Tone::Name("Sara".into()), "[Sara]"), (Tone::Text, " 0123456789")]);
-        assert_eq!(rows(&line, 11, false), ["[Sara] 012", "    345678", "    9"]);
+        assert_eq!(rows(&line, 11, false), ["[Sara]", "    012345", "    6789"]);
         assert_eq!(rows(&line, 80, false), ["[Sara] 0123456789"]);
+    }
+
+    #[test]
+    fn words_stay_whole_where_that_leaves_no_large_gap() {
+        assert_eq!(
+            rows(&line(&[(Tone::Text, "one two three four")]), 14, false),
+            ["one two three", "    four"]
+        );
+        assert_eq!(
+            rows(&line(&[(Tone::Text, "one two threefour")]), 14, false),
+            ["one two", "    threefour"]
+        );
+        assert_eq!(rows(&line(&[(Tone::Text, "a threefourfive")]), 11, false), ["a threefou", "    rfive"]);
     }
 
     #[test]

@@ -59,10 +59,10 @@ pub(crate) fn lines(shown: &Shown, me: &str) -> Vec<Line> {
         Shown::Accepted { .. } => return Vec::new(),
         Shown::Waiting(text) => Line::system(format!("--- waiting to be sent: {} ---", visible_line(text))),
         Shown::Busy => Line::system("--- the server is busy; trying again ---"),
-        Shown::Lost { reason } => Line::system(format!(
-            "--- connection lost ({}); trying to get it back, and keeping what you type ---",
-            visible_line(reason)
-        )),
+        // The reason is for programs and for the log; a person can do nothing with it.
+        Shown::Lost { .. } => {
+            Line::system("--- connection lost; trying to get it back, and keeping what you type ---")
+        }
         Shown::Regained { waiting } => Line::system(format!("--- connected again{} ---", sending(*waiting))),
         Shown::Rejoined { restarted: true, waiting, .. } => {
             Line::system(format!("--- connected again: the room was restarted{} ---", sending(*waiting)))
@@ -89,7 +89,7 @@ pub(crate) fn lines(shown: &Shown, me: &str) -> Vec<Line> {
             Some(name) => format!("--- ignoring: {} ---", visible_line(name)),
             None => "--- ignoring nobody ---".to_owned(),
         }),
-        Shown::Unsent(count) => Line::trouble(format!("--- {count} waiting lines were not sent ---")),
+        Shown::Unsent(count) => Line::trouble(format!("--- lines that were not sent: {count} ---")),
         Shown::Failed(reason) => Line::trouble(format!("chat-client: {}", visible_line(reason))),
         Shown::Bye => Line::system("Bye!"),
     };
@@ -228,7 +228,6 @@ mod tests {
             Shown::Failed(text.clone()),
             Shown::People { names: vec![text.clone()], total: 1 },
             Shown::Connected { name: text.clone(), room: 1, sequence: 1, motd: Some(text.clone()) },
-            Shown::Lost { reason: text.clone() },
         ] {
             assert!(lines(&shown, "Tom").iter().all(|line| !line.text().contains('\u{1b}')));
         }
