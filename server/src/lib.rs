@@ -233,16 +233,25 @@ impl Server {
         }
         let shared = &*shared;
         thread::scope(|scope| {
-            thread::Builder::new()
-                .name("broadcaster".to_owned())
-                .spawn_scoped(scope, move || broadcaster::broadcast_loop(shared, &commands_rx))?;
-            thread::Builder::new()
-                .name("stats".to_owned())
-                .spawn_scoped(scope, move || stats::stats_loop(shared))?;
-            listener::accept_loop(shared, &listener, commands_tx);
-            Ok(())
+            let broadcast = move || broadcaster::broadcast_loop(shared, &commands_rx);
+            let started = spawn_scoped(scope, "stats", move || stats::stats_loop(shared))
+                .and_then(|()| spawn_scoped(scope, "broadcaster", broadcast));
+            if started.is_ok() {
+                listener::accept_loop(shared, &listener, commands_tx);
+            } else {
+                shared.shutdown.request(); // Whichever of the two has started ends, and the scope with it.
+            }
+            started
         })
     }
+}
+
+fn spawn_scoped<'scope>(
+    scope: &'scope thread::Scope<'scope, '_>,
+    name: &str,
+    life: impl FnOnce() + Send + 'scope,
+) -> io::Result<()> {
+    thread::Builder::new().name(name.to_owned()).spawn_scoped(scope, life).map(drop)
 }
 
 fn invalid(why: String) -> io::Error {
