@@ -7,12 +7,12 @@
 //! | sequence | does |
 //! |---|---|
 //! | VT | down by one; on the last row everything scrolls up, which makes room |
-//! | `CSI A` | up again: on the typed row, with a free row below it |
-//! | `ESC 7` | remembers where the cursor is |
-//! | `CSI ?7l`, `CSI G` | no wrapping, should we be wrong about a width; first column |
+//! | `ESC 7` | remembers this place: it is where the cursor will have to be |
+//! | `CSI A`, `CSI G` | up again, on the typed row; first column |
+//! | `CSI ?7l` | no wrapping, should we be wrong about a width |
 //! | `CSI L` | inserts a row: the typed one moves down |
 //! | | the row |
-//! | `CSI ?7h`, `ESC 8`, `CSI B` | wrapping again; where the cursor was; and one down, for so has the typed row moved |
+//! | `CSI ?7h`, `ESC 8` | wrapping again; the place that was remembered |
 //!
 //! No line end and no carriage return among them: the system's terminal driver writes up to such a character at once, and
 //! what the person types may be echoed behind it, in the middle of our sequence. A row goes out in one piece.
@@ -37,7 +37,7 @@ const INDENT: usize = 4;
 
 /// Puts rows above the line being typed.
 pub(crate) fn above_typed_line(rows: &[String]) -> String {
-    rows.iter().map(|row| format!("\x0b\x1b[A\x1b7\x1b[?7l\x1b[G\x1b[L{row}\x1b[?7h\x1b8\x1b[B")).collect()
+    rows.iter().map(|row| format!("\x0b\x1b7\x1b[A\x1b[G\x1b[?7l\x1b[L{row}\x1b[?7h\x1b8")).collect()
 }
 
 /// Cuts a line into rows of a terminal that is `width` cells wide, between words where that leaves no large gap.
