@@ -177,7 +177,8 @@ fn leave(
             let why = if why.is_empty() { why } else { format!(": {why}") };
             (Some(format!("removed{why}")), Some(format!("the operator removed you from the room{why}")))
         }
-        (None, Ok(Ok(End::Left))) => (None, None),
+        // Whoever has said Leave closes both connections, and the delivery may notice that first.
+        (_, Ok(Ok(End::Left))) => (None, None),
         (Some(Ending::Lost(why)), _) => (Some(why.to_owned()), None),
         (None, Ok(Ok(End::Closed))) => (Some("connection lost".to_owned()), None),
         (None, Ok(Err(error))) => (Some(reason_of(error).to_owned()), None),
