@@ -324,7 +324,7 @@ impl<'scope, 'env> Room<'scope, 'env> {
         Some(sequence)
     }
 
-    /// Puts a recipient's thread into the scope. `None` when the system has no thread to give; the connection is then closed.
+    /// Puts a recipient's thread into the scope. `None` when the connection is broken or the system has no thread to give.
     fn start_delivery(
         &self,
         line: &Arc<Line>,
@@ -333,7 +333,8 @@ impl<'scope, 'env> Room<'scope, 'env> {
         cursor: u64,
     ) -> Option<Arc<Recipient>> {
         let outbox = Outbox::new(line.session.id, cursor, self.shared.seeded);
-        let recipient = Arc::new(Recipient::new(Arc::clone(line), Arc::clone(connection.stream()), outbox));
+        let recipient =
+            Recipient::new(Arc::clone(line), Arc::clone(connection.stream()), outbox).map(Arc::new).ok()?;
         let own = Arc::clone(&recipient);
         let shared = self.shared;
         let delivering_tx = self.delivering_tx.clone();

@@ -151,7 +151,8 @@ fn serve_member(
     let mut rate = Rate::new(limits, Instant::now());
     while let Some(request) = connection.next_request(limits.dead_after, limits.frame_timeout)? {
         if request == Request::Leave {
-            connection.reply(&Reply::Left, limits.frame_timeout)?;
+            // Who is in a hurry does not wait for the answer, and has left all the same.
+            let _ = connection.reply(&Reply::Left, limits.frame_timeout);
             return Ok(End::Left);
         }
         let reply = service::answer(shared, commands_tx, caller, request);

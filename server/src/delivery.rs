@@ -18,7 +18,7 @@ use chat_common::{
     rpc::{Connection, Wait},
 };
 use std::{
-    io::Write,
+    io::{self, Write},
     net::TcpStream,
     sync::Arc,
     time::{Duration, Instant},
@@ -40,8 +40,12 @@ pub struct Recipient {
 
 impl Recipient {
     /// A recipient on `line`, whose callback connection is `stream`.
-    pub fn new(line: Arc<Line>, stream: Arc<TcpStream>, outbox: Outbox) -> Recipient {
-        Recipient { line, stream, outbox }
+    ///
+    /// # Errors
+    /// When the stream is broken.
+    pub fn new(line: Arc<Line>, stream: Arc<TcpStream>, outbox: Outbox) -> io::Result<Recipient> {
+        stream.set_write_timeout(Some(EAGER_WRITE_TIMEOUT))?;
+        Ok(Recipient { line, stream, outbox })
     }
 
     /// The line that it is on.
@@ -75,7 +79,6 @@ pub fn delivery_loop(
     shared: &Shared,
 ) -> Result<(), RpcError> {
     let limits = &shared.limits;
-    recipient.stream.set_write_timeout(Some(EAGER_WRITE_TIMEOUT))?;
     let mut batch = Batch::new();
     loop {
         let calling = recipient.outbox.calling();

@@ -96,7 +96,10 @@ pub fn join(
         Command::Enter { line: Arc::clone(&line), name, start, callback, answer_tx: answer_tx.clone() };
     let entered = commands_tx.send(enter).ok().and_then(|()| answer_rx.recv().ok().flatten());
     let Some(sequence) = entered else {
-        shared.registry.lose(&line, None);
+        match line.session.joined() {
+            Some(_) => shared.registry.lose(&line, None),
+            None => shared.registry.remove(&line),
+        }
         return Err(busy());
     };
     let joined = Joined {
