@@ -29,7 +29,7 @@ use std::{
 };
 
 /// How long an answer about the width is good for.
-const WIDTH_LASTS: Duration = Duration::from_millis(300);
+const WIDTH_LASTS: Duration = Duration::from_millis(100);
 /// Where nobody can say how wide the terminal is.
 const USUAL_WIDTH: usize = 80;
 /// How far the rows of a line behind its first are indented, so that none can pass for a line of its own.
@@ -67,7 +67,7 @@ fn row_end(characters: &[(char, &Tone)], room: usize) -> (usize, Option<usize>) 
             '\n' => return (index, Some(index + 1)),
             ' ' if cells > room => return (index, Some(index + 1)),
             _ if cells > room => {
-                return match blank.filter(|blank| blank * 2 > index) {
+                return match blank.filter(|blank| blank * 3 > index) {
                     Some(blank) => (blank, Some(blank + 1)),
                     None => (index, Some(index)),
                 }
@@ -119,7 +119,7 @@ impl Width {
     /// In cells.
     ///
     /// # Blocking
-    /// On the program `stty`, for some milliseconds, three times a second at most.
+    /// On the program `stty`, for some milliseconds, ten times a second at most.
     pub(crate) fn cells(&mut self) -> usize {
         match self.known {
             Some((cells, asked)) if asked.elapsed() < WIDTH_LASTS => cells,
