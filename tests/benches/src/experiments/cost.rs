@@ -1,0 +1,160 @@
+//! What threads cost and what goroutines cost: memory while they wait, time to start one and time to wake one.
+
+use super::verify;
+use crate::{
+    process::{build, is_installed, status_field},
+    systems::repository,
+    tell,
+};
+use crossbeam_channel::bounded;
+use std::{
+    env, fs, io,
+    process::Command,
+    sync::{Condvar, Mutex, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// As many as a room on one machine might want.
+const MANY: usize = 10_000;
+/// The server's stack size; only the pages that are touched become memory.
+const STACK_BYTES: usize = 128 * 1024;
+/// Enough for a mean that does not jump.
+const ROUNDS: u32 = 5_000;
+
+/// Memory of ten thousand parked threads, beside as many goroutines.
+pub(super) fn ten_thousand() -> io::Result<()> {
+    let (resident, kernel, reserved) = parked_threads()?;
+    let each = |bytes: u64| bytes as f64 / MANY as f64 / 1024.0;
+    tell(&format!(
+        "a parked thread    {:5.1} KiB resident and {:.1} KiB in the kernel ({:.0} KiB of address space reserved)",
+        each(resident),
+        each(kernel),
+        each(reserved),
+    ));
+    verify(each(resident + kernel) < 64.0, "a parked thread costs kibibytes, not the megabytes of folklore")?;
+    if let Some((bytes, threads)) = go("parked", MANY as u64)? {
+        tell(&format!(
+            "a parked goroutine {:5.1} KiB resident, and {threads} more OS threads for all of them",
+            each(bytes)
+        ));
+        verify(each(bytes) < each(resident + kernel), "a parked goroutine costs less than a parked thread")?;
+    }
+    Ok(())
+}
+
+/// Resident memory, kernel stacks and page tables, and address space that parked threads take, in bytes.
+/// The kernel's part is the whole machine's, so it is right only as far as nothing else starts or ends.
+fn parked_threads() -> io::Result<(u64, u64, u64)> {
+    let before = Memory::now()?;
+    let gate = (Mutex::new(0), Condvar::new());
+    let during = thread::scope(|scope| {
+        let park = || {
+            let mut parked = gate.0.lock().unwrap_or_else(PoisonError::into_inner);
+            *parked += 1;
+            gate.1.notify_all();
+            // Above MANY the gate is open.
+            drop(gate.1.wait_while(parked, |parked| *parked <= MANY));
+        };
+        let spawned = (0..MANY).try_for_each(|number| {
+            let builder = thread::Builder::new().name(format!("parked-{number}")).stack_size(STACK_BYTES);
+            builder.spawn_scoped(scope, park).map(drop)
+        });
+        let during = spawned.and_then(|()| {
+            let parked = gate.0.lock().unwrap_or_else(PoisonError::into_inner);
+            drop(gate.1.wait_while(parked, |parked| *parked < MANY));
+            Memory::now()
+        });
+        // Also when a thread was refused, or the scope would wait for ever.
+        *gate.0.lock().unwrap_or_else(PoisonError::into_inner) += MANY + 1;
+        gate.1.notify_all();
+        during
+    })?;
+    Ok((
+        during.resident.saturating_sub(before.resident),
+        during.kernel.saturating_sub(before.kernel),
+        during.reserved.saturating_sub(before.reserved),
+    ))
+}
+
+/// In bytes.
+struct Memory {
+    resident: u64,
+    kernel: u64,
+    reserved: u64,
+}
+
+impl Memory {
+    fn now() -> io::Result<Memory> {
+        let status = fs::read_to_string("/proc/self/status")?;
+        let machine = fs::read_to_string("/proc/meminfo")?;
+        Ok(Memory {
+            resident: status_field(&status, "VmRSS:")? * 1024,
+            kernel: (status_field(&machine, "KernelStack:")? + status_field(&status, "VmPTE:")?) * 1024,
+            reserved: status_field(&status, "VmSize:")? * 1024,
+        })
+    }
+}
+
+/// Starting and joining a thread, against waking one that waits; beside goroutines.
+pub(super) fn spawn_cost() -> io::Result<()> {
+    let start = Instant::now();
+    for _ in 0..ROUNDS {
+        thread::scope(|scope| {
+            thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, || {}).map(drop)
+        })?;
+    }
+    let spawned = start.elapsed() / ROUNDS;
+
+    let (ask_tx, ask_rx) = bounded::<()>(0);
+    let (answer_tx, answer_rx) = bounded::<()>(0);
+    let woken = thread::scope(|scope| {
+        thread::Builder::new().name("woken".into()).spawn_scoped(scope, move || {
+            for () in ask_rx {
+                // The asker reads every answer before it hangs up.
+                let _ = answer_tx.send(());
+            }
+        })?;
+        let start = Instant::now();
+        for _ in 0..ROUNDS {
+            let _ = ask_tx.send(());
+            let _ = answer_rx.recv();
+        }
+        drop(ask_tx);
+        Ok::<Duration, io::Error>(start.elapsed() / ROUNDS)
+    })?;
+    tell(&format!(
+        "a thread           {spawned:>9.1?} to start and join, {woken:>9.1?} to wake and hear back"
+    ));
+    // There and back again is two wake-ups.
+    verify(woken / 2 < spawned, "waking a thread costs less than starting one, so keep one per recipient")?;
+    if let Some((spawned_go, woken_go)) = go("spawn", ROUNDS.into())? {
+        let [spawned_go, woken_go] = [spawned_go, woken_go].map(Duration::from_nanos);
+        tell(&format!(
+            "a goroutine        {spawned_go:>9.1?} to start and join, {woken_go:>9.1?} to wake and hear back"
+        ));
+        verify(spawned_go * 5 < spawned, "starting a goroutine costs a fraction of starting a thread")?;
+    }
+    Ok(())
+}
+
+/// The two numbers that the Go half prints; none, with a word, where Go is not installed.
+fn go(command: &str, count: u64) -> io::Result<Option<(u64, u64)>> {
+    if !is_installed("go") {
+        tell("the Go half is skipped, go is not installed");
+        return Ok(None);
+    }
+    let program = env::current_exe()?.with_file_name("go-cost");
+    let source = repository().join("tests/go-twin");
+    build(
+        Command::new("go").args(["build", "-o"]).arg(&program).arg("./cost").current_dir(&source),
+        &source,
+    )?;
+    let printed = Command::new(&program).args([command, &count.to_string()]).output()?.stdout;
+    let printed = String::from_utf8_lossy(&printed);
+    let mut numbers = printed.split_whitespace().map(str::parse);
+    match (numbers.next(), numbers.next()) {
+        (Some(Ok(first)), Some(Ok(second))) => Ok(Some((first, second))),
+        _ => Err(io::Error::other(format!("the Go half printed {printed:?}"))),
+    }
+}

@@ -1,0 +1,63 @@
+//! One client stops reading. With a scope per message nobody hears anything any more; with a cursor each, nobody notices.
+
+use super::verify;
+use crate::{
+    room::{fresh_number, Room},
+    systems::System,
+    tell,
+    wire::counted_text,
+};
+use std::{
+    io,
+    time::{Duration, Instant},
+};
+
+const MEMBERS: usize = 10;
+const SPEAKER: usize = 0;
+const STOPPED: usize = MEMBERS - 1;
+const MESSAGES: u64 = 20;
+/// Well below the five seconds after which the server gives the stopped one up and the room thaws.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+pub(super) fn run() -> io::Result<()> {
+    let others = (MEMBERS - 2) as u64;
+    let mut heard = Vec::new();
+    for system in [System::ScopePerMessage, System::Cursor] {
+        let (deliveries, took) = chat_beside_a_stopped_client(system)?;
+        tell(&format!(
+            "{:18} {deliveries:3} of {} deliveries to the {others} others, the last {:.1} ms after the start",
+            system.name(),
+            MESSAGES * others,
+            took.as_secs_f64() * 1e3,
+        ));
+        heard.push(deliveries);
+    }
+    // The first message still gets out: its scope is the one that never ends.
+    verify(heard[0] <= others, "a scope per message freezes the room behind one stopped client")?;
+    verify(heard[1] == MESSAGES * others, "with a cursor per recipient everybody else hears everything")
+}
+
+/// How many deliveries the others get, and after what time the last of them came.
+fn chat_beside_a_stopped_client(system: System) -> io::Result<(u64, Duration)> {
+    let server = system.start()?;
+    let mut room = Room::join(server.address, system.protocol(), MEMBERS)?;
+    room.settle(Duration::from_millis(200))?;
+    room.stop(STOPPED)?;
+
+    let start = Instant::now();
+    let (mut said, mut deliveries, mut last) = (1, 0, start);
+    room.say(SPEAKER, fresh_number(), &counted_text(said))?;
+    while let Some(left) = PATIENCE.checked_sub(start.elapsed()) {
+        for arrival in room.hear(left)? {
+            if arrival.deliveries > 0 {
+                deliveries += arrival.deliveries;
+                last = arrival.at;
+            }
+            if arrival.accepted > 0 && said < MESSAGES {
+                said += 1;
+                room.say(SPEAKER, fresh_number(), &counted_text(said))?;
+            }
+        }
+    }
+    Ok((deliveries, last - start))
+}

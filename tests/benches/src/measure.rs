@@ -1,0 +1,229 @@
+//! What is measured of a running server: throughput, latency, latency beside stuck recipients, and the cost of a member.
+
+use crate::{
+    process::{own_cpu, Server, Usage},
+    room::{fresh_number, Burst, Room},
+    wire::{counted_text, filling_text, Protocol},
+};
+use std::{
+    io,
+    time::{Duration, Instant},
+};
+
+/// How many speak at once when throughput is measured.
+pub const SENDERS: usize = 64;
+/// Between two messages whose latency is measured: long enough for everybody to have gone back to sleep.
+const PAUSE: Duration = Duration::from_millis(2);
+/// One message may take this long to reach everybody.
+const LATENCY_TIMEOUT: Duration = Duration::from_secs(20);
+/// What a stopped recipient's buffers are filled with before anything is measured: more than fits into them.
+const FILLING_BYTES: usize = 1024 * 1024;
+/// After this long without anything arriving, a room of members that have just joined is idle.
+const QUIET: Duration = Duration::from_millis(300);
+
+/// How long and how often.
+#[derive(Clone, Copy, Debug)]
+pub struct Effort {
+    /// A throughput run sends as many messages as this takes.
+    pub burst: Duration,
+    /// Messages whose latency is measured.
+    pub messages: usize,
+    /// How long a room of many members chats.
+    pub chat: Duration,
+}
+
+/// One figure: its name and its value.
+pub type Figure = (&'static str, f64);
+
+/// [`SENDERS`] members speak in closed loop, and they and `recipients` more hear it.
+pub fn throughput(
+    server: &Server,
+    protocol: Protocol,
+    recipients: usize,
+    effort: Effort,
+) -> io::Result<Vec<Figure>> {
+    let mut room = Room::join(server.address, protocol, SENDERS + recipients)?;
+    room.settle(QUIET)?;
+    let text = counted_text(0);
+    // Warms everything up, and finds out how many messages fill the time.
+    let mut each = 2;
+    let trial = loop {
+        let trial = room.burst(SENDERS, each, &text)?;
+        if trial.took >= effort.burst / 8 {
+            break trial;
+        }
+        each *= 4;
+    };
+    let fill = effort.burst.as_secs_f64() / trial.took.as_secs_f64();
+    let each = ((each as f64 * fill) as u64).max(1);
+    let before = (server.usage()?.cpu, own_cpu()?);
+    let Burst { took, accepted, deliveries, lost, refused } = room.burst(SENDERS, each, &text)?;
+    let after = (server.usage()?.cpu, own_cpu()?);
+    let cpu = (after.0 - before.0).as_secs_f64();
+    let own = (after.1 - before.1).as_secs_f64();
+    Ok(vec![
+        ("deliveries_per_s", deliveries as f64 / took.as_secs_f64()),
+        ("messages_per_s", accepted as f64 / took.as_secs_f64()),
+        ("cpu_us_per_delivery", cpu * 1e6 / deliveries as f64),
+        ("server_cores", cpu / took.as_secs_f64()),
+        ("generator_cores", own / took.as_secs_f64()),
+        ("lost", lost as f64),
+        ("refused_busy", refused as f64),
+    ])
+}
+
+/// One member speaks, one message at a time, to `recipients` who are idle. With `stuck`, every tenth of them has stopped
+/// reading, and the times are those of the others.
+pub fn latency(
+    server: &Server,
+    protocol: Protocol,
+    recipients: usize,
+    stuck: bool,
+    effort: Effort,
+) -> io::Result<Vec<Figure>> {
+    const SPEAKER: usize = 0;
+    let mut room = Room::join(server.address, protocol, 1 + recipients)?;
+    room.settle(QUIET)?;
+    let is_stuck = |member: usize| stuck && member % 10 == 0;
+    let hearers: Vec<usize> = (1..=recipients).filter(|&member| !is_stuck(member)).collect();
+    if stuck {
+        for member in (1..=recipients).filter(|&member| is_stuck(member)) {
+            room.stop(member)?;
+        }
+        fill(&mut room, SPEAKER, protocol)?;
+    }
+
+    let mut times = Vec::with_capacity(effort.messages * hearers.len());
+    let mut last_times = Vec::with_capacity(effort.messages);
+    let warm_up = effort.messages / 10;
+    let mut heard_at = vec![0; room.members()];
+    let mut before = server.usage()?;
+    for message in 1..=warm_up + effort.messages {
+        if message == warm_up + 1 {
+            times.clear();
+            last_times.clear();
+            before = server.usage()?;
+        }
+        let start = Instant::now();
+        room.say(SPEAKER, fresh_number(), &counted_text(message as u64))?;
+        let (mut left, mut accepted, mut last) = (hearers.len(), false, start);
+        while left > 0 || !accepted {
+            if start.elapsed() > LATENCY_TIMEOUT {
+                return Err(io::Error::other(format!("message {message} did not reach {left} recipients")));
+            }
+            for arrival in room.hear(LATENCY_TIMEOUT)? {
+                accepted |= arrival.accepted > 0;
+                if arrival.deliveries == 0 || arrival.member == SPEAKER {
+                    continue;
+                }
+                if arrival.deliveries > 1 || heard_at[arrival.member] == message {
+                    return Err(io::Error::other(format!("message {message} arrived twice")));
+                }
+                heard_at[arrival.member] = message;
+                times.push(arrival.at - start);
+                left -= 1;
+                last = arrival.at;
+            }
+        }
+        last_times.push(last - start);
+        let rested = Instant::now() + PAUSE;
+        while let Some(rest) = rested.checked_duration_since(Instant::now()) {
+            room.hear(rest)?;
+        }
+    }
+    let cpu = (server.usage()?.cpu - before.cpu).as_secs_f64();
+    let deliveries = times.len() as f64;
+    times.sort_unstable();
+    last_times.sort_unstable();
+    Ok(vec![
+        ("p50_ms", percentile(&times, 50)),
+        ("p99_ms", percentile(&times, 99)),
+        ("last_p50_ms", percentile(&last_times, 50)),
+        ("last_p99_ms", percentile(&last_times, 99)),
+        ("cpu_us_per_delivery", cpu * 1e6 / deliveries),
+    ])
+}
+
+/// Speaks until the buffers of those who do not read are full.
+fn fill(room: &mut Room, speaker: usize, protocol: Protocol) -> io::Result<()> {
+    let text = filling_text(protocol.longest_text());
+    for _ in 0..FILLING_BYTES / text.len() {
+        loop {
+            room.say(speaker, fresh_number(), &text)?;
+            let (mut accepted, mut busy) = (false, false);
+            while !accepted && !busy {
+                for arrival in room.hear(LATENCY_TIMEOUT)? {
+                    accepted |= arrival.accepted > 0;
+                    busy |= arrival.busy > 0;
+                }
+            }
+            if accepted {
+                break;
+            }
+            room.hear(crate::wire::BUSY_PAUSE)?;
+        }
+    }
+    room.settle(QUIET)
+}
+
+/// What `members` idle members cost, and whether a chat of 100 messages a second reaches all of them.
+pub fn members(
+    server: &Server,
+    protocol: Protocol,
+    members: usize,
+    effort: Effort,
+) -> io::Result<Vec<Figure>> {
+    let before = server.usage()?;
+    let start = Instant::now();
+    let mut room = Room::join(server.address, protocol, members)?;
+    let joined = start.elapsed();
+    room.settle(QUIET)?;
+    let idle = server.usage()?;
+    let each = |figure: fn(&Usage) -> u64| (figure(&idle) as f64 - figure(&before) as f64) / members as f64;
+    let mut figures = vec![
+        ("join_s", joined.as_secs_f64()),
+        ("resident_kib_each", each(|usage| usage.resident) / 1024.0),
+        ("threads_each", each(|usage| usage.threads)),
+        ("descriptors_each", each(|usage| usage.descriptors)),
+    ];
+    figures.extend(chat(&mut room, server, protocol, effort.chat)?);
+    Ok(figures)
+}
+
+/// Members speak in turn, 100 messages a second.
+fn chat(room: &mut Room, server: &Server, protocol: Protocol, length: Duration) -> io::Result<Vec<Figure>> {
+    const INTERVAL: Duration = Duration::from_millis(10);
+    let total = (length.as_millis() / INTERVAL.as_millis()) as u64;
+    let hearers = room.members() as u64 - u64::from(!protocol.echoes());
+    let (mut said, mut deliveries, mut missed, mut accepted) = (0, 0, 0, 0);
+    let before = server.usage()?;
+    let start = Instant::now();
+    let mut last = start;
+    while (accepted < total || deliveries + missed < total * hearers) && last.elapsed() < LATENCY_TIMEOUT {
+        let due = INTERVAL * said as u32;
+        if said < total && start.elapsed() >= due {
+            room.say(said as usize % room.members(), fresh_number(), &counted_text(said))?;
+            said += 1;
+            continue;
+        }
+        let wait = if said < total { due.saturating_sub(start.elapsed()) } else { LATENCY_TIMEOUT };
+        for arrival in room.hear(wait)? {
+            last = arrival.at;
+            deliveries += arrival.deliveries;
+            missed += arrival.missed;
+            accepted += arrival.accepted;
+        }
+    }
+    let took = last - start;
+    Ok(vec![
+        ("chat_lost", (total * hearers) as f64 - deliveries as f64),
+        // How long after the last message was said the last recipient had everything.
+        ("chat_behind_s", took.saturating_sub(INTERVAL * (total as u32 - 1)).as_secs_f64()),
+        ("chat_cpu", (server.usage()?.cpu - before.cpu).as_secs_f64() / took.as_secs_f64()),
+    ])
+}
+
+/// In milliseconds; `times` are sorted and not empty.
+fn percentile(times: &[Duration], percent: usize) -> f64 {
+    times[(times.len() * percent / 100).min(times.len() - 1)].as_secs_f64() * 1e3
+}

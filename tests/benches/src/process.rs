@@ -1,0 +1,136 @@
+//! A server as a child process: started, asked what it uses, ended.
+//!
+//! Figures are read from /proc, so they hold for any program in any language and need nothing from it.
+
+use std::{
+    fs, io,
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    path::Path,
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// How long a server may take until it accepts connections.
+const START_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A running server; ended when dropped.
+pub struct Server {
+    child: Child,
+    /// Where it listens.
+    pub address: SocketAddr,
+}
+
+/// What a process uses at one moment.
+#[derive(Clone, Copy, Debug)]
+pub struct Usage {
+    /// User and system time of all its threads, also of those that have ended.
+    pub cpu: Duration,
+    /// Resident memory in bytes.
+    pub resident: u64,
+    /// OS threads.
+    pub threads: u64,
+    /// Open file descriptors.
+    pub descriptors: u64,
+}
+
+impl Server {
+    /// Starts `command`, which is going to listen on `address`, and waits until it accepts connections.
+    ///
+    /// # Blocking
+    /// [`START_TIMEOUT`] at the longest.
+    pub fn start(mut command: Command, address: SocketAddr) -> io::Result<Server> {
+        let child =
+            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().map_err(
+                |error| io::Error::new(error.kind(), format!("{:?}: {error}", command.get_program())),
+            )?;
+        let mut server = Server { child, address };
+        let deadline = Instant::now() + START_TIMEOUT;
+        while TcpStream::connect(address).is_err() {
+            if let Some(status) = server.child.try_wait()? {
+                return Err(io::Error::other(format!("{:?} ended: {status}", command.get_program())));
+            }
+            if Instant::now() > deadline {
+                return Err(io::Error::other(format!("{:?} does not listen", command.get_program())));
+            }
+            // Polling: there is no event for "a process that is not ours has called listen".
+            thread::sleep(Duration::from_millis(10));
+        }
+        Ok(server)
+    }
+
+    /// What the server uses now.
+    pub fn usage(&self) -> io::Result<Usage> {
+        let proc = format!("/proc/{}", self.child.id());
+        let status = fs::read_to_string(format!("{proc}/status"))?;
+        Ok(Usage {
+            cpu: cpu_time(&fs::read_to_string(format!("{proc}/stat"))?)?,
+            resident: status_field(&status, "VmRSS:")? * 1024,
+            threads: status_field(&status, "Threads:")?,
+            descriptors: fs::read_dir(format!("{proc}/fd"))?.count() as u64,
+        })
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself; then there is nothing to kill.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// User and system time of this process.
+pub fn own_cpu() -> io::Result<Duration> {
+    cpu_time(&fs::read_to_string("/proc/self/stat")?)
+}
+
+/// The sum of fields 14 and 15 of /proc/PID/stat. Linux scales it to the scheduler's exact run time, so it is good to one
+/// clock tick (10 ms) for the whole process.
+fn cpu_time(stat: &str) -> io::Result<Duration> {
+    // The second field is the program's name in brackets and may hold spaces.
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks: u64 = [11, 12].iter().filter_map(|&i| fields.get(i)?.parse::<u64>().ok()).sum();
+    let per_second = rustix::param::clock_ticks_per_second();
+    Ok(Duration::from_secs_f64(ticks as f64 / per_second as f64))
+}
+
+/// The number behind `name` in /proc/PID/status.
+pub fn status_field(status: &str, name: &str) -> io::Result<u64> {
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.split_whitespace().next()?.parse().ok())
+        .ok_or_else(|| io::Error::other(format!("no {name} in /proc/PID/status")))
+}
+
+/// A loopback address that is free now. Somebody else could take it before the server does; then the server says so.
+pub fn free_address() -> io::Result<SocketAddr> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
+}
+
+/// Raises the soft limit on open files to the hard one, for this process and the servers it starts.
+pub fn raise_open_files() {
+    use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        crate::tell(&format!("cannot raise the limit on open files: {error}"));
+    }
+}
+
+/// Whether `program` is on the path.
+pub fn is_installed(program: &str) -> bool {
+    std::env::var_os("PATH").is_some_and(|path| {
+        std::env::split_paths(&path).chain(["/usr/sbin".into()]).any(|dir| dir.join(program).is_file())
+    })
+}
+
+/// Runs a build and says what went wrong if it does.
+pub fn build(command: &mut Command, what: &Path) -> io::Result<()> {
+    let status = command.status()?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(io::Error::other(format!("building {} failed: {status}", what.display())))
+    }
+}

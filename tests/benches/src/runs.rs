@@ -1,0 +1,204 @@
+//! Which figures are measured, of which systems, in which order.
+//!
+//! The systems take turns within each figure (A B C, A B C, ...), and each run starts a server of its own, so that whatever else
+//! the machine does, and whatever a run leaves behind, meets all of them alike.
+
+use crate::{
+    measure::{self, Effort, Figure, SENDERS},
+    plot, process,
+    results::{circumstances, Results},
+    systems::{repository, System, RIVALS, STRATEGIES},
+    tell,
+    wire::TEXT_BYTES,
+};
+use std::{io, path::PathBuf, time::Duration};
+
+/// A command that measures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Plan {
+    /// Ours alone.
+    Bench,
+    /// Ours and the others.
+    Compare,
+    /// Ways to write the broadcaster.
+    Strategies,
+    /// Only the cost of a member.
+    Members,
+    /// Measures nothing, draws what is there.
+    Plot,
+}
+
+/// What the command line asks for.
+#[derive(Debug)]
+pub struct Options {
+    quick: bool,
+    runs: usize,
+    systems: Option<Vec<System>>,
+    measures: Option<Vec<String>>,
+    out: Option<PathBuf>,
+}
+
+impl Options {
+    /// Understands what stands behind the command.
+    ///
+    /// # Errors
+    /// Says what is wrong.
+    pub fn parse(words: &[&str]) -> Result<Options, String> {
+        let mut options = Options { quick: false, runs: 5, systems: None, measures: None, out: None };
+        let mut words = words.iter();
+        while let Some(&word) = words.next() {
+            if word == "--quick" {
+                options.quick = true;
+                options.runs = 1;
+                continue;
+            }
+            let value = words.next().ok_or_else(|| format!("{word} is unknown or lacks its value"))?;
+            let parts = value.split(',');
+            match word {
+                "--runs" => {
+                    options.runs =
+                        value.parse().ok().filter(|&runs| runs > 0).ok_or("--runs takes a number from 1")?;
+                }
+                "--systems" => {
+                    let named = |name| System::named(name).ok_or_else(|| format!("unknown system {name}"));
+                    options.systems = Some(parts.map(named).collect::<Result<_, _>>()?);
+                }
+                "--measures" => options.measures = Some(parts.map(str::to_owned).collect()),
+                "--out" => options.out = Some(value.into()),
+                _ => return Err(format!("unknown option {word}")),
+            }
+        }
+        Ok(options)
+    }
+
+    fn effort(&self) -> Effort {
+        if self.quick {
+            Effort { burst: Duration::from_millis(300), messages: 40, chat: Duration::from_millis(500) }
+        } else {
+            Effort { burst: Duration::from_secs(3), messages: 300, chat: Duration::from_secs(5) }
+        }
+    }
+
+    fn out(&self) -> PathBuf {
+        match (&self.out, self.quick) {
+            (Some(out), _) => out.clone(),
+            (None, true) => repository().join("target/bench-quick"),
+            (None, false) => repository().join("tests/benches/results"),
+        }
+    }
+}
+
+impl Plan {
+    /// The plan that a command stands for.
+    pub fn named(command: &str) -> Option<Plan> {
+        [Plan::Bench, Plan::Compare, Plan::Strategies, Plan::Members, Plan::Plot]
+            .into_iter()
+            .find(|plan| plan.name() == command)
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Plan::Bench => "bench",
+            Plan::Compare => "compare",
+            Plan::Strategies => "strategies",
+            Plan::Members => "members",
+            Plan::Plot => "plot",
+        }
+    }
+
+    /// Each measure and its sizes.
+    fn measures(self, options: &Options) -> Vec<(&'static str, &'static [usize])> {
+        const RECIPIENTS: &[usize] = &[10, 100, 1000];
+        let few: &[usize] = if options.quick { &[10] } else { RECIPIENTS };
+        let members: &[usize] = if options.quick { &[50] } else { &[100, 1000, 5000] };
+        let all = match self {
+            Plan::Bench | Plan::Compare => {
+                vec![("throughput", few), ("latency", few), ("stuck", few), ("members", members)]
+            }
+            Plan::Strategies => vec![("throughput", few), ("latency", few)],
+            Plan::Members => vec![("members", members)],
+            Plan::Plot => vec![],
+        };
+        let wanted = |measure: &str| match &options.measures {
+            Some(measures) => measures.iter().any(|wanted| wanted == measure),
+            None => true,
+        };
+        all.into_iter().filter(|(measure, _)| wanted(measure)).collect()
+    }
+
+    /// Measures, writes and draws.
+    ///
+    /// # Errors
+    /// When nothing of ours can be measured. A rival that fails is left out of that figure, with a word.
+    pub fn run(self, options: &Options) -> io::Result<()> {
+        if self == Plan::Plot {
+            return plot::all(&options.out());
+        }
+        process::raise_open_files();
+        let default = match self {
+            Plan::Bench => vec![System::RpcChat],
+            Plan::Strategies => STRATEGIES.to_vec(),
+            _ => RIVALS.to_vec(),
+        };
+        let mut systems = Vec::new();
+        for system in options.systems.clone().unwrap_or(default) {
+            if system.prepare()? {
+                systems.push(system);
+            }
+        }
+        let mut results = Results::default();
+        for (measure, sizes) in self.measures(options) {
+            for &size in sizes {
+                for run in 1..=options.runs {
+                    for &system in &systems {
+                        let figures = match run_once(system, measure, size, options.effort()) {
+                            Ok(figures) => figures,
+                            Err(error) if system == System::RpcChat => return Err(error),
+                            Err(error) => {
+                                tell(&format!("{measure} {size} {}: failed: {error}", system.name()));
+                                continue;
+                            }
+                        };
+                        let shown: Vec<String> =
+                            figures.iter().map(|(metric, value)| format!("{metric} {value:.3}")).collect();
+                        tell(&format!("{measure} {size} run {run} {}: {}", system.name(), shown.join(", ")));
+                        results.add(measure, system.name(), size, run, &figures);
+                    }
+                }
+            }
+        }
+        let table = results.write(&options.out(), self.name(), &self.preface(options, &systems))?;
+        plot::all(&options.out())?;
+        tell(&format!("\nwritten: {}", table.display()));
+        Ok(())
+    }
+
+    fn preface(self, options: &Options, systems: &[System]) -> String {
+        let again = format!("cargo run --release -p chat-bench -- {} --runs {}", self.name(), options.runs);
+        let mut versions = String::new();
+        for system in systems {
+            versions.push_str(&format!("- {}: {}\n", system.name(), system.version()));
+        }
+        format!(
+            "# Results of `chat-bench {}`\n\n\
+             Medians of {} runs, in brackets the least and the most, then the ratio to rpc-chat's median.\n\
+             {SENDERS} senders in closed loop where it is throughput, texts of {TEXT_BYTES} bytes; the method is in \
+             [the README](../README.md).\n\n{}{versions}- again: `{again}`\n",
+            self.name(),
+            options.runs,
+            circumstances(),
+        )
+    }
+}
+
+/// One measurement on a server of its own.
+fn run_once(system: System, measure: &str, size: usize, effort: Effort) -> io::Result<Vec<Figure>> {
+    let server = system.start()?;
+    let protocol = system.protocol();
+    match measure {
+        "throughput" => measure::throughput(&server, protocol, size, effort),
+        "latency" => measure::latency(&server, protocol, size, false, effort),
+        "stuck" => measure::latency(&server, protocol, size, true, effort),
+        _ => measure::members(&server, protocol, size, effort),
+    }
+}

@@ -1,0 +1,145 @@
+//! Other ways to write the broadcaster, each a small server on rpc-chat's own wire, for the lesson and to be measured.
+//!
+//! What they share is here: a thread per connection, Join with a call back, Broadcast into the one channel. What differs is
+//! one file each, and each is what a `broadcaster` thread does with the channel. No limits, no resuming, no shutdown: such a
+//! server is killed when the measurement is over.
+
+mod cursor;
+mod scope_per_batch;
+mod scope_per_message;
+mod thread_per_message;
+
+use chat_common::{
+    error::RpcError,
+    hello::Role,
+    protocol::{Callback, CallbackReply, Event, Join, Joined, Reply, Request, What, FRAME_BYTES},
+    rpc::Connection,
+};
+use crossbeam_channel::{bounded, Sender};
+use std::{
+    io,
+    net::{SocketAddr, TcpListener, TcpStream},
+    sync::{
+        atomic::{AtomicUsize, Ordering},
+        Arc,
+    },
+    thread,
+    time::{Duration, SystemTime},
+};
+
+/// The limits that these servers do have are the real server's.
+const CALL_TIMEOUT: Duration = Duration::from_secs(5);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+const QUEUE: usize = 1024;
+const STACK_BYTES: usize = 128 * 1024;
+/// Events in one call, so that it stays below the longest frame.
+const BATCH: usize = 256;
+
+/// What passes through the channel, and so has one order.
+enum Said {
+    /// Somebody is here, and is to get all that follows.
+    Came(Member),
+    /// Something for everybody but its author, who is known by number.
+    Event { author: usize, event: Event },
+    /// Somebody is not here any more.
+    Gone(usize),
+}
+
+/// One recipient.
+struct Member {
+    id: usize,
+    callback: Connection,
+}
+
+impl Member {
+    /// Calls Receive and waits for the reply.
+    ///
+    /// # Blocking
+    /// On the recipient, [`CALL_TIMEOUT`] at the longest.
+    fn receive(&mut self, events: Vec<Event>) -> Result<(), RpcError> {
+        let call = Callback::Receive { answer: true, events };
+        let CallbackReply::Received = self.callback.call(&call, CALL_TIMEOUT)?;
+        Ok(())
+    }
+}
+
+/// Serves the strategy called `name` on `address` until the process is killed.
+///
+/// # Errors
+/// When there is no such strategy, or accepting fails.
+pub fn serve(name: &str, address: &str) -> io::Result<()> {
+    let broadcaster_loop = match name {
+        "scope-per-message" => scope_per_message::broadcaster_loop,
+        "scope-per-batch" => scope_per_batch::broadcaster_loop,
+        "cursor" => cursor::broadcaster_loop,
+        "thread-per-message" => thread_per_message::broadcaster_loop,
+        _ => return Err(io::Error::other(format!("unknown strategy {name}"))),
+    };
+    crate::process::raise_open_files();
+    let listener = TcpListener::bind(address)?;
+    let (said_tx, said_rx) = bounded(QUEUE);
+    let next_id = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        thread::Builder::new()
+            .name("broadcaster".into())
+            .spawn_scoped(scope, move || broadcaster_loop(&said_rx))?;
+        loop {
+            let (stream, peer) = listener.accept()?;
+            let (said_tx, id) = (said_tx.clone(), next_id.fetch_add(1, Ordering::Relaxed));
+            builder(format!("conn-{id}")).spawn_scoped(scope, move || {
+                // One client's failure ends that client.
+                let _ = serve_connection(stream, peer, id, &said_tx);
+                let _ = said_tx.send(Said::Gone(id));
+            })?;
+        }
+    })
+}
+
+fn builder(name: String) -> thread::Builder {
+    thread::Builder::new().name(name).stack_size(STACK_BYTES)
+}
+
+/// One client's call connection, from its hello to its end.
+fn serve_connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    id: usize,
+    said_tx: &Sender<Said>,
+) -> Result<(), RpcError> {
+    let mut calls = Connection::new(Arc::new(stream), FRAME_BYTES);
+    let Some(hello) = calls.read_hello(CALL_TIMEOUT)? else { return Ok(()) };
+    calls.welcome(&hello, CALL_TIMEOUT)?;
+    let Some(Request::Join(join)) = calls.next_request(IDLE_TIMEOUT, CALL_TIMEOUT)? else { return Ok(()) };
+    let callback = call_back(&join, peer)?;
+    // Nobody hangs up first: the broadcaster lives as long as the process, so the sends below succeed.
+    let _ = said_tx.send(Said::Came(Member { id, callback }));
+    let _ = said_tx.send(Said::Event { author: id, event: now(What::Joined { name: join.name.clone() }) });
+    let joined = Joined { room: 1, sequence: 0, called_back: true, text_limit: FRAME_BYTES / 2, motd: None };
+    calls.reply(&Reply::Joined(joined), CALL_TIMEOUT)?;
+    while let Some(request) = calls.next_request(IDLE_TIMEOUT, CALL_TIMEOUT)? {
+        let reply = match request {
+            Request::Broadcast { number, text } => {
+                let event = now(What::Message { author: join.name.clone(), number, text });
+                let _ = said_tx.send(Said::Event { author: id, event });
+                // Its place in the channel is its place in the order; the real server also says which place that is.
+                Reply::Accepted { sequence: 0 }
+            }
+            Request::Ping => Reply::Pong,
+            _ => return Ok(()),
+        };
+        calls.reply(&reply, CALL_TIMEOUT)?;
+    }
+    Ok(())
+}
+
+fn call_back(join: &Join, peer: SocketAddr) -> Result<Connection, RpcError> {
+    let stream = TcpStream::connect_timeout(&SocketAddr::new(peer.ip(), join.port), CALL_TIMEOUT)?;
+    let mut callback = Connection::new(Arc::new(stream), FRAME_BYTES);
+    callback.greet(Role::Callback, join.token, CALL_TIMEOUT)?;
+    Ok(callback)
+}
+
+fn now(what: What) -> Event {
+    let time = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |time| time.as_millis() as u64);
+    Event { sequence: 0, time, what }
+}

@@ -1,0 +1,49 @@
+//! A scope and a thread per recipient again, but for all the messages that wait at that moment.
+//!
+//! Under load the cost of a thread is shared by a whole batch, and it is fast. With one message at a time a batch is one message,
+//! and it is as slow as [`scope_per_message`](super::scope_per_message); and it freezes in the same way.
+
+use super::{builder, Member, Said, BATCH};
+use chat_common::protocol::Event;
+use crossbeam_channel::Receiver;
+use std::{iter, thread};
+
+/// # Blocking
+/// On every recipient, for each batch.
+pub(super) fn broadcaster_loop(said_rx: &Receiver<Said>) {
+    let mut members: Vec<Member> = Vec::new();
+    let mut batch = Vec::new();
+    for first in said_rx {
+        for said in iter::once(first).chain(said_rx.try_iter().take(BATCH - 1)) {
+            match said {
+                Said::Event { author, event } => batch.push((author, event)),
+                Said::Came(member) => {
+                    // What was said before somebody came is not for them.
+                    deliver(&mut members, &mut batch);
+                    members.push(member);
+                }
+                Said::Gone(id) => members.retain(|member| member.id != id),
+            }
+        }
+        deliver(&mut members, &mut batch);
+    }
+}
+
+fn deliver(members: &mut Vec<Member>, batch: &mut Vec<(usize, Event)>) {
+    let mut received = vec![true; members.len()];
+    thread::scope(|scope| {
+        for (member, received) in members.iter_mut().zip(&mut received) {
+            let others = batch.iter().filter(|(author, _)| *author != member.id);
+            let events: Vec<Event> = others.map(|(_, event)| event.clone()).collect();
+            if events.is_empty() {
+                continue;
+            }
+            builder(format!("deliver-{}", member.id))
+                .spawn_scoped(scope, move || *received = member.receive(events).is_ok())
+                .expect("a benchmark stays below the system's limit on threads");
+        }
+    });
+    let mut received = received.iter();
+    members.retain(|_| received.next() == Some(&true));
+    batch.clear();
+}

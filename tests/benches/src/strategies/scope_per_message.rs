@@ -1,0 +1,46 @@
+//! The literal translation: for each message a scope, and in it a thread per recipient.
+//!
+//! Two things are wrong with it. A thread costs tens of microseconds to start and join where a goroutine costs less than one.
+//! And the scope ends with its slowest recipient, so one that has stopped reading freezes the room.
+//!
+//! Go:
+//! ```go
+//! var deliveries sync.WaitGroup
+//! for _, recipient := range registry.others(message.User) {
+//!     deliveries.Add(1)
+//!     go func(recipient *Member) { defer deliveries.Done(); deliver(recipient, message) }(recipient)
+//! }
+//! deliveries.Wait() // without this line nothing freezes, and nothing is in order
+//! ```
+
+use super::{builder, Member, Said};
+use crossbeam_channel::Receiver;
+use std::thread;
+
+/// # Blocking
+/// On every recipient, for each message.
+pub(super) fn broadcaster_loop(said_rx: &Receiver<Said>) {
+    let mut members: Vec<Member> = Vec::new();
+    for said in said_rx {
+        match said {
+            Said::Came(member) => members.push(member),
+            Said::Gone(id) => members.retain(|member| member.id != id),
+            Said::Event { author, event } => {
+                let mut received = vec![true; members.len()];
+                thread::scope(|scope| {
+                    for (member, received) in members.iter_mut().zip(&mut received) {
+                        if member.id == author {
+                            continue;
+                        }
+                        let events = vec![event.clone()];
+                        builder(format!("deliver-{}", member.id))
+                            .spawn_scoped(scope, move || *received = member.receive(events).is_ok())
+                            .expect("a benchmark stays below the system's limit on threads");
+                    }
+                });
+                let mut received = received.iter();
+                members.retain(|_| received.next() == Some(&true));
+            }
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! net/rpc with gob, as much of it as the Go twin's four methods need.
+//!
+//! A gob stream is a sequence of messages: a length, a type's number, and either a value or, where the number is negative,
+//! the description of a type, which goes before its first value. The descriptions below were captured from Go's own
+//! encoder. A call is two values (`rpc.Request`, then the argument), and so is a reply (`rpc.Response`, then the result).
+
+use super::{is_counted, nonsense, Heard, Links, Step, JOIN_TIMEOUT};
+use std::{
+    io::{self, Read, Write},
+    net::{TcpListener, TcpStream},
+};
+
+/// `rpc.Request{ServiceMethod string; Seq uint64}` as type 65, `JoinArgs{User, Address string}` as 66,
+/// `Message{User, Content string}` as 67.
+const CALL_TYPES: &[u8] = b"\
+    \x2f\xff\x81\x03\x01\x01\x07Request\x01\xff\x82\x00\x01\x02\x01\x0dServiceMethod\x01\x0c\x00\x01\x03Seq\x01\x06\x00\x00\x00\
+    \x2b\xff\x83\x03\x01\x01\x08JoinArgs\x01\xff\x84\x00\x01\x02\x01\x04User\x01\x0c\x00\x01\x07Address\x01\x0c\x00\x00\x00\
+    \x2a\xff\x85\x03\x01\x01\x07Message\x01\xff\x86\x00\x01\x02\x01\x04User\x01\x0c\x00\x01\x07Content\x01\x0c\x00\x00\x00";
+/// `rpc.Response{ServiceMethod string; Seq uint64; Error string}` as type 68.
+const REPLY_TYPES: &[u8] = b"\
+    \x3a\xff\x87\x03\x01\x01\x08Response\x01\xff\x88\x00\x01\x03\x01\x0dServiceMethod\x01\x0c\x00\x01\x03Seq\x01\x06\x00\
+    \x01\x05Error\x01\x0c\x00\x00\x00";
+const REQUEST: u64 = 65;
+const JOIN_ARGS: u64 = 66;
+const MESSAGE: u64 = 67;
+const RESPONSE: u64 = 68;
+/// The bool `true`, which is the result of every method.
+const TRUE: &[u8] = b"\x03\x02\x00\x01";
+
+pub(super) fn join(mut call: TcpStream, name: &str, listener: &TcpListener) -> io::Result<Links> {
+    let mut out = CALL_TYPES.to_vec();
+    put_request("ChatServer.Join", 1, &mut out);
+    put_strings(JOIN_ARGS, name, &listener.local_addr()?.to_string(), &mut out);
+    call.write_all(&out)?;
+    // The twin calls back first and answers then. Were it to refuse without a call, this would wait for ever: its only
+    // causes are a taken name and an address that cannot be dialled, and neither can be here.
+    let mut callback = listener.accept()?.0;
+    callback.set_nodelay(true)?;
+    callback.set_write_timeout(Some(JOIN_TIMEOUT))?;
+    callback.write_all(REPLY_TYPES)?;
+    let mut heard = Heard::default();
+    let mut bytes = Vec::new();
+    while heard.accepted == 0 {
+        let mut buffer = [0; 512];
+        match call.read(&mut buffer)? {
+            0 => return Err(nonsense("the twin closed the connection while joining", &bytes)),
+            count => bytes.extend_from_slice(&buffer[..count]),
+        }
+        if let Step::Consumed(length) = hear_reply(&bytes, &mut heard)? {
+            bytes.drain(..length);
+        }
+    }
+    Ok(Links { call, callback: Some(callback), left: bytes })
+}
+
+pub(super) fn say(name: &str, number: u64, text: &str, out: &mut Vec<u8>) {
+    put_request("ChatServer.Broadcast", number, out);
+    put_strings(MESSAGE, name, text, out);
+}
+
+/// The reply to a Join or a Broadcast.
+pub(super) fn hear_reply(bytes: &[u8], heard: &mut Heard) -> io::Result<Step> {
+    let Some((header, _result, length)) = pair(bytes) else { return Ok(Step::Incomplete) };
+    let response = header_of(header).ok_or_else(|| nonsense("gob", bytes))?;
+    if response.failed {
+        return Err(nonsense("the twin refuses", header));
+    }
+    heard.accepted += 1;
+    Ok(Step::Consumed(length))
+}
+
+/// A call of Receive or ReceiveBatch.
+pub(super) fn hear_call(bytes: &[u8], heard: &mut Heard) -> io::Result<Step> {
+    let Some((header, argument, length)) = pair(bytes) else { return Ok(Step::Incomplete) };
+    let request = header_of(header).ok_or_else(|| nonsense("gob", bytes))?;
+    let mut value = Gob(argument);
+    let understood = match request.method {
+        b"Client.Receive" => message(&mut value, heard),
+        b"Client.ReceiveBatch" => batch(&mut value, heard),
+        _ => None,
+    };
+    understood.ok_or_else(|| nonsense("gob", argument))?;
+    let method = std::str::from_utf8(request.method).map_err(io::Error::other)?;
+    put_struct(RESPONSE, &[Field::Text(method), Field::Number(request.sequence)], &mut heard.reply);
+    heard.reply.extend_from_slice(TRUE);
+    Ok(Step::Consumed(length))
+}
+
+/// `Message{User, Content}`.
+fn message(value: &mut Gob, heard: &mut Heard) -> Option<()> {
+    value.each_field(|field, value| {
+        let text = value.bytes()?;
+        if field == 2 {
+            heard.deliveries += u64::from(is_counted(text));
+        }
+        Some(())
+    })
+}
+
+/// `Batch{Missed uint64; Messages []Message}`.
+fn batch(value: &mut Gob, heard: &mut Heard) -> Option<()> {
+    value.each_field(|field, value| {
+        if field == 1 {
+            heard.missed += value.uint()?;
+            return Some(());
+        }
+        for _ in 0..value.uint()? {
+            message(value, heard)?;
+        }
+        Some(())
+    })
+}
+
+/// What opens a call or a reply.
+struct Header<'a> {
+    method: &'a [u8],
+    sequence: u64,
+    failed: bool,
+}
+
+fn header_of(bytes: &[u8]) -> Option<Header<'_>> {
+    let mut header = Header { method: b"", sequence: 0, failed: false };
+    Gob(bytes).each_field(|field, value| {
+        match field {
+            1 => header.method = value.bytes()?,
+            2 => header.sequence = value.uint()?,
+            _ => header.failed = !value.bytes()?.is_empty(),
+        }
+        Some(())
+    })?;
+    Some(header)
+}
+
+/// The next two values, without descriptions of types, and how long all of it is.
+fn pair(bytes: &[u8]) -> Option<(&[u8], &[u8], usize)> {
+    let mut stream = Gob(bytes);
+    let first = stream.next_value()?;
+    let second = stream.next_value()?;
+    Some((first, second, bytes.len() - stream.0.len()))
+}
+
+/// What is left of some gob bytes.
+struct Gob<'a>(&'a [u8]);
+
+impl<'a> Gob<'a> {
+    /// A small number is one byte; a larger one is its length in bytes, negated, and then those, highest first.
+    fn uint(&mut self) -> Option<u64> {
+        let (&first, rest) = self.0.split_first()?;
+        if first < 0x80 {
+            self.0 = rest;
+            return Some(u64::from(first));
+        }
+        let (digits, rest) = rest.split_at_checked(usize::from(first.wrapping_neg()))?;
+        self.0 = rest;
+        Some(digits.iter().fold(0, |number, &digit| number << 8 | u64::from(digit)))
+    }
+
+    fn bytes(&mut self) -> Option<&'a [u8]> {
+        let length = usize::try_from(self.uint()?).ok()?;
+        let (bytes, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        Some(bytes)
+    }
+
+    /// The next message that is a value, from behind its type's number. A signed number's lowest bit is its sign.
+    fn next_value(&mut self) -> Option<&'a [u8]> {
+        loop {
+            let mut message = Gob(self.bytes()?);
+            if message.uint()? & 1 == 0 {
+                return Some(message.0);
+            }
+        }
+    }
+
+    /// Calls `visit` for each field that a struct has set: fields are numbered from 1, by their distance from the one before,
+    /// and 0 ends the struct.
+    fn each_field(&mut self, mut visit: impl FnMut(u64, &mut Gob<'a>) -> Option<()>) -> Option<()> {
+        let mut field = 0;
+        loop {
+            match self.uint()? {
+                0 => return Some(()),
+                distance => field += distance,
+            }
+            visit(field, self)?;
+        }
+    }
+}
+
+enum Field<'a> {
+    Text(&'a str),
+    Number(u64),
+}
+
+fn put_request(method: &str, sequence: u64, out: &mut Vec<u8>) {
+    put_struct(REQUEST, &[Field::Text(method), Field::Number(sequence)], out);
+}
+
+fn put_strings(kind: u64, first: &str, second: &str, out: &mut Vec<u8>) {
+    put_struct(kind, &[Field::Text(first), Field::Text(second)], out);
+}
+
+/// Appends a struct as one message. gob leaves out fields that are zero.
+fn put_struct(kind: u64, fields: &[Field], out: &mut Vec<u8>) {
+    let mut value = Vec::with_capacity(160);
+    put_uint(kind << 1, &mut value);
+    let mut distance = 1;
+    for field in fields {
+        match field {
+            Field::Text("") | Field::Number(0) => {
+                distance += 1;
+                continue;
+            }
+            Field::Text(text) => {
+                put_uint(distance, &mut value);
+                put_uint(text.len() as u64, &mut value);
+                value.extend_from_slice(text.as_bytes());
+            }
+            Field::Number(number) => {
+                put_uint(distance, &mut value);
+                put_uint(*number, &mut value);
+            }
+        }
+        distance = 1;
+    }
+    value.push(0);
+    put_uint(value.len() as u64, out);
+    out.extend_from_slice(&value);
+}
+
+fn put_uint(number: u64, out: &mut Vec<u8>) {
+    if number < 0x80 {
+        out.push(number.to_le_bytes()[0]);
+        return;
+    }
+    let digits = number.to_be_bytes();
+    let skipped = number.leading_zeros() as usize / 8;
+    out.push((8 - skipped as u8).wrapping_neg());
+    out.extend_from_slice(&digits[skipped..]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::counted_text;
+
+    #[test]
+    fn values_are_those_of_gos_own_encoder() {
+        let mut out = Vec::new();
+        put_request("ChatServer.Broadcast", 200, &mut out);
+        put_strings(MESSAGE, "u", "d", &mut out);
+        assert_eq!(
+            out,
+            b"\x1c\xff\x82\x01\x14ChatServer.Broadcast\x01\xff\xc8\x00\x09\xff\x86\x01\x01u\x01\x01d\x00"
+        );
+        let mut reply = Vec::new();
+        put_struct(RESPONSE, &[Field::Text("Client.Receive"), Field::Number(0)], &mut reply);
+        assert_eq!(reply, b"\x13\xff\x88\x01\x0eClient.Receive\x00");
+    }
+
+    #[test]
+    fn a_call_is_counted_once_all_of_it_is_there() {
+        let mut bytes = CALL_TYPES.to_vec();
+        put_request("Client.Receive", 3, &mut bytes);
+        put_strings(MESSAGE, "u", &counted_text(1), &mut bytes);
+        let mut heard = Heard::default();
+        for end in 0..bytes.len() {
+            assert!(matches!(hear_call(&bytes[..end], &mut heard), Ok(Step::Incomplete)));
+        }
+        assert!(matches!(hear_call(&bytes, &mut heard), Ok(Step::Consumed(n)) if n == bytes.len()));
+        assert_eq!(heard.deliveries, 1);
+        let answer = b"\x15\xff\x88\x01\x0eClient.Receive\x01\x03\x00\x03\x02\x00\x01";
+        assert_eq!(heard.reply, answer);
+    }
+}

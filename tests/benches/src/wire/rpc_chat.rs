@@ -1,0 +1,210 @@
+//! rpc-chat's own wire. Members are called back on a listener of the load generator's, as real clients are, and answer
+//! each call that asks for an answer, at once: the other systems' recipients have nothing to answer.
+//!
+//! Replies and calls are read by hand and in place; `chat-common` decodes the same bytes into values of their own.
+
+use super::{is_counted, nonsense, Heard, Links, Step, JOIN_TIMEOUT};
+use chat_common::{
+    frame::{encode_frame, HEADER_BYTES},
+    hello::{answer_bytes, read_answer, read_hello, Hello, Role, Status, HIGHEST_VERSION},
+    protocol::{Join, Request},
+    token::Token,
+};
+use std::{
+    io::{self, Read, Write},
+    net::{TcpListener, TcpStream},
+    time::{Duration, Instant},
+};
+
+/// Reply variants that matter here.
+const REFUSED: u32 = 0;
+const JOINED: u32 = 1;
+const ACCEPTED: u32 = 2;
+/// The cause of a refusal that asks for the same request again.
+const BUSY: u32 = 2;
+/// A `Received`, as a frame: the length of a variant, and variant 0.
+const RECEIVED: [u8; 8] = [4, 0, 0, 0, 0, 0, 0, 0];
+
+pub(super) fn join(mut call: TcpStream, name: &str, listener: &TcpListener) -> io::Result<Links> {
+    call.write_all(&Hello::new(Role::Call, Token::NONE).to_bytes())?;
+    read_answer(&mut call).map_err(io::Error::other)?;
+    let token = Token::random()?;
+    let port = listener.local_addr()?.port();
+    let mut request = Vec::new();
+    let join = Request::Join(Join { name: name.to_owned(), token, port, history: 0, resume: None });
+    encode_frame(&join, &mut request).map_err(io::Error::other)?;
+    let deadline = Instant::now() + JOIN_TIMEOUT;
+    loop {
+        call.write_all(&request)?;
+        // The server calls back before it answers; when it refuses, it does not call.
+        let callback = accept_callback(listener, &call, token)?;
+        let reply = read_reply(&mut call)?;
+        match (number(&reply, 0), callback) {
+            (Some(JOINED), Some(callback)) => {
+                return Ok(Links { call, callback: Some(callback), left: Vec::new() })
+            }
+            (Some(REFUSED), _) if number(&reply, 4) == Some(BUSY) && Instant::now() < deadline => {}
+            _ => return Err(nonsense("rpc-chat, joining", &reply)),
+        }
+    }
+}
+
+/// Takes the server's call, unless its reply to the Join comes first.
+fn accept_callback(listener: &TcpListener, call: &TcpStream, token: Token) -> io::Result<Option<TcpStream>> {
+    use rustix::event::{poll, PollFd, PollFlags, Timespec};
+    let mut waiting = [PollFd::new(listener, PollFlags::IN), PollFd::new(call, PollFlags::IN)];
+    let timeout = Timespec { tv_sec: JOIN_TIMEOUT.as_secs() as i64, tv_nsec: 0 };
+    if poll(&mut waiting, Some(&timeout))? == 0 {
+        return Err(io::ErrorKind::TimedOut.into());
+    }
+    if waiting[0].revents().is_empty() {
+        return Ok(None);
+    }
+    let mut callback = listener.accept()?.0;
+    callback.set_nodelay(true)?;
+    callback.set_read_timeout(Some(JOIN_TIMEOUT))?;
+    let hello = read_hello(&mut callback).map_err(io::Error::other)?;
+    if !hello.is_some_and(|hello| hello.role == Role::Callback && hello.token == token) {
+        return Err(io::Error::other("rpc-chat: a callback for somebody else"));
+    }
+    callback.write_all(&answer_bytes(Status::Welcome, HIGHEST_VERSION))?;
+    Ok(Some(callback))
+}
+
+fn read_reply(call: &mut TcpStream) -> io::Result<Vec<u8>> {
+    let mut header = [0; HEADER_BYTES];
+    call.read_exact(&mut header)?;
+    let mut payload = vec![0; u32::from_le_bytes(header) as usize];
+    call.read_exact(&mut payload)?;
+    Ok(payload)
+}
+
+pub(super) fn say(number: u64, text: &str, out: &mut Vec<u8>) {
+    let request = Request::Broadcast { number, text: text.to_owned() };
+    encode_frame(&request, out).expect("requests of known length can be encoded");
+}
+
+pub(super) fn ping() -> Vec<u8> {
+    let mut out = Vec::new();
+    encode_frame(&Request::Ping, &mut out).expect("requests of known length can be encoded");
+    out
+}
+
+/// A reply on the call connection.
+pub(super) fn hear_reply(bytes: &[u8], heard: &mut Heard) -> io::Result<Step> {
+    let Some(payload) = payload(bytes) else { return Ok(Step::Incomplete) };
+    match number(payload, 0) {
+        Some(ACCEPTED) => heard.accepted += 1,
+        Some(REFUSED) if number(payload, 4) == Some(BUSY) => heard.busy += 1,
+        Some(REFUSED) | None => return Err(nonsense("rpc-chat", payload)),
+        Some(_) => {}
+    }
+    Ok(Step::Consumed(HEADER_BYTES + payload.len()))
+}
+
+/// A Receive on the callback connection.
+pub(super) fn hear_call(bytes: &[u8], heard: &mut Heard) -> io::Result<Step> {
+    let Some(payload) = payload(bytes) else { return Ok(Step::Incomplete) };
+    events(payload, heard).ok_or_else(|| nonsense("rpc-chat", payload))?;
+    Ok(Step::Consumed(HEADER_BYTES + payload.len()))
+}
+
+/// The payload of the frame that `bytes` begin with.
+fn payload(bytes: &[u8]) -> Option<&[u8]> {
+    bytes.get(HEADER_BYTES..HEADER_BYTES + number(bytes, 0)? as usize)
+}
+
+fn events(payload: &[u8], heard: &mut Heard) -> Option<()> {
+    let mut fields = Fields(payload);
+    if fields.u32()? != 0 {
+        return None;
+    }
+    if fields.take(1)? == [1] {
+        heard.reply.extend_from_slice(&RECEIVED);
+    }
+    for _ in 0..fields.u64()? {
+        let sequence = fields.u64()?;
+        let _time = fields.u64()?;
+        match fields.u32()? {
+            0 => {
+                let _author = fields.text()?;
+                let _number = fields.u64()?;
+                heard.deliveries += u64::from(is_counted(fields.text()?));
+            }
+            1 | 5 | 9 => drop(fields.text()?),
+            2 => {
+                let _name = fields.text()?;
+                if fields.take(1)? == [1] {
+                    fields.text()?;
+                }
+            }
+            3 => heard.missed += sequence + 1 - fields.u64()?,
+            _ => return None,
+        }
+    }
+    fields.0.is_empty().then_some(())
+}
+
+/// What is left of a payload.
+struct Fields<'a>(&'a [u8]);
+
+impl<'a> Fields<'a> {
+    fn take(&mut self, count: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(count)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    fn u32(&mut self) -> Option<u32> {
+        Some(u32::from_le_bytes(self.take(4)?.try_into().ok()?))
+    }
+
+    fn u64(&mut self) -> Option<u64> {
+        Some(u64::from_le_bytes(self.take(8)?.try_into().ok()?))
+    }
+
+    fn text(&mut self) -> Option<&'a [u8]> {
+        let length = usize::try_from(self.u64()?).ok()?;
+        self.take(length)
+    }
+}
+
+/// The `u32` at `at`.
+fn number(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
+}
+
+/// How long to wait before sending again what a busy server has refused.
+pub const BUSY_PAUSE: Duration = Duration::from_millis(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::counted_text;
+    use chat_common::protocol::{Callback, CallbackReply, Event, What};
+
+    #[test]
+    fn a_call_is_read_as_chat_common_wrote_it() {
+        let event = |sequence, what| Event { sequence, time: 1, what };
+        let message = What::Message { author: "a".into(), number: 1, text: counted_text(1) };
+        let call = Callback::Receive {
+            answer: true,
+            events: vec![
+                event(1, What::Joined { name: "a".into() }),
+                event(4, What::Missed { first: 2 }),
+                event(5, message.clone()),
+                event(6, What::Left { name: "b".into(), reason: Some("kicked".into()) }),
+                event(7, message),
+            ],
+        };
+        let mut bytes = Vec::new();
+        encode_frame(&call, &mut bytes).unwrap();
+        let mut heard = Heard::default();
+        assert!(matches!(hear_call(&bytes[..bytes.len() - 1], &mut heard), Ok(Step::Incomplete)));
+        assert!(matches!(hear_call(&bytes, &mut heard), Ok(Step::Consumed(n)) if n == bytes.len()));
+        assert_eq!((heard.deliveries, heard.missed), (2, 3));
+        let mut reply = Vec::new();
+        encode_frame(&CallbackReply::Received, &mut reply).unwrap();
+        assert_eq!(heard.reply, reply);
+    }
+}
