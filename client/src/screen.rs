@@ -43,6 +43,8 @@ struct State {
     clock: LocalClock,
     width: Width,
     transcript: Option<File>,
+    /// The prompt was written last, and no terminal ends its line with the echo of the answer.
+    prompted: bool,
     /// Nobody reads standard output any more.
     closed: bool,
 }
@@ -64,6 +66,7 @@ impl Screen {
             clock: LocalClock::default(),
             width: Width::default(),
             transcript,
+            prompted: false,
             closed: false,
             options,
         };
@@ -144,52 +147,41 @@ impl State {
     }
 
     fn write(&mut self, shown: &Shown) -> io::Result<()> {
-        let text = if self.options.json {
-            if *shown == Shown::AskName {
-                return self.write_aside(PROMPT);
-            }
-            json::objects(shown).iter().map(|object| format!("{object}\n")).collect()
+        let (mut text, aside) = if self.options.json {
+            json_text(shown)
         } else if self.options.terminal {
-            self.terminal_text(shown)
+            (self.terminal_text(shown), String::new())
         } else {
-            let (aside, text) = self.plain_text(shown);
-            self.write_aside(&aside)?;
-            text
+            self.plain_text(shown)
         };
+        // Nobody listening to standard error is no reason to stop.
+        let _ = io::stderr().lock().write_all(aside.as_bytes());
         if self.closed || text.is_empty() {
             return Ok(());
+        }
+        let echoed = self.options.terminal && self.options.typing;
+        if std::mem::replace(&mut self.prompted, text == PROMPT && !echoed) {
+            text.insert(0, '\n');
         }
         let mut stdout = io::stdout().lock();
         stdout.write_all(text.as_bytes())?;
         stdout.flush()
     }
 
-    /// To standard error, where programs do not take it for chat.
-    fn write_aside(&self, text: &str) -> io::Result<()> {
-        // Nobody listening there is no reason to stop.
-        let _ = io::stderr().lock().write_all(text.as_bytes());
-        Ok(())
-    }
-
-    /// Plain lines: what goes to standard error, and what goes to standard output.
+    /// Plain lines, for standard output and for standard error.
     fn plain_text(&self, shown: &Shown) -> (String, String) {
-        let (mut aside, mut text) = (String::new(), String::new());
-        match shown {
-            Shown::AskName => text.push_str(PROMPT),
-            _ => {
-                for line in lines(shown, &self.me) {
-                    let painted: String = line
-                        .pieces
-                        .iter()
-                        .map(|(tone, piece)| paint(tone, piece, self.options.color).replace('\n', "\n    "))
-                        .collect();
-                    let out = if line.trouble { &mut aside } else { &mut text };
-                    out.push_str(&painted);
-                    out.push('\n');
-                }
-            }
+        if *shown == Shown::AskName {
+            return (PROMPT.into(), String::new());
         }
-        (aside, text)
+        let (mut text, mut aside) = (String::new(), String::new());
+        for line in lines(shown, &self.me) {
+            let out = if line.trouble { &mut aside } else { &mut text };
+            for (tone, piece) in &line.pieces {
+                out.push_str(&paint(tone, piece, self.options.color).replace('\n', "\n    "));
+            }
+            out.push('\n');
+        }
+        (text, aside)
     }
 
     fn terminal_text(&mut self, shown: &Shown) -> String {
@@ -281,4 +273,14 @@ impl State {
             self.transcript = None;
         }
     }
+}
+
+/// JSON for standard output; for standard error what a person should read even where a program reads the rest.
+fn json_text(shown: &Shown) -> (String, String) {
+    let aside = match shown {
+        Shown::AskName => PROMPT.into(),
+        Shown::Failed(_) => lines(shown, "").iter().map(|line| line.text() + "\n").collect(),
+        _ => String::new(),
+    };
+    (json::objects(shown).iter().map(|object| format!("{object}\n")).collect(), aside)
 }

@@ -1,0 +1,121 @@
+//! Every command of the real client, and what the others see of it.
+
+use chat_tests::process::Program;
+
+/// A room with two in it, each of whom has seen the other.
+fn ann_and_tom() -> (Program, Program, Program) {
+    let (server, address) = Program::server(&[]);
+    let mut ann = Program::client(address, "Ann", &[]);
+    ann.sees("Connected!");
+    let tom = Program::joined_client(address, "Tom");
+    ann.sees("User [Tom] joined\n");
+    ann.types("/who");
+    ann.sees("--- 2 here: Ann, Tom ---\n");
+    (server, ann, tom)
+}
+
+#[test]
+fn a_private_message_reaches_one_and_says_so_on_both_sides() {
+    let (_server, mut ann, mut tom) = ann_and_tom();
+    ann.types("/msg Tom  between us");
+    ann.sees("[to Tom, privately] between us\n");
+    tom.sees("[Ann, privately] between us\n");
+    tom.types("/reply all right");
+    ann.sees("[Tom, privately] all right\n");
+}
+
+#[test]
+fn a_reply_goes_to_whoever_spoke_last_under_whatever_name() {
+    let (_server, mut ann, mut tom) = ann_and_tom();
+    ann.types("/reply to nobody yet");
+    ann.logs("/msg");
+    tom.types("/msg Ann psst");
+    tom.types("/nick Tim");
+    ann.sees("User [Tom] is now [Tim]\n");
+    ann.types("/reply yes?");
+    tom.sees("[Ann, privately] yes?\n");
+    tom.sees("--- you are [Tim] now ---\n");
+}
+
+#[test]
+fn an_action_reads_as_one() {
+    let (_server, mut ann, tom) = ann_and_tom();
+    ann.types("/me waves");
+    tom.sees("* Ann waves\n");
+}
+
+#[test]
+fn two_slashes_say_a_text_that_begins_with_one() {
+    let (_server, mut ann, tom) = ann_and_tom();
+    ann.types("//who");
+    tom.sees("[Ann] /who\n");
+}
+
+#[test]
+fn an_unknown_command_is_a_local_mistake_and_never_said() {
+    let (_server, mut ann, tom) = ann_and_tom();
+    for mistake in ["/wave", "/msg", "/msg Tom", "/me", "/nick", "/history x", "/bell loud", "/reply"] {
+        let before = ann.error_output().lines().count();
+        ann.types(mistake);
+        while ann.error_output().lines().count() == before {
+            std::thread::yield_now();
+        }
+        assert_eq!(ann.error_output().lines().count(), before + 1);
+    }
+    ann.types("done");
+    tom.sees("[Ann] done\n");
+    assert!(tom.output().ends_with("Start typing...\n[Ann] done\n"), "{}", tom.output());
+}
+
+#[test]
+fn who_is_ignored_is_not_heard_whatever_the_name_until_that_is_taken_back() {
+    let (_server, mut ann, mut tom) = ann_and_tom();
+    ann.types("/ignore tom");
+    ann.sees("--- ignoring: tom ---\n");
+    tom.types("unheard");
+    tom.types("/me unseen");
+    tom.types("/nick Tim");
+    ann.sees("User [Tom] is now [Tim]\n");
+    tom.types("still unheard");
+    tom.types("/who");
+    tom.sees("here:");
+    ann.types("/ignore Tim");
+    ann.sees("--- ignoring nobody ---\n");
+    tom.types("heard");
+    ann.sees("[Tim] heard\n");
+    assert!(!ann.output().contains("un"), "{}", ann.output());
+}
+
+#[test]
+fn history_is_shown_again_and_marked() {
+    let (_server, mut ann, mut tom) = ann_and_tom();
+    tom.types("one");
+    tom.types("two");
+    ann.sees("[Tom] two\n");
+    ann.types("three");
+    ann.types("/history 2");
+    ann.sees("(earlier) [Tom] two\n(earlier) [Ann] three\n");
+    assert!(!ann.output().contains("(earlier) [Tom] one"), "{}", ann.output());
+}
+
+#[test]
+fn help_lists_every_command() {
+    let (_server, mut ann, _tom) = ann_and_tom();
+    ann.types("/help");
+    for command in
+        ["/who", "/msg", "/reply", "/me", "/nick", "/history", "/ignore", "/bell", "/clear", "/quit", "exit"]
+    {
+        ann.sees(command);
+    }
+}
+
+#[test]
+fn exit_and_quit_leave_with_a_goodbye() {
+    for way in ["exit", "/quit"] {
+        let (_server, mut ann, tom) = ann_and_tom();
+        ann.types(way);
+        assert_eq!(ann.exits(), Some(0));
+        assert!(ann.output().ends_with("Bye!\n"), "{}", ann.output());
+        tom.sees("User [Ann] left\n");
+    }
+}

@@ -1,0 +1,299 @@
+//! The real client in a pipe: what scripts do with it, and what they can rely on.
+
+use chat_tests::process::{binary, Program};
+use std::{
+    io::{BufRead, BufReader},
+    net::SocketAddr,
+    process::{Command, Stdio},
+};
+
+/// Starts the client with these arguments and nothing of our own environment that concerns it.
+fn client(arguments: &[&str]) -> Command {
+    let mut command = Command::new(binary("chat-client"));
+    command.args(arguments);
+    for variable in ["CHAT_SERVER", "CHAT_NAME", "NO_COLOR", "RUST_LOG"] {
+        command.env_remove(variable);
+    }
+    command
+}
+
+/// Runs the client to its end with this input: exit code, standard output, standard error.
+fn run(command: &mut Command, input: &str) -> (Option<i32>, String, String) {
+    let mut client = Program::start("client", command);
+    client.types_all(input);
+    client.ends_input();
+    let code = client.exits();
+    (code, client.output(), client.error_output())
+}
+
+/// The same, at this server and under this name.
+fn visit(server: SocketAddr, name: &str, arguments: &[&str], input: &str) -> (Option<i32>, String, String) {
+    run(client(&["--server", &server.to_string(), "--name", name]).args(arguments), input)
+}
+
+#[test]
+fn f4_end_of_input_sends_what_was_said_and_ends_the_client() {
+    let (_server, address) = Program::server(&[]);
+    let ann = Program::joined_client(address, "Ann");
+    let (code, out, err) = run(&mut client(&["--server", &address.to_string()]), "Piper\nhi\n");
+    assert_eq!((code, err.as_str()), (Some(0), ""));
+    assert_eq!(out, "Enter your name: \nConnected! Start typing...\nBye!\n");
+    ann.sees("User [Piper] left\n");
+    assert!(
+        ann.output().ends_with("User [Piper] joined\n[Piper] hi\nUser [Piper] left\n"),
+        "{}",
+        ann.output()
+    );
+}
+
+#[test]
+fn f11_empty_lines_are_not_sent() {
+    let (_server, address) = Program::server(&[]);
+    let ann = Program::joined_client(address, "Ann");
+    assert_eq!(visit(address, "Piper", &[], "\n\nfirst\n  \n\r\nlast").0, Some(0));
+    ann.sees("User [Piper] left\n");
+    assert!(ann.output().contains("joined\n[Piper] first\n[Piper] last\nUser"), "{}", ann.output());
+}
+
+#[test]
+fn f10_what_a_terminal_would_obey_is_shown_as_characters() {
+    let (_server, address) = Program::server(&[]);
+    let ann = Program::joined_client(address, "Ann");
+    assert_eq!(visit(address, "Piper", &[], "a\x1b[2Jb\u{202e}c\n").0, Some(0));
+    ann.sees("[Piper] a\\u{1b}[2Jb\\u{202e}c\n");
+}
+
+#[test]
+fn one_message_is_posted_from_the_command_line_or_from_all_of_the_input() {
+    let (_server, address) = Program::server(&[]);
+    let ann = Program::joined_client(address, "Ann");
+    assert_eq!(visit(address, "ci", &["--send", "/build 512 is green"], "not this").0, Some(0));
+    ann.sees("[ci] /build 512 is green\nUser [ci] left\n");
+    assert_eq!(visit(address, "ci", &["--send", "-"], "one\n\nUser [Ann] left\n\n").0, Some(0));
+    ann.sees("[ci] one\n    \n    User [Ann] left\nUser [ci] left\n");
+}
+
+#[test]
+fn a_text_over_the_limit_is_said_in_parts() {
+    let (_server, address) = Program::server(&["--max-text", "1KiB"]);
+    let ann = Program::joined_client(address, "Ann");
+    let long = "é".repeat(2500);
+    assert_eq!(visit(address, "ci", &[], &long).0, Some(0));
+    ann.sees("User [ci] left\n");
+    let heard: String =
+        ann.lines().iter().filter_map(|line| line.strip_prefix("[ci] ").map(str::to_owned)).collect();
+    assert_eq!(heard, long);
+}
+
+#[test]
+fn what_was_not_sent_is_an_exit_code_of_one_and_a_reason() {
+    let (_server, address) = Program::server(&[]);
+    let _ann = Program::joined_client(address, "Ann");
+    for (name, input, reason) in [
+        ("ann", "hi\n", "taken"),
+        ("system", "hi\n", "reserved"),
+        ("Tom", "/no such command\n", "/no"),
+        ("Tom", "/msg Nobody hi\n", "Nobody"),
+        ("Tom", "/nick Ann\n", "taken"),
+    ] {
+        let (code, _, err) = visit(address, name, &[], input);
+        assert_eq!(code, Some(1), "{name} {input}");
+        assert!(err.contains(reason), "{err}");
+    }
+    let nowhere =
+        client(&["--server", "127.0.0.1:1", "--name", "Tom"]).stdin(Stdio::null()).output().unwrap();
+    assert_eq!(nowhere.status.code(), Some(1));
+    let reason = String::from_utf8(nowhere.stderr).unwrap();
+    assert!(
+        reason.starts_with("chat-client: cannot join at 127.0.0.1:1: ") && reason.lines().count() == 1,
+        "{reason}"
+    );
+}
+
+#[test]
+fn wrong_usage_is_one_line_and_an_exit_code_of_two() {
+    for arguments in [
+        &["--bogus"][..],
+        &["hello"],
+        &["--server"],
+        &["--server", "nowhere"],
+        &["--history", "some"],
+        &["--color", "blue"],
+        &["--bell", "loud"],
+        &["--send", "hi"],
+    ] {
+        let (code, out, err) = run(&mut client(arguments), "");
+        assert_eq!((code, out.as_str(), err.lines().count()), (Some(2), "", 1), "{arguments:?} {err}");
+    }
+    for (argument, begin) in [("--help", "Joins a room"), ("--version", "chat-client ")] {
+        let (code, out, err) = run(&mut client(&[argument]), "");
+        assert_eq!((code, err.as_str()), (Some(0), ""));
+        assert!(out.starts_with(begin), "{out}");
+    }
+}
+
+#[test]
+fn the_environment_stands_in_for_flags() {
+    let (_server, address) = Program::server(&[]);
+    let ann = Program::joined_client(address, "Ann");
+    let mut command = client(&[]);
+    command.env("CHAT_SERVER", address.to_string()).env("CHAT_NAME", "Eve");
+    assert_eq!(run(&mut command, "hi\n").0, Some(0));
+    ann.sees("[Eve] hi\nUser [Eve] left\n");
+    assert_eq!(run(command.args(["--name", "Flag"]), "hi\n").0, Some(0));
+    ann.sees("[Flag] hi\n");
+}
+
+#[test]
+fn a_reader_stays_after_the_end_of_input_until_it_is_told_to_go() {
+    let (_server, address) = Program::server(&[]);
+    let mut log = Program::client(address, "log", &["--stay"]);
+    log.ends_input();
+    log.sees("Connected! Start typing...");
+    assert_eq!(visit(address, "Tom", &[], "hello\n").0, Some(0));
+    log.sees("[Tom] hello\nUser [Tom] left\n");
+    log.signal("INT");
+    assert_eq!(log.exits(), Some(0));
+    assert!(log.output().ends_with("\nBye!\n"), "{}", log.output());
+}
+
+#[test]
+fn a_closed_output_ends_the_client_quietly() {
+    let (_server, address) = Program::server(&[]);
+    let ann = Program::joined_client(address, "Ann");
+    let mut command = client(&["--server", &address.to_string(), "--name", "head", "--stay"]);
+    let mut head =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut first = String::new();
+    BufReader::new(head.stdout.take().unwrap()).read_line(&mut first).unwrap();
+    assert_eq!(first, "Connected! Start typing...\n");
+    assert_eq!(visit(address, "Tom", &[], "hello\n").0, Some(0));
+    ann.sees("User [head] left\n");
+    let end = head.wait_with_output().unwrap();
+    assert_eq!((end.status.code(), end.stderr.as_slice()), (Some(0), &b""[..]));
+}
+
+#[test]
+fn history_comes_to_pipes_only_when_it_is_asked_for() {
+    let (_server, address) = Program::server(&[]);
+    let _ann = Program::joined_client(address, "Ann");
+    assert_eq!(visit(address, "Tom", &[], "one\ntwo\nthree\n").0, Some(0));
+    let (_, out, _) = visit(address, "Bot", &[], "");
+    assert_eq!(out, "Connected! Start typing...\nBye!\n");
+    // What was said earlier comes through the callback, so it is waited for before leaving.
+    let mut curious = Program::client(address, "Curious", &["--history", "2"]);
+    curious.sees("(earlier) [Tom] three\n");
+    assert!(!curious.output().contains("[Tom] one"), "{}", curious.output());
+    curious.ends_input();
+    assert_eq!(curious.exits(), Some(0));
+}
+
+#[test]
+fn a_transcript_has_a_line_with_date_and_time_for_each_message() {
+    let (_server, address) = Program::server(&[]);
+    let file = std::env::temp_dir().join(format!("chat-transcript-{}", std::process::id()));
+    let _ = std::fs::remove_file(&file);
+    let mut log = Program::client(address, "Log", &["--log", file.to_str().unwrap()]);
+    log.sees("Connected!");
+    assert_eq!(visit(address, "Tom", &["--send", "-"], "one\ntwo").0, Some(0));
+    log.sees("User [Tom] left");
+    log.types("mine");
+    log.ends_input();
+    assert_eq!(log.exits(), Some(0));
+    let transcript = std::fs::read_to_string(&file).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    let words: Vec<&str> = transcript
+        .lines()
+        .map(|line| {
+            // As in "2026-11-23 08:05:09 [Tom] hello".
+            let (moment, words) = line.split_at(20);
+            assert!(moment.chars().all(|c| c.is_ascii_digit() || "- :".contains(c)), "{line}");
+            words
+        })
+        .collect();
+    let expected = [
+        "Connected! Start typing...",
+        "User [Tom] joined",
+        "[Tom] one\\ntwo",
+        "User [Tom] left",
+        "[Log] mine",
+    ];
+    assert_eq!(words, expected);
+}
+
+#[test]
+fn json_has_an_object_a_line_for_everything_that_happens() {
+    let (_server, address) = Program::server(&[]);
+    assert_eq!(visit(address, "Ann", &[], "long ago\n").0, Some(0));
+    let mut json = Program::client(address, "Json", &["--json", "--history", "1"]);
+    json.sees("\"event\":\"history\"");
+    let lines = "/me waves\n/msg Json psst\n/nick Sal\na \"b\"\\ \u{1b}é🦀\n";
+    assert_eq!(visit(address, "Sara", &[], lines).0, Some(0));
+    json.sees("\"event\":\"left\"");
+    json.types("/who");
+    json.sees("\"event\":\"people\"");
+    json.types("mine");
+    json.ends_input();
+    assert_eq!(json.exits(), Some(0));
+    let lines: Vec<String> = json.lines().iter().map(|line| without_chance(line)).collect();
+    assert_eq!(
+        lines,
+        [
+            r#"{"event":"connection","state":"connected","time":T,"sequence":4,"name":"Json","room":R}"#,
+            r#"{"event":"history","kind":"message","sequence":2,"time":T,"author":"Ann","text":"long ago"}"#,
+            r#"{"event":"history","kind":"left","sequence":3,"time":T,"name":"Ann"}"#,
+            r#"{"event":"joined","sequence":5,"time":T,"name":"Sara"}"#,
+            r#"{"event":"action","sequence":6,"time":T,"author":"Sara","text":"waves"}"#,
+            r#"{"event":"private","sequence":7,"time":T,"author":"Sara","text":"psst"}"#,
+            r#"{"event":"renamed","sequence":8,"time":T,"from":"Sara","to":"Sal"}"#,
+            r#"{"event":"message","sequence":9,"time":T,"author":"Sal","text":"a \"b\"\\ \u001bé🦀"}"#,
+            r#"{"event":"left","sequence":10,"time":T,"name":"Sal"}"#,
+            r#"{"event":"people","total":1,"names":["Json"]}"#,
+            r#"{"event":"accepted","sequence":11,"kind":"message","text":"mine","time":T}"#,
+            r#"{"event":"connection","state":"left","time":T}"#,
+        ]
+    );
+}
+
+/// Replaces what differs from run to run: moments, which must look like RFC 3339, and the room's number.
+fn without_chance(line: &str) -> String {
+    let mut line = line.to_owned();
+    for (key, letter) in [("\"time\":", "T"), ("\"room\":", "R")] {
+        if let Some(start) = line.find(key).map(|at| at + key.len()) {
+            let end = start + 1 + line[start + 1..].find('"').unwrap() + 1;
+            let value = line[start + 1..end - 1].to_owned();
+            if letter == "T" {
+                let shape: String = value.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+                assert_eq!(shape, "0000-00-00T00:00:00.000Z");
+            }
+            line.replace_range(start..end, letter);
+        }
+    }
+    line
+}
+
+#[test]
+fn colours_come_when_they_are_wanted() {
+    let (_server, address) = Program::server(&[]);
+    for (arguments, colored) in
+        [(&["--color", "always"][..], true), (&["--color", "auto"], false), (&[], false)]
+    {
+        let (_, out, _) = visit(address, "Tom", arguments, "");
+        assert_eq!(out.contains('\x1b'), colored, "{arguments:?} {out:?}");
+    }
+}
+
+#[test]
+fn a_signal_ends_a_client_that_waits_for_input_or_for_its_server() {
+    let (server, address) = Program::server(&[]);
+    let mut waiting = Program::joined_client(address, "Ann");
+    waiting.signal("INT");
+    assert_eq!(waiting.exits(), Some(0));
+    assert!(waiting.output().ends_with("Bye!\n"));
+    let mut lost = Program::joined_client(address, "Bob");
+    drop(server);
+    lost.sees("connection lost");
+    lost.signal("TERM");
+    assert_eq!(lost.exits(), Some(0));
+    assert!(lost.output().ends_with("Bye!\n"));
+}
