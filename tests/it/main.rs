@@ -3,3 +3,5 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, clippy::print_stdout)]
 
 mod terminal;
+mod commands;
+mod scripts;
