@@ -1,7 +1,14 @@
 //! The scenarios, one file per property.
 // Test code: a panic is how a failure is told.
 #![allow(clippy::unwrap_used, clippy::print_stderr, clippy::print_stdout)]
-
-mod terminal;
 mod commands;
+mod conversation;
+mod cuts;
+mod hostile;
+mod order;
+mod panics;
+mod resume;
 mod scripts;
+mod seeded_bugs;
+mod slow;
+mod terminal;

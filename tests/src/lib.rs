@@ -11,4 +11,5 @@ pub mod member;
 pub mod process;
 pub mod proxy;
 pub mod raw;
+pub mod server;
 pub mod watchdog;

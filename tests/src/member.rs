@@ -275,6 +275,8 @@ impl Member {
 
     /// Resumes the session, or joins anew where the server knows it no more.
     pub fn resume(&mut self) -> Result<(), Trouble> {
+        // What the old connection still brings counts: the position is final only when its thread has ended.
+        self.lose();
         let position = self.position();
         match self.enter(Some(position)) {
             Err(Trouble::Refused(Refusal { cause: Cause::UnknownSession, .. })) => {
@@ -338,6 +340,14 @@ impl Member {
             let at = person.visits.last().map_or(0, Visit::position);
             (at >= sequence).then_some(())
         });
+    }
+
+    /// The same, for this long at the most: `None` when it has not come by then.
+    pub fn hear_at_most(&self, patience: Duration, sequence: u64) -> Option<()> {
+        self.person.wait_at_most(patience, |person| {
+            let at = person.visits.last().map_or(0, Visit::position);
+            (at >= sequence).then_some(())
+        })
     }
 
     /// The texts received so far, in order.

@@ -31,9 +31,14 @@ impl TestServer {
 
     /// On this address, with these limits.
     pub fn at(address: &str, limits: Limits) -> TestServer {
+        TestServer::set(address, Settings { limits, ..Settings::default() })
+    }
+
+    /// On this address, with these settings.
+    pub fn set(address: &str, settings: Settings) -> TestServer {
         let listener = TcpListener::bind(address).unwrap_or_else(|error| panic!("{address}: {error}"));
         let shutdown = Arc::new(Shutdown::new());
-        let server = Server::new(listener, Settings { limits, ..Settings::default() }, Arc::clone(&shutdown)).unwrap();
+        let server = Server::new(listener, settings, Arc::clone(&shutdown)).unwrap();
         let address = server.local_addr().unwrap();
         let ended = Arc::new(Watched::new(false));
         let thread = thread::Builder::new()

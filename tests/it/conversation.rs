@@ -1,0 +1,136 @@
+//! What the description promises to people who chat: everybody hears everybody else, and nobody herself.
+
+use chat_common::protocol::{Cause, Reply, Request, What};
+use chat_tests::{checker::assert_clean, member::Member, server::TestServer};
+
+#[test]
+fn bob_hears_alice_and_alice_hears_no_echo() {
+    let server = TestServer::start();
+    let mut alice = Member::join(server.address(), "alice");
+    let mut bob = Member::join(server.address(), "bob");
+
+    alice.say("hello");
+    bob.hear_text("hello");
+    bob.say("hi alice");
+    alice.hear_text("hi alice");
+
+    assert_eq!(alice.texts(), ["hi alice"]);
+    assert_eq!(bob.texts(), ["hello"]);
+    assert_clean(&[alice.so_far(), bob.so_far()]);
+}
+
+#[test]
+fn a_message_names_the_one_who_joined_under_that_name() {
+    let server = TestServer::start();
+    let mut alice = Member::join(server.address(), "alice");
+    let bob = Member::join(server.address(), "bob");
+    alice.say("it is me");
+    let event = bob.hear_text("it is me");
+    assert!(matches!(event.what, What::Message { author, .. } if author == "alice"));
+}
+
+#[test]
+fn joins_and_leaves_are_told_to_the_others_alone() {
+    let server = TestServer::start();
+    let alice = Member::join(server.address(), "alice");
+    let bob = Member::join(server.address(), "bob");
+    alice.hear("bob's join", |what| matches!(what, What::Joined { name } if name == "bob"));
+    let bob = bob.leave();
+    alice.hear("bob's leave", |what| matches!(what, What::Left { name, reason: None } if name == "bob"));
+    assert_eq!(bob.events().count(), 0, "bob came after alice and left before anything else happened");
+    assert_clean(&[alice.so_far(), bob]);
+}
+
+#[test]
+fn who_lists_those_who_are_here_and_no_others() {
+    let server = TestServer::start();
+    let mut alice = Member::join(server.address(), "alice");
+    let bob = Member::join(server.address(), "bob");
+    assert_eq!(alice.who(), ["alice", "bob"]);
+    bob.leave();
+    alice.hear("bob's leave", |what| matches!(what, What::Left { .. }));
+    assert_eq!(alice.who(), ["alice"]);
+}
+
+#[test]
+fn a_private_word_reaches_one_alone() {
+    let server = TestServer::start();
+    let mut alice = Member::join(server.address(), "alice");
+    let bob = Member::join(server.address(), "bob");
+    let cid = Member::join(server.address(), "cid");
+    alice.whisper("bob", "for you");
+    alice.say("for all");
+    cid.hear_text("for all");
+    bob.hear_text("for all");
+    assert_eq!(bob.texts(), ["for you", "for all"]);
+    assert_eq!(cid.texts(), ["for all"]);
+    assert_clean(&[alice.so_far(), bob.so_far(), cid.so_far()]);
+}
+
+#[test]
+fn a_private_word_to_nobody_is_refused() {
+    let server = TestServer::start();
+    let mut alice = Member::join(server.address(), "alice");
+    let request = Request::Private { number: 1, to: "nobody".to_owned(), text: "hello?".to_owned() };
+    match alice.ask(&request).unwrap() {
+        Reply::Refused(refusal) => assert_eq!(refusal.cause, Cause::NobodyOfThatName),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_action_and_a_new_name_are_told_to_the_others() {
+    let server = TestServer::start();
+    let mut alice = Member::join(server.address(), "alice");
+    let bob = Member::join(server.address(), "bob");
+    alice.ask(&Request::Action { number: 1, text: "waves".to_owned() }).unwrap();
+    bob.hear(
+        "a wave",
+        |what| matches!(what, What::Action { author, text, .. } if author == "alice" && text == "waves"),
+    );
+    assert!(matches!(
+        alice.ask(&Request::Rename { name: "alix".to_owned() }).unwrap(),
+        Reply::Renamed { .. }
+    ));
+    bob.hear(
+        "a renaming",
+        |what| matches!(what, What::Renamed { from, to } if from == "alice" && to == "alix"),
+    );
+    assert_eq!(alice.who(), ["alix", "bob"]);
+}
+
+#[test]
+fn history_holds_what_one_may_read() {
+    let server = TestServer::start();
+    let mut alice = Member::join(server.address(), "alice");
+    let mut bob = Member::join(server.address(), "bob");
+    let mut cid = Member::join(server.address(), "cid");
+    alice.say("one");
+    alice.whisper("bob", "two");
+    bob.say("three");
+    let texts = |member: &mut Member, count| match member.ask(&Request::History { count }).unwrap() {
+        Reply::History { events } => events
+            .iter()
+            .filter_map(|event| chat_tests::member::text_of(&event.what).map(str::to_owned))
+            .collect(),
+        other => panic!("{other:?}"),
+    };
+    let all: Vec<String> = texts(&mut bob, 10);
+    assert_eq!(all, ["one", "two", "three"]);
+    let last: Vec<String> = texts(&mut bob, 2);
+    assert_eq!(last, ["two", "three"]);
+    let hers: Vec<String> = texts(&mut cid, 10);
+    assert_eq!(hers, ["one", "three"]);
+}
+
+#[test]
+fn a_newcomer_hears_what_follows_her_join_and_nothing_else() {
+    let server = TestServer::start();
+    let mut alice = Member::join(server.address(), "alice");
+    alice.say("before");
+    let bob = Member::join(server.address(), "bob");
+    alice.say("after");
+    bob.hear_text("after");
+    assert_eq!(bob.texts(), ["after"]);
+    assert_clean(&[alice.so_far(), bob.so_far()]);
+}

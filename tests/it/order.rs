@@ -1,0 +1,74 @@
+//! One order that everybody sees, whatever happens at once.
+
+use chat_tests::{checker::assert_clean, history::Person, member::Member, server::TestServer};
+use std::thread;
+
+#[test]
+fn everybody_sees_one_order_when_all_speak_at_once() {
+    const EACH: usize = 200;
+    let server = TestServer::start();
+    let names = ["ann", "bob", "cid", "dan", "eve", "fay"];
+    let mut members = names.map(|name| Member::join(server.address(), name));
+    thread::scope(|scope| {
+        for member in &mut members {
+            scope.spawn(move || {
+                for number in 0..EACH {
+                    member.say(&format!("{} {number}", member.name()));
+                }
+            });
+        }
+    });
+    members[0].say("ann is done");
+    let end = members[1].say("bob is done");
+    members[0].hear_up_to(end);
+    for member in &members[2..] {
+        member.hear_up_to(end);
+    }
+    members[1].hear_text("ann is done");
+    let people: Vec<Person> = members.iter().map(Member::so_far).collect();
+    assert_clean(&people);
+    assert_eq!(members[2].texts().len(), (names.len() - 1) * EACH + 2);
+}
+
+#[test]
+fn joins_and_leaves_have_their_place_among_the_messages() {
+    const ROUNDS: usize = 20;
+    let server = TestServer::start();
+    let mut ann = Member::join(server.address(), "ann");
+    let bob = Member::join(server.address(), "bob");
+    let address = server.address();
+    let (ann, visitors) = thread::scope(|scope| {
+        let speaker = scope.spawn(move || {
+            for number in 0..ROUNDS * 10 {
+                ann.say(&format!("ann {number}"));
+            }
+            ann
+        });
+        let visitors = ["x", "y", "z"].map(|name| {
+            scope.spawn(move || {
+                (0..ROUNDS)
+                    .map(|round| {
+                        let mut visitor = Member::join(address, &format!("{name}{round}"));
+                        visitor.say(&format!("{name}{round} is here"));
+                        if round % 2 == 0 {
+                            visitor.leave()
+                        } else {
+                            visitor.crash()
+                        }
+                    })
+                    .collect::<Vec<Person>>()
+            })
+        });
+        let visitors: Vec<Person> =
+            visitors.into_iter().flat_map(|visitor| visitor.join().unwrap()).collect();
+        (speaker.join().unwrap(), visitors)
+    });
+    let mut ann = ann;
+    let end = ann.say("the end");
+    bob.hear_up_to(end);
+    let mut people = visitors;
+    people.push(bob.so_far());
+    // Leaves that are still on their way are owed to nobody yet, so ann's view ends with what she has.
+    people.push(ann.so_far().gone());
+    assert_clean(&people);
+}

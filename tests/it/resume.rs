@@ -1,0 +1,157 @@
+//! A lost connection loses nothing: the session is resumed from where it was.
+
+use chat_common::protocol::{Cause, Join, Reply, What};
+use chat_server::limits::Limits;
+use chat_tests::{
+    checker::assert_clean,
+    member::Member,
+    proxy::{Fault, Faults, Proxy},
+    raw::RawPeer,
+    server::{unhurried, TestServer},
+    watchdog::poll,
+};
+use std::{thread, time::Duration};
+
+#[test]
+fn who_comes_back_gets_what_was_said_meanwhile_once_and_in_order() {
+    let server = TestServer::start();
+    let mut alice = Member::join(server.address(), "alice");
+    let mut bob = Member::join(server.address(), "bob");
+    alice.say("one");
+    bob.hear_text("one");
+    bob.lose();
+    alice.hear("that bob is gone", |what| {
+        matches!(what, What::Left { name, reason: Some(why) } if name == "bob" && why == "connection lost")
+    });
+    alice.say("two");
+    alice.say("three");
+    bob.resume().unwrap();
+    alice.hear("that bob is back", |what| matches!(what, What::Back { name } if name == "bob"));
+    alice.say("four");
+    bob.hear_text("four");
+    assert_eq!(bob.texts(), ["one", "two", "three", "four"]);
+    assert_eq!(bob.so_far().visits.len(), 1, "it is the same session");
+    assert_clean(&[alice.so_far(), bob.so_far()]);
+}
+
+#[test]
+fn a_message_whose_reply_is_lost_is_said_once() {
+    let server = TestServer::start();
+    let proxy = Proxy::to(server.address());
+    let mut alice = Member::join_open(proxy.address(), "alice");
+    let bob = Member::join(server.address(), "bob");
+    // The message arrives, and its reply does not.
+    proxy.set(Faults { up: Fault::Pass, down: Fault::CutAfter(0) });
+    assert!(alice.try_say("once").is_err());
+    bob.hear_text("once");
+    proxy.set(Faults::default());
+    alice.come_back();
+    let again = alice.so_far().sent[0].number;
+    let reply =
+        alice.ask(&chat_common::protocol::Request::Broadcast { number: again, text: "once".to_owned() });
+    let place = bob.hear_text("once").sequence;
+    assert_eq!(reply.unwrap(), Reply::Accepted { sequence: place });
+    alice.say("and done");
+    bob.hear_text("and done");
+    assert_eq!(bob.texts(), ["once", "and done"]);
+    assert_clean(&[alice.so_far(), bob.so_far()]);
+}
+
+#[test]
+fn the_same_client_may_come_back_before_the_server_has_noticed_that_it_was_lost() {
+    let server = TestServer::start();
+    let proxy = Proxy::to(server.address());
+    let mut alice = Member::join(server.address(), "alice");
+    let mut bob = Member::join_open(proxy.address(), "bob");
+    // The server never hears that these connections are dead.
+    proxy.set(Faults::both(Fault::StopReading));
+    alice.say("while he is away");
+    bob.set_server(server.address());
+    bob.resume().unwrap();
+    bob.hear_text("while he is away");
+    assert_eq!(bob.who(), ["alice", "bob"]);
+    assert_clean(&[alice.so_far(), bob.so_far()]);
+}
+
+#[test]
+fn the_name_of_a_lost_session_can_be_taken_and_the_session_is_then_over() {
+    let server = TestServer::start();
+    let alice = Member::join(server.address(), "alice");
+    let mut bob = Member::join(server.address(), "bob");
+    bob.lose();
+    alice.hear("that bob is gone", |what| matches!(what, What::Left { name, .. } if name == "bob"));
+    let _other = Member::join(server.address(), "Bob");
+    match bob.resume() {
+        Err(chat_tests::member::Trouble::Refused(refusal)) => assert_eq!(refusal.cause, Cause::SessionOver),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_name_of_somebody_who_is_here_cannot_be_taken() {
+    let server = TestServer::start();
+    let _bob = Member::join(server.address(), "bob");
+    let mut thief = RawPeer::call(server.address()).unwrap();
+    match thief.join("BOB", chat_tests::raw::token()) {
+        Err(Reply::Refused(refusal)) => assert_eq!(refusal.cause, Cause::NameTaken),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_session_is_forgotten_after_its_time() {
+    let server = TestServer::with(Limits { resume_within: Duration::from_millis(1), ..unhurried() });
+    let alice = Member::join(server.address(), "alice");
+    let mut bob = Member::join(server.address(), "bob");
+    // The server may notice late that he was gone, and then he is resumed after all; so he tries until he is not.
+    poll("the session to be forgotten", || {
+        bob.lose();
+        thread::sleep(Duration::from_millis(10));
+        bob.come_back();
+        (bob.so_far().visits.len() == 2).then_some(())
+    });
+    alice.hear_up_to(bob.position());
+    assert_clean(&[alice.so_far(), bob.so_far()]);
+}
+
+#[test]
+fn a_stranger_cannot_resume_without_the_token() {
+    let server = TestServer::start();
+    let mut bob = Member::join(server.address(), "bob");
+    bob.lose();
+    let mut stranger = RawPeer::call(server.address()).unwrap();
+    let join = Join {
+        name: "bob".to_owned(),
+        token: chat_tests::raw::token(),
+        port: 0,
+        history: 0,
+        resume: Some(0),
+    };
+    match stranger.join_with(join) {
+        Err(Reply::Refused(refusal)) => assert_eq!(refusal.cause, Cause::UnknownSession),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_hundred_losses_lose_nothing() {
+    let server = TestServer::start();
+    let proxy = Proxy::to(server.address());
+    let mut alice = Member::join_open(proxy.address(), "alice");
+    let mut bob = Member::join_open(proxy.address(), "bob");
+    let cid = Member::join(server.address(), "cid");
+    for round in 0..100 {
+        proxy.cut();
+        alice.insist(&format!("alice {round}"));
+        if round % 3 == 0 {
+            bob.come_back();
+        }
+        bob.insist(&format!("bob {round}"));
+    }
+    bob.come_back();
+    alice.come_back();
+    let end = alice.insist("the end");
+    bob.hear_up_to(end);
+    cid.hear_up_to(end);
+    assert_clean(&[alice.so_far().gone(), bob.so_far(), cid.so_far()]);
+}

@@ -1,0 +1,214 @@
+//! The tests of the tests: the server is broken on purpose, in each way it offers, and the same scenario that finds nothing
+//! wrong with the sound server finds the bug.
+
+use chat_common::{
+    codec::encode_into,
+    protocol::{CallbackReply, Request},
+};
+use chat_server::{
+    limits::{Bytes, Limits},
+    seeded::{Bug, Seeded},
+    Settings,
+};
+use chat_tests::{
+    checker::check,
+    member::Member,
+    raw::{self, RawPeer},
+    server::{unhurried, TestServer},
+    watchdog::{Watched, PATIENCE},
+};
+use std::{
+    io::{ErrorKind, Read},
+    thread,
+    time::Duration,
+};
+
+/// How long a scenario waits on a broken server for something that does not come.
+const IMPATIENCE: Duration = Duration::from_secs(2);
+
+/// The scenario answers what is wrong, and is told how long to wait for anything.
+/// With the sound server it must find nothing, with the broken one something.
+fn catches(bug: Bug, limits: &Limits, scenario: fn(&TestServer, Duration) -> Vec<String>) {
+    let drain_timeout = Duration::from_millis(200);
+    let sound = Settings { limits: Limits { drain_timeout, ..limits.clone() }, ..Settings::default() };
+    let broken = Settings { seeded: Seeded::with(bug), ..sound.clone() };
+    let wrong = scenario(&TestServer::set("127.0.0.1:0", sound), PATIENCE);
+    assert!(wrong.is_empty(), "the sound server: {wrong:#?}");
+    let wrong = scenario(&TestServer::set("127.0.0.1:0", broken), IMPATIENCE);
+    assert!(!wrong.is_empty(), "{bug:?} was not noticed");
+    eprintln!("{bug:?} was caught: {}", wrong[0]);
+}
+
+/// Ann speaks, bob and cid listen.
+fn talk(server: &TestServer, patience: Duration) -> Vec<String> {
+    let mut ann = Member::join(server.address(), "ann");
+    let [mut bob, cid] = ["bob", "cid"].map(|name| Member::join(server.address(), name));
+    for number in 0..300 {
+        ann.say(&format!("{number}"));
+    }
+    let end = bob.say("that is all");
+    // Where the last is dropped or late, the wait ends all the same, and the checker sees it.
+    let _ = cid.hear_at_most(patience, end);
+    let _ = bob.hear_at_most(patience, end - 1);
+    ann.hear_at_most(patience, end);
+    check(&[ann.so_far(), bob.so_far(), cid.so_far()])
+}
+
+#[test]
+fn swapped_messages() {
+    catches(Bug::Swap, &unhurried(), talk);
+}
+
+#[test]
+fn dropped_messages() {
+    catches(Bug::Drop, &unhurried(), talk);
+}
+
+#[test]
+fn a_message_doubled_on_resume() {
+    catches(Bug::DoubleOnResume, &unhurried(), |server, patience| {
+        let mut ann = Member::join(server.address(), "ann");
+        let mut bob = Member::join(server.address(), "bob");
+        bob.hear_at_most(patience, ann.say("one"));
+        bob.resume().unwrap();
+        bob.hear_at_most(patience, ann.say("two"));
+        check(&[ann.so_far().gone(), bob.so_far()])
+    });
+}
+
+#[test]
+fn a_message_said_again_when_it_is_repeated() {
+    catches(Bug::DoubleOnRepeat, &unhurried(), |server, patience| {
+        let mut ann = Member::join(server.address(), "ann");
+        let bob = Member::join(server.address(), "bob");
+        ann.say("once");
+        let number = ann.so_far().sent[0].number;
+        ann.ask(&Request::Broadcast { number, text: "once".to_owned() }).unwrap();
+        let end = ann.say("that is all");
+        bob.hear_at_most(patience, end);
+        check(&[ann.so_far().gone(), bob.so_far()])
+    });
+}
+
+/// Whether ann can go on speaking and bob hearing while `stuck` is.
+fn goes_on_beside(stuck: RawPeer, mut ann: Member, bob: &Member, patience: Duration) -> Vec<String> {
+    const COUNT: usize = 100;
+    // The place of the last one, or the number of those that were accepted so far.
+    let said = Watched::new((0, None));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for number in 0..COUNT {
+                // A broken server may as well throw her out.
+                let Ok(place) = ann.try_say(&format!("{number}")) else { return };
+                said.change(|said| *said = (number + 1, (number + 1 == COUNT).then_some(place)));
+            }
+        });
+        let done = said.wait_at_most(patience, |said| said.1);
+        let heard = done.and_then(|end| bob.hear_at_most(patience, end));
+        // Only now, because this frees whoever is held up by the stuck one.
+        drop(stuck);
+        match heard {
+            Some(()) => Vec::new(),
+            None => vec![format!("everybody was held up after {} messages", said.look(|said| said.0))],
+        }
+    })
+}
+
+/// Somebody who has joined, and her callback connection, which nobody serves.
+fn stuck_recipient(server: &TestServer) -> (RawPeer, RawPeer) {
+    let mut call = RawPeer::call(server.address()).unwrap();
+    let token = raw::token();
+    call.join("stuck", token).unwrap();
+    (call, RawPeer::open_callback(server.address(), token).unwrap())
+}
+
+#[test]
+fn a_scope_for_each_message() {
+    let patient = Limits { receive_timeout: Duration::from_secs(3600), ..unhurried() };
+    catches(Bug::ScopePerRound, &patient, |server, patience| {
+        let [ann, bob] = ["ann", "bob"].map(|name| Member::join(server.address(), name));
+        let (_call, stuck) = stuck_recipient(server);
+        goes_on_beside(stuck, ann, &bob, patience)
+    });
+}
+
+#[test]
+fn a_lost_wake_up() {
+    let patient = Limits { ping_after: Duration::from_secs(3600), ..unhurried() };
+    catches(Bug::LostWakeUp, &patient, |server, patience| {
+        // A wake-up is lost when the last message of a round meets a recipient that is about to sleep: a matter of luck,
+        // so there are many rounds, of many lengths, with many recipients. The broken server is given more of them.
+        let rounds = if patience == PATIENCE { 100 } else { 5000 };
+        let mut ann = Member::join(server.address(), "ann");
+        let others = ["bob", "cid", "dan", "eve"].map(|name| Member::join(server.address(), name));
+        for round in 0..rounds {
+            let mut last = 0;
+            for number in 0..=round % 40 {
+                last = ann.say(&format!("{round} {number}"));
+            }
+            for other in &others {
+                if other.hear_at_most(patience, last).is_none() {
+                    return vec![format!("{} slept through the end of round {round}", other.name())];
+                }
+            }
+        }
+        Vec::new()
+    });
+}
+
+#[test]
+fn a_lock_held_over_a_write() {
+    // More than the buffers of both ends hold, so that a write to somebody who does not read must block.
+    const MESSAGES: usize = 6000;
+    let patient =
+        Limits { receive_timeout: Duration::from_secs(3600), log_size: Bytes(64 << 20), ..unhurried() };
+    catches(Bug::LockOverWrite, &patient, |server, patience| {
+        let [ann, bob, mut dan] = ["ann", "bob", "dan"].map(|name| Member::join(server.address(), name));
+        let (_call, stuck) = stuck_recipient(server);
+        let long = "x".repeat(4000);
+        for number in 0..MESSAGES {
+            dan.say(&format!("{number} {long}"));
+        }
+        // It answers what it has not read, so that one call after the other is started.
+        let mut answer = Vec::new();
+        encode_into(&CallbackReply::Received, &mut answer).unwrap();
+        for _ in 0..MESSAGES / 20 {
+            stuck.write_frame(answer.len() as u32, &answer).unwrap();
+        }
+        goes_on_beside(stuck, ann, &bob, patience)
+    });
+}
+
+#[test]
+fn no_deadline_for_an_answer() {
+    let short = Limits { receive_timeout: Duration::from_millis(100), ..unhurried() };
+    catches(Bug::NoDeadline, &short, |server, patience| {
+        let mut ann = Member::join(server.address(), "ann");
+        let (_call, _stuck) = stuck_recipient(server);
+        let mut last = 0;
+        for number in 0..40 {
+            last = ann.say(&format!("{number}"));
+        }
+        match ann.hear_at_most(patience, last + 1) {
+            Some(()) => Vec::new(),
+            None => vec!["whoever never answers stays for ever".to_owned()],
+        }
+    });
+}
+
+#[test]
+fn a_length_that_is_not_checked() {
+    let patient = Limits { frame_timeout: Duration::from_secs(3600), ..unhurried() };
+    catches(Bug::UncheckedLength, &patient, |server, patience| {
+        let mut peer = RawPeer::call(server.address()).unwrap();
+        peer.join("greedy", raw::token()).unwrap();
+        peer.write_frame(1 << 20, b"only the beginning").unwrap();
+        peer.stream.set_read_timeout(Some(patience)).unwrap();
+        match (&*peer.stream).read(&mut [0]) {
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                vec!["the server waits for a frame of 1 MiB".to_owned()]
+            }
+            _ => Vec::new(),
+        }
+    });
+}

@@ -1,0 +1,101 @@
+//! A recipient that is slow or stuck costs the others nothing, and is told what it missed.
+
+use chat_common::protocol::What;
+use chat_server::limits::{Bytes, Limits};
+use chat_tests::{
+    checker::assert_clean,
+    member::{Callbacks, Member},
+    proxy::{Fault, Faults, Proxy},
+    raw::{self, RawPeer},
+    server::{unhurried, TestServer},
+};
+use std::time::Duration;
+
+#[test]
+fn a_recipient_who_never_answers_holds_up_nobody() {
+    const COUNT: usize = 2000;
+    let server = TestServer::with(Limits { receive_timeout: Duration::from_secs(3600), ..unhurried() });
+    let mut alice = Member::join(server.address(), "alice");
+    let bob = Member::join(server.address(), "bob");
+    // The stuck one opens its callback connection and never reads from it.
+    let mut stuck = RawPeer::call(server.address()).unwrap();
+    let token = raw::token();
+    stuck.join("stuck", token).unwrap();
+    let _callback = RawPeer::open_callback(server.address(), token).unwrap();
+
+    let mut last = 0;
+    for number in 0..COUNT {
+        last = alice.say(&format!("{number}"));
+    }
+    bob.hear_up_to(last);
+    assert_eq!(bob.texts().len(), COUNT);
+    assert_clean(&[alice.so_far(), bob.so_far()]);
+}
+
+#[test]
+fn a_recipient_who_never_answers_is_given_up_as_not_responding() {
+    let server = TestServer::with(Limits { receive_timeout: Duration::from_millis(200), ..unhurried() });
+    let mut alice = Member::join(server.address(), "alice");
+    let mut stuck = RawPeer::call(server.address()).unwrap();
+    let token = raw::token();
+    stuck.join("stuck", token).unwrap();
+    let _callback = RawPeer::open_callback(server.address(), token).unwrap();
+    for number in 0..100 {
+        alice.say(&format!("{number}"));
+    }
+    let left = alice
+        .hear("the stuck one to leave", |what| matches!(what, What::Left { name, .. } if name == "stuck"));
+    assert!(
+        matches!(&left.what, What::Left { reason: Some(why), .. } if why == "not responding"),
+        "{left:?}"
+    );
+}
+
+#[test]
+fn who_falls_out_of_the_log_is_told_exactly_what_is_missing() {
+    const COUNT: usize = 3000;
+    let small = Limits {
+        log_messages: 100,
+        log_size: Bytes(64 << 10),
+        receive_timeout: Duration::from_secs(3600),
+        ..unhurried()
+    };
+    let server = TestServer::with(small);
+    let proxy = Proxy::to(server.address());
+    let mut alice = Member::join(server.address(), "alice");
+    let bob = Member::join(server.address(), "bob");
+    let slow = Member::try_join(proxy.address(), "slow", Callbacks::Open).unwrap();
+
+    proxy.set(Faults { up: Fault::Pass, down: Fault::StopReading });
+    let padding = "x".repeat(1000);
+    let mut last = 0;
+    for number in 0..COUNT {
+        last = alice.say(&format!("{number} {padding}"));
+        // Bob keeps up, so that he at least misses nothing.
+        if number % 50 == 0 {
+            bob.hear_up_to(last);
+        }
+    }
+    proxy.set(Faults::default());
+    slow.hear_up_to(last);
+    slow.hear("what it missed", |what| matches!(what, What::Missed { .. }));
+    bob.hear_up_to(last);
+    assert!(slow.texts().len() < COUNT, "the log is too small for all of them");
+    assert_eq!(bob.texts().len(), COUNT);
+    assert_clean(&[alice.so_far(), bob.so_far(), slow.so_far()]);
+}
+
+#[test]
+fn a_recipient_on_a_dribbling_line_gets_all_in_order() {
+    let server = TestServer::start();
+    let proxy = Proxy::to(server.address());
+    proxy.set(Faults { up: Fault::Pass, down: Fault::OneByteAtATime(Duration::from_micros(10)) });
+    let mut alice = Member::join(server.address(), "alice");
+    let slow = Member::try_join(proxy.address(), "slow", Callbacks::Open).unwrap();
+    let mut last = 0;
+    for number in 0..100 {
+        last = alice.say(&format!("{number}"));
+    }
+    slow.hear_up_to(last);
+    assert_clean(&[alice.so_far(), slow.so_far()]);
+}
