@@ -167,7 +167,7 @@ impl Session<'_> {
             Arrival::SameRoom => Shown::Rejoined { room, sequence, restarted: false, waiting },
             Arrival::Restarted => Shown::Rejoined { room, sequence, restarted: true, waiting },
         });
-        if dialled {
+        if dialled && !std::mem::replace(&mut self.told_dialled, true) {
             (self.show)(Shown::OpenedCallback);
         }
         drop(gate);

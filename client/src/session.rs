@@ -40,6 +40,7 @@ pub(crate) fn visit(options: &JoinOptions, wires: &Wires, show: Show<'_>, token:
         name: options.name.clone(),
         text_limit: usize::MAX,
         ever_in: false,
+        told_dialled: false,
         may_resume: false,
         stay: options.stay,
         ending: false,
@@ -65,6 +66,8 @@ pub(crate) struct Session<'a> {
     pub(crate) text_limit: usize,
     /// Whether we have been in the room: before that, trouble ends the visit; after it, trouble passes.
     pub(crate) ever_in: bool,
+    /// Whether it has been said that the server cannot dial us.
+    pub(crate) told_dialled: bool,
     /// Whether the server may know our token. Set before a Join goes out, because its reply may be what gets lost.
     pub(crate) may_resume: bool,
     pub(crate) stay: bool,
