@@ -12,3 +12,4 @@ mod scripts;
 mod seeded_bugs;
 mod slow;
 mod terminal;
+mod cut_off;
