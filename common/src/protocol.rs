@@ -105,7 +105,7 @@ pub enum Reply {
     },
     /// To `History`: the last messages, oldest first, as many as fit into a frame.
     History {
-        /// Messages and actions that everybody may read, and this member's own and private ones.
+        /// Messages and actions that everybody may read, this member's own among them, and what was said to it alone.
         events: Vec<Event>,
     },
 }

@@ -16,10 +16,16 @@ use crate::{
     log::{Audience, Log},
     outbox::{Outbox, Round},
     seeded::Bug,
+    service::busy,
     session::{Ending, Line, Session},
     Shared,
 };
-use chat_common::{batch::Batch, error::RpcError, protocol::What, rpc::Connection};
+use chat_common::{
+    batch::Batch,
+    error::RpcError,
+    protocol::{Reply, What},
+    rpc::Connection,
+};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use log::{error, info, warn};
 use std::{
@@ -56,15 +62,15 @@ pub enum Command {
     },
     /// A member says something.
     Say {
-        /// Who.
-        session: Arc<Session>,
+        /// Who, and where the reply goes: the broadcaster writes it itself, so that the connection's thread need not be woken to.
+        line: Arc<Line>,
         /// The member's number for it.
         number: u64,
         /// What.
         text: String,
         /// How.
         manner: Manner,
-        /// Answered with its place.
+        /// Told the place before the reply goes out: from then on the connection may take the next request.
         answer_tx: Sender<Option<u64>>,
     },
     /// A member has another name.
@@ -139,6 +145,7 @@ struct Gathered {
     // Answers wait until the lock on the log is free again: a recipient takes it while it holds its turn, and a report
     // looks at every turn.
     answers: Vec<(Sender<Option<u64>>, Option<u64>)>,
+    replies: Vec<(Arc<Line>, Option<u64>)>,
     reports: Vec<Sender<Report>>,
 }
 
@@ -198,6 +205,11 @@ impl<'scope, 'env> Room<'scope, 'env> {
             // A connection that is gone does not want its answer any more.
             let _ = answer_tx.send(answer);
         }
+        for (line, place) in gathered.replies {
+            line.reply(
+                &place.map_or_else(|| Reply::Refused(busy()), |sequence| Reply::Accepted { sequence }),
+            );
+        }
         for report_tx in gathered.reports {
             let _ = report_tx.send(self.report());
         }
@@ -229,9 +241,10 @@ impl<'scope, 'env> Room<'scope, 'env> {
                     _ => line.end(Ending::Lost("connection lost")),
                 }
             }
-            Command::Say { session, number, text, manner, answer_tx } => {
-                let place = self.say(&session, number, text, manner, log, gathered);
+            Command::Say { line, number, text, manner, answer_tx } => {
+                let place = self.say(&line.session, number, text, manner, log, gathered);
                 gathered.answers.push((answer_tx, place));
+                gathered.replies.push((line, place));
             }
             Command::Rename { id, to, answer_tx } => {
                 let place = self.present.get_mut(&id).map(|present| {
@@ -332,7 +345,7 @@ impl<'scope, 'env> Room<'scope, 'env> {
         slot: Option<Slot>,
         cursor: u64,
     ) -> Option<Arc<Recipient>> {
-        let outbox = Outbox::new(line.session.id, cursor, self.shared.seeded);
+        let outbox = Outbox::new(line.session.id, cursor, self.shared.limits.max_frame.0, self.shared.seeded);
         let recipient =
             Recipient::new(Arc::clone(line), Arc::clone(connection.stream()), outbox).map(Arc::new).ok()?;
         let own = Arc::clone(&recipient);
@@ -381,7 +394,7 @@ impl<'scope, 'env> Room<'scope, 'env> {
         thread::scope(|scope| {
             for recipient in self.present.values().filter_map(|present| present.recipient.as_ref()) {
                 scope.spawn(|| {
-                    while recipient.outbox.calling().is_some() && recipient.line().ended().is_none() {
+                    while recipient.outbox.owing().is_some() && recipient.line().ended().is_none() {
                         thread::yield_now();
                     }
                 });

@@ -6,6 +6,7 @@
 use crate::{
     admission::Slot,
     broadcaster::Command,
+    delivery::WRITE_TIMEOUT,
     rate::Rate,
     seeded::Bug,
     service::{self, Caller},
@@ -147,17 +148,27 @@ fn serve_member(
     caller: &mut Caller,
 ) -> Result<End, RpcError> {
     let limits = &shared.limits;
-    connection.reply(&Reply::Joined(caller.joined.clone()), limits.frame_timeout)?;
+    let reply = |connection: &mut Connection, reply: &Reply| {
+        connection.reply(reply, limits.frame_timeout)?;
+        // The broadcaster replies on this stream too, and must not wait.
+        Ok::<_, RpcError>(connection.stream().set_write_timeout(Some(WRITE_TIMEOUT))?)
+    };
+    reply(connection, &Reply::Joined(caller.joined.clone()))?;
     let mut rate = Rate::new(limits, Instant::now());
     while let Some(request) = connection.next_request(limits.dead_after, limits.frame_timeout)? {
+        caller.settle();
         if request == Request::Leave {
             // Who is in a hurry does not wait for the answer, and has left all the same.
             let _ = connection.reply(&Reply::Left, limits.frame_timeout);
             return Ok(End::Left);
         }
-        let reply = service::answer(shared, commands_tx, caller, request);
-        connection.reply(&reply, limits.frame_timeout)?;
-        shared.shutdown.sleep(rate.take(Instant::now()));
+        if let Some(answer) = service::answer(shared, commands_tx, caller, request) {
+            reply(connection, &answer)?;
+        }
+        let wait = rate.take(Instant::now());
+        if !wait.is_zero() {
+            shared.shutdown.sleep(wait);
+        }
     }
     Ok(End::Closed)
 }

@@ -5,27 +5,27 @@
 //! Go: net/rpc's `Call` waits for its reply without a deadline, so a stopped client keeps its goroutines for ever.
 
 use crate::{
-    outbox::{Next, Outbox, Round},
+    outbox::{Outbox, Round, Standing},
     seeded::Bug,
     session::{Ending, Line},
     Shared,
 };
 use chat_common::{
     batch::Batch,
-    deadline::write_all,
     error::RpcError,
     protocol::CallbackReply,
     rpc::{Connection, Wait},
 };
 use std::{
-    io::{self, Write},
+    io::{self, ErrorKind, Write},
     net::TcpStream,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-/// The time that a write which cannot block is allowed to take; the system rounds it up to its clock's tick.
-const EAGER_WRITE_TIMEOUT: Duration = Duration::from_millis(1);
+/// std cannot ask for a write that never waits on a socket whose reads do, so this is the least wait that there is. The system
+/// rounds it up to its clock's tick; it is spent only on a full send buffer, which the window all but rules out.
+pub const WRITE_TIMEOUT: Duration = Duration::from_millis(1);
 /// The memory that a recipient keeps for its next batch while it is idle, in bytes.
 const KEPT_BYTES: usize = 1024;
 
@@ -34,7 +34,7 @@ const KEPT_BYTES: usize = 1024;
 pub struct Recipient {
     line: Arc<Line>,
     stream: Arc<TcpStream>,
-    /// Where it is, and who may write to `stream`.
+    /// Where it is, and what may be written to `stream`.
     pub outbox: Outbox,
 }
 
@@ -44,7 +44,7 @@ impl Recipient {
     /// # Errors
     /// When the stream is broken.
     pub fn new(line: Arc<Line>, stream: Arc<TcpStream>, outbox: Outbox) -> io::Result<Recipient> {
-        stream.set_write_timeout(Some(EAGER_WRITE_TIMEOUT))?;
+        stream.set_write_timeout(Some(WRITE_TIMEOUT))?;
         Ok(Recipient { line, stream, outbox })
     }
 
@@ -53,16 +53,29 @@ impl Recipient {
         &self.line
     }
 
-    /// Starts a call with what has been appended, if it is the broadcaster's turn to. Never blocks.
+    /// Writes what has been appended, as far as the recipient's window goes. Never blocks.
     pub fn offer(&self, shared: &Shared, round: &mut Round, spare: &mut Batch) {
-        self.outbox.offer(&shared.log, round, spare, |frame, events| {
-            shared.stats.delivered(events);
-            // One write and no loop: if the system does not take it all at once, then something is wrong with this peer or with
-            // the machine. The client resumes, and nobody has waited.
-            if !matches!((&*self.stream).write(frame), Ok(count) if count == frame.len()) {
-                self.line.end(Ending::Lost("connection lost"));
+        self.outbox.offer(&shared.log, round, spare, |bytes, events| self.write(shared, bytes, events));
+    }
+
+    /// Hands bytes to the system, without waiting for room; answers how many it took.
+    fn write(&self, shared: &Shared, bytes: &[u8], events: u64) -> usize {
+        shared.stats.delivered(events);
+        match (&*self.stream).write(bytes) {
+            Ok(taken) => taken,
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
+                ) =>
+            {
+                0
             }
-        });
+            Err(_) => {
+                self.line.end(Ending::Lost("connection lost"));
+                bytes.len() // Nobody will miss the rest.
+            }
+        }
     }
 }
 
@@ -78,12 +91,11 @@ pub fn delivery_loop(
     connection: &mut Connection,
     shared: &Shared,
 ) -> Result<(), RpcError> {
-    let limits = &shared.limits;
-    let mut batch = Batch::new();
+    let (limits, log) = (&shared.limits, &shared.log);
+    let mut spare = Batch::new();
     loop {
-        let calling = recipient.outbox.calling();
-        let deadline = match calling {
-            Some(_) if shared.seeded.has(Bug::NoDeadline) => Instant::now() + limits.ping_after,
+        let owing = recipient.outbox.owing().filter(|_| !shared.seeded.has(Bug::NoDeadline));
+        let deadline = match owing {
             Some(since) => since + limits.receive_timeout,
             None => Instant::now() + limits.ping_after,
         };
@@ -93,30 +105,24 @@ pub fn delivery_loop(
                 let answer = connection.receive::<CallbackReply>(Instant::now() + limits.frame_timeout)?;
                 let CallbackReply::Received = answer.ok_or(RpcError::Closed)?;
                 assert!(!shared.seeded.has(Bug::PanicInDelivery), "seeded");
-                match recipient.outbox.answered(&shared.log, limits.max_frame.0, &mut batch) {
-                    Next::Call => call(recipient, &mut batch, shared)?,
-                    Next::Sleep => batch.shrink_to(KEPT_BYTES),
-                    Next::Done => return Ok(()),
-                    Next::Unasked => return Err(RpcError::Unasked),
+                match recipient
+                    .outbox
+                    .answered(log, &mut spare, |bytes, events| recipient.write(shared, bytes, events))
+                {
+                    Standing::Open => {}
+                    Standing::Done => return Ok(()),
+                    Standing::Unasked => return Err(RpcError::Unasked),
                 }
             }
-            Wait::Silence if calling.is_some() && !shared.seeded.has(Bug::NoDeadline) => {
-                return Err(RpcError::TimedOut)
-            }
             Wait::Silence => {
-                if recipient.outbox.begin_ping() {
-                    batch.clear();
-                    call(recipient, &mut batch, shared)?;
+                if !recipient
+                    .outbox
+                    .prod(owing, log, &mut spare, |bytes, events| recipient.write(shared, bytes, events))
+                {
+                    return Err(RpcError::TimedOut);
                 }
             }
         }
+        spare.shrink_to(KEPT_BYTES);
     }
-}
-
-/// Starts a call that wants an answer. The caller has the turn.
-fn call(recipient: &Recipient, batch: &mut Batch, shared: &Shared) -> Result<(), RpcError> {
-    let _held = shared.seeded.has(Bug::LockOverWrite).then(|| recipient.outbox.hold());
-    shared.stats.delivered(batch.events());
-    write_all(&recipient.stream, batch.finish(true), Instant::now() + shared.limits.receive_timeout)?;
-    Ok(recipient.stream.set_write_timeout(Some(EAGER_WRITE_TIMEOUT))?)
 }

@@ -1,16 +1,17 @@
-//! A recipient's position in the log, and whose turn it is to write to it. No sockets: what is to be written is handed out.
+//! A recipient's position in the log, and how much of what was written it has not answered for. No sockets: what is to be
+//! written is handed to a function.
 //!
-//! A call is started by whoever can. While a recipient has caught up, the broadcaster starts its next call as soon as there
-//! is something to say; the recipient's own thread sits in `read` and is not even woken. When a call wants an answer, it is the
-//! thread's turn: the answer wakes it, and it goes on with all that has gathered in the log since, until the recipient has
-//! caught up again. So a slow recipient gets fewer and larger calls, and a stuck one costs its position.
+//! A call is written by whoever has something to write: the broadcaster, as soon as it has appended, and the recipient's own thread, when
+//! an answer makes room. Calls need no answer as long as few of them are unanswered; at half of the [`WINDOW`] one is asked for, and at the
+//! whole of it nothing is written until that answer wakes the thread. So a fast recipient's thread is hardly ever woken, a slow one
+//! gets fewer and larger calls, and a stuck one costs its position and a window.
 //!
-//! Why the broadcaster can write to a socket and never block: it does so only while the calls that have not been
-//! answered, the new one included, are at most [`WINDOW_CALLS`] and [`WINDOW_BYTES`]. That fits into any send buffer.
+//! Nothing here waits. The window fits into the send buffer of any connection that has been in use for a moment; what the
+//! system does not take of it at once is kept and tried again when the recipient answers, or its thread's patience ends.
 //!
-//! Invariant: the broadcaster appends to the log before it looks at the turn, and the thread looks at the log while it holds the
-//! turn. So either the thread sees what was appended, or the broadcaster sees that the thread has given the turn back. `make model`
-//! tries all the orders in which that can happen.
+//! Invariant: whatever is left unwritten while there is more in the log, an answer is outstanding that will send the thread to the log. The
+//! broadcaster appends before it looks at the window, and the thread looks at the log while it holds the window. So either the thread
+//! sees what was appended, or the broadcaster sees that there is room. `make model` tries the orders in which that can happen.
 //!
 //! Go: a goroutine per recipient per message, each free to overtake the other.
 //!
@@ -26,47 +27,75 @@ use crate::{
     sync::{Mutex, MutexGuard},
 };
 use chat_common::batch::Batch;
-use std::{sync::PoisonError, time::Instant};
+use std::{
+    ops::{AddAssign, SubAssign},
+    sync::PoisonError,
+    time::Instant,
+};
 
-/// Calls without an answer in flight at the most. A call takes up to 2 KiB in the sender's kernel whatever its size, and the
-/// smallest send buffer in use (Linux, a new connection) holds 46 KiB.
-const WINDOW_CALLS: u32 = 16;
-/// Bytes in them at the most, the call that starts included.
-const WINDOW_BYTES: usize = 16 * 1024;
-/// Payload of a call that the broadcaster starts: what one round of many senders brings, and half of the window.
-const EAGER_BYTES: usize = 8 * 1024;
+/// What may be unanswered at the most. The bytes are one frame of the greatest length; the calls are as many small ones as
+/// take the same room in the sender's kernel, which needs up to 2 KiB for each, whatever its size.
+pub const WINDOW: Amount = Amount { calls: 32, bytes: 64 * 1024 };
+/// The payload of one call at the most, so that the first of many can be on its way while the next is put together.
+const CALL_BYTES: usize = 16 * 1024;
 
-/// One recipient's position and turn.
+/// A number of calls, and the payload in them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Amount {
+    /// Calls.
+    pub calls: u32,
+    /// Bytes.
+    pub bytes: usize,
+}
+
+impl AddAssign for Amount {
+    fn add_assign(&mut self, more: Amount) {
+        self.calls += more.calls;
+        self.bytes += more.bytes;
+    }
+}
+
+impl SubAssign for Amount {
+    fn sub_assign(&mut self, less: Amount) {
+        self.calls -= less.calls;
+        self.bytes -= less.bytes;
+    }
+}
+
+/// One recipient's position and window.
 #[derive(Debug)]
 pub struct Outbox {
     /// The session that reads: its own events are left out.
     reader: u64,
+    /// The longest payload of a call, in bytes.
+    frame_limit: usize,
     seeded: Seeded,
-    /// Protects what follows, and which of the two may write to the recipient.
-    turn: Mutex<Turn>,
+    /// Protects what follows. Whoever holds it is the only writer to the recipient.
+    window: Mutex<Window>,
 }
 
-#[derive(Debug)]
-struct Turn {
-    /// The next sequence number to deliver.
+#[derive(Debug, Default)]
+struct Window {
+    /// The next sequence number to write.
     cursor: u64,
-    /// When the call that wants an answer was started. `Some`: the thread is the writer. `None`: whoever holds the lock is.
-    calling: Option<Instant>,
-    /// Calls, and bytes in them, since the last answer.
-    unanswered_calls: u32,
-    unanswered_bytes: usize,
+    /// Written and not answered for.
+    unanswered: Amount,
+    /// How much of it the answer that is outstanding, if one is, will stand for.
+    asked: Option<Amount>,
+    /// The part of a call that the system has not taken.
+    rest: Vec<u8>,
+    /// Since when the recipient owes an answer, or room for the rest.
+    owing: Option<Instant>,
 }
 
-/// What is to be done after an answer.
+/// How a recipient stands after an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next {
-    /// Write the batch as a call that wants an answer. The turn is still the thread's.
-    Call,
-    /// Nothing; the turn is given back.
-    Sleep,
-    /// Nothing any more: the room has ended, and the recipient has it all.
+pub enum Standing {
+    /// In the middle of things.
+    Open,
+    /// The room has ended, and the recipient has answered for all of it.
     Done,
-    /// The recipient has answered something that wanted no answer.
+    /// It has answered something that wanted no answer.
     Unasked,
 }
 
@@ -74,15 +103,14 @@ pub enum Next {
 #[derive(Debug, Default)]
 pub struct Round {
     start: u64,
-    /// Where `batch` ends, and where the log does.
     end: u64,
-    next: u64,
-    room_ended: bool,
     /// Sessions that must not get this call as it is, because they wrote some of it.
     authors: Vec<u64>,
     /// Whether some of it was private, so that nobody gets it as it is.
     private: bool,
     batch: Batch,
+    /// Whether nothing follows it: neither more events nor the answer for the last.
+    is_all: bool,
 }
 
 impl Round {
@@ -96,120 +124,172 @@ impl Round {
         self.authors = authors;
         self.batch.clear();
         let log = log.read();
-        log.read_into(&mut self.end, NOBODY, EAGER_BYTES, &mut self.batch);
-        self.next = log.next();
-        self.room_ended = log.has_ended();
+        log.read_into(&mut self.end, NOBODY, CALL_BYTES, &mut self.batch);
+        self.is_all = self.end == log.next() && !log.has_ended();
     }
 
-    fn fits(&self, cursor: u64, reader: u64) -> bool {
-        cursor == self.start && self.batch.events() > 0 && !self.private && !self.authors.contains(&reader)
+    /// Whether this is the next call for the session `reader`, which has this position and this much room.
+    fn suits(&self, reader: u64, cursor: u64, room: usize) -> bool {
+        cursor == self.start
+            && self.batch.events() > 0
+            && self.batch.payload_bytes() <= room
+            && !self.private
+            && !self.authors.contains(&reader)
     }
 }
 
 impl Outbox {
-    /// The position `cursor` of the session `reader`, which has caught up as far as anybody knows.
-    pub fn new(reader: u64, cursor: u64, seeded: Seeded) -> Outbox {
-        let turn = Turn { cursor, calling: None, unanswered_calls: 0, unanswered_bytes: 0 };
-        Outbox { reader, seeded, turn: Mutex::new(turn) }
+    /// The position `cursor` of the session `reader`, which has nothing to answer for.
+    pub fn new(reader: u64, cursor: u64, frame_limit: usize, seeded: Seeded) -> Outbox {
+        let window = Window { cursor, ..Window::default() };
+        Outbox { reader, frame_limit, seeded, window: Mutex::new(window) }
     }
 
-    /// The next sequence number to deliver.
+    /// The next sequence number to write.
     pub fn cursor(&self) -> u64 {
         self.lock().cursor
     }
 
-    /// Since when the recipient owes an answer, if it does.
-    pub fn calling(&self) -> Option<Instant> {
-        self.lock().calling
+    /// Since when the recipient owes us something, if it does.
+    pub fn owing(&self) -> Option<Instant> {
+        self.lock().owing
     }
 
-    /// For the broadcaster, after it has appended: starts a call with what the log holds for this recipient, by handing the frame
-    /// and the number of events in it to `write`, which must not block. Does nothing while a call wants an answer: that answer
-    /// will send the thread to the log. `spare` is scratch space.
+    /// For the broadcaster, after it has appended: writes what the log holds for this recipient, as far as the window goes. `write`
+    /// must not block; it gets a frame, or the rest of one, and how many events begin in it, and answers how many bytes were taken. `spare` is scratch space.
     pub fn offer(
         &self,
         log: &SharedLog,
         round: &mut Round,
         spare: &mut Batch,
-        write: impl FnOnce(&[u8], u64),
+        mut write: impl FnMut(&[u8], u64) -> usize,
     ) {
-        let mut turn = self.lock();
-        if turn.calling.is_some() {
-            return;
+        let mut window = self.lock();
+        if window.has_room() && round.suits(self.reader, window.cursor, window.room(self.frame_limit)) {
+            window.cursor = round.end;
+            self.write_call(&mut window, &mut round.batch, false, &mut write);
+            if round.is_all {
+                return;
+            }
         }
-        let batch = if round.fits(turn.cursor, self.reader) {
-            turn.cursor = round.end;
-            &mut round.batch
+        self.go_on(&mut window, log, spare, &mut write);
+    }
+
+    /// For the thread, after an answer: makes room, and writes what has gathered.
+    pub fn answered(
+        &self,
+        log: &SharedLog,
+        spare: &mut Batch,
+        mut write: impl FnMut(&[u8], u64) -> usize,
+    ) -> Standing {
+        let looked_too_early = self.seeded.has(Bug::LostWakeUp).then(|| log.read().next());
+        let mut window = self.lock();
+        let Some(asked) = window.asked.take() else { return Standing::Unasked };
+        window.unanswered -= asked;
+        window.owing = None;
+        if looked_too_early != Some(window.cursor) {
+            self.go_on(&mut window, log, spare, &mut write);
+        }
+        let log = log.read();
+        if log.has_ended() && window.cursor == log.next() && window.unanswered == Amount::default() {
+            Standing::Done
         } else {
+            Standing::Open
+        }
+    }
+
+    /// For the thread, when the recipient has been silent for as long as it may, and `owed` was what it owed when that began: tries
+    /// again to write what is left, or asks whether it is there. False when it is to be given up.
+    pub fn prod(
+        &self,
+        owed: Option<Instant>,
+        log: &SharedLog,
+        spare: &mut Batch,
+        mut write: impl FnMut(&[u8], u64) -> usize,
+    ) -> bool {
+        let mut window = self.lock();
+        let left = window.rest.len();
+        self.go_on(&mut window, log, spare, &mut write);
+        if window.rest.len() < left {
+            window.owing = Some(Instant::now());
+        } else if window.owing.is_none() {
             spare.clear();
-            log.read().read_into(&mut turn.cursor, self.reader, EAGER_BYTES, spare);
-            spare
-        };
-        // A call can be empty and still have more to come: an event too long to be started from here. Its answer, as that of
-        // any ping, sends the thread to the log.
-        let more = turn.cursor < round.next;
-        if batch.events() == 0 && !more {
-            return; // All of it was this recipient's own.
+            self.write_call(&mut window, spare, true, &mut write);
         }
-        turn.unanswered_calls += 1;
-        turn.unanswered_bytes += batch.payload_bytes();
-        let full =
-            turn.unanswered_calls >= WINDOW_CALLS || turn.unanswered_bytes > WINDOW_BYTES - EAGER_BYTES;
-        let answer = more || full || round.room_ended || self.seeded.has(Bug::ScopePerRound);
-        // Before the write, because the answer may come before the write returns.
-        turn.calling = answer.then(Instant::now);
+        owed.is_none() || window.owing != owed
+    }
+
+    /// Writes what is left of the last call, and then call after call until the recipient has caught up or the window is full.
+    fn go_on(
+        &self,
+        window: &mut Window,
+        log: &SharedLog,
+        spare: &mut Batch,
+        write: &mut impl FnMut(&[u8], u64) -> usize,
+    ) {
+        if !window.rest.is_empty() {
+            let taken = write(&window.rest, 0);
+            window.rest.drain(..taken);
+        }
+        while window.has_room() {
+            spare.clear();
+            let limit = window.room(self.frame_limit);
+            let (more, ended) = {
+                let log = log.read();
+                log.read_into(&mut window.cursor, self.reader, limit.min(CALL_BYTES), spare);
+                if spare.events() == 0 {
+                    // An event that is too long for an ordinary call has one of its own.
+                    log.read_into(&mut window.cursor, self.reader, limit, spare);
+                }
+                (window.cursor < log.next(), log.has_ended())
+            };
+            let nothing = spare.events() == 0;
+            let last_answer = ended && window.unanswered != Amount::default();
+            if nothing && (window.asked.is_some() || !(more || last_answer)) {
+                return;
+            }
+            // A call without events asks for the answer that makes room for an event that is too long, or that is the last.
+            self.write_call(window, spare, nothing || ended, write);
+        }
+    }
+
+    /// Writes one call. It wants an answer if it `must`, or if the window is half full; and if no other is outstanding.
+    fn write_call(
+        &self,
+        window: &mut Window,
+        batch: &mut Batch,
+        must: bool,
+        write: &mut impl FnMut(&[u8], u64) -> usize,
+    ) {
+        window.unanswered += Amount { calls: 1, bytes: batch.payload_bytes() };
+        let half = window.unanswered.calls > WINDOW.calls / 2 || window.unanswered.bytes > WINDOW.bytes / 2;
+        let answer = window.asked.is_none() && (must || half || self.seeded.has(Bug::ScopePerRound));
+        if answer {
+            window.asked = Some(window.unanswered);
+        }
         let events = batch.events();
-        write(batch.finish(answer), events);
-    }
-
-    /// For the thread, after an answer: puts the next call into `batch`, of at most `limit` bytes, or gives the turn back.
-    pub fn answered(&self, log: &SharedLog, limit: usize, batch: &mut Batch) -> Next {
-        let mut turn = self.lock();
-        if turn.calling.is_none() {
-            return Next::Unasked;
-        }
-        turn.unanswered_calls = 0;
-        turn.unanswered_bytes = 0;
-        batch.clear();
-        let ended = {
-            let log = log.read();
-            log.read_into(&mut turn.cursor, self.reader, limit, batch);
-            log.has_ended()
-        };
-        if batch.events() > 0 {
-            turn.calling = Some(Instant::now());
-            return Next::Call;
-        }
-        if self.seeded.has(Bug::LostWakeUp) {
-            drop(turn);
-            std::thread::yield_now();
-            turn = self.lock();
-        }
-        turn.calling = None;
-        if ended {
-            Next::Done
-        } else {
-            Next::Sleep
+        let frame = batch.finish(answer);
+        let taken = write(frame, events);
+        window.rest.extend_from_slice(&frame[taken..]);
+        if answer || taken < frame.len() {
+            window.owing.get_or_insert_with(Instant::now);
         }
     }
 
-    /// For the thread, when the recipient has been silent: takes the turn for a ping. False when a call has just been started.
-    pub fn begin_ping(&self) -> bool {
-        let mut turn = self.lock();
-        let idle = turn.calling.is_none();
-        if idle {
-            turn.calling = Some(Instant::now());
-        }
-        idle
-    }
-
-    /// Keeps the broadcaster out as long as the guard lives: what [`Bug::LockOverWrite`] does wrong.
-    pub fn hold(&self) -> impl Drop + '_ {
-        self.lock()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Turn> {
+    fn lock(&self) -> MutexGuard<'_, Window> {
         // A panic while it was held ends this recipient; the others have their own.
-        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+        self.window.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Window {
+    /// Whether another call may be written.
+    fn has_room(&self) -> bool {
+        self.rest.is_empty() && self.unanswered.calls < WINDOW.calls && self.unanswered.bytes < WINDOW.bytes
+    }
+
+    /// The payload that it may have, in bytes.
+    fn room(&self, frame_limit: usize) -> usize {
+        WINDOW.bytes.saturating_sub(self.unanswered.bytes).min(frame_limit)
     }
 }

@@ -203,6 +203,11 @@ impl Registry {
         names
     }
 
+    /// Keeps everybody else out as long as the guard lives: what [`Bug::LockOverWrite`](crate::seeded::Bug::LockOverWrite) does wrong.
+    pub fn hold(&self) -> impl Drop + '_ {
+        self.lock()
+    }
+
     /// What [`Bug::PanicUnderLock`](crate::seeded::Bug::PanicUnderLock) does.
     pub fn panic_under_lock(&self) {
         let _members = self.lock();

@@ -18,7 +18,7 @@ pub enum Bug {
     ScopePerRound,
     /// A recipient's thread goes to sleep without looking whether something has come meanwhile.
     LostWakeUp,
-    /// A recipient's thread keeps its turn locked while it writes.
+    /// The registry stays locked while a client's listener is dialled.
     LockOverWrite,
     /// A recipient may take as long as it likes to answer.
     NoDeadline,

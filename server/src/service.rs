@@ -30,6 +30,21 @@ pub struct Caller {
     /// Where the broadcaster answers. One request is under way at a time, so there is room for one.
     answer_tx: Sender<Option<u64>>,
     answer_rx: Receiver<Option<u64>>,
+    /// Whether the broadcaster is to reply to the last request, and has not been seen to.
+    unsettled: bool,
+}
+
+impl Caller {
+    /// Waits until the last request has been answered. A client that waits for its replies never makes us wait.
+    ///
+    /// # Blocking
+    /// On the broadcaster, which never blocks.
+    pub fn settle(&mut self) {
+        if std::mem::take(&mut self.unsettled) {
+            // An error means that the room has ended.
+            let _ = self.answer_rx.recv();
+        }
+    }
 }
 
 /// A refusal with words for the one who is refused.
@@ -37,7 +52,8 @@ pub fn refusal(cause: Cause, text: impl Into<String>) -> Refusal {
     Refusal { cause, text: text.into() }
 }
 
-fn busy() -> Refusal {
+/// What is told to somebody who may try again.
+pub fn busy() -> Refusal {
     refusal(Cause::Busy, "the server is busy; try again in a moment")
 }
 
@@ -86,10 +102,12 @@ pub fn join(
             (line, join.name, Start::Earlier(join.history))
         }
     };
+    let held = shared.seeded.has(Bug::LockOverWrite).then(|| shared.registry.hold());
     let callback = (join.port != 0)
         .then(|| dial::call_back(peer, join.port, join.token, &shared.limits))
         .and_then(Result::ok)
         .filter(|callback| line.attach(callback.stream()));
+    drop(held);
     let called_back = callback.is_some();
     let (answer_tx, answer_rx) = crossbeam_channel::bounded(1);
     let enter =
@@ -109,42 +127,49 @@ pub fn join(
         text_limit: shared.limits.max_text.0 as u32,
         motd: shared.motd.clone(),
     };
-    Ok(Caller { line, joined, answer_tx, answer_rx })
+    Ok(Caller { line, joined, answer_tx, answer_rx, unsettled: false })
 }
 
-/// Answers any request of a member but Leave.
+/// Answers any request of a member but Leave. `None`: it is on its way into the order, and the broadcaster will reply.
 ///
 /// # Blocking
 /// On the broadcaster, which never blocks; never on another member.
-pub fn answer(shared: &Shared, commands_tx: &Sender<Command>, caller: &Caller, request: Request) -> Reply {
-    let say = |number, text, manner| say(shared, commands_tx, caller, number, text, manner);
+pub fn answer(
+    shared: &Shared,
+    commands_tx: &Sender<Command>,
+    caller: &mut Caller,
+    request: Request,
+) -> Option<Reply> {
     let result = match request {
-        Request::Broadcast { number, text } => say(number, text, Manner::Message),
-        Request::Action { number, text } => say(number, text, Manner::Action),
+        Request::Broadcast { number, text } => {
+            say(shared, commands_tx, caller, number, text, Manner::Message)
+        }
+        Request::Action { number, text } => say(shared, commands_tx, caller, number, text, Manner::Action),
         Request::Private { number, to, text } => match shared.registry.find(&to) {
-            Some(session) => say(number, text, Manner::Private(session)),
-            None => Err(refusal(
-                Cause::NobodyOfThatName,
-                format!("nobody here is called {to}; /who lists who is"),
-            )),
+            Some(session) => say(shared, commands_tx, caller, number, text, Manner::Private(session)),
+            None => {
+                let why = format!("nobody here is called {to}; /who lists who is");
+                Err(refusal(Cause::NobodyOfThatName, why))
+            }
         },
-        Request::Rename { name } => rename(shared, commands_tx, caller, &name),
-        Request::Who => Ok(people(shared)),
-        Request::History { count } => Ok(history(shared, caller, count)),
-        Request::Ping => Ok(Reply::Pong),
+        Request::Rename { name } => rename(shared, commands_tx, caller, &name).map(Some),
+        Request::Who => Ok(Some(people(shared))),
+        Request::History { count } => Ok(Some(history(shared, caller, count))),
+        Request::Ping => Ok(Some(Reply::Pong)),
         Request::Join(_) | Request::Leave => Err(refusal(Cause::OutOfTurn, "you have joined already")),
     };
-    result.unwrap_or_else(Reply::Refused)
+    result.unwrap_or_else(|refusal| Some(Reply::Refused(refusal)))
 }
 
+/// Hands something that is said to the broadcaster. The reply is its.
 fn say(
     shared: &Shared,
     commands_tx: &Sender<Command>,
-    caller: &Caller,
+    caller: &mut Caller,
     number: u64,
     text: String,
     manner: Manner,
-) -> Result<Reply, Refusal> {
+) -> Result<Option<Reply>, Refusal> {
     let limit = shared.limits.max_text;
     assert!(!(text == "panic" && shared.seeded.has(Bug::PanicInHandler)), "seeded");
     if text == "panic" && shared.seeded.has(Bug::PanicUnderLock) {
@@ -158,10 +183,12 @@ fn say(
             format!("the text has {} bytes, and {} are the most; send it in parts", text.len(), limit.0);
         return Err(refusal(Cause::InvalidText, why));
     }
-    let session = Arc::clone(&caller.line.session);
-    let command = Command::Say { session, number, text, manner, answer_tx: caller.answer_tx.clone() };
-    match commands_tx.try_send(command) {
-        Ok(()) => Ok(Reply::Accepted { sequence: placed(caller)? }),
+    let (line, answer_tx) = (Arc::clone(&caller.line), caller.answer_tx.clone());
+    match commands_tx.try_send(Command::Say { line, number, text, manner, answer_tx }) {
+        Ok(()) => {
+            caller.unsettled = true;
+            Ok(None)
+        }
         Err(TrySendError::Full(_)) => Err(busy()),
         Err(TrySendError::Disconnected(_)) => Err(refusal(Cause::Stopping, "the server is shutting down")),
     }

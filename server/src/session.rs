@@ -3,8 +3,9 @@
 //! The session outlives its connections, so that a client can come back to it. All that is here is read and ended from several
 //! threads: the connection's, the delivery's, and whoever throws the member out.
 
-use chat_common::token::Token;
+use chat_common::{frame::encode_frame, protocol::Reply, token::Token};
 use std::{
+    io::Write,
     net::{Shutdown, TcpStream},
     sync::{
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -124,6 +125,15 @@ impl Line {
         let _ = self.call.shutdown(Shutdown::Both);
         if let Some(callback) = callback {
             let _ = callback.shutdown(Shutdown::Both);
+        }
+    }
+
+    /// Writes a reply on the call connection, without waiting for room: a client that has let its replies pile up is lost.
+    pub fn reply(&self, reply: &Reply) {
+        let mut frame = Vec::new();
+        encode_frame(reply, &mut frame).expect("a reply of ours encodes");
+        if !matches!((&*self.call).write(&frame), Ok(taken) if taken == frame.len()) {
+            self.end(Ending::Lost("connection lost"));
         }
     }
 

@@ -10,7 +10,7 @@ use chat_common::{batch::Batch, protocol::What};
 use chat_server::{
     limits::Limits,
     log::{Audience, SharedLog},
-    outbox::{Next, Outbox, Round},
+    outbox::{Outbox, Round, Standing},
     seeded::Seeded,
 };
 use shuttle::{
@@ -28,7 +28,7 @@ type Wire = Sender<(bool, u64)>;
 /// A broadcaster that appends and offers, a recipient that answers, and the recipient's thread; all must meet at the end.
 fn room(seeded: Seeded) {
     let log = SharedLog::new(&Limits::default(), seeded);
-    let outbox = Arc::new(Outbox::new(2, 1, seeded));
+    let outbox = Arc::new(Outbox::new(2, 1, 64 * 1024, seeded));
     let (call_tx, call_rx) = channel::<(bool, u64)>();
     let (answer_tx, answer_rx) = channel::<()>();
 
@@ -47,12 +47,11 @@ fn room(seeded: Seeded) {
         let (log, outbox, call_tx) = (log.clone(), Arc::clone(&outbox), call_tx.clone());
         thread::spawn(move || {
             while answer_rx.recv().is_ok() {
-                let mut batch = Batch::new();
-                match outbox.answered(&log, 1 << 16, &mut batch) {
-                    Next::Call => send(&call_tx, true, batch.events()),
-                    Next::Sleep => {}
-                    Next::Done => return,
-                    Next::Unasked => panic!("an answer that was not asked for"),
+                match outbox.answered(&log, &mut Batch::new(), |frame, events| send(&call_tx, frame, events))
+                {
+                    Standing::Open => {}
+                    Standing::Done => return,
+                    Standing::Unasked => panic!("an answer that was not asked for"),
                 }
             }
         })
@@ -60,14 +59,15 @@ fn room(seeded: Seeded) {
     let (mut round, mut spare) = (Round::default(), Batch::new());
     for number in 0..=MESSAGES {
         let start = log.read().next();
+        // Each of them takes more than half of the window, so that the next has to wait for an answer.
+        let text = "x".repeat(33_000);
         let what = match number {
-            MESSAGES => What::Ended { reason: String::new() },
-            // Too long for the broadcaster to start, so that the thread has to be asked for every other one.
-            _ => What::Message { author: "a".into(), number, text: "x".repeat(9000 * (number % 2) as usize) },
+            MESSAGES => What::Ended { reason: text },
+            _ => What::Message { author: "a".into(), number, text },
         };
         log.write().append(0, what, Audience::All);
         round.collect(&log, start, Vec::new(), false);
-        outbox.offer(&log, &mut round, &mut spare, |frame, events| send(&call_tx, frame[8] == 1, events));
+        outbox.offer(&log, &mut round, &mut spare, |frame, events| send(&call_tx, frame, events));
     }
     drop(call_tx);
     // A lost wake-up shows here: the recipient waits for a call that nobody will write, and shuttle reports a deadlock.
@@ -75,9 +75,12 @@ fn room(seeded: Seeded) {
     delivery.join().unwrap();
 }
 
-fn send(wire: &Wire, answer: bool, events: u64) {
+fn send(wire: &Wire, frame: &[u8], events: u64) -> usize {
+    /// Behind the header and the variant's number.
+    const ANSWER_AT: usize = 8;
     // A recipient that has everything has hung up.
-    let _ = wire.send((answer, events));
+    let _ = wire.send((frame[ANSWER_AT] == 1, events));
+    frame.len()
 }
 
 #[test]
