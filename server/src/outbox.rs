@@ -33,9 +33,10 @@ use std::{
     time::Instant,
 };
 
-/// What may be unanswered at the most. The bytes are one frame of the greatest length; the calls are as many small ones as
-/// take the same room in the sender's kernel, which needs up to 2 KiB for each, whatever its size.
-pub const WINDOW: Amount = Amount { calls: 32, bytes: 64 * 1024 };
+/// What may be unanswered at the most. The bytes are two frames of the greatest length; the calls are as many small ones as take
+/// the same room in the sender's kernel, which needs up to 2 KiB for each, whatever its size. Half of it would cost 13 % of the
+/// throughput, for twice as many answers.
+pub const WINDOW: Amount = Amount { calls: 64, bytes: 128 * 1024 };
 /// The payload of one call at the most, so that the first of many can be on its way while the next is put together.
 const CALL_BYTES: usize = 16 * 1024;
 

@@ -59,8 +59,8 @@ fn room(seeded: Seeded) {
     let (mut round, mut spare) = (Round::default(), Batch::new());
     for number in 0..=MESSAGES {
         let start = log.read().next();
-        // Each of them takes more than half of the window, so that the next has to wait for an answer.
-        let text = "x".repeat(33_000);
+        // Two of them fill the window, so that the next has to wait for an answer.
+        let text = "x".repeat(60_000);
         let what = match number {
             MESSAGES => What::Ended { reason: text },
             _ => What::Message { author: "a".into(), number, text },
