@@ -78,7 +78,9 @@ fn draw(svg: &PathBuf, title: &str, series: &[Series]) -> Result<(), Box<dyn Err
         let most = values.iter().copied().fold(0.0, f64::max);
         least * 0.8..most * 1.25
     };
-    let sizes = range(all().map(|point| point.0).collect());
+    let mut sizes = range(all().map(|point| point.0).collect());
+    // Room for the legend, beside the lines instead of above them.
+    sizes.end *= 3.0;
     let values = range(all().map(|point| point.1).collect());
     let root = SVGBackend::new(svg, (860, 460)).into_drawing_area();
     root.fill(&WHITE)?;

@@ -19,6 +19,8 @@ use std::{
 
 /// How many members join at the same time, each in blocking steps on a thread of its own.
 const JOINING_AT_ONCE: usize = 16;
+/// A room that takes longer to fill is not measured.
+const FILL_TIMEOUT: Duration = Duration::from_secs(60);
 /// Longer than anything arrives at once under load, so that one read empties a socket.
 const READ_BYTES: usize = 256 * 1024;
 /// A third of what rpc-chat's server puts up with.
@@ -91,7 +93,13 @@ impl Room {
             }
             drop(joined_tx);
             let mut joined = 0;
+            let start = Instant::now();
             while joined < count {
+                if start.elapsed() > FILL_TIMEOUT {
+                    return Err(io::Error::other(format!(
+                        "only {joined} of {count} joined in {FILL_TIMEOUT:?}"
+                    )));
+                }
                 match joined_rx.try_recv() {
                     Ok((member, links)) => {
                         room.admit(member, links?)?;

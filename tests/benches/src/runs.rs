@@ -129,7 +129,7 @@ impl Plan {
     /// Measures, writes and draws.
     ///
     /// # Errors
-    /// When nothing of ours can be measured. A rival that fails is left out of that figure, with a word.
+    /// When ours cannot be measured, or, in the end, when it has lost something. A rival that fails is left out of that figure, with a word.
     pub fn run(self, options: &Options) -> io::Result<()> {
         if self == Plan::Plot {
             return plot::all(&options.out());
@@ -147,6 +147,7 @@ impl Plan {
             }
         }
         let mut results = Results::default();
+        let mut losses = Vec::new();
         for (measure, sizes) in self.measures(options) {
             for &size in sizes {
                 for run in 1..=options.runs {
@@ -162,6 +163,11 @@ impl Plan {
                         let shown: Vec<String> =
                             figures.iter().map(|(metric, value)| format!("{metric} {value:.3}")).collect();
                         tell(&format!("{measure} {size} run {run} {}: {}", system.name(), shown.join(", ")));
+                        let lost =
+                            figures.iter().any(|(metric, value)| metric.ends_with("lost") && *value > 0.0);
+                        if lost && system == System::RpcChat {
+                            losses.push(format!("{measure} {size} run {run}"));
+                        }
                         results.add(measure, system.name(), size, run, &figures);
                     }
                 }
@@ -170,7 +176,11 @@ impl Plan {
         let table = results.write(&options.out(), self.name(), &self.preface(options, &systems))?;
         plot::all(&options.out())?;
         tell(&format!("\nwritten: {}", table.display()));
-        Ok(())
+        if losses.is_empty() {
+            Ok(())
+        } else {
+            Err(io::Error::other(format!("rpc-chat lost deliveries in {}", losses.join(", "))))
+        }
     }
 
     fn preface(self, options: &Options, systems: &[System]) -> String {
