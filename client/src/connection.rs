@@ -129,8 +129,8 @@ impl Session<'_> {
     /// Resumes the session if there may be one, else joins. The answer says whether it was resumed.
     ///
     /// # Blocking
-    /// On the server, 10 s at the longest for each of at most two calls.
-    fn join(&mut self, call: &mut Connection, name: &str, port: u16) -> Result<(Joined, bool), Turn> {
+    /// On the server, 10 s at the longest for each of at most three calls.
+    fn join(&mut self, call: &mut Connection, name: &str, mut port: u16) -> Result<(Joined, bool), Turn> {
         loop {
             let resume = self.may_resume.then(|| self.inbox.position());
             let history = if self.ever_in { 0 } else { self.options.history };
@@ -148,6 +148,8 @@ impl Session<'_> {
                     self.may_resume = false;
                     self.inbox.forget_position();
                 }
+                // The system has chosen a port that the server does not dial, such as its own on another address.
+                Cause::InvalidPort if port != 0 => port = 0,
                 Cause::InvalidName | Cause::NameTaken => return Err(Turn::OtherName(refusal)),
                 Cause::Busy | Cause::Stopping => return Err(Turn::busy(&refusal.text)),
                 _ => return Err(Turn::failed(&refusal.text)),

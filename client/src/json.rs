@@ -21,7 +21,7 @@ pub(crate) fn objects(shown: &Shown) -> Vec<String> {
             .text("name", name)
             .text("room", &format!("{room:016x}"))
             .optional("motd", motd.as_deref()),
-        Shown::OpenedCallback => connection("dialled out"),
+        Shown::OpenedCallback => connection("dialled"),
         Shown::Lost { reason } => connection("lost").text("reason", reason),
         Shown::Regained { waiting } => connection("regained").number("waiting", *waiting as u64),
         Shown::Rejoined { room, sequence, restarted, waiting } => {

@@ -9,7 +9,7 @@ use crate::{
     shown::{Said, Shown},
     terminal::{above_typed_line, rows, Width},
     visible::visible_line,
-    wording::{lines, mentions, Line},
+    wording::{lines, mentions, Line, INDENT},
     Stop,
 };
 use chat_common::protocol::{Event, What};
@@ -173,11 +173,12 @@ impl State {
         if *shown == Shown::AskName {
             return (PROMPT.into(), String::new());
         }
+        let next_line = format!("\n{INDENT}");
         let (mut text, mut aside) = (String::new(), String::new());
         for line in lines(shown, &self.me) {
             let out = if line.trouble { &mut aside } else { &mut text };
             for (tone, piece) in &line.pieces {
-                out.push_str(&paint(tone, piece, self.options.color).replace('\n', "\n    "));
+                out.push_str(&paint(tone, piece, self.options.color).replace('\n', &next_line));
             }
             out.push('\n');
         }

@@ -126,14 +126,17 @@ impl Session<'_> {
     /// # Blocking
     /// On the person.
     fn ask_name(&mut self) -> Result<String, Outcome> {
+        (self.show)(Shown::AskName);
         loop {
-            (self.show)(Shown::AskName);
             select! {
-                recv(self.stop) -> stop => if self.wants_to_go(stop) {
+                // Who has not even come in yet has nothing to send first.
+                recv(self.stop) -> stop => if self.wants_to_go(stop) || self.ending {
                     return Err(Outcome::Left);
                 },
                 recv(self.input) -> input => match input {
-                    Ok(Input::Line(line) | Input::Text(line)) if line.trim().is_empty() => {}
+                    Ok(Input::Line(line) | Input::Text(line)) if line.trim().is_empty() => {
+                        (self.show)(Shown::AskName);
+                    }
                     Ok(Input::Line(line) | Input::Text(line)) => {
                         let name = line.trim().to_owned();
                         self.name = Some(name.clone());

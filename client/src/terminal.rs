@@ -16,11 +16,14 @@
 //!
 //! No line end and no carriage return among them: the system's terminal driver writes up to such a character at once, and
 //! what the person types may be echoed behind it, in the middle of our sequence. A row goes out in one piece.
+//!
+//! A typed line that is longer than the terminal has rows of its own, and nobody can ask how many: the new row then goes
+//! above the last of them. Each of them stays whole, and what Enter sends is the whole line.
 
 use crate::{
     color::{self, Tone},
     visible::is_mark,
-    wording::Line,
+    wording::{Line, INDENT},
 };
 use std::{
     fs::File,
@@ -32,8 +35,6 @@ use std::{
 const WIDTH_LASTS: Duration = Duration::from_millis(100);
 /// Where nobody can say how wide the terminal is.
 const USUAL_WIDTH: usize = 80;
-/// How far the rows of a line behind its first are indented, so that none can pass for a line of its own.
-const INDENT: usize = 4;
 
 /// Puts rows above the line being typed.
 pub(crate) fn above_typed_line(rows: &[String]) -> String {
@@ -43,13 +44,13 @@ pub(crate) fn above_typed_line(rows: &[String]) -> String {
 /// Cuts a line into rows of a terminal that is `width` cells wide, between words where that leaves no large gap.
 pub(crate) fn rows(line: &Line, width: usize, with_color: bool) -> Vec<String> {
     // One cell stays free: a cursor behind the last cell is where terminals differ.
-    let most = width.saturating_sub(1).max(INDENT + 2);
+    let most = width.saturating_sub(1).max(INDENT.len() + 2);
     let characters: Vec<(char, &Tone)> =
         line.pieces.iter().flat_map(|(tone, text)| text.chars().map(move |c| (c, tone))).collect();
-    let (mut rows, mut rest, mut indent) = (Vec::new(), &characters[..], 0);
+    let (mut rows, mut rest, mut indent) = (Vec::new(), &characters[..], "");
     loop {
-        let (end, next) = row_end(rest, most - indent);
-        rows.push(" ".repeat(indent) + &paint_all(&rest[..end], with_color));
+        let (end, next) = row_end(rest, most - indent.len());
+        rows.push(indent.to_owned() + &paint_all(&rest[..end], with_color));
         match next {
             Some(next) => rest = &rest[next..],
             None => return rows,

@@ -12,6 +12,9 @@ use crate::{
 };
 use chat_common::protocol::{Event, What};
 
+/// What the next lines of a text begin with, so that none can pass for a line of its own.
+pub(crate) const INDENT: &str = "    ";
+
 /// One line to show: pieces, each in its tone. A line end inside of a piece begins an indented line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Line {

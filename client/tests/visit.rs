@@ -385,3 +385,36 @@ fn a_server_that_is_not_there_is_a_failure_at_first() {
         },
     );
 }
+
+#[test]
+fn a_port_that_the_server_does_not_dial_is_done_without() {
+    play(
+        |_| {},
+        |stage| {
+            let (mut call, join) = stage.join();
+            assert_ne!(join.port, 0);
+            refuses(&mut call, Cause::InvalidPort);
+            let Request::Join(join) = asks(&mut call) else { panic!("another Join") };
+            assert_eq!(join.port, 0);
+            answers(&mut call, &joined(1, false));
+            let (_callback, role, _) = stage.accept();
+            assert_eq!(role, Role::OpenedCallback);
+            stage.stop.send(Stop::Now).unwrap();
+            assert_eq!(asks(&mut call), Request::Leave);
+        },
+    );
+}
+
+#[test]
+fn whoever_is_asked_for_a_name_may_leave() {
+    for stop in [Stop::Now, Stop::WhenSent] {
+        play(
+            |options| options.name = None,
+            |stage| {
+                assert_eq!(stage.sees(), Shown::AskName);
+                stage.stop.send(stop).unwrap();
+                assert_eq!(stage.ends(), Outcome::Left);
+            },
+        );
+    }
+}
