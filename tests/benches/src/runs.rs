@@ -150,13 +150,16 @@ impl Plan {
         let mut losses = Vec::new();
         for (measure, sizes) in self.measures(options) {
             for &size in sizes {
+                // What has failed once is not tried again: it may have taken a minute to fail.
+                let mut able = systems.clone();
                 for run in 1..=options.runs {
-                    for &system in &systems {
+                    for system in able.clone() {
                         let figures = match run_once(system, measure, size, options.effort()) {
                             Ok(figures) => figures,
                             Err(error) if system == System::RpcChat => return Err(error),
                             Err(error) => {
-                                tell(&format!("{measure} {size} {}: failed: {error}", system.name()));
+                                tell(&format!("{measure} {size} {}: left out: {error}", system.name()));
+                                able.retain(|other| *other != system);
                                 continue;
                             }
                         };
