@@ -37,6 +37,9 @@ check: ## format, lints, tests, model, docs: what CI runs, with warnings as erro
 model: ## try the orders in which broadcaster and recipient can meet
 	$(CARGO) test --package chat-server --features model,seeded-bugs --test model
 
+picture: ## draw the picture of a session in the README again
+	$(CARGO) run --quiet --package chat-tests --bin picture
+
 doc: ## build the documentation, warnings as errors
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --package chat-common --package chat-server --package chat-client
 

@@ -1,7 +1,22 @@
 //! The wish to stop: a flag that anybody may read or sleep on, and the connect that wakes a blocked `accept`.
 //!
 //! Go: a context's `Done` channel wakes any `select`; std cannot wake a thread inside `accept` or `read`, so `accept`
-//! is woken by a connection to itself, and a reader by shutting its stream down.
+//! is woken by a connection to itself, and a reader by shutting its stream down. Where there is nothing but time to wait for,
+//! [`Shutdown::sleep`] is the `select`.
+//!
+//! ```go
+//! select {
+//! case <-ctx.Done(): return
+//! case <-time.After(time.Minute): report()
+//! }
+//! ```
+//! ```no_run
+//! # fn report() {}
+//! # let shutdown = chat_common::shutdown::Shutdown::new();
+//! while !shutdown.sleep(std::time::Duration::from_secs(60)) {
+//!     report();
+//! }
+//! ```
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream},

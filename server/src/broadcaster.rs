@@ -8,7 +8,28 @@
 //! each message would end with the slowest recipient, and one stopped client would freeze the room.
 //!
 //! Go: the original starts a goroutine for each recipient of each message and waits for none. A `sync.WaitGroup` for each message is
-//! the scope for each message; one for the program's life is this.
+//! the scope for each message; one for the program's life is this. A channel ends by `close` there, here by its last sender's end; and a
+//! `WaitGroup` trusts whoever counts, while a scope cannot be left before its threads have ended.
+//!
+//! ```go
+//! var deliveries sync.WaitGroup
+//! for command := range commands {       // until somebody closes it, once
+//!     deliveries.Add(1)                 // before the goroutine starts, or Wait may miss it
+//!     go func() { defer deliveries.Done(); deliver(recipient) }()
+//! }
+//! deliveries.Wait()
+//! ```
+//! ```
+//! # let (commands_tx, commands_rx) = crossbeam_channel::bounded::<u32>(8);
+//! # commands_tx.send(1).unwrap();
+//! # drop(commands_tx);
+//! # fn deliver(_: u32) {}
+//! std::thread::scope(|deliveries| {
+//!     for command in commands_rx {              // until its last sender is dropped
+//!         deliveries.spawn(move || deliver(command)); // `move`: each thread gets its own, or it does not compile
+//!     }
+//! }); // waits here
+//! ```
 
 use crate::{
     admission::Slot,

@@ -2,6 +2,9 @@
 //!
 //! It reads a request, has [`service`] answer it, and writes the reply. Whatever goes wrong ends this connection alone, is logged here,
 //! once, and nowhere else. It is the only one that announces its member's end, for whatever reason and from wherever that came.
+//!
+//! Go: the same shape, `go server.ServeConn(conn)`. A goroutine that waits in a read costs a few KiB and no kernel thread, so nobody
+//! counts them; a thread has to be counted, gets a stack of a size that we choose, and can be refused.
 
 use crate::{
     admission::Slot,
