@@ -131,11 +131,12 @@ impl Person {
         });
     }
 
-    /// The row with the cursor is this, whole, with the cursor behind its last cell.
+    /// The row with the cursor is this, whole, with the cursor behind its last cell; or is so in a moment, because a sequence
+    /// may arrive in two pieces.
     fn still_has(&self, wanted: &str) {
-        self.screen.look(|screen| {
-            assert_eq!(screen.typed(), (wanted.to_owned(), wanted.len() as u16), "{screen:?}");
-        });
+        let whole = (wanted.to_owned(), wanted.len() as u16);
+        self.screen
+            .wait(&format!("{wanted:?} to be whole"), |screen| (screen.typed() == whole).then_some(()));
     }
 
     fn bytes(&self) -> Vec<u8> {
