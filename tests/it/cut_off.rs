@@ -1,4 +1,4 @@
-//! The real client on a bad line: cut again and again, cut silently, or left without a server for a while.
+//! The real client on a bad line: cut again and again, cut silently, not to be dialled, or left without a server for a while.
 
 use chat_client::{Input, JoinOptions, Outcome, Said, Shown, Stop, Wires};
 use chat_common::protocol::What;
@@ -6,7 +6,7 @@ use chat_tests::{
     member::Member,
     process::{binary, Program},
     proxy::{Fault, Faults, Proxy},
-    server::TestServer,
+    server::{unhurried, TestServer},
     watchdog::Watched,
 };
 use crossbeam_channel::{bounded, Sender};
@@ -15,6 +15,7 @@ use std::{
     process::Command,
     sync::Arc,
     thread::{self, JoinHandle},
+    time::{Duration, Instant},
 };
 
 /// The client as a library, with everything that it tells its person.
@@ -28,9 +29,13 @@ struct Client {
 impl Client {
     /// Joins, and waits until that is done. It dials its callback connection itself, so that a proxy sees both.
     fn join(server: SocketAddr, name: &str) -> Client {
+        Client::join_with(server, name, false)
+    }
+
+    fn join_with(server: SocketAddr, name: &str, listen: bool) -> Client {
         let mut options = JoinOptions::new(server.to_string());
         options.name = Some(name.to_owned());
-        options.listen = false;
+        options.listen = listen;
         let ((input, input_rx), (stop, stop_rx)) = (bounded(16), bounded(1));
         let told: Arc<Watched<Vec<Shown>>> = Arc::default();
         let thread = thread::Builder::new().name(name.to_owned()).spawn({
@@ -136,13 +141,29 @@ fn a_line_that_has_gone_silent_is_given_up_within_the_dead_time() {
     let server = TestServer::start();
     let proxy = Proxy::to(server.address());
     let ann = Client::join(proxy.address(), "Ann");
-    let since = std::time::Instant::now();
+    let since = Instant::now();
     proxy.set(Faults::both(Fault::BlackHole));
     ann.is_told("that the line is lost", |shown| matches!(shown, Shown::Lost { .. }));
     assert!(since.elapsed().as_secs() <= 16, "{:?}", since.elapsed());
     proxy.set(Faults::default());
     proxy.cut();
     ann.is_told("that it is back", |shown| matches!(shown, Shown::Regained { .. }));
+    ann.leaves();
+}
+
+#[test]
+fn a_client_behind_address_translation_dials_for_its_callback_without_being_asked() {
+    // The server sees the client come from ::1, where nobody listens: the client's own address is 127.0.0.1.
+    let server = TestServer::at("[::1]:0", unhurried());
+    let proxy = Proxy::to(server.address());
+    let since = Instant::now();
+    let ann = Client::join_with(proxy.address(), "Ann", true);
+    ann.is_told("that it has dialled", |shown| matches!(shown, Shown::OpenedCallback));
+    assert!(since.elapsed() < Duration::from_secs(3), "{:?}", since.elapsed());
+    let bob = Client::join_with(proxy.address(), "Bob", true);
+    bob.says("hello");
+    ann.is_told("what Bob says", |shown| heard(shown).as_deref() == Some("hello"));
+    bob.leaves();
     ann.leaves();
 }
 
