@@ -43,7 +43,7 @@ struct State {
     clock: LocalClock,
     width: Width,
     transcript: Option<File>,
-    /// The prompt was written last, and no terminal ends its line with the echo of the answer.
+    /// The prompt was written last, to where no echo of the answer ends its line.
     prompted: bool,
     /// Nobody reads standard output any more.
     closed: bool,
@@ -147,21 +147,26 @@ impl State {
     }
 
     fn write(&mut self, shown: &Shown) -> io::Result<()> {
-        let (mut text, aside) = if self.options.json {
-            json_text(shown)
-        } else if self.options.terminal {
-            (self.terminal_text(shown), String::new())
-        } else {
-            self.plain_text(shown)
-        };
+        if self.options.terminal {
+            // Each row in one piece: between two of them the system may echo what is typed.
+            return self.terminal_pieces(shown).iter().try_for_each(|piece| self.write_out(piece));
+        }
+        let (mut text, aside) = if self.options.json { json_text(shown) } else { self.plain_text(shown) };
         // Nobody listening to standard error is no reason to stop.
         let _ = io::stderr().lock().write_all(aside.as_bytes());
-        if self.closed || text.is_empty() {
+        if text.is_empty() {
             return Ok(());
         }
-        let echoed = self.options.terminal && self.options.typing;
-        if std::mem::replace(&mut self.prompted, text == PROMPT && !echoed) {
+        if std::mem::replace(&mut self.prompted, text == PROMPT) {
             text.insert(0, '\n');
+        }
+        self.write_out(&text)
+    }
+
+    /// To standard output, in one piece.
+    fn write_out(&self, text: &str) -> io::Result<()> {
+        if self.closed {
+            return Ok(());
         }
         let mut stdout = io::stdout().lock();
         stdout.write_all(text.as_bytes())?;
@@ -185,30 +190,27 @@ impl State {
         (text, aside)
     }
 
-    fn terminal_text(&mut self, shown: &Shown) -> String {
+    fn terminal_pieces(&mut self, shown: &Shown) -> Vec<String> {
         match shown {
-            Shown::AskName => return PROMPT.into(),
-            Shown::Clear => return CLEAR.into(),
-            Shown::Bye if self.options.typing => return format!("{FRESH_ROW}Bye!\n"),
+            Shown::AskName => return vec![PROMPT.into()],
+            Shown::Clear => return vec![CLEAR.into()],
+            Shown::Bye if self.options.typing => return vec![format!("{FRESH_ROW}Bye!\n")],
             _ => {}
         }
         let width = self.width.cells();
-        let mut text = String::new();
+        let mut pieces = Vec::new();
+        if self.rings(shown) {
+            pieces.push(RING.into());
+        }
         for mut line in lines(shown, &self.me) {
             if let Some(moment) = self.moment(shown) {
                 line.pieces.insert(0, (Tone::Dim, moment));
             }
             let rows = rows(&line, width, self.options.color);
-            if self.options.typing {
-                text.push_str(&above_typed_line(&rows));
-            } else {
-                rows.iter().for_each(|row| text.extend([row, "\n"]));
-            }
+            let place = if self.options.typing { above_typed_line } else { |row: &str| format!("{row}\n") };
+            pieces.extend(rows.iter().map(|row| place(row)));
         }
-        if self.rings(shown) {
-            text.push_str(RING);
-        }
-        text
+        pieces
     }
 
     /// The local time in front of a line, with the day where it is not today's.

@@ -36,9 +36,9 @@ const WIDTH_LASTS: Duration = Duration::from_millis(100);
 /// Where nobody can say how wide the terminal is.
 const USUAL_WIDTH: usize = 80;
 
-/// Puts rows above the line being typed.
-pub(crate) fn above_typed_line(rows: &[String]) -> String {
-    rows.iter().map(|row| format!("\x0b\x1b7\x1b[A\x1b[G\x1b[?7l\x1b[L{row}\x1b[?7h\x1b8")).collect()
+/// Puts a row above the line being typed.
+pub(crate) fn above_typed_line(row: &str) -> String {
+    format!("\x0b\x1b7\x1b[A\x1b[G\x1b[?7l\x1b[L{row}\x1b[?7h\x1b8")
 }
 
 /// Cuts a line into rows of a terminal that is `width` cells wide, between words where that leaves no large gap.

@@ -217,6 +217,26 @@ fn a_burst_of_a_hundred_messages_stays_in_order_above_the_typed_line() {
 }
 
 #[test]
+fn what_is_typed_in_the_middle_of_a_burst_stays_together() {
+    let (_server, address) = Program::server(&["--rate-burst", "0"]);
+    let mut alice = Person::joins(address, (24, 80));
+    let mut tom = Program::joined_client(address, "Tom");
+    let long = "words and more words ".repeat(40);
+    for count in 0..100 {
+        tom.types(&format!("{count} {long}"));
+    }
+    tom.types("the end");
+    let typed = "the quick brown fox jumps over the lazy dog and types one key after another";
+    for key in typed.split_inclusive(|_| true) {
+        alice.types(key);
+        // As fast as the terminal echoes, and no faster.
+        alice.screen.wait("the echo", |screen| screen.typed().0.ends_with(key.trim()).then_some(()));
+    }
+    alice.sees("the end");
+    alice.still_has(typed);
+}
+
+#[test]
 fn long_wide_and_combining_texts_stay_above_the_typed_line_and_whole() {
     let long = "漢字かな交じり文 e\u{301}e\u{301}e\u{301} naïve 🦀🦀 und noch ein ganzer Satz in einer anderen Sprache";
     for size in [(24, 80), (8, 40), (20, 17)] {
