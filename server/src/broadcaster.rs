@@ -35,7 +35,7 @@ use crate::{
     admission::Slot,
     delivery::{delivery_loop, Recipient},
     log::{Audience, Log},
-    outbox::{Outbox, Round},
+    outbox::{Outbox, Rest, Round},
     seeded::Bug,
     service::busy,
     session::{Ending, Line, Session},
@@ -237,7 +237,9 @@ impl<'scope, 'env> Room<'scope, 'env> {
         self.round.collect(&shared.log, start, gathered.authors, gathered.private);
         for present in self.present.values() {
             if let Some(recipient) = &present.recipient {
-                recipient.offer(shared, &mut self.round, &mut self.spare);
+                if let Some(rest) = recipient.offer(shared, &mut self.round, &mut self.spare) {
+                    self.start_push(recipient, rest);
+                }
             }
         }
         if shared.seeded.has(Bug::ScopePerRound) {
@@ -397,6 +399,28 @@ impl<'scope, 'env> Room<'scope, 'env> {
                 warn!("no thread for a recipient: {error}");
                 None
             }
+        }
+    }
+
+    /// Lets a thread of its own write what the system would not take at once from a recipient's call: the broadcaster waits for nobody,
+    /// and the recipient's thread sits in `read`. There is one such thread for a recipient at the most.
+    fn start_push(&self, recipient: &Arc<Recipient>, rest: Rest) {
+        let (shared, own) = (self.shared, Arc::clone(recipient));
+        let delivering_tx = self.delivering_tx.clone();
+        let life = move || {
+            let _until_the_end = delivering_tx;
+            if own.push(shared, Some(rest), &mut Batch::new()).is_err() {
+                own.line().end(Ending::Lost("not responding"));
+            }
+        };
+        let stack = shared.limits.thread_stack.0;
+        if thread::Builder::new()
+            .name("push".to_owned())
+            .stack_size(stack)
+            .spawn_scoped(self.scope, life)
+            .is_err()
+        {
+            recipient.line().end(Ending::Lost("connection lost"));
         }
     }
 

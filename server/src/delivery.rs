@@ -5,13 +5,14 @@
 //! Go: net/rpc's `Call` waits for its reply without a deadline, so a stopped client keeps its goroutines for ever.
 
 use crate::{
-    outbox::{Outbox, Round, Standing},
+    outbox::{Outbox, Rest, Round, Standing},
     seeded::Bug,
     session::{Ending, Line},
     Shared,
 };
 use chat_common::{
     batch::Batch,
+    deadline::write_all,
     error::RpcError,
     protocol::CallbackReply,
     rpc::{Connection, Wait},
@@ -53,15 +54,32 @@ impl Recipient {
         &self.line
     }
 
-    /// Writes what has been appended, as far as the recipient's window goes. Never blocks.
-    pub fn offer(&self, shared: &Shared, round: &mut Round, spare: &mut Batch) {
-        self.outbox.offer(&shared.log, round, spare, |bytes, events| self.write(shared, bytes, events));
+    /// Writes what has been appended, as far as the recipient's window goes. Never blocks. What the system does not take comes back, to
+    /// be [`Recipient::push`]ed by somebody else than the broadcaster.
+    pub fn offer(&self, shared: &Shared, round: &mut Round, spare: &mut Batch) -> Option<Rest> {
+        self.outbox.offer(&shared.log, round, spare, |frame, events| self.write(shared, frame, events))
     }
 
-    /// Hands bytes to the system, without waiting for room; answers how many it took.
-    fn write(&self, shared: &Shared, bytes: &[u8], events: u64) -> usize {
+    /// Writes a rest, and whatever the recipient's window lets out after it.
+    ///
+    /// # Blocking
+    /// On the recipient's network, for the receive timeout at the longest; [`Line::end`] wakes it.
+    ///
+    /// # Errors
+    /// When the recipient does not take it in time.
+    pub fn push(&self, shared: &Shared, mut rest: Option<Rest>, spare: &mut Batch) -> Result<(), RpcError> {
+        while let Some(Rest(bytes)) = rest {
+            write_all(&self.stream, &bytes, Instant::now() + shared.limits.receive_timeout)?;
+            self.stream.set_write_timeout(Some(WRITE_TIMEOUT))?;
+            rest = self.outbox.pushed(&shared.log, spare, |frame, events| self.write(shared, frame, events));
+        }
+        Ok(())
+    }
+
+    /// Hands a frame to the system, without waiting for room; answers how many bytes it took.
+    fn write(&self, shared: &Shared, frame: &[u8], events: u64) -> usize {
         shared.stats.delivered(events);
-        match (&*self.stream).write(bytes) {
+        match (&*self.stream).write(frame) {
             Ok(taken) => taken,
             Err(error)
                 if matches!(
@@ -73,7 +91,7 @@ impl Recipient {
             }
             Err(_) => {
                 self.line.end(Ending::Lost("connection lost"));
-                bytes.len() // Nobody will miss the rest.
+                frame.len() // Nobody will miss the rest.
             }
         }
     }
@@ -91,7 +109,7 @@ pub fn delivery_loop(
     connection: &mut Connection,
     shared: &Shared,
 ) -> Result<(), RpcError> {
-    let (limits, log) = (&shared.limits, &shared.log);
+    let limits = &shared.limits;
     let mut spare = Batch::new();
     loop {
         let owing = recipient.outbox.owing().filter(|_| !shared.seeded.has(Bug::NoDeadline));
@@ -99,30 +117,26 @@ pub fn delivery_loop(
             Some(since) => since + limits.receive_timeout,
             None => Instant::now() + limits.ping_after,
         };
-        match connection.wait(deadline)? {
+        let write = |frame: &[u8], events: u64| recipient.write(shared, frame, events);
+        let rest = match connection.wait(deadline)? {
             Wait::Ended => return Err(RpcError::Closed),
             Wait::Ready => {
                 let answer = connection.receive::<CallbackReply>(Instant::now() + limits.frame_timeout)?;
                 let CallbackReply::Received = answer.ok_or(RpcError::Closed)?;
                 assert!(!shared.seeded.has(Bug::PanicInDelivery), "seeded");
-                match recipient
-                    .outbox
-                    .answered(log, &mut spare, |bytes, events| recipient.write(shared, bytes, events))
-                {
-                    Standing::Open => {}
-                    Standing::Done => return Ok(()),
-                    Standing::Unasked => return Err(RpcError::Unasked),
+                match recipient.outbox.answered(&shared.log, &mut spare, write) {
+                    (Standing::Open, rest) => rest,
+                    (Standing::Done, _) => return Ok(()),
+                    (Standing::Unasked, _) => return Err(RpcError::Unasked),
                 }
             }
-            Wait::Silence => {
-                if !recipient
-                    .outbox
-                    .prod(owing, log, &mut spare, |bytes, events| recipient.write(shared, bytes, events))
-                {
-                    return Err(RpcError::TimedOut);
-                }
+            // What is owed may be newer than what the deadline was set by.
+            Wait::Silence if owing.is_some() && recipient.outbox.owing() == owing => {
+                return Err(RpcError::TimedOut)
             }
-        }
+            Wait::Silence => recipient.outbox.ping(&mut spare, write),
+        };
+        recipient.push(shared, rest, &mut spare)?;
         spare.shrink_to(KEPT_BYTES);
     }
 }

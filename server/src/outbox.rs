@@ -6,10 +6,10 @@
 //! whole of it nothing is written until that answer wakes the thread. So a fast recipient's thread is hardly ever woken, a slow one
 //! gets fewer and larger calls, and a stuck one costs its position and a window.
 //!
-//! Nothing here waits. The window fits into the send buffer of any connection that has been in use for a moment; what the
-//! system does not take of it at once is kept and tried again when the recipient answers, or its thread's patience ends.
+//! Nothing here waits. The window fits into the send buffer of most connections; what the system does not take of a call at once,
+//! the [`Rest`], is handed back, and nothing more is written until somebody who may wait has written that and said so.
 //!
-//! Invariant: whatever is left unwritten while there is more in the log, an answer is outstanding that will send the thread to the log. The
+//! Invariant: while there is more in the log than was written, an answer or a rest is outstanding that will bring somebody here. The
 //! broadcaster appends before it looks at the window, and the thread looks at the log while it holds the window. So either the thread
 //! sees what was appended, or the broadcaster sees that there is room. `make model` tries the orders in which that can happen.
 //!
@@ -83,11 +83,17 @@ struct Window {
     unanswered: Amount,
     /// How much of it the answer that is outstanding, if one is, will stand for.
     asked: Option<Amount>,
-    /// The part of a call that the system has not taken.
-    rest: Vec<u8>,
-    /// Since when the recipient owes an answer, or room for the rest.
+    /// Whether a rest is on its way.
+    pushing: bool,
+    /// Since when the recipient owes an answer.
     owing: Option<Instant>,
 }
+
+/// The part of a call that the system has not taken. Whoever gets it writes it, waiting if need be, and says so to
+/// [`Outbox::pushed`]; or ends the recipient.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Rest(pub Vec<u8>);
 
 /// How a recipient stands after an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,29 +157,29 @@ impl Outbox {
         self.lock().cursor
     }
 
-    /// Since when the recipient owes us something, if it does.
+    /// Since when the recipient owes an answer, if it does.
     pub fn owing(&self) -> Option<Instant> {
         self.lock().owing
     }
 
     /// For the broadcaster, after it has appended: writes what the log holds for this recipient, as far as the window goes. `write`
-    /// must not block; it gets a frame, or the rest of one, and how many events begin in it, and answers how many bytes were taken. `spare` is scratch space.
+    /// must not block; it gets a frame, and how many events are in it, and answers how many bytes were taken. `spare` is scratch space.
     pub fn offer(
         &self,
         log: &SharedLog,
         round: &mut Round,
         spare: &mut Batch,
         mut write: impl FnMut(&[u8], u64) -> usize,
-    ) {
+    ) -> Option<Rest> {
         let mut window = self.lock();
         if window.has_room() && round.suits(self.reader, window.cursor, window.room(self.frame_limit)) {
             window.cursor = round.end;
-            self.write_call(&mut window, &mut round.batch, false, &mut write);
-            if round.is_all {
-                return;
+            let rest = self.write_call(&mut window, &mut round.batch, false, &mut write);
+            if rest.is_some() || round.is_all {
+                return rest;
             }
         }
-        self.go_on(&mut window, log, spare, &mut write);
+        self.go_on(&mut window, log, spare, &mut write)
     }
 
     /// For the thread, after an answer: makes room, and writes what has gathered.
@@ -182,56 +188,51 @@ impl Outbox {
         log: &SharedLog,
         spare: &mut Batch,
         mut write: impl FnMut(&[u8], u64) -> usize,
-    ) -> Standing {
+    ) -> (Standing, Option<Rest>) {
         let looked_too_early = self.seeded.has(Bug::LostWakeUp).then(|| log.read().next());
         let mut window = self.lock();
-        let Some(asked) = window.asked.take() else { return Standing::Unasked };
+        let Some(asked) = window.asked.take() else { return (Standing::Unasked, None) };
         window.unanswered -= asked;
         window.owing = None;
-        if looked_too_early != Some(window.cursor) {
-            self.go_on(&mut window, log, spare, &mut write);
-        }
+        let rest = match looked_too_early {
+            Some(next) if next == window.cursor => None,
+            _ => self.go_on(&mut window, log, spare, &mut write),
+        };
         let log = log.read();
-        if log.has_ended() && window.cursor == log.next() && window.unanswered == Amount::default() {
-            Standing::Done
-        } else {
-            Standing::Open
-        }
+        let done = log.has_ended() && window.cursor == log.next() && window.unanswered == Amount::default();
+        (if done { Standing::Done } else { Standing::Open }, rest)
     }
 
-    /// For the thread, when the recipient has been silent for as long as it may, and `owed` was what it owed when that began: tries
-    /// again to write what is left, or asks whether it is there. False when it is to be given up.
-    pub fn prod(
+    /// For whoever has written a rest: writes what has gathered meanwhile.
+    pub fn pushed(
         &self,
-        owed: Option<Instant>,
         log: &SharedLog,
         spare: &mut Batch,
         mut write: impl FnMut(&[u8], u64) -> usize,
-    ) -> bool {
+    ) -> Option<Rest> {
         let mut window = self.lock();
-        let left = window.rest.len();
-        self.go_on(&mut window, log, spare, &mut write);
-        if window.rest.len() < left {
-            window.owing = Some(Instant::now());
-        } else if window.owing.is_none() {
-            spare.clear();
-            self.write_call(&mut window, spare, true, &mut write);
-        }
-        owed.is_none() || window.owing != owed
+        window.pushing = false;
+        self.go_on(&mut window, log, spare, &mut write)
     }
 
-    /// Writes what is left of the last call, and then call after call until the recipient has caught up or the window is full.
+    /// For the thread, when the recipient has been silent for long and owes nothing: asks whether it is there.
+    pub fn ping(&self, spare: &mut Batch, mut write: impl FnMut(&[u8], u64) -> usize) -> Option<Rest> {
+        let mut window = self.lock();
+        if window.asked.is_some() || !window.has_room() {
+            return None;
+        }
+        spare.clear();
+        self.write_call(&mut window, spare, true, &mut write)
+    }
+
+    /// Writes call after call until the recipient has caught up or the window is full.
     fn go_on(
         &self,
         window: &mut Window,
         log: &SharedLog,
         spare: &mut Batch,
         write: &mut impl FnMut(&[u8], u64) -> usize,
-    ) {
-        if !window.rest.is_empty() {
-            let taken = write(&window.rest, 0);
-            window.rest.drain(..taken);
-        }
+    ) -> Option<Rest> {
         while window.has_room() {
             spare.clear();
             let limit = window.room(self.frame_limit);
@@ -247,11 +248,15 @@ impl Outbox {
             let nothing = spare.events() == 0;
             let last_answer = ended && window.unanswered != Amount::default();
             if nothing && (window.asked.is_some() || !(more || last_answer)) {
-                return;
+                return None;
             }
             // A call without events asks for the answer that makes room for an event that is too long, or that is the last.
-            self.write_call(window, spare, nothing || ended, write);
+            let rest = self.write_call(window, spare, nothing || ended, write);
+            if rest.is_some() {
+                return rest;
+            }
         }
+        None
     }
 
     /// Writes one call. It wants an answer if it `must`, or if the window is half full; and if no other is outstanding.
@@ -261,20 +266,19 @@ impl Outbox {
         batch: &mut Batch,
         must: bool,
         write: &mut impl FnMut(&[u8], u64) -> usize,
-    ) {
+    ) -> Option<Rest> {
         window.unanswered += Amount { calls: 1, bytes: batch.payload_bytes() };
         let half = window.unanswered.calls > WINDOW.calls / 2 || window.unanswered.bytes > WINDOW.bytes / 2;
         let answer = window.asked.is_none() && (must || half || self.seeded.has(Bug::ScopePerRound));
         if answer {
             window.asked = Some(window.unanswered);
+            window.owing = Some(Instant::now());
         }
         let events = batch.events();
         let frame = batch.finish(answer);
-        let taken = write(frame, events);
-        window.rest.extend_from_slice(&frame[taken..]);
-        if answer || taken < frame.len() {
-            window.owing.get_or_insert_with(Instant::now);
-        }
+        let rest = &frame[write(frame, events)..];
+        window.pushing = !rest.is_empty();
+        window.pushing.then(|| Rest(rest.to_vec()))
     }
 
     fn lock(&self) -> MutexGuard<'_, Window> {
@@ -286,7 +290,7 @@ impl Outbox {
 impl Window {
     /// Whether another call may be written.
     fn has_room(&self) -> bool {
-        self.rest.is_empty() && self.unanswered.calls < WINDOW.calls && self.unanswered.bytes < WINDOW.bytes
+        !self.pushing && self.unanswered.calls < WINDOW.calls && self.unanswered.bytes < WINDOW.bytes
     }
 
     /// The payload that it may have, in bytes.

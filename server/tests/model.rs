@@ -47,8 +47,10 @@ fn room(seeded: Seeded) {
         let (log, outbox, call_tx) = (log.clone(), Arc::clone(&outbox), call_tx.clone());
         thread::spawn(move || {
             while answer_rx.recv().is_ok() {
-                match outbox.answered(&log, &mut Batch::new(), |frame, events| send(&call_tx, frame, events))
-                {
+                let write = |frame: &[u8], events| send(&call_tx, frame, events);
+                let (standing, rest) = outbox.answered(&log, &mut Batch::new(), write);
+                assert_eq!(rest, None);
+                match standing {
                     Standing::Open => {}
                     Standing::Done => return,
                     Standing::Unasked => panic!("an answer that was not asked for"),
@@ -67,7 +69,8 @@ fn room(seeded: Seeded) {
         };
         log.write().append(0, what, Audience::All);
         round.collect(&log, start, Vec::new(), false);
-        outbox.offer(&log, &mut round, &mut spare, |frame, events| send(&call_tx, frame, events));
+        let rest = outbox.offer(&log, &mut round, &mut spare, |frame, events| send(&call_tx, frame, events));
+        assert_eq!(rest, None);
     }
     drop(call_tx);
     // A lost wake-up shows here: the recipient waits for a call that nobody will write, and shuttle reports a deadlock.

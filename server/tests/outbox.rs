@@ -12,7 +12,7 @@ use chat_common::{
 use chat_server::{
     limits::Limits,
     log::{Audience, SharedLog},
-    outbox::{Outbox, Round, Standing, WINDOW},
+    outbox::{Outbox, Rest, Round, Standing, WINDOW},
     seeded::Seeded,
 };
 use proptest::prelude::*;
@@ -32,6 +32,8 @@ enum Step {
     Silence,
     /// From now on the system takes so many bytes at once at the most.
     Room(usize),
+    /// Whoever has a rest writes it.
+    Push,
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -41,6 +43,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         4 => Just(Step::Answer),
         1 => Just(Step::Silence),
         1 => prop_oneof![Just(usize::MAX), 0..5000usize].prop_map(Step::Room),
+        2 => Just(Step::Push),
     ];
     prop::collection::vec(step, 1..40)
 }
@@ -50,6 +53,8 @@ struct World {
     log: SharedLog,
     outbox: Outbox,
     wire: Wire,
+    /// What the system has not taken.
+    rest: Option<Rest>,
     received: Vec<Event>,
 }
 
@@ -58,15 +63,12 @@ struct Wire {
     bytes: VecDeque<u8>,
     /// How many the system takes at once.
     room: usize,
-    /// Whether it has not taken all of something.
-    was_short: bool,
 }
 
 impl Wire {
     fn write(&mut self, bytes: &[u8]) -> usize {
         let taken = bytes.len().min(self.room);
         self.bytes.extend(&bytes[..taken]);
-        self.was_short |= taken < bytes.len();
         taken
     }
 
@@ -88,8 +90,8 @@ impl World {
     fn new(limits: &Limits) -> World {
         let log = SharedLog::new(limits, Seeded::default());
         let outbox = Outbox::new(READER, 1, limits.max_frame.0, Seeded::default());
-        let wire = Wire { bytes: VecDeque::new(), room: usize::MAX, was_short: false };
-        World { log, outbox, wire, received: Vec::new() }
+        let wire = Wire { bytes: VecDeque::new(), room: usize::MAX };
+        World { log, outbox, wire, rest: None, received: Vec::new() }
     }
 
     fn round(&mut self, messages: &[(u64, usize)]) {
@@ -103,7 +105,9 @@ impl World {
         let mut round = Round::default();
         round.collect(&self.log, start, authors, false);
         let wire = &mut self.wire;
-        self.outbox.offer(&self.log, &mut round, &mut Batch::new(), |bytes, _| wire.write(bytes));
+        let rest = self.outbox.offer(&self.log, &mut round, &mut Batch::new(), |bytes, _| wire.write(bytes));
+        self.keep(rest);
+        let wire = &self.wire;
         assert!(wire.bytes.len() < WINDOW.bytes + WINDOW.calls as usize * 32, "the window is kept");
     }
 
@@ -113,26 +117,41 @@ impl World {
         self.received.extend(events);
         if answer {
             let wire = &mut self.wire;
-            let standing = self.outbox.answered(&self.log, &mut Batch::new(), |bytes, _| wire.write(bytes));
+            let (standing, rest) =
+                self.outbox.answered(&self.log, &mut Batch::new(), |bytes, _| wire.write(bytes));
             assert_eq!(standing, Standing::Open);
+            self.keep(rest);
         }
         true
     }
 
-    /// The recipient's thread has waited for as long as it may, whatever for. Whether it is given up is not at issue here.
+    /// The recipient's thread has waited for as long as it may.
     fn silence(&mut self) {
-        let (owing, wire) = (self.outbox.owing(), &mut self.wire);
-        self.outbox.prod(owing, &self.log, &mut Batch::new(), |bytes, _| wire.write(bytes));
+        let wire = &mut self.wire;
+        let rest = self.outbox.ping(&mut Batch::new(), |bytes, _| wire.write(bytes));
+        self.keep(rest);
     }
 
-    /// The system takes everything again, and the recipient reads all there is. Silence is needed only where the system had not
-    /// taken all: otherwise what is owed comes by itself.
-    fn settle(&mut self) {
-        self.wire.room = usize::MAX;
-        if self.wire.was_short {
-            self.silence();
+    fn keep(&mut self, rest: Option<Rest>) {
+        assert!(self.rest.is_none() || rest.is_none(), "nothing is written past a rest");
+        self.rest = self.rest.take().or(rest);
+    }
+
+    fn push(&mut self) {
+        if let Some(Rest(bytes)) = self.rest.take() {
+            self.wire.bytes.extend(bytes);
+            let wire = &mut self.wire;
+            let rest = self.outbox.pushed(&self.log, &mut Batch::new(), |bytes, _| wire.write(bytes));
+            self.keep(rest);
         }
-        while self.read() {}
+    }
+
+    /// Every rest is written and every call read. There is no ping: what is owed comes by itself.
+    fn settle(&mut self) {
+        while self.rest.is_some() || !self.wire.bytes.is_empty() {
+            self.push();
+            while self.read() {}
+        }
     }
 }
 
@@ -154,6 +173,7 @@ proptest! {
                 Step::Answer => { world.read(); }
                 Step::Silence => world.silence(),
                 Step::Room(bytes) => world.wire.room = bytes,
+                Step::Push => world.push(),
             }
         }
         world.settle();
@@ -170,6 +190,7 @@ proptest! {
                 Step::Answer => { world.read(); }
                 Step::Silence => world.silence(),
                 Step::Room(bytes) => world.wire.room = bytes,
+                Step::Push => world.push(),
             }
         }
         world.settle();
