@@ -192,7 +192,9 @@ impl State {
 
     fn terminal_pieces(&mut self, shown: &Shown) -> Vec<String> {
         match shown {
-            Shown::AskName => return vec![PROMPT.into()],
+            Shown::AskName if self.options.typing => return vec![PROMPT.into()],
+            // No echo of an answer ends this line.
+            Shown::AskName => return vec![format!("{PROMPT}\n")],
             Shown::Clear => return vec![CLEAR.into()],
             Shown::Bye if self.options.typing => return vec![format!("{FRESH_ROW}Bye!\n")],
             _ => {}

@@ -18,7 +18,8 @@
 //! what the person types may be echoed behind it, in the middle of our sequence. A row goes out in one piece.
 //!
 //! A typed line that is longer than the terminal has rows of its own, and nobody can ask how many: the new row then goes
-//! above the last of them. Each of them stays whole, and what Enter sends is the whole line.
+//! above the last of them. Each of them stays whole, and what Enter sends is the whole line. (Where the typed line ends exactly
+//! at the right edge, the next key may be echoed over its last cell: terminals forget that they were about to wrap.)
 
 use crate::{
     color::{self, Tone},
