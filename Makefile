@@ -6,7 +6,7 @@ NAME ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run-server run-client demo test check doc model faults soak bench compare picture
+.PHONY: help run-server run-client demo test check model picture doc faults soak lesson bench compare
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,10 @@ faults: ## measure what faults cost the others; prints a table, takes about 10 m
 
 soak: ## ten minutes of joins, leaves and random faults, checked
 	$(CARGO) run --release --package chat-tests --bin soak
+
+lesson: ## run the experiments that the README names; what needs Go is skipped without it
+	$(CARGO) build --release --package chat-server
+	$(CARGO) run --release --package chat-bench -- experiment all
 
 bench: ## measure the server (Rust only)
 	@ulimit -n "$$(ulimit -Hn)"; $(CARGO) build --release --package chat-server && $(CARGO) run --release --package chat-bench -- bench $(ARGS)
