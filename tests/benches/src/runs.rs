@@ -190,7 +190,9 @@ impl Plan {
         let again = format!("cargo run --release -p chat-bench -- {} --runs {}", self.name(), options.runs);
         let mut versions = String::new();
         for system in systems {
-            versions.push_str(&format!("- {}: {}\n", system.name(), system.version()));
+            if let Some(version) = system.version() {
+                versions.push_str(&format!("- {}: {version}\n", system.name()));
+            }
         }
         format!(
             "# Results of `chat-bench {}`\n\n\

@@ -148,16 +148,16 @@ impl System {
         Server::start(command, address)
     }
 
-    /// What it says its version is, for the results.
-    pub fn version(self) -> String {
+    /// What a rival says its version is, for the results.
+    pub fn version(self) -> Option<String> {
         let (program, flag) = match self {
             System::GoTwin | System::GoTwinLog => ("go", "version"),
             System::Redis => ("redis-server", "--version"),
             System::Nats => ("nats-server", "--version"),
             System::Ngircd => ("ngircd", "--version"),
-            _ => ("rustc", "--version"),
+            _ => return None,
         };
-        crate::results::first_line(Command::new(program).arg(flag))
+        Some(crate::results::first_line(Command::new(program).arg(flag)))
     }
 }
 
@@ -175,7 +175,7 @@ fn beside_us(program: &str) -> io::Result<PathBuf> {
 fn config(server: &str, address: SocketAddr) -> io::Result<String> {
     let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("config/{server}.conf"));
     let text = fs::read_to_string(kept)?.replace("@PORT@", &address.port().to_string());
-    let path = env::temp_dir().join(format!("chat-bench-{}-{server}.conf", std::process::id()));
+    let path = beside_us(&format!("bench-{server}.conf"))?;
     fs::write(&path, text)?;
     Ok(path.to_string_lossy().into_owned())
 }

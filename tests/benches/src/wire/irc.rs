@@ -4,19 +4,20 @@
 //! message, in the same write, and the message is accepted when its PONG comes.
 
 use super::{is_counted, line, nonsense, read_until, Heard, Links, Step};
+use memchr::memmem;
 use std::{
     io::{self, Write},
     net::TcpStream,
 };
 
+/// End of the message of the day, the last line of the greeting.
+const END_OF_GREETING: &[u8] = b" 376 ";
 /// End of the list of names: the last line that belongs to one's own JOIN.
 const END_OF_NAMES: &[u8] = b" 366 ";
 
 pub(super) fn join(mut call: TcpStream, name: &str) -> io::Result<Links> {
     call.write_all(format!("NICK {name}\r\nUSER {name} 0 * :{name}\r\n").as_bytes())?;
-    read_until(&mut call, |bytes| {
-        bytes.windows(5).any(|window| window == b" 376 ") && bytes.ends_with(b"\n")
-    })?;
+    read_until(&mut call, |bytes| memmem::find(bytes, END_OF_GREETING).is_some() && bytes.ends_with(b"\n"))?;
     call.write_all(b"JOIN #room\r\n")?;
     let bytes = read_until(&mut call, |bytes| end_of_names(bytes).is_some())?;
     let end = end_of_names(&bytes).unwrap_or(bytes.len());
@@ -25,7 +26,7 @@ pub(super) fn join(mut call: TcpStream, name: &str) -> io::Result<Links> {
 
 /// Where the list of names ends, once all of it is there.
 fn end_of_names(bytes: &[u8]) -> Option<usize> {
-    let at = bytes.windows(END_OF_NAMES.len()).position(|window| window == END_OF_NAMES)?;
+    let at = memmem::find(bytes, END_OF_NAMES)?;
     Some(at + memchr::memchr(b'\n', &bytes[at..])? + 1)
 }
 

@@ -3,6 +3,7 @@
 //! A message is accepted when PUB is answered with +OK (the connection is verbose).
 
 use super::{is_counted, line, nonsense, read_until, Heard, Links, Step};
+use memchr::memmem;
 use std::{
     io::{self, Write},
     net::TcpStream,
@@ -13,7 +14,7 @@ pub(super) fn join(mut call: TcpStream) -> io::Result<Links> {
         b"CONNECT {\"verbose\":true,\"pedantic\":false,\"echo\":false}\r\nSUB room 1\r\nPING\r\n",
     )?;
     let bytes = read_until(&mut call, |bytes| bytes.ends_with(b"PONG\r\n"))?;
-    if bytes.windows(4).any(|window| window == b"-ERR") {
+    if memmem::find(&bytes, b"-ERR").is_some() {
         return Err(nonsense("nats", &bytes));
     }
     Ok(Links { call, callback: None, left: Vec::new() })

@@ -3,6 +3,7 @@
 //! A message is accepted when PUBLISH is answered with the number of those who get it.
 
 use super::{is_counted, line, nonsense, read_until, Heard, Links, Step};
+use memchr::memmem;
 use std::{
     io::{self, Write},
     net::TcpStream,
@@ -13,9 +14,8 @@ const SUBSCRIBED: &[u8] = b"$9\r\nsubscribe\r\n$4\r\nroom\r\n:1\r\n";
 
 pub(super) fn join(mut call: TcpStream) -> io::Result<Links> {
     call.write_all(b"HELLO 3\r\nSUBSCRIBE room\r\n")?;
-    let bytes = read_until(&mut call, |bytes| {
-        bytes.windows(SUBSCRIBED.len()).any(|window| window == SUBSCRIBED) || bytes.starts_with(b"-")
-    })?;
+    let bytes =
+        read_until(&mut call, |bytes| memmem::find(bytes, SUBSCRIBED).is_some() || bytes.starts_with(b"-"))?;
     if bytes.starts_with(b"-") {
         return Err(nonsense("redis", &bytes));
     }
