@@ -3,13 +3,17 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, clippy::print_stdout)]
 mod commands;
 mod conversation;
+mod cut_off;
 mod cuts;
+mod fallback;
+mod faults_of_the_original;
 mod hostile;
+mod limits;
 mod order;
 mod panics;
 mod resume;
 mod scripts;
 mod seeded_bugs;
+mod shutdown;
 mod slow;
 mod terminal;
-mod cut_off;
