@@ -270,11 +270,7 @@ impl<'scope, 'env> Room<'scope, 'env> {
                 gathered.replies.push((line, place));
             }
             Command::Rename { id, to, answer_tx } => {
-                let place = self.present.get_mut(&id).map(|present| {
-                    let from = std::mem::replace(&mut present.name, to.clone());
-                    info!("{from} is now {to}");
-                    append(log, gathered, What::Renamed { from, to }, Audience::AllBut(id))
-                });
+                let place = self.rename(id, to, log, gathered);
                 gathered.answers.push((answer_tx, place));
             }
             Command::Leave { line, reason } => {
@@ -358,6 +354,17 @@ impl<'scope, 'env> Room<'scope, 'env> {
         session.accept(number, sequence);
         self.shared.stats.accepted();
         Some(sequence)
+    }
+
+    fn rename(&mut self, id: u64, to: String, log: &mut Log, gathered: &mut Gathered) -> Option<u64> {
+        let present = self.present.get_mut(&id)?;
+        if present.name == to {
+            // Asked again by a client that lost the reply: it has been told, and nobody need hear of it twice.
+            return Some(log.next() - 1);
+        }
+        let from = std::mem::replace(&mut present.name, to.clone());
+        info!("{from} is now {to}");
+        Some(append(log, gathered, What::Renamed { from, to }, Audience::AllBut(id)))
     }
 
     /// Puts a recipient's thread into the scope. `None` when the connection is broken or the system has no thread to give.
