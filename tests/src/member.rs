@@ -44,6 +44,8 @@ pub struct Member {
     receiver: Option<Receiver>,
     person: Arc<Watched<Person>>,
     number: u64,
+    /// How often the server was too busy to take a message.
+    busy: usize,
 }
 
 #[derive(Debug)]
@@ -88,6 +90,7 @@ impl Member {
             receiver: None,
             person: Arc::new(Watched::new(Person::new(name))),
             number: 0,
+            busy: 0,
         };
         member.enter(None)?;
         Ok(member)
@@ -223,7 +226,10 @@ impl Member {
                     });
                     return Ok(sequence);
                 }
-                Reply::Refused(Refusal { cause: Cause::Busy, .. }) => thread::sleep(BUSY_PAUSE),
+                Reply::Refused(Refusal { cause: Cause::Busy, .. }) => {
+                    self.busy += 1;
+                    thread::sleep(BUSY_PAUSE);
+                }
                 Reply::Refused(refusal) => return Err(Trouble::Refused(refusal)),
                 other => panic!("{other:?} is no reply to a message"),
             }
@@ -360,6 +366,11 @@ impl Member {
     /// What she has sent and seen so far.
     pub fn so_far(&self) -> Person {
         self.person.look(Person::clone)
+    }
+
+    /// How often the server was too busy to take a message, and she has repeated it.
+    pub fn busy(&self) -> usize {
+        self.busy
     }
 
     /// How the server's calls reach her.
