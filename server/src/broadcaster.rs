@@ -305,7 +305,8 @@ impl<'scope, 'env> Room<'scope, 'env> {
         let start = match start {
             Start::Earlier(count) => log.back(count as usize, session.id),
             Start::After(sequence) if self.shared.seeded.has(Bug::DoubleOnResume) => sequence,
-            Start::After(sequence) => sequence.saturating_add(1).min(log.next()),
+            // Not before where it began, even if the client has received nothing and says so.
+            Start::After(sequence) => sequence.saturating_add(1).max(session.start()).min(log.next()),
         };
         session.set_start(start);
         let recipient = match callback {
