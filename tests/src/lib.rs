@@ -12,4 +12,6 @@ pub mod process;
 pub mod proxy;
 pub mod raw;
 pub mod server;
+pub mod svg;
+pub mod terminal;
 pub mod watchdog;
