@@ -11,6 +11,7 @@ mod hostile;
 mod limits;
 mod order;
 mod panics;
+mod picture;
 mod resume;
 mod scripts;
 mod seeded_bugs;
