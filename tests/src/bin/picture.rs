@@ -1,9 +1,9 @@
 //! `make picture`: draws the picture of a session that the README shows, from what the real programs put on a real terminal.
 //!
 //! A server, Sara at a pseudo-terminal, Tom and Ida, and a script that reports once through a pipe. The session goes on when
-//! everybody has seen what they should, never after a time, so the picture is the same each time, but for the clock: the time
-//! in front of a line is replaced by one of an afternoon of ours. `picture FILE` writes it elsewhere, which is how the test of
-//! the picture compares them.
+//! everybody has seen what they should, never after a time, so it is the same each time. Only the clock would differ: the time
+//! in front of a line is replaced by one of an afternoon of ours. `picture FILE` writes to FILE, which is how the test of the
+//! picture compares them.
 
 use chat_tests::{
     process::{repository, Program},
