@@ -5,175 +5,19 @@
 
 use chat_tests::{
     process::{binary, Program},
-    watchdog::{poll, Watched},
+    terminal::{Person, Screen},
+    watchdog::poll,
 };
-use portable_pty::{native_pty_system, Child, CommandBuilder, MasterPty, PtySize};
-use std::{
-    fmt,
-    io::{Read, Write},
-    net::SocketAddr,
-    num::NonZero,
-    process::Command,
-    sync::Arc,
-    thread::{self, JoinHandle},
-};
+use std::process::Command;
 
 /// Rows and columns: a usual one, a small one, and one that hardly fits anything.
 const SIZES: [(u16, u16); 3] = [(24, 80), (8, 40), (3, 16)];
-
-/// A person at a terminal.
-struct Person {
-    screen: Arc<Watched<Screen>>,
-    keyboard: Box<dyn Write + Send>,
-    master: Option<Box<dyn MasterPty + Send>>,
-    client: Box<dyn Child + Send + Sync>,
-    reader: Option<JoinHandle<()>>,
-}
-
-/// What the terminal shows, and the bytes that made it so.
-struct Screen {
-    emulator: vt100::Parser,
-    bytes: Vec<u8>,
-}
-
-impl Screen {
-    fn rows(&self) -> Vec<String> {
-        let screen = self.emulator.screen();
-        screen.rows(0, screen.size().1.get()).map(|row| row.trim_end().to_owned()).collect()
-    }
-
-    /// The row with the cursor, and the cursor's column.
-    fn typed(&self) -> (String, u16) {
-        let (row, column) = self.emulator.screen().cursor_position();
-        (self.rows().swap_remove(usize::from(row)), column)
-    }
-
-    /// The rows above the cursor, joined: long lines come in several.
-    fn above(&self) -> String {
-        let row = self.emulator.screen().cursor_position().0;
-        let rows = self.rows();
-        rows[..usize::from(row)].iter().map(|row| row.trim()).collect::<Vec<_>>().join(" ")
-    }
-}
-
-impl fmt::Debug for Screen {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cursor {:?} on\n{:#?}", self.emulator.screen().cursor_position(), self.rows())
-    }
-}
-
-impl Person {
-    /// Sits down before a terminal of this size and starts the client.
-    fn sits_down(
-        server: SocketAddr,
-        (rows, cols): (u16, u16),
-        arguments: &[&str],
-        variables: &[(&str, &str)],
-    ) -> Person {
-        let pair = native_pty_system().openpty(size(rows, cols)).unwrap();
-        let mut command = CommandBuilder::new(binary("chat-client"));
-        command.args(["--server", &server.to_string()]);
-        command.args(arguments);
-        command.env("TERM", "xterm-256color");
-        command.env_remove("NO_COLOR");
-        for (key, value) in variables {
-            command.env(key, value);
-        }
-        let client = pair.slave.spawn_command(command).unwrap();
-        drop(pair.slave);
-        let screen = Screen { emulator: vt100::Parser::new(cells(rows), cells(cols), 0), bytes: Vec::new() };
-        let screen = Arc::new(Watched::new(screen));
-        let mut from = pair.master.try_clone_reader().unwrap();
-        let shown = Arc::clone(&screen);
-        let reader = thread::Builder::new().name("terminal".to_owned()).spawn(move || {
-            let mut buffer = [0; 4096];
-            // The other side's end shows as an error, once the client has gone.
-            while let Ok(count @ 1..) = from.read(&mut buffer) {
-                shown.change(|screen| {
-                    screen.emulator.process(&buffer[..count]);
-                    screen.bytes.extend_from_slice(&buffer[..count]);
-                });
-            }
-        });
-        Person {
-            screen,
-            keyboard: pair.master.take_writer().unwrap(),
-            master: Some(pair.master),
-            client,
-            reader: Some(reader.unwrap()),
-        }
-    }
-
-    /// The same, and joins under the name Alice.
-    fn joins(server: SocketAddr, size: (u16, u16)) -> Person {
-        let person = Person::sits_down(server, size, &["--name", "Alice"], &[]);
-        // All of "Start typing..." would not fit into a row of the smallest.
-        person.sees("...");
-        person
-    }
-
-    fn types(&mut self, text: &str) {
-        self.keyboard.write_all(text.as_bytes()).unwrap();
-        self.keyboard.flush().unwrap();
-    }
-
-    /// Waits until this stands somewhere above the cursor.
-    fn sees(&self, wanted: &str) {
-        self.screen.wait(&format!("{wanted:?} above the cursor"), |screen| {
-            screen.above().contains(wanted).then_some(())
-        });
-    }
-
-    /// Waits until the row with the cursor is this, and the cursor behind it.
-    fn sees_typed(&self, wanted: &str) {
-        self.screen.wait(&format!("{wanted:?} in the row of the cursor"), |screen| {
-            (screen.typed().0 == wanted).then_some(())
-        });
-    }
-
-    /// The row with the cursor is this, whole, with the cursor behind its last cell; or is so in a moment, because a sequence
-    /// may arrive in two pieces.
-    fn still_has(&self, wanted: &str) {
-        let whole = (wanted.to_owned(), wanted.len() as u16);
-        self.screen
-            .wait(&format!("{wanted:?} to be whole"), |screen| (screen.typed() == whole).then_some(()));
-    }
-
-    fn bytes(&self) -> Vec<u8> {
-        self.screen.look(|screen| screen.bytes.clone())
-    }
-
-    fn exits(&mut self) -> u32 {
-        let client = &mut self.client;
-        poll("the client to end", || client.try_wait().unwrap()).exit_code()
-    }
-}
-
-impl Drop for Person {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.client.kill();
-        let _ = self.client.wait();
-        self.master = None;
-        if let Some(reader) = self.reader.take() {
-            let _ = reader.join();
-        }
-    }
-}
-
-fn cells(count: u16) -> NonZero<u16> {
-    NonZero::new(count).expect("a terminal has some")
-}
-
-fn size(rows: u16, cols: u16) -> PtySize {
-    PtySize { rows, cols, pixel_width: 0, pixel_height: 0 }
-}
 
 #[test]
 fn a_half_typed_line_survives_messages_in_the_middle_and_at_the_bottom_of_the_screen() {
     for size in SIZES {
         let (_server, address) = Program::server(&["--rate-burst", "0"]);
-        let mut alice = Person::joins(address, size);
+        let mut alice = Person::joins(address, size, "Alice");
         alice.types("half typ");
         alice.sees_typed("half typ");
         let mut tom = Program::joined_client(address, "Tom");
@@ -198,7 +42,7 @@ fn a_half_typed_line_survives_messages_in_the_middle_and_at_the_bottom_of_the_sc
 fn a_burst_of_a_hundred_messages_stays_in_order_above_the_typed_line() {
     for size in SIZES {
         let (_server, address) = Program::server(&["--rate-burst", "0"]);
-        let mut alice = Person::joins(address, size);
+        let mut alice = Person::joins(address, size, "Alice");
         alice.types("still here");
         alice.sees_typed("still here");
         let mut tom = Program::joined_client(address, "Tom");
@@ -206,7 +50,7 @@ fn a_burst_of_a_hundred_messages_stays_in_order_above_the_typed_line() {
         tom.types_all(&burst);
         alice.sees("b99");
         alice.still_has("still here");
-        let shown = alice.screen.look(Screen::above);
+        let shown = alice.screen().look(Screen::above);
         let mut expected = 100;
         for word in shown.split_whitespace().rev().filter(|word| word.starts_with('b')) {
             expected -= 1;
@@ -219,7 +63,7 @@ fn a_burst_of_a_hundred_messages_stays_in_order_above_the_typed_line() {
 #[test]
 fn what_is_typed_in_the_middle_of_a_burst_stays_together() {
     let (_server, address) = Program::server(&["--rate-burst", "0"]);
-    let mut alice = Person::joins(address, (24, 80));
+    let mut alice = Person::joins(address, (24, 80), "Alice");
     let mut tom = Program::joined_client(address, "Tom");
     let long = "words and more words ".repeat(40);
     for count in 0..100 {
@@ -230,7 +74,7 @@ fn what_is_typed_in_the_middle_of_a_burst_stays_together() {
     for key in typed.split_inclusive(|_| true) {
         alice.types(key);
         // As fast as the terminal echoes, and no faster.
-        alice.screen.wait("the echo", |screen| screen.typed().0.ends_with(key.trim()).then_some(()));
+        alice.screen().wait("the echo", |screen| screen.typed().0.ends_with(key.trim()).then_some(()));
     }
     alice.sees("the end");
     alice.still_has(typed);
@@ -241,7 +85,7 @@ fn long_wide_and_combining_texts_stay_above_the_typed_line_and_whole() {
     let long = "漢字かな交じり文 e\u{301}e\u{301}e\u{301} naïve 🦀🦀 und noch ein ganzer Satz in einer anderen Sprache";
     for size in [(24, 80), (8, 40), (20, 17)] {
         let (_server, address) = Program::server(&["--rate-burst", "0"]);
-        let mut alice = Person::joins(address, size);
+        let mut alice = Person::joins(address, size, "Alice");
         alice.types("my line");
         alice.sees_typed("my line");
         let mut tom = Program::joined_client(address, "Tom");
@@ -250,7 +94,7 @@ fn long_wide_and_combining_texts_stay_above_the_typed_line_and_whole() {
         alice.sees("done");
         alice.still_has("my line");
         let squeezed = |text: &str| text.replace(' ', "");
-        let shown = squeezed(&alice.screen.look(Screen::above));
+        let shown = squeezed(&alice.screen().look(Screen::above));
         assert!(shown.contains(&squeezed(long)), "{shown}");
     }
 }
@@ -258,12 +102,12 @@ fn long_wide_and_combining_texts_stay_above_the_typed_line_and_whole() {
 #[test]
 fn no_row_of_a_message_can_pass_for_a_line_of_its_own() {
     let (_server, address) = Program::server(&[]);
-    let alice = Person::joins(address, (24, 40));
+    let alice = Person::joins(address, (24, 40), "Alice");
     let mut tom = Program::joined_client(address, "Tom");
     // Blanks that push what follows to the beginning of the next row.
     tom.types(&format!("hi{}User [Bob] left", " ".repeat(26)));
     alice.sees("User [Bob] left");
-    alice.screen.look(|screen| {
+    alice.screen().look(|screen| {
         assert!(
             screen.rows().iter().any(|row| row.starts_with("    ") && row.ends_with("User [Bob] left")),
             "{screen:?}"
@@ -274,14 +118,14 @@ fn no_row_of_a_message_can_pass_for_a_line_of_its_own() {
 #[test]
 fn a_typed_line_longer_than_the_terminal_keeps_all_its_characters() {
     let (_server, address) = Program::server(&[]);
-    let mut alice = Person::joins(address, (12, 30));
+    let mut alice = Person::joins(address, (12, 30), "Alice");
     let long = "a line that is longer than the thirty cells of a row";
     alice.types(long);
     alice.sees_typed(&long[30..]);
     let mut tom = Program::joined_client(address, "Tom");
     tom.types("hello");
     alice.sees("[Tom] hello");
-    alice.screen.look(|screen| {
+    alice.screen().look(|screen| {
         assert_eq!(screen.typed().0, &long[30..], "{screen:?}");
         assert!(screen.rows().iter().any(|row| row == long[..30].trim_end()), "{screen:?}");
     });
@@ -292,20 +136,20 @@ fn a_typed_line_longer_than_the_terminal_keeps_all_its_characters() {
 #[test]
 fn a_terminal_that_becomes_narrower_gets_shorter_rows() {
     let (_server, address) = Program::server(&[]);
-    let mut alice = Person::joins(address, (24, 80));
+    let mut alice = Person::joins(address, (24, 80), "Alice");
     let mut tom = Program::joined_client(address, "Tom");
     tom.types("before");
     alice.sees("before");
-    alice.master.as_ref().unwrap().resize(size(24, 30)).unwrap();
+    alice.resizes((24, 30));
     // The client asks for the width when its answer is old, so the first lines may still be of the old width. (A real
     // terminal cuts those off, because the client tells it not to wrap; this emulator does not know that sequence, so it
     // becomes narrower behind them.)
     poll("a line in rows of the new width", || {
         tom.types("words that do not fit into one row of thirty cells");
-        let rows = alice.screen.look(Screen::rows);
+        let rows = alice.screen().look(Screen::rows);
         rows.iter().any(|row| row.starts_with("    ")).then_some(())
     });
-    alice.screen.change(|screen| screen.emulator.screen_mut().set_size(cells(24), cells(30)));
+    alice.redraws((24, 30));
     alice.types("typed");
     alice.sees_typed("typed");
     tom.types("and a few more words that do not fit");
@@ -316,18 +160,18 @@ fn a_terminal_that_becomes_narrower_gets_shorter_rows() {
 #[test]
 fn a_name_keeps_its_colour_and_the_time_stands_before_each_line() {
     let (_server, address) = Program::server(&[]);
-    let alice = Person::joins(address, (24, 80));
+    let alice = Person::joins(address, (24, 80), "Alice");
     let mut tom = Program::joined_client(address, "Tom");
     tom.types("first");
     tom.types("second");
     alice.sees("[Tom] second");
     let color_of = |wanted: &str| {
-        alice.screen.look(|screen| {
+        alice.screen().look(|screen| {
             let rows = screen.rows();
             let (row, text) = rows.iter().enumerate().find(|(_, text)| text.contains(wanted)).unwrap();
             let time: Vec<char> = text.chars().take(6).collect();
             assert!(time[0].is_ascii_digit() && time[2] == ':' && time[5] == ' ', "{text}");
-            screen.emulator.screen().cell(row as u16, text.find("[Tom]").unwrap() as u16).unwrap().fgcolor()
+            screen.cells().cell(row as u16, text.find("[Tom]").unwrap() as u16).unwrap().fgcolor()
         })
     };
     assert_eq!(color_of("first"), color_of("second"));
@@ -343,7 +187,7 @@ fn no_color_means_none_and_a_dumb_terminal_gets_no_escapes_at_all() {
         let mut tom = Program::joined_client(address, "Tom");
         tom.types("hello");
         alice.sees("[Tom] hello");
-        let bytes = String::from_utf8(alice.bytes()).unwrap();
+        let bytes = alice.screen().look(|screen| String::from_utf8(screen.bytes().to_vec())).unwrap();
         assert!(!bytes.contains(forbidden), "{bytes:?}");
     }
 }
@@ -351,9 +195,11 @@ fn no_color_means_none_and_a_dumb_terminal_gets_no_escapes_at_all() {
 #[test]
 fn the_bell_rings_for_what_it_is_set_to() {
     let (_server, address) = Program::server(&[]);
-    let mut alice = Person::joins(address, (24, 80));
+    let mut alice = Person::joins(address, (24, 80), "Alice");
     let mut tom = Program::joined_client(address, "Tom");
-    let rings = |alice: &Person| alice.bytes().iter().filter(|byte| **byte == 7).count();
+    let rings = |alice: &Person| {
+        alice.screen().look(|screen| screen.bytes().iter().filter(|byte| **byte == 7).count())
+    };
     let mut says = |alice: &Person, text: &str| {
         tom.types(text);
         alice.sees(text.rsplit("/msg Alice ").next().unwrap());
@@ -392,7 +238,7 @@ fn a_refused_name_is_explained_and_asked_for_again() {
 #[test]
 fn a_lost_server_is_told_once_above_the_typed_line_and_so_is_its_return() {
     let (server, address) = Program::server(&[]);
-    let mut alice = Person::joins(address, (24, 80));
+    let mut alice = Person::joins(address, (24, 80), "Alice");
     alice.types("typing");
     alice.sees_typed("typing");
     drop(server);
@@ -403,7 +249,7 @@ fn a_lost_server_is_told_once_above_the_typed_line_and_so_is_its_return() {
     let mut again = Command::new(binary("chat-server"));
     let _again = Program::serve(again.args(["--listen", &address.to_string()]));
     alice.sees("connected again");
-    let shown = alice.screen.look(Screen::above);
+    let shown = alice.screen().look(Screen::above);
     assert_eq!(shown.matches("connection lost").count(), 1, "{shown}");
 }
 
@@ -415,7 +261,7 @@ fn earlier_messages_are_shown_on_joining_and_marked() {
     tom.types("long ago");
     tom.types("/who");
     tom.sees("here:");
-    let alice = Person::joins(address, (24, 80));
+    let alice = Person::joins(address, (24, 80), "Alice");
     alice.sees("(earlier) [Tom] long ago");
 }
 
@@ -423,14 +269,14 @@ fn earlier_messages_are_shown_on_joining_and_marked() {
 fn clear_empties_the_screen_and_the_ways_out_say_goodbye() {
     for way in ["exit\n", "/quit\n", "\x04", "half a line\x03"] {
         let (_server, address) = Program::server(&[]);
-        let mut alice = Person::joins(address, (24, 80));
+        let mut alice = Person::joins(address, (24, 80), "Alice");
         alice.types("/clear\n");
         alice
-            .screen
+            .screen()
             .wait("an empty screen", |screen| screen.rows().iter().all(String::is_empty).then_some(()));
         alice.types(way);
         alice.sees("Bye!");
         assert_eq!(alice.exits(), 0);
-        alice.screen.look(|screen| assert!(screen.rows().iter().any(|row| row == "Bye!"), "{screen:?}"));
+        alice.screen().look(|screen| assert!(screen.rows().iter().any(|row| row == "Bye!"), "{screen:?}"));
     }
 }
