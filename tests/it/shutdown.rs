@@ -55,7 +55,9 @@ fn a_stuck_recipient_holds_up_the_end_no_longer_than_the_drain() {
     call.join("stuck", token).unwrap();
     let _stuck = RawPeer::open_callback(server.address(), token).unwrap();
     let mut ann = Member::join(server.address(), "ann");
-    (0..100).for_each(|number| drop(ann.say(&format!("{number}"))));
+    for number in 0..100 {
+        ann.say(&format!("{number}"));
+    }
     server.stop();
 }
 

@@ -1,0 +1,139 @@
+//! The two programs as a person meets them: flags, exit codes and the lines that are a contract.
+
+use chat_tests::process::{binary, Program};
+use std::{env, process::Command};
+
+fn ended(name: &str, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let mut program = Program::start(name, Command::new(binary(name)).args(arguments));
+    program.ends_input();
+    (program.exits(), program.output(), program.error_output())
+}
+
+#[test]
+fn help_and_version_are_printed_and_all_is_well() {
+    for name in ["chat-server", "chat-client"] {
+        let (code, help, _) = ended(name, &["--help"]);
+        assert_eq!(code, Some(0));
+        assert!(help.contains("Usage: ") && help.contains("--"), "{help}");
+        let (code, version, _) = ended(name, &["--version"]);
+        assert_eq!(code, Some(0));
+        assert!(version.starts_with(name), "{version}");
+    }
+}
+
+#[test]
+fn wrong_usage_is_one_clear_line_and_exit_code_two() {
+    for (name, arguments) in [
+        ("chat-server", &["--colour", "red"][..]),
+        ("chat-server", &["--listen"]),
+        ("chat-server", &["--listen", "nowhere"]),
+        ("chat-server", &["--rate", "many"]),
+        ("chat-client", &["--colour", "red"]),
+        ("chat-client", &["--server"]),
+        ("chat-client", &["--server", "nowhere"]),
+    ] {
+        let (code, out, err) = ended(name, arguments);
+        assert_eq!((code, out.as_str()), (Some(2), ""), "{name} {arguments:?}");
+        assert_eq!(err.lines().count(), 1, "{name} {arguments:?}: {err}");
+    }
+}
+
+#[test]
+fn a_port_in_use_is_told_and_exit_code_one() {
+    let (_server, address) = Program::server(&[]);
+    let (code, out, err) = ended("chat-server", &["--listen", &address.to_string()]);
+    assert_eq!((code, out.as_str()), (Some(1), ""));
+    assert!(err.contains("cannot listen"), "{err}");
+}
+
+#[test]
+fn the_lines_are_as_they_were_promised() {
+    let (server, address) = Program::server(&[]);
+    assert_eq!(server.output(), format!("Server running at {} ...\n", address.port()));
+    let mut ali = Program::joined_client(address, "Ali");
+    let mut command = Command::new(binary("chat-client"));
+    let mut sara = Program::start("sara", command.args(["--server", &address.to_string()]));
+    sara.sees("Enter your name: ");
+    sara.types("Sara");
+    sara.sees("Connected! Start typing...\n");
+    ali.sees("User [Sara] joined\n");
+    sara.types("good morning");
+    ali.sees("[Sara] good morning\n");
+    ali.types("");
+    ali.types("/nonsense");
+    ali.types("hi");
+    sara.sees("[Ali] hi\n");
+    sara.types("exit");
+    sara.sees("Bye!\n");
+    assert_eq!(sara.exits(), Some(0));
+    ali.sees("User [Sara] left\n");
+    assert_eq!(
+        ali.output(),
+        "Connected! Start typing...\nUser [Sara] joined\n[Sara] good morning\nUser [Sara] left\n"
+    );
+    assert!(sara.output().ends_with("Connected! Start typing...\n[Ali] hi\nBye!\n"), "{}", sara.output());
+    assert!(!server.error_output().contains("morning"), "what people say is not logged");
+}
+
+#[test]
+fn ip_version_six_and_host_names_work() {
+    let mut command = Command::new(binary("chat-server"));
+    let (_server, address) = Program::serve(command.args(["--listen", "[::1]:0"]));
+    let mut six = Program::start(
+        "six",
+        Command::new(binary("chat-client")).args([
+            "--server",
+            &format!("[::1]:{}", address.port()),
+            "--name",
+            "Six",
+        ]),
+    );
+    six.sees("Connected!");
+    let mut command = Command::new(binary("chat-server"));
+    let (_server, address) = Program::serve(command.args(["--listen", "localhost:0"]));
+    let mut named = Program::start(
+        "named",
+        Command::new(binary("chat-client")).args([
+            "--server",
+            &format!("localhost:{}", address.port()),
+            "--name",
+            "Ann",
+        ]),
+    );
+    named.sees("Connected!");
+    for program in [&mut six, &mut named] {
+        program.types("/quit");
+        assert_eq!(program.exits(), Some(0));
+    }
+}
+
+#[test]
+fn strangers_do_not_fill_the_log() {
+    let (server, address) = Program::server(&[]);
+    for _ in 0..200 {
+        let peer = chat_tests::raw::RawPeer::dial(address);
+        // A server that is quicker than we are has closed already.
+        let _ = peer.write(b"GET / HTTP/1.1\r\n\r\n");
+        peer.read_until_closed();
+    }
+    let complaints = server.error_output().lines().filter(|line| line.contains("WARN")).count();
+    // One for each second: a machine on which this takes a minute would still pass.
+    assert!((1..=60).contains(&complaints), "{complaints} lines for 200 strangers of one address");
+}
+
+#[test]
+fn clients_that_are_killed_again_and_again_leave_nothing_behind() {
+    let rounds = env::var("CHAT_ROUNDS").ok().and_then(|count| count.parse().ok()).unwrap_or(5);
+    let (server, address) = Program::server(&[]);
+    let sara = Program::joined_client(address, "Sara");
+    let (threads, descriptors) = (server.threads(), server.descriptors());
+    for round in 0..rounds {
+        let name = format!("Victim{round}");
+        let victim = Program::joined_client(address, &name);
+        victim.signal("KILL");
+        sara.sees(&format!("User [{name}] left (connection lost)\n"));
+    }
+    chat_tests::watchdog::poll("the server's threads and descriptors to be back where they began", || {
+        (server.threads() <= threads && server.descriptors() <= descriptors).then_some(())
+    });
+}

@@ -1,0 +1,53 @@
+//! The wire can be spoken from its specification alone: a Python client, written from the crate doc of chat-common, chats.
+
+use chat_tests::process::{installed, repository, Program};
+use std::{net::SocketAddr, process::Command};
+
+fn python_client(server: SocketAddr, name: &str, more: &[&str]) -> Program {
+    let mut command = Command::new("python3");
+    command.arg(repository().join("tests/python/client.py"));
+    command.args([&server.ip().to_string(), &server.port().to_string(), name]).args(more);
+    Program::start(name, &mut command)
+}
+
+fn takes_part(more: &[&str]) {
+    if !installed("python3") {
+        println!("skipped: there is no python3 here");
+        return;
+    }
+    let (_server, address) = Program::server(&[]);
+    let mut sara = Program::joined_client(address, "Sara");
+    let mut guido = python_client(address, "Guido", more);
+    guido.sees("joined\n");
+    sara.sees("User [Guido] joined");
+    sara.types("hello Guido");
+    guido.sees("[Sara] hello Guido");
+    guido.types("héllo Sara");
+    guido.sees("accepted");
+    sara.sees("[Guido] héllo Sara");
+    guido.types("/who");
+    guido.sees("here: Guido Sara");
+    guido.types("/tell Sara psst");
+    sara.sees("psst");
+    sara.types("/msg Guido psst yourself");
+    guido.sees("[Sara] (to you) psst yourself");
+    guido.types("/drop");
+    guido.sees("resumed");
+    sara.types("and after that");
+    guido.sees("[Sara] and after that");
+    guido.types("/quit");
+    guido.sees("left\n");
+    assert_eq!(guido.exits(), Some(0), "{}", guido.error_output());
+    sara.sees("User [Guido] left\n");
+    assert_eq!(guido.output().matches("hello Guido").count(), 1, "resuming repeats nothing");
+}
+
+#[test]
+fn a_python_client_that_is_dialled_takes_part() {
+    takes_part(&[]);
+}
+
+#[test]
+fn a_python_client_that_dials_takes_part() {
+    takes_part(&["--open"]);
+}
