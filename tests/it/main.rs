@@ -15,6 +15,7 @@ mod panics;
 mod picture;
 mod processes;
 mod python;
+mod random;
 mod resume;
 mod scripts;
 mod seeded_bugs;

@@ -10,6 +10,7 @@ pub mod history;
 pub mod member;
 pub mod process;
 pub mod proxy;
+pub mod random;
 pub mod raw;
 pub mod server;
 pub mod svg;

@@ -279,6 +279,12 @@ impl Member {
         self.person.look(Person::clone).gone()
     }
 
+    /// The same, for a long history that is not to be copied.
+    pub fn into_person(mut self) -> Person {
+        self.lose();
+        self.person.change(std::mem::take).gone()
+    }
+
     /// Resumes the session, or joins anew where the server knows it no more.
     pub fn resume(&mut self) -> Result<(), Trouble> {
         // What the old connection still brings counts: the position is final only when its thread has ended.
