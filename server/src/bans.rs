@@ -109,11 +109,14 @@ impl Bans {
         self.lock().contains(&Ban::Address(address.to_canonical()))
     }
 
-    /// What somebody who wants the name `name` is told, if it is banned.
-    pub fn reason_for_name(&self, name: &str) -> Option<String> {
-        self.lock()
-            .contains(&Ban::Name(folded(name)))
-            .then(|| format!("the name {name} is banned from the room"))
+    /// What somebody who comes from `address` and wants to be called `name` is told, if that is banned.
+    pub fn reason(&self, name: &str, address: IpAddr) -> Option<String> {
+        let list = self.lock();
+        if list.contains(&Ban::Name(folded(name))) {
+            return Some(format!("the name {name} is banned from the room"));
+        }
+        let banned = list.contains(&Ban::Address(address.to_canonical()));
+        banned.then(|| "this address is banned from the room".to_owned())
     }
 
     /// Changes the list and, if that made a difference, the file. The lock is not held over the writing; only the console
@@ -158,7 +161,9 @@ mod tests {
 
         let bans = Bans::load(file.clone()).unwrap();
         assert!(bans.covers_address("::ffff:192.0.2.7".parse().unwrap()));
-        assert!(bans.reason_for_name("sARa").is_some());
+        let elsewhere = [198, 51, 100, 1].into();
+        assert!(bans.reason("sARa", elsewhere).is_some());
+        assert!(bans.reason("Tom", elsewhere).is_none());
         assert_eq!(bans.list().len(), 2);
         fs::remove_file(file).unwrap();
     }

@@ -8,12 +8,12 @@
 
 use crate::{
     admission::Slot,
-    broadcaster::Command,
+    command::Command,
     delivery::WRITE_TIMEOUT,
-    rate::Rate,
+    registry::removal,
     seeded::Bug,
     service::{self, Caller},
-    session::{Ending, Line},
+    session::{reason_of, Ending, Line},
     Shared,
 };
 use chat_common::{
@@ -78,7 +78,10 @@ fn attach_callback(
         connection.refuse(Status::UnknownToken);
         return Ok(());
     };
-    connection.welcome(hello, shared.limits.frame_timeout)?;
+    if let Err(error) = connection.welcome(hello, shared.limits.frame_timeout) {
+        line.end(Ending::Lost(reason_of(&error)));
+        return Err(error);
+    }
     slot.became_callback();
     // An error means that the room has ended, and with it the line.
     let _ = commands_tx.send(Command::Attach { line, callback: (connection, slot) });
@@ -157,9 +160,17 @@ fn serve_member(
         Ok::<_, RpcError>(connection.stream().set_write_timeout(Some(WRITE_TIMEOUT))?)
     };
     reply(connection, &Reply::Joined(caller.joined.clone()))?;
-    let mut rate = Rate::new(limits, Instant::now());
+    let callback_due = Instant::now() + limits.join_timeout;
     while let Some(request) = connection.next_request(limits.dead_after, limits.frame_timeout)? {
         caller.settle();
+        // What was received before a stream was shut down is still handed out, and those who were removed are not to talk on.
+        if caller.line.ended().is_some() {
+            break;
+        }
+        if !caller.line.has_callback() && Instant::now() > callback_due {
+            caller.line.end(Ending::Lost("no callback connection"));
+            break;
+        }
         if request == Request::Leave {
             // Who is in a hurry does not wait for the answer, and has left all the same.
             let _ = connection.reply(&Reply::Left, limits.frame_timeout);
@@ -168,7 +179,7 @@ fn serve_member(
         if let Some(answer) = service::answer(shared, commands_tx, caller, request) {
             reply(connection, &answer)?;
         }
-        let wait = rate.take(Instant::now());
+        let wait = caller.line.session.take_rate();
         if !wait.is_zero() {
             shared.shutdown.sleep(wait);
         }
@@ -189,8 +200,8 @@ fn leave(
     let (reason, removed) = match (line.ended(), end) {
         (Some(Ending::Replaced), _) => return,
         (Some(Ending::Removed(why)), _) => {
-            let why = if why.is_empty() { why } else { format!(": {why}") };
-            (Some(format!("removed{why}")), Some(format!("the operator removed you from the room{why}")))
+            let reason = if why.is_empty() { "removed".to_owned() } else { format!("removed: {why}") };
+            (Some(reason), Some(removal(&why)))
         }
         // Whoever has said Leave closes both connections, and the delivery may notice that first.
         (_, Ok(Ok(End::Left))) => (None, None),
@@ -201,20 +212,13 @@ fn leave(
     };
     line.end(Ending::Lost("connection lost"));
     let own_doing = reason.is_none();
-    // First the announcement and then the list: whoever takes the name over enters the channel behind it.
+    // Off the list, then the announcement, and the name is free behind it: who has heard of it does not find the member here any
+    // more, and whoever takes the name over enters the channel after it.
+    shared.registry.begin_leaving(line);
     let _ = commands_tx.send(Command::Leave { line: Arc::clone(line), reason });
     if own_doing {
         shared.registry.remove(line);
     } else {
         shared.registry.lose(line, removed);
-    }
-}
-
-/// What the others read in brackets.
-fn reason_of(error: &RpcError) -> &'static str {
-    match error {
-        RpcError::TimedOut => "not responding",
-        RpcError::TooLong { .. } | RpcError::Malformed(_) => "protocol error",
-        _ => "connection lost",
     }
 }

@@ -4,7 +4,7 @@
 //! thread that is not joined: the process ends it. That is why it borrows the way into the channel for each command and holds no
 //! sender of its own, which would keep the room from ending.
 
-use crate::{bans::Ban, broadcaster::Command, stats::summary, Shared};
+use crate::{bans::Ban, command::Command, stats::summary, Shared};
 use std::io::{self, BufRead, Write};
 
 const HELP: &str = "\
@@ -62,6 +62,9 @@ fn carry_out(shared: &Shared, line: &str) -> String {
         ("/say", text) => say(shared, text),
         ("/kick", rest) => {
             let (name, reason) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+            if let Some(why) = too_long(shared, reason) {
+                return why;
+            }
             let name = Ban::of(name);
             removed(&shared.registry.expel(reason.trim(), |who, address| name.covers(who, address)))
         }
@@ -92,14 +95,19 @@ fn carry_out(shared: &Shared, line: &str) -> String {
 }
 
 fn say(shared: &Shared, text: &str) -> String {
-    let limit = shared.limits.max_text.0;
-    if text.len() > limit {
-        return format!("the text has {} bytes, and {limit} are the most", text.len());
+    if let Some(why) = too_long(shared, text) {
+        return why;
     }
     match shared.command(Command::Notice(text.to_owned())) {
         true => "said".to_owned(),
         false => "the room is ending".to_owned(),
     }
+}
+
+/// What everybody is to read has to fit into a frame.
+fn too_long(shared: &Shared, text: &str) -> Option<String> {
+    let limit = shared.limits.max_text.0;
+    (text.len() > limit).then(|| format!("the text has {} bytes, and {limit} are the most", text.len()))
 }
 
 fn removed(names: &[String]) -> String {

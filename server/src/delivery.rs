@@ -5,9 +5,11 @@
 //! Go: net/rpc's `Call` waits for its reply without a deadline, so a stopped client keeps its goroutines for ever.
 
 use crate::{
-    outbox::{Outbox, Rest, Round, Standing},
+    admission::Slot,
+    outbox::{Outbox, Rest, Standing},
+    round::Round,
     seeded::Bug,
-    session::{Ending, Line},
+    session::{reason_of, Ending, Line},
     Shared,
 };
 use chat_common::{
@@ -17,15 +19,20 @@ use chat_common::{
     protocol::CallbackReply,
     rpc::{Connection, Wait},
 };
+use crossbeam_channel::{Receiver, Sender};
+use log::{error, warn};
 use std::{
     io::{self, ErrorKind, Write},
     net::TcpStream,
+    panic::{catch_unwind, AssertUnwindSafe},
     sync::Arc,
+    thread::{self, Scope},
     time::{Duration, Instant},
 };
 
 /// std cannot ask for a write that never waits on a socket whose reads do, so this is the least wait that there is. The system
-/// rounds it up to its clock's tick; it is spent only on a full send buffer, which the window all but rules out.
+/// rounds it up to its clock's ticks, some 8 ms on common kernels. It is spent only on a full send buffer, once for a recipient
+/// that has stopped reading: its window lets nothing more out.
 pub const WRITE_TIMEOUT: Duration = Duration::from_millis(1);
 /// The memory that a recipient keeps for its next batch while it is idle, in bytes.
 const KEPT_BYTES: usize = 1024;
@@ -60,7 +67,8 @@ impl Recipient {
         self.outbox.offer(&shared.log, round, spare, |frame, events| self.write(shared, frame, events))
     }
 
-    /// Writes a rest, and whatever the recipient's window lets out after it.
+    /// Writes a rest, and after it, one call at a time, whatever the window lets out. The deadline is each call's own; for all of them
+    /// together the answer is waited for, by the recipient's thread.
     ///
     /// # Blocking
     /// On the recipient's network, for the receive timeout at the longest; [`Line::end`] wakes it.
@@ -71,7 +79,11 @@ impl Recipient {
         while let Some(Rest(bytes)) = rest {
             write_all(&self.stream, &bytes, Instant::now() + shared.limits.receive_timeout)?;
             self.stream.set_write_timeout(Some(WRITE_TIMEOUT))?;
-            rest = self.outbox.pushed(&shared.log, spare, |frame, events| self.write(shared, frame, events));
+            // The next call comes back as a rest too, so that no write is tried while the broadcaster may wait for the window.
+            rest = self.outbox.pushed(&shared.log, spare, |_, events| {
+                shared.stats.delivered(events);
+                0
+            });
         }
         Ok(())
     }
@@ -94,6 +106,89 @@ impl Recipient {
                 frame.len() // Nobody will miss the rest.
             }
         }
+    }
+}
+
+/// The threads of the recipients, in the scope that spans the broadcaster's life.
+#[derive(Debug)]
+pub struct Deliveries<'scope, 'env> {
+    shared: &'env Shared,
+    scope: &'scope Scope<'scope, 'env>,
+    /// Each thread holds one. Nothing is ever sent: what counts is when the last of them is dropped. A scope waits for its threads
+    /// for ever; a channel can be waited on with a deadline.
+    delivering_tx: Sender<()>,
+}
+
+impl<'scope, 'env> Deliveries<'scope, 'env> {
+    /// None yet. The receiver is disconnected when this is gone and all deliveries have ended.
+    pub fn new(
+        shared: &'env Shared,
+        scope: &'scope Scope<'scope, 'env>,
+    ) -> (Deliveries<'scope, 'env>, Receiver<()>) {
+        let (delivering_tx, delivered_rx) = crossbeam_channel::bounded(0);
+        (Deliveries { shared, scope, delivering_tx }, delivered_rx)
+    }
+
+    /// Starts a recipient's thread. `None` when the connection is broken or the system has no thread to give; `slot` is the
+    /// connection's place, if it was accepted.
+    pub fn start(
+        &self,
+        line: &Arc<Line>,
+        mut connection: Connection,
+        slot: Option<Slot>,
+        cursor: u64,
+    ) -> Option<Arc<Recipient>> {
+        let shared = self.shared;
+        let outbox = Outbox::new(line.session.id, cursor, shared.limits.max_frame.0, shared.seeded);
+        let stream = Arc::clone(connection.stream());
+        let recipient = Recipient::new(Arc::clone(line), stream, outbox).map(Arc::new).ok()?;
+        let own = Arc::clone(&recipient);
+        let life = move || {
+            let _until_the_end = slot;
+            delivery_loop(&own, &mut connection, shared)
+        };
+        self.spawn("delivery", line, life).then_some(recipient)
+    }
+
+    /// Lets a thread of its own write what the system would not take at once: the broadcaster waits for nobody, and the recipient's
+    /// thread sits in `read`. There is one such thread for a recipient at the most.
+    pub fn push(&self, recipient: &Arc<Recipient>, rest: Rest) {
+        let (shared, own) = (self.shared, Arc::clone(recipient));
+        let life = move || own.push(shared, Some(rest), &mut Batch::new());
+        if !self.spawn("push", &recipient.line, life) {
+            recipient.line.end(Ending::Lost("connection lost"));
+        }
+    }
+
+    /// Spawns a thread whose failure ends `line`. False when the system has none to give.
+    fn spawn(
+        &self,
+        name: &str,
+        line: &Arc<Line>,
+        life: impl FnOnce() -> Result<(), RpcError> + Send + 'scope,
+    ) -> bool {
+        let (line, delivering_tx) = (Arc::clone(line), self.delivering_tx.clone());
+        let guarded = move || {
+            let _until_the_end = delivering_tx;
+            // Caught here, because a panic that leaves a scoped thread makes the whole scope panic. What it may have left
+            // half done is this recipient's own, and ends with it.
+            match catch_unwind(AssertUnwindSafe(life)) {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => line.end(Ending::Lost(reason_of(&error))),
+                Err(_) => {
+                    error!("a delivery panicked; its recipient is disconnected");
+                    line.end(Ending::Lost("internal error"));
+                }
+            }
+        };
+        let stack = self.shared.limits.thread_stack.0;
+        // Scope::spawn would panic when the system refuses a thread.
+        let spawned =
+            thread::Builder::new().name(name.to_owned()).stack_size(stack).spawn_scoped(self.scope, guarded);
+        if let Err(error) = &spawned {
+            warn!("no thread for a recipient: {error}");
+        }
+        spawned.is_ok()
     }
 }
 

@@ -39,10 +39,12 @@ pub fn check_port(port: u16, peer: SocketAddr, call: &TcpStream) -> Result<(), S
 /// # Errors
 /// When nobody answers there, or somebody who does not know the token.
 pub fn call_back(peer: SocketAddr, port: u16, token: Token, limits: &Limits) -> Result<Connection, RpcError> {
-    let deadline = Instant::now() + limits.dial_timeout;
+    // A dial that is under way cannot be cut off, and a shutdown should not have to wait for it.
+    let timeout = limits.dial_timeout.min(limits.drain_timeout);
+    let deadline = Instant::now() + timeout;
     let mut address = peer; // With its scope, which an IPv6 link-local address needs.
     address.set_port(port);
-    let stream = TcpStream::connect_timeout(&address, limits.dial_timeout)?;
+    let stream = TcpStream::connect_timeout(&address, timeout)?;
     let mut connection = Connection::new(Arc::new(stream), limits.max_frame.0 as u32);
     connection.greet(Role::Callback, token, deadline.saturating_duration_since(Instant::now()))?;
     Ok(connection)

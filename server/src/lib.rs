@@ -8,6 +8,7 @@
 //! | `connection`: [`connection::serve_connection`] | 1 for each accepted connection | `read` | its client; [`session::Line::end`] |
 //! | `broadcaster`: [`broadcaster::broadcast_loop`] | 1 | the channel | a command; the end of the last sender |
 //! | `delivery`: [`delivery::delivery_loop`] | 1 for each recipient | `read` | its client's answer; [`session::Line::end`] |
+//! | `push`: [`delivery::Deliveries::push`] | 1 for a recipient whose network takes no more at the moment | `write` | its network; [`session::Line::end`] |
 //! | `stats`: [`stats::stats_loop`] | 1 | the clock | a minute; shutdown |
 //! | `console`: [`console::console_loop`] | 1, if wanted | a read of standard input | the operator |
 //!
@@ -22,11 +23,12 @@
 //! 4. It appends the room's end to the log; each delivery ends when its recipient has answered for that.
 //! 5. The deliveries' scope ends, the broadcaster with it, and [`Server::run`] returns.
 //!
-//! Steps 2 to 5 share one deadline, `drain_timeout`; what has not ended by then is cut off.
+//! Steps 2 to 5 share one deadline, `drain_timeout`; what has not ended by then is cut off, connections at half of it.
 
 pub mod admission;
 pub mod bans;
 pub mod broadcaster;
+pub mod command;
 pub mod complaints;
 pub mod connection;
 pub mod console;
@@ -40,6 +42,8 @@ pub mod options;
 pub mod outbox;
 pub mod rate;
 pub mod registry;
+pub mod room;
+pub mod round;
 pub mod seeded;
 pub mod service;
 pub mod session;
@@ -49,7 +53,7 @@ pub mod sync;
 use crate::{
     admission::Admission,
     bans::Bans,
-    broadcaster::{Command, Report},
+    command::{Command, Report},
     complaints::Complaints,
     limits::Limits,
     log::SharedLog,
@@ -101,8 +105,8 @@ pub struct Shared {
     next_session: AtomicU64,
     /// The way into the channel for those who are no connection. Taken away when the room begins to end.
     commands_tx: Mutex<Option<Sender<Command>>>,
-    /// When what is still under way at shutdown is cut off.
-    drained_by: OnceLock<Instant>,
+    /// When the room began to end.
+    drain_began: OnceLock<Instant>,
 }
 
 impl Shared {
@@ -113,8 +117,23 @@ impl Shared {
 
     /// Starts the drain's clock, and closes the channel to those who are no connection.
     pub fn begin_drain(&self) {
-        self.drained_by();
+        self.drain_began.get_or_init(Instant::now);
         *self.lock_commands_tx() = None;
+    }
+
+    /// When connections that still serve what has come are cut off: at half of the drain, so that the rest of it is for delivering
+    /// what they have brought.
+    pub fn connections_end_by(&self) -> Instant {
+        self.drain_began() + self.limits.drain_timeout / 2
+    }
+
+    /// When deliveries that are still under way are cut off.
+    pub fn drained_by(&self) -> Instant {
+        self.drain_began() + self.limits.drain_timeout
+    }
+
+    fn drain_began(&self) -> Instant {
+        self.drain_began.get().copied().unwrap_or_else(Instant::now)
     }
 
     /// Sends a command that no member has sent. False when the room is ending.
@@ -138,11 +157,6 @@ impl Shared {
 
     fn lock_commands_tx(&self) -> MutexGuard<'_, Option<Sender<Command>>> {
         self.commands_tx.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// When the drain is over. The first call, at the beginning of the shutdown, sets it.
-    pub fn drained_by(&self) -> Instant {
-        *self.drained_by.get_or_init(|| Instant::now() + self.limits.drain_timeout)
     }
 }
 
@@ -197,7 +211,7 @@ impl Server {
             room: Token::random()?.to_u64(),
             next_session: AtomicU64::new(1),
             commands_tx: Mutex::default(),
-            drained_by: OnceLock::new(),
+            drain_began: OnceLock::new(),
             limits,
         };
         Ok(Server { listener, console, shared: Arc::new(shared) })
@@ -239,7 +253,7 @@ impl Server {
             if started.is_ok() {
                 listener::accept_loop(shared, &listener, commands_tx);
             } else {
-                shared.shutdown.request(); // Whichever of the two has started ends, and the scope with it.
+                shared.shutdown.request(); // Should the other one have started, it ends, and the scope with it.
             }
             started
         })

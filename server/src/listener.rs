@@ -14,7 +14,7 @@
 
 use crate::{
     admission::{Admission, Slot},
-    broadcaster::Command,
+    command::Command,
     connection::serve_connection,
     Shared,
 };
@@ -38,9 +38,11 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 ///
 /// # Blocking
 /// On `accept`, which [`Shutdown::request`](chat_common::shutdown::Shutdown::request) wakes; at the end on the connections,
-/// which are shut down at `shared.drained_by`.
+/// which are cut off at half of the drain.
 pub fn accept_loop(shared: &Shared, listener: &TcpListener, commands_tx: Sender<Command>) {
     thread::scope(|scope| {
+        // Nothing is ever sent: each connection's thread holds a sender, and the last to be dropped says that all have ended. A scope
+        // waits for that too, but for ever; a channel can be waited on with a deadline.
         let (serving_tx, served_rx) = crossbeam_channel::bounded(0);
         let mut spare = Spare::new();
         let mut pause = FIRST_PAUSE;
@@ -73,7 +75,7 @@ pub fn accept_loop(shared: &Shared, listener: &TcpListener, commands_tx: Sender<
         shared.admission.stop_reading();
         drop(commands_tx);
         drop(serving_tx);
-        if let Err(RecvTimeoutError::Timeout) = served_rx.recv_deadline(shared.drained_by()) {
+        if let Err(RecvTimeoutError::Timeout) = served_rx.recv_deadline(shared.connections_end_by()) {
             warn!("some connections did not end in time");
             shared.admission.stop_all();
         }
@@ -126,8 +128,13 @@ fn refuse(stream: &TcpStream, status: Status) {
         stream.set_nonblocking(true)?;
         stream.write_all(&answer_bytes(status, HIGHEST_VERSION))?;
         stream.shutdown(Shutdown::Write)?;
-        // What has come already is taken, because closing over it would send a reset instead of an end.
-        while stream.read(&mut [0; 256])? > 0 {}
+        // What has come already is taken, because closing over it would send a reset instead of an end. A hello is one read;
+        // whoever sends so much that these do not reach its end may have the reset.
+        for _ in 0..4 {
+            if stream.read(&mut [0; 256])? == 0 {
+                break;
+            }
+        }
         Ok(())
     };
     if let Err(error) = answer(stream) {

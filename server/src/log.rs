@@ -3,7 +3,7 @@
 //! Live delivery, history for a newcomer and resumption are the same operation: read from a position. The log is bounded;
 //! when it moves past a position, the recipient is told from where to where it missed.
 //!
-//! Only the broadcaster appends. Everybody who reads holds the read lock while copying and for nothing else.
+//! Only the broadcaster appends. Everybody who reads holds the read lock while copying.
 //!
 //! Go: the original keeps no log; a message lives in the goroutines that carry it, so their order is the scheduler's.
 
@@ -20,6 +20,7 @@ use chat_common::{
 use std::{
     collections::VecDeque,
     sync::{Arc, PoisonError},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 /// What an event takes besides its encoding, in bytes: the entry itself and the allocation's overhead.
@@ -127,8 +128,16 @@ impl Log {
         self.ended
     }
 
+    /// Adds the last event, by which everybody learns why.
+    pub fn end(&mut self, reason: &str) {
+        self.append(What::Ended { reason: reason.to_owned() }, Audience::All);
+    }
+
     /// Adds an event, and answers its sequence number. The oldest ones make room for it.
-    pub fn append(&mut self, time: u64, what: What, audience: Audience) -> u64 {
+    ///
+    /// Invariant: whoever appends has checked that the event fits into a frame; one that did not could never be delivered.
+    pub fn append(&mut self, what: What, audience: Audience) -> u64 {
+        let time = now();
         let spoken = matches!(what, What::Message { .. } | What::Action { .. } | What::Private { .. });
         let ended = matches!(what, What::Ended { .. });
         let sequence = self.next();
@@ -213,6 +222,11 @@ impl Log {
     }
 }
 
+/// Milliseconds since the Unix epoch.
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+}
+
 fn encoded(event: &Event) -> Box<[u8]> {
     let mut bytes = Vec::new();
     encode_into(event, &mut bytes).expect("an event of ours encodes");
@@ -241,7 +255,7 @@ mod tests {
         let mut log = Log::new(10, 1 << 20);
         let mut cursor = log.next();
         for author in [1, 2, 1, 3] {
-            log.append(0, says("x"), Audience::AllBut(author));
+            log.append(says("x"), Audience::AllBut(author));
         }
         let sequences: Vec<u64> = read(&log, &mut cursor, 1).iter().map(|event| event.sequence).collect();
         assert_eq!(sequences, [2, 4]);
@@ -252,7 +266,7 @@ mod tests {
     #[test]
     fn a_private_event_is_for_one() {
         let mut log = Log::new(10, 1 << 20);
-        log.append(0, says("psst"), Audience::Only(2));
+        log.append(says("psst"), Audience::Only(2));
         assert_eq!(read(&log, &mut 1, 2).len(), 1);
         assert_eq!(read(&log, &mut 1, 3).len(), 0);
         assert_eq!(log.last_spoken(9, 2, 1 << 16).len(), 1);
@@ -263,11 +277,11 @@ mod tests {
     fn a_position_that_the_log_has_left_is_told_what_it_missed() {
         let mut log = Log::new(3, 1 << 20);
         for _ in 0..10 {
-            log.append(7, says("x"), Audience::All);
+            log.append(says("x"), Audience::All);
         }
         let mut cursor = 2;
         let events = read(&log, &mut cursor, 9);
-        assert_eq!(events[0], Event { sequence: 7, time: 7, what: What::Missed { first: 2 } });
+        assert_eq!((events[0].sequence, &events[0].what), (7, &What::Missed { first: 2 }));
         assert_eq!(events[1..].iter().map(|event| event.sequence).collect::<Vec<_>>(), [8, 9, 10]);
     }
 
@@ -275,10 +289,10 @@ mod tests {
     fn memory_is_bounded_by_bytes_too() {
         let mut log = Log::new(1_000_000, 10_000);
         for _ in 0..1000 {
-            log.append(0, says(&"x".repeat(100)), Audience::All);
+            log.append(says(&"x".repeat(100)), Audience::All);
         }
         assert!(log.bytes() <= 10_000);
-        log.append(0, says(&"x".repeat(20_000)), Audience::All);
+        log.append(says(&"x".repeat(20_000)), Audience::All);
         assert_eq!(log.next() - log.first(), 1, "the newest stays, whatever its size");
     }
 
@@ -286,7 +300,7 @@ mod tests {
     fn a_batch_that_is_full_goes_on_where_it_stopped() {
         let mut log = Log::new(100, 1 << 20);
         for _ in 0..20 {
-            log.append(0, says(&"x".repeat(50)), Audience::All);
+            log.append(says(&"x".repeat(50)), Audience::All);
         }
         let (mut cursor, mut seen) = (1, 0);
         while cursor < log.next() {
@@ -301,10 +315,10 @@ mod tests {
     #[test]
     fn history_counts_what_was_said_and_nothing_else() {
         let mut log = Log::new(100, 1 << 20);
-        log.append(0, says("one"), Audience::AllBut(1));
-        log.append(0, What::Joined { name: "Bob".into() }, Audience::AllBut(2));
-        log.append(0, says("two"), Audience::AllBut(1));
-        log.append(0, says("psst"), Audience::Only(1));
+        log.append(says("one"), Audience::AllBut(1));
+        log.append(What::Joined { name: "Bob".into() }, Audience::AllBut(2));
+        log.append(says("two"), Audience::AllBut(1));
+        log.append(says("psst"), Audience::Only(1));
         assert_eq!(log.back(1, 9), 3);
         assert_eq!(log.back(2, 9), 1);
         assert_eq!(log.back(0, 9), log.next());

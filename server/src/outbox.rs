@@ -6,8 +6,8 @@
 //! whole of it nothing is written until that answer wakes the thread. So a fast recipient's thread is hardly ever woken, a slow one
 //! gets fewer and larger calls, and a stuck one costs its position and a window.
 //!
-//! Nothing here waits. The window fits into the send buffer of most connections; what the system does not take of a call at once,
-//! the [`Rest`], is handed back, and nothing more is written until somebody who may wait has written that and said so.
+//! Nothing here waits. The window fits into the send buffer of a connection on loopback; on a network the system may take less of it
+//! at once. What it does not take of a call, the [`Rest`], is handed back, and nothing more is written until somebody who may wait has written that and said so.
 //!
 //! Invariant: while there is more in the log than was written, an answer or a rest is outstanding that will bring somebody here. The
 //! broadcaster appends before it looks at the window, and the thread looks at the log while it holds the window. So either the thread
@@ -23,6 +23,7 @@
 
 use crate::{
     log::SharedLog,
+    round::Round,
     seeded::{Bug, Seeded},
     sync::{Mutex, MutexGuard},
 };
@@ -38,7 +39,7 @@ use std::{
 /// throughput, for twice as many answers.
 pub const WINDOW: Amount = Amount { calls: 64, bytes: 128 * 1024 };
 /// The payload of one call at the most, so that the first of many can be on its way while the next is put together.
-const CALL_BYTES: usize = 16 * 1024;
+pub const CALL_BYTES: usize = 16 * 1024;
 
 /// A number of calls, and the payload in them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -104,45 +105,6 @@ pub enum Standing {
     Done,
     /// It has answered something that wanted no answer.
     Unasked,
-}
-
-/// What the broadcaster has appended in one round, as one call that fits all who have no part in it.
-#[derive(Debug, Default)]
-pub struct Round {
-    start: u64,
-    end: u64,
-    /// Sessions that must not get this call as it is, because they wrote some of it.
-    authors: Vec<u64>,
-    /// Whether some of it was private, so that nobody gets it as it is.
-    private: bool,
-    batch: Batch,
-    /// Whether nothing follows it: neither more events nor the answer for the last.
-    is_all: bool,
-}
-
-impl Round {
-    /// Collects what `log` holds from `start` on. `authors` are the sessions that have said something in it.
-    pub fn collect(&mut self, log: &SharedLog, start: u64, authors: Vec<u64>, private: bool) {
-        /// No session has this number, so nobody's own events are left out.
-        const NOBODY: u64 = 0;
-        self.start = start;
-        self.end = start;
-        self.private = private;
-        self.authors = authors;
-        self.batch.clear();
-        let log = log.read();
-        log.read_into(&mut self.end, NOBODY, CALL_BYTES, &mut self.batch);
-        self.is_all = self.end == log.next() && !log.has_ended();
-    }
-
-    /// Whether this is the next call for the session `reader`, which has this position and this much room.
-    fn suits(&self, reader: u64, cursor: u64, room: usize) -> bool {
-        cursor == self.start
-            && self.batch.events() > 0
-            && self.batch.payload_bytes() <= room
-            && !self.private
-            && !self.authors.contains(&reader)
-    }
 }
 
 impl Outbox {

@@ -49,6 +49,8 @@ struct Member {
 #[derive(Debug)]
 enum State {
     Here(Arc<Line>),
+    /// Its end is being announced: it is not here any more, and its name is not yet free.
+    Going(Arc<Line>),
     /// The connection was lost; the client may come back.
     Lost(Instant),
     /// The session is over, and its client is told why if it tries to come back.
@@ -58,7 +60,7 @@ enum State {
 /// What a client that wants its session back gets.
 #[derive(Debug)]
 pub enum Resumed {
-    /// The session, under this name. Whether the others have been told that it was lost.
+    /// The session.
     Back {
         /// The new line.
         line: Arc<Line>,
@@ -71,6 +73,18 @@ pub enum Resumed {
     Unknown,
 }
 
+/// Why a name was not given.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Denied {
+    /// Somebody here has it.
+    Taken,
+    /// It, or the address that asks for it, is barred, for this reason.
+    Barred(String),
+}
+
+/// What is asked, under the lock, about somebody who wants this name from this address: why not, if they may not have it.
+pub type Barred<'a> = &'a dyn Fn(&str, IpAddr) -> Option<String>;
+
 impl Registry {
     /// An empty list.
     pub fn new(limits: &Limits) -> Registry {
@@ -82,33 +96,47 @@ impl Registry {
     }
 
     /// Claims `name` for a new session. The name of a lost session is free to take, and that session is then over.
-    /// False when somebody here has it.
-    pub fn claim(&self, name: &str, address: IpAddr, line: &Arc<Line>) -> bool {
+    ///
+    /// # Errors
+    /// When somebody here has the name, or it or the address is barred.
+    pub fn claim(
+        &self,
+        name: &str,
+        address: IpAddr,
+        line: &Arc<Line>,
+        barred: Barred<'_>,
+    ) -> Result<(), Denied> {
         let mut members = self.lock();
         forget_absent(&mut members, self.resume_within, self.most_absent);
+        // A client that joins anew has given up what it had before.
+        members.retain(|_, member| member.is_connected() || member.session.token != line.session.token);
         let folded = folded(name);
-        let free = make_free(&mut members, &folded, line.session.id);
-        if free {
-            let session = Arc::clone(&line.session);
-            let state = State::Here(Arc::clone(line));
-            members.insert(
-                session.id,
-                Member { session, name: name.to_owned(), folded, former: None, address, state },
-            );
-        }
-        free
+        make_free(&mut members, &folded, line.session.id)?;
+        // Under the lock: whoever bars somebody does so first and then looks for them here.
+        barred(name, address).map_or(Ok(()), |why| Err(Denied::Barred(why)))?;
+        let session = Arc::clone(&line.session);
+        let state = State::Here(Arc::clone(line));
+        members.insert(
+            session.id,
+            Member { session, name: name.to_owned(), folded, former: None, address, state },
+        );
+        Ok(())
     }
 
-    /// Gives a member another name; the former one stays taken until it is released. False when somebody else has it.
-    pub fn rename(&self, id: u64, name: &str) -> bool {
+    /// Gives a member another name; the former one stays taken until it is released.
+    ///
+    /// # Errors
+    /// When somebody else has the name, or it is barred.
+    pub fn rename(&self, id: u64, name: &str, barred: Barred<'_>) -> Result<(), Denied> {
         let mut members = self.lock();
         let folded = folded(name);
-        let free = make_free(&mut members, &folded, id);
-        if let (true, Some(member)) = (free, members.get_mut(&id)) {
+        make_free(&mut members, &folded, id)?;
+        if let Some(member) = members.get_mut(&id) {
+            barred(name, member.address).map_or(Ok(()), |why| Err(Denied::Barred(why)))?;
             name.clone_into(&mut member.name);
             member.former = Some(std::mem::replace(&mut member.folded, folded));
         }
-        free
+        Ok(())
     }
 
     /// Lets others have the name that the member had before it was renamed.
@@ -120,7 +148,13 @@ impl Registry {
 
     /// Puts the session with `token` on new connections, which `line_for` makes. A line that it still has is ended: its client
     /// has given it up.
-    pub fn resume(&self, token: &Token, line_for: impl FnOnce(Arc<Session>) -> Arc<Line>) -> Resumed {
+    pub fn resume(
+        &self,
+        token: &Token,
+        address: IpAddr,
+        barred: Barred<'_>,
+        line_for: impl FnOnce(Arc<Session>) -> Arc<Line>,
+    ) -> Resumed {
         let (line, name, old) = {
             let mut members = self.lock();
             forget_absent(&mut members, self.resume_within, self.most_absent);
@@ -128,11 +162,15 @@ impl Registry {
             if let State::Over(_, why) = &member.state {
                 return Resumed::Over(why.clone());
             }
+            if let Some(why) = barred(&member.name, address) {
+                return Resumed::Over(why);
+            }
+            member.address = address;
             let line = line_for(Arc::clone(&member.session));
             let old = std::mem::replace(&mut member.state, State::Here(Arc::clone(&line)));
             (line, member.name.clone(), old)
         };
-        if let State::Here(old) = old {
+        if let State::Here(old) | State::Going(old) = old {
             old.end(Ending::Replaced);
         }
         Resumed::Back { line, name }
@@ -143,6 +181,13 @@ impl Registry {
         match &with_token(&mut self.lock(), token)?.state {
             State::Here(line) => Some(Arc::clone(line)),
             _ => None,
+        }
+    }
+
+    /// A member is about to be announced as gone. Does nothing when the session has moved on to another line.
+    pub fn begin_leaving(&self, line: &Arc<Line>) {
+        if let Some(member) = self.lock().get_mut(&line.session.id).filter(|member| member.is_on(line)) {
+            member.state = State::Going(Arc::clone(line));
         }
     }
 
@@ -182,21 +227,19 @@ impl Registry {
         names
     }
 
-    /// Throws out everybody whom `chosen` picks by name and address; they are told `why`. Answers their names.
+    /// Throws out everybody whom `chosen` picks by name and address, also those whose connection is lost; they are told `why`.
+    /// Answers their names.
     pub fn expel(&self, why: &str, chosen: impl Fn(&str, IpAddr) -> bool) -> Vec<String> {
         let mut lines = Vec::new();
-        let names = {
-            let members = self.lock();
-            let hit = members.values().filter(|member| chosen(&member.name, member.address));
-            hit.filter_map(|member| match &member.state {
-                State::Here(line) => {
-                    lines.push(Arc::clone(line));
-                    Some(member.name.clone())
-                }
-                _ => None,
-            })
-            .collect()
-        };
+        let mut names = Vec::new();
+        for member in self.lock().values_mut().filter(|member| chosen(&member.name, member.address)) {
+            match &member.state {
+                State::Here(line) => lines.push(Arc::clone(line)),
+                State::Lost(_) => member.state = State::Over(Instant::now(), removal(why)),
+                State::Going(_) | State::Over(..) => continue,
+            }
+            names.push(member.name.clone());
+        }
         for line in lines {
             line.end(Ending::Removed(why.to_owned()));
         }
@@ -204,11 +247,13 @@ impl Registry {
     }
 
     /// Keeps everybody else out as long as the guard lives: what [`Bug::LockOverWrite`](crate::seeded::Bug::LockOverWrite) does wrong.
+    #[cfg(feature = "seeded-bugs")]
     pub fn hold(&self) -> impl Drop + '_ {
         self.lock()
     }
 
     /// What [`Bug::PanicUnderLock`](crate::seeded::Bug::PanicUnderLock) does.
+    #[cfg(feature = "seeded-bugs")]
     pub fn panic_under_lock(&self) {
         let _members = self.lock();
         panic!("seeded");
@@ -225,29 +270,41 @@ impl Member {
         matches!(self.state, State::Here(_))
     }
 
+    /// Whether a connection's thread still looks after it.
+    fn is_connected(&self) -> bool {
+        matches!(self.state, State::Here(_) | State::Going(_))
+    }
+
     fn holds(&self, folded: &str) -> bool {
         let goes_by_it = self.folded == folded || self.former.as_deref() == Some(folded);
         goes_by_it && !matches!(self.state, State::Over(..))
     }
 
     fn is_on(&self, line: &Arc<Line>) -> bool {
-        matches!(&self.state, State::Here(own) if Arc::ptr_eq(own, line))
+        matches!(&self.state, State::Here(own) | State::Going(own) if Arc::ptr_eq(own, line))
+    }
+}
+
+/// What a member is told who was removed from the room for the reason `why`.
+pub fn removal(why: &str) -> String {
+    match why {
+        "" => "the operator removed you from the room".to_owned(),
+        why => format!("the operator removed you from the room: {why}"),
     }
 }
 
 /// Makes sure that nobody but the session `id` goes by the name that is `wanted`, which is folded; a lost session that does is over.
-/// False when somebody is here.
-fn make_free(members: &mut HashMap<u64, Member>, wanted: &str, id: u64) -> bool {
+fn make_free(members: &mut HashMap<u64, Member>, wanted: &str, id: u64) -> Result<(), Denied> {
     let holder = members.values_mut().find(|member| member.session.id != id && member.holds(wanted));
     match holder {
-        Some(holder) if holder.is_here() => false,
+        Some(holder) if !matches!(holder.state, State::Lost(_)) => Err(Denied::Taken),
         Some(holder) => {
             let why =
                 format!("the name {} was taken by somebody else while the connection was lost", holder.name);
             holder.state = State::Over(Instant::now(), why);
-            true
+            Ok(())
         }
-        None => true,
+        None => Ok(()),
     }
 }
 
@@ -259,7 +316,7 @@ fn with_token<'a>(members: &'a mut HashMap<u64, Member>, token: &Token) -> Optio
 fn forget_absent(members: &mut HashMap<u64, Member>, resume_within: Duration, most: usize) {
     let now = Instant::now();
     let since = |member: &Member| match member.state {
-        State::Here(_) => None,
+        State::Here(_) | State::Going(_) => None,
         State::Lost(since) | State::Over(since, _) => Some(since),
     };
     members.retain(|_, member| since(member).is_none_or(|since| now.duration_since(since) <= resume_within));

@@ -2,11 +2,12 @@
 //!
 //! Runs on the caller's connection thread.
 
+#[cfg(feature = "seeded-bugs")]
+use crate::seeded::Bug;
 use crate::{
-    broadcaster::{Command, Manner, Start},
+    command::{Command, Manner, Start},
     dial, name,
-    registry::Resumed,
-    seeded::Bug,
+    registry::{Denied, Resumed},
     session::{Line, Session},
     Shared,
 };
@@ -63,7 +64,7 @@ pub fn busy() -> Refusal {
 /// On dialling the client's listener (the dial timeout), and on the broadcaster, which never blocks.
 ///
 /// # Errors
-/// A refusal, and nothing has changed.
+/// A refusal. Who could not be let back in, for want of a thread, is lost as before.
 pub fn join(
     shared: &Shared,
     commands_tx: &Sender<Command>,
@@ -75,10 +76,12 @@ pub fn join(
         return Err(refusal(Cause::Stopping, "the server is shutting down"));
     }
     dial::check_port(join.port, peer, call).map_err(|why| refusal(Cause::InvalidPort, why))?;
+    let barred = |name: &str, address| shared.bans.reason(name, address);
     let (line, name, start) = match join.resume {
         Some(after) => {
-            let resumed =
-                shared.registry.resume(&join.token, |session| Arc::new(Line::new(session, Arc::clone(call))));
+            let resumed = shared.registry.resume(&join.token, peer.ip(), &barred, |session| {
+                Arc::new(Line::new(session, Arc::clone(call)))
+            });
             match resumed {
                 Resumed::Back { line, name } => (line, name, Start::After(after)),
                 Resumed::Over(why) => return Err(refusal(Cause::SessionOver, why)),
@@ -88,25 +91,23 @@ pub fn join(
             }
         }
         None => {
-            if let Some(why) = shared.bans.reason_for_name(&join.name) {
-                return Err(refusal(Cause::Banned, why));
-            }
             if let Some(why) = name::fault(&join.name, shared.limits.max_name) {
                 return Err(refusal(Cause::InvalidName, why));
             }
-            let session = Arc::new(Session::new(shared.next_session_id(), join.token));
+            let session = Arc::new(Session::new(shared.next_session_id(), join.token, &shared.limits));
             let line = Arc::new(Line::new(session, Arc::clone(call)));
-            if !shared.registry.claim(&join.name, peer.ip(), &line) {
-                return Err(name_taken(&join.name));
-            }
+            let claimed = shared.registry.claim(&join.name, peer.ip(), &line, &barred);
+            claimed.map_err(|denied| not_given(&join.name, denied))?;
             (line, join.name, Start::Earlier(join.history))
         }
     };
+    #[cfg(feature = "seeded-bugs")]
     let held = shared.seeded.has(Bug::LockOverWrite).then(|| shared.registry.hold());
     let callback = (join.port != 0)
         .then(|| dial::call_back(peer, join.port, join.token, &shared.limits))
         .and_then(Result::ok)
         .filter(|callback| line.attach(callback.stream()));
+    #[cfg(feature = "seeded-bugs")]
     drop(held);
     let called_back = callback.is_some();
     let (answer_tx, answer_rx) = crossbeam_channel::bounded(1);
@@ -145,13 +146,11 @@ pub fn answer(
             say(shared, commands_tx, caller, number, text, Manner::Message)
         }
         Request::Action { number, text } => say(shared, commands_tx, caller, number, text, Manner::Action),
-        Request::Private { number, to, text } => match shared.registry.find(&to) {
-            Some(session) => say(shared, commands_tx, caller, number, text, Manner::Private(session)),
-            None => {
-                let why = format!("nobody here is called {to}; /who lists who is");
-                Err(refusal(Cause::NobodyOfThatName, why))
-            }
-        },
+        Request::Private { number, to: name, text } => {
+            // Whether it was said before is known only where the order is made, so nobody is refused here.
+            let manner = Manner::Private { to: shared.registry.find(&name), name };
+            say(shared, commands_tx, caller, number, text, manner)
+        }
         Request::Rename { name } => rename(shared, commands_tx, caller, &name).map(Some),
         Request::Who => Ok(Some(people(shared))),
         Request::History { count } => Ok(Some(history(shared, caller, count))),
@@ -171,9 +170,11 @@ fn say(
     manner: Manner,
 ) -> Result<Option<Reply>, Refusal> {
     let limit = shared.limits.max_text;
-    assert!(!(text == "panic" && shared.seeded.has(Bug::PanicInHandler)), "seeded");
-    if text == "panic" && shared.seeded.has(Bug::PanicUnderLock) {
-        shared.registry.panic_under_lock();
+    #[cfg(feature = "seeded-bugs")]
+    match () {
+        () if text == "panic" && shared.seeded.has(Bug::PanicInHandler) => panic!("seeded"),
+        () if text == "panic" && shared.seeded.has(Bug::PanicUnderLock) => shared.registry.panic_under_lock(),
+        () => {}
     }
     if text.is_empty() {
         return Err(refusal(Cause::InvalidText, "the text is empty"));
@@ -183,8 +184,8 @@ fn say(
             format!("the text has {} bytes, and {} are the most; send it in parts", text.len(), limit.0);
         return Err(refusal(Cause::InvalidText, why));
     }
-    let (line, answer_tx) = (Arc::clone(&caller.line), caller.answer_tx.clone());
-    match commands_tx.try_send(Command::Say { line, number, text, manner, answer_tx }) {
+    let (line, replied_tx) = (Arc::clone(&caller.line), caller.answer_tx.clone());
+    match commands_tx.try_send(Command::Say { line, number, text, manner, replied_tx }) {
         Ok(()) => {
             caller.unsettled = true;
             Ok(None)
@@ -200,16 +201,12 @@ fn rename(
     caller: &Caller,
     to: &str,
 ) -> Result<Reply, Refusal> {
-    if let Some(why) = shared.bans.reason_for_name(to) {
-        return Err(refusal(Cause::Banned, why));
-    }
     if let Some(why) = name::fault(to, shared.limits.max_name) {
         return Err(refusal(Cause::InvalidName, why));
     }
     let id = caller.line.session.id;
-    if !shared.registry.rename(id, to) {
-        return Err(name_taken(to));
-    }
+    let renamed = shared.registry.rename(id, to, &|name, address| shared.bans.reason(name, address));
+    renamed.map_err(|denied| not_given(to, denied))?;
     let command = Command::Rename { id, to: to.to_owned(), answer_tx: caller.answer_tx.clone() };
     let sent = commands_tx.send(command);
     // The old name is free only now, so that whoever takes it enters the channel behind the renaming.
@@ -225,8 +222,11 @@ fn placed(caller: &Caller) -> Result<u64, Refusal> {
     caller.answer_rx.recv().ok().flatten().ok_or_else(busy)
 }
 
-fn name_taken(name: &str) -> Refusal {
-    refusal(Cause::NameTaken, format!("the name {name} is taken; choose another"))
+fn not_given(name: &str, denied: Denied) -> Refusal {
+    match denied {
+        Denied::Taken => refusal(Cause::NameTaken, format!("the name {name} is taken; choose another")),
+        Denied::Barred(why) => refusal(Cause::Banned, why),
+    }
 }
 
 fn people(shared: &Shared) -> Reply {

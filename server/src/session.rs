@@ -3,7 +3,8 @@
 //! The session outlives its connections, so that a client can come back to it. All that is here is read and ended from several
 //! threads: the connection's, the delivery's, and whoever throws the member out.
 
-use chat_common::{frame::encode_frame, protocol::Reply, token::Token};
+use crate::{limits::Limits, rate::Rate};
+use chat_common::{error::RpcError, frame::encode_frame, protocol::Reply, token::Token};
 use std::{
     io::Write,
     net::{Shutdown, TcpStream},
@@ -11,6 +12,7 @@ use std::{
         atomic::{AtomicU64, Ordering::Relaxed},
         Arc, Mutex, MutexGuard, PoisonError,
     },
+    time::{Duration, Instant},
 };
 
 /// One member's stay in the room.
@@ -20,7 +22,10 @@ pub struct Session {
     pub id: u64,
     /// The secret by which it is resumed and called back.
     pub token: Token,
-    // Only the broadcaster touches what follows, so it needs no order; atomics, because the session is shared.
+    /// How fast it may send, whatever connection it is on. Only that connection's thread takes from it.
+    rate: Mutex<Rate>,
+    // Only the broadcaster writes what follows; others read it only behind an answer of the broadcaster's. So it needs no order.
+    // Atomics, because a session is shared.
     /// The number and the place of what it said last. Nothing has place 0.
     number: AtomicU64,
     sequence: AtomicU64,
@@ -32,9 +37,15 @@ pub struct Session {
 
 impl Session {
     /// A session that has said nothing.
-    pub fn new(id: u64, token: Token) -> Session {
+    pub fn new(id: u64, token: Token, limits: &Limits) -> Session {
         let zero = || AtomicU64::new(0);
-        Session { id, token, number: zero(), sequence: zero(), joined: zero(), start: zero() }
+        let rate = Mutex::new(Rate::new(limits, Instant::now()));
+        Session { id, token, rate, number: zero(), sequence: zero(), joined: zero(), start: zero() }
+    }
+
+    /// Counts one request, and answers how long to wait before the next.
+    pub fn take_rate(&self) -> Duration {
+        self.rate.lock().unwrap_or_else(PoisonError::into_inner).take(Instant::now())
     }
 
     /// The sequence number under which `number` was accepted, if it, or a later one, has been.
@@ -98,6 +109,15 @@ pub enum Ending {
     Removed(String),
 }
 
+/// What the others read in brackets of a member whose connection ended with `error`.
+pub fn reason_of(error: &RpcError) -> &'static str {
+    match error {
+        RpcError::TimedOut => "not responding",
+        RpcError::TooLong { .. } | RpcError::Malformed(_) | RpcError::Unasked => "protocol error",
+        _ => "connection lost",
+    }
+}
+
 impl Line {
     /// A line with a call connection and, as yet, no callback connection.
     pub fn new(session: Arc<Session>, call: Arc<TcpStream>) -> Line {
@@ -112,6 +132,11 @@ impl Line {
             state.callback = Some(Arc::clone(callback));
         }
         free
+    }
+
+    /// Whether it has its callback connection.
+    pub fn has_callback(&self) -> bool {
+        self.lock().callback.is_some()
     }
 
     /// Ends both connections, which wakes whoever reads from them. The first reason stays.

@@ -1,6 +1,6 @@
 //! What the room counts: touched by every thread, read by `/stats` and the log line each minute.
 
-use crate::{broadcaster::Report, Shared};
+use crate::{command::Report, Shared};
 use log::info;
 use std::{
     fs,

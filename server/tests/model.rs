@@ -10,7 +10,8 @@ use chat_common::{batch::Batch, protocol::What};
 use chat_server::{
     limits::Limits,
     log::{Audience, SharedLog},
-    outbox::{Outbox, Round, Standing},
+    outbox::{Outbox, Standing},
+    round::Round,
     seeded::Seeded,
 };
 use shuttle::{
@@ -67,7 +68,7 @@ fn room(seeded: Seeded) {
             MESSAGES => What::Ended { reason: text },
             _ => What::Message { author: "a".into(), number, text },
         };
-        log.write().append(0, what, Audience::All);
+        log.write().append(what, Audience::All);
         round.collect(&log, start, Vec::new(), false);
         let rest = outbox.offer(&log, &mut round, &mut spare, |frame, events| send(&call_tx, frame, events));
         assert_eq!(rest, None);

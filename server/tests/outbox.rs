@@ -12,7 +12,8 @@ use chat_common::{
 use chat_server::{
     limits::Limits,
     log::{Audience, SharedLog},
-    outbox::{Outbox, Rest, Round, Standing, WINDOW},
+    outbox::{Outbox, Rest, Standing, WINDOW},
+    round::Round,
     seeded::Seeded,
 };
 use proptest::prelude::*;
@@ -99,7 +100,7 @@ impl World {
         let mut authors = Vec::new();
         for (author, length) in messages {
             let what = What::Message { author: author.to_string(), number: 1, text: "x".repeat(*length) };
-            self.log.write().append(0, what, Audience::AllBut(*author));
+            self.log.write().append(what, Audience::AllBut(*author));
             authors.push(*author);
         }
         let mut round = Round::default();

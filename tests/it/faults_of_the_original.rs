@@ -45,8 +45,9 @@ fn f02_three_pipes_at_once_reach_everybody_once_and_in_one_order() {
         (0..7).map(|number| Program::joined_client(address, &format!("listener{number}"))).collect();
     // They stay after their last line, to hear the end of the others.
     let mut pipers = ["Ann", "Bob", "Cid"].map(|name| Program::client(address, name, &["--stay"]));
+    // All are in before anybody speaks, so that all hear all of it.
+    pipers.iter().for_each(|piper| piper.sees("Connected!"));
     for (piper, letter) in pipers.iter_mut().zip(["a", "b", "c"]) {
-        piper.sees("Connected!");
         let lines: String = (0..LINES).map(|number| format!("{letter}{number}\n")).collect();
         piper.types_all(&lines);
         piper.ends_input();

@@ -3,10 +3,10 @@
 
 use chat_common::{
     codec::encode_into,
-    protocol::{CallbackReply, Request},
+    protocol::{Join, Request},
 };
 use chat_server::{
-    limits::{Bytes, Limits},
+    limits::Limits,
     seeded::{Bug, Seeded},
     Settings,
 };
@@ -19,6 +19,7 @@ use chat_tests::{
 };
 use std::{
     io::{ErrorKind, Read},
+    net::TcpListener,
     thread,
     time::Duration,
 };
@@ -158,25 +159,35 @@ fn a_lost_wake_up() {
 
 #[test]
 fn a_lock_held_over_a_write() {
-    // More than the buffers of both ends hold, so that a write to somebody who does not read must block.
-    const MESSAGES: usize = 6000;
-    let patient =
-        Limits { receive_timeout: Duration::from_secs(3600), log_size: Bytes(64 << 20), ..unhurried() };
-    catches(Bug::LockOverWrite, &patient, |server, patience| {
-        let [ann, bob, mut dan] = ["ann", "bob", "dan"].map(|name| Member::join(server.address(), name));
-        let (_call, stuck) = stuck_recipient(server);
-        let long = "x".repeat(4000);
-        for number in 0..MESSAGES {
-            dan.say(&format!("{number} {long}"));
-        }
-        // It answers what it has not read, so that one call after the other is started.
-        let mut answer = Vec::new();
-        encode_into(&CallbackReply::Received, &mut answer).unwrap();
-        for _ in 0..MESSAGES / 20 {
-            stuck.write_frame(answer.len() as u32, &answer).unwrap();
-        }
-        goes_on_beside(stuck, ann, &bob, patience)
-    });
+    let slow = Limits { dial_timeout: PATIENCE, drain_timeout: PATIENCE, ..unhurried() };
+    for (seeded, patience, goes_on) in
+        [(Seeded::default(), PATIENCE, true), (Seeded::with(Bug::LockOverWrite), IMPATIENCE, false)]
+    {
+        let settings = Settings { limits: slow.clone(), seeded, ..Settings::default() };
+        let server = TestServer::set("127.0.0.1:0", settings);
+        let mut ann = RawPeer::call(server.address()).unwrap();
+        ann.join("ann", raw::token()).unwrap();
+        // Eve's listener takes the server's call and says nothing, so that her Join hangs.
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let eve = RawPeer::call(server.address()).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let join = Join { name: "eve".into(), token: raw::token(), port, history: 0, resume: None };
+        let mut request = Vec::new();
+        encode_into(&Request::Join(join), &mut request).unwrap();
+        eve.write_frame(request.len() as u32, &request).unwrap();
+        let hanging = listener.accept().unwrap();
+
+        let answered = Watched::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let reply = ann.ask(&Request::Who);
+                answered.change(|answered| *answered = reply.is_ok());
+            });
+            let seen = answered.wait_at_most(patience, |answered| answered.then_some(())).is_some();
+            drop(hanging); // Frees whoever is held up.
+            assert_eq!(seen, goes_on, "ann is answered while the server waits for eve");
+        });
+    }
 }
 
 #[test]

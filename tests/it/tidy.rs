@@ -91,8 +91,7 @@ fn threads_are_started_through_a_builder() {
         let text = text.split("#[cfg(test)]").next().unwrap_or_default();
         text.contains("thread::spawn(") || text.contains("scope.spawn(")
     };
-    // The one exception is a bug to order.
-    assert_eq!(where_is(&sources, outside_tests), ["server/src/broadcaster.rs"]);
+    assert_eq!(where_is(&sources, outside_tests), [""; 0]);
 }
 
 #[test]
