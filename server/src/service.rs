@@ -246,9 +246,12 @@ fn people(shared: &Shared) -> Reply {
 
 fn history(shared: &Shared, caller: &Caller, count: u32) -> Reply {
     const AROUND_BYTES: usize = 64;
-    let log = shared.log.read();
     let limit = shared.limits.max_frame.0 - AROUND_BYTES;
-    let encoded = log.last_spoken(count as usize, caller.line.session.id, limit);
-    let decoded = encoded.into_iter().map(|bytes| decode(bytes).expect("the log holds what we encoded"));
+    let encoded: Vec<Vec<u8>> = {
+        let log = shared.log.read();
+        let last = log.last_spoken(count as usize, caller.line.session.id, limit);
+        last.into_iter().map(<[u8]>::to_vec).collect()
+    };
+    let decoded = encoded.iter().map(|bytes| decode(bytes).expect("the log holds what we encoded"));
     Reply::History { events: decoded.collect() }
 }
