@@ -118,7 +118,7 @@ fn many_clients() -> Figure {
     let people = collect(listeners, speakers, last);
     let deliveries: usize = people.iter().map(|person| person.events().count()).sum();
     let violations = check(&people);
-    violations.iter().take(5).for_each(|violation| eprintln!("{violation}"));
+    violations.iter().take(5).for_each(|violation| println!("{violation}"));
     Figure {
         what: "500 clients, 100 messages/s, 60 s: lost, doubled or out of order",
         without: "-".to_owned(),
@@ -209,8 +209,13 @@ fn dribblers() -> Figure {
                     break;
                 }
                 // Whoever has been closed comes again, one in each round.
-                let closed = crowd.iter().enumerate().filter(|(_, peer)| peer.write(&[*byte]).is_err());
-                if let Some(place) = closed.map(|(place, _)| place).last() {
+                let mut closed = None;
+                for (place, peer) in crowd.iter().enumerate() {
+                    if peer.write(&[*byte]).is_err() {
+                        closed = Some(place);
+                    }
+                }
+                if let Some(place) = closed {
                     crowd[place] = RawPeer::dial(address);
                 }
                 thread::sleep(Duration::from_millis(10));
