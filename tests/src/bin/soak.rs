@@ -6,6 +6,7 @@
 
 use chat_tests::{
     checker::check,
+    member::Member,
     process::Program,
     random::{play, seed},
     watchdog::{poll, Watched},
@@ -28,7 +29,10 @@ fn main() -> ExitCode {
     let seconds = env::var("CHAT_SOAK_SECONDS").ok().and_then(|seconds| seconds.parse().ok()).unwrap_or(600);
     let length = Duration::from_secs(seconds);
     let (server, address) = Program::server(&["--rate-burst", "0"]);
+    // With one member in the room, both times: then every thread of the server has begun.
+    let scout = Member::join(address, "scout");
     let (threads, descriptors) = (server.threads(), server.descriptors());
+    scout.leave();
     let began = Instant::now();
     let warm = Watched::new(None);
     let people = play(address, seed(), 4, &|_| {
@@ -41,6 +45,7 @@ fn main() -> ExitCode {
         began.elapsed() < length
     });
     let warm = warm.look(|memory| memory.unwrap_or_default());
+    let _scout = Member::join(address, "scout");
     poll("threads and descriptors to be back where they began", || {
         (server.threads() <= threads && server.descriptors() <= descriptors).then_some(())
     });
