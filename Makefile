@@ -43,8 +43,9 @@ picture: ## draw the picture of a session in the README again
 doc: ## build the documentation, warnings as errors
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --package chat-common --package chat-server --package chat-client
 
-faults: ## measure what faults cost the others; prints a table, takes about 10 minutes
-	$(CARGO) run --release --package chat-tests --bin faults
+faults: ## measure what faults cost the others; prints a table, takes about 3 minutes
+	@ulimit -n "$$(ulimit -Hn)"; $(CARGO) run --release --package chat-tests --bin faults
+	CHAT_ROUNDS=100 $(CARGO) test --release --package chat-tests --test it -- signal_under_load killed_again
 
 soak: ## ten minutes of joins, leaves and random faults, checked
 	$(CARGO) run --release --package chat-tests --bin soak

@@ -1,7 +1,8 @@
 //! Who may hold a connection: counts all that are accepted, by stage and by address, and frees a place when one ends.
 //!
 //! A connection that has not joined costs a place only as long as nobody else wants it: when those places are full, the oldest
-//! of them makes room, so that a crowd of silent strangers cannot keep a member out.
+//! of them makes room, one that has not even said hello before any that has. One whose Join is being carried out is not
+//! disturbed. So a crowd of strangers, however fast it comes back, cannot keep a member out.
 
 use crate::limits::Limits;
 use chat_common::hello::Status;
@@ -25,9 +26,18 @@ pub struct Admission {
 struct Table {
     next: u64,
     open: BTreeMap<u64, Open>,
-    /// The numbers of those that have not joined, so that the first is the oldest.
-    unjoined: BTreeSet<u64>,
+    /// Those that have not joined, so that the first is the one to make room.
+    unjoined: BTreeSet<(Stage, u64)>,
     per_address: HashMap<IpAddr, usize>,
+}
+
+/// How far a connection that has not joined has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    /// It has said nothing of sense.
+    Stranger,
+    /// It has said hello as a client does.
+    Greeted,
 }
 
 #[derive(Debug)]
@@ -69,7 +79,7 @@ impl Admission {
             return Err(Status::TooMany);
         }
         if table.unjoined.len() >= self.max_unjoined {
-            if let Some(oldest) = table.unjoined.pop_first() {
+            if let Some((_, oldest)) = table.unjoined.pop_first() {
                 if let Some(open) = table.open.get(&oldest) {
                     // Its thread wakes, ends and frees the place. One that is gone already is as we want it.
                     let _ = open.stream.shutdown(Shutdown::Both);
@@ -79,7 +89,7 @@ impl Admission {
         let number = table.next;
         table.next += 1;
         table.open.insert(number, Open { stream: Arc::clone(stream), address, callback: false });
-        table.unjoined.insert(number);
+        table.unjoined.insert((Stage::Stranger, number));
         *table.per_address.entry(address).or_default() += 1;
         Ok(Slot { admission: Arc::clone(self), number })
     }
@@ -103,16 +113,38 @@ impl Admission {
     }
 }
 
+impl Table {
+    fn forget_unjoined(&mut self, number: u64) {
+        for stage in [Stage::Stranger, Stage::Greeted] {
+            self.unjoined.remove(&(stage, number));
+        }
+    }
+}
+
 impl Slot {
-    /// The connection has joined: it is not among those that make room any more.
-    pub fn joined(&self) {
-        self.admission.lock().unjoined.remove(&self.number);
+    /// The connection has said hello as a client does.
+    pub fn greeted(&self) {
+        let mut table = self.admission.lock();
+        // One that has had to make room meanwhile stays out of the list: its stream is shut down.
+        if table.unjoined.remove(&(Stage::Stranger, self.number)) {
+            table.unjoined.insert((Stage::Greeted, self.number));
+        }
+    }
+
+    /// The connection's Join is being carried out: it is not among those that make room any more.
+    pub fn joining(&self) {
+        self.admission.lock().unjoined.remove(&(Stage::Greeted, self.number));
+    }
+
+    /// Its Join was refused, and it may send another.
+    pub fn refused(&self) {
+        self.admission.lock().unjoined.insert((Stage::Greeted, self.number));
     }
 
     /// The connection has become a member's callback connection.
     pub fn became_callback(&self) {
         let mut table = self.admission.lock();
-        table.unjoined.remove(&self.number);
+        table.forget_unjoined(self.number);
         if let Some(open) = table.open.get_mut(&self.number) {
             open.callback = true;
         }
@@ -122,7 +154,7 @@ impl Slot {
 impl Drop for Slot {
     fn drop(&mut self) {
         let mut table = self.admission.lock();
-        table.unjoined.remove(&self.number);
+        table.forget_unjoined(self.number);
         if let Some(Open { address, .. }) = table.open.remove(&self.number) {
             if let Some(held) = table.per_address.get_mut(&address) {
                 *held -= 1;
@@ -176,17 +208,22 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_stranger_makes_room_and_a_member_does_not() {
-        let admission = admission(9, 1, 9);
+    fn strangers_make_room_before_those_who_have_said_hello_and_who_joins_does_not() {
+        let admission = admission(9, 3, 9);
         let loopback: IpAddr = [127, 0, 0, 1].into();
-        let ((member, mut member_far), (stranger, mut stranger_far), (third, _third_far)) =
-            (pair(), pair(), pair());
-        let member_slot = admission.admit(&member, loopback).unwrap();
-        member_slot.joined();
-        let _stranger_slot = admission.admit(&stranger, loopback).unwrap();
-        let _third_slot = admission.admit(&third, loopback).unwrap();
-        assert_eq!(stranger_far.read(&mut [0]).unwrap(), 0, "the stranger's connection has ended");
-        member_far.set_nonblocking(true).unwrap();
-        assert!(member_far.read(&mut [0]).is_err(), "the member's connection is open");
+        let [(joining, joining_far), (greeted, greeted_far), (stranger, stranger_far), (new, new_far)] =
+            [(); 4].map(|()| pair());
+        let slots = [&joining, &greeted, &stranger].map(|near| admission.admit(near, loopback).unwrap());
+        slots[0].greeted();
+        slots[0].joining();
+        slots[1].greeted();
+        let is_open = |mut far: &TcpStream| {
+            far.set_nonblocking(true).unwrap();
+            far.read(&mut [0]).is_err()
+        };
+        let _fourth = admission.admit(&new, loopback).unwrap();
+        let _fifth = admission.admit(&new, loopback).unwrap();
+        assert!(!is_open(&stranger_far), "the oldest that has said nothing makes room");
+        assert!(is_open(&joining_far) && is_open(&greeted_far) && is_open(&new_far));
     }
 }

@@ -97,6 +97,7 @@ fn serve_calls(
     slot: &Slot,
 ) -> Result<(), RpcError> {
     connection.welcome(hello, shared.limits.frame_timeout)?;
+    slot.greeted();
     let Some(mut caller) = wait_for_join(shared, commands_tx, &mut connection, peer, slot)? else {
         return Ok(());
     };
@@ -124,12 +125,13 @@ fn wait_for_join(
         let refusal = match connection.next_request(left, left.min(limits.frame_timeout))? {
             None => return Ok(None),
             Some(Request::Join(join)) => {
+                slot.joining();
                 match service::join(shared, commands_tx, connection.stream(), peer, join) {
-                    Ok(caller) => {
-                        slot.joined();
-                        return Ok(Some(caller));
+                    Ok(caller) => return Ok(Some(caller)),
+                    Err(refusal) => {
+                        slot.refused();
+                        refusal
                     }
-                    Err(refusal) => refusal,
                 }
             }
             Some(_) => service::refusal(Cause::OutOfTurn, "the first request must be a Join"),
