@@ -19,7 +19,7 @@ use std::{
     net::{TcpStream, ToSocketAddrs},
     sync::Arc,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// One dial, and the hello behind it.
@@ -64,6 +64,15 @@ impl Turn {
     fn failed(reason: &dyn Display) -> Turn {
         Turn::Over(Outcome::Failed(reason.to_string()))
     }
+
+    /// One of the two connections could not be dialled.
+    fn undialled(error: &RpcError, reason: &dyn Display) -> Turn {
+        match error {
+            RpcError::Refused { status: Status::Banned | Status::WrongVersion, .. } => Turn::failed(reason),
+            RpcError::Refused { .. } => Turn::busy(reason),
+            _ => Turn::not_in(reason),
+        }
+    }
 }
 
 impl Session<'_> {
@@ -98,7 +107,8 @@ impl Session<'_> {
                     Err(error) => Err(error.into()),
                 };
                 if let Err(error) = opened {
-                    return Turn::not_in(&format!("the callback connection cannot be opened: {error}"));
+                    let reason = format!("the callback connection cannot be opened: {error}");
+                    return Turn::undialled(&error, &reason);
                 }
             }
             self.arrive(name, joined, resumed, dialled, gate_tx);
@@ -116,13 +126,7 @@ impl Session<'_> {
         let mut call = Connection::new(Arc::new(stream), FRAME_BYTES);
         match call.greet(Role::Call, Token::NONE, DIAL_TIMEOUT) {
             Ok(_) => Ok(call),
-            Err(error) => Err(match error {
-                RpcError::Refused { status: Status::Banned | Status::WrongVersion, .. } => {
-                    Turn::failed(&error)
-                }
-                RpcError::Refused { .. } => Turn::busy(&error),
-                error => Turn::not_in(&error),
-            }),
+            Err(error) => Err(Turn::undialled(&error, &error)),
         }
     }
 
@@ -166,8 +170,13 @@ impl Session<'_> {
         (self.show)(match self.inbox.arrive(room, sequence) {
             Arrival::First => Shown::Connected { name: name.to_owned(), room, sequence, motd },
             Arrival::SameRoom if resumed => Shown::Regained { waiting },
-            Arrival::SameRoom => Shown::Rejoined { room, sequence, restarted: false, waiting },
-            Arrival::Restarted => Shown::Rejoined { room, sequence, restarted: true, waiting },
+            again => Shown::Rejoined {
+                name: name.to_owned(),
+                room,
+                sequence,
+                restarted: matches!(again, Arrival::Restarted),
+                waiting,
+            },
         });
         if dialled && !std::mem::replace(&mut self.told_dialled, true) {
             (self.show)(Shown::OpenedCallback);
@@ -180,68 +189,83 @@ impl Session<'_> {
     /// # Blocking
     /// On input, on a wish to stop and on the loss of the callback, 5 s at the longest; on the server during a call, 10 s.
     fn talk(&mut self, call: &mut Connection, lost: &Receiver<String>) -> Turn {
-        let mut busy = Backoff::new(FIRST_BUSY_PAUSE, LONGEST_BUSY_PAUSE);
+        let mut backoff = Backoff::new(FIRST_BUSY_PAUSE, LONGEST_BUSY_PAUSE);
         let mut told_busy = false;
+        let mut ping_at = Instant::now() + PING_INTERVAL;
+        // Until when a busy server is left in peace.
+        let mut jammed_until = None;
         loop {
-            // A pause is taken only behind a busy server; otherwise the next request goes out at once.
-            let pause = match self.outbox.first().map(Outgoing::request) {
-                Some(request) => match call.call(&request, CALL_TIMEOUT) {
-                    Ok(Reply::Refused(Refusal { cause: Cause::Busy, .. })) => {
-                        let pause = busy.pause();
-                        if pause > BUSY_WORTH_TELLING && !std::mem::replace(&mut told_busy, true) {
-                            (self.show)(Shown::Busy);
-                        }
-                        pause
-                    }
-                    Ok(reply) => {
-                        busy.reset();
-                        told_busy = false;
-                        if let Err(turn) = self.answered(reply) {
-                            return turn;
-                        }
-                        Duration::ZERO
-                    }
-                    Err(error) => return Turn::lost(&error),
-                },
-                None if self.ending && !self.stay => return self.leave(call),
-                None => PING_INTERVAL,
-            };
-            // While something is to be sent, no more is read: that is what holds a fast pipe back.
-            let input = if self.outbox.is_empty() { self.input.clone() } else { never() };
+            // As without a connection: a person who wants to go goes, a program waits for what it has to say.
+            let unheard = self.options.interactive && jammed_until.is_some();
+            if self.ending && !self.stay && (self.outbox.is_empty() || unheard) {
+                return self.leave(call);
+            }
+            let now = Instant::now();
+            let due = if self.outbox.is_empty() { ping_at } else { jammed_until.unwrap_or(now) };
+            let pause = due.saturating_duration_since(now);
+            // What is due goes out before more is read: that is what holds a fast pipe back.
+            let wanted = self.outbox.is_empty() || self.options.interactive && !self.outbox.is_full();
+            let input = if wanted && !pause.is_zero() { self.input.clone() } else { never() };
             select! {
                 recv(self.stop) -> stop => if self.wants_to_go(stop) {
                     return self.leave(call);
                 },
                 recv(lost) -> reason => return Turn::lost(&reason.unwrap_or_default()),
-                recv(input) -> input => self.take(input),
-                default(pause) => if self.outbox.is_empty() {
-                    if let Err(error) = call.call::<_, Reply>(&Request::Ping, CALL_TIMEOUT) {
-                        return Turn::lost(&error);
+                recv(input) -> input => match jammed_until {
+                    Some(_) => self.take_for_later(input),
+                    None => self.take(input),
+                },
+                default(pause) => {
+                    let request = self.outbox.first().map_or(Request::Ping, Outgoing::request);
+                    let reply = match call.call(&request, CALL_TIMEOUT) {
+                        Ok(reply) => reply,
+                        Err(error) => return Turn::lost(&error),
+                    };
+                    ping_at = Instant::now() + PING_INTERVAL;
+                    if matches!(reply, Reply::Refused(Refusal { cause: Cause::Busy, .. })) {
+                        let pause = backoff.pause();
+                        jammed_until = Some(Instant::now() + pause);
+                        if pause > BUSY_WORTH_TELLING && !std::mem::replace(&mut told_busy, true) {
+                            (self.show)(Shown::Busy);
+                        }
+                    } else {
+                        jammed_until = None;
+                        told_busy = false;
+                        backoff.reset();
+                        if let Err(turn) = self.answered(reply) {
+                            return turn;
+                        }
                     }
                 },
             }
         }
     }
 
-    /// The server has answered the first request in the queue.
+    /// The server has answered the first request in the queue, or a ping where there is none. Unless the answer settles it,
+    /// the request stays in the queue.
     fn answered(&mut self, reply: Reply) -> Result<(), Turn> {
-        let Some(asked) = self.outbox.remove_first() else { return Ok(()) };
-        match (asked, reply) {
-            (Outgoing::Said { number, said }, Reply::Accepted { sequence }) => {
-                (self.show)(Shown::Accepted { number, sequence, said });
+        let shown = match (self.outbox.first(), reply) {
+            (None, Reply::Pong) => return Ok(()),
+            (_, Reply::Refused(Refusal { cause: Cause::Stopping, text })) => return Err(Turn::Lost(text)),
+            (Some(Outgoing::Said { number, said }), Reply::Accepted { sequence }) => {
+                Shown::Accepted { number: *number, sequence, said: said.clone() }
             }
-            (Outgoing::Rename(name), Reply::Renamed { .. }) => {
+            (Some(Outgoing::Rename(name)), Reply::Renamed { .. }) => {
                 self.name = Some(name.clone());
-                (self.show)(Shown::Renamed { name });
+                Shown::Renamed { name: name.clone() }
             }
-            (Outgoing::Who, Reply::People { names, total }) => (self.show)(Shown::People { names, total }),
-            (Outgoing::History(_), Reply::History { events }) => (self.show)(Shown::History(events)),
-            (_, Reply::Refused(refusal)) => {
+            (Some(Outgoing::Who), Reply::People { names, total }) => Shown::People { names, total },
+            (Some(Outgoing::History(_)), Reply::History { events }) => {
+                Shown::History(self.inbox.heard(events))
+            }
+            (Some(_), Reply::Refused(refusal)) => {
                 self.rejected += 1;
-                (self.show)(Shown::Refused(refusal.text));
+                Shown::Refused(refusal.text)
             }
             _ => return Err(Turn::lost(&"the server answered with nonsense")),
-        }
+        };
+        self.outbox.remove_first();
+        (self.show)(shown);
         Ok(())
     }
 

@@ -1,16 +1,19 @@
-//! What has been received so far: the position that a resumed session announces, and what a repeated message looks like.
+//! What has been received so far: the position that a resumed session announces, what a repeated message looks like, and who
+//! is not listened to.
 //!
 //! The callback's thread hands events in; the session's thread asks for the position when no callback runs.
 
 use crate::{Show, Shown};
 use chat_common::protocol::{Event, What};
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
 /// How many authors' last numbers are kept at most. Far more than a room holds; a day's comings and goings may exceed it.
 const AUTHORS_KEPT: usize = 4096;
+/// A longer name is no server's, and not remembered. In bytes.
+const LONGEST_NAME: usize = 256;
 
 /// Everything that goes from the server to the screen passes here.
 pub(crate) struct Inbox<'a> {
@@ -26,12 +29,14 @@ struct State {
     room: Option<u64>,
     /// The place of our join: what has a lower number was said earlier.
     joined_at: u64,
-    /// The number of the last message of each author in this run of the server.
+    /// Whether the room has said that it ends.
+    ended: bool,
+    /// The number of the last message of each author, whatever session or run of the server it came from.
     last_numbers: HashMap<String, u64>,
-    /// The same of the run before, for authors who have not said anything since the restart.
-    before_restart: HashMap<String, u64>,
-    /// Who spoke to us alone most recently.
+    /// Who spoke to us alone most recently, and was heard.
     last_private: Option<String>,
+    /// Who is ignored: by the lower case of the name, as it was typed.
+    ignored: BTreeMap<String, String>,
 }
 
 /// What joining turned out to be.
@@ -56,36 +61,58 @@ impl<'a> Inbox<'a> {
         self.lock().position = 0;
     }
 
-    /// Who spoke to us alone most recently.
+    /// Whether the room we were in has said that it ends.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.lock().ended
+    }
+
+    /// Who spoke to us alone most recently, and was heard.
     pub(crate) fn last_private(&self) -> Option<String> {
         self.lock().last_private.clone()
+    }
+
+    /// Ignores this person, or not any more. Answers who is ignored now.
+    pub(crate) fn ignore(&self, name: Option<String>) -> Vec<String> {
+        let mut state = self.lock();
+        if let Some(name) = name {
+            let key = name.to_lowercase();
+            if state.ignored.remove(&key).is_none() {
+                state.ignored.insert(key, name);
+            }
+        }
+        state.ignored.values().cloned().collect()
+    }
+
+    /// These events without what ignored people say.
+    pub(crate) fn heard(&self, mut events: Vec<Event>) -> Vec<Event> {
+        let state = self.lock();
+        events.retain(|event| !said_by(&event.what).is_some_and(|(author, _)| state.ignores(author)));
+        events
     }
 
     /// We are in: `joined_at` in the one order of this `room`.
     pub(crate) fn arrive(&self, room: u64, joined_at: u64) -> Arrival {
         let mut state = self.lock();
         state.joined_at = joined_at;
+        state.ended = false;
         match state.room.replace(room) {
             None => Arrival::First,
             Some(before) if before == room => Arrival::SameRoom,
-            Some(_) => {
-                state.before_restart = std::mem::take(&mut state.last_numbers);
-                Arrival::Restarted
-            }
+            Some(_) => Arrival::Restarted,
         }
     }
 
-    /// Shows an event, and counts it as received once it has been shown.
+    /// Shows an event unless it is a repetition or somebody ignored says it, and counts it as received once it has been shown.
     ///
     /// # Blocking
     /// On the screen.
     pub(crate) fn take(&self, event: Event) {
         let sequence = event.sequence;
-        let (repeated, earlier) = {
+        let (heard, earlier) = {
             let mut state = self.lock();
             (state.note(&event.what), sequence < state.joined_at)
         };
-        if !repeated {
+        if heard {
             (self.show)(Shown::Event { event, earlier });
         }
         let mut state = self.lock();
@@ -99,35 +126,62 @@ impl<'a> Inbox<'a> {
 }
 
 impl State {
-    /// Remembers who said what. True for a message that its author repeats because the server was restarted before
-    /// it could answer: the first of that author since the restart, with the number of the last one before it.
+    /// Takes note of an event. Answers whether it is to be shown: not where somebody ignored says it, and not where an author
+    /// repeats a message because its answer was lost together with the session. That one has the number of the last one.
     fn note(&mut self, what: &What) -> bool {
-        match what {
-            What::Message { author, number, .. }
-            | What::Action { author, number, .. }
-            | What::Private { author, number, .. } => {
-                if matches!(what, What::Private { .. }) {
-                    self.last_private = Some(author.clone());
-                }
-                if self.last_numbers.len() >= AUTHORS_KEPT {
-                    self.last_numbers.clear();
-                }
-                self.last_numbers.insert(author.clone(), *number);
-                self.before_restart.remove(author) == Some(*number)
+        if let Some((author, number)) = said_by(what) {
+            let ignored = self.ignores(author);
+            if matches!(what, What::Private { .. }) && !ignored {
+                self.last_private = Some(author.to_owned());
             }
+            return self.remember(author, number) != Some(number) && !ignored;
+        }
+        match what {
             What::Renamed { from, to } => {
-                for numbers in [&mut self.last_numbers, &mut self.before_restart] {
-                    if let Some(number) = numbers.remove(from) {
-                        numbers.insert(to.clone(), number);
-                    }
+                if let Some(number) = self.last_numbers.remove(from) {
+                    self.remember(to, number);
                 }
                 if self.last_private.as_ref() == Some(from) {
                     self.last_private = Some(to.clone());
                 }
-                false
+                // A new name is no way out of being ignored.
+                if self.ignored.remove(&from.to_lowercase()).is_some() {
+                    self.ignored.insert(to.to_lowercase(), to.clone());
+                }
             }
-            _ => false,
+            // Who leaves has nothing to repeat, and whoever takes the name next begins with numbers of their own.
+            What::Left { name, reason: None } => {
+                self.last_numbers.remove(name);
+            }
+            What::Ended { .. } => self.ended = true,
+            _ => {}
         }
+        true
+    }
+
+    /// Answers the number that was remembered before.
+    fn remember(&mut self, author: &str, number: u64) -> Option<u64> {
+        if author.len() > LONGEST_NAME {
+            return None;
+        }
+        if self.last_numbers.len() >= AUTHORS_KEPT {
+            self.last_numbers.clear();
+        }
+        self.last_numbers.insert(author.to_owned(), number)
+    }
+
+    fn ignores(&self, author: &str) -> bool {
+        self.ignored.contains_key(&author.to_lowercase())
+    }
+}
+
+/// The author and the number of something said.
+fn said_by(what: &What) -> Option<(&str, u64)> {
+    match what {
+        What::Message { author, number, .. }
+        | What::Action { author, number, .. }
+        | What::Private { author, number, .. } => Some((author, *number)),
+        _ => None,
     }
 }
 
@@ -162,16 +216,45 @@ mod tests {
     }
 
     #[test]
-    fn a_message_repeated_after_a_restart_is_shown_once() {
+    fn a_message_repeated_in_another_session_or_after_a_restart_is_shown_once() {
         let seen = shown(|inbox| {
             inbox.arrive(1, 1);
             inbox.take(says(2, "Sara", 10));
-            inbox.take(says(3, "Tom", 20));
+            inbox.take(says(3, "Sara", 10)); // again, in a new session
+            inbox.take(says(4, "Tom", 20));
             assert!(matches!(inbox.arrive(2, 1), Arrival::Restarted));
-            inbox.take(says(2, "Sara", 10)); // again
+            inbox.take(says(2, "Sara", 10)); // and again, in a new room
             inbox.take(says(3, "Sara", 11));
             inbox.take(says(4, "Tom", 21)); // not again
         });
-        assert_eq!(seen, [(2, false), (3, false), (3, false), (4, false)]);
+        assert_eq!(seen, [(2, false), (4, false), (3, false), (4, false)]);
+    }
+
+    #[test]
+    fn whoever_takes_the_name_of_one_who_left_begins_anew() {
+        let seen = shown(|inbox| {
+            inbox.take(says(2, "Sara", 10));
+            inbox.take(Event {
+                sequence: 3,
+                time: 0,
+                what: What::Left { name: "Sara".into(), reason: None },
+            });
+            inbox.take(says(4, "Sara", 10));
+        });
+        assert_eq!(seen, [(2, false), (3, false), (4, false)]);
+    }
+
+    #[test]
+    fn who_is_ignored_is_not_shown_and_gets_no_reply_but_counts_as_received() {
+        let seen = shown(|inbox| {
+            assert_eq!(inbox.ignore(Some("sara".into())), ["sara"]);
+            let what = What::Private { author: "Sara".into(), number: 1, text: "psst".into() };
+            inbox.take(Event { sequence: 2, time: 0, what });
+            assert_eq!((inbox.last_private(), inbox.position()), (None, 2));
+            assert!(inbox.heard(vec![says(1, "Sara", 0)]).is_empty());
+            assert!(inbox.ignore(Some("SARA".into())).is_empty());
+            inbox.take(says(3, "Sara", 2));
+        });
+        assert_eq!(seen, [(3, false)]);
     }
 }

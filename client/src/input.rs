@@ -1,12 +1,15 @@
-//! The loop that blocks on standard input. It runs on the thread `stdin`, which is never joined, because std cannot wake a
-//! blocked read; everybody else can end without it. What lines mean is for `command.rs`.
+//! Standard input: the loop that passes its lines on, and the whole of it as one message. The loop runs on the thread `stdin`,
+//! which is never joined, because std cannot wake a blocked read; everybody else can end without it. What lines mean is for
+//! `command.rs`.
 
-use crate::Input;
+use crate::{options::NOTHING_TO_SEND, Input};
 use crossbeam_channel::Sender;
 use std::io::{self, BufRead, Read};
 
 /// A longer line is passed on in pieces, so that a pipe without line ends cannot fill the memory. In bytes.
 const LONGEST_PIECE: usize = 64 * 1024;
+/// One message from standard input is kept in memory until it is sent. In bytes.
+const LONGEST_WHOLE: u64 = 1024 * 1024;
 
 /// Passes each line on, until the end of input or of the session.
 ///
@@ -42,8 +45,31 @@ pub fn lines_loop(mut reader: impl BufRead, input: &Sender<Input>) {
     let _ = input.send(Input::End);
 }
 
+/// All of the input as one message, without the line ends at its end.
+///
+/// # Blocking
+/// On `reader`, until its end.
+///
+/// # Errors
+/// One line for people: it cannot be read, or there is too much of it, or nothing.
+pub fn whole(reader: impl Read) -> Result<String, String> {
+    let mut bytes = Vec::new();
+    reader
+        .take(LONGEST_WHOLE + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| format!("cannot read the input: {error}"))?;
+    if bytes.len() as u64 > LONGEST_WHOLE {
+        return Err(format!("--send - takes at most {LONGEST_WHOLE} bytes"));
+    }
+    let text = to_text(&bytes);
+    match text.trim_end_matches(['\n', '\r']) {
+        text if text.trim().is_empty() => Err(NOTHING_TO_SEND.into()),
+        text => Ok(text.to_owned()),
+    }
+}
+
 /// Text from bytes that should be UTF-8. What is not is replaced, with a word about it: other people's terminals expect text.
-pub fn to_text(bytes: &[u8]) -> String {
+fn to_text(bytes: &[u8]) -> String {
     match String::from_utf8_lossy(bytes) {
         std::borrow::Cow::Borrowed(text) => text.to_owned(),
         std::borrow::Cow::Owned(text) => {
@@ -83,6 +109,13 @@ mod tests {
         assert_eq!(pieces(b""), [Input::End]);
         assert_eq!(pieces(b"a\r\n\nb"), [line("a"), line(""), line("b"), Input::End]);
         assert_eq!(pieces(b"\xff!\n"), [line("\u{fffd}!"), Input::End]);
+    }
+
+    #[test]
+    fn one_message_is_neither_empty_nor_endless() {
+        assert_eq!(whole(&b"one\n\ntwo\r\n\n"[..]).as_deref(), Ok("one\n\ntwo"));
+        assert!(whole(&b" \n"[..]).unwrap_err().contains("not empty"));
+        assert!(whole(io::repeat(b'x')).unwrap_err().contains("at most 1048576 bytes"));
     }
 
     #[test]

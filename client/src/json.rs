@@ -15,18 +15,21 @@ use std::fmt::Write;
 pub(crate) fn objects(shown: &Shown) -> Vec<String> {
     let connection = |state| Object::new("connection").text("state", state).time(clock::now());
     let object = match shown {
-        Shown::AskName | Shown::Help | Shown::Clear | Shown::Bell(_) | Shown::Ignore(_) => return Vec::new(),
+        Shown::AskName | Shown::Help | Shown::Clear | Shown::Bell(_) | Shown::Ignoring(_) => {
+            return Vec::new()
+        }
         Shown::Connected { name, room, sequence, motd } => connection("connected")
             .number("sequence", *sequence)
             .text("name", name)
             .text("room", &format!("{room:016x}"))
             .optional("motd", motd.as_deref()),
         Shown::OpenedCallback => connection("dialled"),
-        Shown::Lost { reason } => connection("lost").text("reason", reason),
+        Shown::Lost { reason, .. } => connection("lost").text("reason", reason),
         Shown::Regained { waiting } => connection("regained").number("waiting", *waiting as u64),
-        Shown::Rejoined { room, sequence, restarted, waiting } => {
+        Shown::Rejoined { name, room, sequence, restarted, waiting } => {
             connection(if *restarted { "restarted" } else { "rejoined" })
                 .number("sequence", *sequence)
+                .text("name", name)
                 .text("room", &format!("{room:016x}"))
                 .number("waiting", *waiting as u64)
         }

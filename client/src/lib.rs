@@ -127,7 +127,9 @@ pub enum Outcome {
 ///
 /// # Blocking
 /// For as long as the visit lasts. [`Stop::Now`] ends it at once where it waits for the person, for its own back-off or for
-/// an idle connection; a call or a dial that is under way is waited for, 10 s at the longest.
+/// an idle connection. A call that is under way is waited for, 10 s at the longest; on the way in these are the name service,
+/// which has no limit, 3 s for each address of the server, 3 s for the hello, three calls, and 6 s for the callback. A `show`
+/// that blocks is waited for as well.
 pub fn run(options: &JoinOptions, wires: &Wires, show: Show<'_>) -> Outcome {
     let outcome = match Token::random() {
         Ok(token) => session::visit(options, wires, show, token),

@@ -127,7 +127,8 @@ impl<'a> Callbacks<'a> {
             Connection::new(Arc::new(TcpStream::connect_timeout(&server, timeout)?), FRAME_BYTES);
         connection.greet(Role::OpenedCallback, self.token, timeout)?;
         let Some(id) = self.register(connection.stream(), usize::MAX) else { return Err(RpcError::Closed) };
-        self.claim(id);
+        // Should the server's own callback have arrived meanwhile, this one is the later.
+        self.lock().serving = Some(id);
         thread::Builder::new().name("callback".into()).spawn_scoped(scope, move || {
             let end = self.serve(&mut connection);
             self.forget(id, &end);
@@ -222,6 +223,9 @@ impl<'a> Callbacks<'a> {
     fn serve(&self, connection: &mut Connection) -> RpcError {
         // Nothing is ever sent through the gate: it opens when the session drops the other end.
         let _ = self.gate.recv();
+        if self.lock().closed {
+            return RpcError::Closed;
+        }
         loop {
             match connection.next_request(SILENCE, FRAME_TIMEOUT) {
                 Ok(Some(Callback::Receive { answer, events })) => {

@@ -8,7 +8,7 @@ use chat_client::{
 };
 use crossbeam_channel::{bounded, RecvTimeoutError, Sender};
 use std::{
-    io::{self, IsTerminal, Read, Write},
+    io::{self, IsTerminal, Write},
     process::ExitCode,
     sync::Arc,
     thread,
@@ -37,11 +37,21 @@ fn main() -> ExitCode {
     let options = match options::parse(arguments, &around) {
         Ok(Asked::Run(options)) => *options,
         Ok(Asked::Print(text)) => {
-            // Nobody reading it is no failure.
-            let _ = io::stdout().lock().write_all(text.as_bytes());
-            return ExitCode::SUCCESS;
+            return match io::stdout().lock().write_all(text.as_bytes()) {
+                // Nobody reading it is no failure.
+                Err(error) if error.kind() != io::ErrorKind::BrokenPipe => cannot_write(&error.to_string()),
+                _ => ExitCode::SUCCESS,
+            };
         }
         Err(mistake) => return end_with(WRONG_USAGE, &mistake),
+    };
+    let source = match options.source {
+        // Before the handler below, so that a signal still ends the program while it reads.
+        Source::Whole => match input::whole(io::stdin().lock()) {
+            Ok(text) => Source::Text(text),
+            Err(mistake) => return end_with(WRONG_USAGE, &mistake),
+        },
+        other => other,
     };
 
     let (stop_tx, stop_rx) = bounded(STOPS);
@@ -51,10 +61,15 @@ fn main() -> ExitCode {
     };
     // Dropped at the end of main, which is how the signal handler learns that it need not end the program itself.
     let (_ended_tx, ended_rx) = bounded::<()>(0);
+    let interactive = options.join.interactive;
     let last_screen = Arc::clone(&screen);
     let handled = ctrlc::set_handler(move || {
         let _ = stop_tx.try_send(Stop::Now);
         if ended_rx.recv_timeout(GRACE) == Err(RecvTimeoutError::Timeout) {
+            // Nobody knows what became of a call that is not answered, and a script must not take it for done.
+            if !interactive {
+                std::process::exit(FAILED.into());
+            }
             last_screen.last_word();
             std::process::exit(0);
         }
@@ -64,36 +79,34 @@ fn main() -> ExitCode {
     }
 
     let (input_tx, input_rx) = bounded(READ_AHEAD);
-    if let Err(error) = start_input(&options.source, input_tx) {
+    if let Err(error) = start_input(source, input_tx) {
         return end_with(FAILED, &format!("cannot read the input: {error}"));
     }
     let wires = Wires { input: input_rx, stop: stop_rx };
-    match chat_client::run(&options.join, &wires, &|shown| screen.show(shown)) {
-        Outcome::Left => ExitCode::SUCCESS,
-        Outcome::Failed(_) => ExitCode::from(FAILED),
+    let outcome = chat_client::run(&options.join, &wires, &|shown| screen.show(shown));
+    match (outcome, screen.write_error()) {
+        (_, Some(error)) => cannot_write(&error),
+        (Outcome::Left, None) => ExitCode::SUCCESS,
+        (Outcome::Failed(_), None) => ExitCode::from(FAILED),
     }
 }
 
 /// Has the input arrive: line by line from a thread that is never joined, or one message at once.
-fn start_input(source: &Source, input: Sender<Input>) -> io::Result<()> {
-    let text = match source {
-        Source::Lines => {
-            thread::Builder::new()
-                .name("stdin".into())
-                .spawn(move || input::lines_loop(io::stdin().lock(), &input))?;
-            return Ok(());
-        }
-        Source::Text(text) => text.clone(),
-        Source::Whole => {
-            let mut bytes = Vec::new();
-            io::stdin().lock().read_to_end(&mut bytes)?;
-            input::to_text(&bytes).trim_end_matches(['\n', '\r']).to_owned()
-        }
-    };
-    // The channel has room for both, and its other end is still here.
-    let _ = input.try_send(Input::Text(text));
-    let _ = input.try_send(Input::End);
+fn start_input(source: Source, input: Sender<Input>) -> io::Result<()> {
+    if let Source::Text(text) = source {
+        // The channel has room for both, and its other end is still here.
+        let _ = input.try_send(Input::Text(text));
+        let _ = input.try_send(Input::End);
+        return Ok(());
+    }
+    thread::Builder::new()
+        .name("stdin".into())
+        .spawn(move || input::lines_loop(io::stdin().lock(), &input))?;
     Ok(())
+}
+
+fn cannot_write(error: &str) -> ExitCode {
+    end_with(FAILED, &format!("cannot write: {error}"))
 }
 
 fn end_with(code: u8, reason: &str) -> ExitCode {

@@ -26,6 +26,8 @@ Usage: chat-client [--server HOST:PORT] [--name NAME] [options]
 
 /// Where the room is, unless told otherwise.
 const DEFAULT_SERVER: &str = "127.0.0.1:1234";
+/// For `--send`, from the command line and from standard input.
+pub(crate) const NOTHING_TO_SEND: &str = "--send needs a text that is not empty";
 /// How many earlier messages a terminal shows on joining.
 const TERMINAL_HISTORY: u32 = 20;
 
@@ -130,7 +132,7 @@ pub fn parse(
         json: false,
         color: clever && variable("NO_COLOR").is_none(),
         terminal: clever,
-        typing: around.stdin_terminal,
+        typing: false,
         bell: Bell::Mention,
         log: None,
     };
@@ -152,9 +154,7 @@ pub fn parse(
             "--send" => {
                 source = match value()? {
                     text if text == "-" => Source::Whole,
-                    text if text.trim().is_empty() => {
-                        return Err("--send needs a text that is not empty".into())
-                    }
+                    text if text.trim().is_empty() => return Err(NOTHING_TO_SEND.into()),
                     text => Source::Text(text),
                 }
             }
@@ -194,8 +194,10 @@ pub fn parse(
     if screen.json {
         screen.terminal = false;
     }
-    join.interactive = around.stdin_terminal && source == Source::Lines;
-    join.history = history.unwrap_or(if screen.terminal { TERMINAL_HISTORY } else { 0 });
+    let lines = source == Source::Lines;
+    join.interactive = around.stdin_terminal && lines;
+    screen.typing = join.interactive;
+    join.history = history.unwrap_or(if screen.terminal && lines { TERMINAL_HISTORY } else { 0 });
     Ok(Asked::Run(Box::new(Options { join, screen, source })))
 }
 
@@ -271,6 +273,12 @@ mod tests {
             let mistake = with(arguments, false, &[]).unwrap_err();
             assert!(!mistake.contains('\n'), "{mistake}");
         }
+    }
+
+    #[test]
+    fn one_message_from_a_terminal_is_no_conversation() {
+        let options = run(&["--name", "ci", "--send", "hi"], true, &[("TERM", "xterm")]);
+        assert!(!options.screen.typing && !options.join.interactive && options.join.history == 0);
     }
 
     #[test]

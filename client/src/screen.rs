@@ -1,5 +1,5 @@
-//! What is shown, where, and to whom it is not: decides between plain lines, a terminal and JSON, filters, rings, keeps the
-//! transcript. Called from the session's thread and from the callback's; the words are chosen in `wording.rs`.
+//! What is shown, and where: decides between plain lines, a terminal and JSON, rings, keeps the transcript. Called from the
+//! session's thread and from the callback's; the words are chosen in `wording.rs`.
 
 use crate::{
     clock::{self, Civil, LocalClock},
@@ -12,10 +12,9 @@ use crate::{
     wording::{lines, mentions, Line, INDENT},
     Stop,
 };
-use chat_common::protocol::{Event, What};
+use chat_common::protocol::What;
 use crossbeam_channel::Sender;
 use std::{
-    collections::BTreeMap,
     fs::{File, OpenOptions},
     io::{self, Write},
     sync::{Mutex, MutexGuard, PoisonError},
@@ -38,15 +37,13 @@ struct State {
     options: ScreenOptions,
     me: String,
     bell: Bell,
-    /// Who is ignored: by the lower case of the name, as it was typed.
-    ignored: BTreeMap<String, String>,
     clock: LocalClock,
     width: Width,
     transcript: Option<File>,
     /// The prompt was written last, to where no echo of the answer ends its line.
     prompted: bool,
-    /// Nobody reads standard output any more.
-    closed: bool,
+    /// Why nothing can be written to standard output any more.
+    closed: Option<io::Error>,
 }
 
 impl Screen {
@@ -62,12 +59,11 @@ impl Screen {
         let state = State {
             me: String::new(),
             bell: options.bell,
-            ignored: BTreeMap::new(),
             clock: LocalClock::default(),
             width: Width::default(),
             transcript,
             prompted: false,
-            closed: false,
+            closed: None,
             options,
         };
         Ok(Screen { state: Mutex::new(state), stop })
@@ -79,12 +75,23 @@ impl Screen {
     /// On whoever reads standard output.
     pub fn show(&self, shown: Shown) {
         let mut state = self.lock();
-        let Some(shown) = state.take_note(shown) else { return };
+        let shown = state.take_note(shown);
         state.write_transcript(&shown);
-        if state.write(&shown).is_err() && !std::mem::replace(&mut state.closed, true) {
-            // `| head -1` is no failure; but there is nothing left to stay for.
+        if let Err(error) = state.write(&shown) {
+            state.closed = Some(error);
+            // There is nothing left to stay for.
             let _ = self.stop.try_send(Stop::WhenSent);
         }
+    }
+
+    /// Why standard output could not be written, if that is a failure. `| head -1` is none.
+    pub fn write_error(&self) -> Option<String> {
+        let state = self.lock();
+        state
+            .closed
+            .as_ref()
+            .filter(|error| error.kind() != io::ErrorKind::BrokenPipe)
+            .map(io::Error::to_string)
     }
 
     /// Says goodbye if it can be said without waiting, for a program that is about to end in the middle of something.
@@ -102,48 +109,21 @@ impl Screen {
 }
 
 impl State {
-    /// Takes over what concerns the screen itself. `None` where there is nothing to show.
-    fn take_note(&mut self, shown: Shown) -> Option<Shown> {
+    /// Takes over what concerns the screen itself.
+    fn take_note(&mut self, shown: Shown) -> Shown {
         match shown {
-            Shown::Connected { ref name, .. } | Shown::Renamed { ref name } => self.me.clone_from(name),
+            Shown::Connected { ref name, .. }
+            | Shown::Rejoined { ref name, .. }
+            | Shown::Renamed { ref name } => {
+                self.me.clone_from(name);
+            }
             Shown::Bell(mode) => {
                 self.bell = mode.unwrap_or(self.bell);
-                return Some(Shown::Bell(Some(self.bell)));
-            }
-            Shown::Ignore(name) => {
-                if let Some(name) = name {
-                    let key = name.to_lowercase();
-                    if self.ignored.remove(&key).is_none() {
-                        self.ignored.insert(key, name);
-                    }
-                }
-                let names: Vec<&str> = self.ignored.values().map(String::as_str).collect();
-                return Some(Shown::Ignore((!names.is_empty()).then(|| names.join(", "))));
-            }
-            Shown::Event { event: Event { ref what, .. }, .. } if self.is_ignored(what) => return None,
-            // A new name is no way out of being ignored.
-            Shown::Event { event: Event { what: What::Renamed { ref from, ref to }, .. }, .. }
-                if self.ignored.remove(&from.to_lowercase()).is_some() =>
-            {
-                self.ignored.insert(to.to_lowercase(), to.clone());
-            }
-            Shown::History(events) => {
-                return Some(Shown::History(
-                    events.into_iter().filter(|event| !self.is_ignored(&event.what)).collect(),
-                ))
+                return Shown::Bell(Some(self.bell));
             }
             _ => {}
         }
-        Some(shown)
-    }
-
-    fn is_ignored(&self, what: &What) -> bool {
-        match what {
-            What::Message { author, .. } | What::Action { author, .. } | What::Private { author, .. } => {
-                self.ignored.contains_key(&author.to_lowercase())
-            }
-            _ => false,
-        }
+        shown
     }
 
     fn write(&mut self, shown: &Shown) -> io::Result<()> {
@@ -165,7 +145,7 @@ impl State {
 
     /// To standard output, in one piece.
     fn write_out(&self, text: &str) -> io::Result<()> {
-        if self.closed {
+        if self.closed.is_some() {
             return Ok(());
         }
         let mut stdout = io::stdout().lock();

@@ -10,6 +10,7 @@ use crate::{
     inbox::Inbox,
     outbox::{Outbox, Outgoing},
     shown::Said,
+    visible::visible_line,
     Input, JoinOptions, Outcome, Show, Shown, Stop, Wires,
 };
 use chat_common::token::Token;
@@ -91,20 +92,26 @@ impl Session<'_> {
                     Err(outcome) => return outcome,
                 },
             };
+            let began = Instant::now();
             match self.one_connection(&name) {
                 Turn::Over(outcome) => return outcome,
-                Turn::OtherName(refusal) if self.options.interactive => {
+                Turn::OtherName(refusal) if self.options.interactive && !self.ending => {
                     (self.show)(Shown::Refused(refusal.text));
                     self.name = None;
                     continue;
                 }
                 Turn::OtherName(refusal) => return Outcome::Failed(refusal.text),
                 Turn::Lost(reason) => {
-                    (self.show)(Shown::Lost { reason });
+                    (self.show)(Shown::Lost { reason, ended: self.inbox.has_ended() });
                     out_since = Instant::now();
-                    backoff.reset();
+                    // A server that lets us in only to drop us is not to be pressed.
+                    if began.elapsed() > LONGEST_PAUSE {
+                        backoff.reset();
+                    }
                 }
-                Turn::NotIn { reason, .. } if self.ever_in => log::info!("not back in yet: {reason}"),
+                Turn::NotIn { reason, .. } if self.ever_in => {
+                    log::info!("not back in yet: {}", visible_line(&reason));
+                }
                 Turn::NotIn { reason, busy } => {
                     let patient = self.options.interactive || out_since.elapsed() < BUSY_PATIENCE;
                     if !(busy && patient) {
@@ -137,6 +144,9 @@ impl Session<'_> {
                     Ok(Input::Line(line) | Input::Text(line)) if line.trim().is_empty() => {
                         (self.show)(Shown::AskName);
                     }
+                    Ok(Input::Line(line)) if command::parse(&line) == Ok(Command::Quit) => {
+                        return Err(Outcome::Left);
+                    }
                     Ok(Input::Line(line) | Input::Text(line)) => {
                         let name = line.trim().to_owned();
                         self.name = Some(name.clone());
@@ -165,23 +175,14 @@ impl Session<'_> {
                     return Some(Outcome::Failed("the server has not come back".into()));
                 }
             }
-            let full = self.outbox.is_full() || !self.ever_in;
-            let input = if full { never() } else { self.input.clone() };
+            // A program that may not get in at all keeps its lines.
+            let wanted = !self.outbox.is_full() && (self.ever_in || self.options.interactive);
+            let input = if wanted { self.input.clone() } else { never() };
             select! {
                 recv(self.stop) -> stop => if self.wants_to_go(stop) {
                     return Some(Outcome::Left);
                 },
-                recv(input) -> input => {
-                    let typed = match &input {
-                        Ok(Input::Line(text) | Input::Text(text)) => text.clone(),
-                        _ => String::new(),
-                    };
-                    let before = self.outbox.len();
-                    self.take(input);
-                    if self.outbox.len() > before {
-                        (self.show)(Shown::Waiting(typed));
-                    }
-                },
+                recv(input) -> input => self.take_for_later(input),
                 recv(timer) -> _ => return None,
             }
         }
@@ -192,6 +193,10 @@ impl Session<'_> {
         match stop {
             Ok(Stop::Now) => return true,
             Ok(Stop::WhenSent) => {
+                // Without a name, the next line would be that.
+                let read_ahead = if self.name.is_some() { self.input.len() } else { 0 };
+                let read: Vec<Input> = self.input.try_iter().take(read_ahead).collect();
+                read.into_iter().for_each(|input| self.take(Ok(input)));
                 self.end_input();
                 self.stay = false;
             }
@@ -203,6 +208,19 @@ impl Session<'_> {
     fn end_input(&mut self) {
         self.ending = true;
         self.input = never();
+    }
+
+    /// Takes one piece of input that cannot be sent yet, and says so.
+    pub(crate) fn take_for_later(&mut self, input: Result<Input, RecvError>) {
+        let typed = match &input {
+            Ok(Input::Line(text) | Input::Text(text)) => text.clone(),
+            _ => String::new(),
+        };
+        let before = self.outbox.len();
+        self.take(input);
+        if self.outbox.len() > before {
+            (self.show)(Shown::Waiting(typed));
+        }
     }
 
     /// Takes one piece of input.
@@ -234,7 +252,7 @@ impl Session<'_> {
             Command::Help => (self.show)(Shown::Help),
             Command::Clear => (self.show)(Shown::Clear),
             Command::Bell(bell) => (self.show)(Shown::Bell(bell)),
-            Command::Ignore(name) => (self.show)(Shown::Ignore(name)),
+            Command::Ignore(name) => (self.show)(Shown::Ignoring(self.inbox.ignore(name))),
             Command::Quit => {
                 self.end_input();
                 self.stay = false;

@@ -45,6 +45,8 @@ pub enum Shown {
     Lost {
         /// Why, for people.
         reason: String,
+        /// Whether the room had said before that it ends.
+        ended: bool,
     },
     /// The connection is back, in the same session: nothing is lost.
     Regained {
@@ -53,6 +55,8 @@ pub enum Shown {
     },
     /// The connection is back, but in a new session.
     Rejoined {
+        /// The name we are known by.
+        name: String,
         /// The number of this run of the server.
         room: u64,
         /// The place of our new join in the one order.
@@ -86,8 +90,8 @@ pub enum Shown {
     Clear,
     /// The bell is to be set, or its setting told.
     Bell(Option<Bell>),
-    /// Somebody is to be ignored, or not any more; or it is asked who is.
-    Ignore(Option<String>),
+    /// Who is ignored, as it was typed.
+    Ignoring(Vec<String>),
     /// So many lines could not be sent.
     Unsent(usize),
     /// It is over, and not as it should be.

@@ -62,6 +62,9 @@ pub(crate) fn lines(shown: &Shown, me: &str) -> Vec<Line> {
         Shown::Accepted { .. } => return Vec::new(),
         Shown::Waiting(text) => Line::system(format!("--- waiting to be sent: {} ---", visible_line(text))),
         Shown::Busy => Line::system("--- the server is busy; trying again ---"),
+        Shown::Lost { ended: true, .. } => {
+            Line::system("--- trying to get back in, and keeping what you type ---")
+        }
         // The reason is for programs and for the log; a person can do nothing with it.
         Shown::Lost { .. } => {
             Line::system("--- connection lost; trying to get it back, and keeping what you type ---")
@@ -76,10 +79,7 @@ pub(crate) fn lines(shown: &Shown, me: &str) -> Vec<Line> {
         )),
         Shown::Refused(text) => Line::trouble(format!("--- refused: {} ---", visible_line(text))),
         Shown::Mistake(text) => Line::trouble(format!("--- {} ---", visible_line(text))),
-        Shown::People { names, total } => {
-            let names: Vec<String> = names.iter().map(|name| visible_line(name)).collect();
-            Line::system(format!("--- {total} here: {} ---", names.join(", ")))
-        }
+        Shown::People { names, total } => Line::system(format!("--- {total} here: {} ---", list(names))),
         Shown::History(events) if events.is_empty() => Line::system("--- nothing has been said yet ---"),
         Shown::History(events) => return events.iter().map(|event| event_line(event, true, me)).collect(),
         Shown::Renamed { name } => Line::system(format!("--- you are [{}] now ---", visible_line(name))),
@@ -88,15 +88,17 @@ pub(crate) fn lines(shown: &Shown, me: &str) -> Vec<Line> {
             let mode = bell.map_or("as before", Bell::name);
             Line::system(format!("--- bell: {mode} ---"))
         }
-        Shown::Ignore(name) => Line::system(match name {
-            Some(name) => format!("--- ignoring: {} ---", visible_line(name)),
-            None => "--- ignoring nobody ---".to_owned(),
-        }),
+        Shown::Ignoring(names) if names.is_empty() => Line::system("--- ignoring nobody ---"),
+        Shown::Ignoring(names) => Line::system(format!("--- ignoring: {} ---", list(names))),
         Shown::Unsent(count) => Line::trouble(format!("--- lines that were not sent: {count} ---")),
         Shown::Failed(reason) => Line::trouble(format!("chat-client: {}", visible_line(reason))),
         Shown::Bye => Line::system("Bye!"),
     };
     vec![line]
+}
+
+fn list(names: &[String]) -> String {
+    names.iter().map(|name| visible_line(name)).collect::<Vec<_>>().join(", ")
 }
 
 fn sending(waiting: usize) -> String {

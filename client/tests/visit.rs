@@ -12,12 +12,12 @@ use chat_common::{
     rpc::Connection,
     token::Token,
 };
-use crossbeam_channel::{bounded, unbounded, Receiver, Sender};
+use crossbeam_channel::{bounded, unbounded, Receiver, RecvTimeoutError, Sender};
 use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     sync::Arc,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// Nothing here takes as long as this unless it hangs.
@@ -417,4 +417,174 @@ fn whoever_is_asked_for_a_name_may_leave() {
             },
         );
     }
+}
+
+#[test]
+fn who_says_exit_instead_of_a_name_leaves() {
+    for way in ["exit", "/quit"] {
+        play(
+            |options| options.name = None,
+            |stage| {
+                stage.says(way);
+                assert_eq!(stage.ends(), Outcome::Left);
+            },
+        );
+    }
+}
+
+#[test]
+fn a_message_stays_in_the_queue_until_an_answer_settles_it() {
+    let stopping = Reply::Refused(Refusal { cause: Cause::Stopping, text: "bye".into() });
+    for unsettled in [stopping, Reply::Pong] {
+        play(
+            |_| {},
+            |stage| {
+                stage.says("hi");
+                let (mut call, callback, _) = stage.let_in(1);
+                let first = asks(&mut call);
+                answers(&mut call, &unsettled);
+                drop((call, callback));
+                let (mut call, _callback, _) = stage.let_in(1);
+                assert_eq!(asks(&mut call), first);
+                answers(&mut call, &Reply::Accepted { sequence: 6 });
+                stage.stop.send(Stop::Now).unwrap();
+                assert_eq!(asks(&mut call), Request::Leave);
+            },
+        );
+    }
+}
+
+#[test]
+fn a_person_need_not_wait_for_a_busy_server() {
+    play(
+        |options| options.interactive = true,
+        |stage| {
+            let (mut call, _callback, _) = stage.let_in(1);
+            assert!(matches!(stage.sees(), Shown::Connected { .. }));
+            stage.says("one");
+            stage.says("two");
+            stage.says("/quit");
+            let first = asks(&mut call);
+            refuses(&mut call, Cause::Busy);
+            // What was typed is read in the pauses between the attempts.
+            let end = loop {
+                match asks(&mut call) {
+                    request if request == first => refuses(&mut call, Cause::Busy),
+                    request => break request,
+                }
+            };
+            assert_eq!(end, Request::Leave);
+            answers(&mut call, &Reply::Left);
+            assert_eq!(stage.sees(), Shown::Waiting("two".into()));
+            assert_eq!(stage.ends(), Outcome::Left);
+        },
+    );
+    // The same where there is nobody to be seen yet.
+    play(
+        |options| options.interactive = true,
+        |stage| {
+            let (mut call, _) = stage.join();
+            refuses(&mut call, Cause::Busy);
+            stage.says("/quit");
+            // Attempts that are under way go on.
+            drop((call, stage.listener));
+            assert_eq!(stage.outcome.recv_timeout(PATIENCE), Ok(Outcome::Left));
+        },
+    );
+}
+
+#[test]
+fn blank_lines_do_not_keep_the_ping_from_going_out() {
+    play(
+        |_| {},
+        |stage| {
+            let (mut call, _callback, _) = stage.let_in(1);
+            thread::scope(|scope| {
+                let (over_tx, over) = bounded::<()>(0);
+                let Stage { input, .. } = &stage;
+                scope.spawn(move || {
+                    while over.recv_timeout(Duration::from_millis(100)) == Err(RecvTimeoutError::Timeout) {
+                        input.send(Input::Line(String::new())).unwrap();
+                    }
+                });
+                assert_eq!(call.next_request(Duration::from_secs(7), PATIENCE).unwrap(), Some(Request::Ping));
+                drop(over_tx);
+            });
+            answers(&mut call, &Reply::Pong);
+            stage.stop.send(Stop::Now).unwrap();
+            assert_eq!(asks(&mut call), Request::Leave);
+        },
+    );
+}
+
+#[test]
+fn a_server_that_lets_in_only_to_drop_is_not_pressed() {
+    play(
+        |_| {},
+        |stage| {
+            let since = Instant::now();
+            (0..5).for_each(|_| drop(stage.let_in(1)));
+            // Four pauses, of at least half of 0.1 s, 0.2 s, 0.4 s and 0.8 s.
+            assert!(since.elapsed() > Duration::from_millis(700), "{:?}", since.elapsed());
+            let (mut call, _callback, _) = stage.let_in(1);
+            stage.stop.send(Stop::Now).unwrap();
+            assert_eq!(asks(&mut call), Request::Leave);
+        },
+    );
+}
+
+#[test]
+fn a_name_that_was_taken_meanwhile_is_asked_for_while_somebody_can_answer() {
+    let taken = |stage: &Stage| {
+        drop(stage.let_in(1));
+        let (mut call, _) = stage.join();
+        refuses(&mut call, Cause::UnknownSession);
+        assert!(matches!(asks(&mut call), Request::Join(_)));
+        refuses(&mut call, Cause::NameTaken);
+    };
+    play(
+        |options| options.interactive = true,
+        |stage| {
+            taken(&stage);
+            stage.says("Bert");
+            let (mut call, _callback, _) = stage.let_in(2);
+            let rejoined = loop {
+                if let Shown::Rejoined { name, .. } = stage.sees() {
+                    break name;
+                }
+            };
+            assert_eq!(rejoined, "Bert");
+            stage.stop.send(Stop::Now).unwrap();
+            assert_eq!(asks(&mut call), Request::Leave);
+        },
+    );
+    play(
+        |options| (options.interactive, options.stay) = (true, true),
+        |stage| {
+            stage.input.send(Input::End).unwrap();
+            taken(&stage);
+            assert_eq!(stage.ends(), Outcome::Failed("NameTaken".into()));
+        },
+    );
+}
+
+#[test]
+fn a_room_that_has_ended_is_not_called_a_lost_connection() {
+    play(
+        |_| {},
+        |stage| {
+            let (call, mut callback, _) = stage.let_in(1);
+            let event = Event { sequence: 6, time: 0, what: What::Ended { reason: "lunch".into() } };
+            let ended = Callback::Receive { answer: true, events: vec![event] };
+            let _: CallbackReply = callback.call(&ended, PATIENCE).unwrap();
+            drop((call, callback));
+            assert!(matches!(stage.sees(), Shown::Connected { .. }));
+            assert!(matches!(stage.sees(), Shown::Event { .. }));
+            assert!(matches!(stage.sees(), Shown::Lost { ended: true, .. }));
+            drop(stage.let_in(2));
+            assert!(matches!(stage.sees(), Shown::Rejoined { restarted: true, .. }));
+            assert!(matches!(stage.sees(), Shown::Lost { ended: false, .. }));
+            stage.stop.send(Stop::Now).unwrap();
+        },
+    );
 }

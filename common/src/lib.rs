@@ -114,7 +114,8 @@
 //! with its token, its name and `resume` set to the highest sequence number it has received; it gets all that follows. It then
 //! repeats the numbered request whose reply it has not seen, with the same number: the server says it at most once.
 //! Unknown session means that the server has restarted or the time for resuming has passed: join anew without `resume`.
-//! After a restart, a message whose number equals the last one received of the same author is that same message again.
+//! A client's numbers should start at random, and go on counting through all its sessions: a message whose number equals the
+//! last one received of the same author is that same message again.
 
 pub mod batch;
 pub mod codec;

@@ -85,6 +85,15 @@ fn who_is_ignored_is_not_heard_whatever_the_name_until_that_is_taken_back() {
     tom.types("heard");
     ann.sees("[Tam] heard\n");
     assert!(!ann.output().contains("un"), "{}", ann.output());
+    ann.types("/ignore Tam");
+    ann.sees("--- ignoring: Tam ---\n");
+    tom.types("/msg Ann unread");
+    tom.sees("[to Ann, privately] unread\n");
+    // Behind this, the private message has been delivered.
+    tom.types("/nick Tom");
+    ann.sees("User [Tam] is now [Tom]\n");
+    ann.types("/reply to nobody");
+    ann.logs("nobody has spoken to you alone yet");
 }
 
 #[test]

@@ -101,7 +101,7 @@ fn a_line_that_is_cut_again_and_again_loses_and_doubles_nothing() {
     // From now on each connection lives for some hundred bytes of one direction, and a few more each time: what gathers
     // meanwhile goes out as one frame, which has to get through some day.
     proxy.plan(|connection| {
-        let cut = Fault::CutAfter(150 + connection as u64 * 61);
+        let cut = Fault::CutAfter(150 + connection as u64 * 150);
         match connection % 2 {
             0 => Faults { up: cut, down: Fault::Pass },
             _ => Faults { up: Fault::Pass, down: cut },

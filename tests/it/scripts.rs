@@ -121,6 +121,7 @@ fn wrong_usage_is_one_line_and_an_exit_code_of_two() {
         &["--color", "blue"],
         &["--bell", "loud"],
         &["--send", "hi"],
+        &["--send", "-", "--name", "ci"],
     ] {
         let (code, out, err) = run(&mut client(arguments), "");
         assert_eq!((code, out.as_str(), err.lines().count()), (Some(2), "", 1), "{arguments:?} {err}");
@@ -171,6 +172,21 @@ fn a_closed_output_ends_the_client_quietly() {
     ann.sees("User [head] left\n");
     let end = head.wait_with_output().unwrap();
     assert_eq!((end.status.code(), end.stderr.as_slice()), (Some(0), &b""[..]));
+}
+
+#[test]
+fn an_output_that_cannot_be_written_is_a_failure() {
+    let (_server, address) = Program::server(&[]);
+    let ann = Program::joined_client(address, "Ann");
+    let server = address.to_string();
+    for arguments in [&["--server", &server, "--name", "Tom", "--send", "heard"][..], &["--help"]] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let end = client(arguments).stdin(Stdio::null()).stdout(full).output().unwrap();
+        let reason = String::from_utf8(end.stderr).unwrap();
+        assert_eq!(end.status.code(), Some(1), "{reason}");
+        assert!(reason.starts_with("chat-client: cannot write: ") && reason.lines().count() == 1, "{reason}");
+    }
+    ann.sees("[Tom] heard\n");
 }
 
 #[test]
@@ -296,4 +312,18 @@ fn a_signal_ends_a_client_that_waits_for_input_or_for_its_server() {
     lost.signal("TERM");
     assert_eq!(lost.exits(), Some(0));
     assert!(lost.output().ends_with("Bye!\n"));
+}
+
+#[test]
+fn a_signal_in_the_middle_of_a_call_is_a_failure() {
+    let (server, address) = Program::server(&[]);
+    let mut ann = Program::joined_client(address, "Ann");
+    server.signal("STOP");
+    ann.types("hi");
+    // Whatever the client is doing by now, it does not get done.
+    ann.signal("INT");
+    let code = ann.exits();
+    server.signal("CONT");
+    assert_eq!(code, Some(1));
+    assert!(!ann.output().contains("Bye!"), "{}", ann.output());
 }

@@ -89,7 +89,8 @@ class Client:
     def __init__(self, server, name, listens):
         self.server, self.name, self.listens = server, name, listens
         self.token = os.urandom(16)
-        self.room = self.sequence = self.number = 0
+        self.room = self.sequence = 0
+        self.number = int.from_bytes(os.urandom(4), "little")
 
     def join(self, resume=None):
         listener = port = None
