@@ -13,12 +13,10 @@ help: ## list the targets
 
 # The descriptor limit goes up to what the system allows, because each member takes two.
 run-server: ## start a room here (LISTEN=HOST:PORT, ARGS="more flags")
-	@$(CARGO) build --release --quiet --package chat-server
-	@ulimit -n "$$(ulimit -Hn)"; exec target/release/chat-server --listen $(LISTEN) $(ARGS)
+	@ulimit -n "$$(ulimit -Hn)"; exec $(CARGO) run --release --quiet --package chat-server -- --listen $(LISTEN) $(ARGS)
 
 run-client: ## join a room (NAME=name, SERVER=HOST:PORT, ARGS="more flags")
-	@$(CARGO) build --release --quiet --package chat-client
-	@exec target/release/chat-client --server $(SERVER) $(if $(NAME),--name $(NAME)) $(ARGS)
+	@exec $(CARGO) run --release --quiet --package chat-client -- --server $(SERVER) $(if $(NAME),--name $(NAME)) $(ARGS)
 
 demo: ## watch a server and three clients talk, in one terminal, under 20 s
 	@$(CARGO) run --quiet --package chat-tests --bin demo

@@ -30,11 +30,17 @@ pub enum Ban {
 }
 
 impl Ban {
-    /// What an operator's word stands for: an address if it is one, otherwise a name.
-    pub fn of(word: &str) -> Ban {
+    /// What an operator's word stands for: an address if it is one, otherwise a name. `None` when it can be neither, as a range of
+    /// addresses.
+    pub fn of(word: &str) -> Option<Ban> {
         match word.parse::<IpAddr>() {
-            Ok(address) => Ban::Address(address.to_canonical()),
-            Err(_) => Ban::Name(folded(word)),
+            Ok(address) => Some(Ban::Address(address.to_canonical())),
+            // Names that look like numbers with dots are possible, and more likely mistyped addresses.
+            Err(_) if word.starts_with(|c: char| c.is_ascii_digit()) && word.contains('.') => None,
+            Err(_) if word.chars().all(|c| c.is_alphanumeric() || "_.-".contains(c)) => {
+                Some(Ban::Name(folded(word)))
+            }
+            Err(_) => None,
         }
     }
 
@@ -60,7 +66,8 @@ impl Bans {
     /// The bans that `file` holds, and keeps from now on. A file that is not there yet is empty.
     ///
     /// # Errors
-    /// When it cannot be read, or a line of it is no ban: starting without a ban that was given would let somebody in.
+    /// When it cannot be read, a line of it is no ban, or nothing can be written there: starting without a ban that was given would let
+    /// somebody in, and one that is given later should be kept.
     pub fn load(file: PathBuf) -> io::Result<Bans> {
         let text = match fs::read_to_string(&file) {
             Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
@@ -68,7 +75,7 @@ impl Bans {
         };
         let mut list = BTreeSet::new();
         for (number, line) in (1..).zip(text.lines().map(str::trim)) {
-            match line.split_once(' ').map(|(kind, word)| (kind, Ban::of(word.trim()))) {
+            match line.split_once(' ').and_then(|(kind, word)| Some((kind, Ban::of(word.trim())?))) {
                 Some(("address", ban @ Ban::Address(_)) | ("name", ban @ Ban::Name(_))) => {
                     list.insert(ban);
                 }
@@ -80,6 +87,9 @@ impl Bans {
                 }
             }
         }
+        let beside = beside(&file);
+        File::create(&beside)?;
+        fs::remove_file(beside)?;
         Ok(Bans { list: Mutex::new(list), file: Some(file) })
     }
 
@@ -136,13 +146,18 @@ impl Bans {
 
 /// Writes beside the file and renames over it, so that whoever reads finds the old list or the new one, whole.
 fn write_atomically(file: &Path, bans: &[Ban]) -> io::Result<()> {
-    let mut beside = file.as_os_str().to_owned();
-    beside.push(".new");
+    let beside = beside(file);
     let text: String = bans.iter().map(|ban| format!("{ban}\n")).collect();
     let mut new = File::create(&beside)?;
     new.write_all(text.as_bytes())?;
     new.sync_all()?;
     fs::rename(&beside, file)
+}
+
+fn beside(file: &Path) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(".new");
+    name.into()
 }
 
 #[cfg(test)]
@@ -153,11 +168,11 @@ mod tests {
     fn bans_survive_a_restart() {
         let file = std::env::temp_dir().join(format!("rpc-chat-bans-{}", std::process::id()));
         let bans = Bans::load(file.clone()).unwrap();
-        assert!(bans.add(Ban::of("192.0.2.7")).unwrap());
-        assert!(bans.add(Ban::of("Sara")).unwrap());
-        assert!(!bans.add(Ban::of("SARA")).unwrap(), "the same name in another case");
-        assert!(bans.add(Ban::of("2001:db8::1")).unwrap());
-        assert!(bans.lift(&Ban::of("2001:db8::1")).unwrap());
+        assert!(bans.add(Ban::of("192.0.2.7").unwrap()).unwrap());
+        assert!(bans.add(Ban::of("Sara").unwrap()).unwrap());
+        assert!(!bans.add(Ban::of("SARA").unwrap()).unwrap(), "the same name in another case");
+        assert!(bans.add(Ban::of("2001:db8::1").unwrap()).unwrap());
+        assert!(bans.lift(&Ban::of("2001:db8::1").unwrap()).unwrap());
 
         let bans = Bans::load(file.clone()).unwrap();
         assert!(bans.covers_address("::ffff:192.0.2.7".parse().unwrap()));
@@ -166,6 +181,13 @@ mod tests {
         assert!(bans.reason("Tom", elsewhere).is_none());
         assert_eq!(bans.list().len(), 2);
         fs::remove_file(file).unwrap();
+    }
+
+    #[test]
+    fn a_range_of_addresses_is_not_taken_for_a_name() {
+        for word in ["10.0.0.0/8", "999.1.1.1", "10.0.0.*", "a b"] {
+            assert_eq!(Ban::of(word), None, "{word}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! thread that is not joined: the process ends it. That is why it borrows the way into the channel for each command and holds no
 //! sender of its own, which would keep the room from ending.
 
-use crate::{bans::Ban, command::Command, stats::summary, Shared};
+use crate::{bans::Ban, command::Command, name::folded, stats::summary, Shared};
 use std::io::{self, BufRead, Write};
 
 const HELP: &str = "\
@@ -44,7 +44,10 @@ fn carry_out(shared: &Shared, line: &str) -> String {
         ("/help", _) => HELP.to_owned(),
         ("/who", _) => {
             let names = shared.registry.names();
-            format!("{} here: {}", names.len(), names.join(", "))
+            match names.len() {
+                0 => "nobody is here".to_owned(),
+                count => format!("{count} here: {}", names.join(", ")),
+            }
         }
         ("/stats", _) => summary(shared),
         ("/bans", _) => match shared.bans.list() {
@@ -65,32 +68,37 @@ fn carry_out(shared: &Shared, line: &str) -> String {
             if let Some(why) = too_long(shared, reason) {
                 return why;
             }
-            let name = Ban::of(name);
-            removed(&shared.registry.expel(reason.trim(), |who, address| name.covers(who, address)))
+            let name = folded(name);
+            removed(&shared.registry.expel(reason.trim(), |who, _| folded(who) == name))
         }
-        ("/ban", word) => {
-            let ban = Ban::of(word);
-            let kept = shared.bans.add(ban.clone());
-            let out = removed(&shared.registry.expel("banned", |name, address| ban.covers(name, address)));
-            match kept {
-                Ok(true) => format!("banned: {ban}; {out}"),
-                Ok(false) => format!("banned already: {ban}; {out}"),
-                Err(error) => format!(
-                    "banned until the server ends: {ban}; the ban file cannot be written: {error}; {out}"
-                ),
-            }
-        }
-        ("/unban", word) => {
-            let ban = Ban::of(word);
-            match shared.bans.lift(&ban) {
-                Ok(true) => format!("no longer banned: {ban}"),
-                Ok(false) => format!("not banned: {ban}; /bans lists who is"),
-                Err(error) => format!("no longer banned: {ban}; but the ban file cannot be written: {error}"),
-            }
-        }
+        ("/ban" | "/unban", word) => match Ban::of(word) {
+            Some(ban) if command == "/ban" => put_ban(shared, &ban),
+            Some(ban) => lift_ban(shared, &ban),
+            None => format!("{word:?} is neither an address nor a possible name; ranges are not understood"),
+        },
         _ => {
             format!("{command:?} is no command of the server; /help lists them, and /say TEXT says something")
         }
+    }
+}
+
+fn put_ban(shared: &Shared, ban: &Ban) -> String {
+    let kept = shared.bans.add(ban.clone());
+    let out = removed(&shared.registry.expel("banned", |name, address| ban.covers(name, address)));
+    match kept {
+        Ok(true) => format!("banned: {ban}; {out}"),
+        Ok(false) => format!("banned already: {ban}; {out}"),
+        Err(error) => {
+            format!("banned until the server ends: {ban}; the ban file cannot be written: {error}; {out}")
+        }
+    }
+}
+
+fn lift_ban(shared: &Shared, ban: &Ban) -> String {
+    match shared.bans.lift(ban) {
+        Ok(true) => format!("no longer banned: {ban}"),
+        Ok(false) => format!("not banned: {ban}; /bans lists who is"),
+        Err(error) => format!("no longer banned: {ban}; but the ban file cannot be written: {error}"),
     }
 }
 

@@ -12,6 +12,7 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket},
     process::{self, ExitCode},
     sync::Arc,
+    time::{Duration, Instant},
 };
 
 fn main() -> ExitCode {
@@ -67,11 +68,18 @@ fn serve(options: Options) -> Result<(), String> {
     Ok(())
 }
 
-/// The first signal asks the server to stop, the second stops it.
+/// The first signal asks the server to stop, the second stops it. Who sends to a process and to its group sends twice what is meant
+/// once, as some tools do.
 fn stop_on_signal(shutdown: &Arc<Shutdown>) -> Result<(), ctrlc::Error> {
+    const ONE_WISH: Duration = Duration::from_millis(20);
     let shutdown = Arc::clone(shutdown);
+    let mut asked: Option<Instant> = None;
     ctrlc::set_handler(move || {
+        let first = *asked.get_or_insert_with(Instant::now);
         if shutdown.is_requested() {
+            if first.elapsed() < ONE_WISH {
+                return;
+            }
             warn!("stopped by a second signal");
             process::exit(130);
         }

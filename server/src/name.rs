@@ -6,7 +6,7 @@
 
 /// What a refused name is told.
 pub const RULES: &str =
-    "a name is 1 to 32 letters and digits, with _ . - after the first, Latin letters not mixed with others";
+    "a name is 1 to 32 letters and digits without accents of their own, with _ . - after the first, Latin not mixed with others";
 
 /// Names that would pass for the room itself, as [`skeleton`]s.
 const RESERVED: [&str; 12] = [
@@ -24,9 +24,11 @@ const RESERVED: [&str; 12] = [
     "you",
 ];
 
-/// Two names are the same when these are.
+/// Two names are the same when these are. Upper case first, because some letters, such as `ſ` and `ß`, meet others only there; and
+/// without the dot that lower case leaves of `İ`.
 pub fn folded(name: &str) -> String {
-    name.to_lowercase()
+    const COMBINING_DOT: char = '\u{307}';
+    name.to_uppercase().to_lowercase().replace(COMBINING_DOT, "")
 }
 
 /// What is wrong with `name`, in words for the one who chose it. `longest` is in characters.
@@ -45,11 +47,11 @@ pub fn fault(name: &str, longest: usize) -> Option<String> {
         _ => c.is_alphanumeric() && !is_styled(c),
     };
     if let Some((_, odd)) = name.chars().enumerate().find(|&place| !acceptable(place)) {
-        return Some(format!("the name may not hold {} there; {RULES}", odd.escape_debug()));
+        return Some(format!("the name may not hold {odd:?} there; {RULES}"));
     }
-    let letters = || name.chars().filter(|c| c.is_alphabetic());
-    if letters().any(is_latin) && !letters().all(is_latin) {
-        return Some(format!("the name mixes Latin letters with those of another script; {RULES}"));
+    let of_a_script = || name.chars().filter(|c| c.is_alphanumeric() && !c.is_ascii_digit());
+    if of_a_script().any(is_latin) && !of_a_script().all(is_latin) {
+        return Some(format!("the name mixes Latin letters with those or digits of another script; {RULES}"));
     }
     if RESERVED.contains(&skeleton(name).as_str()) {
         return Some("the name is reserved for the room itself; choose another".to_owned());
@@ -125,5 +127,8 @@ mod tests {
     fn case_does_not_make_another_name() {
         assert_eq!(folded("ANN"), folded("ann"));
         assert_eq!(folded("ÉLAN"), folded("élan"));
+        assert_eq!(folded("ſara"), folded("Sara"));
+        assert_eq!(folded("straße"), folded("STRASSE"));
+        assert_eq!(folded("İstan"), folded("istan"));
     }
 }
