@@ -39,7 +39,7 @@ pub(crate) const HELP: &[&str] = &[
     "//TEXT              say a text that begins with /",
 ];
 
-/// How many messages `/history` shows when it is not told.
+/// How many messages `/history` shows when it is not told, and a terminal on joining.
 pub(crate) const HISTORY_SHOWN: u32 = 20;
 
 /// The meaning of a line, without its line end.

@@ -4,16 +4,17 @@
 //! text that is parsed again is the same, byte for byte.
 
 use crate::{
-    clock,
+    calendar::rfc3339,
     shown::{Said, Shown},
     visible::is_harmless,
+    zone::now,
 };
 use chat_common::protocol::{Event, What};
 use std::fmt::Write;
 
 /// The objects for this, of which most have one and some none.
 pub(crate) fn objects(shown: &Shown) -> Vec<String> {
-    let connection = |state| Object::new("connection").text("state", state).time(clock::now());
+    let connection = |state| Object::new("connection").text("state", state).time(now());
     let object = match shown {
         Shown::AskName | Shown::Help | Shown::Clear | Shown::Bell(_) | Shown::Ignoring(_) => {
             return Vec::new()
@@ -49,7 +50,7 @@ pub(crate) fn objects(shown: &Shown) -> Vec<String> {
                 .text("kind", kind)
                 .optional("to", to)
                 .text("text", said.text())
-                .time(clock::now())
+                .time(now())
         }
         Shown::Renamed { name } => Object::new("you").text("name", name),
         Shown::People { names, total } => {
@@ -144,7 +145,7 @@ impl Object {
     }
 
     fn time(self, milliseconds: u64) -> Object {
-        self.text("time", &clock::rfc3339(milliseconds))
+        self.text("time", &rfc3339(milliseconds))
     }
 
     fn end(mut self) -> String {

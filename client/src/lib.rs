@@ -28,7 +28,7 @@
 //! `main.rs` connects these to standard input and to a [`screen::Screen`]; a test connects them to whatever it likes.
 
 mod backoff;
-mod clock;
+mod calendar;
 mod color;
 mod command;
 mod connection;
@@ -42,8 +42,10 @@ pub mod screen;
 mod session;
 pub mod shown;
 mod terminal;
+mod transcript;
 mod visible;
 mod wording;
+mod zone;
 
 use chat_common::token::Token;
 use crossbeam_channel::Receiver;

@@ -1,6 +1,6 @@
 //! The command line and the environment, as one struct. Reads nothing by itself: `main.rs` hands both in.
 
-use crate::JoinOptions;
+use crate::{command::HISTORY_SHOWN, JoinOptions};
 use std::path::PathBuf;
 
 /// What `--help` prints.
@@ -28,8 +28,6 @@ Usage: chat-client [--server HOST:PORT] [--name NAME] [options]
 const DEFAULT_SERVER: &str = "127.0.0.1:1234";
 /// For `--send`, from the command line and from standard input.
 pub(crate) const NOTHING_TO_SEND: &str = "--send needs a text that is not empty";
-/// How many earlier messages a terminal shows on joining.
-const TERMINAL_HISTORY: u32 = 20;
 
 /// When the terminal rings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -197,7 +195,7 @@ pub fn parse(
     let lines = source == Source::Lines;
     join.interactive = around.stdin_terminal && lines;
     screen.typing = join.interactive;
-    join.history = history.unwrap_or(if screen.terminal && lines { TERMINAL_HISTORY } else { 0 });
+    join.history = history.unwrap_or(if screen.terminal && lines { HISTORY_SHOWN } else { 0 });
     Ok(Asked::Run(Box::new(Options { join, screen, source })))
 }
 

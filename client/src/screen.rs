@@ -1,21 +1,20 @@
-//! What is shown, and where: decides between plain lines, a terminal and JSON, rings, keeps the transcript. Called from the
+//! What is shown, and where: decides between plain lines, a terminal and JSON, and rings. Called from the
 //! session's thread and from the callback's; the words are chosen in `wording.rs`.
 
 use crate::{
-    clock::{self, Civil, LocalClock},
     color::{paint, Tone},
     json,
     options::{Bell, ScreenOptions},
-    shown::{Said, Shown},
+    shown::Shown,
     terminal::{above_typed_line, rows, Width},
-    visible::visible_line,
-    wording::{lines, mentions, Line, INDENT},
+    transcript::Transcript,
+    wording::{lines, mentions, INDENT},
+    zone::{now, LocalClock},
     Stop,
 };
 use chat_common::protocol::What;
 use crossbeam_channel::Sender;
 use std::{
-    fs::{File, OpenOptions},
     io::{self, Write},
     sync::{Mutex, MutexGuard, PoisonError},
 };
@@ -39,7 +38,7 @@ struct State {
     bell: Bell,
     clock: LocalClock,
     width: Width,
-    transcript: Option<File>,
+    transcript: Option<Transcript>,
     /// The prompt was written last, to where no echo of the answer ends its line.
     prompted: bool,
     /// Why nothing can be written to standard output any more.
@@ -52,10 +51,7 @@ impl Screen {
     /// # Errors
     /// When the transcript's file cannot be opened.
     pub fn open(options: ScreenOptions, stop: Sender<Stop>) -> io::Result<Screen> {
-        let transcript = match &options.log {
-            Some(path) => Some(OpenOptions::new().append(true).create(true).open(path)?),
-            None => None,
-        };
+        let transcript = options.log.as_deref().map(Transcript::open).transpose()?;
         let state = State {
             me: String::new(),
             bell: options.bell,
@@ -76,7 +72,7 @@ impl Screen {
     pub fn show(&self, shown: Shown) {
         let mut state = self.lock();
         let shown = state.take_note(shown);
-        state.write_transcript(&shown);
+        state.keep(&shown);
         if let Err(error) = state.write(&shown) {
             state.closed = Some(error);
             // There is nothing left to stay for.
@@ -197,7 +193,7 @@ impl State {
 
     /// The local time in front of a line, with the day where it is not today's.
     fn moment(&mut self, shown: &Shown) -> Option<String> {
-        let now = clock::now();
+        let now = now();
         let time = match shown {
             Shown::Event { event, .. } => event.time,
             Shown::Accepted { .. } | Shown::Lost { .. } | Shown::Regained { .. } | Shown::Rejoined { .. } => {
@@ -205,11 +201,18 @@ impl State {
             }
             _ => return None,
         };
-        let (then, today) = (self.clock.civil(time), self.clock.civil(now));
-        let Civil { year, month, day, hour, minute, .. } = then;
-        let same_day = (year, month, day) == (today.year, today.month, today.day);
-        let date = if same_day { String::new() } else { format!("{year:04}-{month:02}-{day:02} ") };
-        Some(format!("{date}{hour:02}:{minute:02} "))
+        let (then, today) = (self.clock.civil(time), self.clock.civil(now).date());
+        let date =
+            Some(then.date()).filter(|date| *date != today).map_or_else(String::new, |date| date + " ");
+        Some(format!("{date}{} ", then.minutes()))
+    }
+
+    fn keep(&mut self, shown: &Shown) {
+        let Some(transcript) = &mut self.transcript else { return };
+        if let Err(error) = transcript.write(shown, &self.me, &mut self.clock) {
+            log::error!("the transcript ends here: {error}");
+            self.transcript = None;
+        }
     }
 
     fn rings(&self, shown: &Shown) -> bool {
@@ -223,39 +226,6 @@ impl State {
             Bell::Off => false,
             Bell::Mention => concerns_me,
             Bell::All => true,
-        }
-    }
-
-    /// One line for all that is said while we are here, ourselves included, with date and time.
-    fn write_transcript(&mut self, shown: &Shown) {
-        let Some(file) = &mut self.transcript else { return };
-        let me = visible_line(&self.me);
-        let (time, words) = match shown {
-            Shown::Event { event, earlier: false } => (event.time, lines(shown, &self.me)),
-            Shown::Accepted { said: Said::Message(text), .. } => {
-                (clock::now(), vec![Line::of(format!("[{me}] {text}"))])
-            }
-            Shown::Accepted { said: Said::Action(text), .. } => {
-                (clock::now(), vec![Line::of(format!("* {me} {text}"))])
-            }
-            Shown::Accepted { .. }
-            | Shown::Connected { .. }
-            | Shown::Lost { .. }
-            | Shown::Regained { .. }
-            | Shown::Rejoined { .. } => (clock::now(), lines(shown, &self.me)),
-            _ => return,
-        };
-        let Civil { year, month, day, hour, minute, second } = self.clock.civil(time);
-        let text: String = words
-            .iter()
-            .map(|line| {
-                let words = visible_line(&line.text());
-                format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} {words}\n")
-            })
-            .collect();
-        if let Err(error) = file.write_all(text.as_bytes()) {
-            log::error!("the transcript ends here: {error}");
-            self.transcript = None;
         }
     }
 }
