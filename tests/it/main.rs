@@ -2,6 +2,7 @@
 // Test code: a panic is how a failure is told.
 #![allow(clippy::unwrap_used, clippy::print_stderr, clippy::print_stdout)]
 mod commands;
+mod console;
 mod conversation;
 mod cut_off;
 mod cuts;

@@ -1,0 +1,166 @@
+//! The operator's commands and files, with the real programs.
+
+use chat_tests::process::Program;
+use std::{env, fs, path::PathBuf, process};
+
+/// A file of this test's own, removed when the test is done with it.
+struct OwnFile(PathBuf);
+
+impl OwnFile {
+    fn new(name: &str) -> OwnFile {
+        OwnFile(env::temp_dir().join(format!("rpc-chat-{name}-{}", process::id())))
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+}
+
+impl Drop for OwnFile {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+#[test]
+fn the_operator_sees_who_is_here_and_how_the_room_does() {
+    let (mut server, address) = Program::server(&["--console"]);
+    server.types("/who");
+    server.sees("nobody is here\n");
+    let mut sara = Program::joined_client(address, "Sara");
+    let tom = Program::joined_client(address, "Tom");
+    sara.types("hello");
+    tom.sees("[Sara] hello\n");
+    server.types("/who");
+    server.sees("2 here: Sara, Tom\n");
+    server.types("/stats");
+    let stats = server.line("members ");
+    for part in
+        ["members 2", "messages 1", "deliveries ", "slowest recipient none behind", "log 1 to 3", "threads "]
+    {
+        assert!(stats.contains(part), "{part} in {stats:?}");
+    }
+    server.types("/help");
+    for command in ["/who", "/say", "/kick", "/ban", "/unban", "/bans", "/stats", "/stop"] {
+        server.sees(command);
+    }
+}
+
+#[test]
+fn what_the_operator_says_reads_as_nobody_elses() {
+    let (mut server, address) = Program::server(&["--console"]);
+    let sara = Program::joined_client(address, "Sara");
+    server.types("/say the printer is on fire");
+    sara.sees("Server: the printer is on fire\n");
+    server.types("/say");
+    server.sees("usage: /say TEXT");
+    server.types("hello?");
+    server.sees("\"hello?\" is no command of the server");
+    server.types(&format!("/say {}", "x".repeat(5000)));
+    server.sees("the text has 5000 bytes, and 4096 are the most\n");
+}
+
+#[test]
+fn who_is_kicked_is_told_why_and_may_come_again() {
+    let (mut server, address) = Program::server(&["--console"]);
+    let sara = Program::joined_client(address, "Sara");
+    let mut tom = Program::joined_client(address, "Tom");
+    server.types("/kick tom too loud");
+    server.sees("removed: Tom\n");
+    sara.sees("User [Tom] left (removed: too loud)\n");
+    tom.logs("the operator removed you from the room: too loud");
+    assert_eq!(tom.exits(), Some(1));
+    let _again = Program::joined_client(address, "Tom");
+    sara.sees("User [Tom] joined\n");
+    server.types("/kick Nobody");
+    server.sees("nobody here to remove\n");
+    server.types(&format!("/kick Tom {}", "x".repeat(70_000)));
+    server.sees("the text has 70000 bytes, and 4096 are the most\n");
+}
+
+#[test]
+fn a_banned_name_stays_out_also_after_a_restart_until_it_is_lifted() {
+    let file = OwnFile::new("bans");
+    let flags = ["--console", "--ban-file", file.path()];
+    let (mut server, address) = Program::server(&flags);
+    let mut tom = Program::joined_client(address, "Tom");
+    server.types("/ban Tom");
+    server.sees("banned: name tom; removed: Tom\n");
+    assert_eq!(tom.exits(), Some(1));
+    server.types("/stop");
+    assert_eq!(server.exits(), Some(0));
+
+    let (mut server, address) = Program::server(&flags);
+    let mut tom = Program::client(address, "TOM", &[]);
+    tom.logs("the name TOM is banned from the room");
+    assert_eq!(tom.exits(), Some(1));
+    server.types("/bans");
+    server.sees("name tom\n");
+    server.types("/unban tom");
+    server.sees("no longer banned: name tom\n");
+    let _tom = Program::joined_client(address, "Tom");
+    assert_eq!(fs::read_to_string(&file.0).unwrap(), "");
+}
+
+#[test]
+fn a_banned_address_stays_out_and_a_range_is_not_taken_for_a_name() {
+    let (mut server, address) = Program::server(&["--console"]);
+    let mut tom = Program::joined_client(address, "Tom");
+    server.types("/ban 127.0.0.1");
+    server.sees("banned: address 127.0.0.1; removed: Tom\n");
+    assert_eq!(tom.exits(), Some(1));
+    let mut sara = Program::client(address, "Sara", &[]);
+    sara.logs("this address is banned from the room");
+    assert_eq!(sara.exits(), Some(1));
+    server.types("/ban 10.0.0.0/8");
+    server.sees("\"10.0.0.0/8\" is neither an address nor a possible name");
+    server.types("/unban 127.0.0.1");
+    server.sees("no longer banned: address 127.0.0.1\n");
+    let _sara = Program::joined_client(address, "Sara");
+}
+
+#[test]
+fn the_end_of_the_operators_input_changes_nothing() {
+    let (mut server, address) = Program::server(&["--console"]);
+    server.ends_input();
+    let mut sara = Program::joined_client(address, "Sara");
+    let tom = Program::joined_client(address, "Tom");
+    sara.types("still here");
+    tom.sees("[Sara] still here\n");
+}
+
+#[test]
+fn without_a_terminal_or_the_flag_the_input_is_not_read() {
+    let (mut server, address) = Program::server(&[]);
+    server.types("/stop");
+    let sara = Program::joined_client(address, "Sara");
+    let _tom = Program::joined_client(address, "Tom");
+    sara.sees("User [Tom] joined\n");
+}
+
+#[test]
+fn everybody_who_joins_reads_the_message_of_the_day() {
+    let file = OwnFile::new("motd");
+    fs::write(&file.0, "Be kind.\nNo spam.\n").unwrap();
+    let (_server, address) = Program::server(&["--motd", file.path()]);
+    let sara = Program::joined_client(address, "Sara");
+    sara.sees("Server: Be kind.\n");
+    sara.sees("No spam.\n");
+}
+
+#[test]
+fn files_that_cannot_be_used_are_named_before_the_room_opens() {
+    let file = OwnFile::new("bad-bans");
+    fs::write(&file.0, "address nowhere\n").unwrap();
+    for (flag, path, why) in [
+        ("--ban-file", file.path(), "line 1"),
+        ("--ban-file", "/nonexistent/bans", "/nonexistent/bans"),
+        ("--motd", "/nonexistent/motd", "/nonexistent/motd"),
+    ] {
+        let mut command = process::Command::new(chat_tests::process::binary("chat-server"));
+        let mut server = Program::start("server", command.args(["--listen", "127.0.0.1:0", flag, path]));
+        assert_eq!(server.exits(), Some(1), "{flag} {path}");
+        assert!(server.error_output().contains(why), "{:?}", server.error_output());
+        assert!(!server.output().contains("Server running"), "{flag} {path}");
+    }
+}
