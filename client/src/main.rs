@@ -23,8 +23,8 @@ const WRONG_USAGE: u8 = 2;
 const READ_AHEAD: usize = 16;
 /// Wishes to leave that may gather; one would do.
 const STOPS: usize = 4;
-/// After a signal the session has so long to leave in good order, whatever it is waiting for.
-const GRACE: Duration = Duration::from_secs(1);
+/// After a signal the session has so long to leave in good order, whatever it is waiting for. It says goodbye for up to 1 s.
+const GRACE: Duration = Duration::from_millis(1500);
 
 fn main() -> ExitCode {
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn")).init();

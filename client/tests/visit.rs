@@ -484,11 +484,9 @@ fn a_person_need_not_wait_for_a_busy_server() {
         |options| options.interactive = true,
         |stage| {
             let (mut call, _) = stage.join();
-            refuses(&mut call, Cause::Busy);
             stage.says("/quit");
-            // Attempts that are under way go on.
-            drop((call, stage.listener));
-            assert_eq!(stage.outcome.recv_timeout(PATIENCE), Ok(Outcome::Left));
+            refuses(&mut call, Cause::Busy);
+            assert_eq!(stage.ends(), Outcome::Left);
         },
     );
 }

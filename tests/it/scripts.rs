@@ -319,8 +319,9 @@ fn a_signal_in_the_middle_of_a_call_is_a_failure() {
     let (server, address) = Program::server(&[]);
     let mut ann = Program::joined_client(address, "Ann");
     server.signal("STOP");
-    ann.types("hi");
-    // Whatever the client is doing by now, it does not get done.
+    ann.types("/help\nhi");
+    ann.sees("/quit");
+    // By the time that another process has sent a signal, the next line is on its way.
     ann.signal("INT");
     let code = ann.exits();
     server.signal("CONT");
