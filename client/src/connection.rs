@@ -137,7 +137,8 @@ impl Session<'_> {
     fn join(&mut self, call: &mut Connection, name: &str, mut port: u16) -> Result<(Joined, bool), Turn> {
         loop {
             let resume = self.may_resume.then(|| self.inbox.position());
-            let history = if self.ever_in { 0 } else { self.options.history };
+            // Who was in before wants all that was said meanwhile; the inbox knows what of it has been shown.
+            let history = if self.ever_in { u32::MAX } else { self.options.history };
             let join = Join { name: name.to_owned(), token: self.token, port, history, resume };
             self.may_resume = true;
             let refusal = match call.call(&Request::Join(join), CALL_TIMEOUT) {

@@ -14,10 +14,13 @@ use std::{
 const AUTHORS_KEPT: usize = 4096;
 /// A longer name is no server's, and not remembered. In bytes.
 const LONGEST_NAME: usize = 256;
+/// More than anybody says in one visit: what has a number in so many from our first is our own.
+const OWN_NUMBERS: u64 = 1 << 32;
 
 /// Everything that goes from the server to the screen passes here.
 pub(crate) struct Inbox<'a> {
     show: Show<'a>,
+    first_number: u64,
     state: Mutex<State>,
 }
 
@@ -25,6 +28,8 @@ pub(crate) struct Inbox<'a> {
 struct State {
     /// The highest sequence number that has been shown in this session.
     position: u64,
+    /// The same of the sessions before it in this run of the server: what a new session hears again is known up to here.
+    known: u64,
     /// Which run of the server we are in, once we have joined one.
     room: Option<u64>,
     /// The place of our join: what has a lower number was said earlier.
@@ -47,8 +52,9 @@ pub(crate) enum Arrival {
 }
 
 impl<'a> Inbox<'a> {
-    pub(crate) fn new(show: Show<'a>) -> Inbox<'a> {
-        Inbox { show, state: Mutex::default() }
+    /// `first_number` is that of the first thing we say: what we have said in an earlier session is not shown to us.
+    pub(crate) fn new(show: Show<'a>, first_number: u64) -> Inbox<'a> {
+        Inbox { show, first_number, state: Mutex::default() }
     }
 
     /// The highest sequence number that has been shown in this session, 0 for none.
@@ -58,7 +64,8 @@ impl<'a> Inbox<'a> {
 
     /// The session is unknown to the server: positions begin anew with the next one.
     pub(crate) fn forget_position(&self) {
-        self.lock().position = 0;
+        let mut state = self.lock();
+        state.known = state.known.max(std::mem::take(&mut state.position));
     }
 
     /// Whether the room we were in has said that it ends.
@@ -97,8 +104,14 @@ impl<'a> Inbox<'a> {
         state.ended = false;
         match state.room.replace(room) {
             None => Arrival::First,
-            Some(before) if before == room => Arrival::SameRoom,
-            Some(_) => Arrival::Restarted,
+            Some(before) if before == room => {
+                state.position = state.position.max(state.known);
+                Arrival::SameRoom
+            }
+            Some(_) => {
+                (state.position, state.known) = (0, 0);
+                Arrival::Restarted
+            }
         }
     }
 
@@ -110,13 +123,21 @@ impl<'a> Inbox<'a> {
         let sequence = event.sequence;
         let (heard, earlier) = {
             let mut state = self.lock();
-            (state.note(&event.what), sequence < state.joined_at)
+            if sequence <= state.position {
+                return; // Heard in an earlier session.
+            }
+            let own = said_by(&event.what).is_some_and(|(_, number)| self.is_own(number));
+            (!own && state.note(&event.what), sequence < state.joined_at)
         };
         if heard {
             (self.show)(Shown::Event { event, earlier });
         }
         let mut state = self.lock();
         state.position = state.position.max(sequence);
+    }
+
+    fn is_own(&self, number: u64) -> bool {
+        (self.first_number..self.first_number + OWN_NUMBERS).contains(&number)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -189,6 +210,9 @@ fn said_by(what: &What) -> Option<(&str, u64)> {
 mod tests {
     use super::*;
 
+    /// Our own first number.
+    const OWN: u64 = 1 << 40;
+
     fn says(sequence: u64, author: &str, number: u64) -> Event {
         let what = What::Message { author: author.into(), number, text: "hi".into() };
         Event { sequence, time: 0, what }
@@ -200,7 +224,7 @@ mod tests {
             Shown::Event { event, earlier } => tx.send((event.sequence, earlier)).unwrap(),
             other => panic!("{other:?}"),
         };
-        play(&Inbox::new(&show));
+        play(&Inbox::new(&show, OWN));
         rx.try_iter().collect()
     }
 
@@ -256,5 +280,32 @@ mod tests {
             inbox.take(says(3, "Sara", 2));
         });
         assert_eq!(seen, [(3, false)]);
+    }
+
+    #[test]
+    fn who_was_away_for_too_long_hears_what_is_new_and_not_what_was_heard() {
+        let seen = shown(|inbox| {
+            inbox.arrive(1, 1);
+            inbox.take(says(2, "Sara", 10));
+            inbox.forget_position();
+            assert_eq!(inbox.position(), 0, "the new session has received nothing");
+            assert!(matches!(inbox.arrive(1, 6), Arrival::SameRoom));
+            inbox.take(says(2, "Sara", 10));
+            inbox.take(says(3, "Me", OWN + 7));
+            inbox.take(says(4, "Sara", 11));
+        });
+        assert_eq!(seen, [(2, false), (4, true)]);
+    }
+
+    #[test]
+    fn after_a_restart_everything_is_new() {
+        let seen = shown(|inbox| {
+            inbox.arrive(1, 1);
+            inbox.take(says(9, "Sara", 10));
+            inbox.forget_position();
+            assert!(matches!(inbox.arrive(2, 3), Arrival::Restarted));
+            inbox.take(says(2, "Sara", 11));
+        });
+        assert_eq!(seen, [(9, false), (2, true)]);
     }
 }

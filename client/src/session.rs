@@ -27,9 +27,9 @@ const BUSY_PATIENCE: Duration = Duration::from_secs(5);
 
 /// See [`crate::run`].
 pub(crate) fn visit(options: &JoinOptions, wires: &Wires, show: Show<'_>, token: Token) -> Outcome {
-    let inbox = Inbox::new(show);
     // Half of the numbers are above any start, so counting up never wraps.
     let first_number = Token::random().map_or(0, Token::to_u64) >> 1;
+    let inbox = Inbox::new(show, first_number);
     let mut session = Session {
         options,
         input: wires.input.clone(),

@@ -74,7 +74,7 @@ pub(crate) fn lines(shown: &Shown, me: &str) -> Vec<Line> {
             Line::system(format!("--- connected again: the room was restarted{} ---", sending(*waiting)))
         }
         Shown::Rejoined { waiting, .. } => Line::system(format!(
-            "--- connected again, but away for too long: what was said meanwhile is missing{} ---",
+            "--- connected again after a long time; what was said meanwhile follows, as far as the room remembers it{} ---",
             sending(*waiting)
         )),
         Shown::Refused(text) => Line::trouble(format!("--- refused: {} ---", visible_line(text))),

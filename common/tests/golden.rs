@@ -1,6 +1,8 @@
 //! The wire, byte for byte. These vectors are a contract with every client in the field, written in any language: a
 //! change that breaks one of them needs a new protocol version.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 use chat_common::{
     codec::{decode, encode_into},
     frame::encode_frame,

@@ -71,7 +71,7 @@ fn serve(options: Options) -> Result<(), String> {
 /// The first signal asks the server to stop, the second stops it. Who sends to a process and to its group sends twice what is meant
 /// once, as some tools do.
 fn stop_on_signal(shutdown: &Arc<Shutdown>) -> Result<(), ctrlc::Error> {
-    const ONE_WISH: Duration = Duration::from_millis(20);
+    const ONE_WISH: Duration = Duration::from_millis(5);
     let shutdown = Arc::clone(shutdown);
     let mut asked: Option<Instant> = None;
     ctrlc::set_handler(move || {
