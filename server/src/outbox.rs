@@ -7,7 +7,8 @@
 //! gets fewer and larger calls, and a stuck one costs its position and a window.
 //!
 //! Nothing here waits. The window fits into the send buffer of a connection on loopback; on a network the system may take less of it
-//! at once. What it does not take of a call, the [`Rest`], is handed back, and nothing more is written until somebody who may wait has written that and said so.
+//! at once. What it does not take of a call, the [`Rest`], is handed back, and nothing more is written until somebody who may
+//! wait has written that and said so.
 //!
 //! Invariant: while there is more in the log than was written, an answer or a rest is outstanding that will bring somebody here. The
 //! broadcaster appends before it looks at the window, and the thread looks at the log while it holds the window. So either the thread

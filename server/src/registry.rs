@@ -111,9 +111,9 @@ impl Registry {
         // A client that joins anew has given up what it had before.
         members.retain(|_, member| member.is_connected() || member.session.token != line.session.token);
         let folded = folded(name);
-        make_free(&mut members, &folded, line.session.id)?;
         // Under the lock: whoever bars somebody does so first and then looks for them here.
         barred(name, address).map_or(Ok(()), |why| Err(Denied::Barred(why)))?;
+        make_free(&mut members, &folded, line.session.id)?;
         let session = Arc::clone(&line.session);
         let state = State::Here(Arc::clone(line));
         members.insert(
@@ -130,9 +130,10 @@ impl Registry {
     pub fn rename(&self, id: u64, name: &str, barred: Barred<'_>) -> Result<(), Denied> {
         let mut members = self.lock();
         let folded = folded(name);
+        let address = members.get(&id).map(|member| member.address);
+        address.and_then(|address| barred(name, address)).map_or(Ok(()), |why| Err(Denied::Barred(why)))?;
         make_free(&mut members, &folded, id)?;
         if let Some(member) = members.get_mut(&id) {
-            barred(name, member.address).map_or(Ok(()), |why| Err(Denied::Barred(why)))?;
             name.clone_into(&mut member.name);
             member.former = Some(std::mem::replace(&mut member.folded, folded));
         }

@@ -1,6 +1,10 @@
 //! The operator's commands and files, with the real programs.
 
-use chat_tests::process::Program;
+use chat_common::protocol::{Cause, Join, Reply};
+use chat_tests::{
+    process::Program,
+    raw::{self, RawPeer},
+};
 use std::{env, fs, path::PathBuf, process};
 
 /// A file of this test's own, removed when the test is done with it.
@@ -117,6 +121,23 @@ fn a_banned_address_stays_out_and_a_range_is_not_taken_for_a_name() {
     server.types("/unban 127.0.0.1");
     server.sees("no longer banned: address 127.0.0.1\n");
     let _sara = Program::joined_client(address, "Sara");
+}
+
+#[test]
+fn a_ban_holds_for_somebody_whose_connection_is_lost() {
+    let (mut server, address) = Program::server(&["--console"]);
+    let token = raw::token();
+    let mut ann = RawPeer::call(address).unwrap();
+    ann.join("Ann", token).unwrap();
+    drop(ann);
+    server.logs("Ann left (connection lost)");
+    server.types("/ban Ann");
+    server.sees("banned: name ann; removed: Ann\n");
+    let back = Join { name: "Ann".into(), token, port: 0, history: 0, resume: Some(0) };
+    match RawPeer::call(address).unwrap().join_with(back) {
+        Err(Reply::Refused(refusal)) => assert_eq!(refusal.cause, Cause::SessionOver),
+        other => panic!("a banned session is resumed: {other:?}"),
+    }
 }
 
 #[test]
