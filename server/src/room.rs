@@ -127,6 +127,8 @@ impl<'scope, 'env> Room<'scope, 'env> {
         let session = Arc::clone(&line.session);
         let start = match start {
             Start::Earlier(count) => log.back(count as usize, session.id),
+            // Its first Join was given up before it was carried out: this one is the join.
+            Start::After(_) if session.joined().is_none() => log.next(),
             Start::After(sequence) if self.shared.seeded.has(Bug::DoubleOnResume) => sequence,
             // Not before where it began, even if the client has received nothing and says so.
             Start::After(sequence) => sequence.saturating_add(1).max(session.start()).min(log.next()),

@@ -1,16 +1,20 @@
 //! A lost connection loses nothing: the session is resumed from where it was.
 
-use chat_common::protocol::{Cause, Join, Reply, What};
+use chat_common::{
+    codec::encode_into,
+    protocol::{Callback, Cause, Join, Reply, Request, What},
+};
 use chat_server::limits::Limits;
 use chat_tests::{
     checker::assert_clean,
     member::Member,
     proxy::{Fault, Faults, Proxy},
-    raw::RawPeer,
+    raw::{self, RawPeer},
     server::{unhurried, TestServer},
     watchdog::poll,
+    watchdog::PATIENCE,
 };
-use std::{thread, time::Duration};
+use std::{net::TcpListener, thread, time::Duration};
 
 #[test]
 fn who_comes_back_gets_what_was_said_meanwhile_once_and_in_order() {
@@ -154,4 +158,41 @@ fn a_hundred_losses_lose_nothing() {
     bob.hear_up_to(end);
     cid.hear_up_to(end);
     assert_clean(&[alice.so_far().gone(), bob.so_far(), cid.so_far()]);
+}
+
+#[test]
+fn a_join_that_was_given_up_does_not_push_out_the_line_that_replaced_it() {
+    // Without pings: what is not written when it is said would never come.
+    let hour = Duration::from_secs(3600);
+    let server = TestServer::with(Limits {
+        dial_timeout: hour,
+        drain_timeout: PATIENCE,
+        ping_after: hour,
+        ..unhurried()
+    });
+    let mut bob = Member::join(server.address(), "bob");
+    // Ann's listener lets the server's dial hang. She gives the connection up and comes back on another.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let token = raw::token();
+    let given_up = RawPeer::call(server.address()).unwrap();
+    let join = Join { name: "ann".into(), token, port, history: 0, resume: None };
+    let mut request = Vec::new();
+    encode_into(&Request::Join(join.clone()), &mut request).unwrap();
+    given_up.write_frame(request.len() as u32, &request).unwrap();
+    let hanging = listener.accept().unwrap();
+    let mut ann = RawPeer::call(server.address()).unwrap();
+    ann.join_with(Join { port: 0, resume: Some(0), ..join }).unwrap();
+    let mut callback = RawPeer::open_callback(server.address(), token).unwrap();
+    // Now the dial ends, and with it the Join that nobody waits for.
+    drop(hanging);
+    given_up.read_until_closed();
+    bob.say("are you there?");
+    let heard = callback.serve_one().unwrap().expect("ann is called");
+    let Callback::Receive { events, .. } = heard;
+    assert!(events
+        .iter()
+        .any(|event| matches!(&event.what, What::Message { text, .. } if text == "are you there?")));
+    ann.ask(&Request::Leave).unwrap();
+    bob.hear("that ann is gone", |what| matches!(what, What::Left { name, .. } if name == "ann"));
 }
