@@ -2,13 +2,14 @@
 //! written is handed to a function.
 //!
 //! A call is written by whoever has something to write: the broadcaster, as soon as it has appended, and the recipient's own thread, when
-//! an answer makes room. Calls need no answer as long as few of them are unanswered; at half of the [`WINDOW`] one is asked for, and at the
-//! whole of it nothing is written until that answer wakes the thread. So a fast recipient's thread is hardly ever woken, a slow one
-//! gets fewer and larger calls, and a stuck one costs its position and a window.
+//! an answer makes room. Calls need no answer as long as few of them are unanswered; at three quarters of the window one is asked for,
+//! and at the whole of it nothing is written until that answer wakes the thread. So a fast recipient's thread is hardly ever woken, a
+//! slow one gets fewer and larger calls, and a stuck one costs its position and a window.
 //!
-//! Nothing here waits. The window fits into the send buffer of a connection on loopback; on a network the system may take less of it
-//! at once. What it does not take of a call, the [`Rest`], is handed back, and nothing more is written until somebody who may
-//! wait has written that and said so.
+//! Nothing here waits. The largest [`WINDOW`] fits into the send buffer of a connection on loopback; on a network the system may take
+//! less at once. What it does not take of a call, the [`Rest`], is handed back, nothing more is written until somebody who may wait has
+//! written that and said so, and from then on the window is half of what was unanswered before. So somebody who reads slowly meets a
+//! full buffer a few times, and not with every message.
 //!
 //! Invariant: while there is more in the log than was written, an answer or a rest is outstanding that will bring somebody here. The
 //! broadcaster appends before it looks at the window, and the thread looks at the log while it holds the window. So either the thread
@@ -35,10 +36,10 @@ use std::{
     time::Instant,
 };
 
-/// What may be unanswered at the most. The bytes are two frames of the greatest length; the calls are as many small ones as take
-/// the same room in the sender's kernel, which needs up to 2 KiB for each, whatever its size. Half of it would cost 13 % of the
-/// throughput, for twice as many answers.
-pub const WINDOW: Amount = Amount { calls: 64, bytes: 128 * 1024 };
+/// What may be unanswered at the most. The bytes are four frames of the greatest length; the calls are as many small ones as take
+/// the same room in the sender's kernel, which needs up to 2 KiB for each, whatever its size. Half of it would cost some 10 % of the
+/// throughput, for twice as many answers; more of it would be memory that a room full of stuck recipients takes from the system.
+pub const WINDOW: Amount = Amount { calls: 128, bytes: 256 * 1024 };
 /// The payload of one call at the most, so that the first of many can be on its way while the next is put together.
 pub const CALL_BYTES: usize = 16 * 1024;
 
@@ -55,6 +56,23 @@ impl AddAssign for Amount {
     fn add_assign(&mut self, more: Amount) {
         self.calls += more.calls;
         self.bytes += more.bytes;
+    }
+}
+
+impl Amount {
+    /// Half of it.
+    fn half(self) -> Amount {
+        Amount { calls: self.calls / 2, bytes: self.bytes / 2 }
+    }
+
+    /// Whether it is more than three quarters of `most`.
+    fn nearly_fills(self, most: Amount) -> bool {
+        self.calls > most.calls / 4 * 3 || self.bytes > most.bytes / 4 * 3
+    }
+
+    /// The lesser of each.
+    fn least(self, other: Amount) -> Amount {
+        Amount { calls: self.calls.min(other.calls), bytes: self.bytes.min(other.bytes) }
     }
 }
 
@@ -77,10 +95,12 @@ pub struct Outbox {
     window: Mutex<Window>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Window {
     /// The next sequence number to write.
     cursor: u64,
+    /// What may be unanswered: the [`WINDOW`], or less, once the system has not taken that much.
+    most: Amount,
     /// Written and not answered for.
     unanswered: Amount,
     /// How much of it the answer that is outstanding, if one is, will stand for.
@@ -111,7 +131,8 @@ pub enum Standing {
 impl Outbox {
     /// The position `cursor` of the session `reader`, which has nothing to answer for.
     pub fn new(reader: u64, cursor: u64, frame_limit: usize, seeded: Seeded) -> Outbox {
-        let window = Window { cursor, ..Window::default() };
+        let unanswered = Amount::default();
+        let window = Window { cursor, most: WINDOW, unanswered, asked: None, pushing: false, owing: None };
         Outbox { reader, frame_limit, seeded, window: Mutex::new(window) }
     }
 
@@ -188,7 +209,7 @@ impl Outbox {
         self.write_call(&mut window, spare, true, &mut write)
     }
 
-    /// Writes call after call until the recipient has caught up or the window is full.
+    /// Writes call after call until the recipient has caught up, or the window is full and an answer is on its way.
     fn go_on(
         &self,
         window: &mut Window,
@@ -196,7 +217,7 @@ impl Outbox {
         spare: &mut Batch,
         write: &mut impl FnMut(&[u8], u64) -> usize,
     ) -> Option<Rest> {
-        while window.has_room() {
+        while window.has_room() || !(window.pushing || window.asked.is_some()) {
             spare.clear();
             let limit = window.room(self.frame_limit);
             let (more, ended) = {
@@ -210,10 +231,11 @@ impl Outbox {
             };
             let nothing = spare.events() == 0;
             let last_answer = ended && window.unanswered != Amount::default();
-            if nothing && (window.asked.is_some() || !(more || last_answer)) {
+            if nothing && (window.asked.is_some() || !(more || last_answer || !window.has_room())) {
                 return None;
             }
-            // A call without events asks for the answer that makes room for an event that is too long, or that is the last.
+            // A call without events asks for the answer that makes room, for an event that is too long or after the window has become
+            // smaller than what is unanswered; or for the last answer.
             let rest = self.write_call(window, spare, nothing || ended, write);
             if rest.is_some() {
                 return rest;
@@ -222,7 +244,7 @@ impl Outbox {
         None
     }
 
-    /// Writes one call. It wants an answer if it `must`, or if the window is half full; and if no other is outstanding.
+    /// Writes one call. It wants an answer if it `must`, or if the window is nearly full; and if no other is outstanding.
     fn write_call(
         &self,
         window: &mut Window,
@@ -230,9 +252,10 @@ impl Outbox {
         must: bool,
         write: &mut impl FnMut(&[u8], u64) -> usize,
     ) -> Option<Rest> {
+        let before = window.unanswered;
         window.unanswered += Amount { calls: 1, bytes: batch.payload_bytes() };
-        let half = window.unanswered.calls > WINDOW.calls / 2 || window.unanswered.bytes > WINDOW.bytes / 2;
-        let answer = window.asked.is_none() && (must || half || self.seeded.has(Bug::ScopePerRound));
+        let must = must || window.unanswered.nearly_fills(window.most) || self.seeded.has(Bug::ScopePerRound);
+        let answer = must && window.asked.is_none();
         if answer {
             window.asked = Some(window.unanswered);
             window.owing = Some(Instant::now());
@@ -240,8 +263,12 @@ impl Outbox {
         let events = batch.events();
         let frame = batch.finish(answer);
         let rest = &frame[write(frame, events)..];
-        window.pushing = !rest.is_empty();
-        window.pushing.then(|| Rest(rest.to_vec()))
+        if rest.is_empty() {
+            return None;
+        }
+        window.pushing = true;
+        window.most = window.most.least(before.half());
+        Some(Rest(rest.to_vec()))
     }
 
     fn lock(&self) -> MutexGuard<'_, Window> {
@@ -251,13 +278,18 @@ impl Outbox {
 }
 
 impl Window {
-    /// Whether another call may be written.
+    /// Whether another call may be written. One always may, to who has answered for everything: the send buffer is empty then.
     fn has_room(&self) -> bool {
-        !self.pushing && self.unanswered.calls < WINDOW.calls && self.unanswered.bytes < WINDOW.bytes
+        let Window { unanswered, most, .. } = self;
+        let open = unanswered.calls < most.calls && unanswered.bytes < most.bytes;
+        !self.pushing && (open || unanswered.calls == 0)
     }
 
     /// The payload that it may have, in bytes.
     fn room(&self, frame_limit: usize) -> usize {
-        WINDOW.bytes.saturating_sub(self.unanswered.bytes).min(frame_limit)
+        match self.unanswered.calls {
+            0 => frame_limit,
+            _ => self.most.bytes.saturating_sub(self.unanswered.bytes).min(frame_limit),
+        }
     }
 }

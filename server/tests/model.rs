@@ -62,7 +62,7 @@ fn room(seeded: Seeded) {
     let (mut round, mut spare) = (Round::default(), Batch::new());
     for number in 0..=MESSAGES {
         let start = log.read().next();
-        // Two of them fill the window, so that the next has to wait for an answer.
+        // Four of them nearly fill the window, so that the next has to wait for an answer.
         let text = "x".repeat(60_000);
         let what = match number {
             MESSAGES => What::Ended { reason: text },

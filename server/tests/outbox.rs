@@ -56,6 +56,8 @@ struct World {
     wire: Wire,
     /// What the system has not taken.
     rest: Option<Rest>,
+    /// The system did not take something, and no answer has come since.
+    clogged: bool,
     received: Vec<Event>,
 }
 
@@ -92,7 +94,7 @@ impl World {
         let log = SharedLog::new(limits, Seeded::default());
         let outbox = Outbox::new(READER, 1, limits.max_frame.0, Seeded::default());
         let wire = Wire { bytes: VecDeque::new(), room: usize::MAX };
-        World { log, outbox, wire, rest: None, received: Vec::new() }
+        World { log, outbox, wire, rest: None, clogged: false, received: Vec::new() }
     }
 
     fn round(&mut self, messages: &[(u64, usize)]) {
@@ -105,8 +107,11 @@ impl World {
         }
         let mut round = Round::default();
         round.collect(&self.log, start, authors, false);
-        let wire = &mut self.wire;
-        let rest = self.outbox.offer(&self.log, &mut round, &mut Batch::new(), |bytes, _| wire.write(bytes));
+        let (wire, clogged) = (&mut self.wire, self.clogged);
+        let rest = self.outbox.offer(&self.log, &mut round, &mut Batch::new(), |bytes, _| {
+            assert!(!clogged, "the broadcaster tries no full buffer twice");
+            wire.write(bytes)
+        });
         self.keep(rest);
         let wire = &self.wire;
         assert!(wire.bytes.len() < WINDOW.bytes + WINDOW.calls as usize * 32, "the window is kept");
@@ -117,6 +122,7 @@ impl World {
         let Some((answer, events)) = self.wire.read() else { return false };
         self.received.extend(events);
         if answer {
+            self.clogged = false;
             let wire = &mut self.wire;
             let (standing, rest) =
                 self.outbox.answered(&self.log, &mut Batch::new(), |bytes, _| wire.write(bytes));
@@ -135,6 +141,7 @@ impl World {
 
     fn keep(&mut self, rest: Option<Rest>) {
         assert!(self.rest.is_none() || rest.is_none(), "nothing is written past a rest");
+        self.clogged |= rest.is_some();
         self.rest = self.rest.take().or(rest);
     }
 

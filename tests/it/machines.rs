@@ -48,6 +48,14 @@ impl Machines {
         command
     }
 
+    /// Makes the system take only some kilobytes at once of what is sent between the two, as over a long and thin line.
+    fn narrow_the_cable(&self) {
+        for (machine, buffers) in [(&self.near, "tcp_wmem"), (&self.far, "tcp_rmem")] {
+            let narrow = format!("echo 4096 4096 4096 > /proc/sys/net/ipv4/{buffers}");
+            assert!(ip(&["netns", "exec", machine, "sh", "-c", &narrow]));
+        }
+    }
+
     fn pull_the_cable(&self) {
         assert!(ip(&["-n", &self.far, "link", "set", "cable", "down"]));
     }
@@ -118,4 +126,37 @@ fn a_pulled_cable_is_told_to_the_others_and_to_the_one_who_is_cut_off() {
     machines.pull_the_cable();
     sara.sees("User [Ali] left (not responding)");
     ali.sees("--- connection lost");
+}
+
+#[test]
+fn on_a_narrow_line_a_stopped_client_holds_up_nobody_and_gets_all_in_order() {
+    const COUNT: usize = 1000;
+    let _one = ONE_PAIR.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(machines) = Machines::new("c") else {
+        println!("skipped: this system makes no network namespaces for us");
+        return;
+    };
+    machines.narrow_the_cable();
+    let patient = ["--listen", "0.0.0.0:0", "--rate-burst", "0", "--receive-timeout", "3600s"];
+    let (_server, address) = Program::serve(&mut Machines::on(&machines.near, "chat-server", &patient));
+    let at = format!("{NEAR}:{}", address.port());
+    let [mut sara, ali, stopped] = ["Sara", "Ali", "Stopped"].map(|name| {
+        let arguments = ["--server", &at, "--name", name];
+        let client = Program::start(name, &mut Machines::on(&machines.far, "chat-client", &arguments));
+        client.sees("Connected!");
+        client
+    });
+    stopped.signal("STOP");
+    let padding = "x".repeat(200);
+    let lines: Vec<String> = (0..COUNT).map(|number| format!("line {number} {padding}")).collect();
+    sara.types_all(&(lines.join("\n") + "\n"));
+    let last = format!("{}\n", lines[COUNT - 1]);
+    ali.sees(&last);
+    stopped.signal("CONT");
+    stopped.sees(&last);
+    for client in [&ali, &stopped] {
+        let heard =
+            client.lines().into_iter().filter_map(|line| Some(line.strip_prefix("[Sara] ")?.to_owned()));
+        assert_eq!(heard.take(COUNT).collect::<Vec<_>>(), lines);
+    }
 }

@@ -34,6 +34,7 @@ usage: chat-bench COMMAND [OPTIONS]
   --runs N           how often each figure is measured (default 5; the systems take turns)
   --systems A,B      only these
   --measures A,B     only these of throughput, latency, stuck, members
+  --sizes A,B        only rooms with so many recipients, or members
   --out DIRECTORY    where the results go (default tests/benches/results, or target/bench-quick)
 ";
 

@@ -35,6 +35,7 @@ pub struct Options {
     runs: usize,
     systems: Option<Vec<System>>,
     measures: Option<Vec<String>>,
+    sizes: Option<Vec<usize>>,
     out: Option<PathBuf>,
 }
 
@@ -44,7 +45,8 @@ impl Options {
     /// # Errors
     /// Says what is wrong.
     pub fn parse(words: &[&str]) -> Result<Options, String> {
-        let mut options = Options { quick: false, runs: 5, systems: None, measures: None, out: None };
+        let mut options =
+            Options { quick: false, runs: 5, systems: None, measures: None, sizes: None, out: None };
         let mut words = words.iter();
         while let Some(&word) = words.next() {
             if word == "--quick" {
@@ -64,11 +66,19 @@ impl Options {
                     options.systems = Some(parts.map(named).collect::<Result<_, _>>()?);
                 }
                 "--measures" => options.measures = Some(parts.map(str::to_owned).collect()),
+                "--sizes" => {
+                    let sizes = parts.map(|size| size.parse().map_err(|_| format!("no size: {size}")));
+                    options.sizes = Some(sizes.collect::<Result<_, _>>()?);
+                }
                 "--out" => options.out = Some(value.into()),
                 _ => return Err(format!("unknown option {word}")),
             }
         }
         Ok(options)
+    }
+
+    fn wants(&self, size: usize) -> bool {
+        self.sizes.as_ref().is_none_or(|sizes| sizes.contains(&size))
     }
 
     fn effort(&self) -> Effort {
@@ -149,7 +159,7 @@ impl Plan {
         let mut results = Results::default();
         let mut losses = Vec::new();
         for (measure, sizes) in self.measures(options) {
-            for &size in sizes {
+            for &size in sizes.iter().filter(|&size| options.wants(*size)) {
                 // What has failed once is not tried again: it may have taken a minute to fail.
                 let mut able = systems.clone();
                 for run in 1..=options.runs {
