@@ -111,7 +111,7 @@ fn history_holds_what_one_may_read() {
     let texts = |member: &mut Member, count| match member.ask(&Request::History { count }).unwrap() {
         Reply::History { events } => events
             .iter()
-            .filter_map(|event| chat_tests::member::text_of(&event.what).map(str::to_owned))
+            .filter_map(|event| chat_tests::history::text_of(&event.what).map(str::to_owned))
             .collect(),
         other => panic!("{other:?}"),
     };

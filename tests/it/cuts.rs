@@ -38,7 +38,7 @@ fn exchange(server: &TestServer, round: usize, connection: usize, faults: Faults
         }
     }
     bob.hear("all of hers", |what| {
-        chat_tests::member::text_of(what) == Some(format!("alice {round} again").as_str())
+        chat_tests::history::text_of(what) == Some(format!("alice {round} again").as_str())
     });
     let cut = proxy.accepted() > 2;
     assert_clean(&[alice.so_far(), bob.so_far().gone()]);

@@ -2,7 +2,7 @@
 //!
 //! All instants are of one clock, so a history is of people in one process.
 
-use chat_common::protocol::Event;
+use chat_common::protocol::{Event, What};
 use std::time::Instant;
 
 /// One person: what she sent and what she received.
@@ -75,6 +75,14 @@ impl Person {
     pub fn events(&self) -> impl Iterator<Item = &Event> {
         self.visits.iter().flat_map(|visit| &visit.seen).map(|seen| &seen.event)
     }
+
+    /// This person, to whom nothing more is owed.
+    pub fn gone(mut self) -> Person {
+        if let Some(visit) = self.visits.last_mut() {
+            visit.stayed = false;
+        }
+        self
+    }
 }
 
 impl Visit {
@@ -86,5 +94,13 @@ impl Visit {
     /// The highest sequence number received; what a resuming client asks the server to go on from.
     pub fn position(&self) -> u64 {
         self.seen.iter().map(|seen| seen.event.sequence).max().unwrap_or(0)
+    }
+}
+
+/// What was said, where something was.
+pub fn text_of(what: &What) -> Option<&str> {
+    match what {
+        What::Message { text, .. } | What::Private { text, .. } | What::Action { text, .. } => Some(text),
+        _ => None,
     }
 }

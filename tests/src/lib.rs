@@ -12,6 +12,7 @@ pub mod process;
 pub mod proxy;
 pub mod random;
 pub mod raw;
+mod receiver;
 pub mod server;
 pub mod svg;
 pub mod terminal;

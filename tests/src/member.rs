@@ -1,24 +1,23 @@
 //! An honest member of the room on the wire alone, without the client's library: what the server does is then judged by
 //! itself. All that it sends and sees goes into a [history](crate::history).
 //!
-//! A call is made on the thread of its test; one thread of its own serves `Receive` until the member is dropped.
+//! A call is made on the thread of its test; a [receiver](crate::receiver) serves `Receive` until the member is dropped.
 
 use crate::{
-    history::{Accepted, Person, Seen, Sent, Visit},
+    history::{text_of, Accepted, Person, Sent, Visit},
     raw::{self, RawPeer},
+    receiver::{accept_callback, spawn, Receiver},
     watchdog::{Watched, PATIENCE},
 };
 use chat_common::{
     error::RpcError,
-    hello::{Role, Status},
-    protocol::{Callback, CallbackReply, Cause, Event, Join, Refusal, Reply, Request, What, FRAME_BYTES},
-    rpc::Connection,
+    protocol::{Cause, Event, Join, Refusal, Reply, Request, What},
     token::Token,
 };
 use std::{
     net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::Arc,
-    thread::{self, JoinHandle},
+    thread::{self},
     time::{Duration, Instant},
 };
 
@@ -46,12 +45,6 @@ pub struct Member {
     number: u64,
     /// How often the server was too busy to take a message.
     busy: usize,
-}
-
-#[derive(Debug)]
-struct Receiver {
-    stream: Arc<TcpStream>,
-    thread: JoinHandle<()>,
 }
 
 /// A member waits this long before it repeats what a busy server has refused, as the wire asks for.
@@ -128,10 +121,7 @@ impl Member {
             _ => person.visits.push(Visit::new(joined.room, joined.sequence)),
         });
         let callback = callback.expect("the server has called back");
-        let stream = Arc::clone(callback.stream());
-        let person = Arc::clone(&self.person);
-        let thread = spawn("member-receive", move || receive_loop(callback, &person));
-        self.receiver = Some(Receiver { stream, thread });
+        self.receiver = Some(Receiver::start(callback, Arc::clone(&self.person)));
         self.call = Some(call);
         Ok(())
     }
@@ -267,9 +257,8 @@ impl Member {
         if let Some(call) = self.call.take() {
             let _ = call.stream.shutdown(Shutdown::Both);
         }
-        if let Some(Receiver { stream, thread }) = self.receiver.take() {
-            let _ = stream.shutdown(Shutdown::Both);
-            thread.join().expect("the receiving thread does not panic");
+        if let Some(receiver) = self.receiver.take() {
+            receiver.end();
         }
     }
 
@@ -391,16 +380,6 @@ impl Drop for Member {
     }
 }
 
-impl Person {
-    /// This person, to whom nothing more is owed.
-    pub fn gone(mut self) -> Person {
-        if let Some(visit) = self.visits.last_mut() {
-            visit.stayed = false;
-        }
-        self
-    }
-}
-
 /// Why something was not done.
 #[derive(Debug)]
 pub enum Trouble {
@@ -414,47 +393,4 @@ impl From<RpcError> for Trouble {
     fn from(error: RpcError) -> Trouble {
         Trouble::Lost(error)
     }
-}
-
-/// What was said, where something was.
-pub fn text_of(what: &What) -> Option<&str> {
-    match what {
-        What::Message { text, .. } | What::Private { text, .. } | What::Action { text, .. } => Some(text),
-        _ => None,
-    }
-}
-
-/// The first connection that shows this token, or nothing when somebody leaves without a word: that is the member
-/// herself, who no longer expects a call.
-fn accept_callback(listener: &TcpListener, token: Token) -> Option<Connection> {
-    while let Ok((stream, _)) = listener.accept() {
-        let mut connection = Connection::new(Arc::new(stream), FRAME_BYTES);
-        match connection.read_hello(PATIENCE) {
-            Ok(Some(hello)) if hello.role == Role::Callback && hello.token == token => {
-                return connection.welcome(&hello, PATIENCE).is_ok().then_some(connection);
-            }
-            Ok(Some(_)) => connection.refuse(Status::UnknownToken),
-            Ok(None) => return None,
-            Err(_) => {}
-        }
-    }
-    None
-}
-
-/// Serves `Receive` until the connection ends.
-fn receive_loop(mut connection: Connection, person: &Watched<Person>) {
-    while let Ok(Some(Callback::Receive { answer, events })) = connection.next_request(PATIENCE, PATIENCE) {
-        let at = Instant::now();
-        person.change(|person| {
-            let visit = person.visits.last_mut().expect("who receives has joined");
-            visit.seen.extend(events.into_iter().map(|event| Seen { at, event }));
-        });
-        if answer && connection.reply(&CallbackReply::Received, PATIENCE).is_err() {
-            break;
-        }
-    }
-}
-
-fn spawn<T: Send + 'static>(name: &str, body: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
-    thread::Builder::new().name(name.to_owned()).stack_size(256 * 1024).spawn(body).unwrap()
 }
