@@ -81,6 +81,12 @@ impl Results {
         Ok(table)
     }
 
+    /// In how many runs `system` has lost something.
+    pub fn losses(&self, system: &str) -> usize {
+        let lost = |row: &&Row| row.system == system && row.metric.ends_with("lost") && row.value > 0.0;
+        self.rows.iter().filter(lost).count()
+    }
+
     /// The values of one figure, one a run, in order.
     pub fn values(&self, measure: &str, system: &str, size: usize, metric: &str) -> Vec<f64> {
         let mut values: Vec<f64> = self

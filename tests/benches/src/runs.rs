@@ -1,7 +1,8 @@
 //! Which figures are measured, of which systems, in which order.
 //!
 //! The systems take turns within each figure (A B C, A B C, ...), and each run starts a server of its own, so that whatever else
-//! the machine does, and whatever a run leaves behind, meets all of them alike.
+//! the machine does, and whatever a run leaves behind, meets all of them alike. Latency without and with stuck recipients, which are
+//! compared with each other, are one turn.
 
 use crate::{
     measure::{self, Effort, Figure, SENDERS},
@@ -116,24 +117,24 @@ impl Plan {
         }
     }
 
-    /// Each measure and its sizes.
-    fn measures(self, options: &Options) -> Vec<(&'static str, &'static [usize])> {
+    /// What is measured in one turn of a system, and of which sizes.
+    fn turns(self, options: &Options) -> Vec<(Vec<&'static str>, &'static [usize])> {
         const RECIPIENTS: &[usize] = &[10, 100, 1000];
         let few: &[usize] = if options.quick { &[10] } else { RECIPIENTS };
         let members: &[usize] = if options.quick { &[50] } else { &[100, 1000, 5000] };
         let all = match self {
             Plan::Bench | Plan::Compare => {
-                vec![("throughput", few), ("latency", few), ("stuck", few), ("members", members)]
+                vec![(vec!["throughput"], few), (vec!["latency", "stuck"], few), (vec!["members"], members)]
             }
-            Plan::Strategies => vec![("throughput", few), ("latency", few)],
-            Plan::Members => vec![("members", members)],
+            Plan::Strategies => vec![(vec!["throughput"], few), (vec!["latency"], few)],
+            Plan::Members => vec![(vec!["members"], members)],
             Plan::Plot => vec![],
         };
-        let wanted = |measure: &str| match &options.measures {
+        let wanted = |measure: &&str| match &options.measures {
             Some(measures) => measures.iter().any(|wanted| wanted == measure),
             None => true,
         };
-        all.into_iter().filter(|(measure, _)| wanted(measure)).collect()
+        all.into_iter().map(|(turn, sizes)| (turn.into_iter().filter(wanted).collect(), sizes)).collect()
     }
 
     /// Measures, writes and draws.
@@ -157,42 +158,32 @@ impl Plan {
             }
         }
         let mut results = Results::default();
-        let mut losses = Vec::new();
-        for (measure, sizes) in self.measures(options) {
+        for (turn, sizes) in self.turns(options) {
             for &size in sizes.iter().filter(|&size| options.wants(*size)) {
-                // What has failed once is not tried again: it may have taken a minute to fail.
                 let mut able = systems.clone();
                 for run in 1..=options.runs {
-                    for system in able.clone() {
-                        let figures = match run_once(system, measure, size, options.effort()) {
-                            Ok(figures) => figures,
+                    let mut succeeded = Vec::new();
+                    for system in able {
+                        match take_turn(system, &turn, size, run, options.effort(), &mut results) {
+                            Ok(()) => succeeded.push(system),
                             Err(error) if system == System::RpcChat => return Err(error),
                             Err(error) => {
-                                tell(&format!("{measure} {size} {}: left out: {error}", system.name()));
-                                able.retain(|other| *other != system);
-                                continue;
+                                let what = turn.join(" and ");
+                                tell(&format!("{what} {size} {}: left out: {error}", system.name()));
                             }
-                        };
-                        let shown: Vec<String> =
-                            figures.iter().map(|(metric, value)| format!("{metric} {value:.3}")).collect();
-                        tell(&format!("{measure} {size} run {run} {}: {}", system.name(), shown.join(", ")));
-                        let lost =
-                            figures.iter().any(|(metric, value)| metric.ends_with("lost") && *value > 0.0);
-                        if lost && system == System::RpcChat {
-                            losses.push(format!("{measure} {size} run {run}"));
                         }
-                        results.add(measure, system.name(), size, run, &figures);
                     }
+                    // What has failed once is not tried again: it may have taken a minute to fail.
+                    able = succeeded;
                 }
             }
         }
         let table = results.write(&options.out(), self.name(), &self.preface(options, &systems))?;
         plot::all(&options.out())?;
         tell(&format!("\nwritten: {}", table.display()));
-        if losses.is_empty() {
-            Ok(())
-        } else {
-            Err(io::Error::other(format!("rpc-chat lost deliveries in {}", losses.join(", "))))
+        match results.losses(System::RpcChat.name()) {
+            0 => Ok(()),
+            losses => Err(io::Error::other(format!("rpc-chat lost deliveries in {losses} runs"))),
         }
     }
 
@@ -214,6 +205,25 @@ impl Plan {
             circumstances(),
         )
     }
+}
+
+/// What is measured in one turn, each on a server of its own.
+fn take_turn(
+    system: System,
+    turn: &[&'static str],
+    size: usize,
+    run: usize,
+    effort: Effort,
+    results: &mut Results,
+) -> io::Result<()> {
+    for measure in turn {
+        let figures = run_once(system, measure, size, effort)?;
+        let shown: Vec<String> =
+            figures.iter().map(|(metric, value)| format!("{metric} {value:.3}")).collect();
+        tell(&format!("{measure} {size} run {run} {}: {}", system.name(), shown.join(", ")));
+        results.add(measure, system.name(), size, run, &figures);
+    }
+    Ok(())
 }
 
 /// One measurement on a server of its own.
