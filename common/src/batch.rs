@@ -10,7 +10,7 @@ const ANSWER_AT: usize = frame::HEADER_BYTES + 4;
 const EVENTS_AT: usize = ANSWER_AT + 1 + 8;
 
 /// One frame with one `Receive` call in it, growing.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Batch {
     frame: Vec<u8>,
     events: u64,

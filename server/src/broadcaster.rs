@@ -1,8 +1,8 @@
 //! The thread through which everything passes: channel to log to recipients.
 //!
 //! It takes all that waits in the channel as one round, appends it to the log, answers the senders, and then starts a call to each
-//! recipient that has caught up. Joins, leaves and messages come through the same channel, so all recipients see one order, and a
-//! newcomer gets exactly what follows its own join. It owns the list of recipients; no lock protects it, because nobody else sees it.
+//! recipient that has caught up ([`fanout`](crate::fanout)). Joins, leaves and messages come through the same channel, so all
+//! recipients see one order, and a newcomer gets exactly what follows its own join. It owns the list of recipients; no lock protects it, because nobody else sees it.
 //!
 //! All deliveries live in **one scope that spans the broadcaster's life**: a scope's end waits for all threads in it, so a scope for
 //! each message would end with the slowest recipient, and one stopped client would freeze the room.
@@ -34,15 +34,19 @@
 use crate::{
     command::{Command, Report},
     delivery::Deliveries,
+    fanout::{helper_loop, Fanout, Hands},
     room::{Gathered, Room},
     round::Round,
     session::Ending,
     Shared,
 };
-use chat_common::batch::Batch;
-use crossbeam_channel::{Receiver, RecvTimeoutError};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use log::warn;
-use std::{iter, thread};
+use std::{
+    iter,
+    sync::Arc,
+    thread::{self, Scope},
+};
 
 /// The broadcaster's whole life: until the last sender of the channel is gone and all is delivered.
 ///
@@ -51,18 +55,17 @@ use std::{iter, thread};
 pub fn broadcast_loop(shared: &Shared, commands_rx: &Receiver<Command>) {
     thread::scope(|scope| {
         let (deliveries, delivered_rx) = Deliveries::new(shared, scope);
-        let mut broadcaster = Broadcaster {
-            shared,
-            room: Room::new(shared, deliveries),
-            round: Round::default(),
-            spare: Batch::new(),
-        };
+        let helper_tx = start_helper(shared, scope, &deliveries);
+        let hands = Hands::new(shared, deliveries.clone());
+        let mut broadcaster = Broadcaster { shared, room: Room::new(shared, deliveries), hands, helper_tx };
         while let Ok(command) = commands_rx.recv() {
             broadcaster.round_of(iter::once(command).chain(commands_rx.try_iter().take(shared.limits.queue)));
         }
         shared.log.write().end("the server is shutting down");
         broadcaster.round_of(iter::empty());
-        let room = broadcaster.room.close();
+        let Broadcaster { room, hands, helper_tx, .. } = broadcaster;
+        drop((hands, helper_tx)); // With its channel the helper ends.
+        let room = room.close();
         // Nothing is ever sent here: that nobody can any more says that all deliveries have ended.
         if let Err(RecvTimeoutError::Timeout) = delivered_rx.recv_deadline(shared.drained_by()) {
             warn!("some recipients did not take their last messages in time");
@@ -76,18 +79,36 @@ pub fn broadcast_loop(shared: &Shared, commands_rx: &Receiver<Command>) {
 struct Broadcaster<'scope, 'env> {
     shared: &'env Shared,
     room: Room<'scope, 'env>,
-    round: Round,
-    spare: Batch,
+    hands: Hands<'scope, 'env>,
+    helper_tx: Sender<Arc<Fanout>>,
+}
+
+/// Starts the thread that helps with a fan-out. Where the system has none to give, the broadcaster goes without.
+fn start_helper<'scope, 'env>(
+    shared: &'env Shared,
+    scope: &'scope Scope<'scope, 'env>,
+    deliveries: &Deliveries<'scope, 'env>,
+) -> Sender<Arc<Fanout>> {
+    // An invitation that is not taken before the next comes is as good as none: the broadcaster does it all.
+    let (helper_tx, invitations_rx) = crossbeam_channel::bounded(1);
+    let hands = Hands::new(shared, deliveries.clone());
+    let helper = thread::Builder::new().name("helper".to_owned()).stack_size(shared.limits.thread_stack.0);
+    if let Err(error) = helper.spawn_scoped(scope, move || helper_loop(hands, &invitations_rx)) {
+        warn!("no thread for the helper: {error}");
+    }
+    helper_tx
 }
 
 impl Broadcaster<'_, '_> {
     fn round_of(&mut self, commands: impl Iterator<Item = Command>) {
-        let Broadcaster { shared, room, round, spare } = self;
+        let Broadcaster { shared, room, hands, helper_tx } = self;
         let mut gathered = Gathered::default();
+        let mut count = 0;
         let start = {
             let mut log = shared.log.write();
             let start = log.next();
             for command in commands {
+                count += 1;
                 room.carry_out(command, &mut log, &mut gathered);
             }
             start
@@ -104,12 +125,12 @@ impl Broadcaster<'_, '_> {
         for report_tx in reports {
             let _ = report_tx.send(Report::of(room.recipients(), shared.log.read().next()));
         }
-        round.collect(&shared.log, start, authors, private);
-        for (_, recipient) in room.recipients() {
-            if let Some(rest) = recipient.offer(shared, round, spare) {
-                room.deliveries.push(recipient, rest);
-            }
+        let recipients = room.recipients().map(|(_, recipient)| Arc::clone(recipient)).collect();
+        let fanout = Arc::new(Fanout::new(recipients, Round::collect(&shared.log, start, authors, private)));
+        if count == 1 && fanout.is_long() {
+            let _ = helper_tx.try_send(Arc::clone(&fanout));
         }
+        hands.work(&fanout);
         #[cfg(feature = "seeded-bugs")]
         if shared.seeded.has(crate::seeded::Bug::ScopePerRound) {
             room.wait_for_all();

@@ -7,6 +7,7 @@
 //! | `main`: [`listener::accept_loop`] | 1 | `accept` | a caller; at shutdown a connection of our own |
 //! | `connection`: [`connection::serve_connection`] | 1 for each accepted connection | `read` | its client; [`session::Line::end`] |
 //! | `broadcaster`: [`broadcaster::broadcast_loop`] | 1 | the channel | a command; the end of the last sender |
+//! | `helper`: [`fanout::helper_loop`] | 1 | a channel | the broadcaster, when a quiet room has many to tell; its end |
 //! | `delivery`: [`delivery::delivery_loop`] | 1 for each recipient | `read` | its client's answer; [`session::Line::end`] |
 //! | `push`: [`delivery::Deliveries::push`] | 1 for a recipient whose network takes no more at the moment | `write` | its network; [`session::Line::end`] |
 //! | `stats`: [`stats::stats_loop`] | 1 | the clock | a minute; shutdown |
@@ -34,6 +35,7 @@ pub mod connection;
 pub mod console;
 pub mod delivery;
 pub mod dial;
+pub mod fanout;
 pub mod limits;
 pub mod listener;
 pub mod log;

@@ -1,8 +1,8 @@
 //! A recipient's position in the log, and how much of what was written it has not answered for. No sockets: what is to be
 //! written is handed to a function.
 //!
-//! A call is written by whoever has something to write: the broadcaster, as soon as it has appended, and the recipient's own thread, when
-//! an answer makes room. Calls need no answer as long as few of them are unanswered; at three quarters of the window one is asked for,
+//! A call is written by whoever has something to write: the broadcaster or its helper, as soon as something is appended, and the
+//! recipient's own thread, when an answer makes room. Calls need no answer as long as few of them are unanswered; at three quarters of the window one is asked for,
 //! and at the whole of it nothing is written until that answer wakes the thread. So a fast recipient's thread is hardly ever woken, a
 //! slow one gets fewer and larger calls, and a stuck one costs its position and a window.
 //!
@@ -146,7 +146,7 @@ impl Outbox {
         self.lock().owing
     }
 
-    /// For the broadcaster, after it has appended: writes what the log holds for this recipient, as far as the window goes. `write`
+    /// For the broadcaster and its helper, after something was appended: writes what the log holds for this recipient, as far as the window goes. `write`
     /// must not block; it gets a frame, and how many events are in it, and answers how many bytes were taken. `spare` is scratch space.
     pub fn offer(
         &self,

@@ -4,7 +4,7 @@ use crate::{log::SharedLog, outbox::CALL_BYTES};
 use chat_common::batch::Batch;
 
 /// What the broadcaster has appended in one round, as one call that fits all who have no part in it.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Round {
     start: u64,
     /// Where `batch` ends.
@@ -21,17 +21,17 @@ pub struct Round {
 
 impl Round {
     /// Collects what `log` holds from `start` on. `authors` are the sessions that have said something in it.
-    pub fn collect(&mut self, log: &SharedLog, start: u64, authors: Vec<u64>, private: bool) {
+    ///
+    /// Invariant: nothing else has been appended since, or `authors` and `private` would not tell of it.
+    pub fn collect(log: &SharedLog, start: u64, authors: Vec<u64>, private: bool) -> Round {
         /// No session has this number, so nobody's own events are left out.
         const NOBODY: u64 = 0;
-        self.start = start;
-        self.end = start;
-        self.private = private;
-        self.authors = authors;
-        self.batch.clear();
+        let mut batch = Batch::new();
+        let mut end = start;
         let log = log.read();
-        log.read_into(&mut self.end, NOBODY, CALL_BYTES, &mut self.batch);
-        self.is_all = self.end == log.next() && !log.has_ended();
+        log.read_into(&mut end, NOBODY, CALL_BYTES, &mut batch);
+        let is_all = end == log.next() && !log.has_ended();
+        Round { start, end, authors, private, batch, is_all }
     }
 
     /// Whether this is the next call for the session `reader`, which has this position and this much room.

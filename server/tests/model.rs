@@ -59,7 +59,7 @@ fn room(seeded: Seeded) {
             }
         })
     };
-    let (mut round, mut spare) = (Round::default(), Batch::new());
+    let mut spare = Batch::new();
     for number in 0..=MESSAGES {
         let start = log.read().next();
         // Four of them nearly fill the window, so that the next has to wait for an answer.
@@ -69,7 +69,7 @@ fn room(seeded: Seeded) {
             _ => What::Message { author: "a".into(), number, text },
         };
         log.write().append(what, Audience::All);
-        round.collect(&log, start, Vec::new(), false);
+        let mut round = Round::collect(&log, start, Vec::new(), false);
         let rest = outbox.offer(&log, &mut round, &mut spare, |frame, events| send(&call_tx, frame, events));
         assert_eq!(rest, None);
     }

@@ -105,8 +105,7 @@ impl World {
             self.log.write().append(what, Audience::AllBut(*author));
             authors.push(*author);
         }
-        let mut round = Round::default();
-        round.collect(&self.log, start, authors, false);
+        let mut round = Round::collect(&self.log, start, authors, false);
         let (wire, clogged) = (&mut self.wire, self.clogged);
         let rest = self.outbox.offer(&self.log, &mut round, &mut Batch::new(), |bytes, _| {
             assert!(!clogged, "the broadcaster tries no full buffer twice");

@@ -1,6 +1,9 @@
 //! The operator's commands and files, with the real programs.
 
-use chat_common::protocol::{Cause, Join, Reply};
+use chat_common::{
+    frame::encode_frame,
+    protocol::{Cause, Join, Reply, Request},
+};
 use chat_tests::{
     process::Program,
     raw::{self, RawPeer},
@@ -184,4 +187,31 @@ fn files_that_cannot_be_used_are_named_before_the_room_opens() {
         assert!(server.error_output().contains(why), "{:?}", server.error_output());
         assert!(!server.output().contains("Server running"), "{flag} {path}");
     }
+}
+
+#[test]
+fn who_is_kicked_is_not_heard_again_whatever_is_on_its_way() {
+    const COUNT: u64 = 200;
+    // One request a second is let through, so that most of them still wait when the operator has had enough.
+    let (mut server, address) = Program::server(&["--console", "--rate-burst", "1", "--rate", "1"]);
+    let sara = Program::joined_client(address, "Sara");
+    let token = raw::token();
+    let mut tom = RawPeer::call(address).unwrap();
+    tom.join("Tom", token).unwrap();
+    let _callback = RawPeer::open_callback(address, token).unwrap();
+    let mut requests = Vec::new();
+    for number in 1..=COUNT {
+        let mut request = Vec::new();
+        encode_frame(&Request::Broadcast { number, text: format!("spam {number}") }, &mut request).unwrap();
+        requests.extend(request);
+    }
+    tom.write(&requests).unwrap();
+    sara.sees("[Tom] spam 1\n");
+    server.types("/kick Tom enough");
+    sara.sees("User [Tom] left (removed: enough)\n");
+    let heard = sara.lines().iter().filter(|line| line.contains("[Tom] spam")).count();
+    assert!(heard < COUNT as usize, "all {heard} were heard");
+    server.types("/say quiet now");
+    sara.sees("Server: quiet now\n");
+    assert_eq!(sara.lines().iter().filter(|line| line.contains("[Tom] spam")).count(), heard);
 }

@@ -13,11 +13,12 @@ use chat_tests::{
     member::Member,
     raw::{self, caller_hello, RawPeer},
     server::{unhurried, TestServer},
+    watchdog::PATIENCE,
 };
 use std::{
     io::Write,
     net::{Shutdown, TcpListener},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// Ann and bob chat while `mischief` happens.
@@ -305,4 +306,40 @@ fn a_crowd_of_dribblers_keeps_nobody_out() {
         let visitor = Member::join(server.address(), "visitor");
         visitor.leave();
     });
+}
+
+#[test]
+fn who_goes_on_talking_after_a_refusal_is_cut_off() {
+    /// More than all buffers between the two can hold.
+    const PLENTY: usize = 64 << 20;
+    nobody_else_notices(unhurried(), |server| {
+        let peer = RawPeer::dial(server.address());
+        peer.write(b"GET / HTTP/1.1\r\n").unwrap();
+        let chunk = [b'x'; 64 << 10];
+        let mut sent = 0;
+        while peer.write(&chunk).is_ok() {
+            sent += chunk.len();
+            assert!(sent < PLENTY, "the server reads on and on");
+        }
+    });
+}
+
+#[test]
+fn a_member_without_a_callback_connection_is_shown_out() {
+    let server = TestServer::with(short());
+    let mut ann = Member::join(server.address(), "ann");
+    let mut deaf = RawPeer::call(server.address()).unwrap();
+    deaf.join("deaf", raw::token()).unwrap();
+    // Busy all the time, and yet nothing can be delivered to it.
+    let until = Instant::now() + PATIENCE;
+    while deaf.ask(&Request::Ping).is_ok() {
+        assert!(Instant::now() < until, "it may stay as it is");
+    }
+    let left =
+        ann.hear("the deaf one to leave", |what| matches!(what, What::Left { name, .. } if name == "deaf"));
+    assert!(
+        matches!(&left.what, What::Left { reason: Some(why), .. } if why == "no callback connection"),
+        "{left:?}"
+    );
+    ann.say("on we go");
 }

@@ -72,3 +72,37 @@ fn joins_and_leaves_have_their_place_among_the_messages() {
     people.push(ann.so_far().gone());
     assert_clean(&people);
 }
+
+#[test]
+fn in_a_large_quiet_room_each_hears_what_is_for_her_and_nothing_else() {
+    const EACH: usize = 300;
+    const LISTENERS: usize = 48;
+    let server = TestServer::start();
+    // So many that the broadcaster has help, and speakers so few that their messages mostly come one at a time.
+    let listeners: Vec<Member> =
+        (0..LISTENERS).map(|number| Member::join(server.address(), &format!("listener{number}"))).collect();
+    let mut speakers = ["ann", "bob", "cid"].map(|name| Member::join(server.address(), name));
+    thread::scope(|scope| {
+        for speaker in &mut speakers {
+            scope.spawn(move || {
+                for number in 0..EACH {
+                    let text = format!("{} {number}", speaker.name());
+                    match number % 3 {
+                        0 => speaker.whisper("listener7", &text),
+                        _ => speaker.say(&text),
+                    };
+                }
+            });
+        }
+    });
+    let end = speakers[0].say("that was all");
+    for member in listeners.iter().chain(&speakers[1..]) {
+        member.hear_up_to(end);
+    }
+    assert_eq!(listeners[7].texts().len(), speakers.len() * EACH + 1);
+    assert_eq!(listeners[8].texts().len(), speakers.len() * EACH / 3 * 2 + 1);
+    let people: Vec<Person> = listeners.iter().map(Member::so_far).collect();
+    assert_clean(
+        &people.into_iter().chain(speakers.iter().map(|speaker| speaker.so_far().gone())).collect::<Vec<_>>(),
+    );
+}
