@@ -101,10 +101,11 @@ impl Results {
         values
     }
 
-    /// The median of one figure.
+    /// The median of one figure; of an even number of runs, what lies between the two in the middle.
     pub fn median(&self, measure: &str, system: &str, size: usize, metric: &str) -> Option<f64> {
         let values = self.values(measure, system, size, metric);
-        values.get(values.len() / 2).copied()
+        let upper = values.len() / 2;
+        Some((values.get(values.len().checked_sub(1)? / 2)? + values.get(upper)?) / 2.0)
     }
 
     /// The systems, in the order in which they were first measured.
