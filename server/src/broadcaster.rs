@@ -2,7 +2,8 @@
 //!
 //! It takes all that waits in the channel as one round, appends it to the log, answers the senders, and then starts a call to each
 //! recipient that has caught up ([`fanout`](crate::fanout)). Joins, leaves and messages come through the same channel, so all
-//! recipients see one order, and a newcomer gets exactly what follows its own join. It owns the list of recipients; no lock protects it, because nobody else sees it.
+//! recipients see one order, and a newcomer gets exactly what follows its own join. It owns the list of recipients; no lock protects
+//! it, because nobody else sees it: the helper gets a copy.
 //!
 //! All deliveries live in **one scope that spans the broadcaster's life**: a scope's end waits for all threads in it, so a scope for
 //! each message would end with the slowest recipient, and one stopped client would freeze the room.

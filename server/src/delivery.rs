@@ -114,7 +114,8 @@ impl Recipient {
 pub struct Deliveries<'scope, 'env> {
     shared: &'env Shared,
     scope: &'scope Scope<'scope, 'env>,
-    /// Each thread holds one, and so does whoever may start one. Nothing is ever sent: what counts is when the last of them is dropped. A scope waits for its threads
+    /// Each thread holds one, and so does whoever may start one. Nothing is ever sent: what counts is when the last of them is
+    /// dropped. A scope waits for its threads
     /// for ever; a channel can be waited on with a deadline.
     delivering_tx: Sender<()>,
 }

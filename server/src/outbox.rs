@@ -2,9 +2,9 @@
 //! written is handed to a function.
 //!
 //! A call is written by whoever has something to write: the broadcaster or its helper, as soon as something is appended, and the
-//! recipient's own thread, when an answer makes room. Calls need no answer as long as few of them are unanswered; at three quarters of the window one is asked for,
-//! and at the whole of it nothing is written until that answer wakes the thread. So a fast recipient's thread is hardly ever woken, a
-//! slow one gets fewer and larger calls, and a stuck one costs its position and a window.
+//! recipient's own thread, when an answer makes room. Calls need no answer as long as few of them are unanswered; at three quarters of
+//! the window one is asked for, and at the whole of it nothing is written until that answer wakes the thread. So a fast recipient's
+//! thread is hardly ever woken, a slow one gets fewer and larger calls, and a stuck one costs its position and a window.
 //!
 //! Nothing here waits. The largest [`WINDOW`] fits into the send buffer of a connection on loopback; on a network the system may take
 //! less at once. What it does not take of a call, the [`Rest`], is handed back, nothing more is written until somebody who may wait has
@@ -146,7 +146,8 @@ impl Outbox {
         self.lock().owing
     }
 
-    /// For the broadcaster and its helper, after something was appended: writes what the log holds for this recipient, as far as the window goes. `write`
+    /// For the broadcaster and its helper, after something was appended: writes what the log holds for this recipient, as far as the
+    /// window goes. `write`
     /// must not block; it gets a frame, and how many events are in it, and answers how many bytes were taken. `spare` is scratch space.
     pub fn offer(
         &self,
