@@ -1,0 +1,228 @@
+//! The structure of the three packages: a folder imports only from the floors below it, and no two files import each other.
+//!
+//! The imports are read from the source text: every path that begins with `crate::` or `super::`, outside comments and unit tests.
+
+use chat_tests::process::repository;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
+
+/// A package's floors, the highest first: a name, and the beginnings of the paths of its files.
+type Floors = &'static [(&'static str, &'static [&'static str])];
+
+const COMMON: Floors = &[
+    ("the roof", &["lib"]),
+    ("calls", &["rpc", "batch", "shutdown"]),
+    ("bytes", &["frame", "deadline", "hello", "error", "codec", "protocol", "token"]),
+];
+
+const SERVER: Floors = &[
+    ("the roof", &["main", "lib"]),
+    ("operator", &["console", "stats"]),
+    ("member", &["connection", "service", "dial"]),
+    ("room", &["room", "broadcaster", "command", "registry", "session", "rate", "name"]),
+    ("delivery", &["delivery", "fanout", "outbox", "round"]),
+    ("door", &["listener", "admission", "bans", "complaints"]),
+    ("log", &["log", "sync"]),
+    ("settings", &["limits", "options", "seeded"]),
+];
+
+const CLIENT: Floors = &[
+    ("the roof", &["main", "lib"]),
+    ("session", &["session", "connection", "listener", "inbox", "outbox", "backoff"]),
+    (
+        "screen",
+        &["screen", "terminal", "wording", "json", "color", "transcript", "visible", "calendar", "zone"],
+    ),
+    ("input", &["input", "command"]),
+    ("settings", &["options", "shown"]),
+];
+
+/// Arrows that still run up. This list may only become shorter.
+const UPWARD: &[&str] = &[
+    "server: bans -> name",
+    "server: broadcaster -> lib",
+    "server: connection -> lib",
+    "server: console -> lib",
+    "server: delivery -> lib",
+    "server: delivery -> session",
+    "server: fanout -> lib",
+    "server: listener -> command",
+    "server: listener -> connection",
+    "server: listener -> lib",
+    "server: room -> lib",
+    "server: room -> service",
+    "server: service -> lib",
+    "server: stats -> lib",
+    "client: connection -> lib",
+    "client: inbox -> lib",
+    "client: input -> lib",
+    "client: options -> command",
+    "client: options -> lib",
+    "client: screen -> lib",
+    "client: session -> lib",
+];
+
+/// Pairs of files that still import each other. This list may only become shorter.
+const CIRCLES: &[&str] = &[
+    "common: error -> hello",
+    "server: command -> delivery",
+    "server: delivery -> lib",
+    "server: lib -> stats",
+    "server: outbox -> round",
+    "client: command -> options",
+    "client: connection -> session",
+];
+
+/// The modules of a package: the path of each, such as `["room", "broadcaster"]`, and the text of its file.
+type Modules = BTreeMap<Vec<String>, String>;
+
+fn modules(package: &str) -> Modules {
+    fn walk(folder: &Path, above: &[String], found: &mut Modules) {
+        for entry in fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())) {
+            let path = entry.unwrap().path();
+            let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+            let mut module = above.to_vec();
+            if path.is_dir() {
+                module.push(name);
+                walk(&path, &module, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                // The file of a folder stands for the folder itself.
+                if name != "mod" {
+                    module.push(name);
+                }
+                found.insert(module, fs::read_to_string(&path).unwrap());
+            }
+        }
+    }
+    let mut found = Modules::new();
+    walk(&repository().join(package).join("src"), &[], &mut found);
+    // Unit tests in files of their own may import what they like.
+    found.retain(|module, _| !module.iter().any(|name| name == "tests"));
+    assert!(found.len() > 3, "{package} has hardly a file");
+    found
+}
+
+/// The code of a file: without comments and without its unit tests.
+fn code(text: &str) -> String {
+    let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+    text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+}
+
+/// The paths that the code of `module` names, each from the root of the package.
+fn paths(module: &[String], code: &str) -> Vec<Vec<String>> {
+    let mut found = Vec::new();
+    for (prefix, above) in [("crate::", &[][..]), ("super::", &module[..module.len().saturating_sub(1)])] {
+        for (start, _) in code.match_indices(prefix) {
+            let in_a_longer_word =
+                code[..start].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':');
+            if !in_a_longer_word {
+                branches(&code[start + prefix.len()..], above.to_vec(), &mut found);
+            }
+        }
+    }
+    found
+}
+
+/// Reads one path or tree of paths, such as `a::{b, c::d}`, and answers what follows it.
+fn branches<'a>(text: &'a str, mut path: Vec<String>, found: &mut Vec<Vec<String>>) -> &'a str {
+    let text = text.trim_start();
+    if let Some(mut inside) = text.strip_prefix('{') {
+        loop {
+            inside = branches(inside, path.clone(), found).trim_start();
+            match inside.strip_prefix(',') {
+                Some(next) if !next.trim_start().starts_with('}') => inside = next,
+                _ => break,
+            }
+        }
+        return inside.trim_start_matches([',', ' ', '\n']).strip_prefix('}').unwrap_or(inside);
+    }
+    let end = text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len());
+    path.push(text[..end].to_owned());
+    match text[end..].strip_prefix("::") {
+        Some(rest) if rest.starts_with(|c: char| c.is_alphabetic() || c == '{') => {
+            branches(rest, path, found)
+        }
+        _ => {
+            found.push(path);
+            &text[end..]
+        }
+    }
+}
+
+/// Each import of one file from another: from whom, to whom.
+fn imports(package: &str) -> BTreeSet<(Vec<String>, Vec<String>)> {
+    let modules = modules(package);
+    let mut found = BTreeSet::new();
+    for (module, text) in &modules {
+        for path in paths(module, &code(text)) {
+            let is_module = |length: &usize| modules.contains_key(&path[..*length]);
+            let roof = vec!["lib".to_owned()];
+            let target =
+                (1..=path.len()).rev().find(is_module).map_or(roof, |length| path[..length].to_vec());
+            if target != *module {
+                found.insert((module.clone(), target));
+            }
+        }
+    }
+    found
+}
+
+fn floor_of(floors: Floors, module: &[String]) -> usize {
+    let is_there = |(_, begins): &(&str, &[&str])| begins.contains(&module[0].as_str());
+    floors.iter().position(is_there).unwrap_or_else(|| panic!("{module:?} stands on no floor"))
+}
+
+fn arrow(package: &str, (from, to): &(Vec<String>, Vec<String>)) -> String {
+    format!("{package}: {} -> {}", from.join("/"), to.join("/"))
+}
+
+#[test]
+fn a_folder_imports_only_from_the_floors_below_it() {
+    let mut upward = Vec::new();
+    for (package, floors) in [("common", COMMON), ("server", SERVER), ("client", CLIENT)] {
+        for import in imports(package) {
+            if floor_of(floors, &import.0) > floor_of(floors, &import.1) {
+                upward.push(arrow(package, &import));
+            }
+        }
+    }
+    assert_eq!(upward, UPWARD, "the arrows that run up are not the ones that are known");
+}
+
+#[test]
+fn no_two_files_import_each_other() {
+    let mut circles = Vec::new();
+    for package in ["common", "server", "client"] {
+        let imports = imports(package);
+        let below = |module: &Vec<String>| {
+            let mut reached = BTreeSet::new();
+            let mut next = vec![module.clone()];
+            while let Some(from) = next.pop() {
+                for (_, to) in imports.iter().filter(|(other, _)| *other == from) {
+                    if reached.insert(to.clone()) {
+                        next.push(to.clone());
+                    }
+                }
+            }
+            reached
+        };
+        circles.extend(
+            imports
+                .iter()
+                .filter(|(from, to)| from < to && below(to).contains(from))
+                .map(|i| arrow(package, i)),
+        );
+    }
+    assert_eq!(circles, CIRCLES, "the circles are not the ones that are known");
+}
+
+#[test]
+fn a_tree_of_paths_is_read_to_its_last_leaf() {
+    let code = "use crate::{\n    a::{b, c::D},\n    e,\n};\nfn f() { super::g::h(); my_crate::i(); }";
+    let module = ["x".to_owned(), "y".to_owned()];
+    let found: Vec<String> = paths(&module, code).iter().map(|path| path.join("::")).collect();
+    assert_eq!(found, ["a::b", "a::c::D", "e", "x::g::h"]);
+}
