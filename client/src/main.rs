@@ -2,9 +2,11 @@
 
 use chat_client::{
     input,
-    options::{self, Asked, Source, Surroundings},
     screen::Screen,
-    Input, Outcome, Stop, Wires,
+    settings::{
+        channels::{Input, Outcome, Stop, Wires},
+        options::{self, Asked, Source, Surroundings},
+    },
 };
 use crossbeam_channel::{bounded, RecvTimeoutError, Sender};
 use std::{

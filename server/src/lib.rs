@@ -4,14 +4,14 @@
 //!
 //! | thread | how many | sleeps in | is woken by |
 //! |---|---|---|---|
-//! | `main`: [`listener::accept_loop`] | 1 | `accept` | a caller; at shutdown a connection of our own |
-//! | `connection`: [`connection::serve_connection`] | 1 for each accepted connection | `read` | its client; [`session::Line::end`] |
-//! | `broadcaster`: [`broadcaster::broadcast_loop`] | 1 | the channel | a command; the end of the last sender |
-//! | `helper`: [`fanout::helper_loop`] | 1 | a channel | the broadcaster, when a quiet room has many to tell; its end |
-//! | `delivery`: [`delivery::delivery_loop`] | 1 for each recipient | `read` | its client's answer; [`session::Line::end`] |
-//! | `push`: [`delivery::Deliveries::push`] | 1 for a recipient whose network takes no more at the moment | `write` | its network; [`session::Line::end`] |
-//! | `stats`: [`stats::stats_loop`] | 1 | the clock | a minute; shutdown |
-//! | `console`: [`console::console_loop`] | 1, if wanted | a read of standard input | the operator |
+//! | `main`: [`door::listener::accept_loop`] | 1 | `accept` | a caller; at shutdown a connection of our own |
+//! | `connection`: [`member::connection::serve_connection`] | 1 for each accepted connection | `read` | its client; [`delivery::session::Line::end`] |
+//! | `broadcaster`: [`room::broadcaster::broadcast_loop`] | 1 | the channel | a command; the end of the last sender |
+//! | `helper`: [`delivery::fanout::helper_loop`] | 1 | a channel | the broadcaster, when a quiet room has many to tell; its end |
+//! | `delivery`: [`delivery::recipient::delivery_loop`] | 1 for each recipient | `read` | its client's answer; [`delivery::session::Line::end`] |
+//! | `push`: [`delivery::recipient::Deliveries::push`] | 1 for a recipient whose network takes no more at the moment | `write` | its network; [`delivery::session::Line::end`] |
+//! | `stats`: [`operator::stats::stats_loop`] | 1 | the clock | a minute; shutdown |
+//! | `console`: [`operator::console::console_loop`] | 1, if wanted | a read of standard input | the operator |
 //!
 //! Commands flow one way: connections to broadcaster to log to recipients. The broadcaster's answers go back through a channel that the
 //! connection brought along, with room for the one answer it waits for, so no cycle can fill up.
@@ -26,42 +26,25 @@
 //!
 //! Steps 2 to 5 share one deadline, `drain_timeout`; what has not ended by then is cut off, connections at half of it.
 
-pub mod admission;
-pub mod bans;
-pub mod broadcaster;
-pub mod command;
-pub mod complaints;
-pub mod connection;
-pub mod console;
 pub mod delivery;
-pub mod dial;
-pub mod fanout;
-pub mod limits;
-pub mod listener;
+pub mod door;
 pub mod log;
-pub mod name;
-pub mod options;
-pub mod outbox;
-pub mod rate;
-pub mod registry;
+pub mod member;
+pub mod operator;
 pub mod room;
-pub mod round;
-pub mod seeded;
-pub mod service;
-pub mod session;
-pub mod stats;
-pub mod sync;
+pub mod settings;
+
+pub use settings::{limits, options, seeded};
 
 use crate::{
-    admission::Admission,
-    bans::Bans,
-    command::{Command, Report},
-    complaints::Complaints,
-    limits::Limits,
+    door::{admission::Admission, bans::Bans, complaints::Complaints},
     log::SharedLog,
-    registry::Registry,
-    seeded::Seeded,
-    stats::Stats,
+    operator::stats::Stats,
+    room::{
+        command::{Command, Report},
+        registry::Registry,
+    },
+    settings::{limits::Limits, seeded::Seeded},
 };
 use ::log::info;
 use chat_common::{shutdown::Shutdown, token::Token};
@@ -244,16 +227,16 @@ impl Server {
         *shared.lock_commands_tx() = Some(commands_tx.clone());
         if console {
             let shared = Arc::clone(&shared);
-            let life = move || console::console_loop(&shared, io::stdin().lock(), io::stdout());
+            let life = move || operator::console::console_loop(&shared, io::stdin().lock(), io::stdout());
             thread::Builder::new().name("console".to_owned()).spawn(life)?;
         }
         let shared = &*shared;
         thread::scope(|scope| {
-            let broadcast = move || broadcaster::broadcast_loop(shared, &commands_rx);
-            let started = spawn_scoped(scope, "stats", move || stats::stats_loop(shared))
+            let broadcast = move || room::broadcaster::broadcast_loop(shared, &commands_rx);
+            let started = spawn_scoped(scope, "stats", move || operator::stats::stats_loop(shared))
                 .and_then(|()| spawn_scoped(scope, "broadcaster", broadcast));
             if started.is_ok() {
-                listener::accept_loop(shared, &listener, commands_tx);
+                door::listener::accept_loop(shared, &listener, commands_tx);
             } else {
                 shared.shutdown.request(); // Should the other one have started, it ends, and the scope with it.
             }

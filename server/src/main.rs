@@ -2,7 +2,7 @@
 
 use chat_common::shutdown::Shutdown;
 use chat_server::{
-    options::{parse, Options, Wanted},
+    settings::options::{parse, Options, Wanted},
     Server, Settings,
 };
 use log::{info, warn};

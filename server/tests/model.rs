@@ -8,11 +8,12 @@
 
 use chat_common::{batch::Batch, protocol::What};
 use chat_server::{
-    limits::Limits,
+    delivery::{
+        outbox::{Outbox, Standing},
+        round::Round,
+    },
     log::{Audience, SharedLog},
-    outbox::{Outbox, Standing},
-    round::Round,
-    seeded::Seeded,
+    settings::{limits::Limits, seeded::Seeded},
 };
 use shuttle::{
     sync::mpsc::{channel, Sender},
@@ -96,7 +97,7 @@ fn under_every_schedule_tried_each_event_arrives_and_the_room_ends() {
 #[test]
 #[cfg(feature = "seeded-bugs")]
 fn a_lost_wake_up_is_found() {
-    use chat_server::seeded::Bug;
+    use chat_server::settings::seeded::Bug;
     let found = catch_unwind(|| shuttle::check_random(|| room(Seeded::with(Bug::LostWakeUp)), SCHEDULES));
     let panic = found.expect_err("the checker has not found the lost wake-up");
     let what = panic.downcast_ref::<String>().expect("shuttle says what it found");

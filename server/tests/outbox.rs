@@ -10,11 +10,12 @@ use chat_common::{
     protocol::{Callback, Event, What},
 };
 use chat_server::{
-    limits::Limits,
+    delivery::{
+        outbox::{Outbox, Rest, Standing, WINDOW},
+        round::Round,
+    },
     log::{Audience, SharedLog},
-    outbox::{Outbox, Rest, Standing, WINDOW},
-    round::Round,
-    seeded::Seeded,
+    settings::{limits::Limits, seeded::Seeded},
 };
 use proptest::prelude::*;
 use std::collections::VecDeque;

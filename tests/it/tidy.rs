@@ -80,7 +80,10 @@ fn serde_is_derived_in_the_protocol_and_for_its_token() {
 #[test]
 fn the_registry_is_locked_in_one_file() {
     let sources = files(&["server/src"], ".rs");
-    assert_eq!(where_is(&sources, |text| code(text).contains("members.lock()")), ["server/src/registry.rs"]);
+    assert_eq!(
+        where_is(&sources, |text| code(text).contains("members.lock()")),
+        ["server/src/room/registry.rs"]
+    );
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The connection on which the client is called: who may call, and what is done where nobody can.
 
 use crate::stage::{answers, asks, dial, joined, message, play, receive, refuses, stream_to, PATIENCE};
-use chat_client::{Shown, Stop};
+use chat_client::settings::{channels::Stop, shown::Shown};
 use chat_common::{
     error::RpcError,
     hello::{Role, Status},

@@ -1,7 +1,10 @@
 //! How a visit begins: names, refusals, a server that is not there.
 
 use crate::stage::{answers, asks, dial, joined, message, play, receive, refuses, Stage, PATIENCE};
-use chat_client::{Input, Outcome, Shown, Stop};
+use chat_client::settings::{
+    channels::{Input, Outcome, Stop},
+    shown::Shown,
+};
 use chat_common::protocol::{CallbackReply, Cause, Reply, Request};
 use std::{thread, time::Duration};
 

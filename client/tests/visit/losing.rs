@@ -1,7 +1,10 @@
 //! A lost connection: what is repeated, what waits, and when there is no coming back.
 
 use crate::stage::{answers, asks, broadcast, dial, joined, play, receive, refuses, Stage, PATIENCE};
-use chat_client::{Input, Outcome, Said, Shown, Stop};
+use chat_client::settings::{
+    channels::{Input, Outcome, Stop},
+    shown::{Said, Shown},
+};
 use chat_common::protocol::{Callback, CallbackReply, Cause, Event, Reply, Request, What};
 use std::time::{Duration, Instant};
 

@@ -1,6 +1,10 @@
 //! The stage: a client that runs, and the words of the server that the test plays.
 
-use chat_client::{Input, JoinOptions, Outcome, Shown, Stop, Wires};
+use chat_client::settings::{
+    channels::{Input, Outcome, Stop, Wires},
+    options::JoinOptions,
+    shown::Shown,
+};
 use chat_common::{
     error::RpcError,
     hello::Role,

@@ -1,7 +1,10 @@
 //! What is said on the call connection, and what a busy server does to it.
 
 use crate::stage::{answers, asks, broadcast, play, refuses, Stage, PATIENCE};
-use chat_client::{Input, Outcome, Shown, Stop};
+use chat_client::settings::{
+    channels::{Input, Outcome, Stop},
+    shown::Shown,
+};
 use chat_common::protocol::{Cause, Refusal, Reply, Request};
 use crossbeam_channel::{bounded, RecvTimeoutError};
 use std::{thread, time::Duration};
