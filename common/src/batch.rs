@@ -72,13 +72,13 @@ mod tests {
     use super::*;
     use crate::{
         frame::encode_frame,
-        protocol::{Event, What},
+        protocol::{Event, EventKind},
     };
 
     #[test]
     fn a_batch_is_the_encoding_of_the_same_call() {
         let events: Vec<Event> = (1..4)
-            .map(|sequence| Event { sequence, time: 5, what: What::Joined { name: "Ann".into() } })
+            .map(|sequence| Event { sequence, time: 5, kind: EventKind::Joined { name: "Ann".into() } })
             .collect();
         let mut batch = Batch::new();
         for event in &events {

@@ -3,7 +3,7 @@
 //! A refusal (a name that is taken, a full room) is a [`Reply`](crate::protocol::Reply), not an error.
 //! After any [`RpcError`] the stream is in an unknown place inside a frame: close it, never reuse it.
 
-use crate::{codec::CodecError, hello::Status};
+use crate::{codec::CodecError, status::Status};
 use std::{error::Error, fmt, io};
 
 /// Why a call or a reply did not happen.
@@ -26,7 +26,7 @@ pub enum RpcError {
     /// The bytes of a frame are no value of the expected type.
     Malformed(CodecError),
     /// The peer answered a call that wanted no answer.
-    Unasked,
+    UnexpectedAnswer,
     /// The peer's first bytes are not an rpc-chat hello.
     NotRpcChat,
     /// The peer answered the hello with a refusal; `version` is the highest that it speaks.
@@ -50,7 +50,7 @@ impl fmt::Display for RpcError {
                 write!(f, "a frame of {length} bytes is longer than the {limit} bytes allowed here")
             }
             RpcError::Malformed(_) => f.write_str("a frame does not hold a valid message"),
-            RpcError::Unasked => f.write_str("the peer sent an answer that was not asked for"),
+            RpcError::UnexpectedAnswer => f.write_str("the peer sent an answer that was not asked for"),
             RpcError::NotRpcChat => f.write_str("the peer does not speak the rpc-chat protocol"),
             RpcError::Refused { status: Status::WrongVersion, version } => {
                 write!(f, "the peer speaks the rpc-chat protocol only up to version {version}")

@@ -3,11 +3,8 @@
 //! Whoever dialled sends a [`Hello`]; whoever accepted answers with a status and its highest version. The layout
 //! never changes, whatever later versions do behind it: an old program and a new one can always tell each other so.
 
-use crate::{error::RpcError, token::Token};
-use std::{
-    fmt,
-    io::{self, ErrorKind, Read},
-};
+use crate::{error::RpcError, status::Status, token::Token};
+use std::io::{self, ErrorKind, Read};
 
 /// The first eight bytes in both directions.
 pub const MAGIC: [u8; 8] = *b"RPC-CHAT";
@@ -21,7 +18,7 @@ pub const HELLO_BYTES: usize = 8 + 2 + 2 + 1 + Token::BYTES;
 pub const ANSWER_BYTES: usize = 8 + 1 + 2;
 
 /// What somebody who is no rpc-chat peer gets: HTTP, because browsers and probes show it, and a telnet user can read it.
-pub const ANSWER_TO_STRANGERS: &[u8] = b"HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain\r\n\
+pub const HTTP_REFUSAL: &[u8] = b"HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain\r\n\
     Connection: close\r\n\r\nThis port speaks the rpc-chat protocol; join with chat-client.\r\n";
 
 /// What the dialling side wants of the connection.
@@ -35,52 +32,6 @@ pub enum Role {
     /// Client to server, for a client that cannot be dialled: the server will call Receive on it all the same.
     /// The hello carries the session's token.
     OpenedCallback = 3,
-}
-
-/// The answer to a hello.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Status {
-    /// Go on, in the version that the answer names.
-    Welcome = 0,
-    /// No version in common.
-    WrongVersion = 1,
-    /// All connections, threads or descriptors are in use; try again later.
-    Busy = 2,
-    /// This role is not served on this port.
-    WrongRole = 3,
-    /// No session with this token.
-    UnknownToken = 4,
-    /// Too many connections from this address; close some.
-    TooMany = 5,
-    /// This address is banned.
-    Banned = 6,
-    /// The server is shutting down.
-    Stopping = 7,
-}
-
-impl Status {
-    fn from_byte(byte: u8) -> Option<Status> {
-        use Status::{Banned, Busy, Stopping, TooMany, UnknownToken, Welcome, WrongRole, WrongVersion};
-        [Welcome, WrongVersion, Busy, WrongRole, UnknownToken, TooMany, Banned, Stopping]
-            .into_iter()
-            .find(|status| *status as u8 == byte)
-    }
-}
-
-impl fmt::Display for Status {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Status::Welcome => "welcome",
-            Status::WrongVersion => "no protocol version in common",
-            Status::Busy => "the server is busy; try again in a moment",
-            Status::WrongRole => "this port does not serve that kind of connection",
-            Status::UnknownToken => "the session is not known here",
-            Status::TooMany => "too many connections from this address",
-            Status::Banned => "this address is banned from the room",
-            Status::Stopping => "the server is shutting down",
-        })
-    }
 }
 
 /// What the dialling side says first.

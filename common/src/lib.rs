@@ -119,11 +119,12 @@
 
 pub mod batch;
 pub mod codec;
-pub mod deadline;
 pub mod error;
 pub mod frame;
 pub mod hello;
 pub mod protocol;
 pub mod rpc;
 pub mod shutdown;
+pub mod status;
+pub mod stream;
 pub mod token;

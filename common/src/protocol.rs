@@ -20,7 +20,7 @@ pub enum Request {
     Broadcast {
         /// The client's number for this message: larger than that of any before it in the session. A number that
         /// the server has already accepted is answered again and not said again.
-        number: u64,
+        message_id: u64,
         /// What is said.
         text: String,
     },
@@ -33,7 +33,7 @@ pub enum Request {
     /// Say something to one member alone. Numbered, and answered, as `Broadcast`.
     Private {
         /// As in `Broadcast`; all three kinds share one count.
-        number: u64,
+        message_id: u64,
         /// The name of the one who is to get it.
         to: String,
         /// What is said.
@@ -42,7 +42,7 @@ pub enum Request {
     /// Do something, as in `* Sara waves`. Numbered, and answered, as `Broadcast`.
     Action {
         /// As in `Broadcast`; all three kinds share one count.
-        number: u64,
+        message_id: u64,
         /// What is done.
         text: String,
     },
@@ -198,18 +198,18 @@ pub struct Event {
     /// When the server accepted it: milliseconds since the Unix epoch, UTC, by the server's clock.
     pub time: u64,
     /// What.
-    pub what: What,
+    pub kind: EventKind,
 }
 
 /// The kinds of event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum What {
+pub enum EventKind {
     /// Somebody said something to all.
     Message {
         /// Who: the name of the connection it came from, never a field of the request.
         author: String,
         /// The author's number for it.
-        number: u64,
+        message_id: u64,
         /// What was said.
         text: String,
     },
@@ -245,7 +245,7 @@ pub enum What {
         /// Who.
         author: String,
         /// The author's number for it.
-        number: u64,
+        message_id: u64,
         /// What was said.
         text: String,
     },
@@ -254,7 +254,7 @@ pub enum What {
         /// Who.
         author: String,
         /// The author's number for it.
-        number: u64,
+        message_id: u64,
         /// What was done.
         text: String,
     },

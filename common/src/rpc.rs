@@ -19,18 +19,16 @@
 
 use crate::{
     codec::decode,
-    deadline::{write_all, TimedReader},
     error::RpcError,
     frame::{encode_frame, read_frame},
-    hello::{
-        answer_bytes, read_answer, read_hello, Hello, Role, Status, ANSWER_TO_STRANGERS, HIGHEST_VERSION,
-    },
+    hello::{answer_bytes, read_answer, read_hello, Hello, Role, HIGHEST_VERSION, HTTP_REFUSAL},
+    status::Status,
+    stream::{Stream, TimedReader},
     token::Token,
 };
 use serde::{de::DeserializeOwned, Serialize};
 use std::{
     io::{BufRead, BufReader, ErrorKind, Read},
-    net::{Shutdown, TcpStream},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -52,7 +50,7 @@ pub enum Wait {
 /// One end of a connection whose hello is done, or about to be.
 #[derive(Debug)]
 pub struct Connection {
-    stream: Arc<TcpStream>,
+    stream: Arc<Stream>,
     reader: BufReader<TimedReader>,
     /// The longest payload taken, in bytes.
     frame_limit: u32,
@@ -61,12 +59,9 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Wraps a stream; frames above `frame_limit` bytes are refused. Nagle's algorithm is turned off: frames go out
-    /// in one write each, and somebody waits for each of them.
-    pub fn new(stream: Arc<TcpStream>, frame_limit: u32) -> Connection {
-        // A socket that refuses the option is merely slower.
-        let _ = stream.set_nodelay(true);
-        let reader = TimedReader::new(Arc::clone(&stream), Instant::now());
+    /// Wraps a stream; frames above `frame_limit` bytes are refused.
+    pub fn new(stream: Arc<Stream>, frame_limit: u32) -> Connection {
+        let reader = TimedReader { stream: Arc::clone(&stream), deadline: Instant::now() };
         Connection {
             reader: BufReader::with_capacity(READ_BUFFER_BYTES, reader),
             stream,
@@ -77,7 +72,7 @@ impl Connection {
     }
 
     /// The stream below, for shutting it down from another thread.
-    pub fn stream(&self) -> &Arc<TcpStream> {
+    pub fn stream(&self) -> &Arc<Stream> {
         &self.stream
     }
 
@@ -95,7 +90,7 @@ impl Connection {
     /// [`RpcError::Refused`] when the peer says no.
     pub fn greet(&mut self, role: Role, token: Token, timeout: Duration) -> Result<u16, RpcError> {
         let deadline = Instant::now() + timeout;
-        let sent = write_all(&self.stream, &Hello::new(role, token).to_bytes(), deadline);
+        let sent = self.stream.write_all(&Hello::new(role, token).to_bytes(), deadline);
         self.reader.get_mut().deadline = deadline;
         // A busy server answers without reading and closes, so its answer counts for more than our failed write.
         match (read_answer(&mut self.reader), sent) {
@@ -120,7 +115,7 @@ impl Connection {
                 Err(RpcError::Refused { status: Status::WrongVersion, version: hello.highest })
             }
             Err(RpcError::NotRpcChat) => {
-                self.part_with(ANSWER_TO_STRANGERS);
+                self.close_with(HTTP_REFUSAL);
                 Err(RpcError::NotRpcChat)
             }
             Err(RpcError::Refused { status, version }) => {
@@ -137,26 +132,26 @@ impl Connection {
     /// When the peer is gone.
     pub fn welcome(&mut self, hello: &Hello, timeout: Duration) -> Result<(), RpcError> {
         let version = hello.common_version().unwrap_or(HIGHEST_VERSION);
-        Ok(write_all(&self.stream, &answer_bytes(Status::Welcome, version), Instant::now() + timeout)?)
+        Ok(self.stream.write_all(&answer_bytes(Status::Welcome, version), Instant::now() + timeout)?)
     }
 
     /// Refuses the peer's hello; the connection is over.
     pub fn refuse(&mut self, status: Status) {
-        self.part_with(&answer_bytes(status, HIGHEST_VERSION));
+        self.close_with(&answer_bytes(status, HIGHEST_VERSION));
     }
 
     /// Sends last words so that they arrive: closing with unread bytes would make the system send a reset, which
     /// can overtake them. So what the peer still sends is read, for a second and 64 KiB at the most.
-    fn part_with(&mut self, last_words: &[u8]) {
+    fn close_with(&mut self, last_words: &[u8]) {
         const PATIENCE: Duration = Duration::from_secs(1);
         const MOST_BYTES: u64 = 64 * 1024;
         let deadline = Instant::now() + PATIENCE;
-        if write_all(&self.stream, last_words, deadline).is_ok() {
-            let _ = self.stream.shutdown(Shutdown::Write);
+        if self.stream.write_all(last_words, deadline).is_ok() {
+            self.stream.shut_down_writing();
             self.reader.get_mut().deadline = deadline;
             let _ = std::io::copy(&mut (&mut self.reader).take(MOST_BYTES), &mut std::io::sink());
         }
-        let _ = self.stream.shutdown(Shutdown::Both);
+        self.stream.shut_down();
     }
 
     /// Sends a request and waits for its reply.
@@ -227,7 +222,7 @@ impl Connection {
 
     fn send<T: Serialize>(&mut self, value: &T, deadline: Instant) -> Result<(), RpcError> {
         encode_frame(value, &mut self.outbound)?;
-        Ok(write_all(&self.stream, &self.outbound, deadline)?)
+        Ok(self.stream.write_all(&self.outbound, deadline)?)
     }
 
     /// Reads one frame. `Ok(None)` is the clean end.

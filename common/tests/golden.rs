@@ -6,11 +6,12 @@
 use chat_common::{
     codec::{decode, encode_into},
     frame::encode_frame,
-    hello::{answer_bytes, read_hello, Hello, Role, Status},
+    hello::{answer_bytes, read_hello, Hello, Role},
     protocol::{
-        Callback, CallbackReply, Cause, Event, Join, Joined, Refusal, Reply, Request, What, FRAME_BYTES,
+        Callback, CallbackReply, Cause, Event, EventKind, Join, Joined, Refusal, Reply, Request, FRAME_BYTES,
         UNJOINED_FRAME_BYTES,
     },
+    status::Status,
     token::Token,
 };
 use serde::{de::DeserializeOwned, Serialize};
@@ -89,15 +90,15 @@ fn every_request() {
     golden(&Request::Join(join.clone()), &format!("00000000 {ANN} {TOKEN_HEX} 3412 14000000 00"));
     let join = Join { resume: Some(258), ..join };
     golden(&Request::Join(join), &format!("00000000 {ANN} {TOKEN_HEX} 3412 14000000 01 0201000000000000"));
-    golden(&Request::Broadcast { number: 7, text: hi() }, &format!("01000000 0700000000000000 {HI}"));
+    golden(&Request::Broadcast { message_id: 7, text: hi() }, &format!("01000000 0700000000000000 {HI}"));
     golden(&Request::Who, "02000000");
     golden(&Request::Leave, "03000000");
     golden(&Request::Ping, "04000000");
     golden(
-        &Request::Private { number: 7, to: ann(), text: hi() },
+        &Request::Private { message_id: 7, to: ann(), text: hi() },
         &format!("05000000 0700000000000000 {ANN} {HI}"),
     );
-    golden(&Request::Action { number: 7, text: hi() }, &format!("06000000 0700000000000000 {HI}"));
+    golden(&Request::Action { message_id: 7, text: hi() }, &format!("06000000 0700000000000000 {HI}"));
     golden(&Request::Rename { name: ann() }, &format!("07000000 {ANN}"));
     golden(&Request::History { count: 50 }, "08000000 32000000");
 }
@@ -146,7 +147,7 @@ fn every_cause() {
 
 #[test]
 fn every_callback_and_its_reply() {
-    let event = Event { sequence: 5, time: 0x0102, what: What::Joined { name: ann() } };
+    let event = Event { sequence: 5, time: 0x0102, kind: EventKind::Joined { name: ann() } };
     golden(
         &Callback::Receive { answer: true, events: vec![event] },
         &format!("00000000 01 0100000000000000 0500000000000000 0201000000000000 01000000 {ANN}"),
@@ -158,17 +159,17 @@ fn every_callback_and_its_reply() {
 #[test]
 fn every_event() {
     let said = format!("{ANN} 0700000000000000 {HI}");
-    golden(&What::Message { author: ann(), number: 7, text: hi() }, &format!("00000000 {said}"));
-    golden(&What::Joined { name: ann() }, &format!("01000000 {ANN}"));
-    golden(&What::Left { name: ann(), reason: None }, &format!("02000000 {ANN} 00"));
-    golden(&What::Left { name: ann(), reason: Some(hi()) }, &format!("02000000 {ANN} 01 {HI}"));
-    golden(&What::Missed { first: 2 }, "03000000 0200000000000000");
-    golden(&What::Ended { reason: hi() }, &format!("04000000 {HI}"));
-    golden(&What::Back { name: ann() }, &format!("05000000 {ANN}"));
-    golden(&What::Private { author: ann(), number: 7, text: hi() }, &format!("06000000 {said}"));
-    golden(&What::Action { author: ann(), number: 7, text: hi() }, &format!("07000000 {said}"));
-    golden(&What::Renamed { from: ann(), to: hi() }, &format!("08000000 {ANN} {HI}"));
-    golden(&What::Notice { text: hi() }, &format!("09000000 {HI}"));
+    golden(&EventKind::Message { author: ann(), message_id: 7, text: hi() }, &format!("00000000 {said}"));
+    golden(&EventKind::Joined { name: ann() }, &format!("01000000 {ANN}"));
+    golden(&EventKind::Left { name: ann(), reason: None }, &format!("02000000 {ANN} 00"));
+    golden(&EventKind::Left { name: ann(), reason: Some(hi()) }, &format!("02000000 {ANN} 01 {HI}"));
+    golden(&EventKind::Missed { first: 2 }, "03000000 0200000000000000");
+    golden(&EventKind::Ended { reason: hi() }, &format!("04000000 {HI}"));
+    golden(&EventKind::Back { name: ann() }, &format!("05000000 {ANN}"));
+    golden(&EventKind::Private { author: ann(), message_id: 7, text: hi() }, &format!("06000000 {said}"));
+    golden(&EventKind::Action { author: ann(), message_id: 7, text: hi() }, &format!("07000000 {said}"));
+    golden(&EventKind::Renamed { from: ann(), to: hi() }, &format!("08000000 {ANN} {HI}"));
+    golden(&EventKind::Notice { text: hi() }, &format!("09000000 {HI}"));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use chat_common::{
     error::RpcError,
     frame::{encode_frame, read_frame},
     hello::{read_answer, read_hello, Hello, Role, HELLO_BYTES},
-    protocol::{Callback, CallbackReply, Event, Join, Reply, Request, What},
+    protocol::{Callback, CallbackReply, Event, EventKind, Join, Reply, Request},
     token::Token,
 };
 use proptest::prelude::*;
@@ -35,8 +35,12 @@ fn request() -> impl Strategy<Value = Request> {
                 Request::Join(Join { name, token: Token::from_bytes(token), port, history, resume })
             }
         ),
-        (any::<u64>(), text).prop_map(|(number, text)| Request::Broadcast { number, text }),
-        (any::<u64>(), text, text).prop_map(|(number, to, text)| Request::Private { number, to, text }),
+        (any::<u64>(), text).prop_map(|(message_id, text)| Request::Broadcast { message_id, text }),
+        (any::<u64>(), text, text).prop_map(|(message_id, to, text)| Request::Private {
+            message_id,
+            to,
+            text
+        }),
         text.prop_map(|name| Request::Rename { name }),
         Just(Request::Who),
     ]
@@ -44,12 +48,16 @@ fn request() -> impl Strategy<Value = Request> {
 
 fn event() -> impl Strategy<Value = Event> {
     let text = ".{0,40}";
-    let what = prop_oneof![
-        (text, any::<u64>(), text).prop_map(|(author, number, text)| What::Message { author, number, text }),
-        (text, proptest::option::of(text)).prop_map(|(name, reason)| What::Left { name, reason }),
-        any::<u64>().prop_map(|first| What::Missed { first }),
+    let kind = prop_oneof![
+        (text, any::<u64>(), text).prop_map(|(author, message_id, text)| EventKind::Message {
+            author,
+            message_id,
+            text
+        }),
+        (text, proptest::option::of(text)).prop_map(|(name, reason)| EventKind::Left { name, reason }),
+        any::<u64>().prop_map(|first| EventKind::Missed { first }),
     ];
-    (any::<u64>(), any::<u64>(), what).prop_map(|(sequence, time, what)| Event { sequence, time, what })
+    (any::<u64>(), any::<u64>(), kind).prop_map(|(sequence, time, kind)| Event { sequence, time, kind })
 }
 
 /// Gives one byte at a time, as the meanest network would.

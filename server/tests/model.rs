@@ -6,7 +6,7 @@
 #![cfg(feature = "model")]
 #![allow(clippy::unwrap_used, reason = "a test")]
 
-use chat_common::{batch::Batch, protocol::What};
+use chat_common::{batch::Batch, protocol::EventKind};
 use chat_server::{
     delivery::{
         outbox::{Outbox, Standing},
@@ -55,7 +55,7 @@ fn room(seeded: Seeded) {
                 match standing {
                     Standing::Open => {}
                     Standing::Done => return,
-                    Standing::Unasked => panic!("an answer that was not asked for"),
+                    Standing::UnexpectedAnswer => panic!("an answer that was not asked for"),
                 }
             }
         })
@@ -66,10 +66,10 @@ fn room(seeded: Seeded) {
         // Four of them nearly fill the window, so that the next has to wait for an answer.
         let text = "x".repeat(60_000);
         let what = match number {
-            MESSAGES => What::Ended { reason: text },
-            _ => What::Message { author: "a".into(), number, text },
+            MESSAGES => EventKind::Ended { reason: text },
+            _ => EventKind::Message { author: "a".into(), message_id, text },
         };
-        log.write().append(what, Audience::All);
+        log.write().append(kind, Audience::All);
         let mut round = Round::collect(&log, start, Vec::new(), false);
         let rest = outbox.offer(&log, &mut round, &mut spare, |frame, events| send(&call_tx, frame, events));
         assert_eq!(rest, None);

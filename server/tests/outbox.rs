@@ -7,7 +7,7 @@ use chat_common::{
     batch::Batch,
     codec::decode,
     frame::HEADER_BYTES,
-    protocol::{Callback, Event, What},
+    protocol::{Callback, Event, EventKind},
 };
 use chat_server::{
     delivery::{
@@ -102,8 +102,9 @@ impl World {
         let start = self.log.read().next();
         let mut authors = Vec::new();
         for (author, length) in messages {
-            let what = What::Message { author: author.to_string(), number: 1, text: "x".repeat(*length) };
-            self.log.write().append(what, Audience::AllBut(*author));
+            let kind =
+                EventKind::Message { author: author.to_string(), message_id: 1, text: "x".repeat(*length) };
+            self.log.write().append(kind, Audience::AllBut(*author));
             authors.push(*author);
         }
         let mut round = Round::collect(&self.log, start, authors, false);
@@ -204,8 +205,8 @@ proptest! {
         world.settle();
         let mut next = 1;
         for event in &world.received {
-            let first = match event.what {
-                What::Missed { first } => first,
+            let first = match event.kind {
+                EventKind::Missed { first } => first,
                 _ => event.sequence,
             };
             prop_assert_eq!(first, next, "nothing is skipped in silence");

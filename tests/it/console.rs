@@ -202,7 +202,11 @@ fn who_is_kicked_is_not_heard_again_whatever_is_on_its_way() {
     let mut requests = Vec::new();
     for number in 1..=COUNT {
         let mut request = Vec::new();
-        encode_frame(&Request::Broadcast { number, text: format!("spam {number}") }, &mut request).unwrap();
+        encode_frame(
+            &Request::Broadcast { message_id: number, text: format!("spam {number}") },
+            &mut request,
+        )
+        .unwrap();
         requests.extend(request);
     }
     tom.write(&requests).unwrap();

@@ -1,6 +1,6 @@
 //! What the description promises to people who chat: everybody hears everybody else, and nobody herself.
 
-use chat_common::protocol::{Cause, Reply, Request, What};
+use chat_common::protocol::{Cause, EventKind, Reply, Request};
 use chat_tests::{checker::assert_clean, member::Member, server::TestServer};
 
 #[test]
@@ -26,7 +26,7 @@ fn a_message_names_the_one_who_joined_under_that_name() {
     let bob = Member::join(server.address(), "bob");
     alice.say("it is me");
     let event = bob.hear_text("it is me");
-    assert!(matches!(event.what, What::Message { author, .. } if author == "alice"));
+    assert!(matches!(event.kind, EventKind::Message { author, .. } if author == "alice"));
 }
 
 #[test]
@@ -34,9 +34,9 @@ fn joins_and_leaves_are_told_to_the_others_alone() {
     let server = TestServer::start();
     let alice = Member::join(server.address(), "alice");
     let bob = Member::join(server.address(), "bob");
-    alice.hear("bob's join", |what| matches!(what, What::Joined { name } if name == "bob"));
+    alice.hear("bob's join", |what| matches!(what, EventKind::Joined { name } if name == "bob"));
     let bob = bob.leave();
-    alice.hear("bob's leave", |what| matches!(what, What::Left { name, reason: None } if name == "bob"));
+    alice.hear("bob's leave", |what| matches!(what, EventKind::Left { name, reason: None } if name == "bob"));
     assert_eq!(bob.events().count(), 0, "bob came after alice and left before anything else happened");
     assert_clean(&[alice.so_far(), bob]);
 }
@@ -48,7 +48,7 @@ fn who_lists_those_who_are_here_and_no_others() {
     let bob = Member::join(server.address(), "bob");
     assert_eq!(alice.who(), ["alice", "bob"]);
     bob.leave();
-    alice.hear("bob's leave", |what| matches!(what, What::Left { .. }));
+    alice.hear("bob's leave", |what| matches!(what, EventKind::Left { .. }));
     assert_eq!(alice.who(), ["alice"]);
 }
 
@@ -71,7 +71,7 @@ fn a_private_word_reaches_one_alone() {
 fn a_private_word_to_nobody_is_refused() {
     let server = TestServer::start();
     let mut alice = Member::join(server.address(), "alice");
-    let request = Request::Private { number: 1, to: "nobody".to_owned(), text: "hello?".to_owned() };
+    let request = Request::Private { message_id: 1, to: "nobody".to_owned(), text: "hello?".to_owned() };
     match alice.ask(&request).unwrap() {
         Reply::Refused(refusal) => assert_eq!(refusal.cause, Cause::NobodyOfThatName),
         other => panic!("{other:?}"),
@@ -83,10 +83,10 @@ fn an_action_and_a_new_name_are_told_to_the_others() {
     let server = TestServer::start();
     let mut alice = Member::join(server.address(), "alice");
     let bob = Member::join(server.address(), "bob");
-    alice.ask(&Request::Action { number: 1, text: "waves".to_owned() }).unwrap();
+    alice.ask(&Request::Action { message_id: 1, text: "waves".to_owned() }).unwrap();
     bob.hear(
         "a wave",
-        |what| matches!(what, What::Action { author, text, .. } if author == "alice" && text == "waves"),
+        |what| matches!(what, EventKind::Action { author, text, .. } if author == "alice" && text == "waves"),
     );
     assert!(matches!(
         alice.ask(&Request::Rename { name: "alix".to_owned() }).unwrap(),
@@ -94,7 +94,7 @@ fn an_action_and_a_new_name_are_told_to_the_others() {
     ));
     bob.hear(
         "a renaming",
-        |what| matches!(what, What::Renamed { from, to } if from == "alice" && to == "alix"),
+        |what| matches!(what, EventKind::Renamed { from, to } if from == "alice" && to == "alix"),
     );
     assert_eq!(alice.who(), ["alix", "bob"]);
 }
@@ -111,7 +111,7 @@ fn history_holds_what_one_may_read() {
     let texts = |member: &mut Member, count| match member.ask(&Request::History { count }).unwrap() {
         Reply::History { events } => events
             .iter()
-            .filter_map(|event| chat_tests::history::text_of(&event.what).map(str::to_owned))
+            .filter_map(|event| chat_tests::history::text_of(&event.kind).map(str::to_owned))
             .collect(),
         other => panic!("{other:?}"),
     };

@@ -1,7 +1,7 @@
 //! The real client on a bad line: cut again and again, cut silently, not to be dialled, or left without a server for a while.
 
 use chat_client::{Input, JoinOptions, Outcome, Said, Shown, Stop, Wires};
-use chat_common::protocol::What;
+use chat_common::protocol::EventKind;
 use chat_tests::{
     member::Member,
     process::{binary, Program},
@@ -83,8 +83,8 @@ impl Drop for Client {
 
 fn heard(shown: &Shown) -> Option<String> {
     match shown {
-        Shown::Event { event, .. } => match &event.what {
-            What::Message { text, .. } => Some(text.clone()),
+        Shown::Event { event, .. } => match &event.kind {
+            EventKind::Message { text, .. } => Some(text.clone()),
             _ => None,
         },
         _ => None,

@@ -3,7 +3,7 @@
 
 use chat_common::{
     hello::Role,
-    protocol::{Callback, Event, Joined, Reply, Request, What},
+    protocol::{Callback, Event, EventKind, Joined, Reply, Request},
     token::Token,
 };
 use chat_tests::{
@@ -180,7 +180,7 @@ fn f13_a_strangers_receive_is_not_shown() {
         events: vec![Event {
             sequence: 2,
             time: 0,
-            what: What::Message { author: "Sara".to_owned(), number: 1, text: text.to_owned() },
+            kind: EventKind::Message { author: "Sara".to_owned(), message_id: 1, text: text.to_owned() },
         }],
     };
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -3,8 +3,9 @@
 use chat_common::{
     codec::encode_into,
     error::RpcError,
-    hello::{Hello, Role, Status},
-    protocol::{Callback, CallbackReply, Cause, Join, Reply, Request, What},
+    hello::{Hello, Role},
+    protocol::{Callback, CallbackReply, Cause, EventKind, Join, Reply, Request},
+    status::Status,
     token::Token,
 };
 use chat_server::limits::Limits;
@@ -150,10 +151,10 @@ fn frames_that_are_no_requests_end_the_connection() {
         peer.read_until_closed();
         let left = ann.hear(
             &format!("{name} to leave"),
-            |what| matches!(what, What::Left { name: who, .. } if *who == name),
+            |what| matches!(what, EventKind::Left { name: who, .. } if *who == name),
         );
         assert!(
-            matches!(&left.what, What::Left { reason: Some(why), .. } if why == "protocol error"),
+            matches!(&left.kind, EventKind::Left { reason: Some(why), .. } if why == "protocol error"),
             "{left:?}"
         );
     }
@@ -188,7 +189,7 @@ fn requests_out_of_turn_are_refused() {
             Ok(Reply::Refused(refusal)) => refusal.cause,
             other => panic!("{other:?}"),
         };
-        let speech = Request::Broadcast { number: 1, text: "me first".to_owned() };
+        let speech = Request::Broadcast { message_id: 1, text: "me first".to_owned() };
         assert_eq!(cause(peer.ask(&speech)), Cause::OutOfTurn);
         peer.join("patient", raw::token()).unwrap();
         let again = Join { name: "again".to_owned(), token: raw::token(), port: 0, history: 0, resume: None };
@@ -250,9 +251,9 @@ fn who_never_reads_replies_is_dropped_and_holds_up_nobody() {
     // Each reply has 64 KiB, so the buffers on the way are full before the server has taken all of these.
     while peer.write(&request).is_ok() {}
     let left =
-        ann.hear("the deaf to leave", |what| matches!(what, What::Left { name, .. } if name == "deaf"));
+        ann.hear("the deaf to leave", |what| matches!(what, EventKind::Left { name, .. } if name == "deaf"));
     assert!(
-        matches!(&left.what, What::Left { reason: Some(why), .. } if why == "not responding"),
+        matches!(&left.kind, EventKind::Left { reason: Some(why), .. } if why == "not responding"),
         "{left:?}"
     );
     bob.hear_up_to(ann.say("after"));
@@ -268,7 +269,10 @@ fn an_answer_that_nobody_asked_for_ends_the_recipient() {
     call.join("eager", token).unwrap();
     let mut callback = RawPeer::open_callback(server.address(), token).unwrap();
     callback.connection.reply(&CallbackReply::Received, Duration::from_secs(60)).unwrap();
-    ann.hear("the eager one to leave", |what| matches!(what, What::Left { name, .. } if name == "eager"));
+    ann.hear(
+        "the eager one to leave",
+        |what| matches!(what, EventKind::Left { name, .. } if name == "eager"),
+    );
 }
 
 #[test]
@@ -279,8 +283,11 @@ fn garbage_on_the_callback_connection_ends_the_recipient() {
     let token = raw::token();
     call.join("noisy", token).unwrap();
     let callback = RawPeer::open_callback(server.address(), token).unwrap();
-    let _ = (&*callback.stream).write_all(&[0xff; 4096]);
-    ann.hear("the noisy one to leave", |what| matches!(what, What::Left { name, .. } if name == "noisy"));
+    let _ = (&callback.stream).write_all(&[0xff; 4096]);
+    ann.hear(
+        "the noisy one to leave",
+        |what| matches!(what, EventKind::Left { name, .. } if name == "noisy"),
+    );
 }
 
 #[test]
@@ -335,10 +342,10 @@ fn a_member_without_a_callback_connection_is_shown_out() {
     while deaf.ask(&Request::Ping).is_ok() {
         assert!(Instant::now() < until, "it may stay as it is");
     }
-    let left =
-        ann.hear("the deaf one to leave", |what| matches!(what, What::Left { name, .. } if name == "deaf"));
+    let left = ann
+        .hear("the deaf one to leave", |what| matches!(what, EventKind::Left { name, .. } if name == "deaf"));
     assert!(
-        matches!(&left.what, What::Left { reason: Some(why), .. } if why == "no callback connection"),
+        matches!(&left.kind, EventKind::Left { reason: Some(why), .. } if why == "no callback connection"),
         "{left:?}"
     );
     ann.say("on we go");

@@ -3,8 +3,8 @@
 
 use chat_common::{
     error::RpcError,
-    hello::Status,
-    protocol::{Cause, Join, Reply, Request, What},
+    protocol::{Cause, EventKind, Join, Reply, Request},
+    status::Status,
 };
 use chat_server::limits::{Bytes, Limits};
 use chat_tests::{
@@ -133,8 +133,8 @@ fn a_silent_member_is_dead_after_a_while() {
         if ann.ask(&Request::Ping).is_err() {
             ann.come_back();
         }
-        let left = |what: &What| matches!(what, What::Left { name, reason: Some(why) } if name == "silent" && why == "not responding");
-        ann.so_far().events().any(|event| left(&event.what)).then_some(())
+        let left = |what: &EventKind| matches!(what, EventKind::Left { name, reason: Some(why) } if name == "silent" && why == "not responding");
+        ann.so_far().events().any(|event| left(&event.kind)).then_some(())
     });
     assert!(matches!(peer.ask(&Request::Ping), Err(_) | Ok(Reply::Refused(_))));
 }

@@ -1,6 +1,6 @@
 //! A panic in the server ends the one client it was for; everybody else loses nothing.
 
-use chat_common::protocol::What;
+use chat_common::protocol::EventKind;
 use chat_server::{
     seeded::{Bug, Seeded},
     Settings,
@@ -24,9 +24,9 @@ fn survives(bug: Bug) {
     let mut dan = Member::join(server.address(), "dan");
     ann.say("before");
     assert!(dan.try_say("panic").is_err(), "his connection ends");
-    let left = ann.hear("dan to leave", |what| matches!(what, What::Left { name, .. } if name == "dan"));
+    let left = ann.hear("dan to leave", |what| matches!(what, EventKind::Left { name, .. } if name == "dan"));
     assert!(
-        matches!(&left.what, What::Left { reason: Some(why), .. } if why == "internal error"),
+        matches!(&left.kind, EventKind::Left { reason: Some(why), .. } if why == "internal error"),
         "{left:?}"
     );
     ann.say("after");

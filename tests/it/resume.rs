@@ -2,7 +2,7 @@
 
 use chat_common::{
     codec::encode_into,
-    protocol::{Callback, Cause, Join, Reply, Request, What},
+    protocol::{Callback, Cause, EventKind, Join, Reply, Request},
 };
 use chat_server::limits::Limits;
 use chat_tests::{
@@ -25,12 +25,12 @@ fn who_comes_back_gets_what_was_said_meanwhile_once_and_in_order() {
     bob.hear_text("one");
     bob.lose();
     alice.hear("that bob is gone", |what| {
-        matches!(what, What::Left { name, reason: Some(why) } if name == "bob" && why == "connection lost")
+        matches!(what, EventKind::Left { name, reason: Some(why) } if name == "bob" && why == "connection lost")
     });
     alice.say("two");
     alice.say("three");
     bob.resume().unwrap();
-    alice.hear("that bob is back", |what| matches!(what, What::Back { name } if name == "bob"));
+    alice.hear("that bob is back", |what| matches!(what, EventKind::Back { name } if name == "bob"));
     alice.say("four");
     bob.hear_text("four");
     assert_eq!(bob.texts(), ["one", "two", "three", "four"]);
@@ -50,9 +50,9 @@ fn a_message_whose_reply_is_lost_is_said_once() {
     bob.hear_text("once");
     proxy.set(Faults::default());
     alice.come_back();
-    let again = alice.so_far().sent[0].number;
+    let again = alice.so_far().sent[0].message_id;
     let reply =
-        alice.ask(&chat_common::protocol::Request::Broadcast { number: again, text: "once".to_owned() });
+        alice.ask(&chat_common::protocol::Request::Broadcast { message_id: again, text: "once".to_owned() });
     let place = bob.hear_text("once").sequence;
     assert_eq!(reply.unwrap(), Reply::Accepted { sequence: place });
     alice.say("and done");
@@ -83,7 +83,7 @@ fn the_name_of_a_lost_session_can_be_taken_and_the_session_is_then_over() {
     let alice = Member::join(server.address(), "alice");
     let mut bob = Member::join(server.address(), "bob");
     bob.lose();
-    alice.hear("that bob is gone", |what| matches!(what, What::Left { name, .. } if name == "bob"));
+    alice.hear("that bob is gone", |what| matches!(what, EventKind::Left { name, .. } if name == "bob"));
     let _other = Member::join(server.address(), "Bob");
     match bob.resume() {
         Err(chat_tests::member::Trouble::Refused(refusal)) => assert_eq!(refusal.cause, Cause::SessionOver),
@@ -192,7 +192,7 @@ fn a_join_that_was_given_up_does_not_push_out_the_line_that_replaced_it() {
     let Callback::Receive { events, .. } = heard;
     assert!(events
         .iter()
-        .any(|event| matches!(&event.what, What::Message { text, .. } if text == "are you there?")));
+        .any(|event| matches!(&event.kind, EventKind::Message { text, .. } if text == "are you there?")));
     ann.ask(&Request::Leave).unwrap();
-    bob.hear("that ann is gone", |what| matches!(what, What::Left { name, .. } if name == "ann"));
+    bob.hear("that ann is gone", |what| matches!(what, EventKind::Left { name, .. } if name == "ann"));
 }

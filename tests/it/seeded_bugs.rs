@@ -83,8 +83,8 @@ fn a_message_said_again_when_it_is_repeated() {
         let mut ann = Member::join(server.address(), "ann");
         let bob = Member::join(server.address(), "bob");
         ann.say("once");
-        let number = ann.so_far().sent[0].number;
-        ann.ask(&Request::Broadcast { number, text: "once".to_owned() }).unwrap();
+        let message_id = ann.so_far().sent[0].message_id;
+        ann.ask(&Request::Broadcast { message_id, text: "once".to_owned() }).unwrap();
         let end = ann.say("that is all");
         bob.hear_at_most(patience, end);
         check(&[ann.so_far().gone(), bob.so_far()])
@@ -215,7 +215,7 @@ fn a_length_that_is_not_checked() {
         peer.join("greedy", raw::token()).unwrap();
         peer.write_frame(1 << 20, b"only the beginning").unwrap();
         peer.stream.set_read_timeout(Some(patience)).unwrap();
-        match (&*peer.stream).read(&mut [0]) {
+        match (&peer.stream).read(&mut [0]) {
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
                 vec!["the server waits for a frame of 1 MiB".to_owned()]
             }

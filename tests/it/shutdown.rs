@@ -1,6 +1,6 @@
 //! The room ends in good order: what was accepted is delivered, everybody reads why, every thread is joined.
 
-use chat_common::protocol::{Request, What};
+use chat_common::protocol::{EventKind, Request};
 use chat_server::limits::Limits;
 use chat_tests::{
     checker::assert_clean,
@@ -26,7 +26,7 @@ fn everybody_reads_why_the_room_ends() {
     ann.say("last words");
     server.begin_stop();
     for member in [&ann, &bob] {
-        member.hear("the end of the room", |what| matches!(what, What::Ended { .. }));
+        member.hear("the end of the room", |what| matches!(what, EventKind::Ended { .. }));
     }
     bob.hear_text("last words");
     server.stop();
@@ -74,17 +74,19 @@ fn signal_under_load(signal: &str, round: usize) {
                 while speaker.try_say(&format!("{} {number}", speaker.name())).is_ok() {
                     number += 1;
                 }
-                speaker.hear("the end of the room", |what| matches!(what, What::Ended { .. }));
+                speaker.hear("the end of the room", |what| matches!(what, EventKind::Ended { .. }));
                 speaker.so_far()
             })
         });
-        listeners[0]
-            .hear("the talk to begin", |what| matches!(what, What::Message { number, .. } if *number > 20));
+        listeners[0].hear(
+            "the talk to begin",
+            |what| matches!(what, EventKind::Message { message_id, .. } if *message_id > 20),
+        );
         server.signal(signal);
         speaking.map(|speaker| speaker.join().unwrap()).into()
     });
     for listener in &listeners {
-        listener.hear("the end of the room", |what| matches!(what, What::Ended { .. }));
+        listener.hear("the end of the room", |what| matches!(what, EventKind::Ended { .. }));
     }
     assert_eq!(server.exits(), Some(0), "round {round}: {}", server.error_output());
     let mut people = people;

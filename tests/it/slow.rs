@@ -1,6 +1,6 @@
 //! A recipient that is slow or stuck costs the others nothing, and is told what it missed.
 
-use chat_common::protocol::What;
+use chat_common::protocol::EventKind;
 use chat_server::limits::{Bytes, Limits};
 use chat_tests::{
     checker::assert_clean,
@@ -43,10 +43,12 @@ fn a_recipient_who_never_answers_is_given_up_as_not_responding() {
     for number in 0..100 {
         alice.say(&format!("{number}"));
     }
-    let left = alice
-        .hear("the stuck one to leave", |what| matches!(what, What::Left { name, .. } if name == "stuck"));
+    let left = alice.hear(
+        "the stuck one to leave",
+        |what| matches!(what, EventKind::Left { name, .. } if name == "stuck"),
+    );
     assert!(
-        matches!(&left.what, What::Left { reason: Some(why), .. } if why == "not responding"),
+        matches!(&left.kind, EventKind::Left { reason: Some(why), .. } if why == "not responding"),
         "{left:?}"
     );
 }
@@ -78,7 +80,7 @@ fn who_falls_out_of_the_log_is_told_exactly_what_is_missing() {
     }
     proxy.set(Faults::default());
     slow.hear_up_to(last);
-    slow.hear("what it missed", |what| matches!(what, What::Missed { .. }));
+    slow.hear("what it missed", |what| matches!(what, EventKind::Missed { .. }));
     bob.hear_up_to(last);
     assert!(slow.texts().len() < COUNT, "the log is too small for all of them");
     assert_eq!(bob.texts().len(), COUNT);

@@ -6,7 +6,7 @@
 //! where the recipient was told so.
 
 use crate::history::{Person, Sent, Visit};
-use chat_common::protocol::What;
+use chat_common::protocol::EventKind;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     ops::RangeInclusive,
@@ -15,14 +15,14 @@ use std::{
 
 /// What stands at one place of the one order, and who says so.
 struct Entry<'a> {
-    what: What,
+    kind: EventKind,
     witness: &'a str,
 }
 
 /// The one order of one room, put together from all that anybody saw or was told.
 type Log<'a> = BTreeMap<u64, Entry<'a>>;
 
-/// A message's identity: author, number, text.
+/// A message's identity: author, id, text.
 type Key<'a> = (&'a str, u64, &'a str);
 
 /// # Panics
@@ -54,7 +54,7 @@ pub fn check(people: &[Person]) -> Vec<String> {
     let mut said: HashMap<Key<'_>, &Sent> = HashMap::new();
     for person in people {
         for sent in &person.sent {
-            said.insert((&person.name, sent.number, &sent.text), sent);
+            said.insert((&person.name, sent.message_id, &sent.text), sent);
         }
     }
     let mut logs: BTreeMap<u64, Log<'_>> = BTreeMap::new();
@@ -83,30 +83,36 @@ pub fn check(people: &[Person]) -> Vec<String> {
 fn enter_accepted<'a>(person: &'a Person, logs: &mut BTreeMap<u64, Log<'a>>, violations: &mut Vec<String>) {
     for sent in &person.sent {
         let Some(accepted) = sent.accepted else { continue };
-        let (author, number, text) = (person.name.clone(), sent.number, sent.text.clone());
-        let what = match sent.to {
-            None => What::Message { author, number, text },
-            Some(_) => What::Private { author, number, text },
+        let (author, message_id, text) = (person.name.clone(), sent.message_id, sent.text.clone());
+        let kind = match sent.to {
+            None => EventKind::Message { author, message_id, text },
+            Some(_) => EventKind::Private { author, message_id, text },
         };
-        enter(logs.entry(accepted.room).or_default(), accepted.sequence, what, &person.name, violations);
+        enter(logs.entry(accepted.room).or_default(), accepted.sequence, kind, &person.name, violations);
     }
 }
 
-fn enter<'a>(log: &mut Log<'a>, sequence: u64, what: What, witness: &'a str, violations: &mut Vec<String>) {
-    let what = plain(what);
-    let entry = log.entry(sequence).or_insert_with(|| Entry { what: what.clone(), witness });
-    if entry.what != what {
+fn enter<'a>(
+    log: &mut Log<'a>,
+    sequence: u64,
+    kind: EventKind,
+    witness: &'a str,
+    violations: &mut Vec<String>,
+) {
+    let kind = plain(kind);
+    let entry = log.entry(sequence).or_insert_with(|| Entry { kind: kind.clone(), witness });
+    if entry.kind != kind {
         violations.push(format!(
-            "place {sequence} holds {:?} for {} and {what:?} for {witness}",
-            entry.what, entry.witness
+            "place {sequence} holds {:?} for {} and {kind:?} for {witness}",
+            entry.kind, entry.witness
         ));
     }
 }
 
 /// An action is a message to all: the sender's record does not tell them apart.
-fn plain(what: What) -> What {
-    match what {
-        What::Action { author, number, text } => What::Message { author, number, text },
+fn plain(kind: EventKind) -> EventKind {
+    match kind {
+        EventKind::Action { author, message_id, text } => EventKind::Message { author, message_id, text },
         other => other,
     }
 }
@@ -122,48 +128,48 @@ fn read_visit<'a>(
     let name = person.name.as_str();
     let (mut last, mut ended) = (0, false);
     for seen in &visit.seen {
-        let (sequence, what) = (seen.event.sequence, &seen.event.what);
+        let (sequence, kind) = (seen.event.sequence, &seen.event.kind);
         if ended {
-            violations.push(format!("{name} got {what:?} after the end of the room"));
+            violations.push(format!("{name} got {kind:?} after the end of the room"));
         }
-        if let What::Ended { .. } = what {
+        if let EventKind::Ended { .. } = kind {
             ended = true;
             continue;
         }
         if sequence <= last {
-            violations.push(format!("{name} got place {sequence}, {what:?}, after place {last}"));
+            violations.push(format!("{name} got place {sequence}, {kind:?}, after place {last}"));
         }
         last = last.max(sequence);
-        if let What::Missed { .. } = what {
+        if let EventKind::Missed { .. } = kind {
             continue;
         }
-        match what {
-            What::Message { author, number, text }
-            | What::Action { author, number, text }
-            | What::Private { author, number, text } => {
-                match said.get(&(author.as_str(), *number, text.as_str())) {
-                    None => violations.push(format!("{name} heard {what:?}, which nobody has said")),
+        match kind {
+            EventKind::Message { author, message_id, text }
+            | EventKind::Action { author, message_id, text }
+            | EventKind::Private { author, message_id, text } => {
+                match said.get(&(author.as_str(), *message_id, text.as_str())) {
+                    None => violations.push(format!("{name} heard {kind:?}, which nobody has said")),
                     Some(sent) if seen.at < sent.at => {
-                        violations.push(format!("{name} heard {what:?} before it was said"));
+                        violations.push(format!("{name} heard {kind:?} before it was said"));
                     }
                     Some(Sent { to: Some(to), .. }) if to != name => {
-                        violations.push(format!("{name} heard {what:?}, which was for {to} alone"));
+                        violations.push(format!("{name} heard {kind:?}, which was for {to} alone"));
                     }
                     Some(_) => {}
                 }
                 if author == name && sequence > visit.joined {
-                    violations.push(format!("{name} heard herself: {what:?}"));
+                    violations.push(format!("{name} heard herself: {kind:?}"));
                 }
             }
-            What::Joined { name: who } if who == name && sequence >= visit.joined => {
+            EventKind::Joined { name: who } if who == name && sequence >= visit.joined => {
                 violations.push(format!("{name} was told of her own join"));
             }
             _ => {}
         }
-        enter(log, sequence, what.clone(), name, violations);
+        enter(log, sequence, kind.clone(), name, violations);
     }
     if visit.joined > 0 {
-        let joined = What::Joined { name: name.to_owned() };
+        let joined = EventKind::Joined { name: name.to_owned() };
         enter(log, visit.joined, joined, name, violations);
     }
 }
@@ -173,9 +179,9 @@ fn heard_once(person: &Person, violations: &mut Vec<String>) {
     let mut heard = HashSet::new();
     for visit in &person.visits {
         for seen in visit.seen.iter().filter(|seen| seen.event.sequence > visit.joined) {
-            if let Some(key) = key(&seen.event.what) {
+            if let Some(key) = key(&seen.event.kind) {
                 if !heard.insert(key) {
-                    violations.push(format!("{} heard {:?} twice", person.name, seen.event.what));
+                    violations.push(format!("{} heard {:?} twice", person.name, seen.event.kind));
                 }
             }
         }
@@ -186,19 +192,19 @@ fn heard_once(person: &Person, violations: &mut Vec<String>) {
 fn said_once(log: &Log<'_>, violations: &mut Vec<String>) {
     let mut places = HashMap::new();
     for (sequence, entry) in log {
-        if let Some(key) = key(&entry.what) {
+        if let Some(key) = key(&entry.kind) {
             if let Some(first) = places.insert(key, sequence) {
-                violations.push(format!("{:?} has two places, {first} and {sequence}", entry.what));
+                violations.push(format!("{:?} has two places, {first} and {sequence}", entry.kind));
             }
         }
     }
 }
 
-fn key(what: &What) -> Option<Key<'_>> {
-    match what {
-        What::Message { author, number, text }
-        | What::Action { author, number, text }
-        | What::Private { author, number, text } => Some((author, *number, text)),
+fn key(kind: &EventKind) -> Option<Key<'_>> {
+    match kind {
+        EventKind::Message { author, message_id, text }
+        | EventKind::Action { author, message_id, text }
+        | EventKind::Private { author, message_id, text } => Some((author, *message_id, text)),
         _ => None,
     }
 }
@@ -206,10 +212,10 @@ fn key(what: &What) -> Option<Key<'_>> {
 /// What one author sent earlier stands earlier.
 fn authors_order(person: &Person, log: &Log<'_>, violations: &mut Vec<String>) {
     let places: HashMap<Key<'_>, u64> =
-        log.iter().filter_map(|(sequence, entry)| Some((key(&entry.what)?, *sequence))).collect();
+        log.iter().filter_map(|(sequence, entry)| Some((key(&entry.kind)?, *sequence))).collect();
     let mut last: Option<(u64, &Sent)> = None;
     for sent in &person.sent {
-        let Some(&sequence) = places.get(&(person.name.as_str(), sent.number, sent.text.as_str())) else {
+        let Some(&sequence) = places.get(&(person.name.as_str(), sent.message_id, sent.text.as_str())) else {
             continue;
         };
         if let Some((before, earlier)) = last.filter(|(before, _)| *before >= sequence) {
@@ -260,8 +266,8 @@ fn complete(
     let missed: Vec<RangeInclusive<u64>> = visit
         .seen
         .iter()
-        .filter_map(|seen| match seen.event.what {
-            What::Missed { first } => Some(first..=seen.event.sequence),
+        .filter_map(|seen| match seen.event.kind {
+            EventKind::Missed { first } => Some(first..=seen.event.sequence),
             _ => None,
         })
         .collect();
@@ -273,17 +279,19 @@ fn complete(
         if missed.iter().any(|range| range.contains(sequence)) {
             continue;
         }
-        let owed = match &entry.what {
-            What::Message { author, .. } => author != &person.name,
-            What::Private { author, number, text } => said
-                .get(&(author.as_str(), *number, text.as_str()))
+        let owed = match &entry.kind {
+            EventKind::Message { author, .. } => author != &person.name,
+            EventKind::Private { author, message_id, text } => said
+                .get(&(author.as_str(), *message_id, text.as_str()))
                 .is_some_and(|sent| sent.to.as_ref() == Some(&person.name)),
-            What::Joined { name } | What::Left { name, .. } | What::Back { name } => name != &person.name,
-            What::Renamed { from, to } => from != &person.name && to != &person.name,
+            EventKind::Joined { name } | EventKind::Left { name, .. } | EventKind::Back { name } => {
+                name != &person.name
+            }
+            EventKind::Renamed { from, to } => from != &person.name && to != &person.name,
             _ => true,
         };
         if owed {
-            violations.push(format!("{} never got place {sequence}, {:?}", person.name, entry.what));
+            violations.push(format!("{} never got place {sequence}, {:?}", person.name, entry.kind));
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! All instants are of one clock, so a history is of people in one process.
 
-use chat_common::protocol::{Event, What};
+use chat_common::protocol::{Event, EventKind};
 use std::time::Instant;
 
 /// One person: what she sent and what she received.
@@ -19,8 +19,8 @@ pub struct Person {
 /// One message, as its author knows it.
 #[derive(Clone, Debug)]
 pub struct Sent {
-    /// The author's number for it.
-    pub number: u64,
+    /// The author's id for it.
+    pub message_id: u64,
     /// What was said; no two messages of a history have the same text.
     pub text: String,
     /// For whom alone, where it is private.
@@ -98,9 +98,11 @@ impl Visit {
 }
 
 /// What was said, where something was.
-pub fn text_of(what: &What) -> Option<&str> {
+pub fn text_of(what: &EventKind) -> Option<&str> {
     match what {
-        What::Message { text, .. } | What::Private { text, .. } | What::Action { text, .. } => Some(text),
+        EventKind::Message { text, .. }
+        | EventKind::Private { text, .. }
+        | EventKind::Action { text, .. } => Some(text),
         _ => None,
     }
 }

@@ -11,7 +11,7 @@ use crate::{
 };
 use chat_common::{
     error::RpcError,
-    protocol::{Cause, Event, Join, Refusal, Reply, Request, What},
+    protocol::{Cause, Event, EventKind, Join, Refusal, Reply, Request},
     token::Token,
 };
 use std::{
@@ -42,7 +42,7 @@ pub struct Member {
     /// Serves the callback connection that is open; ends when that is shut down.
     receiver: Option<Receiver>,
     person: Arc<Watched<Person>>,
-    number: u64,
+    message_id: u64,
     /// How often the server was too busy to take a message.
     busy: usize,
 }
@@ -82,7 +82,7 @@ impl Member {
             call: None,
             receiver: None,
             person: Arc::new(Watched::new(Person::new(name))),
-            number: 0,
+            message_id: 0,
             busy: 0,
         };
         member.enter(None)?;
@@ -146,8 +146,8 @@ impl Member {
     /// # Panics
     /// When the server refuses, or the connection is lost.
     pub fn say(&mut self, text: &str) -> u64 {
-        let number = self.begin(text, None);
-        self.repeat(number, text, None)
+        let message_id = self.begin(text, None);
+        self.repeat(message_id, text, None)
             .unwrap_or_else(|trouble| panic!("{text:?} was not accepted: {trouble:?}"))
     }
 
@@ -156,20 +156,20 @@ impl Member {
     /// # Panics
     /// As [`Member::say`].
     pub fn whisper(&mut self, to: &str, text: &str) -> u64 {
-        let number = self.begin(text, Some(to));
-        self.repeat(number, text, Some(to)).unwrap_or_else(|trouble| panic!("not accepted: {trouble:?}"))
+        let message_id = self.begin(text, Some(to));
+        self.repeat(message_id, text, Some(to)).unwrap_or_else(|trouble| panic!("not accepted: {trouble:?}"))
     }
 
     /// Says something to all, whatever happens to the connections: they are opened anew, and the message is repeated
-    /// under its number, until the server has said where it stands.
+    /// under its id, until the server has said where it stands.
     ///
     /// # Panics
     /// When that takes longer than the watchdog's patience.
     pub fn insist(&mut self, text: &str) -> u64 {
-        let number = self.begin(text, None);
+        let message_id = self.begin(text, None);
         let until = Instant::now() + PATIENCE;
         loop {
-            match self.repeat(number, text, None) {
+            match self.repeat(message_id, text, None) {
                 Ok(sequence) => return sequence,
                 Err(Trouble::Refused(refusal)) => panic!("{text:?} was refused: {refusal:?}"),
                 Err(Trouble::Lost(error)) => {
@@ -185,25 +185,25 @@ impl Member {
 
     /// Sends a message once and leaves it at that: for a test in which the reply is lost.
     pub fn try_say(&mut self, text: &str) -> Result<u64, Trouble> {
-        let number = self.begin(text, None);
-        self.repeat(number, text, None)
+        let message_id = self.begin(text, None);
+        self.repeat(message_id, text, None)
     }
 
     /// Writes down that a message is about to be sent.
     fn begin(&mut self, text: &str, to: Option<&str>) -> u64 {
-        self.number += 1;
-        let (number, text, to) = (self.number, text.to_owned(), to.map(str::to_owned));
-        let sent = Sent { number, text, to, at: Instant::now(), accepted: None };
+        self.message_id += 1;
+        let (message_id, text, to) = (self.message_id, text.to_owned(), to.map(str::to_owned));
+        let sent = Sent { message_id, text, to, at: Instant::now(), accepted: None };
         self.person.change(|person| person.sent.push(sent));
-        number
+        message_id
     }
 
-    /// Sends the message with this number, again while the server is busy, and writes down what it is told.
-    fn repeat(&mut self, number: u64, text: &str, to: Option<&str>) -> Result<u64, Trouble> {
+    /// Sends the message with this id, again while the server is busy, and writes down what it is told.
+    fn repeat(&mut self, message_id: u64, text: &str, to: Option<&str>) -> Result<u64, Trouble> {
         let text = text.to_owned();
         let request = match to {
-            None => Request::Broadcast { number, text },
-            Some(to) => Request::Private { number, to: to.to_owned(), text },
+            None => Request::Broadcast { message_id, text },
+            Some(to) => Request::Private { message_id, to: to.to_owned(), text },
         };
         loop {
             match self.ask(&request)? {
@@ -211,7 +211,7 @@ impl Member {
                     let at = Instant::now();
                     self.person.change(|person| {
                         let room = person.visits.last().expect("who speaks has joined").room;
-                        let sent = person.sent.iter_mut().rev().find(|sent| sent.number == number);
+                        let sent = person.sent.iter_mut().rev().find(|sent| sent.message_id == message_id);
                         sent.expect("it was begun").accepted = Some(Accepted { room, sequence, at });
                     });
                     return Ok(sequence);
@@ -317,9 +317,9 @@ impl Member {
     ///
     /// # Panics
     /// After the watchdog's patience.
-    pub fn hear(&self, what: &str, mut wanted: impl FnMut(&What) -> bool) -> Event {
+    pub fn hear(&self, what: &str, mut wanted: impl FnMut(&EventKind) -> bool) -> Event {
         self.person.wait(&format!("{} to hear {what}", self.name), |person| {
-            let found = person.events().find(|event| wanted(&event.what)).cloned();
+            let found = person.events().find(|event| wanted(&event.kind)).cloned();
             found
         })
     }
@@ -354,7 +354,7 @@ impl Member {
     /// The texts received so far, in order.
     pub fn texts(&self) -> Vec<String> {
         self.person.look(|person| {
-            person.events().filter_map(|event| text_of(&event.what).map(str::to_owned)).collect()
+            person.events().filter_map(|event| text_of(&event.kind).map(str::to_owned)).collect()
         })
     }
 

@@ -3,9 +3,11 @@
 use crate::watchdog::PATIENCE;
 use chat_common::{
     error::RpcError,
-    hello::{answer_bytes, Hello, Role, Status, HELLO_BYTES},
+    hello::{answer_bytes, Hello, Role, HELLO_BYTES},
     protocol::{Callback, CallbackReply, Join, Joined, Reply, Request, FRAME_BYTES},
     rpc::Connection,
+    status::Status,
+    stream::Stream,
     token::Token,
 };
 use std::{
@@ -20,7 +22,7 @@ use std::{
 #[derive(Debug)]
 pub struct RawPeer {
     /// The socket, for bytes that no honest peer sends.
-    pub stream: Arc<TcpStream>,
+    pub stream: TcpStream,
     /// The same socket, for honest calls.
     pub connection: Connection,
 }
@@ -34,8 +36,8 @@ impl RawPeer {
 
     /// Takes over a stream that somebody else has connected or accepted.
     pub fn over(stream: TcpStream) -> RawPeer {
-        let stream = Arc::new(stream);
-        RawPeer { connection: Connection::new(Arc::clone(&stream), FRAME_BYTES), stream }
+        let same = stream.try_clone().expect("this process has descriptors left");
+        RawPeer { connection: Connection::new(Arc::new(Stream::new(same)), FRAME_BYTES), stream }
     }
 
     /// Connects and says hello as a caller.
@@ -92,7 +94,7 @@ impl RawPeer {
     pub fn write(&self, bytes: &[u8]) -> io::Result<()> {
         // Honest calls leave their own deadlines on the socket.
         self.stream.set_write_timeout(Some(PATIENCE))?;
-        (&*self.stream).write_all(bytes)
+        (&self.stream).write_all(bytes)
     }
 
     /// Writes a frame with this payload, whose header announces `announced` bytes.
@@ -117,7 +119,7 @@ impl RawPeer {
         let mut bytes = Vec::new();
         // On a socket that is shut down already this fails, and so does the read.
         let _ = self.stream.set_read_timeout(Some(PATIENCE));
-        match (&*self.stream).read_to_end(&mut bytes) {
+        match (&self.stream).read_to_end(&mut bytes) {
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
                 panic!("waited {PATIENCE:?} for the server to close the connection, and read {bytes:?}")
             }

@@ -6,13 +6,15 @@ use crate::{
     watchdog::{Watched, PATIENCE},
 };
 use chat_common::{
-    hello::{Role, Status},
+    hello::Role,
     protocol::{Callback, CallbackReply, FRAME_BYTES},
     rpc::Connection,
+    status::Status,
+    stream::Stream,
     token::Token,
 };
 use std::{
-    net::{Shutdown, TcpListener, TcpStream},
+    net::TcpListener,
     sync::Arc,
     thread::{self, JoinHandle},
     time::Instant,
@@ -21,7 +23,7 @@ use std::{
 /// Serves the callback connection that is open; ends when that is shut down.
 #[derive(Debug)]
 pub(crate) struct Receiver {
-    stream: Arc<TcpStream>,
+    stream: Arc<Stream>,
     thread: JoinHandle<()>,
 }
 
@@ -35,7 +37,7 @@ impl Receiver {
 
     /// Shuts the connection down and waits for the thread.
     pub(crate) fn end(self) {
-        let _ = self.stream.shutdown(Shutdown::Both);
+        self.stream.shut_down();
         self.thread.join().expect("the receiving thread does not panic");
     }
 }
@@ -43,8 +45,8 @@ impl Receiver {
 /// The first connection that shows this token, or nothing when somebody leaves without a word: that is the member
 /// herself, who no longer expects a call.
 pub(crate) fn accept_callback(listener: &TcpListener, token: Token) -> Option<Connection> {
-    while let Ok((stream, _)) = listener.accept() {
-        let mut connection = Connection::new(Arc::new(stream), FRAME_BYTES);
+    while let Ok((socket, _)) = listener.accept() {
+        let mut connection = Connection::new(Arc::new(Stream::new(socket)), FRAME_BYTES);
         match connection.read_hello(PATIENCE) {
             Ok(Some(hello)) if hello.role == Role::Callback && hello.token == token => {
                 return connection.welcome(&hello, PATIENCE).is_ok().then_some(connection);

@@ -7,7 +7,7 @@ use crate::{
     screen::{calendar::rfc3339, visible::is_harmless, zone::now},
     settings::shown::{Said, Shown},
 };
-use chat_common::protocol::{Event, What};
+use chat_common::protocol::{Event, EventKind};
 use std::fmt::Write;
 
 /// The objects for this, of which most have one and some none.
@@ -63,33 +63,33 @@ pub(crate) fn objects(shown: &Shown) -> Vec<String> {
 }
 
 fn object_of(event: &Event, earlier: bool) -> Object {
-    let kind = match event.what {
-        What::Message { .. } => "message",
-        What::Private { .. } => "private",
-        What::Action { .. } => "action",
-        What::Joined { .. } => "joined",
-        What::Left { .. } => "left",
-        What::Back { .. } => "back",
-        What::Renamed { .. } => "renamed",
-        What::Missed { .. } => "missed",
-        What::Ended { .. } => "ended",
-        What::Notice { .. } => "notice",
+    let kind = match event.kind {
+        EventKind::Message { .. } => "message",
+        EventKind::Private { .. } => "private",
+        EventKind::Action { .. } => "action",
+        EventKind::Joined { .. } => "joined",
+        EventKind::Left { .. } => "left",
+        EventKind::Back { .. } => "back",
+        EventKind::Renamed { .. } => "renamed",
+        EventKind::Missed { .. } => "missed",
+        EventKind::Ended { .. } => "ended",
+        EventKind::Notice { .. } => "notice",
     };
     // A program that reacts to messages must not react to old ones by accident: they are another event.
     let object = if earlier { Object::new("history").text("kind", kind) } else { Object::new(kind) };
     let object = object.number("sequence", event.sequence).time(event.time);
-    match &event.what {
-        What::Message { author, text, .. }
-        | What::Private { author, text, .. }
-        | What::Action { author, text, .. } => object.text("author", author).text("text", text),
-        What::Joined { name } | What::Back { name } => object.text("name", name),
-        What::Left { name, reason } => object.text("name", name).optional("reason", reason.as_deref()),
-        What::Renamed { from, to } => object.text("from", from).text("to", to),
-        What::Missed { first } => object
+    match &event.kind {
+        EventKind::Message { author, text, .. }
+        | EventKind::Private { author, text, .. }
+        | EventKind::Action { author, text, .. } => object.text("author", author).text("text", text),
+        EventKind::Joined { name } | EventKind::Back { name } => object.text("name", name),
+        EventKind::Left { name, reason } => object.text("name", name).optional("reason", reason.as_deref()),
+        EventKind::Renamed { from, to } => object.text("from", from).text("to", to),
+        EventKind::Missed { first } => object
             .number("first", *first)
             .number("count", event.sequence.saturating_sub(*first).saturating_add(1)),
-        What::Ended { reason } => object.text("reason", reason),
-        What::Notice { text } => object.text("text", text),
+        EventKind::Ended { reason } => object.text("reason", reason),
+        EventKind::Notice { text } => object.text("text", text),
     }
 }
 
@@ -179,11 +179,12 @@ mod tests {
 
     #[test]
     fn a_message_is_one_object_on_one_line() {
-        let what =
-            What::Message {
-                author: "Sara".into(), number: 7, text: "a \"b\"\\\n\u{1b}é🦀\u{e0001}".into()
-            };
-        let shown = Shown::Event { event: Event { sequence: 3, time: 1, what }, earlier: false };
+        let kind = EventKind::Message {
+            author: "Sara".into(),
+            message_id: 7,
+            text: "a \"b\"\\\n\u{1b}é🦀\u{e0001}".into(),
+        };
+        let shown = Shown::Event { event: Event { sequence: 3, time: 1, kind }, earlier: false };
         assert_eq!(
             objects(&shown),
             ["{\"event\":\"message\",\"sequence\":3,\"time\":\"1970-01-01T00:00:00.001Z\",\"author\":\"Sara\",\
@@ -193,8 +194,8 @@ mod tests {
 
     #[test]
     fn what_was_said_earlier_is_another_event() {
-        let what = What::Joined { name: "Sara".into() };
-        let shown = Shown::Event { event: Event { sequence: 3, time: 1, what }, earlier: true };
+        let kind = EventKind::Joined { name: "Sara".into() };
+        let shown = Shown::Event { event: Event { sequence: 3, time: 1, kind }, earlier: true };
         assert!(objects(&shown)[0].starts_with("{\"event\":\"history\",\"kind\":\"joined\","));
     }
 

@@ -24,7 +24,7 @@ use crate::{
         shown::Shown,
     },
 };
-use chat_common::protocol::What;
+use chat_common::protocol::EventKind;
 use crossbeam_channel::Sender;
 use std::{
     io::{self, Write},
@@ -229,9 +229,9 @@ impl State {
 
     fn rings(&self, shown: &Shown) -> bool {
         let Shown::Event { event, earlier: false } = shown else { return false };
-        let concerns_me = match &event.what {
-            What::Message { text, .. } | What::Action { text, .. } => mentions(text, &self.me),
-            What::Private { .. } => true,
+        let concerns_me = match &event.kind {
+            EventKind::Message { text, .. } | EventKind::Action { text, .. } => mentions(text, &self.me),
+            EventKind::Private { .. } => true,
             _ => return false,
         };
         match self.bell {

@@ -14,7 +14,7 @@ use crate::{
         shown::{Said, Shown},
     },
 };
-use chat_common::protocol::{Event, What};
+use chat_common::protocol::{Event, EventKind};
 
 /// What the next lines of a text begin with, so that none can pass for a line of its own.
 pub(crate) const INDENT: &str = "    ";
@@ -113,8 +113,8 @@ fn sending(waiting: usize) -> String {
 }
 
 fn event_line(event: &Event, earlier: bool, me: &str) -> Line {
-    let mut line = match &event.what {
-        What::Message { author, text, .. } => {
+    let mut line = match &event.kind {
+        EventKind::Message { author, text, .. } => {
             let author = visible_line(author);
             let pieces = vec![
                 (Tone::Name(author.clone()), format!("[{author}]")),
@@ -123,8 +123,8 @@ fn event_line(event: &Event, earlier: bool, me: &str) -> Line {
             ];
             Line { pieces, trouble: false }
         }
-        What::Private { author, text, .. } => private_line(author, "", text),
-        What::Action { author, text, .. } => {
+        EventKind::Private { author, text, .. } => private_line(author, "", text),
+        EventKind::Action { author, text, .. } => {
             let author = visible_line(author);
             let pieces = vec![
                 (Tone::Text, "* ".into()),
@@ -134,23 +134,23 @@ fn event_line(event: &Event, earlier: bool, me: &str) -> Line {
             ];
             Line { pieces, trouble: false }
         }
-        What::Joined { name } => Line::system(format!("User [{}] joined", visible_line(name))),
-        What::Left { name, reason: None } => Line::system(format!("User [{}] left", visible_line(name))),
-        What::Left { name, reason: Some(reason) } => {
+        EventKind::Joined { name } => Line::system(format!("User [{}] joined", visible_line(name))),
+        EventKind::Left { name, reason: None } => Line::system(format!("User [{}] left", visible_line(name))),
+        EventKind::Left { name, reason: Some(reason) } => {
             Line::system(format!("User [{}] left ({})", visible_line(name), visible_line(reason)))
         }
-        What::Back { name } => Line::system(format!("User [{}] is back", visible_line(name))),
-        What::Renamed { from, to } => {
+        EventKind::Back { name } => Line::system(format!("User [{}] is back", visible_line(name))),
+        EventKind::Renamed { from, to } => {
             Line::system(format!("User [{}] is now [{}]", visible_line(from), visible_line(to)))
         }
-        What::Missed { first } => {
+        EventKind::Missed { first } => {
             let count = event.sequence.saturating_sub(*first).saturating_add(1);
             Line::system(format!("--- {count} messages missed ---"))
         }
-        What::Ended { reason } => {
+        EventKind::Ended { reason } => {
             Line::system(format!("--- the room has ended: {} ---", visible_line(reason)))
         }
-        What::Notice { text } => Line::system(format!("Server: {}", visible(text))),
+        EventKind::Notice { text } => Line::system(format!("Server: {}", visible(text))),
     };
     if earlier {
         line.pieces.insert(0, (Tone::Dim, "(earlier) ".into()));
@@ -189,8 +189,8 @@ pub(crate) fn mentions(text: &str, name: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn said(what: What) -> String {
-        let shown = Shown::Event { event: Event { sequence: 9, time: 0, what }, earlier: false };
+    fn said(kind: EventKind) -> String {
+        let shown = Shown::Event { event: Event { sequence: 9, time: 0, kind }, earlier: false };
         lines(&shown, "Tom").iter().map(Line::text).collect()
     }
 
@@ -199,36 +199,39 @@ mod tests {
         let (author, name) = (String::from("Sara"), String::from("Sara"));
         let text = String::from("hello");
         assert_eq!(
-            said(What::Message { author: author.clone(), number: 1, text: text.clone() }),
+            said(EventKind::Message { author: author.clone(), message_id: 1, text: text.clone() }),
             "[Sara] hello"
         );
         assert_eq!(
-            said(What::Private { author: author.clone(), number: 1, text }),
+            said(EventKind::Private { author: author.clone(), message_id: 1, text }),
             "[Sara, privately] hello"
         );
-        assert_eq!(said(What::Action { author, number: 1, text: "waves".into() }), "* Sara waves");
-        assert_eq!(said(What::Joined { name: name.clone() }), "User [Sara] joined");
-        assert_eq!(said(What::Left { name: name.clone(), reason: None }), "User [Sara] left");
+        assert_eq!(said(EventKind::Action { author, message_id: 1, text: "waves".into() }), "* Sara waves");
+        assert_eq!(said(EventKind::Joined { name: name.clone() }), "User [Sara] joined");
+        assert_eq!(said(EventKind::Left { name: name.clone(), reason: None }), "User [Sara] left");
         let reason = Some("connection lost".into());
-        assert_eq!(said(What::Left { name: name.clone(), reason }), "User [Sara] left (connection lost)");
-        assert_eq!(said(What::Back { name: name.clone() }), "User [Sara] is back");
-        assert_eq!(said(What::Renamed { from: name, to: "Sal".into() }), "User [Sara] is now [Sal]");
-        assert_eq!(said(What::Missed { first: 3 }), "--- 7 messages missed ---");
+        assert_eq!(
+            said(EventKind::Left { name: name.clone(), reason }),
+            "User [Sara] left (connection lost)"
+        );
+        assert_eq!(said(EventKind::Back { name: name.clone() }), "User [Sara] is back");
+        assert_eq!(said(EventKind::Renamed { from: name, to: "Sal".into() }), "User [Sara] is now [Sal]");
+        assert_eq!(said(EventKind::Missed { first: 3 }), "--- 7 messages missed ---");
     }
 
     #[test]
     fn nothing_from_the_network_reaches_a_line_unseen() {
         let text = String::from("\u{1b}[2J");
         for what in [
-            What::Message { author: text.clone(), number: 1, text: text.clone() },
-            What::Private { author: text.clone(), number: 1, text: text.clone() },
-            What::Action { author: text.clone(), number: 1, text: text.clone() },
-            What::Joined { name: text.clone() },
-            What::Left { name: text.clone(), reason: Some(text.clone()) },
-            What::Back { name: text.clone() },
-            What::Renamed { from: text.clone(), to: text.clone() },
-            What::Ended { reason: text.clone() },
-            What::Notice { text: text.clone() },
+            EventKind::Message { author: text.clone(), message_id: 1, text: text.clone() },
+            EventKind::Private { author: text.clone(), message_id: 1, text: text.clone() },
+            EventKind::Action { author: text.clone(), message_id: 1, text: text.clone() },
+            EventKind::Joined { name: text.clone() },
+            EventKind::Left { name: text.clone(), reason: Some(text.clone()) },
+            EventKind::Back { name: text.clone() },
+            EventKind::Renamed { from: text.clone(), to: text.clone() },
+            EventKind::Ended { reason: text.clone() },
+            EventKind::Notice { text: text.clone() },
         ] {
             assert!(!said(what).contains('\u{1b}'));
         }

@@ -7,9 +7,11 @@ use crate::{
 };
 use chat_common::{
     error::RpcError,
-    hello::{Role, Status},
+    hello::Role,
     protocol::{Cause, Join, Joined, Refusal, Reply, Request, FRAME_BYTES, PING_SECONDS},
     rpc::Connection,
+    status::Status,
+    stream::Stream,
     token::Token,
 };
 use crossbeam_channel::{bounded, never, select, Receiver, Sender};
@@ -17,7 +19,7 @@ use std::{
     convert::Infallible,
     fmt::Display,
     io,
-    net::{TcpStream, ToSocketAddrs},
+    net::ToSocketAddrs,
     sync::Arc,
     thread,
     time::{Duration, Instant},
@@ -249,8 +251,8 @@ impl Session<'_> {
         let shown = match (self.outbox.first(), reply) {
             (None, Reply::Pong) => return Ok(()),
             (_, Reply::Refused(Refusal { cause: Cause::Stopping, text })) => return Err(Turn::Lost(text)),
-            (Some(Outgoing::Said { number, said }), Reply::Accepted { sequence }) => {
-                Shown::Accepted { number: *number, sequence, said: said.clone() }
+            (Some(Outgoing::Said { message_id, said }), Reply::Accepted { sequence }) => {
+                Shown::Accepted { message_id: *message_id, sequence, said: said.clone() }
             }
             (Some(Outgoing::Rename(name)), Reply::Renamed { .. }) => {
                 self.name = Some(name.clone());
@@ -284,10 +286,10 @@ impl Session<'_> {
 ///
 /// # Blocking
 /// 3 s for each of them, after the name service.
-fn connect(server: &str) -> io::Result<TcpStream> {
+fn connect(server: &str) -> io::Result<Stream> {
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     for address in server.to_socket_addrs()? {
-        match TcpStream::connect_timeout(&address, DIAL_TIMEOUT) {
+        match Stream::connect(address, DIAL_TIMEOUT) {
             Ok(stream) => return Ok(stream),
             Err(error) => last = error,
         }

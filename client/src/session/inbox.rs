@@ -4,7 +4,7 @@
 //! The callback's thread hands events in; the session's thread asks for the position when no callback runs.
 
 use crate::settings::{channels::Show, shown::Shown};
-use chat_common::protocol::{Event, What};
+use chat_common::protocol::{Event, EventKind};
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Mutex, MutexGuard, PoisonError},
@@ -93,7 +93,7 @@ impl<'a> Inbox<'a> {
     /// These events without what ignored people say.
     pub(crate) fn heard(&self, mut events: Vec<Event>) -> Vec<Event> {
         let state = self.lock();
-        events.retain(|event| !said_by(&event.what).is_some_and(|(author, _)| state.ignores(author)));
+        events.retain(|event| !said_by(&event.kind).is_some_and(|(author, _)| state.ignores(author)));
         events
     }
 
@@ -126,8 +126,8 @@ impl<'a> Inbox<'a> {
             if sequence <= state.position {
                 return; // Heard in an earlier session.
             }
-            let own = said_by(&event.what).is_some_and(|(_, number)| self.is_own(number));
-            (!own && state.note(&event.what), sequence < state.joined_at)
+            let own = said_by(&event.kind).is_some_and(|(_, message_id)| self.is_own(message_id));
+            (!own && state.note(&event.kind), sequence < state.joined_at)
         };
         if heard {
             (self.show)(Shown::Event { event, earlier });
@@ -136,8 +136,8 @@ impl<'a> Inbox<'a> {
         state.position = state.position.max(sequence);
     }
 
-    fn is_own(&self, number: u64) -> bool {
-        (self.first_number..self.first_number + OWN_NUMBERS).contains(&number)
+    fn is_own(&self, message_id: u64) -> bool {
+        (self.first_number..self.first_number + OWN_NUMBERS).contains(&message_id)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -149,16 +149,16 @@ impl<'a> Inbox<'a> {
 impl State {
     /// Takes note of an event. Answers whether it is to be shown: not where somebody ignored says it, and not where an author
     /// repeats a message because its answer was lost together with the session. That one has the number of the last one.
-    fn note(&mut self, what: &What) -> bool {
-        if let Some((author, number)) = said_by(what) {
+    fn note(&mut self, kind: &EventKind) -> bool {
+        if let Some((author, message_id)) = said_by(kind) {
             let ignored = self.ignores(author);
-            if matches!(what, What::Private { .. }) && !ignored {
+            if matches!(kind, EventKind::Private { .. }) && !ignored {
                 self.last_private = Some(author.to_owned());
             }
-            return self.remember(author, number) != Some(number) && !ignored;
+            return self.remember(author, message_id) != Some(message_id) && !ignored;
         }
-        match what {
-            What::Renamed { from, to } => {
+        match kind {
+            EventKind::Renamed { from, to } => {
                 if let Some(number) = self.last_numbers.remove(from) {
                     self.remember(to, number);
                 }
@@ -171,24 +171,24 @@ impl State {
                 }
             }
             // Who leaves has nothing to repeat, and whoever takes the name next begins with numbers of their own.
-            What::Left { name, reason: None } => {
+            EventKind::Left { name, reason: None } => {
                 self.last_numbers.remove(name);
             }
-            What::Ended { .. } => self.ended = true,
+            EventKind::Ended { .. } => self.ended = true,
             _ => {}
         }
         true
     }
 
     /// Answers the number that was remembered before.
-    fn remember(&mut self, author: &str, number: u64) -> Option<u64> {
+    fn remember(&mut self, author: &str, message_id: u64) -> Option<u64> {
         if author.len() > LONGEST_NAME {
             return None;
         }
         if self.last_numbers.len() >= AUTHORS_KEPT {
             self.last_numbers.clear();
         }
-        self.last_numbers.insert(author.to_owned(), number)
+        self.last_numbers.insert(author.to_owned(), message_id)
     }
 
     fn ignores(&self, author: &str) -> bool {
@@ -197,11 +197,11 @@ impl State {
 }
 
 /// The author and the number of something said.
-fn said_by(what: &What) -> Option<(&str, u64)> {
-    match what {
-        What::Message { author, number, .. }
-        | What::Action { author, number, .. }
-        | What::Private { author, number, .. } => Some((author, *number)),
+fn said_by(kind: &EventKind) -> Option<(&str, u64)> {
+    match kind {
+        EventKind::Message { author, message_id, .. }
+        | EventKind::Action { author, message_id, .. }
+        | EventKind::Private { author, message_id, .. } => Some((author, *message_id)),
         _ => None,
     }
 }
@@ -213,9 +213,9 @@ mod tests {
     /// Our own first number.
     const OWN: u64 = 1 << 40;
 
-    fn says(sequence: u64, author: &str, number: u64) -> Event {
-        let what = What::Message { author: author.into(), number, text: "hi".into() };
-        Event { sequence, time: 0, what }
+    fn says(sequence: u64, author: &str, message_id: u64) -> Event {
+        let kind = EventKind::Message { author: author.into(), message_id, text: "hi".into() };
+        Event { sequence, time: 0, kind }
     }
 
     fn shown(play: impl Fn(&Inbox<'_>)) -> Vec<(u64, bool)> {
@@ -261,7 +261,7 @@ mod tests {
             inbox.take(Event {
                 sequence: 3,
                 time: 0,
-                what: What::Left { name: "Sara".into(), reason: None },
+                kind: EventKind::Left { name: "Sara".into(), reason: None },
             });
             inbox.take(says(4, "Sara", 10));
         });
@@ -272,8 +272,8 @@ mod tests {
     fn who_is_ignored_is_not_shown_and_gets_no_reply_but_counts_as_received() {
         let seen = shown(|inbox| {
             assert_eq!(inbox.ignore(Some("sara".into())), ["sara"]);
-            let what = What::Private { author: "Sara".into(), number: 1, text: "psst".into() };
-            inbox.take(Event { sequence: 2, time: 0, what });
+            let kind = EventKind::Private { author: "Sara".into(), message_id: 1, text: "psst".into() };
+            inbox.take(Event { sequence: 2, time: 0, kind });
             assert_eq!((inbox.last_private(), inbox.position()), (None, 2));
             assert!(inbox.heard(vec![says(1, "Sara", 0)]).is_empty());
             assert!(inbox.ignore(Some("SARA".into())).is_empty());

@@ -12,17 +12,19 @@
 use crate::session::inbox::Inbox;
 use chat_common::{
     error::RpcError,
-    hello::{Role, Status},
+    hello::Role,
     protocol::{Callback, CallbackReply, FRAME_BYTES},
     rpc::Connection,
     shutdown::Shutdown,
+    status::Status,
+    stream::Stream,
     token::Token,
 };
 use crossbeam_channel::{Receiver, Sender};
 use std::{
     convert::Infallible,
     io,
-    net::{IpAddr, SocketAddr, TcpListener, TcpStream},
+    net::{IpAddr, SocketAddr, TcpListener},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread::{self, Scope},
     time::Duration,
@@ -55,7 +57,7 @@ pub(crate) struct Callbacks<'a> {
 #[derive(Default)]
 struct Open {
     next: u64,
-    streams: Vec<(u64, Arc<TcpStream>)>,
+    streams: Vec<(u64, Arc<Stream>)>,
     serving: Option<u64>,
     closed: bool,
 }
@@ -91,7 +93,7 @@ impl<'a> Callbacks<'a> {
     pub(crate) fn listen<'scope>(
         &'scope self,
         scope: &'scope Scope<'scope, '_>,
-        call: &TcpStream,
+        call: &Stream,
     ) -> io::Result<u16> {
         let mut address = call.local_addr()?;
         let server = call.peer_addr()?.ip();
@@ -121,10 +123,9 @@ impl<'a> Callbacks<'a> {
         {
             let mut open = self.lock();
             open.serving = None;
-            open.streams.iter().for_each(|(_, stream)| shut(stream));
+            open.streams.iter().for_each(|(_, stream)| stream.shut_down());
         }
-        let mut connection =
-            Connection::new(Arc::new(TcpStream::connect_timeout(&server, timeout)?), FRAME_BYTES);
+        let mut connection = Connection::new(Arc::new(Stream::connect(server, timeout)?), FRAME_BYTES);
         connection.greet(Role::OpenedCallback, self.token, timeout)?;
         let Some(id) = self.register(connection.stream(), usize::MAX) else { return Err(RpcError::Closed) };
         // Should the server's own callback have arrived meanwhile, this one is the later.
@@ -145,7 +146,7 @@ impl<'a> Callbacks<'a> {
         {
             let mut open = self.lock();
             open.closed = true;
-            open.streams.iter().for_each(|(_, stream)| shut(stream));
+            open.streams.iter().for_each(|(_, stream)| stream.shut_down());
         }
         self.stop.request();
     }
@@ -169,7 +170,7 @@ impl<'a> Callbacks<'a> {
                 Ok((_, peer)) if !same_host(peer.ip(), server) => {
                     log::info!("ignored a connection from {peer}");
                 }
-                Ok((stream, peer)) => self.start(scope, Arc::new(stream), peer),
+                Ok((socket, peer)) => self.start(scope, Arc::new(Stream::new(socket)), peer),
                 Err(error) => {
                     log::warn!("cannot accept the server's callback: {error}");
                     if self.stop.sleep(ACCEPT_PAUSE) {
@@ -180,12 +181,7 @@ impl<'a> Callbacks<'a> {
         }
     }
 
-    fn start<'scope>(
-        &'scope self,
-        scope: &'scope Scope<'scope, '_>,
-        stream: Arc<TcpStream>,
-        peer: SocketAddr,
-    ) {
+    fn start<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>, stream: Arc<Stream>, peer: SocketAddr) {
         let Some(id) = self.register(&stream, MOST_CONNECTIONS) else { return };
         let started = thread::Builder::new().name("callback".into()).spawn_scoped(scope, move || {
             let mut connection = Connection::new(stream, FRAME_BYTES);
@@ -243,7 +239,7 @@ impl<'a> Callbacks<'a> {
     }
 
     /// Makes a stream known, so that [`Callbacks::close`] can wake its thread.
-    fn register(&self, stream: &Arc<TcpStream>, most: usize) -> Option<u64> {
+    fn register(&self, stream: &Arc<Stream>, most: usize) -> Option<u64> {
         let mut open = self.lock();
         if open.closed || open.streams.len() >= most {
             return None;
@@ -277,11 +273,6 @@ impl<'a> Callbacks<'a> {
         // Each field is valid after any panic.
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn shut(stream: &TcpStream) {
-    // It fails only where the other side has ended it already.
-    let _ = stream.shutdown(std::net::Shutdown::Both);
 }
 
 /// Whether a connection from `peer` can come from the server that we reach at `server`. On loopback the system chooses

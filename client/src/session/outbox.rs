@@ -14,7 +14,7 @@ const MOST_WAITING: usize = 1000;
 /// One request to come.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Outgoing {
-    Said { number: u64, said: Said },
+    Said { message_id: u64, said: Said },
     Who,
     Rename(String),
     History(u32),
@@ -23,7 +23,7 @@ pub(crate) enum Outgoing {
 impl Outgoing {
     pub(crate) fn request(&self) -> Request {
         match self {
-            Outgoing::Said { number, said } => said.request(*number),
+            Outgoing::Said { message_id, said } => said.request(*message_id),
             Outgoing::Who => Request::Who,
             Outgoing::Rename(name) => Request::Rename { name: name.clone() },
             Outgoing::History(count) => Request::History { count: *count },
@@ -35,13 +35,13 @@ impl Outgoing {
 #[derive(Debug)]
 pub(crate) struct Outbox {
     queue: VecDeque<Outgoing>,
-    next_number: u64,
+    next_message_id: u64,
 }
 
 impl Outbox {
     /// `first_number` should be random: a number must not return in a later life of the same person.
     pub(crate) fn new(first_number: u64) -> Outbox {
-        Outbox { queue: VecDeque::new(), next_number: first_number }
+        Outbox { queue: VecDeque::new(), next_message_id: first_number }
     }
 
     /// Whether no more input should be read. A line that is split may go beyond it.
@@ -79,8 +79,8 @@ impl Outbox {
                 Said::Action(_) => Said::Action(part),
                 Said::Private { to, .. } => Said::Private { to: to.clone(), text: part },
             };
-            self.queue.push_back(Outgoing::Said { number: self.next_number, said });
-            self.next_number += 1;
+            self.queue.push_back(Outgoing::Said { message_id: self.next_message_id, said });
+            self.next_message_id += 1;
         }
     }
 }
@@ -139,12 +139,12 @@ mod tests {
         outbox.say(&Said::Message("hello".into()), 100);
         outbox.ask(Outgoing::Who);
         outbox.say(&Said::Private { to: "Tom".into(), text: "123456".into() }, 4);
-        let numbers: Vec<_> = std::iter::from_fn(|| outbox.remove_first())
+        let ids: Vec<_> = std::iter::from_fn(|| outbox.remove_first())
             .filter_map(|outgoing| match outgoing {
-                Outgoing::Said { number, said } => Some((number, said.text().to_owned())),
+                Outgoing::Said { message_id, said } => Some((message_id, said.text().to_owned())),
                 _ => None,
             })
             .collect();
-        assert_eq!(numbers, [(7, "hello".into()), (8, "1234".into()), (9, "56".into())]);
+        assert_eq!(ids, [(7, "hello".into()), (8, "1234".into()), (9, "56".into())]);
     }
 }

@@ -31,7 +31,7 @@ pub enum Shown {
     /// The server has accepted something of ours.
     Accepted {
         /// Our number for it.
-        number: u64,
+        message_id: u64,
         /// Its place in the one order.
         sequence: u64,
         /// What it was.
@@ -125,11 +125,11 @@ impl Said {
     }
 
     /// The request that says it.
-    pub(crate) fn request(&self, number: u64) -> Request {
+    pub(crate) fn request(&self, message_id: u64) -> Request {
         match self.clone() {
-            Said::Message(text) => Request::Broadcast { number, text },
-            Said::Action(text) => Request::Action { number, text },
-            Said::Private { to, text } => Request::Private { number, to, text },
+            Said::Message(text) => Request::Broadcast { message_id, text },
+            Said::Action(text) => Request::Action { message_id, text },
+            Said::Private { to, text } => Request::Private { message_id, to, text },
         }
     }
 }

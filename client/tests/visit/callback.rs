@@ -4,8 +4,9 @@ use crate::stage::{answers, asks, dial, joined, message, play, receive, refuses,
 use chat_client::settings::{channels::Stop, shown::Shown};
 use chat_common::{
     error::RpcError,
-    hello::{Role, Status},
+    hello::Role,
     protocol::{CallbackReply, Cause, Join, Request},
+    status::Status,
     token::Token,
 };
 use std::net::TcpStream;

@@ -5,7 +5,7 @@ use chat_client::settings::{
     channels::{Input, Outcome, Stop},
     shown::{Said, Shown},
 };
-use chat_common::protocol::{Callback, CallbackReply, Cause, Event, Reply, Request, What};
+use chat_common::protocol::{Callback, CallbackReply, Cause, Event, EventKind, Reply, Request};
 use std::time::{Duration, Instant};
 
 #[test]
@@ -28,7 +28,7 @@ fn an_unanswered_message_is_repeated_under_its_number_when_the_session_resumes()
             assert_eq!(broadcast(asks(&mut call)), (number, "hi".into()));
             answers(&mut call, &Reply::Accepted { sequence: 9 });
             let said = Said::Message("hi".into());
-            assert_eq!(stage.sees(), Shown::Accepted { number, sequence: 9, said });
+            assert_eq!(stage.sees(), Shown::Accepted { message_id: number, sequence: 9, said });
             stage.input.send(Input::End).unwrap();
             assert_eq!(asks(&mut call), Request::Leave);
         },
@@ -133,7 +133,7 @@ fn a_room_that_has_ended_is_not_called_a_lost_connection() {
         |_| {},
         |stage| {
             let (call, mut callback, _) = stage.let_in(1);
-            let event = Event { sequence: 6, time: 0, what: What::Ended { reason: "lunch".into() } };
+            let event = Event { sequence: 6, time: 0, kind: EventKind::Ended { reason: "lunch".into() } };
             let ended = Callback::Receive { answer: true, events: vec![event] };
             let _: CallbackReply = callback.call(&ended, PATIENCE).unwrap();
             drop((call, callback));

@@ -8,8 +8,9 @@ use chat_client::settings::{
 use chat_common::{
     error::RpcError,
     hello::Role,
-    protocol::{Callback, Cause, Event, Join, Joined, Refusal, Reply, Request, What, FRAME_BYTES},
+    protocol::{Callback, Cause, Event, EventKind, Join, Joined, Refusal, Reply, Request, FRAME_BYTES},
     rpc::Connection,
+    stream::Stream,
     token::Token,
 };
 use crossbeam_channel::{bounded, unbounded, Receiver, Sender};
@@ -71,7 +72,8 @@ impl Stage {
 
     /// Accepts the next connection and its hello.
     pub(crate) fn accept(&self) -> (Connection, Role, Token) {
-        let mut connection = Connection::new(Arc::new(self.listener.accept().unwrap().0), FRAME_BYTES);
+        let mut connection =
+            Connection::new(Arc::new(Stream::new(self.listener.accept().unwrap().0)), FRAME_BYTES);
         let hello = connection.read_hello(PATIENCE).unwrap().unwrap();
         connection.welcome(&hello, PATIENCE).unwrap();
         (connection, hello.role, hello.token)
@@ -120,13 +122,13 @@ pub(crate) fn stream_to(join: &Join) -> TcpStream {
 }
 
 pub(crate) fn dial(join: &Join) -> Result<Connection, RpcError> {
-    let mut callback = Connection::new(Arc::new(stream_to(join)), FRAME_BYTES);
+    let mut callback = Connection::new(Arc::new(Stream::new(stream_to(join))), FRAME_BYTES);
     callback.greet(Role::Callback, join.token, PATIENCE).map(|_| callback)
 }
 
 pub(crate) fn message(sequence: u64) -> Event {
-    let what = What::Message { author: "Sara".into(), number: sequence, text: "hello".into() };
-    Event { sequence, time: 0, what }
+    let kind = EventKind::Message { author: "Sara".into(), message_id: sequence, text: "hello".into() };
+    Event { sequence, time: 0, kind }
 }
 
 pub(crate) fn receive(sequence: u64) -> Callback {
@@ -135,7 +137,7 @@ pub(crate) fn receive(sequence: u64) -> Callback {
 
 pub(crate) fn broadcast(request: Request) -> (u64, String) {
     match request {
-        Request::Broadcast { number, text } => (number, text),
+        Request::Broadcast { message_id, text } => (message_id, text),
         other => panic!("{other:?}"),
     }
 }

@@ -127,7 +127,7 @@ pub enum Standing {
     /// The room has ended, and the recipient has answered for all of it.
     Done,
     /// It has answered something that wanted no answer.
-    Unasked,
+    UnexpectedAnswer,
 }
 
 impl Outbox {
@@ -178,7 +178,7 @@ impl Outbox {
     ) -> (Standing, Option<Rest>) {
         let looked_too_early = self.seeded.has(Bug::LostWakeUp).then(|| log.read().next());
         let mut window = self.lock();
-        let Some(asked) = window.asked.take() else { return (Standing::Unasked, None) };
+        let Some(asked) = window.asked.take() else { return (Standing::UnexpectedAnswer, None) };
         window.unanswered -= asked;
         window.owing = None;
         let rest = match looked_too_early {

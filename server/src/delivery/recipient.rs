@@ -16,26 +16,21 @@ use crate::{
 };
 use chat_common::{
     batch::Batch,
-    deadline::write_all,
     error::RpcError,
     protocol::CallbackReply,
     rpc::{Connection, Wait},
+    stream::Stream,
 };
 use crossbeam_channel::{Receiver, Sender};
 use log::{error, warn};
 use std::{
-    io::{self, ErrorKind, Write},
-    net::TcpStream,
+    io,
     panic::{catch_unwind, AssertUnwindSafe},
     sync::Arc,
     thread::{self, Scope},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
-/// std cannot ask for a write that never waits on a socket whose reads do, so this is the least wait that there is. The system
-/// rounds it up to its clock's ticks, some 8 ms on common kernels. It is spent only on a full send buffer, once for a recipient
-/// that has stopped reading: its window lets nothing more out.
-pub const WRITE_TIMEOUT: Duration = Duration::from_millis(1);
 /// The memory that a recipient keeps for its next batch while it is idle, in bytes.
 const KEPT_BYTES: usize = 1024;
 
@@ -43,7 +38,7 @@ const KEPT_BYTES: usize = 1024;
 #[derive(Debug)]
 pub struct Recipient {
     line: Arc<Line>,
-    stream: Arc<TcpStream>,
+    stream: Arc<Stream>,
     /// Where it is, and what may be written to `stream`.
     pub outbox: Outbox,
 }
@@ -53,8 +48,7 @@ impl Recipient {
     ///
     /// # Errors
     /// When the stream is broken.
-    pub fn new(line: Arc<Line>, stream: Arc<TcpStream>, outbox: Outbox) -> io::Result<Recipient> {
-        stream.set_write_timeout(Some(WRITE_TIMEOUT))?;
+    pub fn new(line: Arc<Line>, stream: Arc<Stream>, outbox: Outbox) -> io::Result<Recipient> {
         Ok(Recipient { line, stream, outbox })
     }
 
@@ -79,8 +73,7 @@ impl Recipient {
     /// When the recipient does not take it in time.
     pub fn push(&self, shared: &Shared, mut rest: Option<Rest>, spare: &mut Batch) -> Result<(), RpcError> {
         while let Some(Rest(bytes)) = rest {
-            write_all(&self.stream, &bytes, Instant::now() + shared.limits.receive_timeout)?;
-            self.stream.set_write_timeout(Some(WRITE_TIMEOUT))?;
+            self.stream.write_all(&bytes, Instant::now() + shared.limits.receive_timeout)?;
             // The next call comes back as a rest too, so that no write is tried while the broadcaster may wait for the window.
             rest = self.outbox.pushed(&shared.log, spare, |_, events| {
                 shared.stats.delivered(events);
@@ -93,16 +86,8 @@ impl Recipient {
     /// Hands a frame to the system, without waiting for room; answers how many bytes it took.
     fn write(&self, shared: &Shared, frame: &[u8], events: u64) -> usize {
         shared.stats.delivered(events);
-        match (&*self.stream).write(frame) {
+        match self.stream.try_write(frame) {
             Ok(taken) => taken,
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
-                ) =>
-            {
-                0
-            }
             Err(_) => {
                 self.line.end(Ending::Lost("connection lost"));
                 frame.len() // Nobody will miss the rest.
@@ -225,7 +210,7 @@ pub fn delivery_loop(
                 match recipient.outbox.answered(&shared.log, &mut spare, write) {
                     (Standing::Open, rest) => rest,
                     (Standing::Done, _) => return Ok(()),
-                    (Standing::Unasked, _) => return Err(RpcError::Unasked),
+                    (Standing::UnexpectedAnswer, _) => return Err(RpcError::UnexpectedAnswer),
                 }
             }
             // What is owed may be newer than what the deadline was set by.

@@ -4,10 +4,8 @@
 //! threads: the connection's, the delivery's, and whoever throws the member out.
 
 use crate::{room::rate::Rate, settings::limits::Limits};
-use chat_common::{error::RpcError, frame::encode_frame, protocol::Reply, token::Token};
+use chat_common::{error::RpcError, frame::encode_frame, protocol::Reply, stream::Stream, token::Token};
 use std::{
-    io::Write,
-    net::{Shutdown, TcpStream},
     sync::{
         atomic::{AtomicU64, Ordering::Relaxed},
         Arc, Mutex, MutexGuard, PoisonError,
@@ -86,14 +84,14 @@ impl Session {
 pub struct Line {
     /// Whose.
     pub session: Arc<Session>,
-    call: Arc<TcpStream>,
+    call: Arc<Stream>,
     /// Protects what follows.
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    callback: Option<Arc<TcpStream>>,
+    callback: Option<Arc<Stream>>,
     /// Why it ended; set once.
     ended: Option<Ending>,
 }
@@ -113,19 +111,19 @@ pub enum Ending {
 pub fn reason_of(error: &RpcError) -> &'static str {
     match error {
         RpcError::TimedOut => "not responding",
-        RpcError::TooLong { .. } | RpcError::Malformed(_) | RpcError::Unasked => "protocol error",
+        RpcError::TooLong { .. } | RpcError::Malformed(_) | RpcError::UnexpectedAnswer => "protocol error",
         _ => "connection lost",
     }
 }
 
 impl Line {
     /// A line with a call connection and, as yet, no callback connection.
-    pub fn new(session: Arc<Session>, call: Arc<TcpStream>) -> Line {
+    pub fn new(session: Arc<Session>, call: Arc<Stream>) -> Line {
         Line { session, call, state: Mutex::default() }
     }
 
     /// Gives the line its callback connection. False when it has ended or has one.
-    pub fn attach(&self, callback: &Arc<TcpStream>) -> bool {
+    pub fn attach(&self, callback: &Arc<Stream>) -> bool {
         let mut state = self.lock();
         let free = state.ended.is_none() && state.callback.is_none();
         if free {
@@ -146,10 +144,9 @@ impl Line {
             state.ended.get_or_insert(why);
             state.callback.clone()
         };
-        // A stream that is shut down already is as we want it.
-        let _ = self.call.shutdown(Shutdown::Both);
+        self.call.shut_down();
         if let Some(callback) = callback {
-            let _ = callback.shutdown(Shutdown::Both);
+            callback.shut_down();
         }
     }
 
@@ -157,7 +154,7 @@ impl Line {
     pub fn reply(&self, reply: &Reply) {
         let mut frame = Vec::new();
         encode_frame(reply, &mut frame).expect("a reply of ours encodes");
-        if !matches!((&*self.call).write(&frame), Ok(taken) if taken == frame.len()) {
+        if !matches!(self.call.try_write(&frame), Ok(taken) if taken == frame.len()) {
             self.end(Ending::Lost("connection lost"));
         }
     }

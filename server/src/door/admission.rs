@@ -5,10 +5,10 @@
 //! disturbed. So a crowd of strangers, however fast it comes back, cannot keep a member out.
 
 use crate::settings::limits::Limits;
-use chat_common::hello::Status;
+use chat_common::{status::Status, stream::Stream};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    net::{IpAddr, Shutdown, TcpStream},
+    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -42,7 +42,7 @@ enum Stage {
 
 #[derive(Debug)]
 struct Open {
-    stream: Arc<TcpStream>,
+    stream: Arc<Stream>,
     address: IpAddr,
     callback: bool,
 }
@@ -69,7 +69,7 @@ impl Admission {
     ///
     /// # Errors
     /// What to answer when there is none.
-    pub fn admit(self: &Arc<Admission>, stream: &Arc<TcpStream>, address: IpAddr) -> Result<Slot, Status> {
+    pub fn admit(self: &Arc<Admission>, stream: &Arc<Stream>, address: IpAddr) -> Result<Slot, Status> {
         let mut table = self.lock();
         if table.open.len() >= self.max_connections {
             return Err(Status::Busy);
@@ -82,7 +82,7 @@ impl Admission {
             if let Some((_, oldest)) = table.unjoined.pop_first() {
                 if let Some(open) = table.open.get(&oldest) {
                     // Its thread wakes, ends and frees the place. One that is gone already is as we want it.
-                    let _ = open.stream.shutdown(Shutdown::Both);
+                    open.stream.shut_down();
                 }
             }
         }
@@ -97,14 +97,14 @@ impl Admission {
     /// Lets every call connection read what has come and then see its end, so that what was sent is still served.
     pub fn stop_reading(&self) {
         for open in self.lock().open.values().filter(|open| !open.callback) {
-            let _ = open.stream.shutdown(Shutdown::Read);
+            open.stream.shut_down_reading();
         }
     }
 
     /// Ends every call connection at once.
     pub fn stop_all(&self) {
         for open in self.lock().open.values().filter(|open| !open.callback) {
-            let _ = open.stream.shutdown(Shutdown::Both);
+            open.stream.shut_down();
         }
     }
 
@@ -173,13 +173,16 @@ fn is_loopback(address: IpAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::{io::Read, net::TcpListener};
+    use std::{
+        io::Read,
+        net::{TcpListener, TcpStream},
+    };
 
     /// An accepted connection and its far end.
-    fn pair() -> (Arc<TcpStream>, TcpStream) {
+    fn pair() -> (Arc<Stream>, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let far = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        (Arc::new(listener.accept().unwrap().0), far)
+        (Arc::new(Stream::new(listener.accept().unwrap().0)), far)
     }
 
     fn admission(max_connections: usize, max_unjoined: usize, max_per_address: usize) -> Arc<Admission> {

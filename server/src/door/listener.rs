@@ -18,13 +18,17 @@ use crate::{
     room::command::Command,
     Shared,
 };
-use chat_common::hello::{answer_bytes, Status, HIGHEST_VERSION};
+use chat_common::{
+    hello::{answer_bytes, HIGHEST_VERSION},
+    status::Status,
+    stream::Stream,
+};
 use crossbeam_channel::{RecvTimeoutError, Sender};
 use log::{debug, warn};
 use std::{
     fs::File,
-    io::{self, Read, Write},
-    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
+    io,
+    net::{SocketAddr, TcpListener},
     sync::Arc,
     thread::{self, Scope},
     time::Duration,
@@ -48,10 +52,10 @@ pub fn accept_loop(shared: &Shared, listener: &TcpListener, commands_tx: Sender<
         let mut pause = FIRST_PAUSE;
         while !shared.shutdown.is_requested() {
             match listener.accept() {
-                Ok((stream, peer)) => {
+                Ok((socket, peer)) => {
                     pause = FIRST_PAUSE;
                     if !shared.shutdown.is_requested() {
-                        take(shared, scope, stream, peer, &commands_tx, &serving_tx);
+                        take(shared, scope, Stream::new(socket), peer, &commands_tx, &serving_tx);
                     }
                 }
                 // The caller has gone again, or a signal came: neither is a reason to wait.
@@ -86,7 +90,7 @@ pub fn accept_loop(shared: &Shared, listener: &TcpListener, commands_tx: Sender<
 fn take<'scope, 'env>(
     shared: &'env Shared,
     scope: &'scope Scope<'scope, 'env>,
-    stream: TcpStream,
+    stream: Stream,
     peer: SocketAddr,
     commands_tx: &Sender<Command>,
     serving_tx: &Sender<()>,
@@ -122,22 +126,9 @@ fn take<'scope, 'env>(
     }
 }
 
-/// Answers without a thread and without waiting: a new connection's send buffer takes these few bytes at once.
-fn refuse(stream: &TcpStream, status: Status) {
-    let answer = |mut stream: &TcpStream| -> io::Result<()> {
-        stream.set_nonblocking(true)?;
-        stream.write_all(&answer_bytes(status, HIGHEST_VERSION))?;
-        stream.shutdown(Shutdown::Write)?;
-        // What has come already is taken, because closing over it would send a reset instead of an end. A hello is one read;
-        // whoever sends so much that these do not reach its end may have the reset.
-        for _ in 0..4 {
-            if stream.read(&mut [0; 256])? == 0 {
-                break;
-            }
-        }
-        Ok(())
-    };
-    if let Err(error) = answer(stream) {
+/// Answers without a thread and without waiting.
+fn refuse(stream: &Stream, status: Status) {
+    if let Err(error) = stream.dismiss(&answer_bytes(status, HIGHEST_VERSION)) {
         debug!("while refusing: {error}");
     }
 }
@@ -162,8 +153,8 @@ impl Spare {
         // The caller that the failed accept was for is still in the backlog, so this does not wait. Should it have gone, the
         // listener must not block here: without the spare nobody could be told anything.
         if listener.set_nonblocking(true).is_ok() {
-            if let Ok((stream, _)) = listener.accept() {
-                refuse(&stream, Status::Busy);
+            if let Ok((socket, _)) = listener.accept() {
+                refuse(&Stream::new(socket), Status::Busy);
             }
             // Cannot fail where the opposite has just worked.
             let _ = listener.set_nonblocking(false);

@@ -19,7 +19,7 @@ use crate::{
 use chat_common::{
     batch::Batch,
     codec::encode_into,
-    protocol::{Event, What},
+    protocol::{Event, EventKind},
 };
 use std::{
     collections::VecDeque,
@@ -134,18 +134,19 @@ impl Log {
 
     /// Adds the last event, by which everybody learns why.
     pub fn end(&mut self, reason: &str) {
-        self.append(What::Ended { reason: reason.to_owned() }, Audience::All);
+        self.append(EventKind::Ended { reason: reason.to_owned() }, Audience::All);
     }
 
     /// Adds an event, and answers its sequence number. The oldest ones make room for it.
     ///
     /// Invariant: whoever appends has checked that the event fits into a frame; one that did not could never be delivered.
-    pub fn append(&mut self, what: What, audience: Audience) -> u64 {
+    pub fn append(&mut self, kind: EventKind, audience: Audience) -> u64 {
         let time = now();
-        let spoken = matches!(what, What::Message { .. } | What::Action { .. } | What::Private { .. });
-        let ended = matches!(what, What::Ended { .. });
+        let spoken =
+            matches!(kind, EventKind::Message { .. } | EventKind::Action { .. } | EventKind::Private { .. });
+        let ended = matches!(kind, EventKind::Ended { .. });
         let sequence = self.next();
-        let encoded = encoded(&Event { sequence, time, what });
+        let encoded = encoded(&Event { sequence, time, kind });
         self.bytes += encoded.len() + ENTRY_BYTES;
         self.entries.push_back(Entry { audience, spoken, time, encoded });
         self.ended = ended;
@@ -165,7 +166,7 @@ impl Log {
     pub fn read_into(&self, cursor: &mut u64, reader: u64, limit: usize, batch: &mut Batch) {
         if *cursor < self.first {
             let time = self.entries.front().map_or(0, |entry| entry.time);
-            let missed = Event { sequence: self.first - 1, time, what: What::Missed { first: *cursor } };
+            let missed = Event { sequence: self.first - 1, time, kind: EventKind::Missed { first: *cursor } };
             if !batch.push(&encoded(&missed), limit) {
                 return;
             }
@@ -242,8 +243,8 @@ mod tests {
     use super::*;
     use chat_common::{codec::decode, frame::HEADER_BYTES, protocol::Callback};
 
-    fn says(text: &str) -> What {
-        What::Message { author: "Ann".into(), number: 1, text: text.into() }
+    fn says(text: &str) -> EventKind {
+        EventKind::Message { author: "Ann".into(), message_id: 1, text: text.into() }
     }
 
     fn read(log: &Log, cursor: &mut u64, reader: u64) -> Vec<Event> {
@@ -285,7 +286,7 @@ mod tests {
         }
         let mut cursor = 2;
         let events = read(&log, &mut cursor, 9);
-        assert_eq!((events[0].sequence, &events[0].what), (7, &What::Missed { first: 2 }));
+        assert_eq!((events[0].sequence, &events[0].kind), (7, &EventKind::Missed { first: 2 }));
         assert_eq!(events[1..].iter().map(|event| event.sequence).collect::<Vec<_>>(), [8, 9, 10]);
     }
 
@@ -320,7 +321,7 @@ mod tests {
     fn history_counts_what_was_said_and_nothing_else() {
         let mut log = Log::new(100, 1 << 20);
         log.append(says("one"), Audience::AllBut(1));
-        log.append(What::Joined { name: "Bob".into() }, Audience::AllBut(2));
+        log.append(EventKind::Joined { name: "Bob".into() }, Audience::AllBut(2));
         log.append(says("two"), Audience::AllBut(1));
         log.append(says("psst"), Audience::Only(1));
         assert_eq!(log.back(1, 9), 3);

@@ -7,10 +7,7 @@
 //! counts them; a thread has to be counted, gets a stack of a size that we choose, and can be refused.
 
 use crate::{
-    delivery::{
-        recipient::WRITE_TIMEOUT,
-        session::{reason_of, Ending, Line},
-    },
+    delivery::session::{reason_of, Ending, Line},
     door::admission::Slot,
     member::service::{self, Caller},
     room::{command::Command, registry::removal},
@@ -19,14 +16,16 @@ use crate::{
 };
 use chat_common::{
     error::RpcError,
-    hello::{Hello, Role, Status},
+    hello::{Hello, Role},
     protocol::{Cause, Reply, Request, UNJOINED_FRAME_BYTES},
     rpc::Connection,
+    status::Status,
+    stream::Stream,
 };
 use crossbeam_channel::Sender;
 use log::{error, warn};
 use std::{
-    net::{SocketAddr, TcpStream},
+    net::SocketAddr,
     panic::{catch_unwind, AssertUnwindSafe},
     sync::Arc,
     time::Instant,
@@ -39,7 +38,7 @@ use std::{
 pub fn serve_connection(
     shared: &Shared,
     commands_tx: &Sender<Command>,
-    stream: Arc<TcpStream>,
+    stream: Arc<Stream>,
     peer: SocketAddr,
     slot: Slot,
 ) {
@@ -157,12 +156,7 @@ fn serve_member(
     caller: &mut Caller,
 ) -> Result<End, RpcError> {
     let limits = &shared.limits;
-    let reply = |connection: &mut Connection, reply: &Reply| {
-        connection.reply(reply, limits.frame_timeout)?;
-        // The broadcaster replies on this stream too, and must not wait.
-        Ok::<_, RpcError>(connection.stream().set_write_timeout(Some(WRITE_TIMEOUT))?)
-    };
-    reply(connection, &Reply::Joined(caller.joined.clone()))?;
+    connection.reply(&Reply::Joined(caller.joined.clone()), limits.frame_timeout)?;
     let callback_due = Instant::now() + limits.join_timeout;
     while let Some(request) = connection.next_request(limits.dead_after, limits.frame_timeout)? {
         caller.settle();
@@ -180,7 +174,7 @@ fn serve_member(
             return Ok(End::Left);
         }
         if let Some(answer) = service::answer(shared, commands_tx, caller, request) {
-            reply(connection, &answer)?;
+            connection.reply(&answer, limits.frame_timeout)?;
         }
         let wait = caller.line.session.take_rate();
         if !wait.is_zero() {

@@ -1,12 +1,8 @@
 //! Calling a client back: dials the listener that it announced, on the address that its call connection comes from and on no other.
 
 use crate::settings::limits::Limits;
-use chat_common::{error::RpcError, hello::Role, rpc::Connection, token::Token};
-use std::{
-    net::{SocketAddr, TcpStream},
-    sync::Arc,
-    time::Instant,
-};
+use chat_common::{error::RpcError, hello::Role, rpc::Connection, stream::Stream, token::Token};
+use std::{net::SocketAddr, sync::Arc, time::Instant};
 
 /// Ports below this one belong to the system's services; no client of ours listens there.
 const FIRST_PORT: u16 = 1024;
@@ -15,7 +11,7 @@ const FIRST_PORT: u16 = 1024;
 ///
 /// # Errors
 /// What is wrong with it, for the client.
-pub fn check_port(port: u16, peer: SocketAddr, call: &TcpStream) -> Result<(), String> {
+pub fn check_port(port: u16, peer: SocketAddr, call: &Stream) -> Result<(), String> {
     if port == 0 {
         return Ok(());
     }
@@ -44,7 +40,7 @@ pub fn call_back(peer: SocketAddr, port: u16, token: Token, limits: &Limits) -> 
     let deadline = Instant::now() + timeout;
     let mut address = peer; // With its scope, which an IPv6 link-local address needs.
     address.set_port(port);
-    let stream = TcpStream::connect_timeout(&address, timeout)?;
+    let stream = Stream::connect(address, timeout)?;
     let mut connection = Connection::new(Arc::new(stream), limits.max_frame.0 as u32);
     connection.greet(Role::Callback, token, deadline.saturating_duration_since(Instant::now()))?;
     Ok(connection)

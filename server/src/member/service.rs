@@ -17,12 +17,10 @@ use crate::{
 use chat_common::{
     codec::decode,
     protocol::{Cause, Join, Joined, Refusal, Reply, Request},
+    stream::Stream,
 };
 use crossbeam_channel::{Receiver, Sender, TrySendError};
-use std::{
-    net::{SocketAddr, TcpStream},
-    sync::Arc,
-};
+use std::{net::SocketAddr, sync::Arc};
 
 /// A member, as its connection's thread sees it.
 #[derive(Debug)]
@@ -71,7 +69,7 @@ pub fn busy() -> Refusal {
 pub fn join(
     shared: &Shared,
     commands_tx: &Sender<Command>,
-    call: &Arc<TcpStream>,
+    call: &Arc<Stream>,
     peer: SocketAddr,
     join: Join,
 ) -> Result<Caller, Refusal> {
@@ -145,14 +143,16 @@ pub fn answer(
     request: Request,
 ) -> Option<Reply> {
     let result = match request {
-        Request::Broadcast { number, text } => {
-            say(shared, commands_tx, caller, number, text, Manner::Message)
+        Request::Broadcast { message_id, text } => {
+            say(shared, commands_tx, caller, message_id, text, Manner::Message)
         }
-        Request::Action { number, text } => say(shared, commands_tx, caller, number, text, Manner::Action),
-        Request::Private { number, to: name, text } => {
+        Request::Action { message_id, text } => {
+            say(shared, commands_tx, caller, message_id, text, Manner::Action)
+        }
+        Request::Private { message_id, to: name, text } => {
             // Whether it was said before is known only where the order is made, so nobody is refused here.
             let manner = Manner::Private { to: shared.registry.find(&name), name };
-            say(shared, commands_tx, caller, number, text, manner)
+            say(shared, commands_tx, caller, message_id, text, manner)
         }
         Request::Rename { name } => rename(shared, commands_tx, caller, &name).map(Some),
         Request::Who => Ok(Some(people(shared))),
@@ -168,7 +168,7 @@ fn say(
     shared: &Shared,
     commands_tx: &Sender<Command>,
     caller: &mut Caller,
-    number: u64,
+    message_id: u64,
     text: String,
     manner: Manner,
 ) -> Result<Option<Reply>, Refusal> {
@@ -188,7 +188,7 @@ fn say(
         return Err(refusal(Cause::InvalidText, why));
     }
     let (line, replied_tx) = (Arc::clone(&caller.line), caller.answer_tx.clone());
-    match commands_tx.try_send(Command::Say { line, number, text, manner, replied_tx }) {
+    match commands_tx.try_send(Command::Say { line, message_id, text, manner, replied_tx }) {
         Ok(()) => {
             caller.unsettled = true;
             Ok(None)

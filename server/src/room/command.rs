@@ -38,8 +38,8 @@ pub enum Command {
     Say {
         /// Who, and where the reply goes: the broadcaster writes it itself, so that the connection's thread need not be woken to.
         line: Arc<Line>,
-        /// The member's number for it.
-        number: u64,
+        /// The member's id for it.
+        message_id: u64,
         /// What.
         text: String,
         /// How.

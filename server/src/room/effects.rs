@@ -13,7 +13,7 @@ use crate::{
     Shared,
 };
 use chat_common::{
-    protocol::{Cause, Reply, What},
+    protocol::{Cause, EventKind, Reply},
     rpc::Connection,
 };
 use crossbeam_channel::Sender;
@@ -95,8 +95,8 @@ impl<'scope, 'env> Room<'scope, 'env> {
                     line.end(Ending::Lost("connection lost"));
                 }
             }
-            Command::Say { line, number, text, manner, replied_tx } => {
-                let reply = self.say(&line.session, number, text, manner, log, gathered);
+            Command::Say { line, message_id, text, manner, replied_tx } => {
+                let reply = self.say(&line.session, message_id, text, manner, log, gathered);
                 gathered.replies.push((line, reply, replied_tx));
             }
             Command::Rename { id, to, answer_tx } => {
@@ -110,7 +110,7 @@ impl<'scope, 'env> Room<'scope, 'env> {
                 }
             }
             Command::Notice(text) => {
-                gathered.append(log, What::Notice { text }, Audience::All);
+                gathered.append(log, EventKind::Notice { text }, Audience::All);
             }
             Command::Report(report_tx) => gathered.reports.push(report_tx),
         }
@@ -153,8 +153,8 @@ impl<'scope, 'env> Room<'scope, 'env> {
         let was_present = self.present.remove(&session.id).is_some();
         if !was_present {
             let what = match joined_before {
-                None => What::Joined { name: name.clone() },
-                Some(_) => What::Back { name: name.clone() },
+                None => EventKind::Joined { name: name.clone() },
+                Some(_) => EventKind::Back { name: name.clone() },
             };
             info!("{name} {}", if joined_before.is_some() { "is back" } else { "joined" });
             let place = gathered.append(log, what, Audience::AllBut(session.id));
@@ -167,40 +167,42 @@ impl<'scope, 'env> Room<'scope, 'env> {
     fn depart(&mut self, id: u64, reason: Option<String>, log: &mut Log, gathered: &mut Gathered) {
         if let Some(Present { name, .. }) = self.present.remove(&id) {
             info!("{name} left{}", reason.as_ref().map_or(String::new(), |why| format!(" ({why})")));
-            gathered.append(log, What::Left { name, reason }, Audience::AllBut(id));
+            gathered.append(log, EventKind::Left { name, reason }, Audience::AllBut(id));
         }
     }
 
     fn say(
         &mut self,
         session: &Session,
-        number: u64,
+        message_id: u64,
         text: String,
         manner: Manner,
         log: &mut Log,
         gathered: &mut Gathered,
     ) -> Reply {
-        let accepted = session.accepted(number).filter(|_| !self.shared.seeded.has(Bug::DoubleOnRepeat));
+        let accepted = session.accepted(message_id).filter(|_| !self.shared.seeded.has(Bug::DoubleOnRepeat));
         if let Some(sequence) = accepted {
             return Reply::Accepted { sequence }; // Said before the client lost its connection, and not said again.
         }
         let Some(author) = self.present.get(&session.id).map(|present| present.name.clone()) else {
             return Reply::Refused(busy());
         };
-        let (what, audience) = match manner {
-            Manner::Message => (What::Message { author, number, text }, Audience::AllBut(session.id)),
-            Manner::Action => (What::Action { author, number, text }, Audience::AllBut(session.id)),
+        let (kind, audience) = match manner {
+            Manner::Message => {
+                (EventKind::Message { author, message_id, text }, Audience::AllBut(session.id))
+            }
+            Manner::Action => (EventKind::Action { author, message_id, text }, Audience::AllBut(session.id)),
             Manner::Private { to: Some(to), .. } => {
                 gathered.private = true;
-                (What::Private { author, number, text }, Audience::Only(to.id))
+                (EventKind::Private { author, message_id, text }, Audience::Only(to.id))
             }
             Manner::Private { to: None, name } => {
                 let why = format!("nobody here is called {name}; /who lists who is");
                 return Reply::Refused(refusal(Cause::NobodyOfThatName, why));
             }
         };
-        let sequence = gathered.append(log, what, audience);
-        session.accept(number, sequence);
+        let sequence = gathered.append(log, kind, audience);
+        session.accept(message_id, sequence);
         self.shared.stats.accepted();
         Reply::Accepted { sequence }
     }
@@ -213,7 +215,7 @@ impl<'scope, 'env> Room<'scope, 'env> {
         }
         let from = std::mem::replace(&mut present.name, to.clone());
         info!("{from} is now {to}");
-        Some(gathered.append(log, What::Renamed { from, to }, Audience::AllBut(id)))
+        Some(gathered.append(log, EventKind::Renamed { from, to }, Audience::AllBut(id)))
     }
 
     /// Waits for every recipient's answer, as the end of a scope for this round would: what [`Bug::ScopePerRound`] does wrong.
@@ -228,10 +230,10 @@ impl<'scope, 'env> Room<'scope, 'env> {
 }
 
 impl Gathered {
-    fn append(&mut self, log: &mut Log, what: What, audience: Audience) -> u64 {
+    fn append(&mut self, log: &mut Log, kind: EventKind, audience: Audience) -> u64 {
         if let Audience::AllBut(author) = audience {
             self.authors.push(author);
         }
-        log.append(what, audience)
+        log.append(kind, audience)
     }
 }

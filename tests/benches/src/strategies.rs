@@ -12,8 +12,9 @@ mod thread_per_message;
 use chat_common::{
     error::RpcError,
     hello::Role,
-    protocol::{Callback, CallbackReply, Event, Join, Joined, Reply, Request, What, FRAME_BYTES},
+    protocol::{Callback, CallbackReply, Event, EventKind, Join, Joined, Reply, Request, FRAME_BYTES},
     rpc::Connection,
+    stream::Stream,
 };
 use crossbeam_channel::{bounded, Sender};
 use std::{
@@ -106,7 +107,7 @@ fn serve_connection(
     id: usize,
     said_tx: &Sender<Said>,
 ) -> Result<(), RpcError> {
-    let mut calls = Connection::new(Arc::new(stream), FRAME_BYTES);
+    let mut calls = Connection::new(Arc::new(Stream::new(stream)), FRAME_BYTES);
     let Some(hello) = calls.read_hello(CALL_TIMEOUT)? else { return Ok(()) };
     calls.welcome(&hello, CALL_TIMEOUT)?;
     let Some(Request::Join(join)) = calls.next_request(IDLE_TIMEOUT, CALL_TIMEOUT)? else { return Ok(()) };
@@ -118,8 +119,8 @@ fn serve_connection(
     calls.reply(&Reply::Joined(joined), CALL_TIMEOUT)?;
     while let Some(request) = calls.next_request(IDLE_TIMEOUT, CALL_TIMEOUT)? {
         let reply = match request {
-            Request::Broadcast { number, text } => {
-                let event = now(What::Message { author: join.name.clone(), number, text });
+            Request::Broadcast { message_id, text } => {
+                let event = now(EventKind::Message { author: join.name.clone(), message_id, text });
                 let _ = said_tx.send(Said::Event { author: id, event });
                 // Its place in the channel is its place in the order; the real server also says which place that is.
                 Reply::Accepted { sequence: 0 }
@@ -133,13 +134,13 @@ fn serve_connection(
 }
 
 fn call_back(join: &Join, peer: SocketAddr) -> Result<Connection, RpcError> {
-    let stream = TcpStream::connect_timeout(&SocketAddr::new(peer.ip(), join.port), CALL_TIMEOUT)?;
+    let stream = Stream::connect(SocketAddr::new(peer.ip(), join.port), CALL_TIMEOUT)?;
     let mut callback = Connection::new(Arc::new(stream), FRAME_BYTES);
     callback.greet(Role::Callback, join.token, CALL_TIMEOUT)?;
     Ok(callback)
 }
 
-fn now(what: What) -> Event {
+fn now(kind: EventKind) -> Event {
     let time = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |time| time.as_millis() as u64);
-    Event { sequence: 0, time, what }
+    Event { sequence: 0, time, kind }
 }

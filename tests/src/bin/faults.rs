@@ -98,7 +98,7 @@ fn p99(people: &[Person]) -> Duration {
         .flat_map(|person| &person.visits)
         .flat_map(|visit| &visit.seen)
         .filter_map(|seen| {
-            let text = chat_tests::history::text_of(&seen.event.what)?;
+            let text = chat_tests::history::text_of(&seen.event.kind)?;
             Some(seen.at - *said.get(text)?)
         })
         .collect();

@@ -10,20 +10,20 @@ use std::time::Duration;
 fn good() -> Vec<Person> {
     let start = Instant::now();
     let at = |step: u64| start + Duration::from_secs(step);
-    let sent = |number, text: &str, step, sequence| Sent {
-        number,
+    let sent = |message_id, text: &str, step, sequence| Sent {
+        message_id,
         text: text.to_owned(),
         to: None,
         at: at(step),
         accepted: Some(Accepted { room: 7, sequence, at: at(step + 1) }),
     };
-    let seen = |step, sequence, what| Seen { at: at(step), event: Event { sequence, time: 0, what } };
-    let message = |author: &str, number, text: &str| What::Message {
+    let seen = |step, sequence, kind| Seen { at: at(step), event: Event { sequence, time: 0, kind } };
+    let message = |author: &str, message_id, text: &str| EventKind::Message {
         author: author.to_owned(),
-        number,
+        message_id,
         text: text.to_owned(),
     };
-    let joined = |name: &str| What::Joined { name: name.to_owned() };
+    let joined = |name: &str| EventKind::Joined { name: name.to_owned() };
     let visit = |sequence, seen| vec![Visit { room: 7, joined: sequence, seen, stayed: true }];
     let one = |step| seen(step, 4, message("ann", 1, "one"));
     let two = |step| seen(step, 5, message("bob", 1, "two"));
@@ -59,7 +59,7 @@ fn seen(people: &mut [Person], who: usize) -> &mut Vec<Seen> {
 }
 
 fn set_text(seen: &mut Seen, new: &str) {
-    if let What::Message { text, .. } = &mut seen.event.what {
+    if let EventKind::Message { text, .. } = &mut seen.event.kind {
         *text = new.to_owned();
     }
 }
@@ -129,7 +129,7 @@ fn an_invented_message() {
 #[test]
 fn a_message_under_another_name() {
     caught("which nobody has said", |people| {
-        if let What::Message { author, .. } = &mut seen(people, 2)[1].event.what {
+        if let EventKind::Message { author, .. } = &mut seen(people, 2)[1].event.kind {
             *author = "ann".to_owned();
         }
     });
@@ -137,7 +137,9 @@ fn a_message_under_another_name() {
 
 #[test]
 fn two_messages_at_one_place() {
-    caught("place 5 holds", |people| seen(people, 2)[1].event.what = What::Joined { name: "dan".to_owned() });
+    caught("place 5 holds", |people| {
+        seen(people, 2)[1].event.kind = EventKind::Joined { name: "dan".to_owned() }
+    });
 }
 
 #[test]
@@ -208,7 +210,7 @@ fn a_private_word_that_is_lost() {
 #[test]
 fn words_after_the_end() {
     caught("after the end of the room", |people| {
-        let end = Event { sequence: 0, time: 0, what: What::Ended { reason: String::new() } };
+        let end = Event { sequence: 0, time: 0, kind: EventKind::Ended { reason: String::new() } };
         let at = seen(people, 2)[0].at;
         seen(people, 2).insert(1, Seen { at, event: end });
     });
@@ -217,7 +219,7 @@ fn words_after_the_end() {
 #[test]
 fn what_she_was_told_is_missing_may_be_missing() {
     let mut people = good();
-    let told = Event { sequence: 5, time: 0, what: What::Missed { first: 4 } };
+    let told = Event { sequence: 5, time: 0, kind: EventKind::Missed { first: 4 } };
     let at = seen(&mut people, 2)[1].at;
     seen(&mut people, 2).splice(0..2, [Seen { at, event: told }]);
     assert_eq!(check(&people), Vec::<String>::new());

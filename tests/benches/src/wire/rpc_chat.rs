@@ -6,8 +6,9 @@
 use super::{is_counted, nonsense, Heard, Links, Step, JOIN_TIMEOUT};
 use chat_common::{
     frame::{encode_frame, HEADER_BYTES},
-    hello::{answer_bytes, read_answer, read_hello, Hello, Role, Status, HIGHEST_VERSION},
+    hello::{answer_bytes, read_answer, read_hello, Hello, Role, HIGHEST_VERSION},
     protocol::{Join, Request},
+    status::Status,
     token::Token,
 };
 use std::{
@@ -80,7 +81,7 @@ fn read_reply(call: &mut TcpStream) -> io::Result<Vec<u8>> {
 }
 
 pub(super) fn say(number: u64, text: &str, out: &mut Vec<u8>) {
-    let request = Request::Broadcast { number, text: text.to_owned() };
+    let request = Request::Broadcast { message_id: number, text: text.to_owned() };
     encode_frame(&request, out).expect("requests of known length can be encoded");
 }
 
@@ -181,19 +182,19 @@ pub const BUSY_PAUSE: Duration = Duration::from_millis(1);
 mod tests {
     use super::*;
     use crate::wire::counted_text;
-    use chat_common::protocol::{Callback, CallbackReply, Event, What};
+    use chat_common::protocol::{Callback, CallbackReply, Event, EventKind};
 
     #[test]
     fn a_call_is_read_as_chat_common_wrote_it() {
-        let event = |sequence, what| Event { sequence, time: 1, what };
-        let message = What::Message { author: "a".into(), number: 1, text: counted_text(1) };
+        let event = |sequence, kind| Event { sequence, time: 1, kind };
+        let message = EventKind::Message { author: "a".into(), message_id: 1, text: counted_text(1) };
         let call = Callback::Receive {
             answer: true,
             events: vec![
-                event(1, What::Joined { name: "a".into() }),
-                event(4, What::Missed { first: 2 }),
+                event(1, EventKind::Joined { name: "a".into() }),
+                event(4, EventKind::Missed { first: 2 }),
                 event(5, message.clone()),
-                event(6, What::Left { name: "b".into(), reason: Some("kicked".into()) }),
+                event(6, EventKind::Left { name: "b".into(), reason: Some("kicked".into()) }),
                 event(7, message),
             ],
         };

@@ -1,0 +1,49 @@
+//! The statuses that answer a hello.
+
+use std::fmt;
+
+/// The answer to a hello.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Status {
+    /// Go on, in the version that the answer names.
+    Welcome = 0,
+    /// No version in common.
+    WrongVersion = 1,
+    /// All connections, threads or descriptors are in use; try again later.
+    Busy = 2,
+    /// This role is not served on this port.
+    WrongRole = 3,
+    /// No session with this token.
+    UnknownToken = 4,
+    /// Too many connections from this address; close some.
+    TooMany = 5,
+    /// This address is banned.
+    Banned = 6,
+    /// The server is shutting down.
+    Stopping = 7,
+}
+
+impl Status {
+    pub(crate) fn from_byte(byte: u8) -> Option<Status> {
+        use Status::{Banned, Busy, Stopping, TooMany, UnknownToken, Welcome, WrongRole, WrongVersion};
+        [Welcome, WrongVersion, Busy, WrongRole, UnknownToken, TooMany, Banned, Stopping]
+            .into_iter()
+            .find(|status| *status as u8 == byte)
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Status::Welcome => "welcome",
+            Status::WrongVersion => "no protocol version in common",
+            Status::Busy => "the server is busy; try again in a moment",
+            Status::WrongRole => "this port does not serve that kind of connection",
+            Status::UnknownToken => "the session is not known here",
+            Status::TooMany => "too many connections from this address",
+            Status::Banned => "this address is banned from the room",
+            Status::Stopping => "the server is shutting down",
+        })
+    }
+}
