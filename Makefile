@@ -33,7 +33,7 @@ check: ## format, lints, tests, model, docs: what CI runs, with warnings as erro
 
 # On its own, because the feature puts the model checker's locks in the place of std's.
 model: ## try the orders in which broadcaster and recipient can meet
-	$(CARGO) test --package chat-server --features model,seeded-bugs --test model
+	$(CARGO) test --package chat-server --features model,seeded-bugs --lib model::
 
 picture: ## draw the picture of a session in the README again
 	$(CARGO) run --quiet --package chat-tests --bin picture

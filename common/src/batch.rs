@@ -58,11 +58,16 @@ impl Batch {
         self.frame.len() - frame::HEADER_BYTES
     }
 
-    /// The whole frame, ready to be written.
+    /// Completes the frame, which asks for an answer or not.
     pub fn finish(&mut self, answer: bool) -> &[u8] {
         self.frame[ANSWER_AT] = u8::from(answer);
         self.frame[ANSWER_AT + 1..EVENTS_AT].copy_from_slice(&self.events.to_le_bytes());
         frame::finish(&mut self.frame, 0);
+        self.frame()
+    }
+
+    /// The frame as it was completed last.
+    pub fn frame(&self) -> &[u8] {
         &self.frame
     }
 }

@@ -136,6 +136,18 @@ pub struct Refusal {
     pub text: String,
 }
 
+impl Refusal {
+    /// A refusal with words for the client.
+    pub fn new(cause: Cause, text: impl Into<String>) -> Refusal {
+        Refusal { cause, text: text.into() }
+    }
+
+    /// The refusal for a client that may try again.
+    pub fn busy() -> Refusal {
+        Refusal::new(Cause::Busy, "the server is busy; try again in a moment")
+    }
+}
+
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)

@@ -33,7 +33,8 @@ pub struct Shutdown {
 
 #[derive(Debug, Default)]
 struct State {
-    requested: bool,
+    /// When stopping was asked for.
+    requested: Option<Instant>,
     /// Listeners that sit in `accept`.
     accepting: Vec<SocketAddr>,
 }
@@ -51,7 +52,7 @@ impl Shutdown {
     pub fn request(&self) {
         let accepting = {
             let mut state = self.lock();
-            state.requested = true;
+            state.requested.get_or_insert_with(Instant::now);
             std::mem::take(&mut state.accepting)
         };
         self.requested.notify_all();
@@ -63,7 +64,12 @@ impl Shutdown {
 
     /// Whether stopping has been asked for.
     pub fn is_requested(&self) -> bool {
-        self.lock().requested
+        self.lock().requested.is_some()
+    }
+
+    /// The moment `after` the request to stop; counted from now where nobody has asked yet.
+    pub fn deadline(&self, after: Duration) -> Instant {
+        self.lock().requested.unwrap_or_else(Instant::now) + after
     }
 
     /// Promises that the listener at `address` is woken from `accept` when stopping is asked for.
@@ -78,8 +84,8 @@ impl Shutdown {
         let mut state = self.lock();
         loop {
             let left = until.saturating_duration_since(Instant::now());
-            if state.requested || left.is_zero() {
-                return state.requested;
+            if state.requested.is_some() || left.is_zero() {
+                return state.requested.is_some();
             }
             state = self.requested.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }

@@ -1,156 +1,106 @@
 //! rpc-chat's server: the room.
 //!
+//! # The house
+//!
+//! Each folder holds what one kind of thread does. A folder imports only from the ones below it in this table.
+//!
+//! | folder | what | its thread |
+//! |---|---|---|
+//! | `main.rs`, `lib.rs` | starts and stops everything | `main` |
+//! | [`operator`] | the console and the statistics | `console`, `stats` |
+//! | [`member`] | a connection: hello, Join, requests | `connection`, one for each accepted connection |
+//! | [`room`] | who is here, and what each command does | `broadcaster` |
+//! | [`delivery`] | the calls to a client's `Receive` | `recipient`, one for each member |
+//! | [`door`] | accept, and who may come in | `main` |
+//! | [`log`] | every event in one order | none: memory |
+//! | [`settings`] | limits and the command line | none |
+//!
+//! # The path of a message
+//!
+//! Sara types `hello`, and Tom reads `[Sara] hello`.
+//!
+//! | | file | function | thread |
+//! |---|---|---|---|
+//! | 1 | `client/src/input/mod.rs` | `lines_loop` reads the line and sends it to the session | Sara's `stdin` |
+//! | 2 | `client/src/session/connection.rs` | `call_loop` gives it an id and calls `Broadcast` | Sara's `main` |
+//! | 3 | `server/src/member/connection.rs` | `serve_member` reads the request | her `connection` |
+//! | 4 | `server/src/member/service.rs` | `say` checks it and sends `Command::Say` through the channel | |
+//! | 5 | `server/src/room/broadcaster.rs` | `broadcast_loop` takes it, with all that waits beside it, as one round | `broadcaster` |
+//! | 6 | `server/src/room/apply.rs` | `say` gives it the next sequence number, in a staged batch | |
+//! | 7 | `server/src/room/broadcaster.rs` | `publish` appends the batch to the log and writes `Accepted` to Sara | |
+//! | 8 | `server/src/delivery/send_window.rs` | `send` finds that Tom is up to date and has room | |
+//! | 9 | `server/src/delivery/recipient.rs` | `send` writes the call of Tom's `Receive` to his socket | |
+//! | 10 | `client/src/session/callbacks.rs` | `serve` reads the call | Tom's `callback` |
+//! | 11 | `client/src/session/inbox.rs` | `take` sees that it is new | |
+//! | 12 | `client/src/screen/mod.rs` | `show` writes the line | |
+//!
+//! If Tom is not up to date in step 8, his `recipient` thread writes the event when he has answered for earlier ones
+//! ([`delivery::recipient`]).
+//!
 //! # Threads, and who wakes whom
 //!
 //! | thread | how many | sleeps in | is woken by |
 //! |---|---|---|---|
 //! | `main`: [`door::listener::accept_loop`] | 1 | `accept` | a caller; at shutdown a connection of our own |
-//! | `connection`: [`member::connection::serve_connection`] | 1 for each accepted connection | `read` | its client; [`delivery::session::Line::end`] |
+//! | `connection`: [`member::connection::serve_connection`] | 1 for each accepted connection | `read` | its client; closing its pair |
 //! | `broadcaster`: [`room::broadcaster::broadcast_loop`] | 1 | the channel | a command; the end of the last sender |
-//! | `helper`: [`delivery::fanout::helper_loop`] | 1 | a channel | the broadcaster, when a quiet room has many to tell; its end |
-//! | `delivery`: [`delivery::recipient::delivery_loop`] | 1 for each recipient | `read` | its client's answer; [`delivery::session::Line::end`] |
-//! | `push`: [`delivery::recipient::Deliveries::push`] | 1 for a recipient whose network takes no more at the moment | `write` | its network; [`delivery::session::Line::end`] |
+//! | `recipient`: [`delivery::recipient`] | 1 for each recipient | `read` | its client's answer; closing its pair |
+//! | `flush`: [`delivery::Deliveries`] | 1 for a recipient whose send buffer is full | `write` | its network; closing its pair |
 //! | `stats`: [`operator::stats::stats_loop`] | 1 | the clock | a minute; shutdown |
-//! | `console`: [`operator::console::console_loop`] | 1, if wanted | a read of standard input | the operator |
+//! | `console`: [`operator::console`] | 1, if wanted | a read of standard input | the operator |
 //!
-//! Commands flow one way: connections to broadcaster to log to recipients. The broadcaster's answers go back through a channel that the
-//! connection brought along, with room for the one answer it waits for, so no cycle can fill up.
+//! Commands flow one way: from connections through the broadcaster and the log to recipients. The broadcaster answers through a
+//! channel that the sender brings along, with room for the one answer it waits for, so no cycle can fill up.
 //!
 //! # The order in which it stops
 //!
 //! 1. Somebody calls [`Shutdown::request`]; `accept` wakes, and nobody new is accepted.
 //! 2. Every call connection is shut down for reading: what has arrived is still served, and then its thread ends.
-//! 3. With the last connection the channel's last sender is gone; the broadcaster carries out what is left.
-//! 4. It appends the room's end to the log; each delivery ends when its recipient has answered for that.
+//! 3. With the last connection the [`Room`] is dropped, and with it the channel's sender; the broadcaster carries out what is left.
+//! 4. It appends the room's end to the log; each recipient's thread ends when its client has answered for that.
 //! 5. The deliveries' scope ends, the broadcaster with it, and [`Server::run`] returns.
 //!
 //! Steps 2 to 5 share one deadline, `drain_timeout`; what has not ended by then is cut off, connections at half of it.
 
-pub mod delivery;
-pub mod door;
-pub mod log;
-pub mod member;
-pub mod operator;
-pub mod room;
-pub mod settings;
-
-pub use settings::{limits, options, seeded};
+pub(crate) mod delivery;
+pub(crate) mod door;
+pub(crate) mod log;
+pub(crate) mod member;
+pub(crate) mod operator;
+pub(crate) mod room;
+pub(crate) mod settings;
 
 use crate::{
-    door::{admission::Admission, bans::Bans, complaints::Complaints},
-    log::SharedLog,
-    operator::stats::Stats,
-    room::{
-        command::{Command, Report},
-        registry::Registry,
-    },
-    settings::{limits::Limits, seeded::Seeded},
+    door::{bans::Bans, listener::accept_loop, Door},
+    member::{connection::serve_connection, Service},
+    operator::{console::Console, stats::stats_loop},
+    room::{broadcaster::broadcast_loop, Room},
 };
 use ::log::info;
-use chat_common::{shutdown::Shutdown, token::Token};
-use crossbeam_channel::Sender;
+use chat_common::shutdown::Shutdown;
+#[cfg(feature = "seeded-bugs")]
+pub use settings::seeded;
+pub use settings::{
+    limits::{Bytes, Limits},
+    options,
+};
 use std::{
     io,
     net::{SocketAddr, TcpListener},
     path::PathBuf,
-    sync::{
-        atomic::{AtomicU64, Ordering::Relaxed},
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-    },
+    sync::Arc,
     thread,
-    time::Instant,
 };
-
-/// What the threads of a server share.
-#[derive(Debug)]
-pub struct Shared {
-    /// Who is here.
-    pub registry: Registry,
-    /// What has happened.
-    pub log: SharedLog,
-    /// Who holds a connection.
-    pub admission: Arc<Admission>,
-    /// Who may not come in.
-    pub bans: Bans,
-    /// The limits in force.
-    pub limits: Limits,
-    /// What is counted.
-    pub stats: Stats,
-    /// What has been logged about whom.
-    pub complaints: Complaints,
-    /// The wish to stop.
-    pub shutdown: Arc<Shutdown>,
-    /// What everybody who joins is told.
-    pub motd: Option<String>,
-    /// What is wrong with it on purpose: nothing, outside tests.
-    pub seeded: Seeded,
-    /// The random number of this run.
-    pub room: u64,
-    /// The number of the next session. 0 is nobody's.
-    next_session: AtomicU64,
-    /// The way into the channel for those who are no connection. Taken away when the room begins to end.
-    commands_tx: Mutex<Option<Sender<Command>>>,
-    /// When the room began to end.
-    drain_began: OnceLock<Instant>,
-}
-
-impl Shared {
-    /// A number that no session has had.
-    pub fn next_session_id(&self) -> u64 {
-        self.next_session.fetch_add(1, Relaxed)
-    }
-
-    /// Starts the drain's clock, and closes the channel to those who are no connection.
-    pub fn begin_drain(&self) {
-        self.drain_began.get_or_init(Instant::now);
-        *self.lock_commands_tx() = None;
-    }
-
-    /// When connections that still serve what has come are cut off: at half of the drain, so that the rest of it is for delivering
-    /// what they have brought.
-    pub fn connections_end_by(&self) -> Instant {
-        self.drain_began() + self.limits.drain_timeout / 2
-    }
-
-    /// When deliveries that are still under way are cut off.
-    pub fn drained_by(&self) -> Instant {
-        self.drain_began() + self.limits.drain_timeout
-    }
-
-    fn drain_began(&self) -> Instant {
-        self.drain_began.get().copied().unwrap_or_else(Instant::now)
-    }
-
-    /// Sends a command that no member has sent. False when the room is ending.
-    ///
-    /// # Blocking
-    /// On the broadcaster, which never blocks.
-    pub fn command(&self, command: Command) -> bool {
-        let commands_tx = self.lock_commands_tx().clone();
-        commands_tx.is_some_and(|commands_tx| commands_tx.send(command).is_ok())
-    }
-
-    /// How the recipients are doing; nothing when the room is ending.
-    ///
-    /// # Blocking
-    /// On the broadcaster, which never blocks.
-    pub fn report(&self) -> Report {
-        let (report_tx, report_rx) = crossbeam_channel::bounded(1);
-        self.command(Command::Report(report_tx));
-        report_rx.recv().unwrap_or_default()
-    }
-
-    fn lock_commands_tx(&self) -> MutexGuard<'_, Option<Sender<Command>>> {
-        self.commands_tx.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// A server that has its port and does not serve yet.
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
+    limits: Limits,
+    motd: Option<String>,
     console: bool,
-    shared: Arc<Shared>,
+    door: Arc<Door>,
+    shutdown: Arc<Shutdown>,
 }
 
 /// What a room is to be like.
@@ -158,51 +108,34 @@ pub struct Server {
 pub struct Settings {
     /// The limits.
     pub limits: Limits,
-    /// What everybody who joins is told.
+    /// What everybody who joins is told; at most as long as a message.
     pub motd: Option<String>,
     /// A file that keeps the bans over restarts.
     pub ban_file: Option<PathBuf>,
     /// Whether standard input has the operator's commands.
     pub console: bool,
-    /// What is wrong with it on purpose: nothing, outside tests.
-    pub seeded: Seeded,
 }
 
 impl Server {
     /// Wraps a listener that the caller has bound; `shutdown` stops what [`Server::run`] starts.
     ///
     /// # Errors
-    /// When the settings do not go together, the ban file cannot be read, or the system has no random bytes.
+    /// When the settings contradict each other, or the ban file cannot be used.
     pub fn new(listener: TcpListener, settings: Settings, shutdown: Arc<Shutdown>) -> io::Result<Server> {
-        let Settings { limits, motd, ban_file, console, seeded } = settings;
+        let Settings { limits, motd, ban_file, console } = settings;
+        let invalid = |why| io::Error::new(io::ErrorKind::InvalidInput, why);
         limits.check().map_err(invalid)?;
         if motd.as_ref().is_some_and(|motd| motd.len() > limits.max_text.0) {
-            return Err(invalid(format!(
-                "the message of the day is longer than --max-text {}",
-                limits.max_text
-            )));
+            let why = format!("the message of the day is longer than --max-text {}", limits.max_text);
+            return Err(invalid(why));
         }
         shutdown.wakes(listener.local_addr()?);
-        let shared = Shared {
-            registry: Registry::new(&limits),
-            log: SharedLog::new(&limits, seeded),
-            admission: Admission::new(&limits),
-            bans: ban_file.map_or_else(|| Ok(Bans::default()), load_bans)?,
-            stats: Stats::default(),
-            complaints: Complaints::default(),
-            shutdown,
-            motd,
-            seeded,
-            room: Token::random()?.to_u64(),
-            next_session: AtomicU64::new(1),
-            commands_tx: Mutex::default(),
-            drain_began: OnceLock::new(),
-            limits,
-        };
-        Ok(Server { listener, console, shared: Arc::new(shared) })
+        let bans = ban_file.map_or_else(|| Ok(Bans::default()), load_bans)?;
+        let door = Arc::new(Door::new(&limits, bans));
+        Ok(Server { listener, limits, motd, console, door, shutdown })
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     ///
     /// # Errors
     /// As the system reports.
@@ -210,36 +143,40 @@ impl Server {
         self.listener.local_addr()
     }
 
-    /// Serves until shutdown is asked for and all is delivered.
+    /// Serves until shutdown is asked for and everything is delivered.
     ///
     /// # Blocking
     /// For as long as the room is open.
     ///
     /// # Errors
-    /// When the system has no thread to give.
+    /// When the system has no thread to give, or no random bytes.
     pub fn run(self) -> io::Result<()> {
-        let Server { listener, console, shared } = self;
-        let table = shared.limits.table();
-        let limits: Vec<String> =
-            table.into_iter().map(|(flag, value, _)| format!("{flag} {value}")).collect();
-        info!("limits: {}", limits.join(", "));
-        let (commands_tx, commands_rx) = crossbeam_channel::bounded(shared.limits.queue);
-        *shared.lock_commands_tx() = Some(commands_tx.clone());
+        let Server { listener, limits, motd, console, door, shutdown } = self;
+        let (limits, door, shutdown) = (&limits, &door, &shutdown);
+        info!("limits: {}", limits.summary());
+        let (room, broadcaster) = Room::open(limits, door, shutdown)?;
+        let room = Arc::new(room);
         if console {
-            let shared = Arc::clone(&shared);
-            let life = move || operator::console::console_loop(&shared, io::stdin().lock(), io::stdout());
+            let (door, shutdown) = (Arc::clone(door), Arc::clone(shutdown));
+            let console =
+                Console { room: Arc::downgrade(&room), door, shutdown, max_text: limits.max_text.0 };
+            let life = move || console.run_loop(io::stdin().lock(), io::stdout());
             thread::Builder::new().name("console".to_owned()).spawn(life)?;
         }
-        let shared = &*shared;
         thread::scope(|scope| {
-            let broadcast = move || room::broadcaster::broadcast_loop(shared, &commands_rx);
-            let started = spawn_scoped(scope, "stats", move || operator::stats::stats_loop(shared))
-                .and_then(|()| spawn_scoped(scope, "broadcaster", broadcast));
-            if started.is_ok() {
-                door::listener::accept_loop(shared, &listener, commands_tx);
-            } else {
-                shared.shutdown.request(); // Should the other one have started, it ends, and the scope with it.
+            let weak_room = Arc::downgrade(&room);
+            let started = spawn_scoped(scope, "stats", move || stats_loop(&weak_room, shutdown))
+                .and_then(|()| spawn_scoped(scope, "broadcaster", || broadcast_loop(&broadcaster)));
+            match &started {
+                Ok(()) => {
+                    let service = Service::new(&room, door, limits, shutdown, motd.as_deref());
+                    let serve = |stream, peer, slot| serve_connection(&service, stream, peer, slot);
+                    accept_loop(door, limits, shutdown, &listener, serve);
+                }
+                // If the other thread has started, this ends it, and the scope with it.
+                Err(_) => shutdown.request(),
             }
+            drop(room); // With its sender the channel ends, and with that the broadcaster.
             started
         })
     }
@@ -251,10 +188,6 @@ fn spawn_scoped<'scope>(
     life: impl FnOnce() + Send + 'scope,
 ) -> io::Result<()> {
     thread::Builder::new().name(name.to_owned()).spawn_scoped(scope, life).map(drop)
-}
-
-fn invalid(why: String) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, why)
 }
 
 fn load_bans(file: PathBuf) -> io::Result<Bans> {

@@ -2,7 +2,7 @@
 
 use chat_common::shutdown::Shutdown;
 use chat_server::{
-    settings::options::{parse, Options, Wanted},
+    options::{parse, Options, Wanted},
     Server, Settings,
 };
 use log::{info, warn};
@@ -53,7 +53,6 @@ fn serve(options: Options) -> Result<(), String> {
         motd,
         ban_file: options.ban_file,
         console: options.console || io::stdin().is_terminal(),
-        ..Settings::default()
     };
     let shutdown = Arc::new(Shutdown::new());
     stop_on_signal(&shutdown).map_err(|error| format!("cannot handle signals: {error}"))?;

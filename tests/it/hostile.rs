@@ -8,7 +8,7 @@ use chat_common::{
     status::Status,
     token::Token,
 };
-use chat_server::limits::Limits;
+use chat_server::Limits;
 use chat_tests::{
     checker::assert_clean,
     member::Member,

@@ -6,7 +6,7 @@ use chat_common::{
     protocol::{Cause, EventKind, Join, Reply, Request},
     status::Status,
 };
-use chat_server::limits::{Bytes, Limits};
+use chat_server::{Bytes, Limits};
 use chat_tests::{
     checker::assert_clean,
     member::{Callbacks, Member, Trouble},

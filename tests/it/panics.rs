@@ -3,7 +3,7 @@
 use chat_common::protocol::EventKind;
 use chat_server::{
     seeded::{Bug, Seeded},
-    Settings,
+    Limits,
 };
 use chat_tests::{
     checker::assert_clean,
@@ -12,8 +12,7 @@ use chat_tests::{
 };
 
 fn server_with(bug: Bug) -> TestServer {
-    let settings = Settings { limits: unhurried(), seeded: Seeded::with(bug), ..Settings::default() };
-    TestServer::set("127.0.0.1:0", settings)
+    TestServer::with(Limits { seeded: Seeded::with(bug), ..unhurried() })
 }
 
 /// Dan makes the thread that serves him panic; ann and bob go on, and dan may come back.

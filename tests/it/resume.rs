@@ -4,7 +4,7 @@ use chat_common::{
     codec::encode_into,
     protocol::{Callback, Cause, EventKind, Join, Reply, Request},
 };
-use chat_server::limits::Limits;
+use chat_server::Limits;
 use chat_tests::{
     checker::assert_clean,
     member::Member,

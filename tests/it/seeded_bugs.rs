@@ -6,9 +6,8 @@ use chat_common::{
     protocol::{Join, Request},
 };
 use chat_server::{
-    limits::Limits,
     seeded::{Bug, Seeded},
-    Settings,
+    Limits,
 };
 use chat_tests::{
     checker::check,
@@ -31,11 +30,11 @@ const IMPATIENCE: Duration = Duration::from_secs(2);
 /// With the sound server it must find nothing, with the broken one something.
 fn catches(bug: Bug, limits: &Limits, scenario: fn(&TestServer, Duration) -> Vec<String>) {
     let drain_timeout = Duration::from_millis(200);
-    let sound = Settings { limits: Limits { drain_timeout, ..limits.clone() }, ..Settings::default() };
-    let broken = Settings { seeded: Seeded::with(bug), ..sound.clone() };
-    let wrong = scenario(&TestServer::set("127.0.0.1:0", sound), PATIENCE);
+    let sound = Limits { drain_timeout, ..limits.clone() };
+    let broken = Limits { seeded: Seeded::with(bug), ..sound.clone() };
+    let wrong = scenario(&TestServer::with(sound), PATIENCE);
     assert!(wrong.is_empty(), "the sound server: {wrong:#?}");
-    let wrong = scenario(&TestServer::set("127.0.0.1:0", broken), IMPATIENCE);
+    let wrong = scenario(&TestServer::with(broken), IMPATIENCE);
     assert!(!wrong.is_empty(), "{bug:?} was not noticed");
     eprintln!("{bug:?} was caught: {}", wrong[0]);
 }
@@ -161,10 +160,9 @@ fn a_lost_wake_up() {
 fn a_lock_held_over_a_write() {
     let slow = Limits { dial_timeout: PATIENCE, drain_timeout: PATIENCE, ..unhurried() };
     for (seeded, patience, goes_on) in
-        [(Seeded::default(), PATIENCE, true), (Seeded::with(Bug::LockOverWrite), IMPATIENCE, false)]
+        [(Seeded::default(), PATIENCE, true), (Seeded::with(Bug::LockOverDial), IMPATIENCE, false)]
     {
-        let settings = Settings { limits: slow.clone(), seeded, ..Settings::default() };
-        let server = TestServer::set("127.0.0.1:0", settings);
+        let server = TestServer::with(Limits { seeded, ..slow.clone() });
         let mut ann = RawPeer::call(server.address()).unwrap();
         ann.join("ann", raw::token()).unwrap();
         // Eve's listener takes the server's call and says nothing, so that her Join hangs.

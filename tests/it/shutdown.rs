@@ -1,7 +1,7 @@
 //! The room ends in good order: what was accepted is delivered, everybody reads why, every thread is joined.
 
 use chat_common::protocol::{EventKind, Request};
-use chat_server::limits::Limits;
+use chat_server::Limits;
 use chat_tests::{
     checker::assert_clean,
     history::Person,

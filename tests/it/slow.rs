@@ -1,7 +1,7 @@
 //! A recipient that is slow or stuck costs the others nothing, and is told what it missed.
 
 use chat_common::protocol::EventKind;
-use chat_server::limits::{Bytes, Limits};
+use chat_server::{Bytes, Limits};
 use chat_tests::{
     checker::assert_clean,
     member::{Callbacks, Member},

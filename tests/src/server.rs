@@ -2,7 +2,7 @@
 
 use crate::watchdog::Watched;
 use chat_common::shutdown::Shutdown;
-use chat_server::{limits::Limits, Server, Settings};
+use chat_server::{Limits, Server, Settings};
 use std::{
     net::{SocketAddr, TcpListener},
     sync::Arc,

@@ -1,8 +1,8 @@
-//! Who may hold a connection: counts all that are accepted, by stage and by address, and frees a place when one ends.
+//! The accepted connections: how many there are, from which address, and which of them have not joined.
 //!
-//! A connection that has not joined costs a place only as long as nobody else wants it: when those places are full, the oldest
-//! of them makes room, one that has not even said hello before any that has. One whose Join is being carried out is not
-//! disturbed. So a crowd of strangers, however fast it comes back, cannot keep a member out.
+//! Connections that have not joined share a few places. When those are full, a new connection takes the place of the oldest one, and
+//! of one that has not said hello before any that has. A connection whose Join is being carried out keeps its place. So a crowd of
+//! strangers cannot keep a member out.
 
 use crate::settings::limits::Limits;
 use chat_common::{status::Status, stream::Stream};
@@ -14,7 +14,7 @@ use std::{
 
 /// The table of accepted connections.
 #[derive(Debug)]
-pub struct Admission {
+pub(crate) struct Admission {
     /// The only lock on the table; nothing under it blocks.
     table: Mutex<Table>,
     max_connections: usize,
@@ -27,17 +27,17 @@ struct Table {
     next: u64,
     open: BTreeMap<u64, Open>,
     /// Those that have not joined, so that the first is the one to make room.
-    unjoined: BTreeSet<(Stage, u64)>,
+    unjoined: BTreeSet<(Handshake, u64)>,
     per_address: HashMap<IpAddr, usize>,
 }
 
 /// How far a connection that has not joined has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Stage {
-    /// It has said nothing of sense.
-    Stranger,
+enum Handshake {
+    /// It has not said hello.
+    Pending,
     /// It has said hello as a client does.
-    Greeted,
+    Done,
 }
 
 #[derive(Debug)]
@@ -49,14 +49,14 @@ struct Open {
 
 /// A connection's place; dropping it frees the place.
 #[derive(Debug)]
-pub struct Slot {
+pub(crate) struct Slot {
     admission: Arc<Admission>,
     number: u64,
 }
 
 impl Admission {
     /// An empty table.
-    pub fn new(limits: &Limits) -> Arc<Admission> {
+    pub(crate) fn new(limits: &Limits) -> Arc<Admission> {
         Arc::new(Admission {
             table: Mutex::default(),
             max_connections: limits.max_connections,
@@ -69,7 +69,11 @@ impl Admission {
     ///
     /// # Errors
     /// What to answer when there is none.
-    pub fn admit(self: &Arc<Admission>, stream: &Arc<Stream>, address: IpAddr) -> Result<Slot, Status> {
+    pub(crate) fn admit(
+        self: &Arc<Admission>,
+        stream: &Arc<Stream>,
+        address: IpAddr,
+    ) -> Result<Slot, Status> {
         let mut table = self.lock();
         if table.open.len() >= self.max_connections {
             return Err(Status::Busy);
@@ -89,20 +93,20 @@ impl Admission {
         let number = table.next;
         table.next += 1;
         table.open.insert(number, Open { stream: Arc::clone(stream), address, callback: false });
-        table.unjoined.insert((Stage::Stranger, number));
+        table.unjoined.insert((Handshake::Pending, number));
         *table.per_address.entry(address).or_default() += 1;
         Ok(Slot { admission: Arc::clone(self), number })
     }
 
     /// Lets every call connection read what has come and then see its end, so that what was sent is still served.
-    pub fn stop_reading(&self) {
+    pub(crate) fn stop_reading(&self) {
         for open in self.lock().open.values().filter(|open| !open.callback) {
             open.stream.shut_down_reading();
         }
     }
 
     /// Ends every call connection at once.
-    pub fn stop_all(&self) {
+    pub(crate) fn stop_all(&self) {
         for open in self.lock().open.values().filter(|open| !open.callback) {
             open.stream.shut_down();
         }
@@ -115,34 +119,34 @@ impl Admission {
 
 impl Table {
     fn forget_unjoined(&mut self, number: u64) {
-        for stage in [Stage::Stranger, Stage::Greeted] {
-            self.unjoined.remove(&(stage, number));
+        for handshake in [Handshake::Pending, Handshake::Done] {
+            self.unjoined.remove(&(handshake, number));
         }
     }
 }
 
 impl Slot {
     /// The connection has said hello as a client does.
-    pub fn greeted(&self) {
+    pub(crate) fn greeted(&self) {
         let mut table = self.admission.lock();
         // One that has had to make room meanwhile stays out of the list: its stream is shut down.
-        if table.unjoined.remove(&(Stage::Stranger, self.number)) {
-            table.unjoined.insert((Stage::Greeted, self.number));
+        if table.unjoined.remove(&(Handshake::Pending, self.number)) {
+            table.unjoined.insert((Handshake::Done, self.number));
         }
     }
 
     /// The connection's Join is being carried out: it is not among those that make room any more.
-    pub fn joining(&self) {
-        self.admission.lock().unjoined.remove(&(Stage::Greeted, self.number));
+    pub(crate) fn joining(&self) {
+        self.admission.lock().unjoined.remove(&(Handshake::Done, self.number));
     }
 
     /// Its Join was refused, and it may send another.
-    pub fn refused(&self) {
-        self.admission.lock().unjoined.insert((Stage::Greeted, self.number));
+    pub(crate) fn refused(&self) {
+        self.admission.lock().unjoined.insert((Handshake::Done, self.number));
     }
 
     /// The connection has become a member's callback connection.
-    pub fn became_callback(&self) {
+    pub(crate) fn became_callback(&self) {
         let mut table = self.admission.lock();
         table.forget_unjoined(self.number);
         if let Some(open) = table.open.get_mut(&self.number) {

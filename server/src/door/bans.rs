@@ -2,7 +2,7 @@
 //!
 //! The file has one ban a line, `address 192.0.2.7` or `name sara`; empty lines and those that begin with `#` are passed over.
 
-use crate::door::name::folded;
+use super::name::fold;
 use std::{
     collections::BTreeSet,
     fmt,
@@ -15,14 +15,14 @@ use std::{
 
 /// The bans, shared by the listener, the connections and the console.
 #[derive(Debug, Default)]
-pub struct Bans {
+pub(crate) struct Bans {
     list: Mutex<BTreeSet<Ban>>,
     file: Option<PathBuf>,
 }
 
 /// One ban.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Ban {
+pub(crate) enum Ban {
     /// Nobody from this address.
     Address(IpAddr),
     /// Nobody under this name, which is folded.
@@ -32,23 +32,23 @@ pub enum Ban {
 impl Ban {
     /// What an operator's word stands for: an address if it is one, otherwise a name. `None` when it can be neither, as a range of
     /// addresses.
-    pub fn of(word: &str) -> Option<Ban> {
+    pub(crate) fn of(word: &str) -> Option<Ban> {
         match word.parse::<IpAddr>() {
             Ok(address) => Some(Ban::Address(address.to_canonical())),
             // Names that look like numbers with dots are possible, and more likely mistyped addresses.
             Err(_) if word.starts_with(|c: char| c.is_ascii_digit()) && word.contains('.') => None,
             Err(_) if word.chars().all(|c| c.is_alphanumeric() || "_.-".contains(c)) => {
-                Some(Ban::Name(folded(word)))
+                Some(Ban::Name(fold(word)))
             }
             Err(_) => None,
         }
     }
 
     /// Whether it covers somebody.
-    pub fn covers(&self, name: &str, address: IpAddr) -> bool {
+    pub(crate) fn covers(&self, name: &str, address: IpAddr) -> bool {
         match self {
             Ban::Address(banned) => *banned == address.to_canonical(),
-            Ban::Name(banned) => *banned == folded(name),
+            Ban::Name(banned) => *banned == fold(name),
         }
     }
 }
@@ -68,7 +68,7 @@ impl Bans {
     /// # Errors
     /// When it cannot be read, a line of it is no ban, or nothing can be written there: starting without a ban that was given would let
     /// somebody in, and one that is given later should be kept.
-    pub fn load(file: PathBuf) -> io::Result<Bans> {
+    pub(crate) fn load(file: PathBuf) -> io::Result<Bans> {
         let text = match fs::read_to_string(&file) {
             Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
             text => text?,
@@ -97,32 +97,32 @@ impl Bans {
     ///
     /// # Errors
     /// When the file cannot be written; the ban holds all the same, until the server ends.
-    pub fn add(&self, ban: Ban) -> io::Result<bool> {
+    pub(crate) fn add(&self, ban: Ban) -> io::Result<bool> {
         self.change(|list| list.insert(ban))
     }
 
-    /// Lifts a ban. False when there was none.
+    /// Removes a ban. False when there was none.
     ///
     /// # Errors
-    /// When the file cannot be written; the ban is lifted all the same, until the server ends.
-    pub fn lift(&self, ban: &Ban) -> io::Result<bool> {
+    /// When the file cannot be written; the ban is gone all the same, until the server ends.
+    pub(crate) fn remove(&self, ban: &Ban) -> io::Result<bool> {
         self.change(|list| list.remove(ban))
     }
 
     /// All bans, addresses first.
-    pub fn list(&self) -> Vec<Ban> {
+    pub(crate) fn list(&self) -> Vec<Ban> {
         self.lock().iter().cloned().collect()
     }
 
     /// Whether connections from `address` are refused.
-    pub fn covers_address(&self, address: IpAddr) -> bool {
+    pub(crate) fn covers_address(&self, address: IpAddr) -> bool {
         self.lock().contains(&Ban::Address(address.to_canonical()))
     }
 
     /// What somebody who comes from `address` and wants to be called `name` is told, if that is banned.
-    pub fn reason(&self, name: &str, address: IpAddr) -> Option<String> {
+    pub(crate) fn reason(&self, name: &str, address: IpAddr) -> Option<String> {
         let list = self.lock();
-        if list.contains(&Ban::Name(folded(name))) {
+        if list.contains(&Ban::Name(fold(name))) {
             return Some(format!("the name {name} is banned from the room"));
         }
         let banned = list.contains(&Ban::Address(address.to_canonical()));
@@ -172,7 +172,7 @@ mod tests {
         assert!(bans.add(Ban::of("Sara").unwrap()).unwrap());
         assert!(!bans.add(Ban::of("SARA").unwrap()).unwrap(), "the same name in another case");
         assert!(bans.add(Ban::of("2001:db8::1").unwrap()).unwrap());
-        assert!(bans.lift(&Ban::of("2001:db8::1").unwrap()).unwrap());
+        assert!(bans.remove(&Ban::of("2001:db8::1").unwrap()).unwrap());
 
         let bans = Bans::load(file.clone()).unwrap();
         assert!(bans.covers_address("::ffff:192.0.2.7".parse().unwrap()));

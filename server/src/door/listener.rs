@@ -1,9 +1,8 @@
 //! The accept loop: a thread for each connection, and an answer for those that cannot have one.
 //!
-//! It runs on the thread that called [`Server::run`](crate::Server::run), and is the last to know what a connection is for: it
-//! counts, spawns and goes on. Nothing makes it leave the loop but shutdown.
+//! It counts, spawns and goes on. Only shutdown makes it leave the loop.
 //!
-//! Go: `rpc.Accept` returns at the first error of accept, and then the server serves nobody; one failed `accept` for want of
+//! Go: `rpc.Accept` returns at the first error of accept, and then the server serves nobody. One failed `accept` for want of
 //! descriptors is enough.
 //!
 //! ```go
@@ -12,14 +11,14 @@
 //! go server.ServeConn(conn)
 //! ```
 
-use crate::{
-    door::admission::{Admission, Slot},
-    member::connection::serve_connection,
-    room::command::Command,
-    Shared,
+use super::{
+    admission::{Admission, Slot},
+    Door,
 };
+use crate::settings::limits::Limits;
 use chat_common::{
     hello::{answer_bytes, HIGHEST_VERSION},
+    shutdown::Shutdown,
     status::Status,
     stream::Stream,
 };
@@ -38,91 +37,88 @@ use std::{
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Accepts connections until shutdown is asked for, and then waits until all have ended.
+/// Accepts connections until shutdown is asked for, has `serve` serve each on a thread of its own, and then waits until all have
+/// ended.
 ///
 /// # Blocking
-/// On `accept`, which [`Shutdown::request`](chat_common::shutdown::Shutdown::request) wakes; at the end on the connections,
-/// which are cut off at half of the drain.
-pub fn accept_loop(shared: &Shared, listener: &TcpListener, commands_tx: Sender<Command>) {
+/// On `accept`, which [`Shutdown::request`] wakes; at the end on the connections, which are cut off at half of the drain.
+pub(crate) fn accept_loop(
+    door: &Door,
+    limits: &Limits,
+    shutdown: &Shutdown,
+    listener: &TcpListener,
+    serve: impl Fn(Arc<Stream>, SocketAddr, Slot) + Sync,
+) {
     thread::scope(|scope| {
-        // Nothing is ever sent: each connection's thread holds a sender, and the last to be dropped says that all have ended. A scope
-        // waits for that too, but for ever; a channel can be waited on with a deadline.
+        // Nothing is ever sent. Each connection's thread holds a sender, and when the last one is dropped all connections have ended.
+        // A scope waits for that too, but for ever; a channel can be waited on with a deadline.
         let (serving_tx, served_rx) = crossbeam_channel::bounded(0);
-        let mut spare = Spare::new();
+        let mut reserve = ReserveFd::new();
         let mut pause = FIRST_PAUSE;
-        while !shared.shutdown.is_requested() {
+        while !shutdown.is_requested() {
             match listener.accept() {
                 Ok((socket, peer)) => {
                     pause = FIRST_PAUSE;
-                    if !shared.shutdown.is_requested() {
-                        take(shared, scope, Stream::new(socket), peer, &commands_tx, &serving_tx);
+                    if !shutdown.is_requested() {
+                        admit(door, limits, scope, Stream::new(socket), peer, &serve, &serving_tx);
                     }
                 }
-                // The caller has gone again, or a signal came: neither is a reason to wait.
-                Err(error)
-                    if matches!(
-                        error.kind(),
-                        io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted
-                    ) => {}
+                Err(error) if is_about_one_caller(&error) => {}
                 Err(error) => {
                     warn!("cannot accept: {error}; trying again in {} ms", pause.as_millis());
                     if is_out_of_descriptors(&error) {
-                        spare.refuse_one(listener);
+                        reserve.refuse_one(listener);
                     }
-                    shared.shutdown.sleep(pause);
+                    shutdown.sleep(pause);
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }
             }
         }
-        // From here on things end in the order in which they are dropped.
-        shared.begin_drain();
-        shared.admission.stop_reading();
-        drop(commands_tx);
+        door.admission.stop_reading();
         drop(serving_tx);
-        if let Err(RecvTimeoutError::Timeout) = served_rx.recv_deadline(shared.connections_end_by()) {
+        // The second half of the drain is for delivering what the connections have brought.
+        if let Err(RecvTimeoutError::Timeout) =
+            served_rx.recv_deadline(shutdown.deadline(limits.drain_timeout / 2))
+        {
             warn!("some connections did not end in time");
-            shared.admission.stop_all();
+            door.admission.stop_all();
         }
     });
 }
 
-/// Gives a connection its place and its thread, or says why not.
-fn take<'scope, 'env>(
-    shared: &'env Shared,
+/// Gives a connection its place and its thread, or tells it why not.
+fn admit<'scope, 'env>(
+    door: &'env Door,
+    limits: &Limits,
     scope: &'scope Scope<'scope, 'env>,
     stream: Stream,
     peer: SocketAddr,
-    commands_tx: &Sender<Command>,
+    serve: &'env (impl Fn(Arc<Stream>, SocketAddr, Slot) + Sync),
     serving_tx: &Sender<()>,
 ) {
     let stream = Arc::new(stream);
-    let complain = |what: &str| {
-        if shared.complaints.may_log(peer.ip()) {
-            warn!("{peer}: {what}");
+    let refuse = |status: Status, why: &str| {
+        if door.may_log(peer.ip()) {
+            warn!("{peer}: refused: {why}");
         }
+        refuse(&stream, status);
     };
-    if shared.bans.covers_address(peer.ip()) {
-        return refuse(&stream, Status::Banned);
+    if door.bans.covers_address(peer.ip()) {
+        return refuse(Status::Banned, "banned");
     }
-    let slot: Slot = match Admission::admit(&shared.admission, &stream, peer.ip()) {
+    let slot = match Admission::admit(&door.admission, &stream, peer.ip()) {
         Ok(slot) => slot,
-        Err(status) => {
-            complain(&format!("refused: {status}"));
-            return refuse(&stream, status);
-        }
+        Err(status) => return refuse(status, &status.to_string()),
     };
-    let (own, commands_tx, serving_tx) = (Arc::clone(&stream), commands_tx.clone(), serving_tx.clone());
+    let (own, serving_tx) = (Arc::clone(&stream), serving_tx.clone());
+    let builder = thread::Builder::new().name("connection".to_owned()).stack_size(limits.thread_stack.0);
     // Scope::spawn would panic when the system refuses a thread.
-    let spawned = thread::Builder::new()
-        .name("connection".to_owned())
-        .stack_size(shared.limits.thread_stack.0)
-        .spawn_scoped(scope, move || {
-            let _until_the_end = serving_tx;
-            serve_connection(shared, &commands_tx, own, peer, slot);
-        });
+    let spawned = builder.spawn_scoped(scope, move || {
+        let _until_the_end = serving_tx;
+        serve(own, peer, slot);
+    });
     if let Err(error) = spawned {
-        complain(&format!("refused: no thread: {error}"));
-        refuse(&stream, Status::Busy);
+        refuse(Status::Busy, &format!("no thread: {error}"));
     }
 }
 
@@ -133,6 +129,11 @@ fn refuse(stream: &Stream, status: Status) {
     }
 }
 
+/// Whether `accept` failed because the caller has gone or a signal came. Neither is a reason to wait.
+fn is_about_one_caller(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted)
+}
+
 /// EMFILE and ENFILE. std has no kind for them.
 fn is_out_of_descriptors(error: &io::Error) -> bool {
     const ENFILE: i32 = 23;
@@ -140,18 +141,18 @@ fn is_out_of_descriptors(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(ENFILE | EMFILE))
 }
 
-/// A descriptor held back, so that when all others are in use a caller can still be told so instead of waiting for nothing.
-struct Spare(Option<File>);
+/// A descriptor held back, so that a caller can still be refused when all others are in use.
+struct ReserveFd(Option<File>);
 
-impl Spare {
-    fn new() -> Spare {
-        Spare(File::open("/dev/null").ok())
+impl ReserveFd {
+    fn new() -> ReserveFd {
+        ReserveFd(File::open("/dev/null").ok())
     }
 
     fn refuse_one(&mut self, listener: &TcpListener) {
         self.0 = None;
         // The caller that the failed accept was for is still in the backlog, so this does not wait. Should it have gone, the
-        // listener must not block here: without the spare nobody could be told anything.
+        // listener must not block here: without the reserve nobody could be told anything.
         if listener.set_nonblocking(true).is_ok() {
             if let Ok((socket, _)) = listener.accept() {
                 refuse(&Stream::new(socket), Status::Busy);
@@ -159,6 +160,6 @@ impl Spare {
             // Cannot fail where the opposite has just worked.
             let _ = listener.set_nonblocking(false);
         }
-        *self = Spare::new();
+        *self = ReserveFd::new();
     }
 }

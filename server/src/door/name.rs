@@ -1,11 +1,11 @@
-//! Which names people may have: ones that nobody can take for another's, or for the room's own voice.
+//! Which names are allowed: a name must not pass for another person's, or for the room's own voice.
 //!
-//! The rules are in [`RULES`]. Mixing scripts is how one name passes for another (a Cyrillic `а` inside `Sara`), so Latin letters
-//! do not mix with others; and letters that are only styled copies of plain ones (fullwidth, circled, mathematical) are not
-//! taken at all. What remains possible is a whole name in another script that looks like a Latin one; README says so.
+//! Mixing scripts is how one name passes for another (a Cyrillic `а` inside `Sara`), so Latin letters do not mix with others.
+//! Letters that are only styled copies of plain ones (fullwidth, circled, mathematical) are not allowed at all. A whole name in another
+//! script can still look like a Latin one; README says so.
 
-/// What a refused name is told.
-pub const RULES: &str =
+/// The rules, for the person whose name is refused.
+const RULES: &str =
     "a name is 1 to 32 letters and digits without accents of their own, with _ . - after the first, Latin not mixed with others";
 
 /// Names that would pass for the room itself, as [`skeleton`]s.
@@ -24,44 +24,54 @@ const RESERVED: [&str; 12] = [
     "you",
 ];
 
-/// Two names are the same when these are. Upper case first, because some letters, such as `ſ` and `ß`, meet others only there; and
-/// without the dot that lower case leaves of `İ`.
-pub fn folded(name: &str) -> String {
+/// The form in which names are compared. Upper case comes first, because some letters, such as `ſ` and `ß`, meet others only there.
+/// The dot that lower case leaves of `İ` is removed.
+pub(crate) fn fold(name: &str) -> String {
     const COMBINING_DOT: char = '\u{307}';
     name.to_uppercase().to_lowercase().replace(COMBINING_DOT, "")
 }
 
-/// What is wrong with `name`, in words for the one who chose it. `longest` is in characters.
-pub fn fault(name: &str, longest: usize) -> Option<String> {
-    let length = name.chars().count();
-    if length == 0 {
-        return Some("the name is empty; ".to_owned() + RULES);
-    }
-    if length > longest {
-        return Some(format!(
-            "the name has {length} characters, and {longest} are the most; choose a shorter one"
-        ));
+/// Checks a name against the rules. `max_length` is in characters.
+///
+/// # Errors
+/// What is wrong with it, and what to do, for the person who chose it.
+pub(crate) fn validate(name: &str, max_length: usize) -> Result<(), String> {
+    check_length(name, max_length)?;
+    if name.is_empty() {
+        return Err(format!("the name is empty; {RULES}"));
     }
     let acceptable = |(position, c): (usize, char)| match c {
         '_' | '.' | '-' => position > 0,
         _ => c.is_alphanumeric() && !is_styled(c),
     };
     if let Some((_, odd)) = name.chars().enumerate().find(|&place| !acceptable(place)) {
-        return Some(format!("the name may not hold {odd:?} there; {RULES}"));
+        return Err(format!("the name may not hold {odd:?} there; {RULES}"));
     }
     let of_a_script = || name.chars().filter(|c| c.is_alphanumeric() && !c.is_ascii_digit());
     if of_a_script().any(is_latin) && !of_a_script().all(is_latin) {
-        return Some(format!("the name mixes Latin letters with those or digits of another script; {RULES}"));
+        return Err(format!("the name mixes Latin letters with those or digits of another script; {RULES}"));
     }
     if RESERVED.contains(&skeleton(name).as_str()) {
-        return Some("the name is reserved for the room itself; choose another".to_owned());
+        return Err("the name is reserved for the room itself; choose another".to_owned());
     }
-    None
+    Ok(())
 }
 
-/// What is left of a name when the marks that do not change how it is read are gone.
+/// Checks only the length of a name, in characters.
+///
+/// # Errors
+/// That it is too long.
+pub(crate) fn check_length(name: &str, max_length: usize) -> Result<(), String> {
+    // The bytes first, because a character has at most four of them: nothing walks through a name that is far too long.
+    if name.len() > 4 * max_length || name.chars().count() > max_length {
+        return Err(format!("the name has more than {max_length} characters; choose a shorter one"));
+    }
+    Ok(())
+}
+
+/// The letters and digits of a name, folded.
 fn skeleton(name: &str) -> String {
-    folded(name).chars().filter(|c| c.is_alphanumeric()).collect()
+    fold(name).chars().filter(|c| c.is_alphanumeric()).collect()
 }
 
 /// ASCII, Latin-1, Latin Extended-A and -B, and Latin Extended Additional, which Vietnamese needs.
@@ -69,7 +79,7 @@ fn is_latin(c: char) -> bool {
     c.is_ascii_alphabetic() || matches!(c, '\u{c0}'..='\u{24f}' | '\u{1e00}'..='\u{1eff}')
 }
 
-/// Letters and digits that are another one in a costume: phonetic, letter-like, circled, fullwidth, mathematical.
+/// Letters and digits that are styled copies of others: phonetic, letter-like, circled, fullwidth, mathematical.
 fn is_styled(c: char) -> bool {
     matches!(c,
         '\u{aa}' | '\u{b2}'..='\u{b3}' | '\u{b9}'..='\u{be}'
@@ -87,9 +97,9 @@ mod tests {
         for name in
             ["Ann", "a", "Zoë", "Nguyễn", "Иван", "李雷", "한솔", "user_1", "J.R-2", "7of9", "Ἑλένη", "محمد"]
         {
-            assert_eq!(fault(name, 32), None, "{name}");
+            assert_eq!(validate(name, 32), Ok(()), "{name}");
         }
-        assert_eq!(fault(&"x".repeat(32), 32), None);
+        assert_eq!(validate(&"x".repeat(32), 32), Ok(()));
     }
 
     #[test]
@@ -118,17 +128,17 @@ mod tests {
             "\u{1b}[2J",
         ];
         for name in bad {
-            assert!(fault(name, 32).is_some(), "{name:?}");
+            assert!(validate(name, 32).is_err(), "{name:?}");
         }
-        assert!(fault(&"x".repeat(33), 32).unwrap().contains("33"));
+        assert!(validate(&"x".repeat(33), 32).unwrap_err().contains("32"));
     }
 
     #[test]
     fn case_does_not_make_another_name() {
-        assert_eq!(folded("ANN"), folded("ann"));
-        assert_eq!(folded("ÉLAN"), folded("élan"));
-        assert_eq!(folded("ſara"), folded("Sara"));
-        assert_eq!(folded("straße"), folded("STRASSE"));
-        assert_eq!(folded("İstan"), folded("istan"));
+        assert_eq!(fold("ANN"), fold("ann"));
+        assert_eq!(fold("ÉLAN"), fold("élan"));
+        assert_eq!(fold("ſara"), fold("Sara"));
+        assert_eq!(fold("straße"), fold("STRASSE"));
+        assert_eq!(fold("İstan"), fold("istan"));
     }
 }

@@ -1,8 +1,8 @@
-//! The locks of the log and of the outbox: std's, or the model checker's, which tries every order in which threads can meet.
+//! The locks of the log and of the send window: std's, or the model checker's, which tries every order in which threads can meet.
 //!
-//! `make model` builds with the feature `model`; nothing else does.
+//! Only `make model` builds with the feature `model`.
 
 #[cfg(feature = "model")]
-pub use shuttle::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
+pub(crate) use shuttle::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard};
 #[cfg(not(feature = "model"))]
-pub use std::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
+pub(crate) use std::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard};

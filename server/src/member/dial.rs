@@ -11,7 +11,7 @@ const FIRST_PORT: u16 = 1024;
 ///
 /// # Errors
 /// What is wrong with it, for the client.
-pub fn check_port(port: u16, peer: SocketAddr, call: &Stream) -> Result<(), String> {
+pub(super) fn check_port(port: u16, peer: SocketAddr, call: &Stream) -> Result<(), String> {
     if port == 0 {
         return Ok(());
     }
@@ -34,7 +34,12 @@ pub fn check_port(port: u16, peer: SocketAddr, call: &Stream) -> Result<(), Stri
 ///
 /// # Errors
 /// When nobody answers there, or somebody who does not know the token.
-pub fn call_back(peer: SocketAddr, port: u16, token: Token, limits: &Limits) -> Result<Connection, RpcError> {
+pub(super) fn call_back(
+    peer: SocketAddr,
+    port: u16,
+    token: Token,
+    limits: &Limits,
+) -> Result<Connection, RpcError> {
     // A dial that is under way cannot be cut off, and a shutdown should not have to wait for it.
     let timeout = limits.dial_timeout.min(limits.drain_timeout);
     let deadline = Instant::now() + timeout;

@@ -1,4 +1,4 @@
-//! The operator: commands from the terminal, and a line in the log each minute.
+//! The operator: commands from the server's own terminal, and a line in the log each minute.
 
-pub mod console;
-pub mod stats;
+pub(crate) mod console;
+pub(crate) mod stats;

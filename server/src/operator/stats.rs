@@ -1,58 +1,28 @@
-//! What the room counts: touched by every thread, read by `/stats` and the log line each minute.
+//! How the room is doing: the answer to `/stats`, and a line in the log each minute.
 
-use crate::{room::command::Report, Shared};
+use crate::room::{Report, Room};
+use chat_common::shutdown::Shutdown;
 use log::info;
-use std::{
-    fs,
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
-    time::Duration,
-};
+use std::{fs, sync::Weak, time::Duration};
 
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Counters since the start. Relaxed: each stands for itself.
-#[derive(Debug, Default)]
-pub struct Stats {
-    messages: AtomicU64,
-    deliveries: AtomicU64,
-}
-
-impl Stats {
-    /// Something that somebody said has its place in the order.
-    pub fn accepted(&self) {
-        self.messages.fetch_add(1, Relaxed);
-    }
-
-    /// So many events were handed to a recipient's connection.
-    pub fn delivered(&self, events: u64) {
-        self.deliveries.fetch_add(events, Relaxed);
-    }
-}
-
 /// How the room is doing, in one line.
-///
-/// # Blocking
-/// On the broadcaster, which never blocks.
-pub fn summary(shared: &Shared) -> String {
-    let Report { recipients, slowest } = shared.report();
+pub(super) fn summary(room: &Room) -> String {
+    let Report { recipients, slowest, accepted, delivered, log_span: (first, next), log_bytes } =
+        room.report();
     let slowest = match slowest {
         Some((name, behind)) if behind > 0 => format!("{name}, {behind} behind"),
         _ => "none behind".to_owned(),
     };
-    let (first, next, bytes) = {
-        let log = shared.log.read();
-        (log.first(), log.next(), log.bytes())
+    let span = match first == next {
+        true => "empty".to_owned(),
+        false => format!("{first} to {} ({} KiB)", next - 1, log_bytes / 1024),
     };
-    let span = if first == next {
-        "empty".to_owned()
-    } else {
-        format!("{first} to {} ({} KiB)", next - 1, bytes / 1024)
-    };
+    let threads = threads().map_or("unknown".to_owned(), |count| count.to_string());
     format!(
-        "members {recipients}, messages {}, deliveries {}, slowest recipient {slowest}, log {span}, threads {}",
-        shared.stats.messages.load(Relaxed),
-        shared.stats.deliveries.load(Relaxed),
-        threads().map_or("unknown".to_owned(), |count| count.to_string()),
+        "members {recipients}, messages {accepted}, deliveries {delivered}, slowest recipient {slowest}, \
+         log {span}, threads {threads}"
     )
 }
 
@@ -60,9 +30,11 @@ pub fn summary(shared: &Shared) -> String {
 ///
 /// # Blocking
 /// On the clock; shutdown wakes it.
-pub fn stats_loop(shared: &Shared) {
-    while !shared.shutdown.sleep(LOG_INTERVAL) {
-        info!("{}", summary(shared));
+pub(crate) fn stats_loop(room: &Weak<Room>, shutdown: &Shutdown) {
+    while !shutdown.sleep(LOG_INTERVAL) {
+        if let Some(room) = room.upgrade() {
+            info!("{}", summary(&room));
+        }
     }
 }
 

@@ -1,16 +1,20 @@
-//! The thread through which everything passes: channel to log to recipients.
+//! The thread through which everything passes: from the channel into the log, and from there to the recipients.
 //!
-//! It takes all that waits in the channel as one round, appends it to the log, answers the senders, and then starts a call to each
-//! recipient that has caught up ([`fanout`](crate::delivery::fanout)). Joins, leaves and messages come through the same channel, so all
-//! recipients see one order, and a newcomer gets exactly what follows its own join. It owns the list of recipients; no lock protects
-//! it, because nobody else sees it: the helper gets a copy.
+//! Requirements:
+//! - It MUST NOT wait for a client, the terminal or the operator. It waits for the channel, and for nothing else.
+//! - It MUST NOT show anything of a round before the round is complete: no reply, no event, no line in the server's log.
 //!
-//! All deliveries live in **one scope that spans the broadcaster's life**: a scope's end waits for all threads in it, so a scope for
+//! It takes all commands that wait in the channel as one round, carries them out into a staged batch ([`apply`](super::apply)),
+//! appends the batch to the log, answers the senders, and then writes the round to every recipient that is up to date. Joins,
+//! leaves and messages come through the same channel, so all recipients see one order, and a newcomer gets exactly what follows its
+//! own join.
+//!
+//! All deliveries live in **one scope that spans the broadcaster's life**. A scope's end waits for all threads in it, so a scope for
 //! each message would end with the slowest recipient, and one stopped client would freeze the room.
 //!
 //! Go: the original starts a goroutine for each recipient of each message and waits for none. A `sync.WaitGroup` for each message is
-//! the scope for each message; one for the program's life is this. A channel ends by `close` there, here by its last sender's end; and a
-//! `WaitGroup` trusts whoever counts, while a scope cannot be left before its threads have ended.
+//! the scope for each message; one for the program's life is this. A channel ends by `close` there, here when its last sender is
+//! dropped. A `WaitGroup` trusts its callers to count, while a scope cannot be left before its threads have ended.
 //!
 //! ```go
 //! var deliveries sync.WaitGroup
@@ -32,113 +36,116 @@
 //! }); // waits here
 //! ```
 
+use super::{
+    apply::{Effects, Round},
+    command::Command,
+    registry::Registry,
+};
 use crate::{
-    delivery::{
-        fanout::{helper_loop, Fanout, Hands},
-        recipient::Deliveries,
-        round::Round,
-        session::Ending,
-    },
-    room::{
-        command::{Command, Report},
-        effects::{Gathered, Room},
-    },
-    Shared,
+    delivery::{connection_pair::CloseReason, recipient::Recipient, Deliveries},
+    door::Door,
+    log::{Audience, SharedLog, StagedBatch},
+    settings::limits::Limits,
 };
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
-use log::warn;
-use std::{
-    iter,
-    sync::Arc,
-    thread::{self, Scope},
-};
+use chat_common::{protocol::EventKind, shutdown::Shutdown};
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+use log::{info, warn};
+use std::{iter, sync::Arc, thread};
 
-/// The broadcaster's whole life: until the last sender of the channel is gone and all is delivered.
+/// What the broadcaster works with.
+pub(crate) struct Broadcaster<'env> {
+    pub(super) registry: Registry,
+    pub(super) log: SharedLog,
+    pub(super) limits: &'env Limits,
+    pub(super) door: &'env Door,
+    pub(super) shutdown: &'env Shutdown,
+    pub(super) commands_rx: Receiver<Command>,
+}
+
+/// The broadcaster's whole life: until the last sender of the channel is dropped and everything is delivered.
 ///
 /// # Blocking
-/// On the channel; a command, or the last sender's end, wakes it. At the end on the deliveries, until the drain is over.
-pub fn broadcast_loop(shared: &Shared, commands_rx: &Receiver<Command>) {
+/// On the channel; a command, or the end of the last sender, wakes it. At the end on the deliveries, until the drain is over.
+pub(crate) fn broadcast_loop(broadcaster: &Broadcaster<'_>) {
+    let Broadcaster { log, limits, shutdown, commands_rx, .. } = broadcaster;
     thread::scope(|scope| {
-        let (deliveries, delivered_rx) = Deliveries::new(shared, scope);
-        let helper_tx = start_helper(shared, scope, &deliveries);
-        let hands = Hands::new(shared, deliveries.clone());
-        let mut broadcaster = Broadcaster { shared, room: Room::new(shared, deliveries), hands, helper_tx };
+        let (deliveries, delivered_rx) = Deliveries::new(scope, log, limits);
+        let mut rounds = Rounds { broadcaster, deliveries, recipients: Vec::new(), last_id: 0 };
         while let Ok(command) = commands_rx.recv() {
-            broadcaster.round_of(iter::once(command).chain(commands_rx.try_iter().take(shared.limits.queue)));
+            rounds.carry_out(iter::once(command).chain(commands_rx.try_iter().take(limits.queue)));
         }
-        shared.log.write().end("the server is shutting down");
-        broadcaster.round_of(iter::empty());
-        let Broadcaster { room, hands, helper_tx, .. } = broadcaster;
-        drop((hands, helper_tx)); // With its channel the helper ends.
-        let room = room.close();
-        // Nothing is ever sent here: that nobody can any more says that all deliveries have ended.
-        if let Err(RecvTimeoutError::Timeout) = delivered_rx.recv_deadline(shared.drained_by()) {
+        let mut last = log.stage();
+        last.push(EventKind::Ended { reason: "the server is shutting down".to_owned() }, Audience::All);
+        rounds.publish(last, Effects::default());
+        let Rounds { recipients, deliveries, .. } = rounds;
+        drop(deliveries);
+        // Nothing is ever sent here: the channel is disconnected when all deliveries have ended.
+        if let Err(RecvTimeoutError::Timeout) =
+            delivered_rx.recv_deadline(shutdown.deadline(limits.drain_timeout))
+        {
             warn!("some recipients did not take their last messages in time");
-            for line in room {
-                line.end(Ending::Lost("the server shut down"));
+            for recipient in recipients {
+                recipient.pair.close(CloseReason::Lost("the server shut down"));
             }
         }
     });
 }
 
-struct Broadcaster<'scope, 'env> {
-    shared: &'env Shared,
-    room: Room<'scope, 'env>,
-    hands: Hands<'scope, 'env>,
-    helper_tx: Sender<Arc<Fanout>>,
+/// What outlives a round.
+struct Rounds<'b, 'scope, 'env> {
+    broadcaster: &'env Broadcaster<'b>,
+    deliveries: Deliveries<'scope, 'env>,
+    /// A copy of the list of recipients, made anew when that has changed.
+    recipients: Vec<Arc<Recipient>>,
+    last_id: u64,
 }
 
-/// Starts the thread that helps with a fan-out. Where the system has none to give, the broadcaster goes without.
-fn start_helper<'scope, 'env>(
-    shared: &'env Shared,
-    scope: &'scope Scope<'scope, 'env>,
-    deliveries: &Deliveries<'scope, 'env>,
-) -> Sender<Arc<Fanout>> {
-    // An invitation that is not taken before the next comes is as good as none: the broadcaster does it all.
-    let (helper_tx, invitations_rx) = crossbeam_channel::bounded(1);
-    let hands = Hands::new(shared, deliveries.clone());
-    let helper = thread::Builder::new().name("helper".to_owned()).stack_size(shared.limits.thread_stack.0);
-    if let Err(error) = helper.spawn_scoped(scope, move || helper_loop(hands, &invitations_rx)) {
-        warn!("no thread for the helper: {error}");
+impl Rounds<'_, '_, '_> {
+    /// Carries out the commands of one round, and publishes what came of them.
+    fn carry_out(&mut self, commands: impl Iterator<Item = Command>) {
+        let Broadcaster { registry, log, limits, door, .. } = self.broadcaster;
+        let (staged, effects) = registry.change(|members| {
+            let mut round = Round {
+                limits,
+                door,
+                log,
+                deliveries: &self.deliveries,
+                members,
+                last_id: &mut self.last_id,
+                staged: log.stage(),
+                effects: Effects::default(),
+            };
+            commands.for_each(|command| round.apply(command));
+            (round.staged, round.effects)
+        });
+        // A journal is committed here: nobody has seen anything of the round yet.
+        self.publish(staged, effects);
     }
-    helper_tx
-}
 
-impl Broadcaster<'_, '_> {
-    fn round_of(&mut self, commands: impl Iterator<Item = Command>) {
-        let Broadcaster { shared, room, hands, helper_tx } = self;
-        let mut gathered = Gathered::default();
-        let mut count = 0;
-        let start = {
-            let mut log = shared.log.write();
-            let start = log.next();
-            for command in commands {
-                count += 1;
-                room.carry_out(command, &mut log, &mut gathered);
-            }
-            start
-        };
-        let Gathered { authors, private, answers, replies, reports } = gathered;
-        // Senders first: while this thread fans out, they bring the next round. A connection that is gone wants no answer.
-        for (line, reply, replied_tx) in replies {
-            line.reply(&reply);
-            let _ = replied_tx.send(None);
+    /// Shows a round: to readers of the log, to those who wait for an answer, to the recipients, and to the operator.
+    fn publish(&mut self, staged: StagedBatch, effects: Effects) {
+        let Broadcaster { registry, log, .. } = self.broadcaster;
+        let first = staged.first();
+        log.append(staged);
+        let Effects { parts, recipients_changed, replies, answers, closings, lines } = effects;
+        // The senders first: while this thread writes to the recipients, they bring the next round.
+        for (pair, reply, replied_tx) in replies {
+            pair.reply(&reply);
+            // A connection that has ended does not wait any more.
+            let _ = replied_tx.send(());
         }
-        for (answer_tx, answer) in answers {
-            let _ = answer_tx.send(answer);
+        for answer in answers {
+            answer.send();
         }
-        for report_tx in reports {
-            let _ = report_tx.send(Report::of(room.recipients(), shared.log.read().next()));
+        for (pair, reason) in closings {
+            pair.close(reason);
         }
-        let recipients = room.recipients().map(|(_, recipient)| Arc::clone(recipient)).collect();
-        let fanout = Arc::new(Fanout::new(recipients, Round::collect(&shared.log, start, authors, private)));
-        if count == 1 && fanout.is_long() {
-            let _ = helper_tx.try_send(Arc::clone(&fanout));
+        if recipients_changed {
+            self.recipients = registry.recipients();
         }
-        hands.work(&fanout);
-        #[cfg(feature = "seeded-bugs")]
-        if shared.seeded.has(crate::settings::seeded::Bug::ScopePerRound) {
-            room.wait_for_all();
+        self.deliveries.deliver(&self.recipients, first, parts);
+        for line in lines {
+            info!("{line}");
         }
     }
 }

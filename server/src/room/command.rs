@@ -1,119 +1,87 @@
-//! What is sent to the broadcaster. Whoever wants an answer brings a channel for it, with room for one.
+//! What is sent to the broadcaster. A sender that waits for an answer brings a channel for it, with room for one.
 
 use crate::{
-    delivery::{
-        recipient::Recipient,
-        session::{Line, Session},
-    },
-    door::admission::Slot,
+    delivery::connection_pair::{CloseReason, ConnectionPair},
+    door::{admission::Slot, bans::Ban},
 };
-use chat_common::rpc::Connection;
+use chat_common::{
+    protocol::{Join, Refusal},
+    rpc::Connection,
+    stream::Stream,
+};
 use crossbeam_channel::Sender;
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
-/// What goes through the channel. `answer_tx` gets the place in the order, or `None` if there was none to be had.
+/// What goes through the channel.
 #[derive(Debug)]
-pub enum Command {
-    /// A member comes, or comes back.
+pub(crate) enum Command {
+    /// A client wants a new session under a name, or its old session back. The name is its own from now on; the room hears of it
+    /// with `Enter`.
+    Claim {
+        join: Join,
+        address: IpAddr,
+        call: Arc<Stream>,
+        /// Gets the connections of the session.
+        claimed_tx: Sender<Result<Arc<ConnectionPair>, Refusal>>,
+    },
+    /// A member whose claim succeeded enters the room.
     Enter {
-        /// On these connections.
-        line: Arc<Line>,
-        /// Under this name.
-        name: String,
-        /// From which position delivery begins.
+        pair: Arc<ConnectionPair>,
         start: Start,
-        /// The callback connection, if the server has reached the client.
+        /// Missing where the server could not reach the client.
         callback: Option<Connection>,
-        /// Answered with the place of the (original) join.
-        answer_tx: Sender<Option<u64>>,
+        /// Gets the sequence number of the session's join, or `None` where the member cannot enter.
+        entered_tx: Sender<Option<u64>>,
     },
     /// A client has opened the callback connection itself.
-    Attach {
-        /// For these connections.
-        line: Arc<Line>,
-        /// The connection, and its place among the accepted ones.
-        callback: (Connection, Slot),
-    },
-    /// A member says something.
+    Attach { pair: Arc<ConnectionPair>, callback: Connection, slot: Slot },
+    /// A member sends a message. The broadcaster writes the reply itself, so that the connection's thread need not be woken.
     Say {
-        /// Who, and where the reply goes: the broadcaster writes it itself, so that the connection's thread need not be woken to.
-        line: Arc<Line>,
-        /// The member's id for it.
+        pair: Arc<ConnectionPair>,
         message_id: u64,
-        /// What.
         text: String,
-        /// How.
-        manner: Manner,
-        /// Told when the reply is out: from then on the connection may take, and answer, the next request.
-        replied_tx: Sender<Option<u64>>,
+        kind: MessageKind,
+        /// Gets a word when the reply is written: from then on the connection may reply to the next request.
+        replied_tx: Sender<()>,
     },
-    /// A member has another name.
-    Rename {
-        /// Who.
-        id: u64,
-        /// The new name.
-        to: String,
-        /// Answered with its place.
-        answer_tx: Sender<Option<u64>>,
-    },
-    /// A member's connections have ended.
-    Leave {
-        /// These.
-        line: Arc<Line>,
-        /// Why, where it was not their own doing.
-        reason: Option<String>,
-    },
+    /// A member wants another name. Replied to as `Say`.
+    Rename { pair: Arc<ConnectionPair>, name: String, replied_tx: Sender<()> },
+    /// The connections of a member have ended. `reason` is missing where that was the member's own doing.
+    Leave { pair: Arc<ConnectionPair>, reason: Option<String> },
+    /// The operator removes members. Gets their names.
+    Remove { whom: Whom, reason: String, removed_tx: Sender<Vec<String>> },
     /// The operator says something.
     Notice(String),
-    /// How the recipients are doing.
-    Report(Sender<Report>),
 }
 
-/// Where delivery to a newcomer begins.
+/// Where delivery to a member begins that enters.
 #[derive(Clone, Copy, Debug)]
-pub enum Start {
+pub(crate) enum Start {
     /// So many messages before the join.
-    Earlier(u32),
+    History(u32),
     /// After the last sequence number that the resumed session has received.
     After(u64),
 }
 
 /// How something is said.
 #[derive(Debug)]
-pub enum Manner {
+pub(crate) enum MessageKind {
     /// To all.
     Message,
     /// As an action, to all.
     Action,
-    /// To the one who is here under this name.
-    Private {
-        /// The session, if there is one.
-        to: Option<Arc<Session>>,
-        /// The name.
-        name: String,
-    },
+    /// To the member of this name alone.
+    Private { to: String },
 }
 
-/// How the recipients are doing.
-#[derive(Clone, Debug, Default)]
-pub struct Report {
-    /// How many there are.
-    pub recipients: usize,
-    /// The one that is furthest behind, and by how many events.
-    pub slowest: Option<(String, u64)>,
+/// Members that the operator removes.
+#[derive(Debug)]
+pub(crate) enum Whom {
+    /// The member of this name.
+    Named(String),
+    /// Every member that the ban covers.
+    Covered(Ban),
 }
 
-impl Report {
-    /// From what each recipient has been written, and the sequence number that comes `next`.
-    pub fn of<'a>(recipients: impl Iterator<Item = (&'a str, &'a Arc<Recipient>)>, next: u64) -> Report {
-        let mut report = Report::default();
-        for (name, recipient) in recipients {
-            report.recipients += 1;
-            let behind = next.saturating_sub(recipient.outbox.cursor());
-            if report.slowest.as_ref().is_none_or(|(_, most)| behind > *most) {
-                report.slowest = Some((name.to_owned(), behind));
-            }
-        }
-        report
-    }
-}
+/// What happens to connections when a round is complete.
+pub(super) type Closing = (Arc<ConnectionPair>, CloseReason);

@@ -70,11 +70,18 @@ macro_rules! limits {
         #[derive(Clone, Debug, PartialEq, Eq)]
         pub struct Limits {
             $( $(#[doc = $doc])+ pub $name: $kind, )+
+            /// What is broken on purpose. Only the package of the tests builds it in.
+            #[cfg(feature = "seeded-bugs")]
+            pub seeded: super::seeded::Seeded,
         }
 
         impl Default for Limits {
             fn default() -> Limits {
-                Limits { $( $name: $default, )+ }
+                Limits {
+                    $( $name: $default, )+
+                    #[cfg(feature = "seeded-bugs")]
+                    seeded: super::seeded::Seeded::default(),
+                }
             }
         }
 
@@ -181,6 +188,12 @@ limits! {
 }
 
 impl Limits {
+    /// All limits in one line, as flags.
+    pub(crate) fn summary(&self) -> String {
+        let limits = self.table().into_iter().map(|(flag, value, _)| format!("{flag} {value}"));
+        limits.collect::<Vec<_>>().join(", ")
+    }
+
     /// Whether the limits go together.
     ///
     /// # Errors

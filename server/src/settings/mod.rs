@@ -1,5 +1,6 @@
-//! What can be set: flags and limits.
+//! What can be set: limits, and the command line.
 
 pub mod limits;
 pub mod options;
+#[cfg(feature = "seeded-bugs")]
 pub mod seeded;

@@ -1,7 +1,9 @@
-//! Bugs to order: ways of breaking the room's promise, each caught by a test. They show that the tests test.
+//! Bugs on purpose: ways of breaking the room's promises, each of them caught by a test. They show that the tests test.
 //!
-//! Without the feature `seeded-bugs`, which only the package of the tests turns on, [`Seeded::has`] is a constant `false`, and
-//! nothing of this is in the program.
+//! Only the package of the tests builds them in, with the feature `seeded-bugs`. Each file that can be broken has one hook.
+
+use chat_common::rpc::Wait;
+use std::time::Instant;
 
 /// What can be broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,14 +14,14 @@ pub enum Bug {
     Drop,
     /// A resumed session gets its last event again.
     DoubleOnResume,
-    /// A repeated number is said again.
+    /// A repeated message is accepted again.
     DoubleOnRepeat,
-    /// The broadcaster waits, in a scope for each round, until every recipient has answered.
+    /// The broadcaster waits, as a scope for each round would, until every recipient has answered.
     ScopePerRound,
-    /// A recipient's thread goes to sleep without looking whether something has come meanwhile.
+    /// A recipient's thread decides to sleep before it makes room, and misses what was appended meanwhile.
     LostWakeUp,
     /// The registry stays locked while a client's listener is dialled.
-    LockOverWrite,
+    LockOverDial,
     /// A recipient may take as long as it likes to answer.
     NoDeadline,
     /// The length of a frame is not checked.
@@ -32,30 +34,33 @@ pub enum Bug {
     PanicInDelivery,
 }
 
-/// Which bug, if any.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Seeded {
-    #[cfg(feature = "seeded-bugs")]
-    bug: Option<Bug>,
-}
+/// The bug of a server, if it has one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Seeded(Option<Bug>);
 
 impl Seeded {
-    /// With this one.
-    #[cfg(feature = "seeded-bugs")]
+    /// A server with this bug.
     pub fn with(bug: Bug) -> Seeded {
-        Seeded { bug: Some(bug) }
+        Seeded(Some(bug))
     }
 
-    /// Whether it is this one.
-    #[cfg(feature = "seeded-bugs")]
-    pub fn has(self, bug: Bug) -> bool {
-        self.bug == Some(bug)
+    /// Whether the server has this bug.
+    pub(crate) fn has(self, bug: Bug) -> bool {
+        self.0 == Some(bug)
     }
 
-    /// Whether it is this one: no.
-    #[cfg(not(feature = "seeded-bugs"))]
-    #[inline]
-    pub const fn has(self, _: Bug) -> bool {
-        false
+    /// In a recipient's thread, after each wait: since when an answer is due.
+    pub(crate) fn in_delivery(self, due_since: Option<Instant>, seen: Wait) -> Option<Instant> {
+        assert!(!(self.has(Bug::PanicInDelivery) && seen == Wait::Ready), "seeded");
+        due_since.filter(|_| !self.has(Bug::NoDeadline))
+    }
+
+    /// The longest frame that a member may send, in bytes.
+    pub(crate) fn frame_limit(self, limit: u32) -> u32 {
+        if self.has(Bug::UncheckedLength) {
+            u32::MAX
+        } else {
+            limit
+        }
     }
 }

@@ -1,0 +1,267 @@
+//! The send window under tens of thousands of orders of events: whatever the order, each recipient gets each event once, in order.
+
+use crate::{
+    delivery::{
+        send_window::{AckOutcome, SendWindow, Unsent, FIRST_LIMIT, MAX_LIMIT},
+        shared_batch::{SharedBatch, CALL_BYTES},
+    },
+    log::{Audience, SharedLog},
+    settings::limits::Limits,
+};
+use chat_common::{
+    batch::Batch,
+    codec::decode,
+    frame::HEADER_BYTES,
+    protocol::{Callback, Event, EventKind},
+};
+use proptest::prelude::*;
+use std::collections::VecDeque;
+
+/// The session that reads.
+const READER: u64 = 2;
+
+/// One thing that can happen next.
+#[derive(Clone, Debug)]
+enum Step {
+    /// The broadcaster has a round of messages, each of an author and a length.
+    Round(Vec<(u64, usize)>),
+    /// The recipient reads the oldest call, and answers if it has to.
+    Answer,
+    /// The recipient's thread has waited long enough.
+    Silence,
+    /// From now on the system takes so many bytes at once at the most.
+    Room(usize),
+    /// The thread that flushes writes its call.
+    Flush,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let message = (1..5u64, prop_oneof![4 => 1..100usize, 1 => 3000..34_000usize]);
+    let step = prop_oneof![
+        3 => prop::collection::vec(message, 1..5).prop_map(Step::Round),
+        4 => Just(Step::Answer),
+        1 => Just(Step::Silence),
+        1 => prop_oneof![Just(usize::MAX), 0..5000usize].prop_map(Step::Room),
+        2 => Just(Step::Flush),
+    ];
+    prop::collection::vec(step, 1..40)
+}
+
+/// The world around one window: the log, and the connection to the recipient.
+struct World {
+    log: SharedLog,
+    window: SendWindow,
+    connection: Connection,
+    /// The bytes that a thread is about to write and may wait for, and the call that they belong to.
+    flushing: Option<(Vec<u8>, Batch)>,
+    /// How often the broadcaster met a full send buffer.
+    full: usize,
+    received: Vec<Event>,
+}
+
+/// Bytes that were written and not read.
+struct Connection {
+    bytes: VecDeque<u8>,
+    /// How many the system takes at once.
+    room: usize,
+}
+
+impl Connection {
+    fn write(&mut self, bytes: &[u8]) -> usize {
+        let taken = bytes.len().min(self.room);
+        self.bytes.extend(&bytes[..taken]);
+        taken
+    }
+
+    /// The next whole call.
+    fn read(&mut self) -> Option<(bool, Vec<Event>)> {
+        let header: Vec<u8> = self.bytes.iter().take(HEADER_BYTES).copied().collect();
+        let length = u32::from_le_bytes(header.try_into().ok()?) as usize;
+        assert!(length <= 64 * 1024, "a frame is never over the limit");
+        if self.bytes.len() < HEADER_BYTES + length {
+            return None;
+        }
+        let frame: Vec<u8> = self.bytes.drain(..HEADER_BYTES + length).collect();
+        let Callback::Receive { answer, events } = decode(&frame[HEADER_BYTES..]).unwrap();
+        Some((answer, events))
+    }
+}
+
+impl World {
+    fn new(limits: &Limits) -> World {
+        let connection = Connection { bytes: VecDeque::new(), room: usize::MAX };
+        World {
+            log: SharedLog::new(limits),
+            window: SendWindow::new(READER, 1, limits),
+            connection,
+            flushing: None,
+            full: 0,
+            received: Vec::new(),
+        }
+    }
+
+    fn round(&mut self, messages: &[(u64, usize)]) {
+        let mut staged = self.log.stage();
+        let mut authors = Vec::new();
+        for (author, length) in messages {
+            let text = "x".repeat(*length);
+            let kind = EventKind::Message { author: author.to_string(), message_id: 1, text };
+            staged.push(kind, Audience::AllBut(*author));
+            authors.push(*author);
+        }
+        let first = staged.first();
+        self.log.append(staged);
+        let mut round = SharedBatch::read(&self.log, first, authors, false);
+        let (connection, busy) = (&mut self.connection, self.flushing.is_some());
+        let mut scratch = Batch::new();
+        let unsent = self.window.send(&self.log, &mut round, &mut scratch, |bytes, _| {
+            assert!(!busy, "the broadcaster writes nothing into the middle of a call");
+            assert!(bytes.len() <= HEADER_BYTES + CALL_BYTES, "the broadcaster writes ordinary calls only");
+            let taken = connection.write(bytes);
+            self.full += usize::from(taken < bytes.len());
+            taken
+        });
+        if let Some(Unsent(bytes)) = unsent {
+            self.flushing = Some((bytes, Batch::new()));
+        }
+        // What the system is asked to hold beside the window is one call of each kind of writer.
+        let most = MAX_LIMIT + CALL_BYTES + 64 * 1024;
+        assert!(self.connection.bytes.len() <= most, "the window is kept");
+    }
+
+    /// The recipient reads a call. Returns false when there is no whole one.
+    fn read(&mut self) -> bool {
+        let Some((answer, events)) = self.connection.read() else { return false };
+        self.received.extend(events);
+        if answer {
+            let mut call = Batch::new();
+            match self.window.on_ack(&self.log, &mut call) {
+                AckOutcome::NextCall => self.prepared(call),
+                AckOutcome::Idle => {}
+                outcome => panic!("{outcome:?}"),
+            }
+        }
+        true
+    }
+
+    /// The recipient's thread has waited for as long as it may.
+    fn silence(&mut self) {
+        let mut call = Batch::new();
+        if self.window.ping(&mut call) {
+            self.prepared(call);
+        }
+    }
+
+    fn prepared(&mut self, call: Batch) {
+        assert!(self.flushing.is_none(), "one call is written at a time");
+        self.flushing = Some((call.frame().to_vec(), call));
+    }
+
+    fn flush(&mut self) {
+        if let Some((bytes, mut call)) = self.flushing.take() {
+            let waited = self.connection.write(&bytes) < bytes.len();
+            if waited {
+                let taken = bytes.len().min(self.connection.room);
+                self.connection.bytes.extend(&bytes[taken..]);
+            }
+            self.window.on_flushed(&call, waited);
+            if self.window.next_call(&self.log, &mut call) {
+                self.prepared(call);
+            }
+        }
+    }
+
+    /// Every call is flushed and read. There is no ping: what the recipient is owed comes by itself.
+    fn settle(&mut self) {
+        while self.flushing.is_some() || !self.connection.bytes.is_empty() {
+            self.flush();
+            while self.read() {}
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 10_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_the_order_each_event_arrives_once_and_in_order(steps in steps()) {
+        let mut world = World::new(&Limits::default());
+        let mut expected = Vec::new();
+        for step in steps {
+            match step {
+                Step::Round(messages) => {
+                    let next = world.log.read().next();
+                    let others = messages.iter().enumerate().filter(|(_, (author, _))| *author != READER);
+                    expected.extend(others.map(|(index, _)| next + index as u64));
+                    world.round(&messages);
+                }
+                Step::Answer => { world.read(); }
+                Step::Silence => world.silence(),
+                Step::Room(bytes) => world.connection.room = bytes,
+                Step::Flush => world.flush(),
+            }
+        }
+        world.settle();
+        let received: Vec<u64> = world.received.iter().map(|event| event.sequence).collect();
+        prop_assert_eq!(received, expected);
+    }
+
+    #[test]
+    fn with_a_small_log_every_gap_is_told(steps in steps()) {
+        let mut world = World::new(&Limits { log_messages: 4, ..Limits::default() });
+        for step in steps {
+            match step {
+                Step::Round(messages) => world.round(&messages.into_iter().map(|(_, length)| (1, length)).collect::<Vec<_>>()),
+                Step::Answer => { world.read(); }
+                Step::Silence => world.silence(),
+                Step::Room(bytes) => world.connection.room = bytes,
+                Step::Flush => world.flush(),
+            }
+        }
+        world.settle();
+        let mut next = 1;
+        for event in &world.received {
+            let first = match event.kind {
+                EventKind::Missed { first } => first,
+                _ => event.sequence,
+            };
+            prop_assert_eq!(first, next, "nothing is skipped in silence");
+            next = event.sequence + 1;
+        }
+        prop_assert_eq!(next, world.log.read().next(), "and the end is reached");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_recipient_that_reads_slowly_makes_the_broadcaster_meet_a_full_buffer_a_few_times(
+        room in 0..20_000usize,
+        rounds in prop::collection::vec(1..400usize, 1..100),
+    ) {
+        let mut world = World::new(&Limits::default());
+        world.connection.room = room;
+        for length in rounds {
+            world.round(&[(1, length)]);
+            if length % 3 == 0 {
+                world.settle();
+            }
+        }
+        // Halved each time, from the first window down to nothing.
+        prop_assert!(world.full <= 5, "{} times", world.full);
+    }
+
+    #[test]
+    fn a_recipient_that_is_behind_costs_the_broadcaster_nothing(rounds in 1..50usize) {
+        let mut world = World::new(&Limits::default());
+        // More than the first window, and nothing is read.
+        world.round(&[(1, 8000), (1, 8000), (1, 8000)]);
+        let written = world.connection.bytes.len();
+        prop_assert!(written <= FIRST_LIMIT + 64);
+        for _ in 0..rounds {
+            world.round(&[(1, 100)]);
+        }
+        prop_assert_eq!(world.connection.bytes.len(), written);
+    }
+}

@@ -1,0 +1,32 @@
+//! Bugs on purpose in reading the log.
+
+use super::{Entry, Log};
+use crate::settings::seeded::Bug;
+
+impl Log {
+    /// The entry that a broken log reads at `cursor`, or `None` where it skips one.
+    pub(super) fn seeded_entry<'a>(
+        &'a self,
+        cursor: u64,
+        reader: u64,
+        entry: &'a Entry,
+    ) -> Option<&'a Entry> {
+        if self.seeded.has(Bug::Drop) && cursor % 100 == 0 {
+            return None;
+        }
+        if self.seeded.has(Bug::Swap) && reader % 2 == 0 {
+            return Some(self.swapped(cursor).unwrap_or(entry));
+        }
+        Some(entry)
+    }
+
+    /// The other entry of a pair.
+    fn swapped(&self, cursor: u64) -> Option<&Entry> {
+        let other = match cursor % 10 {
+            0 if cursor + 1 < self.next() => cursor + 1,
+            1 => cursor - 1,
+            _ => return None,
+        };
+        self.entries.get(other.checked_sub(self.first)? as usize)
+    }
+}

@@ -1,0 +1,100 @@
+//! Events that have a sequence number and are not visible yet.
+//!
+//! The broadcaster stages what one round does, and appends the batch when the round is complete. A journal would be written and
+//! synced between the two.
+
+use chat_common::{
+    codec::encode_into,
+    protocol::{Event, EventKind},
+};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The memory of an event besides its encoding, in bytes: the entry itself and the overhead of its allocation.
+const ENTRY_BYTES: usize = std::mem::size_of::<Entry>() + 16;
+
+/// The sessions that receive an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Audience {
+    /// Every session but the author's.
+    AllBut(u64),
+    /// One session.
+    Only(u64),
+    /// Every session.
+    All,
+}
+
+impl Audience {
+    /// Whether the session `id` receives it.
+    pub(crate) fn includes(self, id: u64) -> bool {
+        match self {
+            Audience::AllBut(author) => author != id,
+            Audience::Only(recipient) => recipient == id,
+            Audience::All => true,
+        }
+    }
+}
+
+/// One event of the log.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) audience: Audience,
+    /// Whether a person said or did it, as opposed to somebody coming or going.
+    pub(super) is_message: bool,
+    pub(super) ends_the_room: bool,
+    /// In milliseconds since the Unix epoch.
+    pub(super) time: u64,
+    pub(super) encoded: Box<[u8]>,
+}
+
+impl Entry {
+    pub(super) fn bytes(&self) -> usize {
+        self.encoded.len() + ENTRY_BYTES
+    }
+}
+
+/// The events of one round, in order. Their sequence numbers follow the last one of the log without a gap.
+#[derive(Debug)]
+pub(crate) struct StagedBatch {
+    first: u64,
+    pub(super) entries: Vec<Entry>,
+}
+
+impl StagedBatch {
+    pub(super) fn new(first: u64) -> StagedBatch {
+        StagedBatch { first, entries: Vec::new() }
+    }
+
+    /// The sequence number of the first event.
+    pub(crate) fn first(&self) -> u64 {
+        self.first
+    }
+
+    /// The sequence number that the next event gets.
+    pub(crate) fn next(&self) -> u64 {
+        self.first + self.entries.len() as u64
+    }
+
+    /// Adds an event and returns its sequence number.
+    ///
+    /// Invariant: the caller has checked that the event fits into a frame; a longer one could never be delivered.
+    pub(crate) fn push(&mut self, kind: EventKind, audience: Audience) -> u64 {
+        let (sequence, time) = (self.next(), now());
+        let is_message =
+            matches!(kind, EventKind::Message { .. } | EventKind::Action { .. } | EventKind::Private { .. });
+        let ends_the_room = matches!(kind, EventKind::Ended { .. });
+        let encoded = encode_event(&Event { sequence, time, kind });
+        self.entries.push(Entry { audience, is_message, ends_the_room, time, encoded });
+        sequence
+    }
+}
+
+/// Milliseconds since the Unix epoch.
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+}
+
+pub(super) fn encode_event(event: &Event) -> Box<[u8]> {
+    let mut bytes = Vec::new();
+    encode_into(event, &mut bytes).expect("an event of ours encodes");
+    bytes.into_boxed_slice()
+}

@@ -1,0 +1,114 @@
+//! The log alone, without threads.
+
+use super::*;
+use crate::settings::limits::Bytes;
+use chat_common::{codec::decode, frame::HEADER_BYTES, protocol::Callback};
+
+fn log_of(log_messages: usize, log_bytes: usize) -> SharedLog {
+    SharedLog::new(&Limits { log_messages, log_size: Bytes(log_bytes), ..Limits::default() })
+}
+
+fn append(log: &SharedLog, kind: EventKind, audience: Audience) {
+    let mut batch = log.stage();
+    batch.push(kind, audience);
+    log.append(batch);
+}
+
+fn says(text: &str) -> EventKind {
+    EventKind::Message { author: "Ann".into(), message_id: 1, text: text.into() }
+}
+
+fn read(log: &SharedLog, cursor: &mut u64, reader: u64) -> Vec<Event> {
+    let mut batch = Batch::new();
+    log.read().read_into(cursor, reader, 1 << 16, &mut batch);
+    match decode(&batch.finish(false)[HEADER_BYTES..]).unwrap() {
+        Callback::Receive { events, .. } => events,
+    }
+}
+
+#[test]
+fn a_reader_gets_each_event_of_the_others_once_in_order() {
+    let log = log_of(10, 1 << 20);
+    let mut cursor = log.read().next();
+    for author in [1, 2, 1, 3] {
+        append(&log, says("x"), Audience::AllBut(author));
+    }
+    let sequences: Vec<u64> = read(&log, &mut cursor, 1).iter().map(|event| event.sequence).collect();
+    assert_eq!(sequences, [2, 4]);
+    assert_eq!(cursor, log.read().next());
+    assert!(read(&log, &mut cursor, 1).is_empty());
+}
+
+#[test]
+fn a_private_event_is_for_one() {
+    let log = log_of(10, 1 << 20);
+    append(&log, says("psst"), Audience::Only(2));
+    assert_eq!(read(&log, &mut 1, 2).len(), 1);
+    assert_eq!(read(&log, &mut 1, 3).len(), 0);
+    assert_eq!(log.read().last_messages(9, 2, 1 << 16).len(), 1);
+    assert_eq!(log.read().last_messages(9, 3, 1 << 16).len(), 0);
+}
+
+#[test]
+fn a_reader_behind_the_oldest_event_is_told_what_it_missed() {
+    let log = log_of(3, 1 << 20);
+    for _ in 0..10 {
+        append(&log, says("x"), Audience::All);
+    }
+    let mut cursor = 2;
+    let events = read(&log, &mut cursor, 9);
+    assert_eq!((events[0].sequence, &events[0].kind), (7, &EventKind::Missed { first: 2 }));
+    assert_eq!(events[1..].iter().map(|event| event.sequence).collect::<Vec<_>>(), [8, 9, 10]);
+}
+
+#[test]
+fn memory_is_bounded_by_bytes_too() {
+    let log = log_of(1_000_000, 10_000);
+    for _ in 0..1000 {
+        append(&log, says(&"x".repeat(100)), Audience::All);
+    }
+    assert!(log.read().bytes() <= 10_000);
+    append(&log, says(&"x".repeat(20_000)), Audience::All);
+    assert_eq!(log.read().next() - log.read().first(), 1, "the newest stays, whatever its size");
+}
+
+#[test]
+fn a_batch_that_is_full_goes_on_where_it_stopped() {
+    let log = log_of(100, 1 << 20);
+    for _ in 0..20 {
+        append(&log, says(&"x".repeat(50)), Audience::All);
+    }
+    let (mut cursor, mut seen) = (1, 0);
+    while cursor < log.read().next() {
+        let mut batch = Batch::new();
+        log.read().read_into(&mut cursor, 9, 300, &mut batch);
+        assert!(batch.events() > 0 && batch.payload_bytes() <= 300);
+        seen += batch.events();
+    }
+    assert_eq!(seen, 20);
+}
+
+#[test]
+fn history_counts_messages_and_nothing_else() {
+    let log = log_of(100, 1 << 20);
+    append(&log, says("one"), Audience::AllBut(1));
+    append(&log, EventKind::Joined { name: "Bob".into() }, Audience::AllBut(2));
+    append(&log, says("two"), Audience::AllBut(1));
+    append(&log, says("psst"), Audience::Only(1));
+    assert_eq!(log.read().position_before(1, 9), 3);
+    assert_eq!(log.read().position_before(2, 9), 1);
+    assert_eq!(log.read().position_before(0, 9), log.read().next());
+    assert_eq!(log.read().last_messages(9, 9, 1 << 16).len(), 2);
+    assert_eq!(log.read().last_messages(9, 9, 1).len(), 0);
+}
+
+#[test]
+fn a_batch_is_visible_when_it_is_appended_and_not_before() {
+    let log = log_of(10, 1 << 20);
+    let mut batch = log.stage();
+    assert_eq!(batch.push(says("one"), Audience::All), 1);
+    assert_eq!(batch.push(says("two"), Audience::All), 2);
+    assert!(read(&log, &mut 1, 9).is_empty());
+    log.append(batch);
+    assert_eq!(read(&log, &mut 1, 9).len(), 2);
+}
