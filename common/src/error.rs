@@ -29,11 +29,11 @@ pub enum RpcError {
     UnexpectedAnswer,
     /// The peer's first bytes are not an rpc-chat hello.
     NotRpcChat,
-    /// The peer refused the hello.
+    /// The peer refused our hello, or we refused its hello.
     Refused {
-        /// The peer's reason.
+        /// The reason.
         status: Status,
-        /// The highest protocol version that the refusing side speaks.
+        /// The highest protocol version that the peer speaks.
         version: u16,
     },
     /// The operating system reported an error.

@@ -82,7 +82,7 @@ impl Hello {
 /// # Errors
 /// [`RpcError::NotRpcChat`] at the first byte that differs from the magic, so that a peer of another protocol
 /// that sends less than a hello need not send more. [`RpcError::Refused`] with [`Status::WrongRole`] for a
-/// role that this build does not know.
+/// role that this build does not know, and with [`Status::WrongVersion`] for versions that it does not speak.
 pub fn read_hello(reader: &mut impl Read) -> Result<Option<Hello>, RpcError> {
     let mut bytes = [0; HELLO_BYTES];
     let mut filled = 0;
@@ -99,20 +99,20 @@ pub fn read_hello(reader: &mut impl Read) -> Result<Option<Hello>, RpcError> {
             return Err(RpcError::NotRpcChat);
         }
     }
+    let [lowest, highest] = [8, 10].map(|at| u16::from_le_bytes([bytes[at], bytes[at + 1]]));
     let role = match bytes[12] {
         1 => Role::Call,
         2 => Role::Callback,
         3 => Role::OpenedCallback,
-        _ => return Err(RpcError::Refused { status: Status::WrongRole, version: HIGHEST_VERSION }),
+        _ => return Err(RpcError::Refused { status: Status::WrongRole, version: highest }),
     };
     let mut token = [0; Token::BYTES];
     token.copy_from_slice(&bytes[13..]);
-    Ok(Some(Hello {
-        lowest: u16::from_le_bytes([bytes[8], bytes[9]]),
-        highest: u16::from_le_bytes([bytes[10], bytes[11]]),
-        role,
-        token: Token::from_bytes(token),
-    }))
+    let hello = Hello { lowest, highest, role, token: Token::from_bytes(token) };
+    match hello.common_version() {
+        Some(_) => Ok(Some(hello)),
+        None => Err(RpcError::Refused { status: Status::WrongVersion, version: highest }),
+    }
 }
 
 /// Returns the bytes that answer a hello. `version` is the version to use; in a refusal it is the highest

@@ -108,25 +108,17 @@ impl Connection {
     /// [`Stream::shut_down`] wakes it.
     ///
     /// # Errors
-    /// As [`read_hello`], and [`RpcError::Refused`] when there is no version in common. This function has
-    /// then already told the peer why, and closed the connection.
+    /// As [`read_hello`]. When the bytes are not a hello that this build accepts, this function has already
+    /// told the peer so, and closed the connection.
     pub fn read_hello(&mut self, timeout: Duration) -> Result<Option<Hello>, RpcError> {
         self.reader.get_mut().deadline = Instant::now() + timeout;
-        match read_hello(&mut self.reader) {
-            Ok(Some(hello)) if hello.common_version().is_none() => {
-                self.refuse(Status::WrongVersion);
-                Err(RpcError::Refused { status: Status::WrongVersion, version: hello.highest })
-            }
-            Err(RpcError::NotRpcChat) => {
-                self.close_with(HTTP_REFUSAL);
-                Err(RpcError::NotRpcChat)
-            }
-            Err(RpcError::Refused { status, version }) => {
-                self.refuse(status);
-                Err(RpcError::Refused { status, version })
-            }
-            other => other,
+        let hello = read_hello(&mut self.reader);
+        match &hello {
+            Err(RpcError::NotRpcChat) => self.close_with(HTTP_REFUSAL),
+            Err(RpcError::Refused { status, .. }) => self.refuse(*status),
+            _ => {}
         }
+        hello
     }
 
     /// Accepts the peer's hello, with the highest version that both sides speak.
