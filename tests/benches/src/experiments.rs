@@ -1,4 +1,6 @@
-//! The lesson's experiments: each under a minute, and each fails when it does not show what it says.
+//! The lesson's experiments. Each takes less than a minute, and fails if it does not show its claim.
+//!
+//! They run on the main thread, one after the other.
 
 mod cost;
 mod frozen_room;
@@ -19,7 +21,7 @@ const EXPERIMENTS: [Experiment; 4] = [
 /// Runs the experiment called `name`, or all of them.
 ///
 /// # Errors
-/// When it could not be run, or did not show what it is there to show.
+/// When an experiment cannot run, or does not show its claim.
 pub fn run(name: &str) -> io::Result<()> {
     crate::process::raise_open_files();
     let wanted = |(other, _): &&Experiment| name == "all" || name == *other;
@@ -35,7 +37,10 @@ pub fn run(name: &str) -> io::Result<()> {
     Ok(())
 }
 
-/// The experiment's own verdict.
+/// Prints whether an experiment has shown its claim.
+///
+/// # Errors
+/// When it has not.
 fn verify(shown: bool, claim: &str) -> io::Result<()> {
     crate::tell(&format!("{}: {claim}", if shown { "shown" } else { "NOT SHOWN" }));
     if shown {

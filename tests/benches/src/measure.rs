@@ -1,4 +1,7 @@
-//! What is measured of a running server: throughput, latency, latency beside stuck recipients, and the cost of a member.
+//! The measurements of a running server: throughput, latency, latency beside stuck recipients, and the cost
+//! of a member.
+//!
+//! All of it runs on the main thread. Nothing here starts a server or writes a result.
 
 use crate::{
     process::{own_cpu, Server, Usage},
@@ -10,32 +13,32 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How many speak at once when throughput is measured.
+/// The number of members that send at the same time in a throughput run.
 pub const SENDERS: usize = 64;
-/// Between two messages whose latency is measured: long enough for everybody to have gone back to sleep.
+/// The pause between two messages of a latency run. It is long enough for all threads to sleep again.
 const PAUSE: Duration = Duration::from_millis(2);
-/// One message may take this long to reach everybody.
+/// How long one message may take to reach all recipients.
 const LATENCY_TIMEOUT: Duration = Duration::from_secs(20);
-/// What a stopped recipient's buffers are filled with before anything is measured: more than fits into them.
+/// How many bytes fill the buffers of a stuck recipient before the measurement: more than fit into them.
 const FILLING_BYTES: usize = 1024 * 1024;
-/// After this long without anything arriving, a room of members that have just joined is idle.
+/// How long nothing must arrive until a room counts as idle.
 const QUIET: Duration = Duration::from_millis(300);
 
-/// How long and how often.
+/// How long a run takes.
 #[derive(Clone, Copy, Debug)]
 pub struct Effort {
-    /// A throughput run sends as many messages as this takes.
+    /// How long the messages of a throughput run take.
     pub burst: Duration,
-    /// Messages whose latency is measured.
+    /// The number of messages of a latency run.
     pub messages: usize,
-    /// How long a room of many members chats.
+    /// How long the members of a members run chat.
     pub chat: Duration,
 }
 
-/// One figure: its name and its value.
+/// The name of a figure, and its value.
 pub type Figure = (&'static str, f64);
 
-/// [`SENDERS`] members speak in closed loop, and they and `recipients` more hear it.
+/// [`SENDERS`] members send in closed loop. They and `recipients` more members receive.
 pub fn throughput(
     server: &Server,
     protocol: Protocol,
@@ -45,7 +48,7 @@ pub fn throughput(
     let mut room = Room::join(server.address, protocol, SENDERS + recipients)?;
     room.settle(QUIET)?;
     let text = counted_text(0);
-    // Warms everything up, and finds out how many messages fill the time.
+    // A trial warms the server up and shows how many messages fill the time.
     let mut each = 2;
     let trial = loop {
         let trial = room.burst(SENDERS, each, &text)?;
@@ -72,8 +75,8 @@ pub fn throughput(
     ])
 }
 
-/// One member speaks, one message at a time, to `recipients` who are idle. With `stuck`, every tenth of them has stopped
-/// reading, and the times are those of the others.
+/// One member sends, one message at a time, to `recipients` idle members. With `stuck`, every tenth of them
+/// has stopped reading, and the times are those of the others.
 pub fn latency(
     server: &Server,
     protocol: Protocol,
@@ -93,7 +96,7 @@ pub fn latency(
         fill(&mut room, SPEAKER, protocol)?;
     }
 
-    // More messages where each is quick, so that the server's CPU time is many clock ticks.
+    // A small room gets more messages, so that the server's CPU time is many clock ticks.
     let messages = effort.messages * if recipients < 1000 { 3 } else { 1 };
     let warm_up = messages / 10;
     let mut times = Vec::with_capacity(messages * hearers.len());
@@ -146,7 +149,7 @@ pub fn latency(
     ])
 }
 
-/// Speaks until the buffers of those who do not read are full.
+/// Sends messages until the buffers of the stuck recipients are full.
 fn fill(room: &mut Room, speaker: usize, protocol: Protocol) -> io::Result<()> {
     let text = filling_text(protocol.longest_text());
     for _ in 0..FILLING_BYTES / text.len() {
@@ -168,7 +171,8 @@ fn fill(room: &mut Room, speaker: usize, protocol: Protocol) -> io::Result<()> {
     room.settle(QUIET)
 }
 
-/// What `members` idle members cost, and whether a chat of 100 messages a second reaches all of them.
+/// Measures what `members` idle members cost, and whether a chat of 100 messages a second reaches all of
+/// them.
 pub fn members(
     server: &Server,
     protocol: Protocol,
@@ -192,7 +196,7 @@ pub fn members(
     Ok(figures)
 }
 
-/// Members speak in turn, 100 messages a second.
+/// Lets members send in turn, 100 messages a second.
 fn chat(room: &mut Room, server: &Server, protocol: Protocol, length: Duration) -> io::Result<Vec<Figure>> {
     const INTERVAL: Duration = Duration::from_millis(10);
     let total = (length.as_millis() / INTERVAL.as_millis()) as u64;
@@ -219,13 +223,13 @@ fn chat(room: &mut Room, server: &Server, protocol: Protocol, length: Duration) 
     let took = last - start;
     Ok(vec![
         ("chat_lost", (total * hearers) as f64 - deliveries as f64),
-        // How long after the last message was said the last recipient had everything.
+        // The time from the last message until the last recipient has everything.
         ("chat_behind_s", took.saturating_sub(INTERVAL * (total as u32 - 1)).as_secs_f64()),
         ("chat_cpu", (server.usage()?.cpu - before.cpu).as_secs_f64() / took.as_secs_f64()),
     ])
 }
 
-/// In milliseconds; `times` are sorted and not empty.
+/// Returns a percentile in milliseconds. `times` must be sorted and not empty.
 fn percentile(times: &[Duration], percent: usize) -> f64 {
     times[(times.len() * percent / 100).min(times.len() - 1)].as_secs_f64() * 1e3
 }

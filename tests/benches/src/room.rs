@@ -1,7 +1,8 @@
-//! A room full of members, all played by one thread: the load generator's only loop.
+//! The load generator: a room of members, all on one thread.
 //!
-//! Every socket is in one epoll set. What arrives is read into one buffer, parsed in place, answered where the protocol asks
-//! for an answer, and noted as an [`Arrival`] with the time at which its bytes had been read.
+//! Every socket is in one epoll set. The thread reads the bytes that come into one buffer, parses them in
+//! place, sends the replies that the protocol needs, and reports an [`Arrival`] with the time of the read.
+//! Only [`Room::join`] starts other threads, which end before it returns.
 
 use crate::wire::{Heard, Links, Protocol};
 use rustix::event::{epoll, Timespec};
@@ -17,39 +18,40 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How many members join at the same time, each in blocking steps on a thread of its own.
+/// How many members join at the same time. Each joins with blocking calls on a joiner thread.
 const JOINING_AT_ONCE: usize = 16;
-/// A room that takes longer to fill is not measured.
+/// How long all joins together may take.
 const FILL_TIMEOUT: Duration = Duration::from_secs(60);
-/// Longer than anything arrives at once under load, so that one read empties a socket.
+/// The size of the read buffer. It is larger than what arrives at once under load, so that one read empties a
+/// socket.
 const READ_BYTES: usize = 256 * 1024;
-/// A third of what rpc-chat's server puts up with.
+/// How often idle members send a ping: three times before rpc-chat's server gives them up.
 const PING_INTERVAL: Duration = Duration::from_secs(5);
-/// After this long without anything arriving, nothing is going to.
+/// How long to wait for the next bytes before the rest counts as lost.
 const GIVE_UP: Duration = Duration::from_secs(10);
 
-/// One readable socket's worth of news.
+/// What one read from one socket brought.
 #[derive(Clone, Copy, Debug)]
 pub struct Arrival {
-    /// Who heard it.
+    /// The member that received it.
     pub member: usize,
-    /// When its bytes had been read.
+    /// The time right after the read.
     pub at: Instant,
-    /// Counted messages.
+    /// The number of counted messages.
     pub deliveries: u64,
-    /// Its own messages that were taken.
+    /// The number of its own messages that the system accepted.
     pub accepted: u64,
-    /// Its own messages that must be sent again.
+    /// The number of its own messages that must be sent again.
     pub busy: u64,
-    /// Messages that the system says it will not get.
+    /// The number of messages that the system says it will not receive.
     pub missed: u64,
 }
 
-/// The members, by number.
+/// All members. A member is known by its number, from 0.
 pub struct Room {
     protocol: Protocol,
     epoll: OwnedFd,
-    /// Two a member: where it speaks, and where it hears if that is another connection.
+    /// Two for each member: the one on which it sends, and the one on which it receives if that is another.
     links: Vec<Option<Link>>,
     buffer: Vec<u8>,
     events: Vec<epoll::Event>,
@@ -58,19 +60,22 @@ pub struct Room {
 
 struct Link {
     stream: TcpStream,
-    /// The beginning of a message whose rest has not come.
+    /// The start of a message whose rest has not come.
     left: Vec<u8>,
-    /// A request is out: the next must wait, also a ping.
+    /// Whether a request waits for its reply. No other request may follow it, not even a ping.
     asking: bool,
-    /// Not read any more.
+    /// Whether this member has stopped reading.
     stopped: bool,
 }
 
 impl Room {
     /// Lets `count` members join.
     ///
+    /// # Blocking
+    /// On the server, for [`FILL_TIMEOUT`] and one join at most.
+    ///
     /// # Errors
-    /// The first that any of them meets.
+    /// The first error of any member.
     pub fn join(server: SocketAddr, protocol: Protocol, count: usize) -> io::Result<Room> {
         let mut room = Room {
             protocol,
@@ -82,7 +87,8 @@ impl Room {
         };
         let next = AtomicUsize::new(0);
         thread::scope(|scope| {
-            // Lives in the scope: when this function gives up, the joiners' next send fails and they end.
+            // The receiver lives in the scope: when this function returns early, the joiners' next send fails
+            // and they end.
             let (joined_tx, joined_rx) = mpsc::sync_channel(JOINING_AT_ONCE);
             for joiner in 0..JOINING_AT_ONCE.min(count) {
                 let joined_tx = joined_tx.clone();
@@ -105,7 +111,7 @@ impl Room {
                         room.admit(member, links?)?;
                         joined += 1;
                     }
-                    // Those who are in hear of those who come, and must take it.
+                    // The members in the room are told of each join, and must read that.
                     Err(_) => drop(room.hear(Duration::from_millis(1))?),
                 }
             }
@@ -113,7 +119,7 @@ impl Room {
         })
     }
 
-    /// How many members there are, stopped ones too.
+    /// Returns the number of members, with those that have stopped reading.
     pub fn members(&self) -> usize {
         self.links.len() / 2
     }
@@ -133,8 +139,8 @@ impl Room {
         Ok(())
     }
 
-    /// Makes a member stop reading for good, as if its process had been stopped: connections open, buffers filling up.
-    /// They are made as small as the system allows, so that it does not take megabytes until the server notices.
+    /// Makes a member stop reading for good, as if its process were stopped: its connections stay open, and
+    /// its buffers fill up. The buffers become as small as the system allows, so that few messages fill them.
     pub fn stop(&mut self, member: usize) -> io::Result<()> {
         for link in self.links[member * 2..][..2].iter_mut().flatten() {
             epoll::delete(&self.epoll, &link.stream)?;
@@ -144,7 +150,7 @@ impl Room {
         Ok(())
     }
 
-    /// A member says `text`; whether it was taken shows in a later [`Arrival`].
+    /// Lets a member send `text`. A later [`Arrival`] says whether the system accepted it.
     pub fn say(&mut self, member: usize, number: u64, text: &str) -> io::Result<()> {
         let mut bytes = Vec::with_capacity(256);
         self.protocol.say(&name(member), number, text, &mut bytes);
@@ -153,7 +159,10 @@ impl Room {
         write_all(&link.stream, &bytes)
     }
 
-    /// What has arrived; if nothing has, what arrives within `timeout`.
+    /// Returns what has arrived.
+    ///
+    /// # Blocking
+    /// On the server, for `timeout` at most, if nothing has arrived.
     pub fn hear(&mut self, timeout: Duration) -> io::Result<Vec<Arrival>> {
         self.ping()?;
         let timeout = Timespec { tv_sec: timeout.as_secs() as i64, tv_nsec: timeout.subsec_nanos().into() };
@@ -166,7 +175,7 @@ impl Room {
         ready.into_iter().map(|index| self.hear_link(index)).collect()
     }
 
-    /// Reads one socket once; what is more than the buffer stays for the next round.
+    /// Reads one socket once. Bytes that do not fit into the buffer stay in the socket for the next call.
     fn hear_link(&mut self, index: usize) -> io::Result<Arrival> {
         let link = self.links[index].as_mut().ok_or(ErrorKind::NotConnected)?;
         let left = link.left.len();
@@ -196,7 +205,7 @@ impl Room {
         Ok(Arrival { member: index / 2, at, deliveries, accepted, busy, missed })
     }
 
-    /// Lets everybody call who would otherwise be given up, now and then.
+    /// Sends a ping for each idle member if it is time, so that the server does not give it up.
     fn ping(&mut self) -> io::Result<()> {
         if !self.protocol.needs_ping() || Instant::now() < self.next_ping {
             return Ok(());
@@ -209,7 +218,7 @@ impl Room {
         Ok(())
     }
 
-    /// Hears until nothing has come for `quiet`.
+    /// Receives until nothing has arrived for `quiet`.
     pub fn settle(&mut self, quiet: Duration) -> io::Result<()> {
         let mut last = Instant::now();
         while last.elapsed() < quiet {
@@ -220,8 +229,11 @@ impl Room {
         Ok(())
     }
 
-    /// `senders` members (the first ones) say `each` messages, in closed loop: each says its next once its last was
-    /// accepted. Ends when everything has arrived everywhere, or nothing has for a while.
+    /// Lets the first `senders` members send `each` messages in closed loop: a sender sends its next message
+    /// when the system has accepted its last. Returns when all messages have arrived everywhere.
+    ///
+    /// # Blocking
+    /// On the server, until nothing has arrived for [`GIVE_UP`] at most.
     pub fn burst(&mut self, senders: usize, each: u64, text: &str) -> io::Result<Burst> {
         let hearers = self.members() as u64 - u64::from(!self.protocol.echoes());
         let expected = senders as u64 * each * hearers;
@@ -260,41 +272,41 @@ impl Room {
             }
         }
         if deliveries > expected {
-            return Err(io::Error::other(format!("{deliveries} deliveries where {expected} were due")));
+            return Err(io::Error::other(format!("{deliveries} deliveries instead of {expected}")));
         }
         let lost = expected - deliveries;
         Ok(Burst { took: last - start, accepted, deliveries, lost, refused })
     }
 }
 
-/// What became of a burst.
+/// The outcome of a burst.
 #[derive(Clone, Copy, Debug)]
 pub struct Burst {
-    /// From the first message sent to the last delivery read.
+    /// The time from the first message to the last delivery.
     pub took: Duration,
-    /// Messages that the system took.
+    /// The number of messages that the system accepted.
     pub accepted: u64,
-    /// Copies of them that arrived.
+    /// The number of copies of them that arrived.
     pub deliveries: u64,
-    /// Copies that did not.
+    /// The number of copies that did not arrive.
     pub lost: u64,
-    /// Times a sender was asked to try again.
+    /// How often the system was too busy for a message.
     pub refused: u64,
 }
 
-/// The name of a member: short enough for IRC.
+/// Returns the name of a member, which is short enough for IRC.
 fn name(member: usize) -> String {
     format!("m{member}")
 }
 
-/// A number for a message, higher than any before it. A message that was refused as busy may get a new one: the server has
-/// not taken it.
+/// Returns a message id that is higher than all before it. A message that the system was too busy for may get
+/// a new id, because the system has not accepted it.
 pub fn fresh_number() -> u64 {
     static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
-/// Lets one member after the other join, each as the next that nobody else has taken on.
+/// The life of a joiner thread: it takes the next member that has not joined, lets it join, and repeats.
 fn joiner_loop(
     server: SocketAddr,
     protocol: Protocol,
@@ -302,7 +314,7 @@ fn joiner_loop(
     next: &AtomicUsize,
     joined_tx: &mpsc::SyncSender<(usize, io::Result<Links>)>,
 ) {
-    // A listener a joiner, so that a callback can only be for the one member that it is just letting join.
+    // Each joiner has a listener of its own, so that a callback can only be for the member that now joins.
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
     loop {
         let member = next.fetch_add(1, Ordering::Relaxed);
@@ -320,7 +332,11 @@ fn joiner_loop(
     }
 }
 
-/// Writes all of it. Members send little and wait for answers, so the socket is full only when the server has stopped reading.
+/// Writes all of `bytes`. Members send little and wait for replies, so a send buffer is full only when the
+/// server does not read.
+///
+/// # Blocking
+/// On the server's reading, for [`GIVE_UP`] at most without progress.
 fn write_all(mut stream: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
     use rustix::event::{poll, PollFd, PollFlags};
     while !bytes.is_empty() {

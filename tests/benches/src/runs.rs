@@ -1,8 +1,8 @@
-//! Which figures are measured, of which systems, in which order.
+//! The order of the runs: which figures of which systems, and when. Runs on the main thread.
 //!
-//! The systems take turns within each figure (A B C, A B C, ...), and each run starts a server of its own, so that whatever else
-//! the machine does, and whatever a run leaves behind, meets all of them alike. Latency without and with stuck recipients, which are
-//! compared with each other, are one turn.
+//! The systems take turns within each figure (A B C, A B C, ...), and each run starts its own server. So
+//! other load on the machine, and anything that a run leaves behind, affects all systems alike. Latency
+//! without and with stuck recipients is one turn, because the two are compared.
 
 use crate::{
     measure::{self, Effort, Figure, SENDERS},
@@ -14,22 +14,22 @@ use crate::{
 };
 use std::{io, path::PathBuf, time::Duration};
 
-/// A command that measures.
+/// A command that writes results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Plan {
-    /// Ours alone.
+    /// Measures rpc-chat alone.
     Bench,
-    /// Ours and the others.
+    /// Measures rpc-chat and the other systems.
     Compare,
-    /// Ways to write the broadcaster.
+    /// Measures ways to write the broadcaster.
     Strategies,
-    /// Only the cost of a member.
+    /// Measures only the cost of a member.
     Members,
-    /// Measures nothing, draws what is there.
+    /// Measures nothing, and draws the existing results.
     Plot,
 }
 
-/// What the command line asks for.
+/// The options of the command line.
 #[derive(Debug)]
 pub struct Options {
     quick: bool,
@@ -41,10 +41,10 @@ pub struct Options {
 }
 
 impl Options {
-    /// Understands what stands behind the command.
+    /// Parses the words after the command.
     ///
     /// # Errors
-    /// Says what is wrong.
+    /// A sentence that says what is wrong.
     pub fn parse(words: &[&str]) -> Result<Options, String> {
         let mut options =
             Options { quick: false, runs: 5, systems: None, measures: None, sizes: None, out: None };
@@ -55,7 +55,7 @@ impl Options {
                 options.runs = 1;
                 continue;
             }
-            let value = words.next().ok_or_else(|| format!("{word} is unknown or lacks its value"))?;
+            let value = words.next().ok_or_else(|| format!("{word} is unknown or has no value"))?;
             let parts = value.split(',');
             match word {
                 "--runs" => {
@@ -68,7 +68,7 @@ impl Options {
                 }
                 "--measures" => options.measures = Some(parts.map(str::to_owned).collect()),
                 "--sizes" => {
-                    let sizes = parts.map(|size| size.parse().map_err(|_| format!("no size: {size}")));
+                    let sizes = parts.map(|size| size.parse().map_err(|_| format!("not a size: {size}")));
                     options.sizes = Some(sizes.collect::<Result<_, _>>()?);
                 }
                 "--out" => options.out = Some(value.into()),
@@ -100,7 +100,7 @@ impl Options {
 }
 
 impl Plan {
-    /// The plan that a command stands for.
+    /// Returns the plan that a command names.
     pub fn named(command: &str) -> Option<Plan> {
         [Plan::Bench, Plan::Compare, Plan::Strategies, Plan::Members, Plan::Plot]
             .into_iter()
@@ -117,7 +117,7 @@ impl Plan {
         }
     }
 
-    /// What is measured in one turn of a system, and of which sizes.
+    /// Returns the turns: the measures of each, and its sizes.
     fn turns(self, options: &Options) -> Vec<(Vec<&'static str>, &'static [usize])> {
         const RECIPIENTS: &[usize] = &[10, 100, 1000];
         let few: &[usize] = if options.quick { &[10] } else { RECIPIENTS };
@@ -137,10 +137,11 @@ impl Plan {
         all.into_iter().map(|(turn, sizes)| (turn.into_iter().filter(wanted).collect(), sizes)).collect()
     }
 
-    /// Measures, writes and draws.
+    /// Measures, writes the results and draws them. If another system fails, it is left out of that figure
+    /// with a notice.
     ///
     /// # Errors
-    /// When ours cannot be measured, or, in the end, when it has lost something. A rival that fails is left out of that figure, with a word.
+    /// When rpc-chat cannot be measured, or, after all runs, when it has lost a delivery.
     pub fn run(self, options: &Options) -> io::Result<()> {
         if self == Plan::Plot {
             return plot::all(&options.out());
@@ -173,7 +174,7 @@ impl Plan {
                             }
                         }
                     }
-                    // What has failed once is not tried again: it may have taken a minute to fail.
+                    // A system that has failed once is not tried again, because failing may take a minute.
                     able = succeeded;
                 }
             }
@@ -197,9 +198,10 @@ impl Plan {
         }
         format!(
             "# Results of `chat-bench {}`\n\n\
-             Medians of {} runs, in brackets the least and the most, then the ratio to rpc-chat's median.\n\
-             {SENDERS} senders in closed loop where it is throughput, texts of {TEXT_BYTES} bytes; the method is in \
-             [the README](../README.md).\n\n{}{versions}- again: `{again}`\n",
+             A figure is the median of {} runs.\n\
+             In brackets are the least and the most, then the ratio to rpc-chat's median.\n\
+             Throughput has {SENDERS} senders in closed loop, and texts have {TEXT_BYTES} bytes.\n\
+             [The README](../README.md) describes the method.\n\n{}{versions}- command: `{again}`\n",
             self.name(),
             options.runs,
             circumstances(),
@@ -207,7 +209,7 @@ impl Plan {
     }
 }
 
-/// What is measured in one turn, each on a server of its own.
+/// Runs the measures of one turn, each on its own server.
 fn take_turn(
     system: System,
     turn: &[&'static str],
@@ -226,7 +228,7 @@ fn take_turn(
     Ok(())
 }
 
-/// One measurement on a server of its own.
+/// Starts a server, and measures it once.
 fn run_once(system: System, measure: &str, size: usize, effort: Effort) -> io::Result<Vec<Figure>> {
     let server = system.start()?;
     let protocol = system.protocol();

@@ -1,8 +1,10 @@
-//! Other ways to write the broadcaster, each a small server on rpc-chat's own wire, for the lesson and to be measured.
+//! Other ways to write the broadcaster. Each is a small server on rpc-chat's wire, for the lesson and for
+//! measurements.
 //!
-//! What they share is here: a thread per connection, Join with a call back, Broadcast into the one channel. What differs is
-//! one file each, and each is what a `broadcaster` thread does with the channel. No limits, no resuming, no shutdown: such a
-//! server is killed when the measurement is over.
+//! The shared part is here: a thread per connection, Join with a callback, and Broadcast into one channel.
+//! Each strategy is a file with a `broadcaster_loop`, which runs on the `broadcaster` thread and reads the
+//! channel. These servers have no limits, do not resume sessions and do not shut down: the end of the
+//! measurement kills them.
 
 mod cursor;
 mod scope_per_batch;
@@ -28,25 +30,25 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-/// The limits that these servers do have are the real server's.
+/// The few limits of these servers are those of the real server.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 const QUEUE: usize = 1024;
 const STACK_BYTES: usize = 128 * 1024;
-/// Events in one call, so that it stays below the longest frame.
+/// The most events in one call, so that the call fits into a frame.
 const BATCH: usize = 256;
 
-/// What passes through the channel, and so has one order.
+/// What the connections send to the broadcaster. The channel gives all of it one order.
 enum Said {
-    /// Somebody is here, and is to get all that follows.
+    /// A member has joined, and receives everything that follows.
     Came(Member),
-    /// Something for everybody but its author, who is known by number.
+    /// An event for all members except its author.
     Event { author: usize, event: Event },
-    /// Somebody is not here any more.
+    /// The member with this id has left.
     Gone(usize),
 }
 
-/// One recipient.
+/// A member that receives events.
 struct Member {
     id: usize,
     callback: Connection,
@@ -56,7 +58,7 @@ impl Member {
     /// Calls Receive and waits for the reply.
     ///
     /// # Blocking
-    /// On the recipient, [`CALL_TIMEOUT`] at the longest.
+    /// On the recipient, for [`CALL_TIMEOUT`] at most.
     fn receive(&mut self, events: Vec<Event>) -> Result<(), RpcError> {
         let call = Callback::Receive { answer: true, events };
         let CallbackReply::Received = self.callback.call(&call, CALL_TIMEOUT)?;
@@ -65,6 +67,9 @@ impl Member {
 }
 
 /// Serves the strategy called `name` on `address` until the process is killed.
+///
+/// # Blocking
+/// For ever, on clients that connect.
 ///
 /// # Errors
 /// When there is no such strategy, or accepting fails.
@@ -88,7 +93,7 @@ pub fn serve(name: &str, address: &str) -> io::Result<()> {
             let (stream, peer) = listener.accept()?;
             let (said_tx, id) = (said_tx.clone(), next_id.fetch_add(1, Ordering::Relaxed));
             builder(format!("conn-{id}")).spawn_scoped(scope, move || {
-                // One client's failure ends that client.
+                // The failure of one client ends the connection of that client alone.
                 let _ = serve_connection(stream, peer, id, &said_tx);
                 let _ = said_tx.send(Said::Gone(id));
             })?;
@@ -100,7 +105,7 @@ fn builder(name: String) -> thread::Builder {
     thread::Builder::new().name(name).stack_size(STACK_BYTES)
 }
 
-/// One client's call connection, from its hello to its end.
+/// Serves one client's call connection, from its hello to its end.
 fn serve_connection(
     stream: TcpStream,
     peer: SocketAddr,
@@ -112,8 +117,8 @@ fn serve_connection(
     calls.welcome(&hello, CALL_TIMEOUT)?;
     let Some(Request::Join(join)) = calls.next_request(IDLE_TIMEOUT, CALL_TIMEOUT)? else { return Ok(()) };
     let callback = call_back(&join, peer)?;
-    // Nobody hangs up first: the broadcaster lives as long as the process, so the sends below succeed.
-    // The others are not told: with a scope per message it would take a minute until a thousand have joined.
+    // The broadcaster lives as long as the process, so the sends below succeed. The other members get no
+    // notice of the join: with a scope per message, a thousand joins would take a minute.
     let _ = said_tx.send(Said::Came(Member { id, callback }));
     let joined = Joined { room: 1, sequence: 0, called_back: true, text_limit: FRAME_BYTES / 2, motd: None };
     calls.reply(&Reply::Joined(joined), CALL_TIMEOUT)?;
@@ -122,7 +127,7 @@ fn serve_connection(
             Request::Broadcast { message_id, text } => {
                 let event = now(EventKind::Message { author: join.name.clone(), message_id, text });
                 let _ = said_tx.send(Said::Event { author: id, event });
-                // Its place in the channel is its place in the order; the real server also says which place that is.
+                // The order in the channel is the order of all messages. Only the real server numbers them.
                 Reply::Accepted { sequence: 0 }
             }
             Request::Ping => Reply::Pong,

@@ -1,4 +1,5 @@
-//! One client stops reading. With a scope per message nobody hears anything any more; with a cursor each, nobody notices.
+//! One client stops reading. With a scope per message all others then receive nothing. With a cursor per
+//! recipient they receive everything.
 
 use super::verify;
 use crate::{
@@ -16,7 +17,8 @@ const MEMBERS: usize = 10;
 const SPEAKER: usize = 0;
 const STOPPED: usize = MEMBERS - 1;
 const MESSAGES: u64 = 20;
-/// Well below the five seconds after which the server gives the stopped one up and the room thaws.
+/// How long the others listen. It is well below the five seconds after which the server removes the stopped
+/// client.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 pub(super) fn run() -> io::Result<()> {
@@ -32,12 +34,12 @@ pub(super) fn run() -> io::Result<()> {
         ));
         heard.push(deliveries);
     }
-    // The first message still gets out: its scope is the one that never ends.
+    // The first message still reaches the others, because its scope starts all threads before it waits.
     verify(heard[0] <= others, "a scope per message freezes the room behind one stopped client")?;
     verify(heard[1] == MESSAGES * others, "with a cursor per recipient everybody else hears everything")
 }
 
-/// How many deliveries the others get, and after what time the last of them came.
+/// Returns the number of deliveries to the others, and the time until the last of them.
 fn chat_beside_a_stopped_client(system: System) -> io::Result<(u64, Duration)> {
     let server = system.start()?;
     let mut room = Room::join(server.address, system.protocol(), MEMBERS)?;

@@ -1,4 +1,5 @@
-//! One member says 1, 2, 3, ... and another listens. A thread or a goroutine per message scrambles the order; a cursor keeps it.
+//! One member sends 1, 2, 3, ... and another listens. A thread or a goroutine per message changes the order.
+//! A cursor keeps it.
 
 use super::verify;
 use crate::{
@@ -15,7 +16,7 @@ use std::{
 };
 
 const MESSAGES: u64 = 1000;
-/// The scramble is the scheduler's choice; it has not been seen to need a second try.
+/// The most tries until the order changes. The scheduler decides that; so far one try was enough.
 const TRIES: usize = 10;
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -43,14 +44,14 @@ pub(super) fn run() -> io::Result<()> {
     Ok(())
 }
 
-/// How many of the messages arrive after one that was said later.
+/// Returns how many messages arrive after a message that was sent later.
 fn listen(system: System) -> io::Result<usize> {
     let server = system.start()?;
     let protocol = system.protocol();
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let hearer = protocol.join(server.address, "hearer", &listener)?;
     let mut speaker = protocol.join(server.address, "speaker", &listener)?;
-    // Lives as long as the speaking, and is closed by that: the speaker must hear the rest of the room as little as possible.
+    // The receiving thread runs while the speaker sends, and ends when it has received everything.
     let numbers = thread::scope(|scope| {
         let hearing = thread::Builder::new()
             .name("hearer".into())
@@ -73,7 +74,7 @@ fn listen(system: System) -> io::Result<usize> {
     Ok(out_of_order)
 }
 
-/// Says one message after the other, each once the one before was accepted.
+/// Sends one message after the other. Each waits until the system has accepted the one before.
 fn speak(protocol: Protocol, call: &mut TcpStream) -> io::Result<()> {
     let mut buffer = [0; 4096];
     let mut request = Vec::new();
@@ -92,8 +93,8 @@ fn speak(protocol: Protocol, call: &mut TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-/// The numbers in the texts, in the order in which they arrive. A text is `#` and nine digits and then filling, in any protocol,
-/// and no other `#` is on the wire.
+/// Returns the numbers in the texts, in the order in which they arrive. In every protocol a counted text is
+/// `#`, nine digits and padding, and there is no other `#` on the wire.
 fn hear_numbers(protocol: Protocol, links: Links) -> io::Result<Vec<u64>> {
     let mut callback = links.callback.ok_or(io::ErrorKind::NotConnected)?;
     callback.set_read_timeout(Some(READ_TIMEOUT))?;

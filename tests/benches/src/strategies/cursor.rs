@@ -1,9 +1,9 @@
-//! The real server's idea and nothing else of it: one scope for the broadcaster's whole life, in it one thread per recipient,
-//! which reads from its own position in the log.
+//! The idea of the real server: one thread per recipient, which reads the log from its own position.
 //!
-//! No thread is started for a message, and nobody waits for anybody: a recipient that has stopped reading stops its own thread.
+//! One scope holds all these threads and lives as long as the broadcaster. No thread starts for a message,
+//! and no thread waits for another: a recipient that stops reading blocks only its own thread.
 //!
-//! Go: `-strategy log` of `tests/go-twin` is the same, with `sync.Cond` for the `Condvar`.
+//! Go: `-strategy log` of `tests/go-twin` is the same, with `sync.Cond` instead of the `Condvar`.
 
 use super::{builder, Member, Said, BATCH};
 use chat_common::protocol::Event;
@@ -14,10 +14,10 @@ use std::{
     thread,
 };
 
-/// As many as the real server keeps.
+/// How many events the log keeps: as many as the real server.
 const LOG_LENGTH: usize = 8192;
 
-/// What was said last, and the wake-up for those who have read all of it.
+/// The last events, and the wake-up for threads that have read all of them.
 #[derive(Default)]
 struct Log {
     kept: Mutex<Kept>,
@@ -26,7 +26,7 @@ struct Log {
 
 #[derive(Default)]
 struct Kept {
-    /// The position of `events[0]`.
+    /// The sequence of `events[0]`.
     first: u64,
     events: VecDeque<(usize, Arc<Event>)>,
 }
@@ -37,7 +37,7 @@ impl Kept {
     }
 }
 
-/// Appends, and never touches a socket.
+/// Appends events to the log. It never touches a socket.
 pub(super) fn broadcaster_loop(said_rx: &Receiver<Said>) {
     let log = Log::default();
     thread::scope(|scope| {
@@ -50,15 +50,18 @@ pub(super) fn broadcaster_loop(said_rx: &Receiver<Said>) {
                         .spawn_scoped(scope, move || delivery_loop(member, log, end))
                         .expect("a benchmark stays below the system's limit on threads");
                 }
-                // Its callback connection ends as well, and its next call fails.
+                // The callback connection ends, too, so the next call to the member fails and ends its
+                // thread.
                 Said::Gone(_) => {}
             }
         }
     });
 }
 
+/// Delivers to one recipient, until a call to it fails.
+///
 /// # Blocking
-/// On its recipient, and on the log when it has read all of it.
+/// On the recipient, and on the log when it has read all of it.
 fn delivery_loop(mut member: Member, log: &Log, mut cursor: u64) {
     loop {
         let events = log.read_from(&mut cursor, member.id);
@@ -86,12 +89,15 @@ impl Log {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).end()
     }
 
-    /// Waits for something behind `cursor`, and moves it behind what is answered. Of what `reader` said itself nothing is.
+    /// Returns the events that follow `cursor`, without those of `reader`, and moves `cursor` past them.
+    ///
+    /// # Blocking
+    /// Until an event follows `cursor`. [`Log::append`] wakes it.
     fn read_from(&self, cursor: &mut u64, reader: usize) -> Vec<Arc<Event>> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let kept =
             self.grown.wait_while(kept, |kept| kept.end() <= *cursor).unwrap_or_else(PoisonError::into_inner);
-        // What has left the log is lost to this reader; the real server says so.
+        // The reader misses events that have left the log. The real server tells it how many.
         let from = (*cursor).max(kept.first);
         let waiting = kept.events.range((from - kept.first) as usize..).take(BATCH);
         *cursor = from + waiting.len() as u64;

@@ -1,13 +1,16 @@
-//! A scope and a thread per recipient again, but for all the messages that wait at that moment.
+//! For each batch a scope, and in it a thread per recipient. A batch is all messages that wait in the
+//! channel.
 //!
-//! Under load the cost of a thread is shared by a whole batch, and it is fast. With one message at a time a batch is one message,
-//! and it is as slow as [`scope_per_message`](super::scope_per_message); and it freezes in the same way.
+//! Under load this is fast, because a batch shares the cost of a thread. With one message at a time it is as
+//! slow as [`scope_per_message`](super::scope_per_message). It freezes in the same way.
 
 use super::{builder, Member, Said, BATCH};
 use chat_common::protocol::Event;
 use crossbeam_channel::Receiver;
 use std::{iter, thread};
 
+/// Delivers each batch, and waits for its slowest recipient.
+///
 /// # Blocking
 /// On every recipient, for each batch.
 pub(super) fn broadcaster_loop(said_rx: &Receiver<Said>) {
@@ -18,7 +21,7 @@ pub(super) fn broadcaster_loop(said_rx: &Receiver<Said>) {
             match said {
                 Said::Event { author, event } => batch.push((author, event)),
                 Said::Came(member) => {
-                    // What was said before somebody came is not for them.
+                    // A member receives only what follows its join, so deliver what came before it first.
                     deliver(&mut members, &mut batch);
                     members.push(member);
                 }

@@ -1,7 +1,7 @@
-//! The literal translation: for each message a scope, and in it a thread per recipient.
+//! For each message a scope, and in it a thread per recipient: the literal translation of the Go original.
 //!
-//! Two things are wrong with it. A thread costs tens of microseconds to start and join where a goroutine costs less than one.
-//! And the scope ends with its slowest recipient, so one that has stopped reading freezes the room.
+//! It has two faults. A thread costs tens of microseconds to start and join, and a goroutine less than one.
+//! The scope ends with its slowest recipient, so a recipient that stops reading freezes the room.
 //!
 //! Go:
 //! ```go
@@ -17,6 +17,8 @@ use super::{builder, Member, Said};
 use crossbeam_channel::Receiver;
 use std::thread;
 
+/// Delivers each message, and waits for its slowest recipient.
+///
 /// # Blocking
 /// On every recipient, for each message.
 pub(super) fn broadcaster_loop(said_rx: &Receiver<Said>) {

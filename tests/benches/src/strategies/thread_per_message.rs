@@ -1,7 +1,8 @@
-//! What the Go original reads like: a thread per recipient per message, and nobody waits for them.
+//! A thread per recipient per message, and the broadcaster waits for none of them, as in the Go original.
 //!
-//! Nothing freezes here. But the channel's order is lost, since the system chooses which thread gets to a recipient's
-//! connection first; and a recipient that has stopped reading gathers a thread for each message. Only the experiments run this one.
+//! Nothing freezes here, but the order of the channel is lost, because the system chooses which thread
+//! reaches a recipient's connection first. A recipient that stops reading collects a thread for each message.
+//! Only the experiments run this strategy.
 //!
 //! Go: `deliver` in `tests/go-twin/delivery.go`.
 
@@ -9,7 +10,7 @@ use super::{builder, Member, Said};
 use crossbeam_channel::Receiver;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Starts threads, and never waits for one.
+/// Starts the threads. It never waits for one.
 pub(super) fn broadcaster_loop(said_rx: &Receiver<Said>) {
     let mut members: Vec<(usize, Arc<Mutex<Member>>)> = Vec::new();
     for said in said_rx {
@@ -21,7 +22,8 @@ pub(super) fn broadcaster_loop(said_rx: &Receiver<Said>) {
                     let (member, events) = (Arc::clone(member), vec![event.clone()]);
                     builder(format!("deliver-{id}"))
                         .spawn(move || {
-                            // A failed call is the next one's failure too, and its connection's thread ends the member.
+                            // After a failed call the next calls fail, too. The connection's thread removes
+                            // the member.
                             let _ = member.lock().unwrap_or_else(PoisonError::into_inner).receive(events);
                         })
                         .expect("an experiment stays below the system's limit on threads");

@@ -1,8 +1,9 @@
-//! net/rpc with gob, as much of it as the Go twin's four methods need.
+//! net/rpc with gob: as much of both as the four methods of the Go twin need.
 //!
-//! A gob stream is a sequence of messages: a length, a type's number, and either a value or, where the number is negative,
-//! the description of a type, which goes before its first value. The descriptions below were captured from Go's own
-//! encoder. A call is two values (`rpc.Request`, then the argument), and so is a reply (`rpc.Response`, then the result).
+//! A gob stream is a sequence of messages. A message is a length, the number of a type, and a value. If the
+//! number is negative, the message is instead the description of a type, which precedes its first value. The
+//! descriptions below come from Go's own encoder. A call is two values: `rpc.Request`, then the argument. A
+//! reply is two values, too: `rpc.Response`, then the result.
 
 use super::{is_counted, nonsense, Heard, Links, Step, JOIN_TIMEOUT};
 use std::{
@@ -13,13 +14,16 @@ use std::{
 /// `rpc.Request{ServiceMethod string; Seq uint64}` as type 65, `JoinArgs{User, Address string}` as 66,
 /// `Message{User, Content string}` as 67.
 const CALL_TYPES: &[u8] = b"\
-    \x2f\xff\x81\x03\x01\x01\x07Request\x01\xff\x82\x00\x01\x02\x01\x0dServiceMethod\x01\x0c\x00\x01\x03Seq\x01\x06\x00\x00\x00\
-    \x2b\xff\x83\x03\x01\x01\x08JoinArgs\x01\xff\x84\x00\x01\x02\x01\x04User\x01\x0c\x00\x01\x07Address\x01\x0c\x00\x00\x00\
-    \x2a\xff\x85\x03\x01\x01\x07Message\x01\xff\x86\x00\x01\x02\x01\x04User\x01\x0c\x00\x01\x07Content\x01\x0c\x00\x00\x00";
+    \x2f\xff\x81\x03\x01\x01\x07Request\x01\xff\x82\x00\
+    \x01\x02\x01\x0dServiceMethod\x01\x0c\x00\x01\x03Seq\x01\x06\x00\x00\x00\
+    \x2b\xff\x83\x03\x01\x01\x08JoinArgs\x01\xff\x84\x00\
+    \x01\x02\x01\x04User\x01\x0c\x00\x01\x07Address\x01\x0c\x00\x00\x00\
+    \x2a\xff\x85\x03\x01\x01\x07Message\x01\xff\x86\x00\
+    \x01\x02\x01\x04User\x01\x0c\x00\x01\x07Content\x01\x0c\x00\x00\x00";
 /// `rpc.Response{ServiceMethod string; Seq uint64; Error string}` as type 68.
 const REPLY_TYPES: &[u8] = b"\
-    \x3a\xff\x87\x03\x01\x01\x08Response\x01\xff\x88\x00\x01\x03\x01\x0dServiceMethod\x01\x0c\x00\x01\x03Seq\x01\x06\x00\
-    \x01\x05Error\x01\x0c\x00\x00\x00";
+    \x3a\xff\x87\x03\x01\x01\x08Response\x01\xff\x88\x00\
+    \x01\x03\x01\x0dServiceMethod\x01\x0c\x00\x01\x03Seq\x01\x06\x00\x01\x05Error\x01\x0c\x00\x00\x00";
 const REQUEST: u64 = 65;
 const JOIN_ARGS: u64 = 66;
 const MESSAGE: u64 = 67;
@@ -32,8 +36,8 @@ pub(super) fn join(mut call: TcpStream, name: &str, listener: &TcpListener) -> i
     put_request("ChatServer.Join", 1, &mut out);
     put_strings(JOIN_ARGS, name, &listener.local_addr()?.to_string(), &mut out);
     call.write_all(&out)?;
-    // The twin calls back first and answers then. Were it to refuse without a call, this would wait for ever: its only
-    // causes are a taken name and an address that cannot be dialled, and neither can be here.
+    // The twin calls back before it replies. If it refused without a callback, this would wait for ever. It
+    // refuses only a taken name and an address that it cannot dial, and neither happens here.
     let mut callback = listener.accept()?.0;
     callback.set_nodelay(true)?;
     callback.set_write_timeout(Some(JOIN_TIMEOUT))?;
@@ -58,7 +62,7 @@ pub(super) fn say(name: &str, number: u64, text: &str, out: &mut Vec<u8>) {
     put_strings(MESSAGE, name, text, out);
 }
 
-/// The reply to a Join or a Broadcast.
+/// Parses the reply to a Join or a Broadcast.
 pub(super) fn hear_reply(bytes: &[u8], heard: &mut Heard) -> io::Result<Step> {
     let Some((header, _result, length)) = pair(bytes) else { return Ok(Step::Incomplete) };
     let response = header_of(header).ok_or_else(|| nonsense("gob", bytes))?;
@@ -69,7 +73,7 @@ pub(super) fn hear_reply(bytes: &[u8], heard: &mut Heard) -> io::Result<Step> {
     Ok(Step::Consumed(length))
 }
 
-/// A call of Receive or ReceiveBatch.
+/// Parses a call of Receive or ReceiveBatch.
 pub(super) fn hear_call(bytes: &[u8], heard: &mut Heard) -> io::Result<Step> {
     let Some((header, argument, length)) = pair(bytes) else { return Ok(Step::Incomplete) };
     let request = header_of(header).ok_or_else(|| nonsense("gob", bytes))?;
@@ -86,7 +90,7 @@ pub(super) fn hear_call(bytes: &[u8], heard: &mut Heard) -> io::Result<Step> {
     Ok(Step::Consumed(length))
 }
 
-/// `Message{User, Content}`.
+/// Parses a `Message{User, Content}`.
 fn message(value: &mut Gob, heard: &mut Heard) -> Option<()> {
     value.each_field(|field, value| {
         let text = value.bytes()?;
@@ -97,7 +101,7 @@ fn message(value: &mut Gob, heard: &mut Heard) -> Option<()> {
     })
 }
 
-/// `Batch{Missed uint64; Messages []Message}`.
+/// Parses a `Batch{Missed uint64; Messages []Message}`.
 fn batch(value: &mut Gob, heard: &mut Heard) -> Option<()> {
     value.each_field(|field, value| {
         if field == 1 {
@@ -111,7 +115,7 @@ fn batch(value: &mut Gob, heard: &mut Heard) -> Option<()> {
     })
 }
 
-/// What opens a call or a reply.
+/// The first value of a call or a reply.
 struct Header<'a> {
     method: &'a [u8],
     sequence: u64,
@@ -131,7 +135,7 @@ fn header_of(bytes: &[u8]) -> Option<Header<'_>> {
     Some(header)
 }
 
-/// The next two values, without descriptions of types, and how long all of it is.
+/// Returns the next two values without descriptions of types, and the length of all bytes up to their end.
 fn pair(bytes: &[u8]) -> Option<(&[u8], &[u8], usize)> {
     let mut stream = Gob(bytes);
     let first = stream.next_value()?;
@@ -139,11 +143,12 @@ fn pair(bytes: &[u8]) -> Option<(&[u8], &[u8], usize)> {
     Some((first, second, bytes.len() - stream.0.len()))
 }
 
-/// What is left of some gob bytes.
+/// The rest of some gob bytes, which is read value by value.
 struct Gob<'a>(&'a [u8]);
 
 impl<'a> Gob<'a> {
-    /// A small number is one byte; a larger one is its length in bytes, negated, and then those, highest first.
+    /// Reads a number. A small number is one byte. A larger one is its length in bytes, negated, and then its
+    /// bytes, highest first.
     fn uint(&mut self) -> Option<u64> {
         let (&first, rest) = self.0.split_first()?;
         if first < 0x80 {
@@ -162,7 +167,8 @@ impl<'a> Gob<'a> {
         Some(bytes)
     }
 
-    /// The next message that is a value, from behind its type's number. A signed number's lowest bit is its sign.
+    /// Returns the next message that is a value, without the number of its type. The lowest bit of a signed
+    /// number is its sign.
     fn next_value(&mut self) -> Option<&'a [u8]> {
         loop {
             let mut message = Gob(self.bytes()?);
@@ -172,8 +178,8 @@ impl<'a> Gob<'a> {
         }
     }
 
-    /// Calls `visit` for each field that a struct has set: fields are numbered from 1, by their distance from the one before,
-    /// and 0 ends the struct.
+    /// Calls `visit` for each field of a struct that is not zero. The stream holds the distance of each
+    /// field's number from the one before it. Numbers begin at 1, and a distance of 0 ends the struct.
     fn each_field(&mut self, mut visit: impl FnMut(u64, &mut Gob<'a>) -> Option<()>) -> Option<()> {
         let mut field = 0;
         loop {
@@ -199,7 +205,7 @@ fn put_strings(kind: u64, first: &str, second: &str, out: &mut Vec<u8>) {
     put_struct(kind, &[Field::Text(first), Field::Text(second)], out);
 }
 
-/// Appends a struct as one message. gob leaves out fields that are zero.
+/// Appends a struct as one message. gob omits fields that are zero.
 fn put_struct(kind: u64, fields: &[Field], out: &mut Vec<u8>) {
     let mut value = Vec::with_capacity(160);
     put_uint(kind << 1, &mut value);
@@ -244,7 +250,7 @@ mod tests {
     use crate::wire::counted_text;
 
     #[test]
-    fn values_are_those_of_gos_own_encoder() {
+    fn values_equal_those_of_gos_own_encoder() {
         let mut out = Vec::new();
         put_request("ChatServer.Broadcast", 200, &mut out);
         put_strings(MESSAGE, "u", "d", &mut out);
@@ -258,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_is_counted_once_all_of_it_is_there() {
+    fn a_call_is_counted_when_all_of_it_has_come() {
         let mut bytes = CALL_TYPES.to_vec();
         put_request("Client.Receive", 3, &mut bytes);
         put_strings(MESSAGE, "u", &counted_text(1), &mut bytes);

@@ -1,7 +1,7 @@
-//! IRC: PRIVMSG to one channel that every member has joined.
+//! IRC: members send PRIVMSG to one channel that all of them have joined.
 //!
-//! IRC does not acknowledge a message. Commands of one connection are handled in order, so a PING goes out behind each
-//! message, in the same write, and the message is accepted when its PONG comes.
+//! IRC does not acknowledge a message. A server handles the commands of a connection in order, so a PING
+//! follows each message in the same write. The message is accepted when the PONG comes.
 
 use super::{is_counted, line, nonsense, read_until, Heard, Links, Step};
 use memchr::memmem;
@@ -10,9 +10,9 @@ use std::{
     net::TcpStream,
 };
 
-/// End of the message of the day, the last line of the greeting.
+/// The number of the last line of the greeting: the end of the message of the day.
 const END_OF_GREETING: &[u8] = b" 376 ";
-/// End of the list of names: the last line that belongs to one's own JOIN.
+/// The number of the last line of the answer to a JOIN: the end of the list of names.
 const END_OF_NAMES: &[u8] = b" 366 ";
 
 pub(super) fn join(mut call: TcpStream, name: &str) -> io::Result<Links> {
@@ -24,7 +24,7 @@ pub(super) fn join(mut call: TcpStream, name: &str) -> io::Result<Links> {
     Ok(Links { call, callback: None, left: bytes[end..].to_vec() })
 }
 
-/// Where the list of names ends, once all of it is there.
+/// Returns the position after the list of names, once all of the list has come.
 fn end_of_names(bytes: &[u8]) -> Option<usize> {
     let at = memmem::find(bytes, END_OF_NAMES)?;
     Some(at + memchr::memchr(b'\n', &bytes[at..])? + 1)

@@ -1,6 +1,7 @@
-//! NATS's client protocol. Every member subscribes to one subject; echo is off, as in a chat.
+//! The client protocol of NATS. Every member subscribes to one subject. Echo is off, as in a chat.
 //!
-//! A message is accepted when PUB is answered with +OK (the connection is verbose).
+//! A message is accepted when the server answers PUB with +OK. The connection is verbose, so the server does
+//! that.
 
 use super::{is_counted, line, nonsense, read_until, Heard, Links, Step};
 use memchr::memmem;

@@ -1,6 +1,7 @@
-//! Redis pub/sub over RESP3, which lets a subscriber publish on the same connection: half the connections of RESP2.
+//! Redis pub/sub over RESP3. A subscriber can publish on the same connection, so RESP3 needs half the
+//! connections of RESP2.
 //!
-//! A message is accepted when PUBLISH is answered with the number of those who get it.
+//! A message is accepted when the server answers PUBLISH with the number of its recipients.
 
 use super::{is_counted, line, nonsense, read_until, Heard, Links, Step};
 use memchr::memmem;
@@ -19,7 +20,7 @@ pub(super) fn join(mut call: TcpStream) -> io::Result<Links> {
     if bytes.starts_with(b"-") {
         return Err(nonsense("redis", &bytes));
     }
-    // Nobody speaks while others join, so nothing follows.
+    // No member sends a message while others join, so no bytes follow.
     Ok(Links { call, callback: None, left: Vec::new() })
 }
 
