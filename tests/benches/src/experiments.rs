@@ -31,7 +31,7 @@ pub fn run(name: &str) -> io::Result<()> {
         return Err(io::Error::other(format!("no experiment {name}; there are {names}, and all")));
     }
     for (name, run) in experiments {
-        crate::tell(&format!("== {name}"));
+        crate::print_line(&format!("== {name}"));
         run()?;
     }
     Ok(())
@@ -42,7 +42,7 @@ pub fn run(name: &str) -> io::Result<()> {
 /// # Errors
 /// When it has not.
 fn verify(shown: bool, claim: &str) -> io::Result<()> {
-    crate::tell(&format!("{}: {claim}", if shown { "shown" } else { "NOT SHOWN" }));
+    crate::print_line(&format!("{}: {claim}", if shown { "shown" } else { "NOT SHOWN" }));
     if shown {
         Ok(())
     } else {

@@ -44,12 +44,12 @@ fn main() -> ExitCode {
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     let done = match words.as_slice() {
         ["--help"] | ["help"] => {
-            tell(USAGE);
+            print_line(USAGE);
             Ok(())
         }
         ["serve", name, address] => strategies::serve(name, address),
         ["experiment", name] => experiments::run(name),
-        [command, options @ ..] => match (Plan::named(command), Options::parse(options)) {
+        [command, options @ ..] => match (Plan::by_name(command), Options::parse(options)) {
             (Some(plan), Ok(options)) => plan.run(&options),
             (None, _) => return usage(&format!("unknown command {command}")),
             (_, Err(why)) => return usage(&why),
@@ -59,18 +59,18 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tell(&format!("chat-bench: {error}"));
+            print_line(&format!("chat-bench: {error}"));
             ExitCode::FAILURE
         }
     }
 }
 
 fn usage(why: &str) -> ExitCode {
-    tell(&format!("chat-bench: {why}\n{USAGE}"));
+    print_line(&format!("chat-bench: {why}\n{USAGE}"));
     ExitCode::from(2)
 }
 
 /// Prints a line. A closed standard output does not stop a measurement.
-fn tell(line: &str) {
+fn print_line(line: &str) {
     let _ = writeln!(io::stdout().lock(), "{line}");
 }

@@ -5,8 +5,8 @@
 
 use crate::{
     process::{own_cpu, Server, Usage},
-    room::{fresh_number, Burst, Room},
-    wire::{counted_text, filling_text, Protocol},
+    room::{next_message_id, Burst, Room},
+    wire::{counted_text, filler_text, Protocol},
 };
 use std::{
     io,
@@ -16,13 +16,13 @@ use std::{
 /// The number of members that send at the same time in a throughput run.
 pub const SENDERS: usize = 64;
 /// The pause between two messages of a latency run. It is long enough for all threads to sleep again.
-const PAUSE: Duration = Duration::from_millis(2);
+const MESSAGE_PAUSE: Duration = Duration::from_millis(2);
 /// How long one message may take to reach all recipients.
 const LATENCY_TIMEOUT: Duration = Duration::from_secs(20);
 /// How many bytes fill the buffers of a stuck recipient before the measurement: more than fit into them.
-const FILLING_BYTES: usize = 1024 * 1024;
+const FILL_BYTES: usize = 1024 * 1024;
 /// How long nothing must arrive until a room counts as idle.
-const QUIET: Duration = Duration::from_millis(300);
+const QUIET_TIME: Duration = Duration::from_millis(300);
 
 /// How long a run takes.
 #[derive(Clone, Copy, Debug)]
@@ -46,7 +46,7 @@ pub fn throughput(
     effort: Effort,
 ) -> io::Result<Vec<Figure>> {
     let mut room = Room::join(server.address, protocol, SENDERS + recipients)?;
-    room.settle(QUIET)?;
+    room.wait_until_quiet(QUIET_TIME)?;
     let text = counted_text(0);
     // A trial warms the server up and shows how many messages fill the time.
     let mut each = 2;
@@ -84,24 +84,24 @@ pub fn latency(
     stuck: bool,
     effort: Effort,
 ) -> io::Result<Vec<Figure>> {
-    const SPEAKER: usize = 0;
+    const SENDER: usize = 0;
     let mut room = Room::join(server.address, protocol, 1 + recipients)?;
-    room.settle(QUIET)?;
+    room.wait_until_quiet(QUIET_TIME)?;
     let is_stuck = |member: usize| stuck && member % 10 == 0;
-    let hearers: Vec<usize> = (1..=recipients).filter(|&member| !is_stuck(member)).collect();
+    let listeners: Vec<usize> = (1..=recipients).filter(|&member| !is_stuck(member)).collect();
     if stuck {
         for member in (1..=recipients).filter(|&member| is_stuck(member)) {
-            room.stop(member)?;
+            room.stop_reading(member)?;
         }
-        fill(&mut room, SPEAKER, protocol)?;
+        fill_buffers(&mut room, SENDER, protocol)?;
     }
 
     // A small room gets more messages, so that the server's CPU time is many clock ticks.
     let messages = effort.messages * if recipients < 1000 { 3 } else { 1 };
     let warm_up = messages / 10;
-    let mut times = Vec::with_capacity(messages * hearers.len());
+    let mut times = Vec::with_capacity(messages * listeners.len());
     let mut last_times = Vec::with_capacity(messages);
-    let mut heard_at = vec![0; room.members()];
+    let mut last_received = vec![0; room.members()];
     let mut before = server.usage()?;
     for message in 1..=warm_up + messages {
         if message == warm_up + 1 {
@@ -110,30 +110,30 @@ pub fn latency(
             before = server.usage()?;
         }
         let start = Instant::now();
-        room.say(SPEAKER, fresh_number(), &counted_text(message as u64))?;
-        let (mut left, mut accepted, mut last) = (hearers.len(), false, start);
+        room.send(SENDER, next_message_id(), &counted_text(message as u64))?;
+        let (mut left, mut accepted, mut last) = (listeners.len(), false, start);
         while left > 0 || !accepted {
             if start.elapsed() > LATENCY_TIMEOUT {
                 return Err(io::Error::other(format!("message {message} did not reach {left} recipients")));
             }
-            for arrival in room.hear(LATENCY_TIMEOUT)? {
+            for arrival in room.receive(LATENCY_TIMEOUT)? {
                 accepted |= arrival.accepted > 0;
-                if arrival.deliveries == 0 || arrival.member == SPEAKER {
+                if arrival.deliveries == 0 || arrival.member == SENDER {
                     continue;
                 }
-                if arrival.deliveries > 1 || heard_at[arrival.member] == message {
+                if arrival.deliveries > 1 || last_received[arrival.member] == message {
                     return Err(io::Error::other(format!("message {message} arrived twice")));
                 }
-                heard_at[arrival.member] = message;
+                last_received[arrival.member] = message;
                 times.push(arrival.at - start);
                 left -= 1;
                 last = arrival.at;
             }
         }
         last_times.push(last - start);
-        let rested = Instant::now() + PAUSE;
-        while let Some(rest) = rested.checked_duration_since(Instant::now()) {
-            room.hear(rest)?;
+        let pause_end = Instant::now() + MESSAGE_PAUSE;
+        while let Some(left) = pause_end.checked_duration_since(Instant::now()) {
+            room.receive(left)?;
         }
     }
     let cpu = (server.usage()?.cpu - before.cpu).as_secs_f64();
@@ -150,14 +150,14 @@ pub fn latency(
 }
 
 /// Sends messages until the buffers of the stuck recipients are full.
-fn fill(room: &mut Room, speaker: usize, protocol: Protocol) -> io::Result<()> {
-    let text = filling_text(protocol.longest_text());
-    for _ in 0..FILLING_BYTES / text.len() {
+fn fill_buffers(room: &mut Room, sender: usize, protocol: Protocol) -> io::Result<()> {
+    let text = filler_text(protocol.text_limit_bytes());
+    for _ in 0..FILL_BYTES / text.len() {
         loop {
-            room.say(speaker, fresh_number(), &text)?;
+            room.send(sender, next_message_id(), &text)?;
             let (mut accepted, mut busy) = (false, false);
             while !accepted && !busy {
-                for arrival in room.hear(LATENCY_TIMEOUT)? {
+                for arrival in room.receive(LATENCY_TIMEOUT)? {
                     accepted |= arrival.accepted > 0;
                     busy |= arrival.busy > 0;
                 }
@@ -165,10 +165,10 @@ fn fill(room: &mut Room, speaker: usize, protocol: Protocol) -> io::Result<()> {
             if accepted {
                 break;
             }
-            room.hear(crate::wire::BUSY_PAUSE)?;
+            room.receive(crate::wire::BUSY_PAUSE)?;
         }
     }
-    room.settle(QUIET)
+    room.wait_until_quiet(QUIET_TIME)
 }
 
 /// Measures what `members` idle members cost, and whether a chat of 100 messages a second reaches all of
@@ -183,7 +183,7 @@ pub fn members(
     let start = Instant::now();
     let mut room = Room::join(server.address, protocol, members)?;
     let joined = start.elapsed();
-    room.settle(QUIET)?;
+    room.wait_until_quiet(QUIET_TIME)?;
     let idle = server.usage()?;
     let each = |figure: fn(&Usage) -> u64| (figure(&idle) as f64 - figure(&before) as f64) / members as f64;
     let mut figures = vec![
@@ -192,28 +192,33 @@ pub fn members(
         ("threads_each", each(|usage| usage.threads)),
         ("descriptors_each", each(|usage| usage.descriptors)),
     ];
-    figures.extend(chat(&mut room, server, protocol, effort.chat)?);
+    figures.extend(measure_chat(&mut room, server, protocol, effort.chat)?);
     Ok(figures)
 }
 
 /// Lets members send in turn, 100 messages a second.
-fn chat(room: &mut Room, server: &Server, protocol: Protocol, length: Duration) -> io::Result<Vec<Figure>> {
+fn measure_chat(
+    room: &mut Room,
+    server: &Server,
+    protocol: Protocol,
+    length: Duration,
+) -> io::Result<Vec<Figure>> {
     const INTERVAL: Duration = Duration::from_millis(10);
     let total = (length.as_millis() / INTERVAL.as_millis()) as u64;
-    let hearers = room.members() as u64 - u64::from(!protocol.echoes());
-    let (mut said, mut deliveries, mut missed, mut accepted) = (0, 0, 0, 0);
+    let recipients = room.members() as u64 - u64::from(!protocol.receives_own_messages());
+    let (mut sent, mut deliveries, mut missed, mut accepted) = (0, 0, 0, 0);
     let before = server.usage()?;
     let start = Instant::now();
     let mut last = start;
-    while (accepted < total || deliveries + missed < total * hearers) && last.elapsed() < LATENCY_TIMEOUT {
-        let due = INTERVAL * said as u32;
-        if said < total && start.elapsed() >= due {
-            room.say(said as usize % room.members(), fresh_number(), &counted_text(said))?;
-            said += 1;
+    while (accepted < total || deliveries + missed < total * recipients) && last.elapsed() < LATENCY_TIMEOUT {
+        let due = INTERVAL * sent as u32;
+        if sent < total && start.elapsed() >= due {
+            room.send(sent as usize % room.members(), next_message_id(), &counted_text(sent))?;
+            sent += 1;
             continue;
         }
-        let wait = if said < total { due.saturating_sub(start.elapsed()) } else { LATENCY_TIMEOUT };
-        for arrival in room.hear(wait)? {
+        let wait = if sent < total { due.saturating_sub(start.elapsed()) } else { LATENCY_TIMEOUT };
+        for arrival in room.receive(wait)? {
             last = arrival.at;
             deliveries += arrival.deliveries;
             missed += arrival.missed;
@@ -222,7 +227,7 @@ fn chat(room: &mut Room, server: &Server, protocol: Protocol, length: Duration) 
     }
     let took = last - start;
     Ok(vec![
-        ("chat_lost", (total * hearers) as f64 - deliveries as f64),
+        ("chat_lost", (total * recipients) as f64 - deliveries as f64),
         // The time from the last message until the last recipient has everything.
         ("chat_behind_s", took.saturating_sub(INTERVAL * (total as u32 - 1)).as_secs_f64()),
         ("chat_cpu", (server.usage()?.cpu - before.cpu).as_secs_f64() / took.as_secs_f64()),

@@ -30,7 +30,7 @@ type Series<'a> = (&'a str, Vec<(f64, f64)>);
 ///
 /// # Errors
 /// When a file cannot be read or written.
-pub fn all(directory: &Path) -> io::Result<()> {
+pub fn draw_all(directory: &Path) -> io::Result<()> {
     for entry in directory.read_dir()? {
         let csv = entry?.path();
         if csv.extension().is_some_and(|extension| extension == "csv") {
@@ -75,16 +75,16 @@ fn draw(svg: &PathBuf, title: &str, series: &[Series]) -> Result<(), Box<dyn Err
         RGBColor(60, 140, 60),
         RGBColor(110, 80, 160),
     ];
-    let all = || series.iter().flat_map(|(_, points)| points);
+    let all_points = || series.iter().flat_map(|(_, points)| points);
     let range = |values: Vec<f64>| {
         let least = values.iter().copied().fold(f64::INFINITY, f64::min);
         let most = values.iter().copied().fold(0.0, f64::max);
         least * 0.8..most * 1.25
     };
-    let mut sizes = range(all().map(|point| point.0).collect());
+    let mut sizes = range(all_points().map(|point| point.0).collect());
     // This leaves space for the legend beside the lines, instead of above them.
     sizes.end *= 3.0;
-    let values = range(all().map(|point| point.1).collect());
+    let values = range(all_points().map(|point| point.1).collect());
     let root = SVGBackend::new(svg, (860, 460)).into_drawing_area();
     root.fill(&WHITE)?;
     let mut chart = ChartBuilder::on(&root)
@@ -98,7 +98,7 @@ fn draw(svg: &PathBuf, title: &str, series: &[Series]) -> Result<(), Box<dyn Err
         .configure_mesh()
         .x_desc("recipients or members")
         .x_label_formatter(&|size| format!("{size:.0}"))
-        .y_label_formatter(&|value| label(*value))
+        .y_label_formatter(&|value| axis_label(*value))
         .light_line_style(WHITE)
         .draw()?;
     for ((system, points), colour) in series.iter().zip(COLOURS.iter().cycle()) {
@@ -117,7 +117,7 @@ fn draw(svg: &PathBuf, title: &str, series: &[Series]) -> Result<(), Box<dyn Err
     Ok(())
 }
 
-fn label(value: f64) -> String {
+fn axis_label(value: f64) -> String {
     match value {
         value if value >= 1e6 => format!("{}M", value / 1e6),
         value if value >= 1e3 => format!("{}k", value / 1e3),

@@ -115,7 +115,7 @@ pub fn raise_open_files() {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
     if let Err(error) = setrlimit(Resource::Nofile, raised) {
-        crate::tell(&format!("cannot raise the limit on open files: {error}"));
+        crate::print_line(&format!("cannot raise the limit on open files: {error}"));
     }
 }
 

@@ -137,10 +137,10 @@ impl Results {
     fn table(&self, measure: &str, metric: &str, out: &mut String) {
         const OURS: &str = "rpc-chat";
         let sizes = self.sizes(measure);
-        let counted = if measure == "members" { "members" } else { "recipients" };
+        let size_unit = if measure == "members" { "members" } else { "recipients" };
         let _ = write!(out, "\n### {measure}: {metric}\n\n| |");
         for size in &sizes {
-            let _ = write!(out, " {size} {counted} |");
+            let _ = write!(out, " {size} {size_unit} |");
         }
         let _ = writeln!(out, "\n|---|{}", "---:|".repeat(sizes.len()));
         for system in self.systems(measure) {
@@ -150,14 +150,20 @@ impl Results {
                 let (Some(median), [least, .., most]) =
                     (self.median(measure, system, size, metric), values.as_slice())
                 else {
-                    let only = values.first().map_or("-".to_owned(), |value| shown(*value));
+                    let only = values.first().map_or("-".to_owned(), |value| format_value(*value));
                     let _ = write!(out, " {only} |");
                     continue;
                 };
-                let _ = write!(out, " {} ({}-{})", shown(median), shown(*least), shown(*most));
+                let _ = write!(
+                    out,
+                    " {} ({}-{})",
+                    format_value(median),
+                    format_value(*least),
+                    format_value(*most)
+                );
                 if let Some(ours) = self.median(measure, OURS, size, metric).filter(|ours| *ours > 0.0) {
                     if system != OURS {
-                        let _ = write!(out, " {}x", shown(median / ours));
+                        let _ = write!(out, " {}x", format_value(median / ours));
                     }
                 }
                 out.push_str(" |");
@@ -168,7 +174,7 @@ impl Results {
 }
 
 /// Formats a value with some three digits, and with `k` or `M` for thousands or millions.
-fn shown(value: f64) -> String {
+fn format_value(value: f64) -> String {
     let size = value.abs();
     if size >= 1e6 {
         format!("{:.2}M", value / 1e6)
@@ -196,7 +202,7 @@ fn distinct<T: PartialEq>(values: impl Iterator<Item = T>) -> Vec<T> {
 }
 
 /// Returns the machine, the commit and the compiler, for the head of a results file.
-pub fn circumstances() -> String {
+pub fn machine_and_commit() -> String {
     let git =
         |args: &[&str]| first_line(Command::new("git").args(args).current_dir(crate::systems::repository()));
     let processor = field("/proc/cpuinfo", "model name");
@@ -231,9 +237,9 @@ mod tests {
     #[test]
     fn a_table_has_medians_spreads_and_ratios() {
         let mut results = Results::default();
-        for (run, ours, theirs) in [(1, 2.0, 9.0), (2, 1.0, 8.0), (3, 4.0, 2.0)] {
+        for (run, ours, other) in [(1, 2.0, 9.0), (2, 1.0, 8.0), (3, 4.0, 2.0)] {
             results.add("latency", "rpc-chat", 10, run, &[("p50_ms", ours)]);
-            results.add("latency", "redis", 10, run, &[("p50_ms", theirs)]);
+            results.add("latency", "redis", 10, run, &[("p50_ms", other)]);
         }
         let table = results.markdown();
         assert!(table.contains("| rpc-chat | 2 (1-4) |"), "{table}");

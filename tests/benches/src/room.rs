@@ -4,7 +4,7 @@
 //! place, sends the replies that the protocol needs, and reports an [`Arrival`] with the time of the read.
 //! Only [`Room::join`] starts other threads, which end before it returns.
 
-use crate::wire::{Heard, Links, Protocol};
+use crate::wire::{Connections, Protocol, Received};
 use rustix::event::{epoll, Timespec};
 use std::{
     io::{self, ErrorKind, Read, Write},
@@ -28,7 +28,7 @@ const READ_BYTES: usize = 256 * 1024;
 /// How often idle members send a ping: three times before rpc-chat's server gives them up.
 const PING_INTERVAL: Duration = Duration::from_secs(5);
 /// How long to wait for the next bytes before the rest counts as lost.
-const GIVE_UP: Duration = Duration::from_secs(10);
+const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What one read from one socket brought.
 #[derive(Clone, Copy, Debug)]
@@ -52,18 +52,18 @@ pub struct Room {
     protocol: Protocol,
     epoll: OwnedFd,
     /// Two for each member: the one on which it sends, and the one on which it receives if that is another.
-    links: Vec<Option<Link>>,
+    sockets: Vec<Option<Socket>>,
     buffer: Vec<u8>,
     events: Vec<epoll::Event>,
     next_ping: Instant,
 }
 
-struct Link {
+struct Socket {
     stream: TcpStream,
     /// The start of a message whose rest has not come.
-    left: Vec<u8>,
+    unparsed: Vec<u8>,
     /// Whether a request waits for its reply. No other request may follow it, not even a ping.
-    asking: bool,
+    request_pending: bool,
     /// Whether this member has stopped reading.
     stopped: bool,
 }
@@ -80,7 +80,7 @@ impl Room {
         let mut room = Room {
             protocol,
             epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
-            links: (0..count * 2).map(|_| None).collect(),
+            sockets: (0..count * 2).map(|_| None).collect(),
             buffer: vec![0; READ_BYTES],
             events: Vec::with_capacity(1024),
             next_ping: Instant::now() + PING_INTERVAL,
@@ -107,12 +107,12 @@ impl Room {
                     )));
                 }
                 match joined_rx.try_recv() {
-                    Ok((member, links)) => {
-                        room.admit(member, links?)?;
+                    Ok((member, connections)) => {
+                        room.add_member(member, connections?)?;
                         joined += 1;
                     }
                     // The members in the room are told of each join, and must read that.
-                    Err(_) => drop(room.hear(Duration::from_millis(1))?),
+                    Err(_) => drop(room.receive(Duration::from_millis(1))?),
                 }
             }
             Ok(room)
@@ -121,49 +121,49 @@ impl Room {
 
     /// Returns the number of members, with those that have stopped reading.
     pub fn members(&self) -> usize {
-        self.links.len() / 2
+        self.sockets.len() / 2
     }
 
-    fn admit(&mut self, member: usize, links: Links) -> io::Result<()> {
-        self.watch(member * 2, links.call, links.left)?;
-        if let Some(callback) = links.callback {
-            self.watch(member * 2 + 1, callback, Vec::new())?;
+    fn add_member(&mut self, member: usize, connections: Connections) -> io::Result<()> {
+        self.add_socket(member * 2, connections.call, connections.unparsed)?;
+        if let Some(callback) = connections.callback {
+            self.add_socket(member * 2 + 1, callback, Vec::new())?;
         }
         Ok(())
     }
 
-    fn watch(&mut self, index: usize, stream: TcpStream, left: Vec<u8>) -> io::Result<()> {
+    fn add_socket(&mut self, index: usize, stream: TcpStream, unparsed: Vec<u8>) -> io::Result<()> {
         stream.set_nonblocking(true)?;
         epoll::add(&self.epoll, &stream, epoll::EventData::new_u64(index as u64), epoll::EventFlags::IN)?;
-        self.links[index] = Some(Link { stream, left, asking: false, stopped: false });
+        self.sockets[index] = Some(Socket { stream, unparsed, request_pending: false, stopped: false });
         Ok(())
     }
 
     /// Makes a member stop reading for good, as if its process were stopped: its connections stay open, and
     /// its buffers fill up. The buffers become as small as the system allows, so that few messages fill them.
-    pub fn stop(&mut self, member: usize) -> io::Result<()> {
-        for link in self.links[member * 2..][..2].iter_mut().flatten() {
-            epoll::delete(&self.epoll, &link.stream)?;
-            rustix::net::sockopt::set_socket_recv_buffer_size(&link.stream, 1)?;
-            link.stopped = true;
+    pub fn stop_reading(&mut self, member: usize) -> io::Result<()> {
+        for socket in self.sockets[member * 2..][..2].iter_mut().flatten() {
+            epoll::delete(&self.epoll, &socket.stream)?;
+            rustix::net::sockopt::set_socket_recv_buffer_size(&socket.stream, 1)?;
+            socket.stopped = true;
         }
         Ok(())
     }
 
     /// Lets a member send `text`. A later [`Arrival`] says whether the system accepted it.
-    pub fn say(&mut self, member: usize, number: u64, text: &str) -> io::Result<()> {
+    pub fn send(&mut self, member: usize, message_id: u64, text: &str) -> io::Result<()> {
         let mut bytes = Vec::with_capacity(256);
-        self.protocol.say(&name(member), number, text, &mut bytes);
-        let link = self.links[member * 2].as_mut().ok_or(ErrorKind::NotConnected)?;
-        link.asking = true;
-        write_all(&link.stream, &bytes)
+        self.protocol.encode_message(&member_name(member), message_id, text, &mut bytes);
+        let socket = self.sockets[member * 2].as_mut().ok_or(ErrorKind::NotConnected)?;
+        socket.request_pending = true;
+        write_all(&socket.stream, &bytes)
     }
 
     /// Returns what has arrived.
     ///
     /// # Blocking
     /// On the server, for `timeout` at most, if nothing has arrived.
-    pub fn hear(&mut self, timeout: Duration) -> io::Result<Vec<Arrival>> {
+    pub fn receive(&mut self, timeout: Duration) -> io::Result<Vec<Arrival>> {
         self.ping()?;
         let timeout = Timespec { tv_sec: timeout.as_secs() as i64, tv_nsec: timeout.subsec_nanos().into() };
         self.events.clear();
@@ -172,36 +172,36 @@ impl Room {
             Err(error) => return Err(error.into()),
         }
         let ready: Vec<usize> = self.events.iter().map(|event| event.data.u64() as usize).collect();
-        ready.into_iter().map(|index| self.hear_link(index)).collect()
+        ready.into_iter().map(|index| self.receive_on(index)).collect()
     }
 
     /// Reads one socket once. Bytes that do not fit into the buffer stay in the socket for the next call.
-    fn hear_link(&mut self, index: usize) -> io::Result<Arrival> {
-        let link = self.links[index].as_mut().ok_or(ErrorKind::NotConnected)?;
-        let left = link.left.len();
-        if self.buffer.len() < left + READ_BYTES / 2 {
-            self.buffer.resize(left + READ_BYTES, 0);
+    fn receive_on(&mut self, index: usize) -> io::Result<Arrival> {
+        let socket = self.sockets[index].as_mut().ok_or(ErrorKind::NotConnected)?;
+        let unparsed = socket.unparsed.len();
+        if self.buffer.len() < unparsed + READ_BYTES / 2 {
+            self.buffer.resize(unparsed + READ_BYTES, 0);
         }
-        self.buffer[..left].copy_from_slice(&link.left);
-        let count = match link.stream.read(&mut self.buffer[left..]) {
+        self.buffer[..unparsed].copy_from_slice(&socket.unparsed);
+        let count = match socket.stream.read(&mut self.buffer[unparsed..]) {
             Ok(0) => return Err(io::Error::other(format!("the server has closed member {}", index / 2))),
             Ok(count) => count,
             Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
             Err(error) => return Err(error),
         };
         let at = Instant::now();
-        let bytes = &self.buffer[..left + count];
-        let mut heard = Heard::default();
-        let consumed = self.protocol.hear(index % 2 == 1, bytes, &mut heard)?;
-        link.left.clear();
-        link.left.extend_from_slice(&bytes[consumed..]);
-        if heard.accepted + heard.busy > 0 {
-            link.asking = false;
+        let bytes = &self.buffer[..unparsed + count];
+        let mut received = Received::default();
+        let consumed = self.protocol.parse(index % 2 == 1, bytes, &mut received)?;
+        socket.unparsed.clear();
+        socket.unparsed.extend_from_slice(&bytes[consumed..]);
+        if received.accepted + received.busy > 0 {
+            socket.request_pending = false;
         }
-        if !heard.reply.is_empty() {
-            write_all(&link.stream, &heard.reply)?;
+        if !received.reply.is_empty() {
+            write_all(&socket.stream, &received.reply)?;
         }
-        let Heard { deliveries, accepted, busy, missed, .. } = heard;
+        let Received { deliveries, accepted, busy, missed, .. } = received;
         Ok(Arrival { member: index / 2, at, deliveries, accepted, busy, missed })
     }
 
@@ -212,49 +212,51 @@ impl Room {
         }
         self.next_ping = Instant::now() + PING_INTERVAL;
         let ping = self.protocol.ping();
-        for call in self.links.iter().step_by(2).flatten().filter(|call| !call.stopped && !call.asking) {
+        for call in
+            self.sockets.iter().step_by(2).flatten().filter(|call| !call.stopped && !call.request_pending)
+        {
             write_all(&call.stream, &ping)?;
         }
         Ok(())
     }
 
     /// Receives until nothing has arrived for `quiet`.
-    pub fn settle(&mut self, quiet: Duration) -> io::Result<()> {
+    pub fn wait_until_quiet(&mut self, quiet: Duration) -> io::Result<()> {
         let mut last = Instant::now();
         while last.elapsed() < quiet {
-            if !self.hear(quiet)?.is_empty() {
+            if !self.receive(quiet)?.is_empty() {
                 last = Instant::now();
             }
         }
         Ok(())
     }
 
-    /// Lets the first `senders` members send `each` messages in closed loop: a sender sends its next message
-    /// when the system has accepted its last. Returns when all messages have arrived everywhere.
+    /// Lets the first `senders` members send `messages_each` messages in closed loop: a sender sends its next
+    /// message when the system has accepted its last. Returns when all messages have arrived everywhere.
     ///
     /// # Blocking
-    /// On the server, until nothing has arrived for [`GIVE_UP`] at most.
-    pub fn burst(&mut self, senders: usize, each: u64, text: &str) -> io::Result<Burst> {
-        let hearers = self.members() as u64 - u64::from(!self.protocol.echoes());
-        let expected = senders as u64 * each * hearers;
-        let mut said = vec![0; senders];
+    /// On the server, until nothing has arrived for [`ARRIVAL_TIMEOUT`] at most.
+    pub fn burst(&mut self, senders: usize, messages_each: u64, text: &str) -> io::Result<Burst> {
+        let recipients = self.members() as u64 - u64::from(!self.protocol.receives_own_messages());
+        let expected = senders as u64 * messages_each * recipients;
+        let mut sent = vec![0; senders];
         let mut accepted = 0;
         let mut retries = Vec::new();
         let (mut deliveries, mut missed, mut refused) = (0, 0, 0);
         let start = Instant::now();
-        for (member, said) in said.iter_mut().enumerate() {
-            *said += 1;
-            self.say(member, fresh_number(), text)?;
+        for (member, sent) in sent.iter_mut().enumerate() {
+            *sent += 1;
+            self.send(member, next_message_id(), text)?;
         }
         let mut last = start;
-        while accepted < senders as u64 * each || deliveries + missed < expected {
-            if last.elapsed() > GIVE_UP {
+        while accepted < senders as u64 * messages_each || deliveries + missed < expected {
+            if last.elapsed() > ARRIVAL_TIMEOUT {
                 break;
             }
-            let timeout = if retries.is_empty() { GIVE_UP } else { crate::wire::BUSY_PAUSE };
-            let arrivals = self.hear(timeout)?;
+            let timeout = if retries.is_empty() { ARRIVAL_TIMEOUT } else { crate::wire::BUSY_PAUSE };
+            let arrivals = self.receive(timeout)?;
             for member in retries.drain(..) {
-                self.say(member, fresh_number(), text)?;
+                self.send(member, next_message_id(), text)?;
             }
             for arrival in arrivals {
                 last = arrival.at;
@@ -265,9 +267,9 @@ impl Room {
                     refused += 1;
                     retries.push(arrival.member);
                 }
-                if arrival.accepted > 0 && said[arrival.member] < each {
-                    said[arrival.member] += 1;
-                    self.say(arrival.member, fresh_number(), text)?;
+                if arrival.accepted > 0 && sent[arrival.member] < messages_each {
+                    sent[arrival.member] += 1;
+                    self.send(arrival.member, next_message_id(), text)?;
                 }
             }
         }
@@ -295,13 +297,13 @@ pub struct Burst {
 }
 
 /// Returns the name of a member, which is short enough for IRC.
-fn name(member: usize) -> String {
+fn member_name(member: usize) -> String {
     format!("m{member}")
 }
 
 /// Returns a message id that is higher than all before it. A message that the system was too busy for may get
 /// a new id, because the system has not accepted it.
-pub fn fresh_number() -> u64 {
+pub fn next_message_id() -> u64 {
     static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
@@ -312,7 +314,7 @@ fn joiner_loop(
     protocol: Protocol,
     count: usize,
     next: &AtomicUsize,
-    joined_tx: &mpsc::SyncSender<(usize, io::Result<Links>)>,
+    joined_tx: &mpsc::SyncSender<(usize, io::Result<Connections>)>,
 ) {
     // Each joiner has a listener of its own, so that a callback can only be for the member that now joins.
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
@@ -321,12 +323,12 @@ fn joiner_loop(
         if member >= count {
             return;
         }
-        let links = match &listener {
-            Ok(listener) => protocol.join(server, &name(member), listener),
+        let connections = match &listener {
+            Ok(listener) => protocol.join(server, &member_name(member), listener),
             Err(error) => Err(error.kind().into()),
         };
-        let failed = links.is_err();
-        if joined_tx.send((member, links)).is_err() || failed {
+        let failed = connections.is_err();
+        if joined_tx.send((member, connections)).is_err() || failed {
             return;
         }
     }
@@ -336,14 +338,14 @@ fn joiner_loop(
 /// server does not read.
 ///
 /// # Blocking
-/// On the server's reading, for [`GIVE_UP`] at most without progress.
+/// On the server's reading, for [`ARRIVAL_TIMEOUT`] at most without progress.
 fn write_all(mut stream: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
     use rustix::event::{poll, PollFd, PollFlags};
     while !bytes.is_empty() {
         match stream.write(bytes) {
             Ok(count) => bytes = &bytes[count..],
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                let timeout = Timespec { tv_sec: GIVE_UP.as_secs() as i64, tv_nsec: 0 };
+                let timeout = Timespec { tv_sec: ARRIVAL_TIMEOUT.as_secs() as i64, tv_nsec: 0 };
                 if poll(&mut [PollFd::new(stream, PollFlags::OUT)], Some(&timeout))? == 0 {
                     return Err(ErrorKind::TimedOut.into());
                 }

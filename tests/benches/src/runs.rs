@@ -6,10 +6,9 @@
 
 use crate::{
     measure::{self, Effort, Figure, SENDERS},
-    plot, process,
-    results::{circumstances, Results},
-    systems::{repository, System, RIVALS, STRATEGIES},
-    tell,
+    plot, print_line, process,
+    results::{machine_and_commit, Results},
+    systems::{repository, System, COMPARED, STRATEGIES},
     wire::TEXT_BYTES,
 };
 use std::{io, path::PathBuf, time::Duration};
@@ -63,7 +62,7 @@ impl Options {
                         value.parse().ok().filter(|&runs| runs > 0).ok_or("--runs takes a number from 1")?;
                 }
                 "--systems" => {
-                    let named = |name| System::named(name).ok_or_else(|| format!("unknown system {name}"));
+                    let named = |name| System::by_name(name).ok_or_else(|| format!("unknown system {name}"));
                     options.systems = Some(parts.map(named).collect::<Result<_, _>>()?);
                 }
                 "--measures" => options.measures = Some(parts.map(str::to_owned).collect()),
@@ -78,7 +77,7 @@ impl Options {
         Ok(options)
     }
 
-    fn wants(&self, size: usize) -> bool {
+    fn includes_size(&self, size: usize) -> bool {
         self.sizes.as_ref().is_none_or(|sizes| sizes.contains(&size))
     }
 
@@ -101,7 +100,7 @@ impl Options {
 
 impl Plan {
     /// Returns the plan that a command names.
-    pub fn named(command: &str) -> Option<Plan> {
+    pub fn by_name(command: &str) -> Option<Plan> {
         [Plan::Bench, Plan::Compare, Plan::Strategies, Plan::Members, Plan::Plot]
             .into_iter()
             .find(|plan| plan.name() == command)
@@ -120,13 +119,17 @@ impl Plan {
     /// Returns the turns: the measures of each, and its sizes.
     fn turns(self, options: &Options) -> Vec<(Vec<&'static str>, &'static [usize])> {
         const RECIPIENTS: &[usize] = &[10, 100, 1000];
-        let few: &[usize] = if options.quick { &[10] } else { RECIPIENTS };
+        let recipients: &[usize] = if options.quick { &[10] } else { RECIPIENTS };
         let members: &[usize] = if options.quick { &[50] } else { &[100, 1000, 5000] };
         let all = match self {
             Plan::Bench | Plan::Compare => {
-                vec![(vec!["throughput"], few), (vec!["latency", "stuck"], few), (vec!["members"], members)]
+                vec![
+                    (vec!["throughput"], recipients),
+                    (vec!["latency", "stuck"], recipients),
+                    (vec!["members"], members),
+                ]
             }
-            Plan::Strategies => vec![(vec!["throughput"], few), (vec!["latency"], few)],
+            Plan::Strategies => vec![(vec!["throughput"], recipients), (vec!["latency"], recipients)],
             Plan::Members => vec![(vec!["members"], members)],
             Plan::Plot => vec![],
         };
@@ -144,13 +147,13 @@ impl Plan {
     /// When rpc-chat cannot be measured, or, after all runs, when it has lost a delivery.
     pub fn run(self, options: &Options) -> io::Result<()> {
         if self == Plan::Plot {
-            return plot::all(&options.out());
+            return plot::draw_all(&options.out());
         }
         process::raise_open_files();
         let default = match self {
             Plan::Bench => vec![System::RpcChat],
             Plan::Strategies => STRATEGIES.to_vec(),
-            _ => RIVALS.to_vec(),
+            _ => COMPARED.to_vec(),
         };
         let mut systems = Vec::new();
         for system in options.systems.clone().unwrap_or(default) {
@@ -160,28 +163,28 @@ impl Plan {
         }
         let mut results = Results::default();
         for (turn, sizes) in self.turns(options) {
-            for &size in sizes.iter().filter(|&size| options.wants(*size)) {
-                let mut able = systems.clone();
+            for &size in sizes.iter().filter(|&size| options.includes_size(*size)) {
+                let mut remaining = systems.clone();
                 for run in 1..=options.runs {
                     let mut succeeded = Vec::new();
-                    for system in able {
-                        match take_turn(system, &turn, size, run, options.effort(), &mut results) {
+                    for system in remaining {
+                        match run_turn(system, &turn, size, run, options.effort(), &mut results) {
                             Ok(()) => succeeded.push(system),
                             Err(error) if system == System::RpcChat => return Err(error),
                             Err(error) => {
                                 let what = turn.join(" and ");
-                                tell(&format!("{what} {size} {}: left out: {error}", system.name()));
+                                print_line(&format!("{what} {size} {}: left out: {error}", system.name()));
                             }
                         }
                     }
                     // A system that has failed once is not tried again, because failing may take a minute.
-                    able = succeeded;
+                    remaining = succeeded;
                 }
             }
         }
         let table = results.write(&options.out(), self.name(), &self.preface(options, &systems))?;
-        plot::all(&options.out())?;
-        tell(&format!("\nwritten: {}", table.display()));
+        plot::draw_all(&options.out())?;
+        print_line(&format!("\nwritten: {}", table.display()));
         match results.losses(System::RpcChat.name()) {
             0 => Ok(()),
             losses => Err(io::Error::other(format!("rpc-chat lost deliveries in {losses} runs"))),
@@ -189,7 +192,7 @@ impl Plan {
     }
 
     fn preface(self, options: &Options, systems: &[System]) -> String {
-        let again = format!("cargo run --release -p chat-bench -- {} --runs {}", self.name(), options.runs);
+        let command = format!("cargo run --release -p chat-bench -- {} --runs {}", self.name(), options.runs);
         let mut versions = String::new();
         for system in systems {
             if let Some(version) = system.version() {
@@ -201,16 +204,16 @@ impl Plan {
              A figure is the median of {} runs.\n\
              In brackets are the least and the most, then the ratio to rpc-chat's median.\n\
              Throughput has {SENDERS} senders in closed loop, and texts have {TEXT_BYTES} bytes.\n\
-             [The README](../README.md) describes the method.\n\n{}{versions}- command: `{again}`\n",
+             [The README](../README.md) describes the method.\n\n{}{versions}- command: `{command}`\n",
             self.name(),
             options.runs,
-            circumstances(),
+            machine_and_commit(),
         )
     }
 }
 
 /// Runs the measures of one turn, each on its own server.
-fn take_turn(
+fn run_turn(
     system: System,
     turn: &[&'static str],
     size: usize,
@@ -222,7 +225,7 @@ fn take_turn(
         let figures = run_once(system, measure, size, effort)?;
         let shown: Vec<String> =
             figures.iter().map(|(metric, value)| format!("{metric} {value:.3}")).collect();
-        tell(&format!("{measure} {size} run {run} {}: {}", system.name(), shown.join(", ")));
+        print_line(&format!("{measure} {size} run {run} {}: {}", system.name(), shown.join(", ")));
         results.add(measure, system.name(), size, run, &figures);
     }
     Ok(())

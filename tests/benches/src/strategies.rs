@@ -33,19 +33,19 @@ use std::{
 /// The few limits of these servers are those of the real server.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
-const QUEUE: usize = 1024;
+const QUEUE_LENGTH: usize = 1024;
 const STACK_BYTES: usize = 128 * 1024;
 /// The most events in one call, so that the call fits into a frame.
-const BATCH: usize = 256;
+const BATCH_EVENTS: usize = 256;
 
 /// What the connections send to the broadcaster. The channel gives all of it one order.
-enum Said {
+enum RoomEvent {
     /// A member has joined, and receives everything that follows.
-    Came(Member),
+    Joined(Member),
     /// An event for all members except its author.
     Event { author: usize, event: Event },
     /// The member with this id has left.
-    Gone(usize),
+    Left(usize),
 }
 
 /// A member that receives events.
@@ -83,25 +83,25 @@ pub fn serve(name: &str, address: &str) -> io::Result<()> {
     };
     crate::process::raise_open_files();
     let listener = TcpListener::bind(address)?;
-    let (said_tx, said_rx) = bounded(QUEUE);
+    let (events_tx, events_rx) = bounded(QUEUE_LENGTH);
     let next_id = AtomicUsize::new(0);
     thread::scope(|scope| {
         thread::Builder::new()
             .name("broadcaster".into())
-            .spawn_scoped(scope, move || broadcaster_loop(&said_rx))?;
+            .spawn_scoped(scope, move || broadcaster_loop(&events_rx))?;
         loop {
             let (stream, peer) = listener.accept()?;
-            let (said_tx, id) = (said_tx.clone(), next_id.fetch_add(1, Ordering::Relaxed));
-            builder(format!("conn-{id}")).spawn_scoped(scope, move || {
+            let (events_tx, id) = (events_tx.clone(), next_id.fetch_add(1, Ordering::Relaxed));
+            thread_builder(format!("conn-{id}")).spawn_scoped(scope, move || {
                 // The failure of one client ends the connection of that client alone.
-                let _ = serve_connection(stream, peer, id, &said_tx);
-                let _ = said_tx.send(Said::Gone(id));
+                let _ = serve_connection(stream, peer, id, &events_tx);
+                let _ = events_tx.send(RoomEvent::Left(id));
             })?;
         }
     })
 }
 
-fn builder(name: String) -> thread::Builder {
+fn thread_builder(name: String) -> thread::Builder {
     thread::Builder::new().name(name).stack_size(STACK_BYTES)
 }
 
@@ -110,7 +110,7 @@ fn serve_connection(
     stream: TcpStream,
     peer: SocketAddr,
     id: usize,
-    said_tx: &Sender<Said>,
+    events_tx: &Sender<RoomEvent>,
 ) -> Result<(), RpcError> {
     let mut calls = Connection::new(Arc::new(Stream::new(stream)), FRAME_BYTES);
     let Some(hello) = calls.read_hello(CALL_TIMEOUT)? else { return Ok(()) };
@@ -119,14 +119,14 @@ fn serve_connection(
     let callback = call_back(&join, peer)?;
     // The broadcaster lives as long as the process, so the sends below succeed. The other members get no
     // notice of the join: with a scope per message, a thousand joins would take a minute.
-    let _ = said_tx.send(Said::Came(Member { id, callback }));
+    let _ = events_tx.send(RoomEvent::Joined(Member { id, callback }));
     let joined = Joined { room: 1, sequence: 0, called_back: true, text_limit: FRAME_BYTES / 2, motd: None };
     calls.reply(&Reply::Joined(joined), CALL_TIMEOUT)?;
     while let Some(request) = calls.next_request(IDLE_TIMEOUT, CALL_TIMEOUT)? {
         let reply = match request {
             Request::Broadcast { message_id, text } => {
                 let event = now(EventKind::Message { author: join.name.clone(), message_id, text });
-                let _ = said_tx.send(Said::Event { author: id, event });
+                let _ = events_tx.send(RoomEvent::Event { author: id, event });
                 // The order in the channel is the order of all messages. Only the real server numbers them.
                 Reply::Accepted { sequence: 0 }
             }

@@ -38,7 +38,7 @@ pub enum System {
 }
 
 /// rpc-chat, and the systems that a user might choose instead.
-pub const RIVALS: [System; 6] =
+pub const COMPARED: [System; 6] =
     [System::RpcChat, System::GoTwin, System::GoTwinLog, System::Redis, System::Nats, System::Ngircd];
 /// rpc-chat, and other ways to write it in Rust.
 pub const STRATEGIES: [System; 4] =
@@ -62,8 +62,8 @@ impl System {
     }
 
     /// Returns the system with this name, if it can be measured.
-    pub fn named(name: &str) -> Option<System> {
-        RIVALS.into_iter().chain(STRATEGIES).find(|system| system.name() == name)
+    pub fn by_name(name: &str) -> Option<System> {
+        COMPARED.into_iter().chain(STRATEGIES).find(|system| system.name() == name)
     }
 
     /// Returns the protocol that the system speaks.
@@ -82,7 +82,7 @@ impl System {
     }
 
     /// Returns the program that must be installed.
-    fn needs(self) -> Option<&'static str> {
+    fn required_program(self) -> Option<&'static str> {
         match self {
             System::GoTwin | System::GoTwinLog => Some("go"),
             System::Redis => Some("redis-server"),
@@ -101,8 +101,8 @@ impl System {
     /// # Errors
     /// When a build fails.
     pub fn prepare(self) -> io::Result<bool> {
-        if let Some(program) = self.needs().filter(|program| !is_installed(program)) {
-            crate::tell(&format!("{}: skipped, {program} is not installed", self.name()));
+        if let Some(program) = self.required_program().filter(|program| !is_installed(program)) {
+            crate::print_line(&format!("{}: skipped, {program} is not installed", self.name()));
             return Ok(false);
         }
         match self {
@@ -114,7 +114,7 @@ impl System {
             }
             System::GoTwin | System::GoTwinLog => {
                 let mut command = Command::new("go");
-                command.args(["build", "-o"]).arg(beside_us("go-twin")?).arg(".");
+                command.args(["build", "-o"]).arg(sibling_program("go-twin")?).arg(".");
                 build(command.current_dir(repository().join("tests/go-twin")), Path::new("tests/go-twin"))?;
             }
             _ => {}
@@ -139,16 +139,18 @@ impl System {
         };
         let command = match self {
             System::RpcChat => with_args(
-                beside_us("chat-server")?,
+                sibling_program("chat-server")?,
                 &["--listen", &listen, "--rate-burst", "0", "--max-connections", "10000"],
             ),
             System::GoTwin => {
-                with_args(beside_us("go-twin")?, &["-listen", &listen, "-strategy", "goroutines"])
+                with_args(sibling_program("go-twin")?, &["-listen", &listen, "-strategy", "goroutines"])
             }
-            System::GoTwinLog => with_args(beside_us("go-twin")?, &["-listen", &listen, "-strategy", "log"]),
-            System::Redis => with_args("redis-server".into(), &[&config("redis", address)?]),
-            System::Nats => with_args("nats-server".into(), &["-c", &config("nats", address)?]),
-            System::Ngircd => with_args("ngircd".into(), &["-n", "-f", &config("ngircd", address)?]),
+            System::GoTwinLog => {
+                with_args(sibling_program("go-twin")?, &["-listen", &listen, "-strategy", "log"])
+            }
+            System::Redis => with_args("redis-server".into(), &[&write_config("redis", address)?]),
+            System::Nats => with_args("nats-server".into(), &["-c", &write_config("nats", address)?]),
+            System::Ngircd => with_args("ngircd".into(), &["-n", "-f", &write_config("ngircd", address)?]),
             System::ScopePerMessage | System::ScopePerBatch | System::Cursor | System::ThreadPerMessage => {
                 with_args(env::current_exe()?, &["serve", self.name(), &listen])
             }
@@ -175,16 +177,16 @@ pub fn repository() -> PathBuf {
 }
 
 /// Returns the path of a program in the directory of this program.
-fn beside_us(program: &str) -> io::Result<PathBuf> {
+fn sibling_program(program: &str) -> io::Result<PathBuf> {
     Ok(env::current_exe()?.with_file_name(program))
 }
 
 /// Fills the port into the repository's configuration for `server`, writes it to a file, and returns the
 /// file's path.
-fn config(server: &str, address: SocketAddr) -> io::Result<String> {
-    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("config/{server}.conf"));
-    let text = fs::read_to_string(kept)?.replace("@PORT@", &address.port().to_string());
-    let path = beside_us(&format!("bench-{server}.conf"))?;
+fn write_config(server: &str, address: SocketAddr) -> io::Result<String> {
+    let template = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("config/{server}.conf"));
+    let text = fs::read_to_string(template)?.replace("@PORT@", &address.port().to_string());
+    let path = sibling_program(&format!("bench-{server}.conf"))?;
     fs::write(&path, text)?;
     Ok(path.to_string_lossy().into_owned())
 }

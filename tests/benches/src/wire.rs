@@ -1,7 +1,7 @@
 //! The five protocols of the load generator: as much of each as a chat needs.
 //!
 //! A join uses blocking calls, on a joiner thread. After that a [`Room`](crate::room::Room) polls all sockets
-//! on one thread and gives the bytes to [`Protocol::hear`]. That function MUST NOT block and MUST NOT
+//! on one thread and gives the bytes to [`Protocol::parse`]. That function MUST NOT block and MUST NOT
 //! allocate for each message, because it counts millions of deliveries a second and its own cost is not what
 //! is measured.
 
@@ -22,7 +22,7 @@ use std::{
 /// The length of each counted text, in bytes, in every system.
 pub const TEXT_BYTES: usize = 100;
 /// The first byte of a counted text. Notices of joins and filler texts begin with another byte.
-const COUNTED: u8 = b'#';
+const COUNTED_MARK: u8 = b'#';
 /// How long a step of joining may take.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -42,18 +42,18 @@ pub enum Protocol {
 }
 
 /// A member's connections after its join, both in blocking mode.
-pub struct Links {
+pub struct Connections {
     /// The connection on which it sends messages.
     pub call: TcpStream,
     /// The connection on which it receives messages, if that is another one.
     pub callback: Option<TcpStream>,
     /// Bytes that were read from `call` after the end of the join, and are not parsed yet.
-    pub left: Vec<u8>,
+    pub unparsed: Vec<u8>,
 }
 
 /// What a parser found in some bytes.
 #[derive(Debug, Default)]
-pub struct Heard {
+pub struct Received {
     /// The number of counted messages that arrived.
     pub deliveries: u64,
     /// The number of this member's messages that the system accepted.
@@ -67,7 +67,7 @@ pub struct Heard {
 }
 
 /// The result of parsing one message at the start of some bytes.
-enum Step {
+enum Parsed {
     /// The bytes end inside the message.
     Incomplete,
     /// The message is parsed and has this length in bytes.
@@ -79,7 +79,7 @@ impl Protocol {
     ///
     /// # Blocking
     /// On the server, for [`JOIN_TIMEOUT`] at most in each step.
-    pub fn join(self, server: SocketAddr, name: &str, listener: &TcpListener) -> io::Result<Links> {
+    pub fn join(self, server: SocketAddr, name: &str, listener: &TcpListener) -> io::Result<Connections> {
         let call = TcpStream::connect(server)?;
         call.set_nodelay(true)?;
         call.set_read_timeout(Some(JOIN_TIMEOUT))?;
@@ -94,7 +94,7 @@ impl Protocol {
     }
 
     /// Returns whether a member receives its own messages.
-    pub fn echoes(self) -> bool {
+    pub fn receives_own_messages(self) -> bool {
         self == Protocol::Redis
     }
 
@@ -104,7 +104,7 @@ impl Protocol {
     }
 
     /// Returns the longest text that a filler message may have, in bytes.
-    pub fn longest_text(self) -> usize {
+    pub fn text_limit_bytes(self) -> usize {
         match self {
             Protocol::Irc => 400,
             _ => 3500,
@@ -112,14 +112,14 @@ impl Protocol {
     }
 
     /// Replaces the contents of `out` by the bytes of a message. `text` needs no escaping in any protocol.
-    pub fn say(self, name: &str, number: u64, text: &str, out: &mut Vec<u8>) {
+    pub fn encode_message(self, name: &str, message_id: u64, text: &str, out: &mut Vec<u8>) {
         out.clear();
         match self {
-            Protocol::RpcChat => rpc_chat::say(number, text, out),
-            Protocol::Gob => gob::say(name, number, text, out),
-            Protocol::Redis => redis::say(text, out),
-            Protocol::Nats => nats::say(text, out),
-            Protocol::Irc => irc::say(text, out),
+            Protocol::RpcChat => rpc_chat::encode_message(message_id, text, out),
+            Protocol::Gob => gob::encode_message(name, message_id, text, out),
+            Protocol::Redis => redis::encode_message(text, out),
+            Protocol::Nats => nats::encode_message(text, out),
+            Protocol::Irc => irc::encode_message(text, out),
         }
     }
 
@@ -128,30 +128,30 @@ impl Protocol {
         rpc_chat::ping()
     }
 
-    /// Parses all whole messages in `bytes`, adds them to `heard`, and returns their length in bytes.
+    /// Parses all whole messages in `bytes`, adds them to `received`, and returns their length in bytes.
     ///
     /// # Errors
     /// When the system refuses a message for another reason than being busy, or the bytes are not of this
     /// protocol.
-    pub fn hear(self, callback: bool, bytes: &[u8], heard: &mut Heard) -> io::Result<usize> {
+    pub fn parse(self, callback: bool, bytes: &[u8], received: &mut Received) -> io::Result<usize> {
         let mut consumed = 0;
         loop {
             let rest = &bytes[consumed..];
             if rest.is_empty() {
                 return Ok(consumed);
             }
-            let step = match self {
-                Protocol::RpcChat if callback => rpc_chat::hear_call(rest, heard),
-                Protocol::RpcChat => rpc_chat::hear_reply(rest, heard),
-                Protocol::Gob if callback => gob::hear_call(rest, heard),
-                Protocol::Gob => gob::hear_reply(rest, heard),
-                Protocol::Redis => redis::hear(rest, heard),
-                Protocol::Nats => nats::hear(rest, heard),
-                Protocol::Irc => irc::hear(rest, heard),
+            let parsed = match self {
+                Protocol::RpcChat if callback => rpc_chat::parse_call(rest, received),
+                Protocol::RpcChat => rpc_chat::parse_reply(rest, received),
+                Protocol::Gob if callback => gob::parse_call(rest, received),
+                Protocol::Gob => gob::parse_reply(rest, received),
+                Protocol::Redis => redis::parse(rest, received),
+                Protocol::Nats => nats::parse(rest, received),
+                Protocol::Irc => irc::parse(rest, received),
             }?;
-            match step {
-                Step::Incomplete => return Ok(consumed),
-                Step::Consumed(length) => consumed += length,
+            match parsed {
+                Parsed::Incomplete => return Ok(consumed),
+                Parsed::Consumed(length) => consumed += length,
             }
         }
     }
@@ -159,25 +159,25 @@ impl Protocol {
 
 /// Returns a counted text: `number`, padded to [`TEXT_BYTES`].
 pub fn counted_text(number: u64) -> String {
-    format!("{}{number:0>9}{}", char::from(COUNTED), "x".repeat(TEXT_BYTES - 10))
+    format!("{}{number:0>9}{}", char::from(COUNTED_MARK), "x".repeat(TEXT_BYTES - 10))
 }
 
 /// Returns a text of `length` bytes that is not counted.
-pub fn filling_text(length: usize) -> String {
+pub fn filler_text(length: usize) -> String {
     "~".repeat(length)
 }
 
 fn is_counted(text: &[u8]) -> bool {
-    text.len() == TEXT_BYTES && text[0] == COUNTED
+    text.len() == TEXT_BYTES && text[0] == COUNTED_MARK
 }
 
-fn nonsense(protocol: &str, bytes: &[u8]) -> io::Error {
+fn parse_error(protocol: &str, bytes: &[u8]) -> io::Error {
     let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(120)]);
     io::Error::other(format!("{protocol}: unexpected bytes: {shown:?}"))
 }
 
 /// Returns the line at the start of `bytes` without its CR LF, and the length of the line with them.
-fn line(bytes: &[u8]) -> Option<(&[u8], usize)> {
+fn next_line(bytes: &[u8]) -> Option<(&[u8], usize)> {
     let end = memchr::memchr(b'\n', bytes)?;
     let line = &bytes[..end];
     Some((line.strip_suffix(b"\r").unwrap_or(line), end + 1))
@@ -189,7 +189,7 @@ fn read_until(stream: &mut TcpStream, done: impl Fn(&[u8]) -> bool) -> io::Resul
     let mut buffer = [0; 16 * 1024];
     while !done(&bytes) {
         match stream.read(&mut buffer)? {
-            0 => return Err(nonsense("the server closed the connection while joining", &bytes)),
+            0 => return Err(parse_error("the server closed the connection while joining", &bytes)),
             count => bytes.extend_from_slice(&buffer[..count]),
         }
     }
@@ -209,17 +209,17 @@ mod tests {
             (Protocol::Irc, format!(":a!b@c PRIVMSG #room :{text}\r\n:d!e@f JOIN #room\r\n:s PONG s :1\r\n")),
         ];
         for (protocol, bytes) in cases {
-            let mut whole = Heard::default();
-            assert_eq!(protocol.hear(false, bytes.as_bytes(), &mut whole).unwrap(), bytes.len());
+            let mut whole = Received::default();
+            assert_eq!(protocol.parse(false, bytes.as_bytes(), &mut whole).unwrap(), bytes.len());
             assert_eq!((whole.deliveries, whole.accepted), (1, 1), "{protocol:?}");
-            let mut pieces = Heard::default();
-            let mut left = Vec::new();
+            let mut in_pieces = Received::default();
+            let mut unparsed = Vec::new();
             for byte in bytes.bytes() {
-                left.push(byte);
-                let consumed = protocol.hear(false, &left, &mut pieces).unwrap();
-                left.drain(..consumed);
+                unparsed.push(byte);
+                let consumed = protocol.parse(false, &unparsed, &mut in_pieces).unwrap();
+                unparsed.drain(..consumed);
             }
-            assert_eq!((pieces.deliveries, pieces.accepted), (1, 1), "{protocol:?} in pieces");
+            assert_eq!((in_pieces.deliveries, in_pieces.accepted), (1, 1), "{protocol:?} in pieces");
         }
     }
 }

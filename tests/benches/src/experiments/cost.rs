@@ -2,9 +2,9 @@
 
 use super::verify;
 use crate::{
+    print_line,
     process::{build, is_installed, status_field},
     systems::repository,
-    tell,
 };
 use crossbeam_channel::bounded;
 use std::{
@@ -26,15 +26,15 @@ const ROUNDS: u32 = 5_000;
 pub(super) fn ten_thousand() -> io::Result<()> {
     let (resident, kernel, reserved) = parked_threads()?;
     let each = |bytes: u64| bytes as f64 / MANY as f64 / 1024.0;
-    tell(&format!(
+    print_line(&format!(
         "a parked thread    {:5.1} KiB resident and {:.1} KiB in the kernel ({:.0} KiB of address space reserved)",
         each(resident),
         each(kernel),
         each(reserved),
     ));
     verify(each(resident + kernel) < 64.0, "a parked thread costs kibibytes, not the megabytes of folklore")?;
-    if let Some((bytes, threads)) = go("parked", MANY as u64)? {
-        tell(&format!(
+    if let Some((bytes, threads)) = run_go_half("parked", MANY as u64)? {
+        print_line(&format!(
             "a parked goroutine {:5.1} KiB resident, and {threads} more OS threads for all of them",
             each(bytes)
         ));
@@ -126,14 +126,14 @@ pub(super) fn spawn_cost() -> io::Result<()> {
         drop(ask_tx);
         Ok::<Duration, io::Error>(start.elapsed() / ROUNDS)
     })?;
-    tell(&format!(
+    print_line(&format!(
         "a thread           {spawned:>9.1?} to start and join, {woken:>9.1?} to wake and hear back"
     ));
     // A round trip is two wake-ups.
     verify(woken / 2 < spawned, "waking a thread costs less than starting one, so keep one per recipient")?;
-    if let Some((spawned_go, woken_go)) = go("spawn", ROUNDS.into())? {
+    if let Some((spawned_go, woken_go)) = run_go_half("spawn", ROUNDS.into())? {
         let [spawned_go, woken_go] = [spawned_go, woken_go].map(Duration::from_nanos);
-        tell(&format!(
+        print_line(&format!(
             "a goroutine        {spawned_go:>9.1?} to start and join, {woken_go:>9.1?} to wake and hear back"
         ));
         verify(spawned_go * 5 < spawned, "starting a goroutine costs a fraction of starting a thread")?;
@@ -143,9 +143,9 @@ pub(super) fn spawn_cost() -> io::Result<()> {
 
 /// Builds and runs the Go half, and returns the two numbers that it prints. Returns none if Go is not
 /// installed, and prints that.
-fn go(command: &str, count: u64) -> io::Result<Option<(u64, u64)>> {
+fn run_go_half(command: &str, count: u64) -> io::Result<Option<(u64, u64)>> {
     if !is_installed("go") {
-        tell("the Go half is skipped, go is not installed");
+        print_line("the Go half is skipped, go is not installed");
         return Ok(None);
     }
     let program = env::current_exe()?.with_file_name("go-cost");

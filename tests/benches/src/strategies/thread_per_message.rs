@@ -6,21 +6,21 @@
 //!
 //! Go: `deliver` in `tests/go-twin/delivery.go`.
 
-use super::{builder, Member, Said};
+use super::{thread_builder, Member, RoomEvent};
 use crossbeam_channel::Receiver;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Starts the threads. It never waits for one.
-pub(super) fn broadcaster_loop(said_rx: &Receiver<Said>) {
+pub(super) fn broadcaster_loop(events_rx: &Receiver<RoomEvent>) {
     let mut members: Vec<(usize, Arc<Mutex<Member>>)> = Vec::new();
-    for said in said_rx {
-        match said {
-            Said::Came(member) => members.push((member.id, Arc::new(Mutex::new(member)))),
-            Said::Gone(id) => members.retain(|(other, _)| *other != id),
-            Said::Event { author, event } => {
+    for event in events_rx {
+        match event {
+            RoomEvent::Joined(member) => members.push((member.id, Arc::new(Mutex::new(member)))),
+            RoomEvent::Left(id) => members.retain(|(other, _)| *other != id),
+            RoomEvent::Event { author, event } => {
                 for (id, member) in members.iter().filter(|(id, _)| *id != author) {
                     let (member, events) = (Arc::clone(member), vec![event.clone()]);
-                    builder(format!("deliver-{id}"))
+                    thread_builder(format!("deliver-{id}"))
                         .spawn(move || {
                             // After a failed call the next calls fail, too. The connection's thread removes
                             // the member.

@@ -5,7 +5,7 @@
 //! descriptions below come from Go's own encoder. A call is two values: `rpc.Request`, then the argument. A
 //! reply is two values, too: `rpc.Response`, then the result.
 
-use super::{is_counted, nonsense, Heard, Links, Step, JOIN_TIMEOUT};
+use super::{is_counted, parse_error, Connections, Parsed, Received, JOIN_TIMEOUT};
 use std::{
     io::{self, Read, Write},
     net::{TcpListener, TcpStream},
@@ -31,7 +31,7 @@ const RESPONSE: u64 = 68;
 /// The bool `true`, which is the result of every method.
 const TRUE: &[u8] = b"\x03\x02\x00\x01";
 
-pub(super) fn join(mut call: TcpStream, name: &str, listener: &TcpListener) -> io::Result<Links> {
+pub(super) fn join(mut call: TcpStream, name: &str, listener: &TcpListener) -> io::Result<Connections> {
     let mut out = CALL_TYPES.to_vec();
     put_request("ChatServer.Join", 1, &mut out);
     put_strings(JOIN_ARGS, name, &listener.local_addr()?.to_string(), &mut out);
@@ -42,74 +42,74 @@ pub(super) fn join(mut call: TcpStream, name: &str, listener: &TcpListener) -> i
     callback.set_nodelay(true)?;
     callback.set_write_timeout(Some(JOIN_TIMEOUT))?;
     callback.write_all(REPLY_TYPES)?;
-    let mut heard = Heard::default();
+    let mut received = Received::default();
     let mut bytes = Vec::new();
-    while heard.accepted == 0 {
+    while received.accepted == 0 {
         let mut buffer = [0; 512];
         match call.read(&mut buffer)? {
-            0 => return Err(nonsense("the twin closed the connection while joining", &bytes)),
+            0 => return Err(parse_error("the twin closed the connection while joining", &bytes)),
             count => bytes.extend_from_slice(&buffer[..count]),
         }
-        if let Step::Consumed(length) = hear_reply(&bytes, &mut heard)? {
+        if let Parsed::Consumed(length) = parse_reply(&bytes, &mut received)? {
             bytes.drain(..length);
         }
     }
-    Ok(Links { call, callback: Some(callback), left: bytes })
+    Ok(Connections { call, callback: Some(callback), unparsed: bytes })
 }
 
-pub(super) fn say(name: &str, number: u64, text: &str, out: &mut Vec<u8>) {
-    put_request("ChatServer.Broadcast", number, out);
+pub(super) fn encode_message(name: &str, message_id: u64, text: &str, out: &mut Vec<u8>) {
+    put_request("ChatServer.Broadcast", message_id, out);
     put_strings(MESSAGE, name, text, out);
 }
 
 /// Parses the reply to a Join or a Broadcast.
-pub(super) fn hear_reply(bytes: &[u8], heard: &mut Heard) -> io::Result<Step> {
-    let Some((header, _result, length)) = pair(bytes) else { return Ok(Step::Incomplete) };
-    let response = header_of(header).ok_or_else(|| nonsense("gob", bytes))?;
+pub(super) fn parse_reply(bytes: &[u8], received: &mut Received) -> io::Result<Parsed> {
+    let Some((header, _result, length)) = next_pair(bytes) else { return Ok(Parsed::Incomplete) };
+    let response = parse_header(header).ok_or_else(|| parse_error("gob", bytes))?;
     if response.failed {
-        return Err(nonsense("the twin refuses", header));
+        return Err(parse_error("the twin refuses", header));
     }
-    heard.accepted += 1;
-    Ok(Step::Consumed(length))
+    received.accepted += 1;
+    Ok(Parsed::Consumed(length))
 }
 
 /// Parses a call of Receive or ReceiveBatch.
-pub(super) fn hear_call(bytes: &[u8], heard: &mut Heard) -> io::Result<Step> {
-    let Some((header, argument, length)) = pair(bytes) else { return Ok(Step::Incomplete) };
-    let request = header_of(header).ok_or_else(|| nonsense("gob", bytes))?;
+pub(super) fn parse_call(bytes: &[u8], received: &mut Received) -> io::Result<Parsed> {
+    let Some((header, argument, length)) = next_pair(bytes) else { return Ok(Parsed::Incomplete) };
+    let request = parse_header(header).ok_or_else(|| parse_error("gob", bytes))?;
     let mut value = Gob(argument);
-    let understood = match request.method {
-        b"Client.Receive" => message(&mut value, heard),
-        b"Client.ReceiveBatch" => batch(&mut value, heard),
+    let parsed = match request.method {
+        b"Client.Receive" => parse_message(&mut value, received),
+        b"Client.ReceiveBatch" => parse_batch(&mut value, received),
         _ => None,
     };
-    understood.ok_or_else(|| nonsense("gob", argument))?;
+    parsed.ok_or_else(|| parse_error("gob", argument))?;
     let method = std::str::from_utf8(request.method).map_err(io::Error::other)?;
-    put_struct(RESPONSE, &[Field::Text(method), Field::Number(request.sequence)], &mut heard.reply);
-    heard.reply.extend_from_slice(TRUE);
-    Ok(Step::Consumed(length))
+    put_struct(RESPONSE, &[Field::Text(method), Field::Number(request.sequence)], &mut received.reply);
+    received.reply.extend_from_slice(TRUE);
+    Ok(Parsed::Consumed(length))
 }
 
 /// Parses a `Message{User, Content}`.
-fn message(value: &mut Gob, heard: &mut Heard) -> Option<()> {
+fn parse_message(value: &mut Gob, received: &mut Received) -> Option<()> {
     value.each_field(|field, value| {
         let text = value.bytes()?;
         if field == 2 {
-            heard.deliveries += u64::from(is_counted(text));
+            received.deliveries += u64::from(is_counted(text));
         }
         Some(())
     })
 }
 
 /// Parses a `Batch{Missed uint64; Messages []Message}`.
-fn batch(value: &mut Gob, heard: &mut Heard) -> Option<()> {
+fn parse_batch(value: &mut Gob, received: &mut Received) -> Option<()> {
     value.each_field(|field, value| {
         if field == 1 {
-            heard.missed += value.uint()?;
+            received.missed += value.uint()?;
             return Some(());
         }
         for _ in 0..value.uint()? {
-            message(value, heard)?;
+            parse_message(value, received)?;
         }
         Some(())
     })
@@ -122,7 +122,7 @@ struct Header<'a> {
     failed: bool,
 }
 
-fn header_of(bytes: &[u8]) -> Option<Header<'_>> {
+fn parse_header(bytes: &[u8]) -> Option<Header<'_>> {
     let mut header = Header { method: b"", sequence: 0, failed: false };
     Gob(bytes).each_field(|field, value| {
         match field {
@@ -136,7 +136,7 @@ fn header_of(bytes: &[u8]) -> Option<Header<'_>> {
 }
 
 /// Returns the next two values without descriptions of types, and the length of all bytes up to their end.
-fn pair(bytes: &[u8]) -> Option<(&[u8], &[u8], usize)> {
+fn next_pair(bytes: &[u8]) -> Option<(&[u8], &[u8], usize)> {
     let mut stream = Gob(bytes);
     let first = stream.next_value()?;
     let second = stream.next_value()?;
@@ -268,13 +268,13 @@ mod tests {
         let mut bytes = CALL_TYPES.to_vec();
         put_request("Client.Receive", 3, &mut bytes);
         put_strings(MESSAGE, "u", &counted_text(1), &mut bytes);
-        let mut heard = Heard::default();
+        let mut received = Received::default();
         for end in 0..bytes.len() {
-            assert!(matches!(hear_call(&bytes[..end], &mut heard), Ok(Step::Incomplete)));
+            assert!(matches!(parse_call(&bytes[..end], &mut received), Ok(Parsed::Incomplete)));
         }
-        assert!(matches!(hear_call(&bytes, &mut heard), Ok(Step::Consumed(n)) if n == bytes.len()));
-        assert_eq!(heard.deliveries, 1);
+        assert!(matches!(parse_call(&bytes, &mut received), Ok(Parsed::Consumed(n)) if n == bytes.len()));
+        assert_eq!(received.deliveries, 1);
         let answer = b"\x15\xff\x88\x01\x0eClient.Receive\x01\x03\x00\x03\x02\x00\x01";
-        assert_eq!(heard.reply, answer);
+        assert_eq!(received.reply, answer);
     }
 }

@@ -4,7 +4,7 @@
 //! Members reply at once to each call that needs a reply. Recipients of the other systems have nothing to
 //! reply to. This parser works in place, because `chat-common` would allocate a value for each message.
 
-use super::{is_counted, nonsense, Heard, Links, Step, JOIN_TIMEOUT};
+use super::{is_counted, parse_error, Connections, Parsed, Received, JOIN_TIMEOUT};
 use chat_common::{
     frame::{encode_frame, HEADER_BYTES},
     hello::{answer_bytes, read_answer, read_hello, Hello, Role, HIGHEST_VERSION},
@@ -27,7 +27,7 @@ const BUSY: u32 = 2;
 /// The frame of a `Received`: the length of its payload, and variant 0.
 const RECEIVED: [u8; 8] = [4, 0, 0, 0, 0, 0, 0, 0];
 
-pub(super) fn join(mut call: TcpStream, name: &str, listener: &TcpListener) -> io::Result<Links> {
+pub(super) fn join(mut call: TcpStream, name: &str, listener: &TcpListener) -> io::Result<Connections> {
     call.write_all(&Hello::new(Role::Call, Token::NONE).to_bytes())?;
     read_answer(&mut call).map_err(io::Error::other)?;
     let token = Token::random()?;
@@ -41,12 +41,12 @@ pub(super) fn join(mut call: TcpStream, name: &str, listener: &TcpListener) -> i
         // The server calls back before it replies. If it refuses, it does not call back.
         let callback = accept_callback(listener, &call, token)?;
         let reply = read_reply(&mut call)?;
-        match (number(&reply, 0), callback) {
+        match (u32_at(&reply, 0), callback) {
             (Some(JOINED), Some(callback)) => {
-                return Ok(Links { call, callback: Some(callback), left: Vec::new() })
+                return Ok(Connections { call, callback: Some(callback), unparsed: Vec::new() })
             }
-            (Some(REFUSED), _) if number(&reply, 4) == Some(BUSY) && Instant::now() < deadline => {}
-            _ => return Err(nonsense("rpc-chat, joining", &reply)),
+            (Some(REFUSED), _) if u32_at(&reply, 4) == Some(BUSY) && Instant::now() < deadline => {}
+            _ => return Err(parse_error("rpc-chat, joining", &reply)),
         }
     }
 }
@@ -81,8 +81,8 @@ fn read_reply(call: &mut TcpStream) -> io::Result<Vec<u8>> {
     Ok(payload)
 }
 
-pub(super) fn say(number: u64, text: &str, out: &mut Vec<u8>) {
-    let request = Request::Broadcast { message_id: number, text: text.to_owned() };
+pub(super) fn encode_message(message_id: u64, text: &str, out: &mut Vec<u8>) {
+    let request = Request::Broadcast { message_id, text: text.to_owned() };
     encode_frame(&request, out).expect("a request can be encoded");
 }
 
@@ -93,36 +93,36 @@ pub(super) fn ping() -> Vec<u8> {
 }
 
 /// Parses a reply on the call connection.
-pub(super) fn hear_reply(bytes: &[u8], heard: &mut Heard) -> io::Result<Step> {
-    let Some(payload) = payload(bytes) else { return Ok(Step::Incomplete) };
-    match number(payload, 0) {
-        Some(ACCEPTED) => heard.accepted += 1,
-        Some(REFUSED) if number(payload, 4) == Some(BUSY) => heard.busy += 1,
-        Some(REFUSED) | None => return Err(nonsense("rpc-chat", payload)),
+pub(super) fn parse_reply(bytes: &[u8], received: &mut Received) -> io::Result<Parsed> {
+    let Some(payload) = next_payload(bytes) else { return Ok(Parsed::Incomplete) };
+    match u32_at(payload, 0) {
+        Some(ACCEPTED) => received.accepted += 1,
+        Some(REFUSED) if u32_at(payload, 4) == Some(BUSY) => received.busy += 1,
+        Some(REFUSED) | None => return Err(parse_error("rpc-chat", payload)),
         Some(_) => {}
     }
-    Ok(Step::Consumed(HEADER_BYTES + payload.len()))
+    Ok(Parsed::Consumed(HEADER_BYTES + payload.len()))
 }
 
 /// Parses a Receive on the callback connection.
-pub(super) fn hear_call(bytes: &[u8], heard: &mut Heard) -> io::Result<Step> {
-    let Some(payload) = payload(bytes) else { return Ok(Step::Incomplete) };
-    events(payload, heard).ok_or_else(|| nonsense("rpc-chat", payload))?;
-    Ok(Step::Consumed(HEADER_BYTES + payload.len()))
+pub(super) fn parse_call(bytes: &[u8], received: &mut Received) -> io::Result<Parsed> {
+    let Some(payload) = next_payload(bytes) else { return Ok(Parsed::Incomplete) };
+    parse_events(payload, received).ok_or_else(|| parse_error("rpc-chat", payload))?;
+    Ok(Parsed::Consumed(HEADER_BYTES + payload.len()))
 }
 
 /// Returns the payload of the frame at the start of `bytes`.
-fn payload(bytes: &[u8]) -> Option<&[u8]> {
-    bytes.get(HEADER_BYTES..HEADER_BYTES + number(bytes, 0)? as usize)
+fn next_payload(bytes: &[u8]) -> Option<&[u8]> {
+    bytes.get(HEADER_BYTES..HEADER_BYTES + u32_at(bytes, 0)? as usize)
 }
 
-fn events(payload: &[u8], heard: &mut Heard) -> Option<()> {
+fn parse_events(payload: &[u8], received: &mut Received) -> Option<()> {
     let mut fields = Fields(payload);
     if fields.u32()? != 0 {
         return None;
     }
     if fields.take(1)? == [1] {
-        heard.reply.extend_from_slice(&RECEIVED);
+        received.reply.extend_from_slice(&RECEIVED);
     }
     for _ in 0..fields.u64()? {
         let sequence = fields.u64()?;
@@ -130,8 +130,8 @@ fn events(payload: &[u8], heard: &mut Heard) -> Option<()> {
         match fields.u32()? {
             0 => {
                 let _author = fields.text()?;
-                let _number = fields.u64()?;
-                heard.deliveries += u64::from(is_counted(fields.text()?));
+                let _message_id = fields.u64()?;
+                received.deliveries += u64::from(is_counted(fields.text()?));
             }
             1 | 5 | 9 => drop(fields.text()?),
             2 => {
@@ -140,7 +140,7 @@ fn events(payload: &[u8], heard: &mut Heard) -> Option<()> {
                     fields.text()?;
                 }
             }
-            3 => heard.missed += sequence + 1 - fields.u64()?,
+            3 => received.missed += sequence + 1 - fields.u64()?,
             _ => return None,
         }
     }
@@ -172,7 +172,7 @@ impl<'a> Fields<'a> {
 }
 
 /// Returns the `u32` at position `at`.
-fn number(bytes: &[u8], at: usize) -> Option<u32> {
+fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
 }
 
@@ -201,12 +201,12 @@ mod tests {
         };
         let mut bytes = Vec::new();
         encode_frame(&call, &mut bytes).unwrap();
-        let mut heard = Heard::default();
-        assert!(matches!(hear_call(&bytes[..bytes.len() - 1], &mut heard), Ok(Step::Incomplete)));
-        assert!(matches!(hear_call(&bytes, &mut heard), Ok(Step::Consumed(n)) if n == bytes.len()));
-        assert_eq!((heard.deliveries, heard.missed), (2, 3));
+        let mut received = Received::default();
+        assert!(matches!(parse_call(&bytes[..bytes.len() - 1], &mut received), Ok(Parsed::Incomplete)));
+        assert!(matches!(parse_call(&bytes, &mut received), Ok(Parsed::Consumed(n)) if n == bytes.len()));
+        assert_eq!((received.deliveries, received.missed), (2, 3));
         let mut reply = Vec::new();
         encode_frame(&CallbackReply::Received, &mut reply).unwrap();
-        assert_eq!(heard.reply, reply);
+        assert_eq!(received.reply, reply);
     }
 }
