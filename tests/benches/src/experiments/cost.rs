@@ -27,12 +27,13 @@ pub(super) fn ten_thousand() -> io::Result<()> {
     let (resident, kernel, reserved) = parked_threads()?;
     let each = |bytes: u64| bytes as f64 / MANY as f64 / 1024.0;
     print_line(&format!(
-        "a parked thread    {:5.1} KiB resident and {:.1} KiB in the kernel ({:.0} KiB of address space reserved)",
+        "a parked thread    {:5.1} KiB resident and {:.1} KiB in the kernel, \
+         with {:.0} KiB of address space",
         each(resident),
         each(kernel),
         each(reserved),
     ));
-    verify(each(resident + kernel) < 64.0, "a parked thread costs kibibytes, not the megabytes of folklore")?;
+    verify(each(resident + kernel) < 64.0, "a parked thread costs less than 64 KiB")?;
     if let Some((bytes, threads)) = run_go_half("parked", MANY as u64)? {
         print_line(&format!(
             "a parked goroutine {:5.1} KiB resident, and {threads} more OS threads for all of them",
@@ -145,7 +146,7 @@ pub(super) fn spawn_cost() -> io::Result<()> {
 /// installed, and prints that.
 fn run_go_half(command: &str, count: u64) -> io::Result<Option<(u64, u64)>> {
     if !is_installed("go") {
-        print_line("the Go half is skipped, go is not installed");
+        print_line("the Go half is skipped because go is not installed");
         return Ok(None);
     }
     let program = env::current_exe()?.with_file_name("go-cost");

@@ -34,7 +34,7 @@ pub(super) fn run() -> io::Result<()> {
                 break;
             }
         }
-        verify(out_of_order > 0, &format!("{} scrambles the order", system.name()))?;
+        verify(out_of_order > 0, &format!("{} does not keep the order", system.name()))?;
     }
     for system in keeping {
         if system.prepare()? {
