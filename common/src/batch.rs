@@ -7,9 +7,9 @@
 use crate::{codec::encode_into, frame, protocol::Callback};
 
 /// The position of the `answer` flag in the frame: after the header and the number of the variant.
-const ANSWER_AT: usize = frame::HEADER_BYTES + 4;
+const ANSWER_POSITION: usize = frame::HEADER_BYTES + 4;
 /// The position of the first event in the frame: after the flag and the count of events.
-const EVENTS_AT: usize = ANSWER_AT + 1 + 8;
+const EVENTS_POSITION: usize = ANSWER_POSITION + 1 + 8;
 
 /// One frame with one `Receive` call, which grows as events are added.
 #[derive(Clone, Debug, Default)]
@@ -63,8 +63,8 @@ impl Batch {
 
     /// Completes the frame and returns it. `answer` says whether the recipient must reply to the call.
     pub fn finish(&mut self, answer: bool) -> &[u8] {
-        self.frame[ANSWER_AT] = u8::from(answer);
-        self.frame[ANSWER_AT + 1..EVENTS_AT].copy_from_slice(&self.events.to_le_bytes());
+        self.frame[ANSWER_POSITION] = u8::from(answer);
+        self.frame[ANSWER_POSITION + 1..EVENTS_POSITION].copy_from_slice(&self.events.to_le_bytes());
         frame::finish(&mut self.frame, 0);
         &self.frame
     }

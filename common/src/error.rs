@@ -50,7 +50,7 @@ impl fmt::Display for RpcError {
                 write!(f, "a frame of {length} bytes is longer than the {limit} bytes allowed here")
             }
             RpcError::Malformed(_) => f.write_str("a frame does not hold a valid value"),
-            RpcError::UnexpectedAnswer => f.write_str("the peer sent an answer that was not asked for"),
+            RpcError::UnexpectedAnswer => f.write_str("the peer sent a reply to a call that needs none"),
             RpcError::NotRpcChat => f.write_str("the peer does not speak the rpc-chat protocol"),
             RpcError::Refused { status: Status::WrongVersion, version } => {
                 write!(f, "the peer speaks the rpc-chat protocol only up to version {version}")

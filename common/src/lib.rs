@@ -36,11 +36,19 @@
 //!
 //! The side that accepts the connection answers with 11 bytes: `RPC-CHAT`, a `u8` status, a `u16` version.
 //!
-//! Status 0 is *welcome*. The version is then the one to use, which is the highest that both sides speak.
+//! | status | means |
+//! |---|---|
+//! | 0 | welcome |
+//! | 1 | refused: no version in common |
+//! | 2 | refused: the server is busy |
+//! | 3 | refused: this port does not serve this role |
+//! | 4 | refused: no session has this token |
+//! | 5 | refused: too many connections from this address |
+//! | 6 | refused: this address is banned |
+//! | 7 | refused: the server is shutting down |
 //!
-//! Every other status is a refusal. The version is then the highest that the refusing side speaks, and that
-//! side closes the connection. The refusals are 1 no version in common, 2 busy, 3 role not served here, 4
-//! unknown token, 5 too many connections from this address, 6 address banned, 7 shutting down.
+//! In a welcome the version is the one to use, which is the highest that both sides speak. In a refusal the
+//! version is the highest that the refusing side speaks, and that side closes the connection.
 //!
 //! A busy server may answer before it reads the hello. A peer that does not begin with `RPC-CHAT` gets a
 //! short HTTP 400, and its connection is closed.
@@ -84,9 +92,21 @@
 //! | Renamed | 6, `u64` sequence |
 //! | History | 7, `list of event` events |
 //!
-//! The causes are 0 invalid name, 1 name taken, 2 busy (send the same request again after a moment), 3
-//! invalid text, 4 out of turn, 5 nobody of that name, 6 unknown session, 7 session over, 8 invalid port, 9
-//! shutting down, 10 banned. After a refused Join the client may send another Join on the same connection.
+//! | cause | means |
+//! |---|---|
+//! | 0 | invalid name |
+//! | 1 | the name is taken |
+//! | 2 | busy: send the same request again after a moment |
+//! | 3 | invalid text |
+//! | 4 | out of turn |
+//! | 5 | nobody has the recipient's name |
+//! | 6 | unknown session |
+//! | 7 | the session is over |
+//! | 8 | invalid port |
+//! | 9 | the server is shutting down |
+//! | 10 | banned |
+//!
+//! After a refused Join the client may send another Join on the same connection.
 //!
 //! [`protocol`] explains each field.
 //!
@@ -133,8 +153,8 @@
 //! Broadcast, Private or Action, it repeats that request with the same message id. The server says a message
 //! at most once.
 //!
-//! *Unknown session* means that the server has restarted, or that the time for resuming has passed. The
-//! client then joins again without `resume`.
+//! The cause *unknown session* means that the server has restarted, or that the time for resuming has passed.
+//! The client then joins again without `resume`.
 //!
 //! Within a session each message id must be larger than all before it. A client's first message id should be
 //! random, and its ids should continue to rise through all its sessions. A message with the same author and

@@ -38,7 +38,7 @@ pub struct Shutdown {
 struct State {
     requested: bool,
     /// The listeners whose threads block in `accept`.
-    accepting: Vec<SocketAddr>,
+    listeners: Vec<SocketAddr>,
 }
 
 /// How long a connection to our own listener may take. Only a full backlog can delay it.
@@ -55,16 +55,16 @@ impl Shutdown {
     /// # Blocking
     /// On the connection to each listener that [`Shutdown::wakes`] names, half a second each at most.
     pub fn request(&self) {
-        let accepting = {
+        let listeners = {
             let mut state = self.lock();
             state.requested = true;
-            std::mem::take(&mut state.accepting)
+            std::mem::take(&mut state.listeners)
         };
         self.requested.notify_all();
-        for address in accepting {
+        for address in listeners {
             // A failure needs no handling: the listener is gone, or its backlog is full and its thread is
             // awake.
-            let _ = TcpStream::connect_timeout(&reachable(address), WAKE_TIMEOUT);
+            let _ = TcpStream::connect_timeout(&reachable_address(address), WAKE_TIMEOUT);
         }
     }
 
@@ -76,7 +76,7 @@ impl Shutdown {
     /// Lets [`Shutdown::request`] wake the thread that blocks in `accept` on the listener at `address`.
     /// That thread must check [`Shutdown::is_requested`] after each accept.
     pub fn wakes(&self, address: SocketAddr) {
-        self.lock().accepting.push(address);
+        self.lock().listeners.push(address);
     }
 
     /// Sleeps until stopping is requested, and then returns true. Returns false after `duration`.
@@ -102,7 +102,7 @@ impl Shutdown {
 }
 
 /// Returns an address at which this machine reaches a listener bound to `address`, which may be unspecified.
-fn reachable(mut address: SocketAddr) -> SocketAddr {
+fn reachable_address(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         address.set_ip(match address.ip() {
             IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),

@@ -73,7 +73,7 @@ impl Stream {
     /// When the connection is broken.
     pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         match (&self.socket).write(bytes) {
-            Err(error) if is_passing(&error) => Ok(0),
+            Err(error) if ended_early(&error) => Ok(0),
             result => result,
         }
     }
@@ -187,13 +187,13 @@ fn retry_until(
             return Err(ErrorKind::TimedOut.into());
         }
         match attempt(left) {
-            Err(error) if is_passing(&error) => {}
+            Err(error) if ended_early(&error) => {}
             done => return done,
         }
     }
 }
 
 /// Returns whether a system call only ended early.
-fn is_passing(error: &io::Error) -> bool {
+fn ended_early(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }

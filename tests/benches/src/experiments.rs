@@ -28,7 +28,9 @@ pub fn run(name: &str) -> io::Result<()> {
     let experiments: Vec<&Experiment> = EXPERIMENTS.iter().filter(wanted).collect();
     if experiments.is_empty() {
         let names = EXPERIMENTS.map(|(name, _)| name).join(", ");
-        return Err(io::Error::other(format!("no experiment {name}; there are {names}, and all")));
+        return Err(io::Error::other(format!(
+            "unknown experiment {name}; the experiments are {names}, and all"
+        )));
     }
     for (name, run) in experiments {
         crate::print_line(&format!("== {name}"));

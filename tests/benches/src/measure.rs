@@ -1,7 +1,8 @@
 //! The measurements of a running server: throughput, latency, latency beside stuck recipients, and the cost
 //! of a member.
 //!
-//! All of it runs on the main thread. Nothing here starts a server or writes a result.
+//! All of it runs on the main thread. Nothing here starts a server or writes a result. A measurement blocks
+//! on the server until it is done, and fails when one message takes longer than [`LATENCY_TIMEOUT`].
 
 use crate::{
     process::{own_cpu, Server, Usage},

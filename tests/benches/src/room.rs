@@ -235,7 +235,7 @@ impl Room {
     /// message when the system has accepted its last. Returns when all messages have arrived everywhere.
     ///
     /// # Blocking
-    /// On the server, until nothing has arrived for [`ARRIVAL_TIMEOUT`] at most.
+    /// On the server, until all has arrived, or until nothing has arrived for [`ARRIVAL_TIMEOUT`].
     pub fn burst(&mut self, senders: usize, messages_each: u64, text: &str) -> io::Result<Burst> {
         let recipients = self.members() as u64 - u64::from(!self.protocol.receives_own_messages());
         let expected = senders as u64 * messages_each * recipients;

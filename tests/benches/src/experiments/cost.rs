@@ -115,7 +115,8 @@ pub(super) fn spawn_cost() -> io::Result<()> {
     let woken = thread::scope(|scope| {
         thread::Builder::new().name("woken".into()).spawn_scoped(scope, move || {
             for () in ask_rx {
-                // The asker reads every answer before it hangs up.
+                // The asking thread reads every answer before it drops its ends of the channels, so this
+                // cannot fail.
                 let _ = answer_tx.send(());
             }
         })?;
