@@ -125,7 +125,7 @@
 //! |---|---|---|
 //! | Receive | 0, `bool` answer, `list of event` events | if answer is 1: a `u32` 0, Received |
 //!
-//! A call without answer gets no reply, and the next call may follow it at once. A reply acknowledges its
+//! A call whose answer is 0 gets no reply, and the next call may follow it at once. A reply acknowledges its
 //! call and all calls before it. A Receive without events is a ping. The server sends a ping when it hears
 //! nothing for 5 seconds. It gives a client up that leaves a call unanswered for 5 seconds. A client that
 //! hears nothing for 15 seconds should treat its server as lost.

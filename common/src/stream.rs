@@ -17,7 +17,7 @@ use std::{
 
 /// How long [`Stream::try_write`] waits for space in the send buffer. std has no non-blocking write on a
 /// socket whose reads block, so it asks for the shortest timeout. The system rounds it up to ticks of its
-/// clock, some 8 ms.
+/// clock, to some 8 ms on common kernels.
 const SHORTEST_WAIT: Duration = Duration::from_millis(1);
 
 /// A connected socket. One thread reads from it. Any thread may write to it or shut it down.
@@ -66,8 +66,8 @@ impl Stream {
     /// 0.
     ///
     /// # Blocking
-    /// When the send buffer is full: for one or two ticks of the system's clock, some 8 ms each. The peer
-    /// cannot make it longer.
+    /// When the send buffer is full: for one or two ticks of the system's clock, some 8 ms. The peer cannot
+    /// make it longer.
     ///
     /// # Errors
     /// When the connection is broken.
