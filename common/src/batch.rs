@@ -1,15 +1,17 @@
-//! A `Receive` call put together from events that are encoded already.
+//! A frame with one `Receive` call, built from events that are already encoded. Never blocks; one thread owns
+//! it.
 //!
-//! The room encodes an event once and sends it to everybody, so what a recipient gets is a copy of bytes, not an encoding.
+//! The room encodes an event once. Each recipient gets a copy of those bytes, because copying costs much less
+//! than encoding again.
 
 use crate::{codec::encode_into, frame, protocol::Callback};
 
-/// Where the answer flag stands: behind the frame's header and the variant's number.
-const ANSWER_AT: usize = frame::HEADER_BYTES + 4;
-/// Where the events begin: behind the flag and their count.
-const EVENTS_AT: usize = ANSWER_AT + 1 + 8;
+/// The position of the `answer` flag in the frame: after the header and the number of the variant.
+const ANSWER_POSITION: usize = frame::HEADER_BYTES + 4;
+/// The position of the first event in the frame: after the flag and the count of events.
+const EVENTS_POSITION: usize = ANSWER_POSITION + 1 + 8;
 
-/// One frame with one `Receive` call in it, growing.
+/// One frame with one `Receive` call, which grows as events are added.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
     frame: Vec<u8>,
@@ -17,14 +19,14 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// A call without events, which is a ping.
+    /// Returns a call without events, which is a ping.
     pub fn new() -> Batch {
         let mut batch = Batch::default();
         batch.clear();
         batch
     }
 
-    /// Forgets the events, and keeps the memory.
+    /// Removes the events, and keeps the memory.
     pub fn clear(&mut self) {
         self.frame.clear();
         self.events = 0;
@@ -33,12 +35,13 @@ impl Batch {
             .expect("an empty call encodes");
     }
 
-    /// Gives the memory back beyond `bytes`.
+    /// Gives unused memory above `bytes` back.
     pub fn shrink_to(&mut self, bytes: usize) {
         self.frame.shrink_to(bytes);
     }
 
-    /// Adds an encoded [`Event`](crate::protocol::Event), if the payload then still has at most `limit` bytes.
+    /// Adds an encoded [`Event`](crate::protocol::Event) if the payload then has at most `limit` bytes.
+    /// Returns whether it did.
     pub fn push(&mut self, event: &[u8], limit: usize) -> bool {
         let fits = self.payload_bytes() + event.len() <= limit;
         if fits {
@@ -48,25 +51,25 @@ impl Batch {
         fits
     }
 
-    /// How many events it holds.
+    /// Returns the number of events.
     pub fn events(&self) -> u64 {
         self.events
     }
 
-    /// The length of the payload so far, in bytes.
+    /// Returns the length of the payload so far, in bytes.
     pub fn payload_bytes(&self) -> usize {
         self.frame.len() - frame::HEADER_BYTES
     }
 
-    /// Completes the frame, which asks for an answer or not.
+    /// Completes the frame and returns it. `answer` says whether the recipient must reply to the call.
     pub fn finish(&mut self, answer: bool) -> &[u8] {
-        self.frame[ANSWER_AT] = u8::from(answer);
-        self.frame[ANSWER_AT + 1..EVENTS_AT].copy_from_slice(&self.events.to_le_bytes());
+        self.frame[ANSWER_POSITION] = u8::from(answer);
+        self.frame[ANSWER_POSITION + 1..EVENTS_POSITION].copy_from_slice(&self.events.to_le_bytes());
         frame::finish(&mut self.frame, 0);
         self.frame()
     }
 
-    /// The frame as it was completed last.
+    /// The frame as [`Batch::finish`] has completed it last.
     pub fn frame(&self) -> &[u8] {
         &self.frame
     }
@@ -81,7 +84,7 @@ mod tests {
     };
 
     #[test]
-    fn a_batch_is_the_encoding_of_the_same_call() {
+    fn a_batch_equals_the_encoding_of_the_same_call() {
         let events: Vec<Event> = (1..4)
             .map(|sequence| Event { sequence, time: 5, kind: EventKind::Joined { name: "Ann".into() } })
             .collect();

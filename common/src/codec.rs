@@ -1,17 +1,20 @@
-//! Values to bytes and back: the only file that names bincode.
+//! The codec: values to bytes and back. This is the only file that names bincode. It never blocks.
 //!
-//! bincode is pinned to 1.3.3. The crate is unmaintained (RUSTSEC-2025-0141) and 1.3.3 is the version its authors
-//! call complete, so the format cannot move under us. Three of its traps are dealt with here: integers are of fixed
-//! width and little-endian (the default of `DefaultOptions` is variable), bytes that trail a value are an error, and
-//! decoding is always from an exact slice, whose length the frame layer has already capped.
+//! bincode is pinned to 1.3.3. The crate is unmaintained (RUSTSEC-2025-0141), and its authors call 1.3.3
+//! complete, so the format cannot change. Three choices here make it safe:
 //!
-//! Go: net/rpc speaks gob, which sends type descriptions along; here both sides are compiled from `protocol.rs`.
+//! - Integers have a fixed width and are little-endian. The default of `DefaultOptions` is a variable width.
+//! - Bytes after the end of a value are an error.
+//! - Decoding reads an exact slice. The frame layer has already limited its length.
+//!
+//! Go: net/rpc speaks gob, which also sends descriptions of types; here both sides are compiled from
+//! `protocol.rs`.
 
 use bincode::Options;
 use serde::{de::DeserializeOwned, Serialize};
 use std::{error::Error, fmt};
 
-/// A value that cannot be encoded, or bytes that are not the encoding of the type asked for.
+/// A value cannot be encoded, or bytes are not the encoding of a value of the expected type.
 #[derive(Debug)]
 pub struct CodecError(bincode::Error);
 
@@ -30,16 +33,18 @@ fn options() -> impl Options {
 /// Appends the encoding of `value` to `out`.
 ///
 /// # Errors
-/// Never for the types of [`protocol`](crate::protocol); bincode refuses only sequences of unknown length.
+/// Never for the types of [`protocol`](crate::protocol). bincode refuses only lists of unknown length.
 pub fn encode_into<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<(), CodecError> {
     options().serialize_into(out, value).map_err(CodecError)
 }
 
-/// The value that `bytes`, all of them, encode.
+/// Returns the value that all of `bytes` together encode.
+///
+/// It allocates little, whatever the bytes claim: for a text at most the length of `bytes`, and for a list at
+/// most 1 MiB in advance, which is serde's limit.
 ///
 /// # Errors
-/// Anything but exactly one value of type `T`. What is allocated on the way is bounded by the length of `bytes`
-/// for texts; for lists serde trusts at most 1 MiB of what the bytes claim.
+/// When `bytes` are not exactly one value of type `T`.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
     options().deserialize(bytes).map_err(CodecError)
 }

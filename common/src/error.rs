@@ -1,39 +1,39 @@
-//! What can go wrong between two peers: one variant for each cause.
+//! The errors between two peers: one variant for each cause. Plain values, for any thread.
 //!
 //! A refusal (a name that is taken, a full room) is a [`Reply`](crate::protocol::Reply), not an error.
-//! After any [`RpcError`] the stream is in an unknown place inside a frame: close it, never reuse it.
+//! After any [`RpcError`] the stream may stand in the middle of a frame, so close it and never reuse it.
 
 use crate::{codec::CodecError, status::Status};
 use std::{error::Error, fmt, io};
 
-/// Why a call or a reply did not happen.
+/// Why a hello, a call or a reply failed.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum RpcError {
-    /// The peer ended the stream between two frames, where a reply was due.
+    /// The peer ended the stream between two frames, instead of sending a reply.
     Closed,
     /// The stream ended inside a frame or a hello.
     Truncated,
-    /// The deadline passed before the whole frame had moved.
+    /// The deadline passed before the whole frame was read or written.
     TimedOut,
-    /// The peer announced a frame longer than this connection takes, in bytes.
+    /// The peer announced a frame that is longer than this connection accepts.
     TooLong {
-        /// The length that was announced.
+        /// The announced length, in bytes.
         length: u32,
-        /// The most that this connection takes.
+        /// The longest payload that this connection accepts, in bytes.
         limit: u32,
     },
-    /// The bytes of a frame are no value of the expected type.
+    /// The bytes of a frame are not a value of the expected type.
     Malformed(CodecError),
-    /// The peer answered a call that wanted no answer.
+    /// The peer sent a reply to a call that needs none.
     UnexpectedAnswer,
     /// The peer's first bytes are not an rpc-chat hello.
     NotRpcChat,
-    /// The peer answered the hello with a refusal; `version` is the highest that it speaks.
+    /// The peer refused our hello, or we refused its hello.
     Refused {
-        /// Why.
+        /// The reason.
         status: Status,
-        /// The highest protocol version that the refusing side speaks.
+        /// The highest protocol version that the peer speaks.
         version: u16,
     },
     /// The operating system reported an error.
@@ -49,8 +49,8 @@ impl fmt::Display for RpcError {
             RpcError::TooLong { length, limit } => {
                 write!(f, "a frame of {length} bytes is longer than the {limit} bytes allowed here")
             }
-            RpcError::Malformed(_) => f.write_str("a frame does not hold a valid message"),
-            RpcError::UnexpectedAnswer => f.write_str("the peer sent an answer that was not asked for"),
+            RpcError::Malformed(_) => f.write_str("a frame does not hold a valid value"),
+            RpcError::UnexpectedAnswer => f.write_str("the peer sent a reply to a call that needs none"),
             RpcError::NotRpcChat => f.write_str("the peer does not speak the rpc-chat protocol"),
             RpcError::Refused { status: Status::WrongVersion, version } => {
                 write!(f, "the peer speaks the rpc-chat protocol only up to version {version}")
@@ -75,7 +75,7 @@ impl From<io::Error> for RpcError {
     fn from(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::UnexpectedEof => RpcError::Truncated,
-            // A socket timeout shows as WouldBlock on Unix and as TimedOut elsewhere.
+            // The timeout of a socket is WouldBlock on Unix and TimedOut elsewhere.
             io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => RpcError::TimedOut,
             _ => RpcError::Io(error),
         }

@@ -1,6 +1,8 @@
-//! A length, then that many bytes, over any `Read` or `Write`.
+//! Frames: a length and then that many bytes, over any `Read` or `Write`. Runs on its caller's thread.
 //!
-//! Go: net/rpc has no frame; gob's decoder asks the stream for what it needs, so a peer can make it wait or allocate.
+//! Nothing here allocates more than the limit of the connection, whatever length a peer announces.
+//!
+//! Go: net/rpc has no frame; gob's decoder reads what it needs, so a peer can make it wait or allocate.
 
 use crate::{
     codec::{encode_into, CodecError},
@@ -9,27 +11,27 @@ use crate::{
 use serde::Serialize;
 use std::io::{ErrorKind, Read};
 
-/// Bytes of the length that opens a frame: a `u32`, little-endian, that counts what follows it.
+/// The length of a frame's header in bytes. The header is a little-endian `u32`: the length of the payload.
 pub const HEADER_BYTES: usize = 4;
 
-/// Starts a frame in `out`, whose header [`finish`] fills in. Answers where the frame begins.
-pub fn begin(out: &mut Vec<u8>) -> usize {
+/// Starts a frame at the end of `out`, and returns where it begins. [`finish`] writes its header.
+pub(crate) fn begin(out: &mut Vec<u8>) -> usize {
     let start = out.len();
     out.extend_from_slice(&[0; HEADER_BYTES]);
     start
 }
 
-/// Writes the header of the frame that [`begin`] started at `start`: everything after it is the payload.
+/// Writes the header of the frame that begins at `start`. The payload is everything after the header.
 ///
 /// # Panics
-/// When the payload is 4 GiB or longer, which no limit of ours comes near.
-pub fn finish(out: &mut [u8], start: usize) {
+/// When the payload is 4 GiB or longer. All limits are far below that.
+pub(crate) fn finish(out: &mut [u8], start: usize) {
     let payload = out.len() - start - HEADER_BYTES;
     let length = u32::try_from(payload).expect("limits keep payloads far below 4 GiB");
     out[start..start + HEADER_BYTES].copy_from_slice(&length.to_le_bytes());
 }
 
-/// Replaces what `out` holds by one frame with `value` in it, so that it goes out in one write.
+/// Replaces the contents of `out` by one frame that holds `value`. One write can then send the whole frame.
 ///
 /// # Errors
 /// As [`encode_into`].
@@ -41,14 +43,17 @@ pub fn encode_frame<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Resu
     Ok(())
 }
 
-/// Reads one frame's payload into `payload`. `Ok(false)` is the clean end of the stream, between two frames.
+/// Reads one frame's payload into `payload`. `Ok(false)` means that the stream has ended between two frames.
 ///
-/// The length is checked against `limit` (bytes) before anything is allocated, and a buffer that a long frame
-/// made large is given back, so that an idle connection costs little.
+/// The length is checked against `limit` (in bytes) before anything is allocated. A buffer that a long frame
+/// has made large is given back, so that an idle connection costs little memory.
+///
+/// # Blocking
+/// On `reader`, as long as its own reads block.
 ///
 /// # Errors
 /// [`RpcError::TooLong`] above the limit, [`RpcError::Truncated`] when the stream ends inside the frame, and
-/// whatever reading reports.
+/// whatever `reader` reports.
 pub fn read_frame(reader: &mut impl Read, limit: u32, payload: &mut Vec<u8>) -> Result<bool, RpcError> {
     const KEPT_BYTES: usize = 1024;
     payload.clear();

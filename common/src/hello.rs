@@ -1,59 +1,62 @@
-//! How every connection opens: a fixed greeting that is not bincode, so that a stranger gets a clear answer.
+//! The hello that opens every connection. Runs on its caller's thread, and never writes to a stream itself.
 //!
-//! Whoever dialled sends a [`Hello`]; whoever accepted answers with a status and its highest version. The layout
-//! never changes, whatever later versions do behind it: an old program and a new one can always tell each other so.
+//! The side that dials sends a [`Hello`]. The side that accepts answers with a status and a version.
+//!
+//! Invariant: the layout never changes, so that an old program and a new one can always refuse each other
+//! clearly. For the same reason it does not depend on the codec.
 
 use crate::{error::RpcError, status::Status, token::Token};
 use std::io::{self, ErrorKind, Read};
 
 /// The first eight bytes in both directions.
-pub const MAGIC: [u8; 8] = *b"RPC-CHAT";
+pub(crate) const MAGIC: [u8; 8] = *b"RPC-CHAT";
 /// The lowest protocol version that this build speaks.
-pub const LOWEST_VERSION: u16 = 1;
+pub(crate) const LOWEST_VERSION: u16 = 1;
 /// The highest protocol version that this build speaks.
 pub const HIGHEST_VERSION: u16 = 1;
-/// The length of a hello: magic, lowest version, highest version, role, token.
+/// The length of a hello in bytes: magic, lowest version, highest version, role, token.
 pub const HELLO_BYTES: usize = 8 + 2 + 2 + 1 + Token::BYTES;
-/// The length of the answer to a hello: magic, status, version.
-pub const ANSWER_BYTES: usize = 8 + 1 + 2;
+/// The length of the answer to a hello in bytes: magic, status, version.
+pub(crate) const ANSWER_BYTES: usize = 8 + 1 + 2;
 
-/// What somebody who is no rpc-chat peer gets: HTTP, because browsers and probes show it, and a telnet user can read it.
-pub const HTTP_REFUSAL: &[u8] = b"HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain\r\n\
+/// The answer to a peer that does not speak rpc-chat. It is HTTP, because browsers and probes show it, and
+/// because a person with telnet can read it.
+pub(crate) const HTTP_REFUSAL: &[u8] = b"HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain\r\n\
     Connection: close\r\n\r\nThis port speaks the rpc-chat protocol; join with chat-client.\r\n";
 
-/// What the dialling side wants of the connection.
+/// The purpose of a connection. Its number is on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Role {
-    /// Client to server: the client will call Join and the rest.
+    /// Client to server. The client calls Join and the other requests.
     Call = 1,
-    /// Server to client: the server will call Receive; the hello carries the session's token.
+    /// Server to client. The server calls Receive. The hello carries the session's token.
     Callback = 2,
-    /// Client to server, for a client that cannot be dialled: the server will call Receive on it all the same.
-    /// The hello carries the session's token.
+    /// Client to server, for a client that the server cannot dial. The server calls Receive on it, too. The
+    /// hello carries the session's token.
     OpenedCallback = 3,
 }
 
-/// What the dialling side says first.
+/// The first bytes of the side that dials, as a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hello {
-    /// The lowest version that it speaks.
+    /// The lowest version that this side speaks.
     pub lowest: u16,
-    /// The highest version that it speaks.
+    /// The highest version that this side speaks.
     pub highest: u16,
-    /// What it wants.
+    /// The purpose of the connection.
     pub role: Role,
     /// The session's token; [`Token::NONE`] for [`Role::Call`].
     pub token: Token,
 }
 
 impl Hello {
-    /// The hello of this build.
+    /// Returns a hello with the versions that this build speaks.
     pub const fn new(role: Role, token: Token) -> Hello {
         Hello { lowest: LOWEST_VERSION, highest: HIGHEST_VERSION, role, token }
     }
 
-    /// The bytes that go on the wire.
+    /// Returns the bytes that go on the wire.
     pub fn to_bytes(self) -> [u8; HELLO_BYTES] {
         let mut bytes = [0; HELLO_BYTES];
         bytes[..8].copy_from_slice(&MAGIC);
@@ -64,18 +67,22 @@ impl Hello {
         bytes
     }
 
-    /// The highest version that both sides speak.
-    pub fn common_version(&self) -> Option<u16> {
+    /// Returns the highest version that both sides speak.
+    pub(crate) fn common_version(&self) -> Option<u16> {
         let highest = self.highest.min(HIGHEST_VERSION);
         (highest >= self.lowest.max(LOWEST_VERSION)).then_some(highest)
     }
 }
 
-/// Reads a hello. `Ok(None)` means that the peer left without a word.
+/// Reads a hello. `Ok(None)` means that the stream ended before its first byte.
+///
+/// # Blocking
+/// On `reader`, as long as its own reads block.
 ///
 /// # Errors
-/// [`RpcError::NotRpcChat`] as soon as a byte differs from the magic, so that a probe that sends less than a hello
-/// is not waited for; a role that this build does not know is [`RpcError::Refused`] with [`Status::WrongRole`].
+/// [`RpcError::NotRpcChat`] at the first byte that differs from the magic, so that a peer of another protocol
+/// that sends less than a hello need not send more. [`RpcError::Refused`] with [`Status::WrongRole`] for a
+/// role that this build does not know, and with [`Status::WrongVersion`] for versions that it does not speak.
 pub fn read_hello(reader: &mut impl Read) -> Result<Option<Hello>, RpcError> {
     let mut bytes = [0; HELLO_BYTES];
     let mut filled = 0;
@@ -92,23 +99,24 @@ pub fn read_hello(reader: &mut impl Read) -> Result<Option<Hello>, RpcError> {
             return Err(RpcError::NotRpcChat);
         }
     }
+    let [lowest, highest] = [8, 10].map(|at| u16::from_le_bytes([bytes[at], bytes[at + 1]]));
     let role = match bytes[12] {
         1 => Role::Call,
         2 => Role::Callback,
         3 => Role::OpenedCallback,
-        _ => return Err(RpcError::Refused { status: Status::WrongRole, version: HIGHEST_VERSION }),
+        _ => return Err(RpcError::Refused { status: Status::WrongRole, version: highest }),
     };
     let mut token = [0; Token::BYTES];
     token.copy_from_slice(&bytes[13..]);
-    Ok(Some(Hello {
-        lowest: u16::from_le_bytes([bytes[8], bytes[9]]),
-        highest: u16::from_le_bytes([bytes[10], bytes[11]]),
-        role,
-        token: Token::from_bytes(token),
-    }))
+    let hello = Hello { lowest, highest, role, token: Token::from_bytes(token) };
+    match hello.common_version() {
+        Some(_) => Ok(Some(hello)),
+        None => Err(RpcError::Refused { status: Status::WrongVersion, version: highest }),
+    }
 }
 
-/// The answer to a hello, as bytes. `version` is the one to use, or the highest of this build behind a refusal.
+/// Returns the bytes that answer a hello. `version` is the version to use; in a refusal it is the highest
+/// that this build speaks.
 pub fn answer_bytes(status: Status, version: u16) -> [u8; ANSWER_BYTES] {
     let mut bytes = [0; ANSWER_BYTES];
     bytes[..8].copy_from_slice(&MAGIC);
@@ -117,10 +125,14 @@ pub fn answer_bytes(status: Status, version: u16) -> [u8; ANSWER_BYTES] {
     bytes
 }
 
-/// Reads the answer to a hello: the version to use.
+/// Reads the answer to a hello, and returns the version to use.
+///
+/// # Blocking
+/// On `reader`, as long as its own reads block.
 ///
 /// # Errors
-/// [`RpcError::Refused`] with what the other side says, [`RpcError::NotRpcChat`] when it is none of ours.
+/// [`RpcError::Refused`] when the peer refuses. [`RpcError::NotRpcChat`] when the answer does not begin with
+/// the magic or has an unknown status. [`RpcError::Closed`] when the peer ends the stream instead.
 pub fn read_answer(reader: &mut impl Read) -> Result<u16, RpcError> {
     let mut bytes = [0; ANSWER_BYTES];
     reader.read_exact(&mut bytes[..MAGIC.len()]).map_err(|error| match error.kind() {
@@ -150,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stranger_is_known_by_its_first_wrong_byte() {
+    fn another_protocol_is_recognised_by_its_first_wrong_byte() {
         assert!(matches!(read_hello(&mut &b"G"[..]), Err(RpcError::NotRpcChat)));
         assert!(matches!(read_hello(&mut &b"RPC-CHAR"[..]), Err(RpcError::NotRpcChat)));
         assert!(matches!(read_hello(&mut &b"RPC-CHAT\x01"[..]), Err(RpcError::Truncated)));
@@ -158,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn versions_meet_at_the_highest_in_common() {
+    fn the_common_version_is_the_highest_that_both_speak() {
         let speaks = |lowest, highest| {
             Hello { lowest, highest, role: Role::Call, token: Token::NONE }.common_version()
         };
@@ -169,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_says_why_and_which_version() {
+    fn a_refusal_carries_status_and_version() {
         let bytes = answer_bytes(Status::WrongVersion, 3);
         match read_answer(&mut &bytes[..]) {
             Err(RpcError::Refused { status: Status::WrongVersion, version: 3 }) => {}

@@ -1,59 +1,61 @@
-//! The messages, and the only serde derives. Enums only ever grow at the end: a variant's number is on the wire.
+//! The requests, replies, calls and events on the wire, and their limits. Plain values, for any thread.
+//!
+//! Invariant: an enum only ever grows at its end, because the number of a variant is on the wire.
 
 use crate::token::Token;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// The longest payload before a Join has been accepted, in bytes.
+/// The longest payload before a Join is accepted, in bytes.
 pub const UNJOINED_FRAME_BYTES: u32 = 1024;
-/// The longest payload after it, in bytes, in both directions and on both connections.
+/// The longest payload after a Join is accepted, in bytes, in both directions and on both connections.
 pub const FRAME_BYTES: u32 = 64 * 1024;
-/// A client whose call connection has been silent this many seconds calls Ping; the server gives up on it later.
+/// A client sends Ping after this many seconds without a request. The server waits longer before it gives up.
 pub const PING_SECONDS: u64 = 5;
 
 /// What a client asks on its call connection. Each request gets exactly one [`Reply`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Request {
-    /// Enter the room, or come back to it. Must be the first request. Answered by `Joined`.
+    /// Enters the room, or resumes a session. Must be the first request. The reply is `Joined`.
     Join(Join),
-    /// Say something to everybody else. Answered by `Accepted` once it has its place in the one order.
+    /// Sends a message to everybody else. The reply is `Accepted`, once the message has its sequence.
     Broadcast {
-        /// The client's number for this message: larger than that of any before it in the session. A number that
-        /// the server has already accepted is answered again and not said again.
+        /// The client's number for this message. It must be larger than all before it in the session. If the
+        /// server has already accepted it, the server repeats the reply and does not say the message again.
         message_id: u64,
-        /// What is said.
+        /// The message.
         text: String,
     },
-    /// Who is here. Answered by `People`.
+    /// Asks for the names of all members. The reply is `People`.
     Who,
-    /// Go. Answered by `Left`; then both connections are closed.
+    /// Leaves the room. The reply is `Left`; then both connections close.
     Leave,
-    /// Nothing; it keeps the connection alive. Answered by `Pong`.
+    /// Keeps the connection alive. The reply is `Pong`.
     Ping,
-    /// Say something to one member alone. Numbered, and answered, as `Broadcast`.
+    /// Sends a message to one member alone. Otherwise as `Broadcast`.
     Private {
-        /// As in `Broadcast`; all three kinds share one count.
+        /// As in `Broadcast`; Broadcast, Private and Action share one count.
         message_id: u64,
-        /// The name of the one who is to get it.
+        /// The name of the recipient.
         to: String,
-        /// What is said.
+        /// The message.
         text: String,
     },
-    /// Do something, as in `* Sara waves`. Numbered, and answered, as `Broadcast`.
+    /// Tells everybody else what the author does, as in `* Sara waves`. Otherwise as `Broadcast`.
     Action {
-        /// As in `Broadcast`; all three kinds share one count.
+        /// As in `Broadcast`; Broadcast, Private and Action share one count.
         message_id: u64,
-        /// What is done.
+        /// What the author does: `waves`.
         text: String,
     },
-    /// Be called something else from now on. Answered by `Renamed`.
+    /// Changes the member's name. The reply is `Renamed`.
     Rename {
         /// The new name.
         name: String,
     },
-    /// What was said last. Answered by `History`.
+    /// Asks for the last messages. The reply is `History`.
     History {
-        /// How many messages at the most.
+        /// How many messages at most.
         count: u32,
     },
 }
@@ -61,37 +63,37 @@ pub enum Request {
 /// How a client enters the room.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Join {
-    /// The name to be known by.
+    /// The name that the client wishes to have.
     pub name: String,
-    /// A secret that the client has made for this session; the server's callback must show it.
+    /// A secret that the client makes for this session. The server's callback must show it.
     pub token: Token,
-    /// Where the client's listener is, on the address that this connection comes from.
-    /// 0: there is none, the client will open the callback connection itself.
+    /// The port of the client's listener, on the address that the call connection comes from.
+    /// 0 means that there is no listener, and that the client opens the callback connection itself.
     pub port: u16,
-    /// How many earlier messages to deliver first. Not looked at when a session is resumed.
+    /// How many earlier messages to deliver first. The server ignores it when it resumes a session.
     pub history: u32,
-    /// To resume the session with this token: the highest sequence number received in it (0 for none).
-    /// Everything after that is delivered again.
+    /// To resume the session with this token: the highest sequence received in it, or 0 if there is none.
+    /// The server delivers everything after it again.
     pub resume: Option<u64>,
 }
 
-/// What the server answers on a call connection.
+/// What the server replies on a call connection.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reply {
-    /// The request was not carried out.
+    /// The server has not carried out the request.
     Refused(Refusal),
     /// To `Join`.
     Joined(Joined),
     /// To `Broadcast`, `Private` and `Action`.
     Accepted {
-        /// Its place in the one order.
+        /// The sequence of the message.
         sequence: u64,
     },
     /// To `Who`.
     People {
-        /// Sorted; as many as fit into a frame.
+        /// The names in sorted order, as many as fit into a frame.
         names: Vec<String>,
-        /// How many there are.
+        /// The number of all members.
         total: u32,
     },
     /// To `Leave`.
@@ -100,39 +102,41 @@ pub enum Reply {
     Pong,
     /// To `Rename`.
     Renamed {
-        /// The place of the renaming in the one order.
+        /// The sequence of the new name.
         sequence: u64,
     },
-    /// To `History`: the last messages, oldest first, as many as fit into a frame.
+    /// To `History`.
     History {
-        /// Messages and actions that everybody may read, this member's own among them, and what was said to it alone.
+        /// The last messages, oldest first, as many as fit into a frame: messages and actions to everybody,
+        /// with the member's own among them, and private messages to this member.
         events: Vec<Event>,
     },
 }
 
-/// A client is in the room.
+/// The reply to an accepted `Join`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Joined {
-    /// A random number that this run of the server goes by: where it differs, the room was restarted,
-    /// and sequence numbers have begun anew.
+    /// A random number for this run of the server. If it differs from an earlier one, the server has
+    /// restarted the room, and sequences begin again at 1.
     pub room: u64,
-    /// The place of this join in the one order; what is delivered with a lower number was said earlier.
-    /// For a resumed session, the place of the original join.
+    /// The sequence of this join. Events with a lower sequence happened before it.
+    /// In a resumed session it is the sequence of the original join.
     pub sequence: u64,
-    /// Whether the server has reached the client's listener. If not, the client opens the callback connection itself.
+    /// Whether the server has reached the client's listener. If not, the client opens the callback
+    /// connection.
     pub called_back: bool,
-    /// The longest text taken, in bytes.
+    /// The longest text that the server accepts, in bytes.
     pub text_limit: u32,
-    /// What the operator says to everybody who joins.
+    /// The operator's greeting to everybody who joins: the message of the day.
     pub motd: Option<String>,
 }
 
-/// Why a request was not carried out.
+/// Why the server has not carried out a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
-    /// For programs.
+    /// The reason, for programs.
     pub cause: Cause,
-    /// For people: what is wrong and what to do about it.
+    /// The reason, for people: what is wrong, and what to do about it.
     pub text: String,
 }
 
@@ -157,23 +161,24 @@ impl fmt::Display for Refusal {
 /// The kinds of refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Cause {
-    /// The name breaks a rule or is reserved.
+    /// The name breaks a rule, or is reserved.
     InvalidName,
-    /// Somebody else has the name.
+    /// Another member has the name.
     NameTaken,
-    /// The server cannot take it just now; the same request may be sent again after a moment.
+    /// The server has no room for the request now. The client may send it again after a moment.
     Busy,
-    /// The text is empty or over the limit.
+    /// The text is empty, or longer than the limit.
     InvalidText,
     /// The first request was not a Join, or a later one was.
     OutOfTurn,
-    /// Nobody here has the name that the message is for.
+    /// No member has the name of the recipient.
     NobodyOfThatName,
-    /// There is no session with this token (any more): join anew.
+    /// The server has no session with this token, or has it no more. The client joins anew.
     UnknownSession,
-    /// The session was ended, and is not to be resumed: the name has been taken, or its owner was removed.
+    /// The session has ended and cannot be resumed: another member has the name, or the operator removed the
+    /// member.
     SessionOver,
-    /// The port announced cannot be a client's listener.
+    /// The port in the Join cannot be a client's listener.
     InvalidPort,
     /// The server is shutting down.
     Stopping,
@@ -184,102 +189,103 @@ pub enum Cause {
 /// What the server calls on the callback connection.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Callback {
-    /// Events, in order. Without any it is a ping.
+    /// Delivers events in the order of their sequences. Without events it is a ping.
     Receive {
-        /// Whether the server waits for a reply. The reply says that this call and all before it have been
-        /// received, so not every one needs its own.
+        /// Whether the server waits for a reply. A reply acknowledges this call and all calls before it, so
+        /// not every call needs one.
         answer: bool,
-        /// What has happened.
+        /// The events.
         events: Vec<Event>,
     },
 }
 
-/// What a client answers on the callback connection.
+/// What a client replies on the callback connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CallbackReply {
-    /// This call and all before it have been received.
+    /// The client has received this call and all calls before it.
     Received,
 }
 
-/// Something that happened in the room.
+/// Something that happened in the room, as it stands in the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
-    /// Its place in the one order, which begins at 1. What a recipient gets rises strictly, with gaps where
-    /// something was its own or not for it.
+    /// The event's place in the one order, which begins at 1. The sequences that a recipient receives rise
+    /// strictly. They have gaps where an event is the recipient's own, or is for somebody else.
     pub sequence: u64,
-    /// When the server accepted it: milliseconds since the Unix epoch, UTC, by the server's clock.
+    /// When the server accepted the event: milliseconds since the Unix epoch, UTC, by the server's clock.
     pub time: u64,
-    /// What.
+    /// What happened.
     pub kind: EventKind,
 }
 
 /// The kinds of event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum EventKind {
-    /// Somebody said something to all.
+    /// A member sent a message to everybody.
     Message {
-        /// Who: the name of the connection it came from, never a field of the request.
+        /// The name of the member whose connection it came from. No request has a field for it.
         author: String,
-        /// The author's number for it.
+        /// The author's number for the message.
         message_id: u64,
-        /// What was said.
+        /// The message.
         text: String,
     },
-    /// Somebody came.
+    /// A member joined.
     Joined {
-        /// Who.
+        /// The member's name.
         name: String,
     },
-    /// Somebody went.
+    /// A member left.
     Left {
-        /// Who.
+        /// The member's name.
         name: String,
-        /// Why, where it was not their own doing.
+        /// Why, if the member did not ask to leave.
         reason: Option<String>,
     },
-    /// The events from `first` to this one's sequence number were too old to be kept for this recipient.
+    /// The recipient does not get the events from `first` to this event's sequence. They were too old to
+    /// keep.
     Missed {
-        /// The first that is gone.
+        /// The sequence of the first missed event.
         first: u64,
     },
-    /// The room has ended; nothing follows.
+    /// The room has ended. No event follows.
     Ended {
-        /// Why.
+        /// Why the room ended.
         reason: String,
     },
-    /// Somebody whose connection was lost is back in the same session.
+    /// A member that lost its connection has resumed its session.
     Back {
-        /// Who.
+        /// The member's name.
         name: String,
     },
-    /// Somebody said something to this recipient alone.
+    /// A member sent a message to this recipient alone.
     Private {
-        /// Who.
+        /// The name of the member, as in `Message`.
         author: String,
-        /// The author's number for it.
+        /// The author's number for the message.
         message_id: u64,
-        /// What was said.
+        /// The message.
         text: String,
     },
-    /// Somebody did something.
+    /// A member did something, as in `* Sara waves`.
     Action {
-        /// Who.
+        /// The name of the member, as in `Message`.
         author: String,
-        /// The author's number for it.
+        /// The author's number for the message.
         message_id: u64,
-        /// What was done.
+        /// What the member did: `waves`.
         text: String,
     },
-    /// Somebody is called something else from now on.
+    /// A member changed its name.
     Renamed {
-        /// Until now.
+        /// The name until now.
         from: String,
-        /// From now on.
+        /// The name from now on.
         to: String,
     },
-    /// The server's operator says something.
+    /// A message from the server's operator to everybody.
     Notice {
-        /// What.
+        /// The message.
         text: String,
     },
 }

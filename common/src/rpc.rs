@@ -1,10 +1,11 @@
-//! Calls and replies over one TCP connection, each under a total deadline.
+//! Calls and replies over one connection, each with one deadline for all of it.
 //!
-//! A [`Connection`] belongs to one thread, and requests and replies alternate strictly on it. Only
-//! [`Connection::stream`] is shared: another thread may shut it down, and that wakes the owner with an error.
+//! A [`Connection`] belongs to one thread. Requests and replies alternate strictly on it. Other threads may
+//! only use [`Connection::stream`]: when one of them shuts it down, the owner wakes with an error or with the
+//! end of the stream.
 //!
-//! Go: an `rpc.Client` multiplexes calls by sequence number with a reader goroutine per connection; here a thread is
-//! the connection's, so there is nothing to multiplex.
+//! Go: an `rpc.Client` multiplexes calls by sequence number, with a reader goroutine per connection. Here
+//! each connection has a thread of its own, so there is nothing to multiplex.
 //!
 //! ```go
 //! err := client.Call("ChatServer.Join", request, &reply) // waits as long as the peer likes
@@ -13,7 +14,7 @@
 //! # use chat_common::{protocol::{Reply, Request}, rpc::Connection};
 //! # use std::time::Duration;
 //! # fn ask(connection: &mut Connection) -> Result<(), chat_common::error::RpcError> {
-//! let reply: Reply = connection.call(&Request::Who, Duration::from_secs(5))?; // at most five seconds, whatever comes
+//! let reply: Reply = connection.call(&Request::Who, Duration::from_secs(5))?; // waits five seconds at most
 //! # Ok(()) }
 //! ```
 
@@ -33,33 +34,33 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Small, because every member of the room has two of them; longer frames are read past it, straight into place.
+/// The size of the read buffer. It is small because every member has two. A longer frame bypasses the buffer.
 const READ_BUFFER_BYTES: usize = 512;
 
-/// What [`Connection::wait`] has seen.
+/// What ended a [`Connection::wait`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wait {
-    /// Bytes to read.
+    /// There are bytes to read.
     Ready,
-    /// The end of the stream.
+    /// The peer has ended the stream.
     Ended,
-    /// Nothing before the deadline.
+    /// Nothing came before the deadline.
     Silence,
 }
 
-/// One end of a connection whose hello is done, or about to be.
+/// One end of a connection, from its hello to its end.
 #[derive(Debug)]
 pub struct Connection {
     stream: Arc<Stream>,
     reader: BufReader<TimedReader>,
-    /// The longest payload taken, in bytes.
+    /// The longest payload that this end accepts, in bytes.
     frame_limit: u32,
     inbound: Vec<u8>,
     outbound: Vec<u8>,
 }
 
 impl Connection {
-    /// Wraps a stream; frames above `frame_limit` bytes are refused.
+    /// Takes over a stream. A payload of more than `frame_limit` bytes is an error.
     pub fn new(stream: Arc<Stream>, frame_limit: u32) -> Connection {
         let reader = TimedReader { stream: Arc::clone(&stream), deadline: Instant::now() };
         Connection {
@@ -71,85 +72,87 @@ impl Connection {
         }
     }
 
-    /// The stream below, for shutting it down from another thread.
+    /// Returns the stream, so that another thread can shut it down.
     pub fn stream(&self) -> &Arc<Stream> {
         &self.stream
     }
 
-    /// Takes frames up to `frame_limit` bytes from now on.
+    /// Accepts payloads of up to `frame_limit` bytes from now on.
     pub fn set_frame_limit(&mut self, frame_limit: u32) {
         self.frame_limit = frame_limit;
     }
 
-    /// Says hello as the side that dialled, and reads the answer: the version to use.
+    /// Sends a hello as the side that dials, reads the answer, and returns the version to use.
     ///
     /// # Blocking
-    /// On the peer, `timeout` at the longest.
+    /// On the peer, for `timeout` at most. [`Stream::shut_down`] wakes it.
     ///
     /// # Errors
-    /// [`RpcError::Refused`] when the peer says no.
+    /// [`RpcError::Refused`] when the peer refuses the hello. After any error the connection is lost.
     pub fn greet(&mut self, role: Role, token: Token, timeout: Duration) -> Result<u16, RpcError> {
         let deadline = Instant::now() + timeout;
         let sent = self.stream.write_all(&Hello::new(role, token).to_bytes(), deadline);
         self.reader.get_mut().deadline = deadline;
-        // A busy server answers without reading and closes, so its answer counts for more than our failed write.
+        // A busy server answers and closes without reading. Our write may then fail, but the answer says why.
         match (read_answer(&mut self.reader), sent) {
             (Err(RpcError::Closed | RpcError::Io(_)), Err(error)) => Err(error.into()),
             (answer, _) => answer,
         }
     }
 
-    /// Reads the hello of the side that dialled; [`Connection::welcome`] or [`Connection::refuse`] answers it.
-    /// `Ok(None)` means that it left without a word.
+    /// Reads the hello of the side that dialled. [`Connection::welcome`] or [`Connection::refuse`] answers
+    /// it. `Ok(None)` means that the stream ended before its first byte.
     ///
     /// # Blocking
-    /// On the peer, `timeout` at the longest.
+    /// On the peer, for `timeout` at most, and for one more second after an error that the peer is told.
+    /// [`Stream::shut_down`] wakes it.
     ///
     /// # Errors
-    /// As [`read_hello`]. Whoever is no rpc-chat peer, or speaks none of our versions, has been told so.
+    /// As [`read_hello`]. When the bytes are not a hello that this build accepts, this function has already
+    /// told the peer so, and closed the connection.
     pub fn read_hello(&mut self, timeout: Duration) -> Result<Option<Hello>, RpcError> {
         self.reader.get_mut().deadline = Instant::now() + timeout;
-        match read_hello(&mut self.reader) {
-            Ok(Some(hello)) if hello.common_version().is_none() => {
-                self.refuse(Status::WrongVersion);
-                Err(RpcError::Refused { status: Status::WrongVersion, version: hello.highest })
-            }
-            Err(RpcError::NotRpcChat) => {
-                self.close_with(HTTP_REFUSAL);
-                Err(RpcError::NotRpcChat)
-            }
-            Err(RpcError::Refused { status, version }) => {
-                self.refuse(status);
-                Err(RpcError::Refused { status, version })
-            }
-            other => other,
+        let hello = read_hello(&mut self.reader);
+        match &hello {
+            Err(RpcError::NotRpcChat) => self.close_with(HTTP_REFUSAL),
+            Err(RpcError::Refused { status, .. }) => self.refuse(*status),
+            _ => {}
         }
+        hello
     }
 
-    /// Accepts the peer's hello, in the highest version that both speak.
+    /// Accepts the peer's hello, with the highest version that both sides speak.
+    ///
+    /// # Blocking
+    /// On the peer's reading, for `timeout` at most. [`Stream::shut_down`] wakes it.
     ///
     /// # Errors
-    /// When the peer is gone.
+    /// When the connection is broken, or the deadline passes.
     pub fn welcome(&mut self, hello: &Hello, timeout: Duration) -> Result<(), RpcError> {
         let version = hello.common_version().unwrap_or(HIGHEST_VERSION);
         Ok(self.stream.write_all(&answer_bytes(Status::Welcome, version), Instant::now() + timeout)?)
     }
 
-    /// Refuses the peer's hello; the connection is over.
+    /// Refuses the peer's hello, and closes the connection.
+    ///
+    /// # Blocking
+    /// On the peer, for one second at most. [`Stream::shut_down`] wakes it.
     pub fn refuse(&mut self, status: Status) {
         self.close_with(&answer_bytes(status, HIGHEST_VERSION));
     }
 
-    /// Sends last words so that they arrive: closing with unread bytes would make the system send a reset, which
-    /// can overtake them. So what the peer still sends is read, for a second and 64 KiB at the most.
-    fn close_with(&mut self, last_words: &[u8]) {
-        const PATIENCE: Duration = Duration::from_secs(1);
-        const MOST_BYTES: u64 = 64 * 1024;
-        let deadline = Instant::now() + PATIENCE;
-        if self.stream.write_all(last_words, deadline).is_ok() {
+    /// Sends `last_bytes` and closes the connection. When a socket closes with unread bytes, the system sends
+    /// a reset, which can overtake what was written. So this function first reads what the peer still sends.
+    fn close_with(&mut self, last_bytes: &[u8]) {
+        /// Long enough for a peer that reads, short enough for a thread that could serve another peer.
+        const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+        /// One frame of the longest kind. A peer that sends more may get the reset.
+        const READ_LIMIT_BYTES: u64 = 64 * 1024;
+        let deadline = Instant::now() + CLOSE_TIMEOUT;
+        if self.stream.write_all(last_bytes, deadline).is_ok() {
             self.stream.shut_down_writing();
             self.reader.get_mut().deadline = deadline;
-            let _ = std::io::copy(&mut (&mut self.reader).take(MOST_BYTES), &mut std::io::sink());
+            let _ = std::io::copy(&mut (&mut self.reader).take(READ_LIMIT_BYTES), &mut std::io::sink());
         }
         self.stream.shut_down();
     }
@@ -157,10 +160,10 @@ impl Connection {
     /// Sends a request and waits for its reply.
     ///
     /// # Blocking
-    /// On the peer, `timeout` at the longest for both together.
+    /// On the peer, for `timeout` at most, which covers both. [`Stream::shut_down`] wakes it.
     ///
     /// # Errors
-    /// After any error the connection is lost, and whether the peer has acted on the request is unknown.
+    /// After any error the connection is lost. The peer may have carried out the request or not.
     pub fn call<Q: Serialize, R: DeserializeOwned>(
         &mut self,
         request: &Q,
@@ -171,17 +174,20 @@ impl Connection {
         self.receive(deadline)?.ok_or(RpcError::Closed)
     }
 
-    /// Waits until the peer has sent something, without reading it. It looks at least once, however late it is: what has
-    /// come already counts, even if this process was stopped meanwhile.
+    /// Waits until the peer sends something, and does not consume it.
+    ///
+    /// It checks the socket at least once, even after the deadline: if this process was stopped for a while,
+    /// bytes that came in time still count.
     ///
     /// # Blocking
-    /// On the peer, until `deadline` at the longest. Nothing is lost by a deadline that passes here.
+    /// On the peer, until `deadline` or for one millisecond, whichever is later. [`Stream::shut_down`] wakes
+    /// it. No bytes are lost when the deadline passes.
     ///
     /// # Errors
     /// When the connection is broken.
     pub fn wait(&mut self, deadline: Instant) -> Result<Wait, RpcError> {
-        const A_LOOK: Duration = Duration::from_millis(1);
-        self.reader.get_mut().deadline = deadline.max(Instant::now() + A_LOOK);
+        const SHORTEST_CHECK: Duration = Duration::from_millis(1);
+        self.reader.get_mut().deadline = deadline.max(Instant::now() + SHORTEST_CHECK);
         match self.reader.fill_buf() {
             Ok([]) => Ok(Wait::Ended),
             Ok(_) => Ok(Wait::Ready),
@@ -190,10 +196,11 @@ impl Connection {
         }
     }
 
-    /// Waits for a request: `idle` for its first byte, and then `frame` for the rest. `Ok(None)` is the clean end.
+    /// Reads the next request. `Ok(None)` means that the stream has ended between two frames.
     ///
     /// # Blocking
-    /// On the peer, `idle` and `frame` at the longest.
+    /// On the peer, for `idle` at most until the first byte, and then for `frame` at most until the last.
+    /// [`Stream::shut_down`] wakes it.
     ///
     /// # Errors
     /// After any error the connection is lost.
@@ -209,10 +216,10 @@ impl Connection {
         }
     }
 
-    /// Sends the reply to the request that was read last.
+    /// Sends the reply to the last request.
     ///
     /// # Blocking
-    /// On the peer's reading, `timeout` at the longest.
+    /// On the peer's reading, for `timeout` at most. [`Stream::shut_down`] wakes it.
     ///
     /// # Errors
     /// After any error the connection is lost.
@@ -225,10 +232,10 @@ impl Connection {
         Ok(self.stream.write_all(&self.outbound, deadline)?)
     }
 
-    /// Reads one frame. `Ok(None)` is the clean end.
+    /// Reads one frame and decodes it. `Ok(None)` means that the stream has ended between two frames.
     ///
     /// # Blocking
-    /// On the peer, until `deadline` at the longest.
+    /// On the peer, until `deadline` at most. [`Stream::shut_down`] wakes it.
     ///
     /// # Errors
     /// After any error the connection is lost.

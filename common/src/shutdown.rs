@@ -1,8 +1,11 @@
-//! The wish to stop: a flag that anybody may read or sleep on, and the connect that wakes a blocked `accept`.
+//! The stop signal: a flag that every thread may read or sleep on. It also wakes threads that block in
+//! `accept`.
 //!
-//! Go: a context's `Done` channel wakes any `select`; std cannot wake a thread inside `accept` or `read`, so `accept`
-//! is woken by a connection to itself, and a reader by shutting its stream down. Where there is nothing but time to wait for,
-//! [`Shutdown::sleep`] is the `select`.
+//! Only [`Shutdown::sleep`] and [`Shutdown::request`] may block. The mutex inside is never held during I/O.
+//!
+//! Go: a context's `Done` channel wakes any `select`, but std cannot wake a thread inside `accept` or `read`.
+//! A connection to the listener itself wakes `accept`; shutting the stream down wakes a reader.
+//! A thread that waits only for time to pass calls [`Shutdown::sleep`] instead of `select`.
 //!
 //! ```go
 //! select {
@@ -24,7 +27,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Shared by reference or in an `Arc`; once requested it stays so.
+/// The stop signal, shared by reference or in an `Arc`. Once requested it stays requested.
 #[derive(Debug, Default)]
 pub struct Shutdown {
     state: Mutex<State>,
@@ -33,57 +36,64 @@ pub struct Shutdown {
 
 #[derive(Debug, Default)]
 struct State {
-    /// When stopping was asked for.
+    /// When stopping was requested.
     requested: Option<Instant>,
-    /// Listeners that sit in `accept`.
-    accepting: Vec<SocketAddr>,
+    /// The listeners whose threads block in `accept`.
+    listeners: Vec<SocketAddr>,
 }
 
-/// The self-connect is on this machine; a full backlog is the only thing that can delay it.
+/// How long a connection to our own listener may take. Only a full backlog can delay it.
 const WAKE_TIMEOUT: Duration = Duration::from_millis(500);
 
 impl Shutdown {
-    /// Not requested yet.
+    /// Returns a signal that is not requested yet.
     pub fn new() -> Shutdown {
         Shutdown::default()
     }
 
-    /// Asks everybody to stop. Calling it again does nothing.
+    /// Asks all threads to stop. Calling it again does nothing.
+    ///
+    /// # Blocking
+    /// On the connection to each listener that [`Shutdown::wakes`] names, half a second each at most.
     pub fn request(&self) {
-        let accepting = {
+        let listeners = {
             let mut state = self.lock();
             state.requested.get_or_insert_with(Instant::now);
-            std::mem::take(&mut state.accepting)
+            std::mem::take(&mut state.listeners)
         };
         self.requested.notify_all();
-        for address in accepting {
-            // A failure means that the listener is gone, or has a full backlog and is awake.
-            let _ = TcpStream::connect_timeout(&reachable(address), WAKE_TIMEOUT);
+        for address in listeners {
+            // A failure needs no handling: the listener is gone, or its backlog is full and its thread is
+            // awake.
+            let _ = TcpStream::connect_timeout(&reachable_address(address), WAKE_TIMEOUT);
         }
     }
 
-    /// Whether stopping has been asked for.
+    /// Returns whether stopping is requested.
     pub fn is_requested(&self) -> bool {
         self.lock().requested.is_some()
     }
 
-    /// The moment `after` the request to stop; counted from now where nobody has asked yet.
+    /// Returns the moment that is `after` the request to stop, or `after` now where stopping is not requested.
     pub fn deadline(&self, after: Duration) -> Instant {
         self.lock().requested.unwrap_or_else(Instant::now) + after
     }
 
-    /// Promises that the listener at `address` is woken from `accept` when stopping is asked for.
-    /// It still has to look at [`Shutdown::is_requested`] after each accept.
+    /// Lets [`Shutdown::request`] wake the thread that blocks in `accept` on the listener at `address`.
+    /// That thread must check [`Shutdown::is_requested`] after each accept.
     pub fn wakes(&self, address: SocketAddr) {
-        self.lock().accepting.push(address);
+        self.lock().listeners.push(address);
     }
 
-    /// Sleeps for `duration`, or until stopping is asked for: then it answers true.
+    /// Sleeps until stopping is requested, and then returns true. Returns false after `duration`.
+    ///
+    /// # Blocking
+    /// For `duration` at most. [`Shutdown::request`] wakes it.
     pub fn sleep(&self, duration: Duration) -> bool {
-        let until = Instant::now() + duration;
+        let deadline = Instant::now() + duration;
         let mut state = self.lock();
         loop {
-            let left = until.saturating_duration_since(Instant::now());
+            let left = deadline.saturating_duration_since(Instant::now());
             if state.requested.is_some() || left.is_zero() {
                 return state.requested.is_some();
             }
@@ -92,13 +102,13 @@ impl Shutdown {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Both fields are valid after any panic.
+        // A panic cannot leave either field half changed, so a poisoned lock is safe to use.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Where to connect to reach a listener that is bound to `address`, which may be "any address".
-fn reachable(mut address: SocketAddr) -> SocketAddr {
+/// Returns an address at which this machine reaches a listener bound to `address`, which may be unspecified.
+fn reachable_address(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         address.set_ip(match address.ip() {
             IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),

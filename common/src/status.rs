@@ -1,22 +1,22 @@
-//! The statuses that answer a hello.
+//! The statuses with which a side answers a hello. Plain values, for any thread.
 
 use std::fmt;
 
-/// The answer to a hello.
+/// The answer to a hello: welcome, or the reason of a refusal. Its number is on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Status {
-    /// Go on, in the version that the answer names.
+    /// The hello is accepted. Both sides use the version in the answer.
     Welcome = 0,
-    /// No version in common.
+    /// The two sides have no version in common.
     WrongVersion = 1,
-    /// All connections, threads or descriptors are in use; try again later.
+    /// All connections, threads or descriptors are in use. The client may try again later.
     Busy = 2,
-    /// This role is not served on this port.
+    /// This port does not serve this role.
     WrongRole = 3,
-    /// No session with this token.
+    /// The accepting side has no session with this token.
     UnknownToken = 4,
-    /// Too many connections from this address; close some.
+    /// The address has too many connections. The client must close some first.
     TooMany = 5,
     /// This address is banned.
     Banned = 6,

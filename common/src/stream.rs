@@ -1,10 +1,10 @@
-//! One stream to a peer: bytes with deadlines, over a socket.
+//! One stream to a peer: bytes with deadlines, over a socket. Runs on its caller's thread.
 //!
-//! This is the only file that reads from a socket or writes to one. A stream that seals what it carries would be made here, and
-//! nothing above would notice.
+//! This is the only file that reads from a socket or writes to one. Encryption would be added here, and the
+//! files above would not change.
 //!
-//! std's socket timeouts are per system call, so a peer that trickles a byte at a time resets them for ever. Here a deadline is for
-//! a whole frame: the time left is computed anew before each system call.
+//! std's socket timeouts are per system call, so a peer that sends one byte at a time resets them for ever. A
+//! deadline here is for a whole frame: each system call gets only the time that is left.
 //!
 //! Go: `SetReadDeadline` is absolute and enough by itself; net/rpc never calls it.
 
@@ -15,21 +15,23 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long [`Stream::try_write`] waits for room. std cannot write without blocking on a socket whose reads block, so this is the
-/// shortest wait there is. The system rounds it up to ticks of its clock: some 8 ms on common kernels.
+/// How long [`Stream::try_write`] waits for space in the send buffer. std has no non-blocking write on a
+/// socket whose reads block, so it asks for the shortest timeout. The system rounds it up to ticks of its
+/// clock, to some 8 ms on common kernels.
 const SHORTEST_WAIT: Duration = Duration::from_millis(1);
 
-/// A connected socket. One thread reads from it; any thread may write to it or shut it down.
+/// A connected socket. One thread reads from it. Any thread may write to it or shut it down.
 #[derive(Debug)]
 pub struct Stream {
-    /// Invariant: its write timeout is [`SHORTEST_WAIT`], except while [`Stream::write_all`] waits.
+    /// Invariant: the write timeout is [`SHORTEST_WAIT`], except while [`Stream::write_all`] waits.
     socket: TcpStream,
 }
 
 impl Stream {
-    /// Takes over a connected socket. Nagle's algorithm is turned off: a frame goes out in one write, and somebody waits for it.
+    /// Takes over a connected socket. It turns Nagle's algorithm off, because a frame goes out in one write
+    /// and the peer waits for it.
     pub fn new(socket: TcpStream) -> Stream {
-        // A socket that refuses an option is broken, and the next read or write says so.
+        // A socket that refuses an option is broken, and the next read or write reports it.
         let _ = socket.set_nodelay(true);
         let _ = socket.set_write_timeout(Some(SHORTEST_WAIT));
         Stream { socket }
@@ -38,21 +40,21 @@ impl Stream {
     /// Connects to `address`.
     ///
     /// # Blocking
-    /// On the peer, `timeout` at the longest.
+    /// On the peer, for `timeout` at most.
     ///
     /// # Errors
-    /// As the system reports.
+    /// Whatever the system reports.
     pub fn connect(address: SocketAddr, timeout: Duration) -> io::Result<Stream> {
         TcpStream::connect_timeout(&address, timeout).map(Stream::new)
     }
 
-    /// Reads what has come, and waits for something to come until `deadline`. 0 bytes are the end.
+    /// Reads the bytes that have come, or waits for some. Returns their number; 0 is the end of the stream.
     ///
     /// # Blocking
-    /// On the peer, until `deadline` at the longest. [`Stream::shut_down`] wakes it.
+    /// On the peer, until `deadline` at most. [`Stream::shut_down`] wakes it.
     ///
     /// # Errors
-    /// `TimedOut` when the deadline passes; nothing is lost by that.
+    /// `TimedOut` when the deadline passes. No bytes are lost then.
     pub fn read(&self, buffer: &mut [u8], deadline: Instant) -> io::Result<usize> {
         retry_until(deadline, |left| {
             self.socket.set_read_timeout(Some(left))?;
@@ -60,16 +62,18 @@ impl Stream {
         })
     }
 
-    /// Writes as much of `bytes` as the system takes now, which may be nothing: how many bytes it took.
+    /// Writes as many of `bytes` as fit into the system's send buffer now. Returns their number, which may be
+    /// 0.
     ///
     /// # Blocking
-    /// Where the system's send buffer is full, for one or two ticks of its clock, some 8 ms. Never on the peer.
+    /// When the send buffer is full: for one or two ticks of the system's clock, some 8 ms. The peer cannot
+    /// make it longer.
     ///
     /// # Errors
     /// When the connection is broken.
     pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         match (&self.socket).write(bytes) {
-            Err(error) if is_passing(&error) => Ok(0),
+            Err(error) if ended_early(&error) => Ok(0),
             result => result,
         }
     }
@@ -77,14 +81,14 @@ impl Stream {
     /// Writes all of `bytes`.
     ///
     /// # Blocking
-    /// On the peer's reading, until `deadline` at the longest. [`Stream::shut_down`] wakes it.
+    /// On the peer's reading, until `deadline` at most. [`Stream::shut_down`] wakes it.
     ///
     /// # Errors
-    /// `TimedOut` when the deadline passes; how much has been written is then unknown, so the stream is lost.
+    /// `TimedOut` when the deadline passes. Part of the bytes may be written then, so the stream is lost.
     pub fn write_all(&self, bytes: &[u8], deadline: Instant) -> io::Result<()> {
         let mut rest = &bytes[self.try_write(bytes)?..];
         if rest.is_empty() {
-            return Ok(()); // The usual case: no timeout had to be set.
+            return Ok(()); // The usual case. It needs no system call to set a timeout.
         }
         while !rest.is_empty() {
             let count = retry_until(deadline, |left| {
@@ -99,18 +103,18 @@ impl Stream {
         self.socket.set_write_timeout(Some(SHORTEST_WAIT))
     }
 
-    /// Sends `last_words` to a peer that has just connected, and ends the stream, without waiting: the send buffer of a new
-    /// connection takes a few bytes at once.
+    /// Sends `last_bytes` to a peer that has just connected, and ends the stream. It never blocks, because a
+    /// few bytes always fit into the send buffer of a new connection.
     ///
     /// # Errors
-    /// When the peer is gone already.
-    pub fn dismiss(&self, last_words: &[u8]) -> io::Result<()> {
-        /// A hello is one read. A peer that has sent so much that these do not reach its end gets a reset.
+    /// When the peer has already closed the connection.
+    pub fn dismiss(&self, last_bytes: &[u8]) -> io::Result<()> {
+        /// A hello needs one read. A peer that has sent more than these reads consume gets a reset.
         const READS: usize = 4;
         self.socket.set_nonblocking(true)?;
-        (&self.socket).write_all(last_words)?;
+        (&self.socket).write_all(last_bytes)?;
         self.socket.shutdown(Shutdown::Write)?;
-        // What has come already is read, because closing a socket with unread bytes sends a reset instead of an end.
+        // Closing a socket with unread bytes sends a reset instead of an end, so read what has come.
         for _ in 0..READS {
             if (&self.socket).read(&mut [0; 256])? == 0 {
                 break;
@@ -119,27 +123,27 @@ impl Stream {
         Ok(())
     }
 
-    /// Ends the stream in both directions, which wakes every thread that waits on it.
+    /// Ends the stream in both directions. This wakes every thread that waits on it.
     pub fn shut_down(&self) {
         self.shut_down_direction(Shutdown::Both);
     }
 
-    /// Ends the incoming direction: what has arrived can still be read, and then comes the end.
+    /// Ends the incoming direction. The bytes that have come can still be read; after them comes the end.
     pub fn shut_down_reading(&self) {
         self.shut_down_direction(Shutdown::Read);
     }
 
-    /// Ends the outgoing direction: the peer reads what was written, and then the end.
-    pub fn shut_down_writing(&self) {
+    /// Ends the outgoing direction. The peer reads what was written, and then the end.
+    pub(crate) fn shut_down_writing(&self) {
         self.shut_down_direction(Shutdown::Write);
     }
 
     fn shut_down_direction(&self, direction: Shutdown) {
-        // It fails only where the stream has ended already.
+        // It fails only when the stream has already ended.
         let _ = self.socket.shutdown(direction);
     }
 
-    /// The address of this side.
+    /// Returns the address of this side.
     ///
     /// # Errors
     /// When the connection is broken.
@@ -147,7 +151,7 @@ impl Stream {
         self.socket.local_addr()
     }
 
-    /// The address of the peer.
+    /// Returns the address of the peer.
     ///
     /// # Errors
     /// When the connection is broken.
@@ -156,11 +160,11 @@ impl Stream {
     }
 }
 
-/// Reads from a stream until a deadline, for whoever wants an `impl Read`.
+/// Reads from a stream until a deadline, for functions that take an `impl Read`.
 #[derive(Debug)]
 pub(crate) struct TimedReader {
     pub(crate) stream: Arc<Stream>,
-    /// When reading gives up.
+    /// When a read fails with `TimedOut`.
     pub(crate) deadline: Instant,
 }
 
@@ -170,8 +174,9 @@ impl Read for TimedReader {
     }
 }
 
-/// Runs one system call with the time that is left, again when a signal or an early timeout cuts it short.
-/// (A process that was stopped and continued sees EINTR from any socket call that has a timeout.)
+/// Runs one system call with the time that is left. Repeats it when a signal or an early timeout ends it.
+///
+/// In a process that was stopped and continued, any socket call with a timeout fails with EINTR.
 fn retry_until(
     deadline: Instant,
     mut attempt: impl FnMut(Duration) -> io::Result<usize>,
@@ -182,13 +187,13 @@ fn retry_until(
             return Err(ErrorKind::TimedOut.into());
         }
         match attempt(left) {
-            Err(error) if is_passing(&error) => {}
+            Err(error) if ended_early(&error) => {}
             done => return done,
         }
     }
 }
 
-/// Whether a system call merely ended early.
-fn is_passing(error: &io::Error) -> bool {
+/// Returns whether a system call only ended early.
+fn ended_early(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }

@@ -1,5 +1,5 @@
-//! The wire, byte for byte. These vectors are a contract with every client in the field, written in any language: a
-//! change that breaks one of them needs a new protocol version.
+//! The wire, byte for byte. Every client, in any language, relies on these vectors. A change that breaks one
+//! of them needs a new protocol version.
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 
@@ -20,15 +20,15 @@ use std::fmt::Debug;
 const TOKEN: Token = Token::from_bytes([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]);
 const TOKEN_HEX: &str = "000102030405060708090a0b0c0d0e0f";
 
-/// Hexadecimal digits, with spaces wherever they help the eye.
+/// Returns the bytes that hexadecimal digits stand for. Spaces only help the reader.
 fn hex(digits: &str) -> Vec<u8> {
     let digits: Vec<u8> =
         digits.chars().filter_map(|digit| Some(u8::try_from(digit.to_digit(16)?).unwrap())).collect();
     digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
 }
 
-/// The value has exactly this encoding, and the encoding exactly this value.
-fn golden<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: &T, digits: &str) {
+/// Checks that the value has exactly this encoding, and that the encoding has exactly this value.
+fn assert_encoding<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: &T, digits: &str) {
     let mut bytes = Vec::new();
     encode_into(value, &mut bytes).unwrap();
     assert_eq!(bytes, hex(digits), "the encoding of {value:?}");
@@ -39,14 +39,14 @@ fn ann() -> String {
     "Ann".to_owned()
 }
 
-/// "Ann" as a text.
+/// The encoding of the text "Ann".
 const ANN: &str = "0300000000000000 416e6e";
 
 fn hi() -> String {
     "hé".to_owned()
 }
 
-/// "hé" as a text: three bytes of UTF-8.
+/// The encoding of the text "hé", which is three bytes of UTF-8.
 const HI: &str = "0300000000000000 68c3a9";
 
 #[test]
@@ -77,7 +77,7 @@ fn the_hello_and_its_answer() {
 }
 
 #[test]
-fn a_frame_is_a_length_and_so_many_bytes() {
+fn a_frame_is_a_length_and_that_many_bytes() {
     let mut frame = Vec::new();
     encode_frame(&Request::Who, &mut frame).unwrap();
     assert_eq!(frame, hex("04000000 02000000"));
@@ -87,42 +87,54 @@ fn a_frame_is_a_length_and_so_many_bytes() {
 #[test]
 fn every_request() {
     let join = Join { name: ann(), token: TOKEN, port: 0x1234, history: 20, resume: None };
-    golden(&Request::Join(join.clone()), &format!("00000000 {ANN} {TOKEN_HEX} 3412 14000000 00"));
+    assert_encoding(&Request::Join(join.clone()), &format!("00000000 {ANN} {TOKEN_HEX} 3412 14000000 00"));
     let join = Join { resume: Some(258), ..join };
-    golden(&Request::Join(join), &format!("00000000 {ANN} {TOKEN_HEX} 3412 14000000 01 0201000000000000"));
-    golden(&Request::Broadcast { message_id: 7, text: hi() }, &format!("01000000 0700000000000000 {HI}"));
-    golden(&Request::Who, "02000000");
-    golden(&Request::Leave, "03000000");
-    golden(&Request::Ping, "04000000");
-    golden(
+    assert_encoding(
+        &Request::Join(join),
+        &format!("00000000 {ANN} {TOKEN_HEX} 3412 14000000 01 0201000000000000"),
+    );
+    assert_encoding(
+        &Request::Broadcast { message_id: 7, text: hi() },
+        &format!("01000000 0700000000000000 {HI}"),
+    );
+    assert_encoding(&Request::Who, "02000000");
+    assert_encoding(&Request::Leave, "03000000");
+    assert_encoding(&Request::Ping, "04000000");
+    assert_encoding(
         &Request::Private { message_id: 7, to: ann(), text: hi() },
         &format!("05000000 0700000000000000 {ANN} {HI}"),
     );
-    golden(&Request::Action { message_id: 7, text: hi() }, &format!("06000000 0700000000000000 {HI}"));
-    golden(&Request::Rename { name: ann() }, &format!("07000000 {ANN}"));
-    golden(&Request::History { count: 50 }, "08000000 32000000");
+    assert_encoding(
+        &Request::Action { message_id: 7, text: hi() },
+        &format!("06000000 0700000000000000 {HI}"),
+    );
+    assert_encoding(&Request::Rename { name: ann() }, &format!("07000000 {ANN}"));
+    assert_encoding(&Request::History { count: 50 }, "08000000 32000000");
 }
 
 #[test]
 fn every_reply() {
     let refusal = Refusal { cause: Cause::NameTaken, text: hi() };
-    golden(&Reply::Refused(refusal), &format!("00000000 01000000 {HI}"));
+    assert_encoding(&Reply::Refused(refusal), &format!("00000000 01000000 {HI}"));
     let joined = Joined { room: 9, sequence: 3, called_back: true, text_limit: 4096, motd: None };
-    golden(&Reply::Joined(joined.clone()), "01000000 0900000000000000 0300000000000000 01 00100000 00");
+    assert_encoding(
+        &Reply::Joined(joined.clone()),
+        "01000000 0900000000000000 0300000000000000 01 00100000 00",
+    );
     let joined = Joined { called_back: false, motd: Some(hi()), ..joined };
-    golden(
+    assert_encoding(
         &Reply::Joined(joined),
         &format!("01000000 0900000000000000 0300000000000000 00 00100000 01 {HI}"),
     );
-    golden(&Reply::Accepted { sequence: 5 }, "02000000 0500000000000000");
-    golden(
+    assert_encoding(&Reply::Accepted { sequence: 5 }, "02000000 0500000000000000");
+    assert_encoding(
         &Reply::People { names: vec![ann(), hi()], total: 3 },
         &format!("03000000 0200000000000000 {ANN} {HI} 03000000"),
     );
-    golden(&Reply::Left, "04000000");
-    golden(&Reply::Pong, "05000000");
-    golden(&Reply::Renamed { sequence: 5 }, "06000000 0500000000000000");
-    golden(&Reply::History { events: vec![] }, "07000000 0000000000000000");
+    assert_encoding(&Reply::Left, "04000000");
+    assert_encoding(&Reply::Pong, "05000000");
+    assert_encoding(&Reply::Renamed { sequence: 5 }, "06000000 0500000000000000");
+    assert_encoding(&Reply::History { events: vec![] }, "07000000 0000000000000000");
 }
 
 #[test]
@@ -141,50 +153,59 @@ fn every_cause() {
         Cause::Banned,
     ];
     for (number, cause) in (0..).zip(causes) {
-        golden(&cause, &format!("{number:02x}000000"));
+        assert_encoding(&cause, &format!("{number:02x}000000"));
     }
 }
 
 #[test]
 fn every_callback_and_its_reply() {
     let event = Event { sequence: 5, time: 0x0102, kind: EventKind::Joined { name: ann() } };
-    golden(
+    assert_encoding(
         &Callback::Receive { answer: true, events: vec![event] },
         &format!("00000000 01 0100000000000000 0500000000000000 0201000000000000 01000000 {ANN}"),
     );
-    golden(&Callback::Receive { answer: false, events: vec![] }, "00000000 00 0000000000000000");
-    golden(&CallbackReply::Received, "00000000");
+    assert_encoding(&Callback::Receive { answer: false, events: vec![] }, "00000000 00 0000000000000000");
+    assert_encoding(&CallbackReply::Received, "00000000");
 }
 
 #[test]
 fn every_event() {
-    let said = format!("{ANN} 0700000000000000 {HI}");
-    golden(&EventKind::Message { author: ann(), message_id: 7, text: hi() }, &format!("00000000 {said}"));
-    golden(&EventKind::Joined { name: ann() }, &format!("01000000 {ANN}"));
-    golden(&EventKind::Left { name: ann(), reason: None }, &format!("02000000 {ANN} 00"));
-    golden(&EventKind::Left { name: ann(), reason: Some(hi()) }, &format!("02000000 {ANN} 01 {HI}"));
-    golden(&EventKind::Missed { first: 2 }, "03000000 0200000000000000");
-    golden(&EventKind::Ended { reason: hi() }, &format!("04000000 {HI}"));
-    golden(&EventKind::Back { name: ann() }, &format!("05000000 {ANN}"));
-    golden(&EventKind::Private { author: ann(), message_id: 7, text: hi() }, &format!("06000000 {said}"));
-    golden(&EventKind::Action { author: ann(), message_id: 7, text: hi() }, &format!("07000000 {said}"));
-    golden(&EventKind::Renamed { from: ann(), to: hi() }, &format!("08000000 {ANN} {HI}"));
-    golden(&EventKind::Notice { text: hi() }, &format!("09000000 {HI}"));
+    let message = format!("{ANN} 0700000000000000 {HI}");
+    assert_encoding(
+        &EventKind::Message { author: ann(), message_id: 7, text: hi() },
+        &format!("00000000 {message}"),
+    );
+    assert_encoding(&EventKind::Joined { name: ann() }, &format!("01000000 {ANN}"));
+    assert_encoding(&EventKind::Left { name: ann(), reason: None }, &format!("02000000 {ANN} 00"));
+    assert_encoding(&EventKind::Left { name: ann(), reason: Some(hi()) }, &format!("02000000 {ANN} 01 {HI}"));
+    assert_encoding(&EventKind::Missed { first: 2 }, "03000000 0200000000000000");
+    assert_encoding(&EventKind::Ended { reason: hi() }, &format!("04000000 {HI}"));
+    assert_encoding(&EventKind::Back { name: ann() }, &format!("05000000 {ANN}"));
+    assert_encoding(
+        &EventKind::Private { author: ann(), message_id: 7, text: hi() },
+        &format!("06000000 {message}"),
+    );
+    assert_encoding(
+        &EventKind::Action { author: ann(), message_id: 7, text: hi() },
+        &format!("07000000 {message}"),
+    );
+    assert_encoding(&EventKind::Renamed { from: ann(), to: hi() }, &format!("08000000 {ANN} {HI}"));
+    assert_encoding(&EventKind::Notice { text: hi() }, &format!("09000000 {HI}"));
 }
 
 #[test]
-fn what_is_no_encoding_is_refused() {
+fn bytes_that_encode_no_value_are_refused() {
     for digits in [
         "",
         "02",
-        // A variant that does not exist, and bytes to spare behind one that does.
+        // A variant that does not exist, and a byte after a variant that does.
         "09000000",
         "02000000 00",
-        // A text that claims more than there is, and one that is not UTF-8.
+        // Two texts that are longer than the bytes that follow, and one that is not UTF-8.
         "07000000 0400000000000000 416e6e",
         "07000000 ffffffffffffffff 416e6e",
         "07000000 0100000000000000 ff",
-        // An option that is neither there nor not.
+        // An optional value whose first byte is neither 0 nor 1.
         "00000000 0000000000000000 000102030405060708090a0b0c0d0e0f 3412 14000000 02",
     ] {
         assert!(decode::<Request>(&hex(digits)).is_err(), "{digits}");

@@ -1,4 +1,4 @@
-//! Whatever bytes come in, the frame, hello and codec layers neither panic nor allocate more than was sent.
+//! The frame, hello and codec layers neither panic on hostile bytes nor allocate more than was sent.
 
 use chat_common::{
     codec::{decode, encode_into},
@@ -11,20 +11,20 @@ use chat_common::{
 use proptest::prelude::*;
 use std::io::{self, Read};
 
-/// Decodes these bytes as everything that either side ever decodes; what it makes of them must encode to them again,
-/// because there is one encoding of each value.
+/// Decodes the bytes as each type that either side decodes. A value must encode to the same bytes again,
+/// because each value has one encoding.
 fn decode_all(bytes: &[u8]) {
-    fn round<T: serde::Serialize + serde::de::DeserializeOwned>(bytes: &[u8]) {
+    fn decode_and_encode<T: serde::Serialize + serde::de::DeserializeOwned>(bytes: &[u8]) {
         if let Ok(value) = decode::<T>(bytes) {
             let mut again = Vec::new();
-            encode_into(&value, &mut again).expect("what was decoded can be encoded");
+            encode_into(&value, &mut again).expect("a decoded value can be encoded");
             assert_eq!(again, bytes);
         }
     }
-    round::<Request>(bytes);
-    round::<Reply>(bytes);
-    round::<Callback>(bytes);
-    round::<CallbackReply>(bytes);
+    decode_and_encode::<Request>(bytes);
+    decode_and_encode::<Reply>(bytes);
+    decode_and_encode::<Callback>(bytes);
+    decode_and_encode::<CallbackReply>(bytes);
 }
 
 fn request() -> impl Strategy<Value = Request> {
@@ -60,13 +60,13 @@ fn event() -> impl Strategy<Value = Event> {
     (any::<u64>(), any::<u64>(), kind).prop_map(|(sequence, time, kind)| Event { sequence, time, kind })
 }
 
-/// Gives one byte at a time, as the meanest network would.
-struct Dribble<'a>(&'a [u8]);
+/// Gives one byte per read, as the slowest network would.
+struct OneByteReader<'a>(&'a [u8]);
 
-impl Read for Dribble<'_> {
+impl Read for OneByteReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let most = buffer.len().min(1);
-        self.0.read(&mut buffer[..most])
+        let limit = buffer.len().min(1);
+        self.0.read(&mut buffer[..limit])
     }
 }
 
@@ -74,14 +74,14 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2000) })]
 
     #[test]
-    fn arbitrary_bytes_are_refused_or_understood(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+    fn arbitrary_bytes_decode_or_are_refused(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
         decode_all(&bytes);
         let _ = read_hello(&mut &bytes[..]);
         let _ = read_answer(&mut &bytes[..]);
     }
 
     #[test]
-    fn mutated_requests_are_refused_or_understood(
+    fn mutated_requests_decode_or_are_refused(
         request in request(),
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
         cut in any::<prop::sample::Index>(),
@@ -89,44 +89,44 @@ proptest! {
         let mut bytes = Vec::new();
         encode_into(&request, &mut bytes).unwrap();
         prop_assert_eq!(&decode::<Request>(&bytes).unwrap(), &request);
-        for (place, byte) in changes {
-            let place = place.index(bytes.len());
-            bytes[place] = byte;
+        for (position, byte) in changes {
+            let position = position.index(bytes.len());
+            bytes[position] = byte;
         }
         decode_all(&bytes);
         decode_all(&bytes[..cut.index(bytes.len())]);
     }
 
     #[test]
-    fn mutated_calls_are_refused_or_understood(
+    fn mutated_calls_decode_or_are_refused(
         events in prop::collection::vec(event(), 0..5),
-        place in any::<prop::sample::Index>(),
+        position in any::<prop::sample::Index>(),
         byte in any::<u8>(),
     ) {
         let mut bytes = Vec::new();
         encode_into(&Callback::Receive { answer: true, events }, &mut bytes).unwrap();
-        let place = place.index(bytes.len());
-        bytes[place] = byte;
+        let position = position.index(bytes.len());
+        bytes[position] = byte;
         decode_all(&bytes);
     }
 
     #[test]
-    fn a_list_is_not_believed_about_its_length(claimed in any::<u64>()) {
-        // Were the claim believed, the largest of these would allocate the whole address space.
+    fn a_list_with_a_false_count_is_refused(claimed in any::<u64>()) {
+        // A decoder that trusted the count would allocate the whole address space for the largest of these.
         let mut bytes = vec![0, 0, 0, 0, 1];
         bytes.extend(claimed.to_le_bytes());
         prop_assert_eq!(decode::<Callback>(&bytes).is_ok(), claimed == 0);
     }
 
     #[test]
-    fn frames_survive_the_meanest_network(requests in prop::collection::vec(request(), 0..5)) {
+    fn frames_survive_single_byte_reads(requests in prop::collection::vec(request(), 0..5)) {
         let mut stream = Vec::new();
         let mut frame = Vec::new();
         for request in &requests {
             encode_frame(request, &mut frame).unwrap();
             stream.extend_from_slice(&frame);
         }
-        let (mut reader, mut payload) = (Dribble(&stream), Vec::new());
+        let (mut reader, mut payload) = (OneByteReader(&stream), Vec::new());
         for request in &requests {
             prop_assert!(read_frame(&mut reader, 1024, &mut payload).unwrap());
             prop_assert_eq!(&decode::<Request>(&payload).unwrap(), request);
@@ -135,7 +135,7 @@ proptest! {
     }
 
     #[test]
-    fn a_frame_ends_clean_or_is_truncated_or_too_long(
+    fn a_frame_is_whole_truncated_or_too_long(
         bytes in prop::collection::vec(any::<u8>(), 0..64),
         limit in 0_u32..64,
     ) {
@@ -155,13 +155,13 @@ proptest! {
     }
 
     #[test]
-    fn a_hello_is_the_same_in_pieces(bytes in any::<[u8; HELLO_BYTES]>(), real in any::<bool>()) {
+    fn a_hello_in_pieces_reads_the_same(bytes in any::<[u8; HELLO_BYTES]>(), valid in any::<bool>()) {
         let mut bytes = bytes;
-        if real {
+        if valid {
             let hello = Hello::new(Role::Call, Token::NONE).to_bytes();
             bytes[..12].copy_from_slice(&hello[..12]);
         }
-        let (whole, pieces) = (read_hello(&mut &bytes[..]), read_hello(&mut Dribble(&bytes)));
+        let (whole, pieces) = (read_hello(&mut &bytes[..]), read_hello(&mut OneByteReader(&bytes)));
         prop_assert_eq!(format!("{whole:?}"), format!("{pieces:?}"));
     }
 }

@@ -1,11 +1,11 @@
-// Channel to recipients: the one goroutine that every message passes through.
+// The broadcaster: the one goroutine that takes every message from the channel and passes it on to the recipients.
 //
-// Rust: server/src/broadcaster.rs. The channel gives all messages one order there as here. Here it is lost again at the very
-// next step: who runs first of the goroutines started below is the scheduler's choice.
+// Rust: server/src/room/broadcaster.rs. The channel gives all messages one order, there and here. The goroutines below lose
+// that order again, because the scheduler chooses which of them runs first.
 package main
 
-// broadcasterLoop starts a goroutine per recipient for each message. Nothing bounds their number: a recipient that has
-// stopped reading holds one goroutine for each message said since.
+// broadcasterLoop starts a goroutine per recipient for each message. Nothing limits their number: a recipient that has
+// stopped reading holds one goroutine for each message since then.
 func broadcasterLoop(events <-chan Message, registry *Registry) {
 	for message := range events {
 		for _, recipient := range registry.others(message.User) {
@@ -14,7 +14,7 @@ func broadcasterLoop(events <-chan Message, registry *Registry) {
 	}
 }
 
-// appenderLoop is the broadcaster of the log strategy: it appends, and the recipients' goroutines do the rest.
+// appenderLoop is the broadcaster of the log strategy. It appends to the log, and each recipient's goroutine reads the log.
 func appenderLoop(events <-chan Message, registry *Registry) {
 	for message := range events {
 		batch := []Message{message}

@@ -1,6 +1,6 @@
-// One client's two connections: the one it calls us on, and the one we call it on.
+// One client's two connections: the client calls the server on one, and the server calls the client on the other.
 //
-// Rust: server/src/connection.rs, which gives hello, Join, each frame and each silence a deadline. net/rpc has none.
+// Rust: server/src/member/connection.rs. There hello, Join, each frame and each silence have a deadline. net/rpc has none.
 package main
 
 import (
@@ -8,22 +8,22 @@ import (
 	"net/rpc"
 )
 
-// newServer wraps the service for net/rpc, which finds its methods by reflection.
+// newServer registers the service with net/rpc, which finds its methods by reflection.
 func newServer(service *Service) *rpc.Server {
 	server := rpc.NewServer()
 	if err := server.RegisterName("ChatServer", service); err != nil {
-		panic(err) // The methods are ours and of the right shape.
+		panic(err) // It cannot fail, because the methods have the form that net/rpc needs.
 	}
 	return server
 }
 
-// serveConnection answers one client's calls until it goes. net/rpc starts one more goroutine for each call.
+// serveConnection serves one client's calls until its connection ends. net/rpc starts one more goroutine for each call.
 func serveConnection(conn net.Conn, server *rpc.Server) {
 	server.ServeConn(conn)
 }
 
-// callBack opens the connection on which the server will call Receive, and which stays open from then on.
-// The original dials anew for each message. The address is whatever the client claims.
+// callBack opens the connection on which the server calls Receive. The connection stays open; the original dials again for
+// each message. Nothing checks the address, which the client chooses.
 func callBack(address string) (*rpc.Client, error) {
 	return rpc.Dial("tcp", address)
 }

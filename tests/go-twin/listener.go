@@ -1,7 +1,7 @@
 // The accept loop.
 //
-// Rust: server/src/listener.rs, where each connection is a named OS thread, there is a most to them, and running out of
-// descriptors is waited out. Here a goroutine is too cheap to be counted, and the first failed accept ends the server.
+// Rust: server/src/door/listener.rs. There each connection is a named OS thread, their number has a limit, and the loop waits
+// when descriptors run out. Here goroutines are so cheap that they have no limit, and the first failed accept ends the server.
 package main
 
 import "net"

@@ -1,22 +1,22 @@
-// The bounded log of the log strategy, and what it costs to read it from a cursor.
+// The bounded log of the log strategy, which recipients read from a cursor.
 //
-// Rust: server/src/log.rs.
+// Rust: server/src/log/mod.rs.
 package main
 
 import "sync"
 
-// logLength is how many messages are kept: as many as the Rust server keeps.
+// logLength is the number of messages that the log keeps, as in the Rust server.
 const logLength = 8192
 
-// batchLength is the most that one call carries, so that one recipient's batch stays below the Rust server's 64 KiB frame
-// for messages of usual length.
+// batchLength is the most messages in one call. A batch of messages of usual length is then smaller than the Rust server's
+// frame of 64 KiB.
 const batchLength = 512
 
-// Log is what has been said last.
+// Log holds the last messages.
 type Log struct {
 	mu sync.Mutex // protects following
-	// grown wakes every recipient that has caught up.
-	grown *sync.Cond
+	// appended wakes every recipient that has read all of the log.
+	appended *sync.Cond
 	// first is the sequence number of messages[0].
 	first    uint64
 	messages []Message
@@ -24,37 +24,36 @@ type Log struct {
 
 func newLog() *Log {
 	l := &Log{}
-	l.grown = sync.NewCond(&l.mu)
+	l.appended = sync.NewCond(&l.mu)
 	return l
 }
 
-// append adds messages, drops the oldest above the bound and wakes the recipients.
+// append adds messages, drops the oldest above logLength, and wakes the recipients.
 func (l *Log) append(batch []Message) {
 	l.mu.Lock()
 	l.messages = append(l.messages, batch...)
 	if excess := len(l.messages) - logLength; excess > 0 {
-		// Re-slicing keeps the dropped ones alive until append next moves the array, which bounds them to one more log.
+		// Re-slicing keeps the dropped messages in memory until append moves the array, which is at most one more log.
 		l.messages = l.messages[excess:]
 		l.first += uint64(excess)
 	}
 	l.mu.Unlock()
-	l.grown.Broadcast()
+	l.appended.Broadcast()
 }
 
-// end is the cursor of somebody who joins now.
+// end returns the cursor of a member that joins now.
 func (l *Log) end() uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.first + uint64(len(l.messages))
 }
 
-// readFrom waits until there is something behind the cursor and answers it, without what the reader said itself, with
-// the cursor that follows it.
+// readFrom waits until messages follow the cursor. It returns them without the reader's own, and the cursor after them.
 func (l *Log) readFrom(cursor uint64, reader string) (Batch, uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for cursor >= l.first+uint64(len(l.messages)) {
-		l.grown.Wait()
+		l.appended.Wait()
 	}
 	var batch Batch
 	if cursor < l.first {

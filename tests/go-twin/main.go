@@ -1,7 +1,7 @@
-// The server's twin with goroutines: arguments, listener, exit code; decides nothing.
+// The main program of the server: arguments, listener and exit code.
 //
-// Rust: server/src/main.rs and lib.rs. There main also has to install a signal handler and join every thread;
-// here returning from main ends every goroutine, wherever it is, delivered or not.
+// Rust: server/src/main.rs and lib.rs. There main also installs a signal handler and joins every thread. Here every goroutine
+// ends when main returns, even if it has not delivered its message.
 package main
 
 import (
@@ -12,7 +12,7 @@ import (
 	"os"
 )
 
-// queueLength is how many accepted messages may wait for the broadcaster; when it is full, Broadcast waits.
+// queueLength is the number of accepted messages that may wait for the broadcaster. When the queue is full, Broadcast waits.
 const queueLength = 1024
 
 func main() {

@@ -1,27 +1,28 @@
-// The messages, as net/rpc's gob puts them on the wire.
+// The values that net/rpc encodes with gob.
 //
-// Rust: common/src/protocol.rs. There a message has a number, so that it can be repeated and still be said once, and no
-// author: the author is the connection. Here, as in the original, the client fills in who it is.
+// Rust: common/src/protocol.rs. There a message has an id, so that a client can repeat a request and the server says the
+// message once. It has no author, because the server knows the author by the connection. Here, as in the original, the client
+// fills in the author.
 package main
 
-// JoinArgs says who comes, and where that client's own RPC server listens.
+// JoinArgs holds the client's name and the address of the client's own RPC server.
 type JoinArgs struct {
 	User    string
 	Address string
 }
 
-// Message is what one person said, or what the system says about one.
+// Message is a message of a person, or a notice of the system about one.
 type Message struct {
 	User    string
 	Content string
 }
 
-// Batch is everything that a recipient has not had yet; only the log strategy sends it.
+// Batch holds the messages that follow a recipient's cursor. Only the log strategy sends it.
 type Batch struct {
-	// Missed counts the messages that were gone from the log before this recipient came to read them.
+	// Missed is the number of messages that the log dropped before this recipient read them.
 	Missed   uint64
 	Messages []Message
 }
 
-// system is the author of joins and leaves. Nothing stops a person from using the same name.
+// system is the author of notices about joins. Nothing prevents a person from using the same name.
 const system = "SYSTEM"

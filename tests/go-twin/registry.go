@@ -1,7 +1,7 @@
-// Who is here: a map and the mutex that protects it, never held while anything can block.
+// The members: a map and the mutex that protects it. No goroutine blocks while it holds the mutex.
 //
-// Rust: server/src/registry.rs, Arc<Mutex<HashMap<..>>>. There the map is inside the mutex and cannot be reached without
-// locking; here "protects the following" is a comment, and forgetting Lock compiles.
+// Rust: server/src/room/registry.rs, a Mutex around a map. There the map is inside the mutex, so no code can reach it without
+// the lock. Here "protects following" is a comment, and code that forgets Lock compiles.
 package main
 
 import (
@@ -10,17 +10,17 @@ import (
 	"sync"
 )
 
-// Registry is shared by all goroutines.
+// Registry holds the members. All goroutines share it.
 type Registry struct {
-	// log is nil in the goroutines strategy; set once, before anybody can join.
+	// log is nil in the goroutines strategy. It is set once, before the first client can join.
 	log *Log
 
 	mu sync.Mutex // protects following
-	// members are known by name.
+	// members has the members by name.
 	members map[string]*Member
 }
 
-// Member is one client that has joined.
+// Member is a client that has joined.
 type Member struct {
 	name     string
 	callback *rpc.Client
@@ -30,7 +30,7 @@ func newRegistry() *Registry {
 	return &Registry{members: make(map[string]*Member)}
 }
 
-// join enters a member under a name that nobody else has.
+// join adds a member. It fails if another member has the name.
 func (r *Registry) join(name string, callback *rpc.Client) error {
 	member := &Member{name, callback}
 	r.mu.Lock()
@@ -45,7 +45,7 @@ func (r *Registry) join(name string, callback *rpc.Client) error {
 	return nil
 }
 
-// leave takes a member out; it answers whether it was there. Many deliveries may fail on one member; one of them is told true.
+// leave removes a member, and returns whether it was there. If many deliveries to one member fail, leave returns true once.
 func (r *Registry) leave(member *Member) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -56,7 +56,7 @@ func (r *Registry) leave(member *Member) bool {
 	return true
 }
 
-// others copies out everybody but the author.
+// others returns a copy of all members except the author.
 func (r *Registry) others(author string) []*Member {
 	r.mu.Lock()
 	defer r.mu.Unlock()

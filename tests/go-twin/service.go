@@ -1,9 +1,9 @@
-// Request to reply: what net/rpc calls for us. No sockets here but the one that Join opens.
+// The methods that net/rpc calls: each turns a request into a reply. Only Join opens a connection.
 //
-// Rust: server/src/service.rs, one function with a match over the request's variants.
+// Rust: server/src/member/service.rs, one function with a match over the request's variants.
 package main
 
-// Service is what clients can call.
+// Service has the methods that clients can call.
 type Service struct {
 	registry *Registry
 	events   chan<- Message
@@ -13,7 +13,7 @@ func newService(registry *Registry, events chan<- Message) *Service {
 	return &Service{registry, events}
 }
 
-// Join lets a client into the room once the server has reached the client's own RPC server.
+// Join adds a client to the room after the server has connected to the client's own RPC server.
 func (s *Service) Join(args JoinArgs, reply *bool) error {
 	callback, err := callBack(args.Address)
 	if err != nil {
@@ -28,7 +28,7 @@ func (s *Service) Join(args JoinArgs, reply *bool) error {
 	return nil
 }
 
-// Broadcast hands a message to the broadcaster. It never waits for a recipient.
+// Broadcast sends a message to the broadcaster. It waits only when the broadcaster's queue is full.
 func (s *Service) Broadcast(message Message, reply *bool) error {
 	s.events <- message
 	*reply = true

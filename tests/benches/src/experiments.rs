@@ -1,4 +1,6 @@
-//! The lesson's experiments: each under a minute, and each fails when it does not show what it says.
+//! The lesson's experiments. Each takes less than a minute, and fails if it does not show its claim.
+//!
+//! They run on the main thread, one after the other.
 
 mod cost;
 mod frozen_room;
@@ -19,25 +21,30 @@ const EXPERIMENTS: [Experiment; 4] = [
 /// Runs the experiment called `name`, or all of them.
 ///
 /// # Errors
-/// When it could not be run, or did not show what it is there to show.
+/// When an experiment cannot run, or does not show its claim.
 pub fn run(name: &str) -> io::Result<()> {
     crate::process::raise_open_files();
     let wanted = |(other, _): &&Experiment| name == "all" || name == *other;
     let experiments: Vec<&Experiment> = EXPERIMENTS.iter().filter(wanted).collect();
     if experiments.is_empty() {
         let names = EXPERIMENTS.map(|(name, _)| name).join(", ");
-        return Err(io::Error::other(format!("no experiment {name}; there are {names}, and all")));
+        return Err(io::Error::other(format!(
+            "unknown experiment {name}; the experiments are {names}, and all"
+        )));
     }
     for (name, run) in experiments {
-        crate::tell(&format!("== {name}"));
+        crate::print_line(&format!("== {name}"));
         run()?;
     }
     Ok(())
 }
 
-/// The experiment's own verdict.
+/// Prints whether an experiment has shown its claim.
+///
+/// # Errors
+/// When it has not.
 fn verify(shown: bool, claim: &str) -> io::Result<()> {
-    crate::tell(&format!("{}: {claim}", if shown { "shown" } else { "NOT SHOWN" }));
+    crate::print_line(&format!("{}: {claim}", if shown { "shown" } else { "NOT SHOWN" }));
     if shown {
         Ok(())
     } else {

@@ -1,5 +1,6 @@
-//! The benchmark, the comparison and the lesson's experiments: arguments and exit code. `tests/benches/README.md` says what is
-//! measured, and how.
+//! The program of the benchmarks and experiments: it parses arguments and reports an exit code.
+//!
+//! The main thread runs every measurement. `tests/benches/README.md` says what is measured, and how.
 
 mod experiments;
 mod measure;
@@ -23,19 +24,19 @@ const USAGE: &str = "\
 usage: chat-bench COMMAND [OPTIONS]
 
   bench              throughput, latency, stuck recipients, members: rpc-chat alone
-  compare            the same, with the Go twin, Redis, NATS and ngircd, as far as they are installed
+  compare            the same, with the Go twin, Redis, NATS and ngircd, if they are installed
   strategies         throughput and latency of ways to write the broadcaster in Rust
-  members            the cost of a member alone
+  members            only the cost of a member
   plot               draw results/*.csv again
-  experiment NAME    one of the lesson's experiments, or all
-  serve NAME ADDR    one of the strategies as a server
+  experiment NAME    run one of the lesson's experiments, or all
+  serve NAME ADDR    run one of the strategies as a server
 
-  --quick            small and short, under 30 s: whether it all works, not how fast it is
-  --runs N           how often each figure is measured (default 5; the systems take turns)
-  --systems A,B      only these
-  --measures A,B     only these of throughput, latency, stuck, members
-  --sizes A,B        only rooms with so many recipients, or members
-  --out DIRECTORY    where the results go (default tests/benches/results, or target/bench-quick)
+  --quick            small and short, under 30 s: tests that everything works; the figures mean nothing
+  --runs N           measure each figure N times (default 5; the systems take turns)
+  --systems A,B      only these systems
+  --measures A,B     only these measures: throughput, latency, stuck, members
+  --sizes A,B        only rooms of these sizes: numbers of recipients, or of members
+  --out DIRECTORY    write the results here (default tests/benches/results, or target/bench-quick)
 ";
 
 fn main() -> ExitCode {
@@ -43,33 +44,33 @@ fn main() -> ExitCode {
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     let done = match words.as_slice() {
         ["--help"] | ["help"] => {
-            tell(USAGE);
+            print_line(USAGE);
             Ok(())
         }
         ["serve", name, address] => strategies::serve(name, address),
         ["experiment", name] => experiments::run(name),
-        [command, options @ ..] => match (Plan::named(command), Options::parse(options)) {
+        [command, options @ ..] => match (Plan::by_name(command), Options::parse(options)) {
             (Some(plan), Ok(options)) => plan.run(&options),
             (None, _) => return usage(&format!("unknown command {command}")),
             (_, Err(why)) => return usage(&why),
         },
-        [] => return usage("which command?"),
+        [] => return usage("a command is missing"),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tell(&format!("chat-bench: {error}"));
+            print_line(&format!("chat-bench: {error}"));
             ExitCode::FAILURE
         }
     }
 }
 
 fn usage(why: &str) -> ExitCode {
-    tell(&format!("chat-bench: {why}\n{USAGE}"));
+    print_line(&format!("chat-bench: {why}\n{USAGE}"));
     ExitCode::from(2)
 }
 
-/// Prints a line. A closed output is no reason to stop measuring.
-fn tell(line: &str) {
+/// Prints a line. A closed standard output does not stop a measurement.
+fn print_line(line: &str) {
     let _ = writeln!(io::stdout().lock(), "{line}");
 }

@@ -1,41 +1,45 @@
-//! What is measured of a running server: throughput, latency, latency beside stuck recipients, and the cost of a member.
+//! The measurements of a running server: throughput, latency, latency beside stuck recipients, and the cost
+//! of a member.
+//!
+//! All of it runs on the main thread. Nothing here starts a server or writes a result. A measurement blocks
+//! on the server until it is done, and fails when one message takes longer than [`LATENCY_TIMEOUT`].
 
 use crate::{
     process::{own_cpu, Server, Usage},
-    room::{fresh_number, Burst, Room},
-    wire::{counted_text, filling_text, Protocol},
+    room::{next_message_id, Burst, Room},
+    wire::{counted_text, filler_text, Protocol},
 };
 use std::{
     io,
     time::{Duration, Instant},
 };
 
-/// How many speak at once when throughput is measured.
+/// The number of members that send at the same time in a throughput run.
 pub const SENDERS: usize = 64;
-/// Between two messages whose latency is measured: long enough for everybody to have gone back to sleep.
-const PAUSE: Duration = Duration::from_millis(2);
-/// One message may take this long to reach everybody.
+/// The pause between two messages of a latency run. It is long enough for all threads to sleep again.
+const MESSAGE_PAUSE: Duration = Duration::from_millis(2);
+/// How long one message may take to reach all recipients.
 const LATENCY_TIMEOUT: Duration = Duration::from_secs(20);
-/// What a stopped recipient's buffers are filled with before anything is measured: more than fits into them.
-const FILLING_BYTES: usize = 1024 * 1024;
-/// After this long without anything arriving, a room of members that have just joined is idle.
-const QUIET: Duration = Duration::from_millis(300);
+/// How many bytes fill the buffers of a stuck recipient before the measurement: more than fit into them.
+const FILL_BYTES: usize = 1024 * 1024;
+/// How long nothing must arrive until a room counts as idle.
+const QUIET_TIME: Duration = Duration::from_millis(300);
 
-/// How long and how often.
+/// How long a run takes.
 #[derive(Clone, Copy, Debug)]
 pub struct Effort {
-    /// A throughput run sends as many messages as this takes.
+    /// How long the messages of a throughput run take.
     pub burst: Duration,
-    /// Messages whose latency is measured.
+    /// The number of messages of a latency run.
     pub messages: usize,
-    /// How long a room of many members chats.
+    /// How long the members of a members run chat.
     pub chat: Duration,
 }
 
-/// One figure: its name and its value.
+/// The name of a figure, and its value.
 pub type Figure = (&'static str, f64);
 
-/// [`SENDERS`] members speak in closed loop, and they and `recipients` more hear it.
+/// [`SENDERS`] members send in closed loop. They and `recipients` more members receive.
 pub fn throughput(
     server: &Server,
     protocol: Protocol,
@@ -43,9 +47,9 @@ pub fn throughput(
     effort: Effort,
 ) -> io::Result<Vec<Figure>> {
     let mut room = Room::join(server.address, protocol, SENDERS + recipients)?;
-    room.settle(QUIET)?;
+    room.wait_until_quiet(QUIET_TIME)?;
     let text = counted_text(0);
-    // Warms everything up, and finds out how many messages fill the time.
+    // A trial warms the server up and shows how many messages fill the time.
     let mut each = 2;
     let trial = loop {
         let trial = room.burst(SENDERS, each, &text)?;
@@ -72,8 +76,8 @@ pub fn throughput(
     ])
 }
 
-/// One member speaks, one message at a time, to `recipients` who are idle. With `stuck`, every tenth of them has stopped
-/// reading, and the times are those of the others.
+/// One member sends, one message at a time, to `recipients` idle members. With `stuck`, every tenth of them
+/// has stopped reading, and the times are those of the others.
 pub fn latency(
     server: &Server,
     protocol: Protocol,
@@ -81,24 +85,24 @@ pub fn latency(
     stuck: bool,
     effort: Effort,
 ) -> io::Result<Vec<Figure>> {
-    const SPEAKER: usize = 0;
+    const SENDER: usize = 0;
     let mut room = Room::join(server.address, protocol, 1 + recipients)?;
-    room.settle(QUIET)?;
+    room.wait_until_quiet(QUIET_TIME)?;
     let is_stuck = |member: usize| stuck && member % 10 == 0;
-    let hearers: Vec<usize> = (1..=recipients).filter(|&member| !is_stuck(member)).collect();
+    let listeners: Vec<usize> = (1..=recipients).filter(|&member| !is_stuck(member)).collect();
     if stuck {
         for member in (1..=recipients).filter(|&member| is_stuck(member)) {
-            room.stop(member)?;
+            room.stop_reading(member)?;
         }
-        fill(&mut room, SPEAKER, protocol)?;
+        fill_buffers(&mut room, SENDER, protocol)?;
     }
 
-    // More messages where each is quick, so that the server's CPU time is many clock ticks.
+    // A small room gets more messages, so that the server's CPU time is many clock ticks.
     let messages = effort.messages * if recipients < 1000 { 3 } else { 1 };
     let warm_up = messages / 10;
-    let mut times = Vec::with_capacity(messages * hearers.len());
+    let mut times = Vec::with_capacity(messages * listeners.len());
     let mut last_times = Vec::with_capacity(messages);
-    let mut heard_at = vec![0; room.members()];
+    let mut last_received = vec![0; room.members()];
     let mut before = server.usage()?;
     for message in 1..=warm_up + messages {
         if message == warm_up + 1 {
@@ -107,30 +111,30 @@ pub fn latency(
             before = server.usage()?;
         }
         let start = Instant::now();
-        room.say(SPEAKER, fresh_number(), &counted_text(message as u64))?;
-        let (mut left, mut accepted, mut last) = (hearers.len(), false, start);
+        room.send(SENDER, next_message_id(), &counted_text(message as u64))?;
+        let (mut left, mut accepted, mut last) = (listeners.len(), false, start);
         while left > 0 || !accepted {
             if start.elapsed() > LATENCY_TIMEOUT {
                 return Err(io::Error::other(format!("message {message} did not reach {left} recipients")));
             }
-            for arrival in room.hear(LATENCY_TIMEOUT)? {
+            for arrival in room.receive(LATENCY_TIMEOUT)? {
                 accepted |= arrival.accepted > 0;
-                if arrival.deliveries == 0 || arrival.member == SPEAKER {
+                if arrival.deliveries == 0 || arrival.member == SENDER {
                     continue;
                 }
-                if arrival.deliveries > 1 || heard_at[arrival.member] == message {
+                if arrival.deliveries > 1 || last_received[arrival.member] == message {
                     return Err(io::Error::other(format!("message {message} arrived twice")));
                 }
-                heard_at[arrival.member] = message;
+                last_received[arrival.member] = message;
                 times.push(arrival.at - start);
                 left -= 1;
                 last = arrival.at;
             }
         }
         last_times.push(last - start);
-        let rested = Instant::now() + PAUSE;
-        while let Some(rest) = rested.checked_duration_since(Instant::now()) {
-            room.hear(rest)?;
+        let pause_end = Instant::now() + MESSAGE_PAUSE;
+        while let Some(left) = pause_end.checked_duration_since(Instant::now()) {
+            room.receive(left)?;
         }
     }
     let cpu = (server.usage()?.cpu - before.cpu).as_secs_f64();
@@ -146,15 +150,15 @@ pub fn latency(
     ])
 }
 
-/// Speaks until the buffers of those who do not read are full.
-fn fill(room: &mut Room, speaker: usize, protocol: Protocol) -> io::Result<()> {
-    let text = filling_text(protocol.longest_text());
-    for _ in 0..FILLING_BYTES / text.len() {
+/// Sends messages until the buffers of the stuck recipients are full.
+fn fill_buffers(room: &mut Room, sender: usize, protocol: Protocol) -> io::Result<()> {
+    let text = filler_text(protocol.text_limit_bytes());
+    for _ in 0..FILL_BYTES / text.len() {
         loop {
-            room.say(speaker, fresh_number(), &text)?;
+            room.send(sender, next_message_id(), &text)?;
             let (mut accepted, mut busy) = (false, false);
             while !accepted && !busy {
-                for arrival in room.hear(LATENCY_TIMEOUT)? {
+                for arrival in room.receive(LATENCY_TIMEOUT)? {
                     accepted |= arrival.accepted > 0;
                     busy |= arrival.busy > 0;
                 }
@@ -162,13 +166,14 @@ fn fill(room: &mut Room, speaker: usize, protocol: Protocol) -> io::Result<()> {
             if accepted {
                 break;
             }
-            room.hear(crate::wire::BUSY_PAUSE)?;
+            room.receive(crate::wire::BUSY_PAUSE)?;
         }
     }
-    room.settle(QUIET)
+    room.wait_until_quiet(QUIET_TIME)
 }
 
-/// What `members` idle members cost, and whether a chat of 100 messages a second reaches all of them.
+/// Measures what `members` idle members cost, and whether a chat of 100 messages a second reaches all of
+/// them.
 pub fn members(
     server: &Server,
     protocol: Protocol,
@@ -179,7 +184,7 @@ pub fn members(
     let start = Instant::now();
     let mut room = Room::join(server.address, protocol, members)?;
     let joined = start.elapsed();
-    room.settle(QUIET)?;
+    room.wait_until_quiet(QUIET_TIME)?;
     let idle = server.usage()?;
     let each = |figure: fn(&Usage) -> u64| (figure(&idle) as f64 - figure(&before) as f64) / members as f64;
     let mut figures = vec![
@@ -188,28 +193,33 @@ pub fn members(
         ("threads_each", each(|usage| usage.threads)),
         ("descriptors_each", each(|usage| usage.descriptors)),
     ];
-    figures.extend(chat(&mut room, server, protocol, effort.chat)?);
+    figures.extend(measure_chat(&mut room, server, protocol, effort.chat)?);
     Ok(figures)
 }
 
-/// Members speak in turn, 100 messages a second.
-fn chat(room: &mut Room, server: &Server, protocol: Protocol, length: Duration) -> io::Result<Vec<Figure>> {
+/// Lets members send in turn, 100 messages a second.
+fn measure_chat(
+    room: &mut Room,
+    server: &Server,
+    protocol: Protocol,
+    length: Duration,
+) -> io::Result<Vec<Figure>> {
     const INTERVAL: Duration = Duration::from_millis(10);
     let total = (length.as_millis() / INTERVAL.as_millis()) as u64;
-    let hearers = room.members() as u64 - u64::from(!protocol.echoes());
-    let (mut said, mut deliveries, mut missed, mut accepted) = (0, 0, 0, 0);
+    let recipients = room.members() as u64 - u64::from(!protocol.receives_own_messages());
+    let (mut sent, mut deliveries, mut missed, mut accepted) = (0, 0, 0, 0);
     let before = server.usage()?;
     let start = Instant::now();
     let mut last = start;
-    while (accepted < total || deliveries + missed < total * hearers) && last.elapsed() < LATENCY_TIMEOUT {
-        let due = INTERVAL * said as u32;
-        if said < total && start.elapsed() >= due {
-            room.say(said as usize % room.members(), fresh_number(), &counted_text(said))?;
-            said += 1;
+    while (accepted < total || deliveries + missed < total * recipients) && last.elapsed() < LATENCY_TIMEOUT {
+        let due = INTERVAL * sent as u32;
+        if sent < total && start.elapsed() >= due {
+            room.send(sent as usize % room.members(), next_message_id(), &counted_text(sent))?;
+            sent += 1;
             continue;
         }
-        let wait = if said < total { due.saturating_sub(start.elapsed()) } else { LATENCY_TIMEOUT };
-        for arrival in room.hear(wait)? {
+        let wait = if sent < total { due.saturating_sub(start.elapsed()) } else { LATENCY_TIMEOUT };
+        for arrival in room.receive(wait)? {
             last = arrival.at;
             deliveries += arrival.deliveries;
             missed += arrival.missed;
@@ -218,14 +228,14 @@ fn chat(room: &mut Room, server: &Server, protocol: Protocol, length: Duration) 
     }
     let took = last - start;
     Ok(vec![
-        ("chat_lost", (total * hearers) as f64 - deliveries as f64),
-        // How long after the last message was said the last recipient had everything.
+        ("chat_lost", (total * recipients) as f64 - deliveries as f64),
+        // The time from the last message until the last recipient has everything.
         ("chat_behind_s", took.saturating_sub(INTERVAL * (total as u32 - 1)).as_secs_f64()),
         ("chat_cpu", (server.usage()?.cpu - before.cpu).as_secs_f64() / took.as_secs_f64()),
     ])
 }
 
-/// In milliseconds; `times` are sorted and not empty.
+/// Returns a percentile in milliseconds. `times` must be sorted and not empty.
 fn percentile(times: &[Duration], percent: usize) -> f64 {
     times[(times.len() * percent / 100).min(times.len() - 1)].as_secs_f64() * 1e3
 }

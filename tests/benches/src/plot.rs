@@ -1,4 +1,6 @@
-//! Results as pictures: one SVG for each figure that is worth one, made from the CSV, so that they can be drawn again alone.
+//! The pictures: one SVG for each figure in [`CHARTS`]. Runs on the main thread.
+//!
+//! They are drawn from the CSV files, so that they can be drawn again without a measurement.
 
 use crate::results::Results;
 use plotters::prelude::*;
@@ -8,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// What is drawn: measure, metric, and what stands above it.
+/// The charts: measure, metric and title.
 const CHARTS: [(&str, &str, &str); 6] = [
     ("throughput", "deliveries_per_s", "Deliveries per second, 64 senders (higher is better)"),
     ("throughput", "cpu_us_per_delivery", "Server CPU per delivery under load, us (lower is better)"),
@@ -21,14 +23,14 @@ const CHARTS: [(&str, &str, &str); 6] = [
     ("members", "resident_kib_each", "Server memory per idle member, KiB (lower is better)"),
     ("members", "join_s", "Until all members have joined, s (lower is better)"),
 ];
-/// Points that a line in the picture joins: size and value.
+/// A line in a chart: the name of a system, and points of size and value.
 type Series<'a> = (&'a str, Vec<(f64, f64)>);
 
 /// Draws every results file in `directory`.
 ///
 /// # Errors
 /// When a file cannot be read or written.
-pub fn all(directory: &Path) -> io::Result<()> {
+pub fn draw_all(directory: &Path) -> io::Result<()> {
     for entry in directory.read_dir()? {
         let csv = entry?.path();
         if csv.extension().is_some_and(|extension| extension == "csv") {
@@ -45,7 +47,7 @@ fn draw_file(csv: &Path) -> io::Result<()> {
         let points = |system: &str| -> Vec<(f64, f64)> {
             let sizes = results.sizes(measure).into_iter();
             let medians = sizes.filter_map(|size| {
-                // A logarithmic scale has no place for zero.
+                // A logarithmic scale has no zero.
                 let median = results.median(measure, system, size, metric).filter(|median| *median > 0.0)?;
                 Some((size as f64, median))
             });
@@ -53,7 +55,7 @@ fn draw_file(csv: &Path) -> io::Result<()> {
         };
         let series: Vec<Series> =
             results.systems(measure).into_iter().map(|system| (system, points(system))).collect();
-        // One size makes no line.
+        // One point makes no line.
         if series.iter().any(|(_, points)| points.len() > 1) {
             let svg = csv.with_file_name(format!("{name}-{measure}-{metric}.svg"));
             draw(&svg, title, &series).map_err(|error| io::Error::other(error.to_string()))?;
@@ -62,7 +64,8 @@ fn draw_file(csv: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Both axes are logarithmic: sizes and values span orders of magnitude, and a constant ratio is a constant distance.
+/// Draws one chart. Both axes are logarithmic, because sizes and values span orders of magnitude, and because
+/// a constant ratio is then a constant distance.
 fn draw(svg: &PathBuf, title: &str, series: &[Series]) -> Result<(), Box<dyn Error>> {
     const COLOURS: [RGBColor; 6] = [
         RGBColor(200, 30, 30),
@@ -72,16 +75,16 @@ fn draw(svg: &PathBuf, title: &str, series: &[Series]) -> Result<(), Box<dyn Err
         RGBColor(60, 140, 60),
         RGBColor(110, 80, 160),
     ];
-    let all = || series.iter().flat_map(|(_, points)| points);
+    let all_points = || series.iter().flat_map(|(_, points)| points);
     let range = |values: Vec<f64>| {
         let least = values.iter().copied().fold(f64::INFINITY, f64::min);
         let most = values.iter().copied().fold(0.0, f64::max);
         least * 0.8..most * 1.25
     };
-    let mut sizes = range(all().map(|point| point.0).collect());
-    // Room for the legend, beside the lines instead of above them.
+    let mut sizes = range(all_points().map(|point| point.0).collect());
+    // This leaves space for the legend beside the lines, instead of above them.
     sizes.end *= 3.0;
-    let values = range(all().map(|point| point.1).collect());
+    let values = range(all_points().map(|point| point.1).collect());
     let root = SVGBackend::new(svg, (860, 460)).into_drawing_area();
     root.fill(&WHITE)?;
     let mut chart = ChartBuilder::on(&root)
@@ -95,7 +98,7 @@ fn draw(svg: &PathBuf, title: &str, series: &[Series]) -> Result<(), Box<dyn Err
         .configure_mesh()
         .x_desc("recipients or members")
         .x_label_formatter(&|size| format!("{size:.0}"))
-        .y_label_formatter(&|value| label(*value))
+        .y_label_formatter(&|value| axis_label(*value))
         .light_line_style(WHITE)
         .draw()?;
     for ((system, points), colour) in series.iter().zip(COLOURS.iter().cycle()) {
@@ -114,7 +117,7 @@ fn draw(svg: &PathBuf, title: &str, series: &[Series]) -> Result<(), Box<dyn Err
     Ok(())
 }
 
-fn label(value: f64) -> String {
+fn axis_label(value: f64) -> String {
     match value {
         value if value >= 1e6 => format!("{}M", value / 1e6),
         value if value >= 1e3 => format!("{}k", value / 1e3),

@@ -1,4 +1,4 @@
-//! What was measured, as rows; medians of them; CSV and Markdown.
+//! The results: rows of figures, their medians, and files in CSV and Markdown. Runs on the main thread.
 
 use crate::measure::Figure;
 use std::{
@@ -13,15 +13,15 @@ use std::{
 pub struct Row {
     /// `throughput`, `latency`, `stuck` or `members`.
     pub measure: String,
-    /// What was measured.
+    /// The name of the system.
     pub system: String,
-    /// How many recipients or members.
+    /// The number of recipients or members.
     pub size: usize,
-    /// Which run, from 1.
+    /// The number of the run, from 1.
     pub run: usize,
-    /// What the value is.
+    /// The name of the figure.
     pub metric: String,
-    /// In the unit that the metric's name ends in.
+    /// The value, in the unit at the end of the metric's name.
     pub value: f64,
 }
 
@@ -48,7 +48,7 @@ impl Results {
         }
     }
 
-    /// Reads what [`Results::write`] has written.
+    /// Reads a CSV file that [`Results::write`] has written.
     pub fn read(path: &Path) -> io::Result<Results> {
         let text = fs::read_to_string(path)?;
         let parse = |line: &str| {
@@ -67,7 +67,7 @@ impl Results {
         Ok(Results { rows: rows.collect::<io::Result<_>>()? })
     }
 
-    /// Writes `NAME.csv` and `NAME.md` into `directory`.
+    /// Writes `NAME.csv` and `NAME.md` into `directory`, and returns the path of the latter.
     pub fn write(&self, directory: &Path, name: &str, preface: &str) -> io::Result<PathBuf> {
         fs::create_dir_all(directory)?;
         let mut csv = format!("{HEADER}\n");
@@ -81,13 +81,13 @@ impl Results {
         Ok(table)
     }
 
-    /// In how many runs `system` has lost something.
+    /// Returns the number of runs in which `system` has lost a delivery.
     pub fn losses(&self, system: &str) -> usize {
         let lost = |row: &&Row| row.system == system && row.metric.ends_with("lost") && row.value > 0.0;
         self.rows.iter().filter(lost).count()
     }
 
-    /// The values of one figure, one a run, in order.
+    /// Returns the values of one figure, one for each run, in ascending order.
     pub fn values(&self, measure: &str, system: &str, size: usize, metric: &str) -> Vec<f64> {
         let mut values: Vec<f64> = self
             .rows
@@ -101,24 +101,25 @@ impl Results {
         values
     }
 
-    /// The median of one figure; of an even number of runs, what lies between the two in the middle.
+    /// Returns the median of one figure. For an even number of runs it is the mean of the two in the middle.
     pub fn median(&self, measure: &str, system: &str, size: usize, metric: &str) -> Option<f64> {
         let values = self.values(measure, system, size, metric);
         let upper = values.len() / 2;
         Some((values.get(values.len().checked_sub(1)? / 2)? + values.get(upper)?) / 2.0)
     }
 
-    /// The systems, in the order in which they were first measured.
+    /// Returns the systems of a measure, in the order in which they were first measured.
     pub fn systems(&self, measure: &str) -> Vec<&str> {
         distinct(self.rows.iter().filter(|row| row.measure == measure).map(|row| row.system.as_str()))
     }
 
-    /// The sizes, in the order in which they were first measured.
+    /// Returns the sizes of a measure, in the order in which they were first measured.
     pub fn sizes(&self, measure: &str) -> Vec<usize> {
         distinct(self.rows.iter().filter(|row| row.measure == measure).map(|row| row.size))
     }
 
-    /// A table a measure and metric: a line a system, a column a size; each with the spread of the runs and the ratio to ours.
+    /// Returns a table for each measure and metric, with a line for each system and a column for each size. A
+    /// cell holds the median, the spread of the runs, and the ratio to rpc-chat.
     fn markdown(&self) -> String {
         let mut out = String::new();
         let measures = distinct(self.rows.iter().map(|row| row.measure.as_str()));
@@ -136,10 +137,10 @@ impl Results {
     fn table(&self, measure: &str, metric: &str, out: &mut String) {
         const OURS: &str = "rpc-chat";
         let sizes = self.sizes(measure);
-        let counted = if measure == "members" { "members" } else { "recipients" };
+        let size_unit = if measure == "members" { "members" } else { "recipients" };
         let _ = write!(out, "\n### {measure}: {metric}\n\n| |");
         for size in &sizes {
-            let _ = write!(out, " {size} {counted} |");
+            let _ = write!(out, " {size} {size_unit} |");
         }
         let _ = writeln!(out, "\n|---|{}", "---:|".repeat(sizes.len()));
         for system in self.systems(measure) {
@@ -149,14 +150,20 @@ impl Results {
                 let (Some(median), [least, .., most]) =
                     (self.median(measure, system, size, metric), values.as_slice())
                 else {
-                    let only = values.first().map_or("-".to_owned(), |value| shown(*value));
+                    let only = values.first().map_or("-".to_owned(), |value| format_value(*value));
                     let _ = write!(out, " {only} |");
                     continue;
                 };
-                let _ = write!(out, " {} ({}-{})", shown(median), shown(*least), shown(*most));
+                let _ = write!(
+                    out,
+                    " {} ({}-{})",
+                    format_value(median),
+                    format_value(*least),
+                    format_value(*most)
+                );
                 if let Some(ours) = self.median(measure, OURS, size, metric).filter(|ours| *ours > 0.0) {
                     if system != OURS {
-                        let _ = write!(out, " {}x", shown(median / ours));
+                        let _ = write!(out, " {}x", format_value(median / ours));
                     }
                 }
                 out.push_str(" |");
@@ -166,8 +173,8 @@ impl Results {
     }
 }
 
-/// Three figures that count, or thousands with separators.
-fn shown(value: f64) -> String {
+/// Formats a value with some three digits, and with `k` or `M` for thousands or millions.
+fn format_value(value: f64) -> String {
     let size = value.abs();
     if size >= 1e6 {
         format!("{:.2}M", value / 1e6)
@@ -194,8 +201,8 @@ fn distinct<T: PartialEq>(values: impl Iterator<Item = T>) -> Vec<T> {
     distinct
 }
 
-/// The machine and the commit, for the head of a results file.
-pub fn circumstances() -> String {
+/// Returns the machine, the commit and the compiler, for the head of a results file.
+pub fn machine_and_commit() -> String {
     let git =
         |args: &[&str]| first_line(Command::new("git").args(args).current_dir(crate::systems::repository()));
     let processor = field("/proc/cpuinfo", "model name");
@@ -210,14 +217,14 @@ pub fn circumstances() -> String {
     )
 }
 
-/// The value of `name` in a file of /proc that has a `name : value` a line.
+/// Returns the value of `name` in a file of /proc with lines of the form `name : value`.
 fn field(path: &str, name: &str) -> String {
     let text = fs::read_to_string(path).unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.split_once(':'));
     line.map_or_else(|| "unknown".into(), |(_, value)| value.trim().into())
 }
 
-/// The first line that a command prints; empty when it prints none or cannot be run.
+/// Returns the first line that a command prints. It is empty if the command prints nothing or cannot run.
 pub fn first_line(command: &mut Command) -> String {
     let printed = command.output().map(|output| output.stdout).unwrap_or_default();
     String::from_utf8_lossy(&printed).lines().next().unwrap_or_default().to_owned()
@@ -230,9 +237,9 @@ mod tests {
     #[test]
     fn a_table_has_medians_spreads_and_ratios() {
         let mut results = Results::default();
-        for (run, ours, theirs) in [(1, 2.0, 9.0), (2, 1.0, 8.0), (3, 4.0, 2.0)] {
+        for (run, ours, other) in [(1, 2.0, 9.0), (2, 1.0, 8.0), (3, 4.0, 2.0)] {
             results.add("latency", "rpc-chat", 10, run, &[("p50_ms", ours)]);
-            results.add("latency", "redis", 10, run, &[("p50_ms", theirs)]);
+            results.add("latency", "redis", 10, run, &[("p50_ms", other)]);
         }
         let table = results.markdown();
         assert!(table.contains("| rpc-chat | 2 (1-4) |"), "{table}");

@@ -1,9 +1,10 @@
-//! A room full of members, all played by one thread: the load generator's only loop.
+//! The load generator: a room of members, all on one thread.
 //!
-//! Every socket is in one epoll set. What arrives is read into one buffer, parsed in place, answered where the protocol asks
-//! for an answer, and noted as an [`Arrival`] with the time at which its bytes had been read.
+//! Every socket is in one epoll set. The thread reads the bytes that come into one buffer, parses them in
+//! place, sends the replies that the protocol needs, and reports an [`Arrival`] with the time of the read.
+//! Only [`Room::join`] starts other threads, which end before it returns.
 
-use crate::wire::{Heard, Links, Protocol};
+use crate::wire::{Connections, Protocol, Received};
 use rustix::event::{epoll, Timespec};
 use std::{
     io::{self, ErrorKind, Read, Write},
@@ -17,72 +18,77 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How many members join at the same time, each in blocking steps on a thread of its own.
+/// How many members join at the same time. Each joins with blocking calls on a joiner thread.
 const JOINING_AT_ONCE: usize = 16;
-/// A room that takes longer to fill is not measured.
+/// How long all joins together may take.
 const FILL_TIMEOUT: Duration = Duration::from_secs(60);
-/// Longer than anything arrives at once under load, so that one read empties a socket.
+/// The size of the read buffer. It is larger than what arrives at once under load, so that one read empties a
+/// socket.
 const READ_BYTES: usize = 256 * 1024;
-/// A third of what rpc-chat's server puts up with.
+/// How often idle members send a ping: three times before rpc-chat's server gives them up.
 const PING_INTERVAL: Duration = Duration::from_secs(5);
-/// After this long without anything arriving, nothing is going to.
-const GIVE_UP: Duration = Duration::from_secs(10);
+/// How long to wait for the next bytes before the rest counts as lost.
+const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// One readable socket's worth of news.
+/// What one read from one socket brought.
 #[derive(Clone, Copy, Debug)]
 pub struct Arrival {
-    /// Who heard it.
+    /// The member that received it.
     pub member: usize,
-    /// When its bytes had been read.
+    /// The time right after the read.
     pub at: Instant,
-    /// Counted messages.
+    /// The number of counted messages.
     pub deliveries: u64,
-    /// Its own messages that were taken.
+    /// The number of its own messages that the system accepted.
     pub accepted: u64,
-    /// Its own messages that must be sent again.
+    /// The number of its own messages that must be sent again.
     pub busy: u64,
-    /// Messages that the system says it will not get.
+    /// The number of messages that the system says it will not receive.
     pub missed: u64,
 }
 
-/// The members, by number.
+/// All members. A member is known by its number, from 0.
 pub struct Room {
     protocol: Protocol,
     epoll: OwnedFd,
-    /// Two a member: where it speaks, and where it hears if that is another connection.
-    links: Vec<Option<Link>>,
+    /// Two for each member: the one on which it sends, and the one on which it receives if that is another.
+    sockets: Vec<Option<Socket>>,
     buffer: Vec<u8>,
     events: Vec<epoll::Event>,
     next_ping: Instant,
 }
 
-struct Link {
+struct Socket {
     stream: TcpStream,
-    /// The beginning of a message whose rest has not come.
-    left: Vec<u8>,
-    /// A request is out: the next must wait, also a ping.
-    asking: bool,
-    /// Not read any more.
+    /// The start of a message whose rest has not come.
+    unparsed: Vec<u8>,
+    /// Whether a request waits for its reply. No other request may follow it, not even a ping.
+    request_pending: bool,
+    /// Whether this member has stopped reading.
     stopped: bool,
 }
 
 impl Room {
     /// Lets `count` members join.
     ///
+    /// # Blocking
+    /// On the server, for [`FILL_TIMEOUT`] and one join at most.
+    ///
     /// # Errors
-    /// The first that any of them meets.
+    /// The first error of any member.
     pub fn join(server: SocketAddr, protocol: Protocol, count: usize) -> io::Result<Room> {
         let mut room = Room {
             protocol,
             epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
-            links: (0..count * 2).map(|_| None).collect(),
+            sockets: (0..count * 2).map(|_| None).collect(),
             buffer: vec![0; READ_BYTES],
             events: Vec::with_capacity(1024),
             next_ping: Instant::now() + PING_INTERVAL,
         };
         let next = AtomicUsize::new(0);
         thread::scope(|scope| {
-            // Lives in the scope: when this function gives up, the joiners' next send fails and they end.
+            // The receiver lives in the scope: when this function returns early, the joiners' next send fails
+            // and they end.
             let (joined_tx, joined_rx) = mpsc::sync_channel(JOINING_AT_ONCE);
             for joiner in 0..JOINING_AT_ONCE.min(count) {
                 let joined_tx = joined_tx.clone();
@@ -101,60 +107,63 @@ impl Room {
                     )));
                 }
                 match joined_rx.try_recv() {
-                    Ok((member, links)) => {
-                        room.admit(member, links?)?;
+                    Ok((member, connections)) => {
+                        room.add_member(member, connections?)?;
                         joined += 1;
                     }
-                    // Those who are in hear of those who come, and must take it.
-                    Err(_) => drop(room.hear(Duration::from_millis(1))?),
+                    // The members in the room are told of each join, and must read that.
+                    Err(_) => drop(room.receive(Duration::from_millis(1))?),
                 }
             }
             Ok(room)
         })
     }
 
-    /// How many members there are, stopped ones too.
+    /// Returns the number of members, with those that have stopped reading.
     pub fn members(&self) -> usize {
-        self.links.len() / 2
+        self.sockets.len() / 2
     }
 
-    fn admit(&mut self, member: usize, links: Links) -> io::Result<()> {
-        self.watch(member * 2, links.call, links.left)?;
-        if let Some(callback) = links.callback {
-            self.watch(member * 2 + 1, callback, Vec::new())?;
+    fn add_member(&mut self, member: usize, connections: Connections) -> io::Result<()> {
+        self.add_socket(member * 2, connections.call, connections.unparsed)?;
+        if let Some(callback) = connections.callback {
+            self.add_socket(member * 2 + 1, callback, Vec::new())?;
         }
         Ok(())
     }
 
-    fn watch(&mut self, index: usize, stream: TcpStream, left: Vec<u8>) -> io::Result<()> {
+    fn add_socket(&mut self, index: usize, stream: TcpStream, unparsed: Vec<u8>) -> io::Result<()> {
         stream.set_nonblocking(true)?;
         epoll::add(&self.epoll, &stream, epoll::EventData::new_u64(index as u64), epoll::EventFlags::IN)?;
-        self.links[index] = Some(Link { stream, left, asking: false, stopped: false });
+        self.sockets[index] = Some(Socket { stream, unparsed, request_pending: false, stopped: false });
         Ok(())
     }
 
-    /// Makes a member stop reading for good, as if its process had been stopped: connections open, buffers filling up.
-    /// They are made as small as the system allows, so that it does not take megabytes until the server notices.
-    pub fn stop(&mut self, member: usize) -> io::Result<()> {
-        for link in self.links[member * 2..][..2].iter_mut().flatten() {
-            epoll::delete(&self.epoll, &link.stream)?;
-            rustix::net::sockopt::set_socket_recv_buffer_size(&link.stream, 1)?;
-            link.stopped = true;
+    /// Makes a member stop reading for good, as if its process were stopped: its connections stay open, and
+    /// its buffers fill up. The buffers become as small as the system allows, so that few messages fill them.
+    pub fn stop_reading(&mut self, member: usize) -> io::Result<()> {
+        for socket in self.sockets[member * 2..][..2].iter_mut().flatten() {
+            epoll::delete(&self.epoll, &socket.stream)?;
+            rustix::net::sockopt::set_socket_recv_buffer_size(&socket.stream, 1)?;
+            socket.stopped = true;
         }
         Ok(())
     }
 
-    /// A member says `text`; whether it was taken shows in a later [`Arrival`].
-    pub fn say(&mut self, member: usize, number: u64, text: &str) -> io::Result<()> {
+    /// Lets a member send `text`. A later [`Arrival`] says whether the system accepted it.
+    pub fn send(&mut self, member: usize, message_id: u64, text: &str) -> io::Result<()> {
         let mut bytes = Vec::with_capacity(256);
-        self.protocol.say(&name(member), number, text, &mut bytes);
-        let link = self.links[member * 2].as_mut().ok_or(ErrorKind::NotConnected)?;
-        link.asking = true;
-        write_all(&link.stream, &bytes)
+        self.protocol.encode_message(&member_name(member), message_id, text, &mut bytes);
+        let socket = self.sockets[member * 2].as_mut().ok_or(ErrorKind::NotConnected)?;
+        socket.request_pending = true;
+        write_all(&socket.stream, &bytes)
     }
 
-    /// What has arrived; if nothing has, what arrives within `timeout`.
-    pub fn hear(&mut self, timeout: Duration) -> io::Result<Vec<Arrival>> {
+    /// Returns what has arrived.
+    ///
+    /// # Blocking
+    /// On the server, for `timeout` at most, if nothing has arrived.
+    pub fn receive(&mut self, timeout: Duration) -> io::Result<Vec<Arrival>> {
         self.ping()?;
         let timeout = Timespec { tv_sec: timeout.as_secs() as i64, tv_nsec: timeout.subsec_nanos().into() };
         self.events.clear();
@@ -163,86 +172,91 @@ impl Room {
             Err(error) => return Err(error.into()),
         }
         let ready: Vec<usize> = self.events.iter().map(|event| event.data.u64() as usize).collect();
-        ready.into_iter().map(|index| self.hear_link(index)).collect()
+        ready.into_iter().map(|index| self.receive_on(index)).collect()
     }
 
-    /// Reads one socket once; what is more than the buffer stays for the next round.
-    fn hear_link(&mut self, index: usize) -> io::Result<Arrival> {
-        let link = self.links[index].as_mut().ok_or(ErrorKind::NotConnected)?;
-        let left = link.left.len();
-        if self.buffer.len() < left + READ_BYTES / 2 {
-            self.buffer.resize(left + READ_BYTES, 0);
+    /// Reads one socket once. Bytes that do not fit into the buffer stay in the socket for the next call.
+    fn receive_on(&mut self, index: usize) -> io::Result<Arrival> {
+        let socket = self.sockets[index].as_mut().ok_or(ErrorKind::NotConnected)?;
+        let unparsed = socket.unparsed.len();
+        if self.buffer.len() < unparsed + READ_BYTES / 2 {
+            self.buffer.resize(unparsed + READ_BYTES, 0);
         }
-        self.buffer[..left].copy_from_slice(&link.left);
-        let count = match link.stream.read(&mut self.buffer[left..]) {
+        self.buffer[..unparsed].copy_from_slice(&socket.unparsed);
+        let count = match socket.stream.read(&mut self.buffer[unparsed..]) {
             Ok(0) => return Err(io::Error::other(format!("the server has closed member {}", index / 2))),
             Ok(count) => count,
             Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
             Err(error) => return Err(error),
         };
         let at = Instant::now();
-        let bytes = &self.buffer[..left + count];
-        let mut heard = Heard::default();
-        let consumed = self.protocol.hear(index % 2 == 1, bytes, &mut heard)?;
-        link.left.clear();
-        link.left.extend_from_slice(&bytes[consumed..]);
-        if heard.accepted + heard.busy > 0 {
-            link.asking = false;
+        let bytes = &self.buffer[..unparsed + count];
+        let mut received = Received::default();
+        let consumed = self.protocol.parse(index % 2 == 1, bytes, &mut received)?;
+        socket.unparsed.clear();
+        socket.unparsed.extend_from_slice(&bytes[consumed..]);
+        if received.accepted + received.busy > 0 {
+            socket.request_pending = false;
         }
-        if !heard.reply.is_empty() {
-            write_all(&link.stream, &heard.reply)?;
+        if !received.reply.is_empty() {
+            write_all(&socket.stream, &received.reply)?;
         }
-        let Heard { deliveries, accepted, busy, missed, .. } = heard;
+        let Received { deliveries, accepted, busy, missed, .. } = received;
         Ok(Arrival { member: index / 2, at, deliveries, accepted, busy, missed })
     }
 
-    /// Lets everybody call who would otherwise be given up, now and then.
+    /// Sends a ping for each idle member if it is time, so that the server does not give it up.
     fn ping(&mut self) -> io::Result<()> {
         if !self.protocol.needs_ping() || Instant::now() < self.next_ping {
             return Ok(());
         }
         self.next_ping = Instant::now() + PING_INTERVAL;
         let ping = self.protocol.ping();
-        for call in self.links.iter().step_by(2).flatten().filter(|call| !call.stopped && !call.asking) {
+        for call in
+            self.sockets.iter().step_by(2).flatten().filter(|call| !call.stopped && !call.request_pending)
+        {
             write_all(&call.stream, &ping)?;
         }
         Ok(())
     }
 
-    /// Hears until nothing has come for `quiet`.
-    pub fn settle(&mut self, quiet: Duration) -> io::Result<()> {
+    /// Receives until nothing has arrived for `quiet`.
+    pub fn wait_until_quiet(&mut self, quiet: Duration) -> io::Result<()> {
         let mut last = Instant::now();
         while last.elapsed() < quiet {
-            if !self.hear(quiet)?.is_empty() {
+            if !self.receive(quiet)?.is_empty() {
                 last = Instant::now();
             }
         }
         Ok(())
     }
 
-    /// `senders` members (the first ones) say `each` messages, in closed loop: each says its next once its last was
-    /// accepted. Ends when everything has arrived everywhere, or nothing has for a while.
-    pub fn burst(&mut self, senders: usize, each: u64, text: &str) -> io::Result<Burst> {
-        let hearers = self.members() as u64 - u64::from(!self.protocol.echoes());
-        let expected = senders as u64 * each * hearers;
-        let mut said = vec![0; senders];
+    /// Lets the first `senders` members send `messages_each` messages in closed loop: a sender sends its next
+    /// message when the system has accepted its last. Returns when all messages have arrived everywhere.
+    ///
+    /// # Blocking
+    /// On the server, until all has arrived, or until nothing has arrived for [`ARRIVAL_TIMEOUT`].
+    pub fn burst(&mut self, senders: usize, messages_each: u64, text: &str) -> io::Result<Burst> {
+        let recipients = self.members() as u64 - u64::from(!self.protocol.receives_own_messages());
+        let expected = senders as u64 * messages_each * recipients;
+        let mut sent = vec![0; senders];
         let mut accepted = 0;
         let mut retries = Vec::new();
         let (mut deliveries, mut missed, mut refused) = (0, 0, 0);
         let start = Instant::now();
-        for (member, said) in said.iter_mut().enumerate() {
-            *said += 1;
-            self.say(member, fresh_number(), text)?;
+        for (member, sent) in sent.iter_mut().enumerate() {
+            *sent += 1;
+            self.send(member, next_message_id(), text)?;
         }
         let mut last = start;
-        while accepted < senders as u64 * each || deliveries + missed < expected {
-            if last.elapsed() > GIVE_UP {
+        while accepted < senders as u64 * messages_each || deliveries + missed < expected {
+            if last.elapsed() > ARRIVAL_TIMEOUT {
                 break;
             }
-            let timeout = if retries.is_empty() { GIVE_UP } else { crate::wire::BUSY_PAUSE };
-            let arrivals = self.hear(timeout)?;
+            let timeout = if retries.is_empty() { ARRIVAL_TIMEOUT } else { crate::wire::BUSY_PAUSE };
+            let arrivals = self.receive(timeout)?;
             for member in retries.drain(..) {
-                self.say(member, fresh_number(), text)?;
+                self.send(member, next_message_id(), text)?;
             }
             for arrival in arrivals {
                 last = arrival.at;
@@ -253,81 +267,85 @@ impl Room {
                     refused += 1;
                     retries.push(arrival.member);
                 }
-                if arrival.accepted > 0 && said[arrival.member] < each {
-                    said[arrival.member] += 1;
-                    self.say(arrival.member, fresh_number(), text)?;
+                if arrival.accepted > 0 && sent[arrival.member] < messages_each {
+                    sent[arrival.member] += 1;
+                    self.send(arrival.member, next_message_id(), text)?;
                 }
             }
         }
         if deliveries > expected {
-            return Err(io::Error::other(format!("{deliveries} deliveries where {expected} were due")));
+            return Err(io::Error::other(format!("{deliveries} deliveries instead of {expected}")));
         }
         let lost = expected - deliveries;
         Ok(Burst { took: last - start, accepted, deliveries, lost, refused })
     }
 }
 
-/// What became of a burst.
+/// The outcome of a burst.
 #[derive(Clone, Copy, Debug)]
 pub struct Burst {
-    /// From the first message sent to the last delivery read.
+    /// The time from the first message to the last delivery.
     pub took: Duration,
-    /// Messages that the system took.
+    /// The number of messages that the system accepted.
     pub accepted: u64,
-    /// Copies of them that arrived.
+    /// The number of copies of them that arrived.
     pub deliveries: u64,
-    /// Copies that did not.
+    /// The number of copies that did not arrive.
     pub lost: u64,
-    /// Times a sender was asked to try again.
+    /// How often the system was too busy for a message.
     pub refused: u64,
 }
 
-/// The name of a member: short enough for IRC.
-fn name(member: usize) -> String {
+/// Returns the name of a member, which is short enough for IRC.
+fn member_name(member: usize) -> String {
     format!("m{member}")
 }
 
-/// A number for a message, higher than any before it. A message that was refused as busy may get a new one: the server has
-/// not taken it.
-pub fn fresh_number() -> u64 {
+/// Returns a message id that is higher than all before it. A message that the system was too busy for may get
+/// a new id, because the system has not accepted it.
+pub fn next_message_id() -> u64 {
     static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
-/// Lets one member after the other join, each as the next that nobody else has taken on.
+/// The life of a joiner thread: it takes the next member that has not joined, lets it join, and repeats.
 fn joiner_loop(
     server: SocketAddr,
     protocol: Protocol,
     count: usize,
     next: &AtomicUsize,
-    joined_tx: &mpsc::SyncSender<(usize, io::Result<Links>)>,
+    joined_tx: &mpsc::SyncSender<(usize, io::Result<Connections>)>,
 ) {
-    // A listener a joiner, so that a callback can only be for the one member that it is just letting join.
+    // Each joiner has a listener of its own, so that a callback can only be for the member that now joins.
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
     loop {
         let member = next.fetch_add(1, Ordering::Relaxed);
         if member >= count {
             return;
         }
-        let links = match &listener {
-            Ok(listener) => protocol.join(server, &name(member), listener),
+        let connections = match &listener {
+            Ok(listener) => protocol.join(server, &member_name(member), listener),
             Err(error) => Err(error.kind().into()),
         };
-        let failed = links.is_err();
-        if joined_tx.send((member, links)).is_err() || failed {
+        let failed = connections.is_err();
+        if joined_tx.send((member, connections)).is_err() || failed {
             return;
         }
     }
 }
 
-/// Writes all of it. Members send little and wait for answers, so the socket is full only when the server has stopped reading.
+/// Writes all of `bytes`. Members send little and wait for replies, so a send buffer is full only when the
+/// server does not read.
+///
+/// # Blocking
+/// On the server's reading, for [`ARRIVAL_TIMEOUT`] at most without progress.
 fn write_all(mut stream: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
     use rustix::event::{poll, PollFd, PollFlags};
     while !bytes.is_empty() {
         match stream.write(bytes) {
             Ok(count) => bytes = &bytes[count..],
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                let timeout = Timespec { tv_sec: GIVE_UP.as_secs() as i64, tv_nsec: 0 };
+                let timeout = Timespec { tv_sec: ARRIVAL_TIMEOUT.as_secs() as i64, tv_nsec: 0 };
                 if poll(&mut [PollFd::new(stream, PollFlags::OUT)], Some(&timeout))? == 0 {
                     return Err(ErrorKind::TimedOut.into());
                 }

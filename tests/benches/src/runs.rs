@@ -1,35 +1,34 @@
-//! Which figures are measured, of which systems, in which order.
+//! The order of the runs: which figures of which systems, and when. Runs on the main thread.
 //!
-//! The systems take turns within each figure (A B C, A B C, ...), and each run starts a server of its own, so that whatever else
-//! the machine does, and whatever a run leaves behind, meets all of them alike. Latency without and with stuck recipients, which are
-//! compared with each other, are one turn.
+//! The systems take turns within each figure (A B C, A B C, ...), and each run starts its own server. So
+//! other load on the machine, and anything that a run leaves behind, affects all systems alike. Latency
+//! without and with stuck recipients is one turn, because the two are compared.
 
 use crate::{
     measure::{self, Effort, Figure, SENDERS},
-    plot, process,
-    results::{circumstances, Results},
-    systems::{repository, System, RIVALS, STRATEGIES},
-    tell,
+    plot, print_line, process,
+    results::{machine_and_commit, Results},
+    systems::{repository, System, COMPARED, STRATEGIES},
     wire::TEXT_BYTES,
 };
 use std::{io, path::PathBuf, time::Duration};
 
-/// A command that measures.
+/// A command that writes results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Plan {
-    /// Ours alone.
+    /// Measures rpc-chat alone.
     Bench,
-    /// Ours and the others.
+    /// Measures rpc-chat and the other systems.
     Compare,
-    /// Ways to write the broadcaster.
+    /// Measures ways to write the broadcaster.
     Strategies,
-    /// Only the cost of a member.
+    /// Measures only the cost of a member.
     Members,
-    /// Measures nothing, draws what is there.
+    /// Measures nothing, and draws the existing results.
     Plot,
 }
 
-/// What the command line asks for.
+/// The options of the command line.
 #[derive(Debug)]
 pub struct Options {
     quick: bool,
@@ -41,10 +40,10 @@ pub struct Options {
 }
 
 impl Options {
-    /// Understands what stands behind the command.
+    /// Parses the words after the command.
     ///
     /// # Errors
-    /// Says what is wrong.
+    /// A sentence that says what is wrong.
     pub fn parse(words: &[&str]) -> Result<Options, String> {
         let mut options =
             Options { quick: false, runs: 5, systems: None, measures: None, sizes: None, out: None };
@@ -55,7 +54,7 @@ impl Options {
                 options.runs = 1;
                 continue;
             }
-            let value = words.next().ok_or_else(|| format!("{word} is unknown or lacks its value"))?;
+            let value = words.next().ok_or_else(|| format!("{word} is unknown or has no value"))?;
             let parts = value.split(',');
             match word {
                 "--runs" => {
@@ -63,12 +62,12 @@ impl Options {
                         value.parse().ok().filter(|&runs| runs > 0).ok_or("--runs takes a number from 1")?;
                 }
                 "--systems" => {
-                    let named = |name| System::named(name).ok_or_else(|| format!("unknown system {name}"));
+                    let named = |name| System::by_name(name).ok_or_else(|| format!("unknown system {name}"));
                     options.systems = Some(parts.map(named).collect::<Result<_, _>>()?);
                 }
                 "--measures" => options.measures = Some(parts.map(str::to_owned).collect()),
                 "--sizes" => {
-                    let sizes = parts.map(|size| size.parse().map_err(|_| format!("no size: {size}")));
+                    let sizes = parts.map(|size| size.parse().map_err(|_| format!("not a size: {size}")));
                     options.sizes = Some(sizes.collect::<Result<_, _>>()?);
                 }
                 "--out" => options.out = Some(value.into()),
@@ -78,7 +77,7 @@ impl Options {
         Ok(options)
     }
 
-    fn wants(&self, size: usize) -> bool {
+    fn includes_size(&self, size: usize) -> bool {
         self.sizes.as_ref().is_none_or(|sizes| sizes.contains(&size))
     }
 
@@ -100,8 +99,8 @@ impl Options {
 }
 
 impl Plan {
-    /// The plan that a command stands for.
-    pub fn named(command: &str) -> Option<Plan> {
+    /// Returns the plan that a command names.
+    pub fn by_name(command: &str) -> Option<Plan> {
         [Plan::Bench, Plan::Compare, Plan::Strategies, Plan::Members, Plan::Plot]
             .into_iter()
             .find(|plan| plan.name() == command)
@@ -117,16 +116,20 @@ impl Plan {
         }
     }
 
-    /// What is measured in one turn of a system, and of which sizes.
+    /// Returns the turns: the measures of each, and its sizes.
     fn turns(self, options: &Options) -> Vec<(Vec<&'static str>, &'static [usize])> {
         const RECIPIENTS: &[usize] = &[10, 100, 1000];
-        let few: &[usize] = if options.quick { &[10] } else { RECIPIENTS };
+        let recipients: &[usize] = if options.quick { &[10] } else { RECIPIENTS };
         let members: &[usize] = if options.quick { &[50] } else { &[100, 1000, 5000] };
         let all = match self {
             Plan::Bench | Plan::Compare => {
-                vec![(vec!["throughput"], few), (vec!["latency", "stuck"], few), (vec!["members"], members)]
+                vec![
+                    (vec!["throughput"], recipients),
+                    (vec!["latency", "stuck"], recipients),
+                    (vec!["members"], members),
+                ]
             }
-            Plan::Strategies => vec![(vec!["throughput"], few), (vec!["latency"], few)],
+            Plan::Strategies => vec![(vec!["throughput"], recipients), (vec!["latency"], recipients)],
             Plan::Members => vec![(vec!["members"], members)],
             Plan::Plot => vec![],
         };
@@ -137,19 +140,20 @@ impl Plan {
         all.into_iter().map(|(turn, sizes)| (turn.into_iter().filter(wanted).collect(), sizes)).collect()
     }
 
-    /// Measures, writes and draws.
+    /// Measures, writes the results and draws them. If another system fails, it is left out of that figure
+    /// with a notice.
     ///
     /// # Errors
-    /// When ours cannot be measured, or, in the end, when it has lost something. A rival that fails is left out of that figure, with a word.
+    /// When rpc-chat cannot be measured, or, after all runs, when it has lost a delivery.
     pub fn run(self, options: &Options) -> io::Result<()> {
         if self == Plan::Plot {
-            return plot::all(&options.out());
+            return plot::draw_all(&options.out());
         }
         process::raise_open_files();
         let default = match self {
             Plan::Bench => vec![System::RpcChat],
             Plan::Strategies => STRATEGIES.to_vec(),
-            _ => RIVALS.to_vec(),
+            _ => COMPARED.to_vec(),
         };
         let mut systems = Vec::new();
         for system in options.systems.clone().unwrap_or(default) {
@@ -159,28 +163,28 @@ impl Plan {
         }
         let mut results = Results::default();
         for (turn, sizes) in self.turns(options) {
-            for &size in sizes.iter().filter(|&size| options.wants(*size)) {
-                let mut able = systems.clone();
+            for &size in sizes.iter().filter(|&size| options.includes_size(*size)) {
+                let mut remaining = systems.clone();
                 for run in 1..=options.runs {
                     let mut succeeded = Vec::new();
-                    for system in able {
-                        match take_turn(system, &turn, size, run, options.effort(), &mut results) {
+                    for system in remaining {
+                        match run_turn(system, &turn, size, run, options.effort(), &mut results) {
                             Ok(()) => succeeded.push(system),
                             Err(error) if system == System::RpcChat => return Err(error),
                             Err(error) => {
                                 let what = turn.join(" and ");
-                                tell(&format!("{what} {size} {}: left out: {error}", system.name()));
+                                print_line(&format!("{what} {size} {}: left out: {error}", system.name()));
                             }
                         }
                     }
-                    // What has failed once is not tried again: it may have taken a minute to fail.
-                    able = succeeded;
+                    // A system that has failed once is not tried again, because failing may take a minute.
+                    remaining = succeeded;
                 }
             }
         }
         let table = results.write(&options.out(), self.name(), &self.preface(options, &systems))?;
-        plot::all(&options.out())?;
-        tell(&format!("\nwritten: {}", table.display()));
+        plot::draw_all(&options.out())?;
+        print_line(&format!("\nwritten: {}", table.display()));
         match results.losses(System::RpcChat.name()) {
             0 => Ok(()),
             losses => Err(io::Error::other(format!("rpc-chat lost deliveries in {losses} runs"))),
@@ -188,7 +192,7 @@ impl Plan {
     }
 
     fn preface(self, options: &Options, systems: &[System]) -> String {
-        let again = format!("cargo run --release -p chat-bench -- {} --runs {}", self.name(), options.runs);
+        let command = format!("cargo run --release -p chat-bench -- {} --runs {}", self.name(), options.runs);
         let mut versions = String::new();
         for system in systems {
             if let Some(version) = system.version() {
@@ -197,18 +201,19 @@ impl Plan {
         }
         format!(
             "# Results of `chat-bench {}`\n\n\
-             Medians of {} runs, in brackets the least and the most, then the ratio to rpc-chat's median.\n\
-             {SENDERS} senders in closed loop where it is throughput, texts of {TEXT_BYTES} bytes; the method is in \
-             [the README](../README.md).\n\n{}{versions}- again: `{again}`\n",
+             A figure is the median of {} runs.\n\
+             In brackets are the least and the most, then the ratio to rpc-chat's median.\n\
+             Throughput has {SENDERS} senders in closed loop, and texts have {TEXT_BYTES} bytes.\n\
+             [The README](../README.md) describes the method.\n\n{}{versions}- command: `{command}`\n",
             self.name(),
             options.runs,
-            circumstances(),
+            machine_and_commit(),
         )
     }
 }
 
-/// What is measured in one turn, each on a server of its own.
-fn take_turn(
+/// Runs the measures of one turn, each on its own server.
+fn run_turn(
     system: System,
     turn: &[&'static str],
     size: usize,
@@ -220,13 +225,13 @@ fn take_turn(
         let figures = run_once(system, measure, size, effort)?;
         let shown: Vec<String> =
             figures.iter().map(|(metric, value)| format!("{metric} {value:.3}")).collect();
-        tell(&format!("{measure} {size} run {run} {}: {}", system.name(), shown.join(", ")));
+        print_line(&format!("{measure} {size} run {run} {}: {}", system.name(), shown.join(", ")));
         results.add(measure, system.name(), size, run, &figures);
     }
     Ok(())
 }
 
-/// One measurement on a server of its own.
+/// Starts a server, and measures it once.
 fn run_once(system: System, measure: &str, size: usize, effort: Effort) -> io::Result<Vec<Figure>> {
     let server = system.start()?;
     let protocol = system.protocol();

@@ -1,8 +1,10 @@
-//! Other ways to write the broadcaster, each a small server on rpc-chat's own wire, for the lesson and to be measured.
+//! Other ways to write the broadcaster. Each is a small server on rpc-chat's wire, for the lesson and for
+//! measurements.
 //!
-//! What they share is here: a thread per connection, Join with a call back, Broadcast into the one channel. What differs is
-//! one file each, and each is what a `broadcaster` thread does with the channel. No limits, no resuming, no shutdown: such a
-//! server is killed when the measurement is over.
+//! The shared part is here: a thread per connection, Join with a callback, and Broadcast into one channel.
+//! Each strategy is a file with a `broadcaster_loop`, which runs on the `broadcaster` thread and reads the
+//! channel. These servers have no limits, do not resume sessions and do not shut down: the end of the
+//! measurement kills them.
 
 mod cursor;
 mod scope_per_batch;
@@ -28,25 +30,25 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-/// The limits that these servers do have are the real server's.
+/// The few limits of these servers are those of the real server.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
-const QUEUE: usize = 1024;
+const QUEUE_LENGTH: usize = 1024;
 const STACK_BYTES: usize = 128 * 1024;
-/// Events in one call, so that it stays below the longest frame.
-const BATCH: usize = 256;
+/// The most events in one call, so that the call fits into a frame.
+const BATCH_EVENTS: usize = 256;
 
-/// What passes through the channel, and so has one order.
-enum Said {
-    /// Somebody is here, and is to get all that follows.
-    Came(Member),
-    /// Something for everybody but its author, who is known by number.
+/// What the connections send to the broadcaster. The channel gives all of it one order.
+enum RoomEvent {
+    /// A member has joined, and receives everything that follows.
+    Joined(Member),
+    /// An event for all members except its author.
     Event { author: usize, event: Event },
-    /// Somebody is not here any more.
-    Gone(usize),
+    /// The member with this id has left.
+    Left(usize),
 }
 
-/// One recipient.
+/// A member that receives events.
 struct Member {
     id: usize,
     callback: Connection,
@@ -56,7 +58,7 @@ impl Member {
     /// Calls Receive and waits for the reply.
     ///
     /// # Blocking
-    /// On the recipient, [`CALL_TIMEOUT`] at the longest.
+    /// On the recipient, for [`CALL_TIMEOUT`] at most.
     fn receive(&mut self, events: Vec<Event>) -> Result<(), RpcError> {
         let call = Callback::Receive { answer: true, events };
         let CallbackReply::Received = self.callback.call(&call, CALL_TIMEOUT)?;
@@ -65,6 +67,9 @@ impl Member {
 }
 
 /// Serves the strategy called `name` on `address` until the process is killed.
+///
+/// # Blocking
+/// For ever, on clients that connect.
 ///
 /// # Errors
 /// When there is no such strategy, or accepting fails.
@@ -78,51 +83,51 @@ pub fn serve(name: &str, address: &str) -> io::Result<()> {
     };
     crate::process::raise_open_files();
     let listener = TcpListener::bind(address)?;
-    let (said_tx, said_rx) = bounded(QUEUE);
+    let (events_tx, events_rx) = bounded(QUEUE_LENGTH);
     let next_id = AtomicUsize::new(0);
     thread::scope(|scope| {
         thread::Builder::new()
             .name("broadcaster".into())
-            .spawn_scoped(scope, move || broadcaster_loop(&said_rx))?;
+            .spawn_scoped(scope, move || broadcaster_loop(&events_rx))?;
         loop {
             let (stream, peer) = listener.accept()?;
-            let (said_tx, id) = (said_tx.clone(), next_id.fetch_add(1, Ordering::Relaxed));
-            builder(format!("conn-{id}")).spawn_scoped(scope, move || {
-                // One client's failure ends that client.
-                let _ = serve_connection(stream, peer, id, &said_tx);
-                let _ = said_tx.send(Said::Gone(id));
+            let (events_tx, id) = (events_tx.clone(), next_id.fetch_add(1, Ordering::Relaxed));
+            thread_builder(format!("conn-{id}")).spawn_scoped(scope, move || {
+                // The failure of one client ends the connection of that client alone.
+                let _ = serve_connection(stream, peer, id, &events_tx);
+                let _ = events_tx.send(RoomEvent::Left(id));
             })?;
         }
     })
 }
 
-fn builder(name: String) -> thread::Builder {
+fn thread_builder(name: String) -> thread::Builder {
     thread::Builder::new().name(name).stack_size(STACK_BYTES)
 }
 
-/// One client's call connection, from its hello to its end.
+/// Serves one client's call connection, from its hello to its end.
 fn serve_connection(
     stream: TcpStream,
     peer: SocketAddr,
     id: usize,
-    said_tx: &Sender<Said>,
+    events_tx: &Sender<RoomEvent>,
 ) -> Result<(), RpcError> {
     let mut calls = Connection::new(Arc::new(Stream::new(stream)), FRAME_BYTES);
     let Some(hello) = calls.read_hello(CALL_TIMEOUT)? else { return Ok(()) };
     calls.welcome(&hello, CALL_TIMEOUT)?;
     let Some(Request::Join(join)) = calls.next_request(IDLE_TIMEOUT, CALL_TIMEOUT)? else { return Ok(()) };
     let callback = call_back(&join, peer)?;
-    // Nobody hangs up first: the broadcaster lives as long as the process, so the sends below succeed.
-    // The others are not told: with a scope per message it would take a minute until a thousand have joined.
-    let _ = said_tx.send(Said::Came(Member { id, callback }));
+    // The broadcaster lives as long as the process, so the sends below succeed. The other members get no
+    // notice of the join: with a scope per message, a thousand joins would take a minute.
+    let _ = events_tx.send(RoomEvent::Joined(Member { id, callback }));
     let joined = Joined { room: 1, sequence: 0, called_back: true, text_limit: FRAME_BYTES / 2, motd: None };
     calls.reply(&Reply::Joined(joined), CALL_TIMEOUT)?;
     while let Some(request) = calls.next_request(IDLE_TIMEOUT, CALL_TIMEOUT)? {
         let reply = match request {
             Request::Broadcast { message_id, text } => {
                 let event = now(EventKind::Message { author: join.name.clone(), message_id, text });
-                let _ = said_tx.send(Said::Event { author: id, event });
-                // Its place in the channel is its place in the order; the real server also says which place that is.
+                let _ = events_tx.send(RoomEvent::Event { author: id, event });
+                // The order in the channel is the order of all messages. Only the real server numbers them.
                 Reply::Accepted { sequence: 0 }
             }
             Request::Ping => Reply::Pong,

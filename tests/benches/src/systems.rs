@@ -1,4 +1,4 @@
-//! The systems that are compared: how each is started, and what it speaks.
+//! The systems that are compared: how each is built and started, and its protocol. Runs on the main thread.
 
 use crate::{
     process::{build, free_address, is_installed, Server},
@@ -11,10 +11,10 @@ use std::{
     process::Command,
 };
 
-/// Everything that the load generator can be pointed at.
+/// A system that the load generator can measure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum System {
-    /// The server of this repository, as users run it but for the rate limit and the cap on connections.
+    /// The server of this repository with its defaults, except the rate limit and the limit on connections.
     RpcChat,
     /// `tests/go-twin`, a goroutine per recipient per message.
     GoTwin,
@@ -26,25 +26,26 @@ pub enum System {
     Nats,
     /// An IRC server.
     Ngircd,
-    /// [`strategies`](crate::strategies): a scope per message.
+    /// A strategy: a scope per message.
     ScopePerMessage,
-    /// A scope per batch.
+    /// A strategy: a scope per batch.
     ScopePerBatch,
-    /// A thread per recipient with a cursor, and nothing else of the real server.
+    /// A strategy: a thread per recipient with a cursor, and nothing else of the real server.
     Cursor,
-    /// A thread per recipient per message, which nobody waits for: it would outgrow the system under load, so it is not measured.
+    /// A strategy: a thread per recipient per message. It is not measured, because under load its threads
+    /// exceed the limits of the system.
     ThreadPerMessage,
 }
 
-/// Ours, and what a user would pick instead.
-pub const RIVALS: [System; 6] =
+/// rpc-chat, and the systems that a user might choose instead.
+pub const COMPARED: [System; 6] =
     [System::RpcChat, System::GoTwin, System::GoTwinLog, System::Redis, System::Nats, System::Ngircd];
-/// Ours, and other ways of writing it in Rust.
+/// rpc-chat, and other ways to write it in Rust.
 pub const STRATEGIES: [System; 4] =
     [System::ScopePerMessage, System::ScopePerBatch, System::Cursor, System::RpcChat];
 
 impl System {
-    /// As it is called in results and on the command line.
+    /// Returns the name in results and on the command line.
     pub fn name(self) -> &'static str {
         match self {
             System::RpcChat => "rpc-chat",
@@ -60,12 +61,12 @@ impl System {
         }
     }
 
-    /// The system of that name.
-    pub fn named(name: &str) -> Option<System> {
-        RIVALS.into_iter().chain(STRATEGIES).find(|system| system.name() == name)
+    /// Returns the system with this name, if it can be measured.
+    pub fn by_name(name: &str) -> Option<System> {
+        COMPARED.into_iter().chain(STRATEGIES).find(|system| system.name() == name)
     }
 
-    /// What it speaks.
+    /// Returns the protocol that the system speaks.
     pub fn protocol(self) -> Protocol {
         match self {
             System::GoTwin | System::GoTwinLog => Protocol::Gob,
@@ -80,8 +81,8 @@ impl System {
         }
     }
 
-    /// The program that must be installed.
-    fn needs(self) -> Option<&'static str> {
+    /// Returns the program that must be installed.
+    fn required_program(self) -> Option<&'static str> {
         match self {
             System::GoTwin | System::GoTwinLog => Some("go"),
             System::Redis => Some("redis-server"),
@@ -91,13 +92,17 @@ impl System {
         }
     }
 
-    /// Builds it where it is ours; false, with a word, where something is not installed.
+    /// Builds the system if this repository holds its source. If a program is not installed, prints that and
+    /// returns false.
+    ///
+    /// # Blocking
+    /// On the build.
     ///
     /// # Errors
     /// When a build fails.
     pub fn prepare(self) -> io::Result<bool> {
-        if let Some(program) = self.needs().filter(|program| !is_installed(program)) {
-            crate::tell(&format!("{}: skipped, {program} is not installed", self.name()));
+        if let Some(program) = self.required_program().filter(|program| !is_installed(program)) {
+            crate::print_line(&format!("{}: skipped, {program} is not installed", self.name()));
             return Ok(false);
         }
         match self {
@@ -109,7 +114,7 @@ impl System {
             }
             System::GoTwin | System::GoTwinLog => {
                 let mut command = Command::new("go");
-                command.args(["build", "-o"]).arg(beside_us("go-twin")?).arg(".");
+                command.args(["build", "-o"]).arg(sibling_program("go-twin")?).arg(".");
                 build(command.current_dir(repository().join("tests/go-twin")), Path::new("tests/go-twin"))?;
             }
             _ => {}
@@ -117,10 +122,13 @@ impl System {
         Ok(true)
     }
 
-    /// Starts it on a free loopback port.
+    /// Starts the system on a free loopback port.
+    ///
+    /// # Blocking
+    /// As [`Server::start`].
     ///
     /// # Errors
-    /// When it does not start.
+    /// When the system does not start.
     pub fn start(self) -> io::Result<Server> {
         let address = free_address()?;
         let listen = address.to_string();
@@ -131,16 +139,18 @@ impl System {
         };
         let command = match self {
             System::RpcChat => with_args(
-                beside_us("chat-server")?,
+                sibling_program("chat-server")?,
                 &["--listen", &listen, "--rate-burst", "0", "--max-connections", "10000"],
             ),
             System::GoTwin => {
-                with_args(beside_us("go-twin")?, &["-listen", &listen, "-strategy", "goroutines"])
+                with_args(sibling_program("go-twin")?, &["-listen", &listen, "-strategy", "goroutines"])
             }
-            System::GoTwinLog => with_args(beside_us("go-twin")?, &["-listen", &listen, "-strategy", "log"]),
-            System::Redis => with_args("redis-server".into(), &[&config("redis", address)?]),
-            System::Nats => with_args("nats-server".into(), &["-c", &config("nats", address)?]),
-            System::Ngircd => with_args("ngircd".into(), &["-n", "-f", &config("ngircd", address)?]),
+            System::GoTwinLog => {
+                with_args(sibling_program("go-twin")?, &["-listen", &listen, "-strategy", "log"])
+            }
+            System::Redis => with_args("redis-server".into(), &[&write_config("redis", address)?]),
+            System::Nats => with_args("nats-server".into(), &["-c", &write_config("nats", address)?]),
+            System::Ngircd => with_args("ngircd".into(), &["-n", "-f", &write_config("ngircd", address)?]),
             System::ScopePerMessage | System::ScopePerBatch | System::Cursor | System::ThreadPerMessage => {
                 with_args(env::current_exe()?, &["serve", self.name(), &listen])
             }
@@ -148,7 +158,7 @@ impl System {
         Server::start(command, address)
     }
 
-    /// What a rival says its version is, for the results.
+    /// Returns the version that a system of others reports, for the results.
     pub fn version(self) -> Option<String> {
         let (program, flag) = match self {
             System::GoTwin | System::GoTwinLog => ("go", "version"),
@@ -161,21 +171,22 @@ impl System {
     }
 }
 
-/// The root of the repository.
+/// Returns the root of the repository.
 pub fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// A program in the directory that this one was built into.
-fn beside_us(program: &str) -> io::Result<PathBuf> {
+/// Returns the path of a program in the directory of this program.
+fn sibling_program(program: &str) -> io::Result<PathBuf> {
     Ok(env::current_exe()?.with_file_name(program))
 }
 
-/// Writes the configuration that the repository keeps for `server`, with the port filled in, where the server can read it.
-fn config(server: &str, address: SocketAddr) -> io::Result<String> {
-    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("config/{server}.conf"));
-    let text = fs::read_to_string(kept)?.replace("@PORT@", &address.port().to_string());
-    let path = beside_us(&format!("bench-{server}.conf"))?;
+/// Fills the port into the repository's configuration for `server`, writes it to a file, and returns the
+/// file's path.
+fn write_config(server: &str, address: SocketAddr) -> io::Result<String> {
+    let template = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("config/{server}.conf"));
+    let text = fs::read_to_string(template)?.replace("@PORT@", &address.port().to_string());
+    let path = sibling_program(&format!("bench-{server}.conf"))?;
     fs::write(&path, text)?;
     Ok(path.to_string_lossy().into_owned())
 }

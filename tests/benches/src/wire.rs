@@ -1,8 +1,9 @@
-//! What the load generator says to each system, and what it understands of the answers: only what a chat needs.
+//! The five protocols of the load generator: as much of each as a chat needs.
 //!
-//! Joining is written with blocking calls, as a client's own code would be. From then on a [`Room`](crate::room::Room) polls
-//! all sockets and hands what arrives to [`Protocol::hear`], which parses in place and allocates nothing, so that counting
-//! millions of deliveries a second is not what is measured.
+//! A join uses blocking calls, on a joiner thread. After that a [`Room`](crate::room::Room) polls all sockets
+//! on one thread and gives the bytes to [`Protocol::parse`]. That function MUST NOT block and MUST NOT
+//! allocate for each message, because it counts millions of deliveries a second and its own cost is not what
+//! is measured.
 
 mod gob;
 mod irc;
@@ -18,67 +19,67 @@ use std::{
     time::Duration,
 };
 
-/// The length of each counted message's text, in every system.
+/// The length of each counted text, in bytes, in every system.
 pub const TEXT_BYTES: usize = 100;
-/// The first byte of a text that counts. Notices of joins and the filling before a measurement begin otherwise.
-const COUNTED: u8 = b'#';
+/// The first byte of a counted text. Notices of joins and filler texts begin with another byte.
+const COUNTED_MARK: u8 = b'#';
 /// How long a step of joining may take.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The languages that the load generator speaks.
+/// The protocols that the load generator speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
-    /// rpc-chat's own, specified in `chat-common`.
+    /// The protocol of rpc-chat, which the docs of `chat-common` specify.
     RpcChat,
     /// net/rpc with gob, as the Go twin speaks it.
     Gob,
     /// RESP3.
     Redis,
-    /// NATS's client protocol, verbose and without echo.
+    /// The client protocol of NATS, verbose and without echo.
     Nats,
     /// RFC 2812.
     Irc,
 }
 
-/// A member's connections, both in blocking mode, and what was read past the end of joining.
-pub struct Links {
-    /// The one it speaks on.
+/// A member's connections after its join, both in blocking mode.
+pub struct Connections {
+    /// The connection on which it sends messages.
     pub call: TcpStream,
-    /// The one it hears on, where that is another.
+    /// The connection on which it receives messages, if that is another one.
     pub callback: Option<TcpStream>,
-    /// Bytes of `call` that have been read and not been understood yet.
-    pub left: Vec<u8>,
+    /// Bytes that were read from `call` after the end of the join, and are not parsed yet.
+    pub unparsed: Vec<u8>,
 }
 
-/// What some bytes said.
+/// What a parser found in some bytes.
 #[derive(Debug, Default)]
-pub struct Heard {
-    /// Counted messages that arrived.
+pub struct Received {
+    /// The number of counted messages that arrived.
     pub deliveries: u64,
-    /// Messages of this member that the system has taken.
+    /// The number of this member's messages that the system accepted.
     pub accepted: u64,
-    /// Messages of this member that are to be sent again.
+    /// The number of this member's messages that the system was too busy for. They must be sent again.
     pub busy: u64,
-    /// Messages that the system says this member will not get.
+    /// The number of messages that the system says this member will not receive.
     pub missed: u64,
-    /// What is to be answered at once on the same connection.
+    /// The bytes to send back at once on the same connection.
     pub reply: Vec<u8>,
 }
 
-/// What a message looks like to somebody who parses it.
-enum Step {
-    /// The bytes end inside it.
+/// The result of parsing one message at the start of some bytes.
+enum Parsed {
+    /// The bytes end inside the message.
     Incomplete,
-    /// It was understood and is this long.
+    /// The message is parsed and has this length in bytes.
     Consumed(usize),
 }
 
 impl Protocol {
-    /// Joins the room, with `listener` for systems that call their clients back.
+    /// Joins the room. `listener` is for systems that call their clients back.
     ///
     /// # Blocking
-    /// [`JOIN_TIMEOUT`] a step.
-    pub fn join(self, server: SocketAddr, name: &str, listener: &TcpListener) -> io::Result<Links> {
+    /// On the server, for [`JOIN_TIMEOUT`] at most in each step.
+    pub fn join(self, server: SocketAddr, name: &str, listener: &TcpListener) -> io::Result<Connections> {
         let call = TcpStream::connect(server)?;
         call.set_nodelay(true)?;
         call.set_read_timeout(Some(JOIN_TIMEOUT))?;
@@ -92,102 +93,103 @@ impl Protocol {
         }
     }
 
-    /// Whether a member's own messages come back to it.
-    pub fn echoes(self) -> bool {
+    /// Returns whether a member receives its own messages.
+    pub fn receives_own_messages(self) -> bool {
         self == Protocol::Redis
     }
 
-    /// Whether a member has to call now and then to be kept.
+    /// Returns whether the system removes a member that sends nothing for a while.
     pub fn needs_ping(self) -> bool {
         self == Protocol::RpcChat
     }
 
-    /// The longest text that can be said.
-    pub fn longest_text(self) -> usize {
+    /// Returns the longest text that a filler message may have, in bytes.
+    pub fn text_limit_bytes(self) -> usize {
         match self {
             Protocol::Irc => 400,
             _ => 3500,
         }
     }
 
-    /// Puts into `out` what a member sends to say `text`, which needs no escaping in any protocol.
-    pub fn say(self, name: &str, number: u64, text: &str, out: &mut Vec<u8>) {
+    /// Replaces the contents of `out` by the bytes of a message. `text` needs no escaping in any protocol.
+    pub fn encode_message(self, name: &str, message_id: u64, text: &str, out: &mut Vec<u8>) {
         out.clear();
         match self {
-            Protocol::RpcChat => rpc_chat::say(number, text, out),
-            Protocol::Gob => gob::say(name, number, text, out),
-            Protocol::Redis => redis::say(text, out),
-            Protocol::Nats => nats::say(text, out),
-            Protocol::Irc => irc::say(text, out),
+            Protocol::RpcChat => rpc_chat::encode_message(message_id, text, out),
+            Protocol::Gob => gob::encode_message(name, message_id, text, out),
+            Protocol::Redis => redis::encode_message(text, out),
+            Protocol::Nats => nats::encode_message(text, out),
+            Protocol::Irc => irc::encode_message(text, out),
         }
     }
 
-    /// What a member sends to be kept.
+    /// Returns the bytes that keep an idle member in the room.
     pub fn ping(self) -> Vec<u8> {
         rpc_chat::ping()
     }
 
-    /// Understands as many whole messages as `bytes` hold and answers how many bytes they are.
+    /// Parses all whole messages in `bytes`, adds them to `received`, and returns their length in bytes.
     ///
     /// # Errors
-    /// A refusal that no load generator should meet, or bytes that make no sense.
-    pub fn hear(self, callback: bool, bytes: &[u8], heard: &mut Heard) -> io::Result<usize> {
+    /// When the system refuses a message for another reason than being busy, or the bytes are not of this
+    /// protocol.
+    pub fn parse(self, callback: bool, bytes: &[u8], received: &mut Received) -> io::Result<usize> {
         let mut consumed = 0;
         loop {
             let rest = &bytes[consumed..];
             if rest.is_empty() {
                 return Ok(consumed);
             }
-            let step = match self {
-                Protocol::RpcChat if callback => rpc_chat::hear_call(rest, heard),
-                Protocol::RpcChat => rpc_chat::hear_reply(rest, heard),
-                Protocol::Gob if callback => gob::hear_call(rest, heard),
-                Protocol::Gob => gob::hear_reply(rest, heard),
-                Protocol::Redis => redis::hear(rest, heard),
-                Protocol::Nats => nats::hear(rest, heard),
-                Protocol::Irc => irc::hear(rest, heard),
+            let parsed = match self {
+                Protocol::RpcChat if callback => rpc_chat::parse_call(rest, received),
+                Protocol::RpcChat => rpc_chat::parse_reply(rest, received),
+                Protocol::Gob if callback => gob::parse_call(rest, received),
+                Protocol::Gob => gob::parse_reply(rest, received),
+                Protocol::Redis => redis::parse(rest, received),
+                Protocol::Nats => nats::parse(rest, received),
+                Protocol::Irc => irc::parse(rest, received),
             }?;
-            match step {
-                Step::Incomplete => return Ok(consumed),
-                Step::Consumed(length) => consumed += length,
+            match parsed {
+                Parsed::Incomplete => return Ok(consumed),
+                Parsed::Consumed(length) => consumed += length,
             }
         }
     }
 }
 
-/// A counted text: `number`, filled up to [`TEXT_BYTES`].
+/// Returns a counted text: `number`, padded to [`TEXT_BYTES`].
 pub fn counted_text(number: u64) -> String {
-    format!("{}{number:0>9}{}", char::from(COUNTED), "x".repeat(TEXT_BYTES - 10))
+    format!("{}{number:0>9}{}", char::from(COUNTED_MARK), "x".repeat(TEXT_BYTES - 10))
 }
 
-/// A text of `length` bytes that is not counted.
-pub fn filling_text(length: usize) -> String {
+/// Returns a text of `length` bytes that is not counted.
+pub fn filler_text(length: usize) -> String {
     "~".repeat(length)
 }
 
 fn is_counted(text: &[u8]) -> bool {
-    text.len() == TEXT_BYTES && text[0] == COUNTED
+    text.len() == TEXT_BYTES && text[0] == COUNTED_MARK
 }
 
-fn nonsense(protocol: &str, bytes: &[u8]) -> io::Error {
+fn parse_error(protocol: &str, bytes: &[u8]) -> io::Error {
     let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(120)]);
-    io::Error::other(format!("{protocol}: not understood: {shown:?}"))
+    io::Error::other(format!("{protocol}: unexpected bytes: {shown:?}"))
 }
 
-/// The line that `bytes` begin with, without its CR LF, and its length with them.
-fn line(bytes: &[u8]) -> Option<(&[u8], usize)> {
+/// Returns the line at the start of `bytes` without its CR LF, and the length of the line with them.
+fn next_line(bytes: &[u8]) -> Option<(&[u8], usize)> {
     let end = memchr::memchr(b'\n', bytes)?;
     let line = &bytes[..end];
     Some((line.strip_suffix(b"\r").unwrap_or(line), end + 1))
 }
 
-/// Reads until what has been read satisfies `done`, for the text protocols' greetings.
+/// Reads until `done` returns true for all bytes so far. The text protocols use it for their greetings.
 fn read_until(stream: &mut TcpStream, done: impl Fn(&[u8]) -> bool) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut buffer = [0; 16 * 1024];
     while !done(&bytes) {
         match stream.read(&mut buffer)? {
-            0 => return Err(nonsense("the server closed the connection while joining", &bytes)),
+            0 => return Err(parse_error("the server closed the connection while joining", &bytes)),
             count => bytes.extend_from_slice(&buffer[..count]),
         }
     }
@@ -199,7 +201,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_text_protocol_counts_what_it_should_and_waits_for_the_rest() {
+    fn each_text_protocol_counts_whole_messages_and_waits_for_the_rest() {
         let text = counted_text(7);
         let cases = [
             (Protocol::Redis, format!(">3\r\n$7\r\nmessage\r\n$4\r\nroom\r\n$100\r\n{text}\r\n:3\r\n")),
@@ -207,17 +209,17 @@ mod tests {
             (Protocol::Irc, format!(":a!b@c PRIVMSG #room :{text}\r\n:d!e@f JOIN #room\r\n:s PONG s :1\r\n")),
         ];
         for (protocol, bytes) in cases {
-            let mut whole = Heard::default();
-            assert_eq!(protocol.hear(false, bytes.as_bytes(), &mut whole).unwrap(), bytes.len());
+            let mut whole = Received::default();
+            assert_eq!(protocol.parse(false, bytes.as_bytes(), &mut whole).unwrap(), bytes.len());
             assert_eq!((whole.deliveries, whole.accepted), (1, 1), "{protocol:?}");
-            let mut pieces = Heard::default();
-            let mut left = Vec::new();
+            let mut in_pieces = Received::default();
+            let mut unparsed = Vec::new();
             for byte in bytes.bytes() {
-                left.push(byte);
-                let consumed = protocol.hear(false, &left, &mut pieces).unwrap();
-                left.drain(..consumed);
+                unparsed.push(byte);
+                let consumed = protocol.parse(false, &unparsed, &mut in_pieces).unwrap();
+                unparsed.drain(..consumed);
             }
-            assert_eq!((pieces.deliveries, pieces.accepted), (1, 1), "{protocol:?} in pieces");
+            assert_eq!((in_pieces.deliveries, in_pieces.accepted), (1, 1), "{protocol:?} in pieces");
         }
     }
 }

@@ -1,6 +1,7 @@
-// The client's twin: an RPC server for Receive in one goroutine, and the loop over standard input.
+// The client: an RPC server for Receive in one goroutine, and the loop over standard input.
 //
-// Rust: client/src. What is shown goes to standard output at once, wherever the person is typing, as in the original.
+// Rust: client/src. Here a message goes to standard output at once, even into a line that the person is typing, as in the
+// original.
 package main
 
 import (
@@ -13,35 +14,35 @@ import (
 	"os"
 )
 
-// JoinArgs, Message and Batch are those of the server's protocol.go: gob matches fields by name, not by package.
+// JoinArgs, Message and Batch equal those of the server's protocol.go. gob matches fields by name, not by package.
 type JoinArgs struct {
 	User    string
 	Address string
 }
 
-// Message is what one person said.
+// Message is a message of a person.
 type Message struct {
 	User    string
 	Content string
 }
 
-// Batch is everything that this client has not had yet.
+// Batch holds the messages that this client has not received yet.
 type Batch struct {
 	Missed   uint64
 	Messages []Message
 }
 
-// Client is what the server can call.
+// Client has the methods that the server can call.
 type Client struct{}
 
-// Receive shows one message.
+// Receive prints one message.
 func (*Client) Receive(message Message, received *bool) error {
 	fmt.Printf("[%s] %s\n", message.User, message.Content)
 	*received = true
 	return nil
 }
 
-// ReceiveBatch shows many, in their order.
+// ReceiveBatch prints many messages in their order.
 func (c *Client) ReceiveBatch(batch Batch, received *bool) error {
 	if batch.Missed > 0 {
 		fmt.Printf("--- %d messages missed ---\n", batch.Missed)

@@ -1,6 +1,6 @@
-// What goroutines cost, measured for the experiments ten-thousand and spawn-cost of tests/benches.
+// The cost of goroutines, for the experiments ten-thousand and spawn-cost of tests/benches.
 //
-// It prints two numbers a line, as the Rust half of each experiment computes them.
+// Each command prints two numbers on a line. The Rust half of the experiment computes the same numbers for threads.
 package main
 
 import (
@@ -32,7 +32,7 @@ func main() {
 	}
 }
 
-// parked prints resident bytes and OS threads gained by count goroutines that wait.
+// parked prints how many resident bytes and OS threads count waiting goroutines add.
 func parked(count int) {
 	residentBefore, threadsBefore := status("VmRSS:"), status("Threads:")
 	release := make(chan struct{})
@@ -52,7 +52,8 @@ func parked(count int) {
 	ended.Wait()
 }
 
-// spawn prints the nanoseconds of starting a goroutine and waiting for its end, and of waking one that waits and hearing back.
+// spawn prints two times in nanoseconds: to start a goroutine and wait for its end, and to wake a waiting goroutine and get its
+// answer.
 func spawn(count int) {
 	start := time.Now()
 	for i := 0; i < count; i++ {
@@ -79,7 +80,7 @@ func spawn(count int) {
 	fmt.Println(spawned.Nanoseconds()/int64(count), woken.Nanoseconds()/int64(count))
 }
 
-// status reads a number from /proc/self/status.
+// status returns a number from /proc/self/status.
 func status(field string) int {
 	file, err := os.Open("/proc/self/status")
 	if err != nil {

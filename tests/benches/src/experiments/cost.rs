@@ -1,10 +1,10 @@
-//! What threads cost and what goroutines cost: memory while they wait, time to start one and time to wake one.
+//! The cost of threads and of goroutines: memory while they wait, time to start one, and time to wake one.
 
 use super::verify;
 use crate::{
+    print_line,
     process::{build, is_installed, status_field},
     systems::repository,
-    tell,
 };
 use crossbeam_channel::bounded;
 use std::{
@@ -15,26 +15,27 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// As many as a room on one machine might want.
+/// The number of threads: a large room on one machine.
 const MANY: usize = 10_000;
-/// The server's stack size; only the pages that are touched become memory.
+/// The server's stack size. Only the pages that a thread uses take memory.
 const STACK_BYTES: usize = 128 * 1024;
-/// Enough for a mean that does not jump.
+/// The number of repetitions. More do not change the mean.
 const ROUNDS: u32 = 5_000;
 
-/// Memory of ten thousand parked threads, beside as many goroutines.
+/// Measures the memory of ten thousand parked threads, and of as many goroutines.
 pub(super) fn ten_thousand() -> io::Result<()> {
     let (resident, kernel, reserved) = parked_threads()?;
     let each = |bytes: u64| bytes as f64 / MANY as f64 / 1024.0;
-    tell(&format!(
-        "a parked thread    {:5.1} KiB resident and {:.1} KiB in the kernel ({:.0} KiB of address space reserved)",
+    print_line(&format!(
+        "a parked thread    {:5.1} KiB resident and {:.1} KiB in the kernel, \
+         with {:.0} KiB of address space",
         each(resident),
         each(kernel),
         each(reserved),
     ));
-    verify(each(resident + kernel) < 64.0, "a parked thread costs kibibytes, not the megabytes of folklore")?;
-    if let Some((bytes, threads)) = go("parked", MANY as u64)? {
-        tell(&format!(
+    verify(each(resident + kernel) < 64.0, "a parked thread costs less than 64 KiB")?;
+    if let Some((bytes, threads)) = run_go_half("parked", MANY as u64)? {
+        print_line(&format!(
             "a parked goroutine {:5.1} KiB resident, and {threads} more OS threads for all of them",
             each(bytes)
         ));
@@ -43,8 +44,9 @@ pub(super) fn ten_thousand() -> io::Result<()> {
     Ok(())
 }
 
-/// Resident memory, kernel stacks and page tables, and address space that parked threads take, in bytes.
-/// The kernel's part is the whole machine's, so it is right only as far as nothing else starts or ends.
+/// Returns the resident memory, the kernel's memory (stacks and page tables) and the address space that
+/// parked threads take, in bytes. The kernel reports its stacks for the whole machine, so other processes
+/// that start or end distort that figure.
 fn parked_threads() -> io::Result<(u64, u64, u64)> {
     let before = Memory::now()?;
     let gate = (Mutex::new(0), Condvar::new());
@@ -53,7 +55,7 @@ fn parked_threads() -> io::Result<(u64, u64, u64)> {
             let mut parked = gate.0.lock().unwrap_or_else(PoisonError::into_inner);
             *parked += 1;
             gate.1.notify_all();
-            // Above MANY the gate is open.
+            // A number above MANY releases all threads.
             drop(gate.1.wait_while(parked, |parked| *parked <= MANY));
         };
         let spawned = (0..MANY).try_for_each(|number| {
@@ -65,7 +67,8 @@ fn parked_threads() -> io::Result<(u64, u64, u64)> {
             drop(gate.1.wait_while(parked, |parked| *parked < MANY));
             Memory::now()
         });
-        // Also when a thread was refused, or the scope would wait for ever.
+        // This releases the threads even after a failed spawn, because the scope would wait for ever
+        // otherwise.
         *gate.0.lock().unwrap_or_else(PoisonError::into_inner) += MANY + 1;
         gate.1.notify_all();
         during
@@ -77,7 +80,7 @@ fn parked_threads() -> io::Result<(u64, u64, u64)> {
     ))
 }
 
-/// In bytes.
+/// What this process uses at one moment, in bytes.
 struct Memory {
     resident: u64,
     kernel: u64,
@@ -96,7 +99,8 @@ impl Memory {
     }
 }
 
-/// Starting and joining a thread, against waking one that waits; beside goroutines.
+/// Measures the time to start and join a thread, and the time to wake one that waits; then the same for
+/// goroutines.
 pub(super) fn spawn_cost() -> io::Result<()> {
     let start = Instant::now();
     for _ in 0..ROUNDS {
@@ -111,7 +115,8 @@ pub(super) fn spawn_cost() -> io::Result<()> {
     let woken = thread::scope(|scope| {
         thread::Builder::new().name("woken".into()).spawn_scoped(scope, move || {
             for () in ask_rx {
-                // The asker reads every answer before it hangs up.
+                // The asking thread reads every answer before it drops its ends of the channels, so this
+                // cannot fail.
                 let _ = answer_tx.send(());
             }
         })?;
@@ -123,14 +128,14 @@ pub(super) fn spawn_cost() -> io::Result<()> {
         drop(ask_tx);
         Ok::<Duration, io::Error>(start.elapsed() / ROUNDS)
     })?;
-    tell(&format!(
+    print_line(&format!(
         "a thread           {spawned:>9.1?} to start and join, {woken:>9.1?} to wake and hear back"
     ));
-    // There and back again is two wake-ups.
+    // A round trip is two wake-ups.
     verify(woken / 2 < spawned, "waking a thread costs less than starting one, so keep one per recipient")?;
-    if let Some((spawned_go, woken_go)) = go("spawn", ROUNDS.into())? {
+    if let Some((spawned_go, woken_go)) = run_go_half("spawn", ROUNDS.into())? {
         let [spawned_go, woken_go] = [spawned_go, woken_go].map(Duration::from_nanos);
-        tell(&format!(
+        print_line(&format!(
             "a goroutine        {spawned_go:>9.1?} to start and join, {woken_go:>9.1?} to wake and hear back"
         ));
         verify(spawned_go * 5 < spawned, "starting a goroutine costs a fraction of starting a thread")?;
@@ -138,10 +143,11 @@ pub(super) fn spawn_cost() -> io::Result<()> {
     Ok(())
 }
 
-/// The two numbers that the Go half prints; none, with a word, where Go is not installed.
-fn go(command: &str, count: u64) -> io::Result<Option<(u64, u64)>> {
+/// Builds and runs the Go half, and returns the two numbers that it prints. Returns none if Go is not
+/// installed, and prints that.
+fn run_go_half(command: &str, count: u64) -> io::Result<Option<(u64, u64)>> {
     if !is_installed("go") {
-        tell("the Go half is skipped, go is not installed");
+        print_line("the Go half is skipped because go is not installed");
         return Ok(None);
     }
     let program = env::current_exe()?.with_file_name("go-cost");

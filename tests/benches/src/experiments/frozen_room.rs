@@ -1,10 +1,11 @@
-//! One client stops reading. With a scope per message nobody hears anything any more; with a cursor each, nobody notices.
+//! One client stops reading. With a scope per message all others then receive nothing. With a cursor per
+//! recipient they receive everything.
 
 use super::verify;
 use crate::{
-    room::{fresh_number, Room},
+    print_line,
+    room::{next_message_id, Room},
     systems::System,
-    tell,
     wire::counted_text,
 };
 use std::{
@@ -13,49 +14,50 @@ use std::{
 };
 
 const MEMBERS: usize = 10;
-const SPEAKER: usize = 0;
+const SENDER: usize = 0;
 const STOPPED: usize = MEMBERS - 1;
 const MESSAGES: u64 = 20;
-/// Well below the five seconds after which the server gives the stopped one up and the room thaws.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long the others listen. It is well below the five seconds after which the server removes
+/// the stopped client.
+const LISTEN_TIME: Duration = Duration::from_secs(2);
 
 pub(super) fn run() -> io::Result<()> {
     let others = (MEMBERS - 2) as u64;
-    let mut heard = Vec::new();
+    let mut received = Vec::new();
     for system in [System::ScopePerMessage, System::Cursor] {
         let (deliveries, took) = chat_beside_a_stopped_client(system)?;
-        tell(&format!(
+        print_line(&format!(
             "{:18} {deliveries:3} of {} deliveries to the {others} others, the last {:.1} ms after the start",
             system.name(),
             MESSAGES * others,
             took.as_secs_f64() * 1e3,
         ));
-        heard.push(deliveries);
+        received.push(deliveries);
     }
-    // The first message still gets out: its scope is the one that never ends.
-    verify(heard[0] <= others, "a scope per message freezes the room behind one stopped client")?;
-    verify(heard[1] == MESSAGES * others, "with a cursor per recipient everybody else hears everything")
+    // The first message still reaches the others, because its scope starts all threads before it waits.
+    verify(received[0] <= others, "a scope per message freezes the room behind one stopped client")?;
+    verify(received[1] == MESSAGES * others, "with a cursor per recipient everybody else hears everything")
 }
 
-/// How many deliveries the others get, and after what time the last of them came.
+/// Returns the number of deliveries to the others, and the time until the last of them.
 fn chat_beside_a_stopped_client(system: System) -> io::Result<(u64, Duration)> {
     let server = system.start()?;
     let mut room = Room::join(server.address, system.protocol(), MEMBERS)?;
-    room.settle(Duration::from_millis(200))?;
-    room.stop(STOPPED)?;
+    room.wait_until_quiet(Duration::from_millis(200))?;
+    room.stop_reading(STOPPED)?;
 
     let start = Instant::now();
-    let (mut said, mut deliveries, mut last) = (1, 0, start);
-    room.say(SPEAKER, fresh_number(), &counted_text(said))?;
-    while let Some(left) = PATIENCE.checked_sub(start.elapsed()) {
-        for arrival in room.hear(left)? {
+    let (mut sent, mut deliveries, mut last) = (1, 0, start);
+    room.send(SENDER, next_message_id(), &counted_text(sent))?;
+    while let Some(left) = LISTEN_TIME.checked_sub(start.elapsed()) {
+        for arrival in room.receive(left)? {
             if arrival.deliveries > 0 {
                 deliveries += arrival.deliveries;
                 last = arrival.at;
             }
-            if arrival.accepted > 0 && said < MESSAGES {
-                said += 1;
-                room.say(SPEAKER, fresh_number(), &counted_text(said))?;
+            if arrival.accepted > 0 && sent < MESSAGES {
+                sent += 1;
+                room.send(SENDER, next_message_id(), &counted_text(sent))?;
             }
         }
     }

@@ -1,11 +1,12 @@
-//! One member says 1, 2, 3, ... and another listens. A thread or a goroutine per message scrambles the order; a cursor keeps it.
+//! One member sends 1, 2, 3, ... and another listens. A thread or a goroutine per message changes the order.
+//! A cursor keeps it.
 
 use super::verify;
 use crate::{
-    room::fresh_number,
+    print_line,
+    room::next_message_id,
     systems::System,
-    tell,
-    wire::{counted_text, Heard, Links, Protocol},
+    wire::{counted_text, Connections, Protocol, Received},
 };
 use std::{
     io::{self, Read, Write},
@@ -15,48 +16,48 @@ use std::{
 };
 
 const MESSAGES: u64 = 1000;
-/// The scramble is the scheduler's choice; it has not been seen to need a second try.
+/// The most tries until the order changes. The scheduler decides that; so far one try was enough.
 const TRIES: usize = 10;
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(super) fn run() -> io::Result<()> {
-    let scrambling = [System::ThreadPerMessage, System::GoTwin];
+    let reordering = [System::ThreadPerMessage, System::GoTwin];
     let keeping = [System::Cursor, System::GoTwinLog];
-    for system in scrambling {
+    for system in reordering {
         if !system.prepare()? {
             continue;
         }
         let mut out_of_order = 0;
         for _ in 0..TRIES {
-            out_of_order = listen(system)?;
+            out_of_order = count_out_of_order(system)?;
             if out_of_order > 0 {
                 break;
             }
         }
-        verify(out_of_order > 0, &format!("{} scrambles the order", system.name()))?;
+        verify(out_of_order > 0, &format!("{} does not keep the order", system.name()))?;
     }
     for system in keeping {
         if system.prepare()? {
-            verify(listen(system)? == 0, &format!("{} keeps the order", system.name()))?;
+            verify(count_out_of_order(system)? == 0, &format!("{} keeps the order", system.name()))?;
         }
     }
     Ok(())
 }
 
-/// How many of the messages arrive after one that was said later.
-fn listen(system: System) -> io::Result<usize> {
+/// Returns how many messages arrive after a message that was sent later.
+fn count_out_of_order(system: System) -> io::Result<usize> {
     let server = system.start()?;
     let protocol = system.protocol();
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    let hearer = protocol.join(server.address, "hearer", &listener)?;
-    let mut speaker = protocol.join(server.address, "speaker", &listener)?;
-    // Lives as long as the speaking, and is closed by that: the speaker must hear the rest of the room as little as possible.
+    let receiver = protocol.join(server.address, "receiver", &listener)?;
+    let mut sender = protocol.join(server.address, "sender", &listener)?;
+    // The receiving thread runs while the sender sends, and ends when it has received everything.
     let numbers = thread::scope(|scope| {
-        let hearing = thread::Builder::new()
-            .name("hearer".into())
-            .spawn_scoped(scope, move || hear_numbers(protocol, hearer))?;
-        speak(protocol, &mut speaker.call)?;
-        hearing.join().map_err(|_| io::Error::other("the hearing thread panicked"))?
+        let receiving = thread::Builder::new()
+            .name("receiver".into())
+            .spawn_scoped(scope, move || receive_numbers(protocol, receiver))?;
+        send_messages(protocol, &mut sender.call)?;
+        receiving.join().map_err(|_| io::Error::other("the receiving thread panicked"))?
     })?;
     let mut highest = 0;
     let mut out_of_order = 0;
@@ -65,7 +66,7 @@ fn listen(system: System) -> io::Result<usize> {
         highest = highest.max(number);
     }
     let beginning: Vec<String> = numbers.iter().take(12).map(u64::to_string).collect();
-    tell(&format!(
+    print_line(&format!(
         "{:18} {out_of_order:3} of {MESSAGES} messages out of order; it begins {} ...",
         system.name(),
         beginning.join(" ")
@@ -73,40 +74,40 @@ fn listen(system: System) -> io::Result<usize> {
     Ok(out_of_order)
 }
 
-/// Says one message after the other, each once the one before was accepted.
-fn speak(protocol: Protocol, call: &mut TcpStream) -> io::Result<()> {
+/// Sends one message after the other. Each waits until the system has accepted the one before.
+fn send_messages(protocol: Protocol, call: &mut TcpStream) -> io::Result<()> {
     let mut buffer = [0; 4096];
     let mut request = Vec::new();
     for message in 1..=MESSAGES {
-        protocol.say("speaker", fresh_number(), &counted_text(message), &mut request);
+        protocol.encode_message("sender", next_message_id(), &counted_text(message), &mut request);
         call.write_all(&request)?;
-        let mut heard = Heard::default();
-        let mut left = Vec::new();
-        while heard.accepted == 0 {
+        let mut received = Received::default();
+        let mut unparsed = Vec::new();
+        while received.accepted == 0 {
             let count = call.read(&mut buffer)?;
-            left.extend_from_slice(&buffer[..count]);
-            let consumed = protocol.hear(false, &left, &mut heard)?;
-            left.drain(..consumed);
+            unparsed.extend_from_slice(&buffer[..count]);
+            let consumed = protocol.parse(false, &unparsed, &mut received)?;
+            unparsed.drain(..consumed);
         }
     }
     Ok(())
 }
 
-/// The numbers in the texts, in the order in which they arrive. A text is `#` and nine digits and then filling, in any protocol,
-/// and no other `#` is on the wire.
-fn hear_numbers(protocol: Protocol, links: Links) -> io::Result<Vec<u64>> {
-    let mut callback = links.callback.ok_or(io::ErrorKind::NotConnected)?;
+/// Returns the numbers in the texts, in the order in which they arrive. In every protocol a counted text is
+/// `#`, nine digits and padding, and there is no other `#` on the wire.
+fn receive_numbers(protocol: Protocol, connections: Connections) -> io::Result<Vec<u64>> {
+    let mut callback = connections.callback.ok_or(io::ErrorKind::NotConnected)?;
     callback.set_read_timeout(Some(READ_TIMEOUT))?;
     let mut numbers = Vec::new();
-    let (mut left, mut heard) = (Vec::new(), Heard::default());
+    let (mut unparsed, mut received) = (Vec::new(), Received::default());
     let mut buffer = [0; 64 * 1024];
-    while heard.deliveries < MESSAGES {
+    while received.deliveries < MESSAGES {
         let count = callback.read(&mut buffer)?;
-        left.extend_from_slice(&buffer[..count]);
-        let consumed = protocol.hear(true, &left, &mut heard)?;
-        let whole: Vec<u8> = left.drain(..consumed).collect();
-        callback.write_all(&heard.reply)?;
-        heard.reply.clear();
+        unparsed.extend_from_slice(&buffer[..count]);
+        let consumed = protocol.parse(true, &unparsed, &mut received)?;
+        let whole: Vec<u8> = unparsed.drain(..consumed).collect();
+        callback.write_all(&received.reply)?;
+        received.reply.clear();
         for at in memchr::memchr_iter(b'#', &whole) {
             let digits = whole.get(at + 1..at + 10).and_then(|digits| std::str::from_utf8(digits).ok());
             numbers.extend(digits.and_then(|digits| digits.parse::<u64>().ok()));

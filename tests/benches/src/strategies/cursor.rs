@@ -1,11 +1,11 @@
-//! The real server's idea and nothing else of it: one scope for the broadcaster's whole life, in it one thread per recipient,
-//! which reads from its own position in the log.
+//! The idea of the real server: one thread per recipient, which reads the log from its own position.
 //!
-//! No thread is started for a message, and nobody waits for anybody: a recipient that has stopped reading stops its own thread.
+//! One scope holds all these threads and lives as long as the broadcaster. No thread starts for a message,
+//! and no thread waits for another: a recipient that stops reading blocks only its own thread.
 //!
-//! Go: `-strategy log` of `tests/go-twin` is the same, with `sync.Cond` for the `Condvar`.
+//! Go: `-strategy log` of `tests/go-twin` is the same, with `sync.Cond` instead of the `Condvar`.
 
-use super::{builder, Member, Said, BATCH};
+use super::{thread_builder, Member, RoomEvent, BATCH_EVENTS};
 use chat_common::protocol::Event;
 use crossbeam_channel::Receiver;
 use std::{
@@ -14,51 +14,54 @@ use std::{
     thread,
 };
 
-/// As many as the real server keeps.
+/// How many events the log keeps: as many as the real server.
 const LOG_LENGTH: usize = 8192;
 
-/// What was said last, and the wake-up for those who have read all of it.
+/// The last events, and the wake-up for threads that have read all of them.
 #[derive(Default)]
 struct Log {
-    kept: Mutex<Kept>,
-    grown: Condvar,
+    state: Mutex<LogState>,
+    appended: Condvar,
 }
 
 #[derive(Default)]
-struct Kept {
-    /// The position of `events[0]`.
+struct LogState {
+    /// The sequence of `events[0]`.
     first: u64,
     events: VecDeque<(usize, Arc<Event>)>,
 }
 
-impl Kept {
+impl LogState {
     fn end(&self) -> u64 {
         self.first + self.events.len() as u64
     }
 }
 
-/// Appends, and never touches a socket.
-pub(super) fn broadcaster_loop(said_rx: &Receiver<Said>) {
+/// Appends events to the log. It never touches a socket.
+pub(super) fn broadcaster_loop(events_rx: &Receiver<RoomEvent>) {
     let log = Log::default();
     thread::scope(|scope| {
-        for said in said_rx {
-            match said {
-                Said::Event { author, event } => log.append(author, event),
-                Said::Came(member) => {
+        for event in events_rx {
+            match event {
+                RoomEvent::Event { author, event } => log.append(author, event),
+                RoomEvent::Joined(member) => {
                     let (log, end) = (&log, log.end());
-                    builder(format!("deliver-{}", member.id))
+                    thread_builder(format!("deliver-{}", member.id))
                         .spawn_scoped(scope, move || delivery_loop(member, log, end))
                         .expect("a benchmark stays below the system's limit on threads");
                 }
-                // Its callback connection ends as well, and its next call fails.
-                Said::Gone(_) => {}
+                // The callback connection ends, too, so the next call to the member fails and ends its
+                // thread.
+                RoomEvent::Left(_) => {}
             }
         }
     });
 }
 
+/// Delivers to one recipient, until a call to it fails.
+///
 /// # Blocking
-/// On its recipient, and on the log when it has read all of it.
+/// On the recipient, and on the log when it has read all of it.
 fn delivery_loop(mut member: Member, log: &Log, mut cursor: u64) {
     loop {
         let events = log.read_from(&mut cursor, member.id);
@@ -72,28 +75,33 @@ fn delivery_loop(mut member: Member, log: &Log, mut cursor: u64) {
 
 impl Log {
     fn append(&self, author: usize, event: Event) {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.events.push_back((author, Arc::new(event)));
-        if kept.events.len() > LOG_LENGTH {
-            kept.events.pop_front();
-            kept.first += 1;
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.events.push_back((author, Arc::new(event)));
+        if state.events.len() > LOG_LENGTH {
+            state.events.pop_front();
+            state.first += 1;
         }
-        drop(kept);
-        self.grown.notify_all();
+        drop(state);
+        self.appended.notify_all();
     }
 
     fn end(&self) -> u64 {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).end()
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).end()
     }
 
-    /// Waits for something behind `cursor`, and moves it behind what is answered. Of what `reader` said itself nothing is.
+    /// Returns the events that follow `cursor`, without those of `reader`, and moves `cursor` past them.
+    ///
+    /// # Blocking
+    /// Until an event follows `cursor`. [`Log::append`] wakes it.
     fn read_from(&self, cursor: &mut u64, reader: usize) -> Vec<Arc<Event>> {
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let kept =
-            self.grown.wait_while(kept, |kept| kept.end() <= *cursor).unwrap_or_else(PoisonError::into_inner);
-        // What has left the log is lost to this reader; the real server says so.
-        let from = (*cursor).max(kept.first);
-        let waiting = kept.events.range((from - kept.first) as usize..).take(BATCH);
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = self
+            .appended
+            .wait_while(state, |state| state.end() <= *cursor)
+            .unwrap_or_else(PoisonError::into_inner);
+        // The reader misses events that have left the log. The real server tells it how many.
+        let from = (*cursor).max(state.first);
+        let waiting = state.events.range((from - state.first) as usize..).take(BATCH_EVENTS);
         *cursor = from + waiting.len() as u64;
         waiting.filter(|(author, _)| *author != reader).map(|(_, event)| Arc::clone(event)).collect()
     }

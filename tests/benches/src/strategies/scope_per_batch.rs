@@ -1,28 +1,31 @@
-//! A scope and a thread per recipient again, but for all the messages that wait at that moment.
+//! For each batch a scope, and in it a thread per recipient. A batch is all messages that wait in the
+//! channel.
 //!
-//! Under load the cost of a thread is shared by a whole batch, and it is fast. With one message at a time a batch is one message,
-//! and it is as slow as [`scope_per_message`](super::scope_per_message); and it freezes in the same way.
+//! Under load this is fast, because a batch shares the cost of a thread. With one message at a time it is as
+//! slow as [`scope_per_message`](super::scope_per_message). It freezes in the same way.
 
-use super::{builder, Member, Said, BATCH};
+use super::{thread_builder, Member, RoomEvent, BATCH_EVENTS};
 use chat_common::protocol::Event;
 use crossbeam_channel::Receiver;
 use std::{iter, thread};
 
+/// Delivers each batch, and waits for its slowest recipient.
+///
 /// # Blocking
 /// On every recipient, for each batch.
-pub(super) fn broadcaster_loop(said_rx: &Receiver<Said>) {
+pub(super) fn broadcaster_loop(events_rx: &Receiver<RoomEvent>) {
     let mut members: Vec<Member> = Vec::new();
     let mut batch = Vec::new();
-    for first in said_rx {
-        for said in iter::once(first).chain(said_rx.try_iter().take(BATCH - 1)) {
-            match said {
-                Said::Event { author, event } => batch.push((author, event)),
-                Said::Came(member) => {
-                    // What was said before somebody came is not for them.
+    for first in events_rx {
+        for event in iter::once(first).chain(events_rx.try_iter().take(BATCH_EVENTS - 1)) {
+            match event {
+                RoomEvent::Event { author, event } => batch.push((author, event)),
+                RoomEvent::Joined(member) => {
+                    // A member receives only what follows its join, so deliver what came before it first.
                     deliver(&mut members, &mut batch);
                     members.push(member);
                 }
-                Said::Gone(id) => members.retain(|member| member.id != id),
+                RoomEvent::Left(id) => members.retain(|member| member.id != id),
             }
         }
         deliver(&mut members, &mut batch);
@@ -38,7 +41,7 @@ fn deliver(members: &mut Vec<Member>, batch: &mut Vec<(usize, Event)>) {
             if events.is_empty() {
                 continue;
             }
-            builder(format!("deliver-{}", member.id))
+            thread_builder(format!("deliver-{}", member.id))
                 .spawn_scoped(scope, move || *received = member.receive(events).is_ok())
                 .expect("a benchmark stays below the system's limit on threads");
         }

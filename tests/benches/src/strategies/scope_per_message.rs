@@ -1,7 +1,7 @@
-//! The literal translation: for each message a scope, and in it a thread per recipient.
+//! For each message a scope, and in it a thread per recipient: the literal translation of the Go original.
 //!
-//! Two things are wrong with it. A thread costs tens of microseconds to start and join where a goroutine costs less than one.
-//! And the scope ends with its slowest recipient, so one that has stopped reading freezes the room.
+//! It has two faults. A thread costs tens of microseconds to start and join, and a goroutine less than one.
+//! The scope ends with its slowest recipient, so a recipient that stops reading freezes the room.
 //!
 //! Go:
 //! ```go
@@ -13,19 +13,21 @@
 //! deliveries.Wait() // without this line nothing freezes, and nothing is in order
 //! ```
 
-use super::{builder, Member, Said};
+use super::{thread_builder, Member, RoomEvent};
 use crossbeam_channel::Receiver;
 use std::thread;
 
+/// Delivers each message, and waits for its slowest recipient.
+///
 /// # Blocking
 /// On every recipient, for each message.
-pub(super) fn broadcaster_loop(said_rx: &Receiver<Said>) {
+pub(super) fn broadcaster_loop(events_rx: &Receiver<RoomEvent>) {
     let mut members: Vec<Member> = Vec::new();
-    for said in said_rx {
-        match said {
-            Said::Came(member) => members.push(member),
-            Said::Gone(id) => members.retain(|member| member.id != id),
-            Said::Event { author, event } => {
+    for event in events_rx {
+        match event {
+            RoomEvent::Joined(member) => members.push(member),
+            RoomEvent::Left(id) => members.retain(|member| member.id != id),
+            RoomEvent::Event { author, event } => {
                 let mut received = vec![true; members.len()];
                 thread::scope(|scope| {
                     for (member, received) in members.iter_mut().zip(&mut received) {
@@ -33,7 +35,7 @@ pub(super) fn broadcaster_loop(said_rx: &Receiver<Said>) {
                             continue;
                         }
                         let events = vec![event.clone()];
-                        builder(format!("deliver-{}", member.id))
+                        thread_builder(format!("deliver-{}", member.id))
                             .spawn_scoped(scope, move || *received = member.receive(events).is_ok())
                             .expect("a benchmark stays below the system's limit on threads");
                     }

@@ -1,50 +1,51 @@
-//! NATS's client protocol. Every member subscribes to one subject; echo is off, as in a chat.
+//! The client protocol of NATS. Every member subscribes to one subject. Echo is off, as in a chat.
 //!
-//! A message is accepted when PUB is answered with +OK (the connection is verbose).
+//! A message is accepted when the server answers PUB with +OK. The connection is verbose, so the server does
+//! that.
 
-use super::{is_counted, line, nonsense, read_until, Heard, Links, Step};
+use super::{is_counted, next_line, parse_error, read_until, Connections, Parsed, Received};
 use memchr::memmem;
 use std::{
     io::{self, Write},
     net::TcpStream,
 };
 
-pub(super) fn join(mut call: TcpStream) -> io::Result<Links> {
+pub(super) fn join(mut call: TcpStream) -> io::Result<Connections> {
     call.write_all(
         b"CONNECT {\"verbose\":true,\"pedantic\":false,\"echo\":false}\r\nSUB room 1\r\nPING\r\n",
     )?;
     let bytes = read_until(&mut call, |bytes| bytes.ends_with(b"PONG\r\n"))?;
     if memmem::find(&bytes, b"-ERR").is_some() {
-        return Err(nonsense("nats", &bytes));
+        return Err(parse_error("nats", &bytes));
     }
-    Ok(Links { call, callback: None, left: Vec::new() })
+    Ok(Connections { call, callback: None, unparsed: Vec::new() })
 }
 
-pub(super) fn say(text: &str, out: &mut Vec<u8>) {
+pub(super) fn encode_message(text: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(format!("PUB room {}\r\n{text}\r\n", text.len()).as_bytes());
 }
 
-pub(super) fn hear(bytes: &[u8], heard: &mut Heard) -> io::Result<Step> {
-    let Some((line, header)) = line(bytes) else { return Ok(Step::Incomplete) };
+pub(super) fn parse(bytes: &[u8], received: &mut Received) -> io::Result<Parsed> {
+    let Some((line, header_bytes)) = next_line(bytes) else { return Ok(Parsed::Incomplete) };
     if line == b"+OK" {
-        heard.accepted += 1;
-        return Ok(Step::Consumed(header));
+        received.accepted += 1;
+        return Ok(Parsed::Consumed(header_bytes));
     }
     if line == b"PING" {
-        heard.reply.extend_from_slice(b"PONG\r\n");
-        return Ok(Step::Consumed(header));
+        received.reply.extend_from_slice(b"PONG\r\n");
+        return Ok(Parsed::Consumed(header_bytes));
     }
     if line == b"PONG" || line.starts_with(b"INFO ") {
-        return Ok(Step::Consumed(header));
+        return Ok(Parsed::Consumed(header_bytes));
     }
     let length: usize = line
         .strip_prefix(b"MSG room 1 ")
         .and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok())
-        .ok_or_else(|| nonsense("nats", line))?;
-    let Some(text) = bytes.get(header..header + length) else { return Ok(Step::Incomplete) };
-    if bytes.len() < header + length + 2 {
-        return Ok(Step::Incomplete);
+        .ok_or_else(|| parse_error("nats", line))?;
+    let Some(text) = bytes.get(header_bytes..header_bytes + length) else { return Ok(Parsed::Incomplete) };
+    if bytes.len() < header_bytes + length + 2 {
+        return Ok(Parsed::Incomplete);
     }
-    heard.deliveries += u64::from(is_counted(text));
-    Ok(Step::Consumed(header + length + 2))
+    received.deliveries += u64::from(is_counted(text));
+    Ok(Parsed::Consumed(header_bytes + length + 2))
 }

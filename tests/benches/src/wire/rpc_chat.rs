@@ -1,9 +1,10 @@
-//! rpc-chat's own wire. Members are called back on a listener of the load generator's, as real clients are, and answer
-//! each call that asks for an answer, at once: the other systems' recipients have nothing to answer.
+//! The wire of rpc-chat. The server calls members back on a listener of the load generator, as it calls real
+//! clients.
 //!
-//! Replies and calls are read by hand and in place; `chat-common` decodes the same bytes into values of their own.
+//! Members reply at once to each call that needs a reply. Recipients of the other systems have nothing to
+//! reply to. This parser works in place, because `chat-common` would allocate a value for each message.
 
-use super::{is_counted, nonsense, Heard, Links, Step, JOIN_TIMEOUT};
+use super::{is_counted, parse_error, Connections, Parsed, Received, JOIN_TIMEOUT};
 use chat_common::{
     frame::{encode_frame, HEADER_BYTES},
     hello::{answer_bytes, read_answer, read_hello, Hello, Role, HIGHEST_VERSION},
@@ -17,16 +18,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Reply variants that matter here.
+/// The reply variants that the load generator uses.
 const REFUSED: u32 = 0;
 const JOINED: u32 = 1;
 const ACCEPTED: u32 = 2;
-/// The cause of a refusal that asks for the same request again.
+/// The cause of a refusal after which a client may send the same request again.
 const BUSY: u32 = 2;
-/// A `Received`, as a frame: the length of a variant, and variant 0.
+/// The frame of a `Received`: the length of its payload, and variant 0.
 const RECEIVED: [u8; 8] = [4, 0, 0, 0, 0, 0, 0, 0];
 
-pub(super) fn join(mut call: TcpStream, name: &str, listener: &TcpListener) -> io::Result<Links> {
+pub(super) fn join(mut call: TcpStream, name: &str, listener: &TcpListener) -> io::Result<Connections> {
     call.write_all(&Hello::new(Role::Call, Token::NONE).to_bytes())?;
     read_answer(&mut call).map_err(io::Error::other)?;
     let token = Token::random()?;
@@ -37,20 +38,20 @@ pub(super) fn join(mut call: TcpStream, name: &str, listener: &TcpListener) -> i
     let deadline = Instant::now() + JOIN_TIMEOUT;
     loop {
         call.write_all(&request)?;
-        // The server calls back before it answers; when it refuses, it does not call.
+        // The server calls back before it replies. If it refuses, it does not call back.
         let callback = accept_callback(listener, &call, token)?;
         let reply = read_reply(&mut call)?;
-        match (number(&reply, 0), callback) {
+        match (u32_at(&reply, 0), callback) {
             (Some(JOINED), Some(callback)) => {
-                return Ok(Links { call, callback: Some(callback), left: Vec::new() })
+                return Ok(Connections { call, callback: Some(callback), unparsed: Vec::new() })
             }
-            (Some(REFUSED), _) if number(&reply, 4) == Some(BUSY) && Instant::now() < deadline => {}
-            _ => return Err(nonsense("rpc-chat, joining", &reply)),
+            (Some(REFUSED), _) if u32_at(&reply, 4) == Some(BUSY) && Instant::now() < deadline => {}
+            _ => return Err(parse_error("rpc-chat, joining", &reply)),
         }
     }
 }
 
-/// Takes the server's call, unless its reply to the Join comes first.
+/// Accepts the server's callback connection. Returns none if the reply to the Join comes first.
 fn accept_callback(listener: &TcpListener, call: &TcpStream, token: Token) -> io::Result<Option<TcpStream>> {
     use rustix::event::{poll, PollFd, PollFlags, Timespec};
     let mut waiting = [PollFd::new(listener, PollFlags::IN), PollFd::new(call, PollFlags::IN)];
@@ -66,7 +67,7 @@ fn accept_callback(listener: &TcpListener, call: &TcpStream, token: Token) -> io
     callback.set_read_timeout(Some(JOIN_TIMEOUT))?;
     let hello = read_hello(&mut callback).map_err(io::Error::other)?;
     if !hello.is_some_and(|hello| hello.role == Role::Callback && hello.token == token) {
-        return Err(io::Error::other("rpc-chat: a callback for somebody else"));
+        return Err(io::Error::other("rpc-chat: a callback with the wrong role or token"));
     }
     callback.write_all(&answer_bytes(Status::Welcome, HIGHEST_VERSION))?;
     Ok(Some(callback))
@@ -80,48 +81,48 @@ fn read_reply(call: &mut TcpStream) -> io::Result<Vec<u8>> {
     Ok(payload)
 }
 
-pub(super) fn say(number: u64, text: &str, out: &mut Vec<u8>) {
-    let request = Request::Broadcast { message_id: number, text: text.to_owned() };
-    encode_frame(&request, out).expect("requests of known length can be encoded");
+pub(super) fn encode_message(message_id: u64, text: &str, out: &mut Vec<u8>) {
+    let request = Request::Broadcast { message_id, text: text.to_owned() };
+    encode_frame(&request, out).expect("a request can be encoded");
 }
 
 pub(super) fn ping() -> Vec<u8> {
     let mut out = Vec::new();
-    encode_frame(&Request::Ping, &mut out).expect("requests of known length can be encoded");
+    encode_frame(&Request::Ping, &mut out).expect("a request can be encoded");
     out
 }
 
-/// A reply on the call connection.
-pub(super) fn hear_reply(bytes: &[u8], heard: &mut Heard) -> io::Result<Step> {
-    let Some(payload) = payload(bytes) else { return Ok(Step::Incomplete) };
-    match number(payload, 0) {
-        Some(ACCEPTED) => heard.accepted += 1,
-        Some(REFUSED) if number(payload, 4) == Some(BUSY) => heard.busy += 1,
-        Some(REFUSED) | None => return Err(nonsense("rpc-chat", payload)),
+/// Parses a reply on the call connection.
+pub(super) fn parse_reply(bytes: &[u8], received: &mut Received) -> io::Result<Parsed> {
+    let Some(payload) = next_payload(bytes) else { return Ok(Parsed::Incomplete) };
+    match u32_at(payload, 0) {
+        Some(ACCEPTED) => received.accepted += 1,
+        Some(REFUSED) if u32_at(payload, 4) == Some(BUSY) => received.busy += 1,
+        Some(REFUSED) | None => return Err(parse_error("rpc-chat", payload)),
         Some(_) => {}
     }
-    Ok(Step::Consumed(HEADER_BYTES + payload.len()))
+    Ok(Parsed::Consumed(HEADER_BYTES + payload.len()))
 }
 
-/// A Receive on the callback connection.
-pub(super) fn hear_call(bytes: &[u8], heard: &mut Heard) -> io::Result<Step> {
-    let Some(payload) = payload(bytes) else { return Ok(Step::Incomplete) };
-    events(payload, heard).ok_or_else(|| nonsense("rpc-chat", payload))?;
-    Ok(Step::Consumed(HEADER_BYTES + payload.len()))
+/// Parses a Receive on the callback connection.
+pub(super) fn parse_call(bytes: &[u8], received: &mut Received) -> io::Result<Parsed> {
+    let Some(payload) = next_payload(bytes) else { return Ok(Parsed::Incomplete) };
+    parse_events(payload, received).ok_or_else(|| parse_error("rpc-chat", payload))?;
+    Ok(Parsed::Consumed(HEADER_BYTES + payload.len()))
 }
 
-/// The payload of the frame that `bytes` begin with.
-fn payload(bytes: &[u8]) -> Option<&[u8]> {
-    bytes.get(HEADER_BYTES..HEADER_BYTES + number(bytes, 0)? as usize)
+/// Returns the payload of the frame at the start of `bytes`.
+fn next_payload(bytes: &[u8]) -> Option<&[u8]> {
+    bytes.get(HEADER_BYTES..HEADER_BYTES + u32_at(bytes, 0)? as usize)
 }
 
-fn events(payload: &[u8], heard: &mut Heard) -> Option<()> {
+fn parse_events(payload: &[u8], received: &mut Received) -> Option<()> {
     let mut fields = Fields(payload);
     if fields.u32()? != 0 {
         return None;
     }
     if fields.take(1)? == [1] {
-        heard.reply.extend_from_slice(&RECEIVED);
+        received.reply.extend_from_slice(&RECEIVED);
     }
     for _ in 0..fields.u64()? {
         let sequence = fields.u64()?;
@@ -129,8 +130,8 @@ fn events(payload: &[u8], heard: &mut Heard) -> Option<()> {
         match fields.u32()? {
             0 => {
                 let _author = fields.text()?;
-                let _number = fields.u64()?;
-                heard.deliveries += u64::from(is_counted(fields.text()?));
+                let _message_id = fields.u64()?;
+                received.deliveries += u64::from(is_counted(fields.text()?));
             }
             1 | 5 | 9 => drop(fields.text()?),
             2 => {
@@ -139,14 +140,14 @@ fn events(payload: &[u8], heard: &mut Heard) -> Option<()> {
                     fields.text()?;
                 }
             }
-            3 => heard.missed += sequence + 1 - fields.u64()?,
+            3 => received.missed += sequence + 1 - fields.u64()?,
             _ => return None,
         }
     }
     fields.0.is_empty().then_some(())
 }
 
-/// What is left of a payload.
+/// The rest of a payload, which is read field by field.
 struct Fields<'a>(&'a [u8]);
 
 impl<'a> Fields<'a> {
@@ -170,12 +171,12 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// The `u32` at `at`.
-fn number(bytes: &[u8], at: usize) -> Option<u32> {
+/// Returns the `u32` at position `at`.
+fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
 }
 
-/// How long to wait before sending again what a busy server has refused.
+/// How long to wait before repeating a request that a busy server has refused.
 pub const BUSY_PAUSE: Duration = Duration::from_millis(1);
 
 #[cfg(test)]
@@ -185,7 +186,7 @@ mod tests {
     use chat_common::protocol::{Callback, CallbackReply, Event, EventKind};
 
     #[test]
-    fn a_call_is_read_as_chat_common_wrote_it() {
+    fn a_call_that_chat_common_encodes_is_parsed() {
         let event = |sequence, kind| Event { sequence, time: 1, kind };
         let message = EventKind::Message { author: "a".into(), message_id: 1, text: counted_text(1) };
         let call = Callback::Receive {
@@ -200,12 +201,12 @@ mod tests {
         };
         let mut bytes = Vec::new();
         encode_frame(&call, &mut bytes).unwrap();
-        let mut heard = Heard::default();
-        assert!(matches!(hear_call(&bytes[..bytes.len() - 1], &mut heard), Ok(Step::Incomplete)));
-        assert!(matches!(hear_call(&bytes, &mut heard), Ok(Step::Consumed(n)) if n == bytes.len()));
-        assert_eq!((heard.deliveries, heard.missed), (2, 3));
+        let mut received = Received::default();
+        assert!(matches!(parse_call(&bytes[..bytes.len() - 1], &mut received), Ok(Parsed::Incomplete)));
+        assert!(matches!(parse_call(&bytes, &mut received), Ok(Parsed::Consumed(n)) if n == bytes.len()));
+        assert_eq!((received.deliveries, received.missed), (2, 3));
         let mut reply = Vec::new();
         encode_frame(&CallbackReply::Received, &mut reply).unwrap();
-        assert_eq!(heard.reply, reply);
+        assert_eq!(received.reply, reply);
     }
 }
