@@ -5,8 +5,8 @@
 
 use super::stats::summary;
 use crate::{
-    door::{bans::Ban, Door},
-    room::{command::Whom, Room},
+    door::{bans::Ban, name::fold, Door},
+    room::Room,
 };
 use chat_common::shutdown::Shutdown;
 use std::{
@@ -88,7 +88,7 @@ impl Console {
             }),
             ("/kick", rest) => {
                 let (name, reason) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
-                let kick = || removed(&room.remove(Whom::Named(name.to_owned()), reason.trim()));
+                let kick = || removed(&room.remove(Ban::Name(fold(name)), reason.trim()));
                 self.too_long(reason).unwrap_or_else(kick)
             }
             ("/ban" | "/unban", word) => match Ban::of(word) {
@@ -107,7 +107,7 @@ impl Console {
     /// The ban first, and then the removal: a member that joins meanwhile is either refused or removed.
     fn add_ban(&self, room: &Room, ban: &Ban) -> String {
         let kept = self.door.bans.add(ban.clone());
-        let out = removed(&room.remove(Whom::Covered(ban.clone()), "banned"));
+        let out = removed(&room.remove(ban.clone(), "banned"));
         match kept {
             Ok(true) => format!("banned: {ban}; {out}"),
             Ok(false) => format!("banned already: {ban}; {out}"),

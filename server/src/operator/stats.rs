@@ -1,6 +1,6 @@
 //! How the room is doing: the answer to `/stats`, and a line in the log each minute.
 
-use crate::room::{Report, Room};
+use crate::room::Room;
 use chat_common::shutdown::Shutdown;
 use log::info;
 use std::{fs, sync::Weak, time::Duration};
@@ -9,20 +9,21 @@ const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
 /// How the room is doing, in one line.
 pub(super) fn summary(room: &Room) -> String {
-    let Report { recipients, slowest, accepted, delivered, log_span: (first, next), log_bytes } =
-        room.report();
-    let slowest = match slowest {
-        Some((name, behind)) if behind > 0 => format!("{name}, {behind} behind"),
+    let behind = room.behind();
+    let slowest = match behind.iter().max_by_key(|(_, behind)| behind) {
+        Some((name, behind)) if *behind > 0 => format!("{name}, {behind} behind"),
         _ => "none behind".to_owned(),
     };
-    let span = match first == next {
-        true => "empty".to_owned(),
-        false => format!("{first} to {} ({} KiB)", next - 1, log_bytes / 1024),
+    let span = match room.log_size() {
+        (first, next, _) if first == next => "empty".to_owned(),
+        (first, next, bytes) => format!("{first} to {} ({} KiB)", next - 1, bytes / 1024),
     };
+    let (accepted, delivered) = room.totals();
     let threads = threads().map_or("unknown".to_owned(), |count| count.to_string());
     format!(
-        "members {recipients}, messages {accepted}, deliveries {delivered}, slowest recipient {slowest}, \
-         log {span}, threads {threads}"
+        "members {}, messages {accepted}, deliveries {delivered}, slowest recipient {slowest}, log {span}, \
+         threads {threads}",
+        behind.len()
     )
 }
 

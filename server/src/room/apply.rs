@@ -3,7 +3,7 @@
 //! ([`Effects`]).
 
 use super::{
-    command::{Closing, Command, MessageKind, Start, Whom},
+    command::{Command, MessageKind, Start},
     registry::{id_of, Member, Members, Presence},
 };
 #[cfg(feature = "seeded-bugs")]
@@ -13,7 +13,7 @@ use crate::{
         connection_pair::{CloseReason, ConnectionPair, CONNECTION_LOST},
         Deliveries, RoundParts,
     },
-    door::{admission::Slot, name::fold, Door},
+    door::{admission::Slot, bans::Ban, name::fold, Door},
     log::{Audience, SharedLog, StagedBatch},
     settings::limits::Limits,
 };
@@ -48,27 +48,16 @@ pub(super) struct Effects {
     pub(super) recipients_changed: bool,
     /// Replies to write on call connections. The sender then gets a word.
     pub(super) replies: Vec<(Arc<ConnectionPair>, Reply, Sender<()>)>,
-    pub(super) answers: Vec<Answer>,
-    pub(super) closings: Vec<Closing>,
+    pub(super) answers: Vec<Box<dyn FnOnce()>>,
+    pub(super) closings: Vec<(Arc<ConnectionPair>, CloseReason)>,
     /// Lines for the server's log.
     pub(super) lines: Vec<String>,
 }
 
-/// An answer for a thread that waits for it.
-pub(super) enum Answer {
-    Claimed(Sender<Result<Arc<ConnectionPair>, Refusal>>, Result<Arc<ConnectionPair>, Refusal>),
-    Entered(Sender<Option<u64>>, Option<u64>),
-    Removed(Sender<Vec<String>>, Vec<String>),
-}
-
-impl Answer {
-    /// A thread that has gone needs no answer.
-    pub(super) fn send(self) {
-        match self {
-            Answer::Claimed(claimed_tx, claimed) => drop(claimed_tx.send(claimed)),
-            Answer::Entered(entered_tx, sequence) => drop(entered_tx.send(sequence)),
-            Answer::Removed(removed_tx, names) => drop(removed_tx.send(names)),
-        }
+impl Effects {
+    /// Answers a thread that waits, when the round is published. A thread that has gone needs no answer.
+    fn answer<T: Send + 'static>(&mut self, answer_tx: Sender<T>, answer: T) {
+        self.answers.push(Box::new(move || drop(answer_tx.send(answer))));
     }
 }
 
@@ -82,11 +71,11 @@ impl Round<'_, '_, '_> {
                     Some(_) => self.resume(&join.token, address, call),
                     None => self.claim(&join, address, call),
                 };
-                self.effects.answers.push(Answer::Claimed(claimed_tx, claimed));
+                self.effects.answer(claimed_tx, claimed);
             }
             Command::Enter { pair, start, callback, entered_tx } => {
                 let joined = self.enter(&pair, start, callback);
-                self.effects.answers.push(Answer::Entered(entered_tx, joined));
+                self.effects.answer(entered_tx, joined);
             }
             Command::Attach { pair, callback, slot } => self.attach(&pair, callback, slot),
             Command::Say { pair, message_id, text, kind, replied_tx } => {
@@ -102,9 +91,9 @@ impl Round<'_, '_, '_> {
                     self.leave(pair.id, reason);
                 }
             }
-            Command::Remove { whom, reason, removed_tx } => {
-                let names = self.remove(&whom, &reason);
-                self.effects.answers.push(Answer::Removed(removed_tx, names));
+            Command::Remove { ban, reason, removed_tx } => {
+                let names = self.remove(&ban, &reason);
+                self.effects.answer(removed_tx, names);
             }
             Command::Notice(text) => {
                 self.staged.push(EventKind::Notice { text }, Audience::All);
@@ -286,19 +275,16 @@ impl Round<'_, '_, '_> {
         }
     }
 
-    /// Ends the sessions of everybody whom the operator means, lost ones too. Returns their names.
-    fn remove(&mut self, whom: &Whom, reason: &str) -> Vec<String> {
-        let is_meant = |member: &Member| match whom {
-            Whom::Named(name) => member.folded == fold(name),
-            Whom::Covered(ban) => ban.covers(&member.name, member.address),
-        };
+    /// Ends all sessions that `ban` covers, lost ones too. Returns their names.
+    fn remove(&mut self, ban: &Ban, reason: &str) -> Vec<String> {
         let with_reason = |text: &str| match reason {
             "" => text.to_owned(),
             reason => format!("{text}: {reason}"),
         };
         let mut removed = Vec::new();
-        for (id, member) in self.members.iter_mut().filter(|(_, member)| is_meant(member)) {
-            if matches!(member.presence, Presence::Over { .. }) {
+        for (id, member) in &mut *self.members {
+            let is_over = matches!(member.presence, Presence::Over { .. });
+            if is_over || !ban.covers(&member.name, member.address) {
                 continue;
             }
             removed.push((*id, member.name.clone(), member.is_here()));

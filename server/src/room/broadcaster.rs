@@ -134,9 +134,7 @@ impl Rounds<'_, '_, '_> {
             // A connection that has ended does not wait any more.
             let _ = replied_tx.send(());
         }
-        for answer in answers {
-            answer.send();
-        }
+        answers.into_iter().for_each(|answer| answer());
         for (pair, reason) in closings {
             pair.close(reason);
         }

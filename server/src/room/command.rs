@@ -1,7 +1,7 @@
 //! What is sent to the broadcaster. A sender that waits for an answer brings a channel for it, with room for one.
 
 use crate::{
-    delivery::connection_pair::{CloseReason, ConnectionPair},
+    delivery::connection_pair::ConnectionPair,
     door::{admission::Slot, bans::Ban},
 };
 use chat_common::{
@@ -48,8 +48,8 @@ pub(crate) enum Command {
     Rename { pair: Arc<ConnectionPair>, name: String, replied_tx: Sender<()> },
     /// The connections of a member have ended. `reason` is missing where that was the member's own doing.
     Leave { pair: Arc<ConnectionPair>, reason: Option<String> },
-    /// The operator removes members. Gets their names.
-    Remove { whom: Whom, reason: String, removed_tx: Sender<Vec<String>> },
+    /// The operator removes the members that the ban covers, whether it is kept or not. Answered with their names.
+    Remove { ban: Ban, reason: String, removed_tx: Sender<Vec<String>> },
     /// The operator says something.
     Notice(String),
 }
@@ -73,15 +73,3 @@ pub(crate) enum MessageKind {
     /// To the member of this name alone.
     Private { to: String },
 }
-
-/// Members that the operator removes.
-#[derive(Debug)]
-pub(crate) enum Whom {
-    /// The member of this name.
-    Named(String),
-    /// Every member that the ban covers.
-    Covered(Ban),
-}
-
-/// What happens to connections when a round is complete.
-pub(super) type Closing = (Arc<ConnectionPair>, CloseReason);

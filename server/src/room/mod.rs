@@ -9,8 +9,8 @@ pub(crate) mod command;
 mod registry;
 
 use crate::{
-    delivery::connection_pair::ConnectionPair,
-    door::{admission::Slot, Door},
+    delivery::{connection_pair::ConnectionPair, recipient::Recipient},
+    door::{admission::Slot, bans::Ban, Door},
     log::SharedLog,
     settings::limits::Limits,
 };
@@ -23,7 +23,7 @@ use chat_common::{
     stream::Stream,
     token::Token,
 };
-use command::{Command, MessageKind, Start, Whom};
+use command::{Command, MessageKind, Start};
 use crossbeam_channel::{bounded, Sender, TrySendError};
 use registry::Registry;
 use std::{io, net::IpAddr, sync::Arc};
@@ -36,21 +36,6 @@ pub(crate) struct Room {
     registry: Registry,
     log: SharedLog,
     commands_tx: Sender<Command>,
-}
-
-/// How the room is doing.
-#[derive(Debug)]
-pub(crate) struct Report {
-    pub(crate) recipients: usize,
-    /// The recipient that is furthest behind, and by how many events.
-    pub(crate) slowest: Option<(String, u64)>,
-    /// Messages accepted since the start.
-    pub(crate) accepted: u64,
-    /// Events delivered since the start.
-    pub(crate) delivered: u64,
-    /// The oldest sequence number in the log, and the next one.
-    pub(crate) log_span: (u64, u64),
-    pub(crate) log_bytes: usize,
 }
 
 impl Room {
@@ -147,13 +132,13 @@ impl Room {
         let _ = self.send(Command::Leave { pair: Arc::clone(pair), reason });
     }
 
-    /// Removes members, and returns their names.
+    /// Removes the members that `ban` covers, and returns their names.
     ///
     /// # Blocking
     /// On the broadcaster, which waits for nobody.
-    pub(crate) fn remove(&self, whom: Whom, reason: &str) -> Vec<String> {
+    pub(crate) fn remove(&self, ban: Ban, reason: &str) -> Vec<String> {
         let (removed_tx, removed_rx) = bounded(1);
-        let sent = self.send(Command::Remove { whom, reason: reason.to_owned(), removed_tx });
+        let sent = self.send(Command::Remove { ban, reason: reason.to_owned(), removed_tx });
         sent.ok().and_then(|()| removed_rx.recv().ok()).unwrap_or_default()
     }
 
@@ -184,20 +169,24 @@ impl Room {
         encoded.iter().map(|bytes| decode(bytes).expect("the log holds what we encoded")).collect()
     }
 
-    /// How the room is doing.
-    pub(crate) fn report(&self) -> Report {
-        let (log_span, log_bytes) = {
-            let log = self.log.read();
-            ((log.first(), log.next()), log.bytes())
-        };
+    /// Each recipient's name, and how many events it is behind.
+    pub(crate) fn behind(&self) -> Vec<(String, u64)> {
         let recipients = self.registry.named_recipients();
-        let count = recipients.len();
-        let behind = recipients
-            .into_iter()
-            .map(|(name, recipient)| (name, log_span.1.saturating_sub(recipient.cursor())));
-        let slowest = behind.max_by_key(|(_, behind)| *behind);
-        let (accepted, delivered) = self.log.counters.totals();
-        Report { recipients: count, slowest, accepted, delivered, log_span, log_bytes }
+        let next = self.log.read().next();
+        let behind =
+            |(name, recipient): (String, Arc<Recipient>)| (name, next.saturating_sub(recipient.cursor()));
+        recipients.into_iter().map(behind).collect()
+    }
+
+    /// The oldest sequence number in the log, the next one, and the log's memory in bytes.
+    pub(crate) fn log_size(&self) -> (u64, u64, usize) {
+        let log = self.log.read();
+        (log.first(), log.next(), log.bytes())
+    }
+
+    /// Messages accepted and events delivered since the start.
+    pub(crate) fn totals(&self) -> (u64, u64) {
+        self.log.counters.totals()
     }
 
     #[cfg(feature = "seeded-bugs")]
