@@ -16,7 +16,7 @@ fn bob_hears_alice_and_alice_hears_no_echo() {
 
     assert_eq!(alice.texts(), ["hi alice"]);
     assert_eq!(bob.texts(), ["hello"]);
-    assert_clean(&[alice.so_far(), bob.so_far()]);
+    assert_clean(&[alice.history(), bob.history()]);
 }
 
 #[test]
@@ -34,11 +34,11 @@ fn joins_and_leaves_are_told_to_the_others_alone() {
     let server = TestServer::start();
     let alice = Member::join(server.address(), "alice");
     let bob = Member::join(server.address(), "bob");
-    alice.hear("bob's join", |what| matches!(what, EventKind::Joined { name } if name == "bob"));
+    alice.hear("bob's join", |kind| matches!(kind, EventKind::Joined { name } if name == "bob"));
     let bob = bob.leave();
-    alice.hear("bob's leave", |what| matches!(what, EventKind::Left { name, reason: None } if name == "bob"));
+    alice.hear("bob's leave", |kind| matches!(kind, EventKind::Left { name, reason: None } if name == "bob"));
     assert_eq!(bob.events().count(), 0, "bob came after alice and left before anything else happened");
-    assert_clean(&[alice.so_far(), bob]);
+    assert_clean(&[alice.history(), bob]);
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn who_lists_those_who_are_here_and_no_others() {
     let bob = Member::join(server.address(), "bob");
     assert_eq!(alice.who(), ["alice", "bob"]);
     bob.leave();
-    alice.hear("bob's leave", |what| matches!(what, EventKind::Left { .. }));
+    alice.hear("bob's leave", |kind| matches!(kind, EventKind::Left { .. }));
     assert_eq!(alice.who(), ["alice"]);
 }
 
@@ -58,13 +58,13 @@ fn a_private_word_reaches_one_alone() {
     let mut alice = Member::join(server.address(), "alice");
     let bob = Member::join(server.address(), "bob");
     let cid = Member::join(server.address(), "cid");
-    alice.whisper("bob", "for you");
+    alice.say_privately("bob", "for you");
     alice.say("for all");
     cid.hear_text("for all");
     bob.hear_text("for all");
     assert_eq!(bob.texts(), ["for you", "for all"]);
     assert_eq!(cid.texts(), ["for all"]);
-    assert_clean(&[alice.so_far(), bob.so_far(), cid.so_far()]);
+    assert_clean(&[alice.history(), bob.history(), cid.history()]);
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn an_action_and_a_new_name_are_told_to_the_others() {
     alice.ask(&Request::Action { message_id: 1, text: "waves".to_owned() }).unwrap();
     bob.hear(
         "a wave",
-        |what| matches!(what, EventKind::Action { author, text, .. } if author == "alice" && text == "waves"),
+        |kind| matches!(kind, EventKind::Action { author, text, .. } if author == "alice" && text == "waves"),
     );
     assert!(matches!(
         alice.ask(&Request::Rename { name: "alix".to_owned() }).unwrap(),
@@ -94,7 +94,7 @@ fn an_action_and_a_new_name_are_told_to_the_others() {
     ));
     bob.hear(
         "a renaming",
-        |what| matches!(what, EventKind::Renamed { from, to } if from == "alice" && to == "alix"),
+        |kind| matches!(kind, EventKind::Renamed { from, to } if from == "alice" && to == "alix"),
     );
     assert_eq!(alice.who(), ["alix", "bob"]);
 }
@@ -106,7 +106,7 @@ fn history_holds_what_one_may_read() {
     let mut bob = Member::join(server.address(), "bob");
     let mut cid = Member::join(server.address(), "cid");
     alice.say("one");
-    alice.whisper("bob", "two");
+    alice.say_privately("bob", "two");
     bob.say("three");
     let texts = |member: &mut Member, count| match member.ask(&Request::History { count }).unwrap() {
         Reply::History { events } => events
@@ -132,5 +132,5 @@ fn a_newcomer_hears_what_follows_her_join_and_nothing_else() {
     alice.say("after");
     bob.hear_text("after");
     assert_eq!(bob.texts(), ["after"]);
-    assert_clean(&[alice.so_far(), bob.so_far()]);
+    assert_clean(&[alice.history(), bob.history()]);
 }

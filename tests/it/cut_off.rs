@@ -6,8 +6,8 @@ use chat_tests::{
     member::Member,
     process::{binary, Program},
     proxy::{Fault, Faults, Proxy},
-    server::{unhurried, TestServer},
-    watchdog::Watched,
+    server::{without_rate_limit, TestServer},
+    watchdog::Shared,
 };
 use crossbeam_channel::{bounded, Sender};
 use std::{
@@ -22,7 +22,7 @@ use std::{
 struct Client {
     input: Sender<Input>,
     stop: Sender<Stop>,
-    told: Arc<Watched<Vec<Shown>>>,
+    told: Arc<Shared<Vec<Shown>>>,
     thread: Option<JoinHandle<Outcome>>,
 }
 
@@ -37,12 +37,12 @@ impl Client {
         options.name = Some(name.to_owned());
         options.listen = listen;
         let ((input, input_rx), (stop, stop_rx)) = (bounded(16), bounded(1));
-        let told: Arc<Watched<Vec<Shown>>> = Arc::default();
+        let told: Arc<Shared<Vec<Shown>>> = Arc::default();
         let thread = thread::Builder::new().name(name.to_owned()).spawn({
             let told = Arc::clone(&told);
             move || {
                 let wires = Wires { input: input_rx, stop: stop_rx };
-                chat_client::run(&options, &wires, &|shown| told.change(|told| told.push(shown)))
+                chat_client::run(&options, &wires, &|shown| told.update(|told| told.push(shown)))
             }
         });
         let client = Client { input, stop, told, thread: Some(thread.unwrap()) };
@@ -60,7 +60,7 @@ impl Client {
 
     /// What others said, as it was told.
     fn heard(&self) -> Vec<String> {
-        self.told.look(|told| told.iter().filter_map(heard).collect())
+        self.told.read_with(|told| told.iter().filter_map(heard).collect())
     }
 
     /// Ends its input, and waits until it has left.
@@ -68,7 +68,7 @@ impl Client {
         self.input.send(Input::End).unwrap();
         let outcome = self.thread.take().unwrap().join().unwrap();
         assert_eq!(outcome, Outcome::Left);
-        self.told.look(Vec::clone)
+        self.told.read_with(Vec::clone)
     }
 }
 
@@ -95,12 +95,12 @@ fn heard(shown: &Shown) -> Option<String> {
 fn a_line_that_is_cut_again_and_again_loses_and_doubles_nothing() {
     const LINES: usize = 60;
     let server = TestServer::start();
-    let proxy = Proxy::to(server.address());
+    let proxy = Proxy::start(server.address());
     let ann = Client::join(proxy.address(), "Ann");
     let mut bob = Member::join(server.address(), "Bob");
     // From now on each connection lives for some hundred bytes of one direction, and a few more each time: what gathers
     // meanwhile goes out as one frame, which has to get through some day.
-    proxy.plan(|connection| {
+    proxy.plan_faults(|connection| {
         let cut = Fault::CutAfter(150 + connection as u64 * 150);
         match connection % 2 {
             0 => Faults { up: cut, down: Fault::Pass },
@@ -119,9 +119,9 @@ fn a_line_that_is_cut_again_and_again_loses_and_doubles_nothing() {
     let said = |name: &str| -> Vec<String> { (0..LINES).map(|line| format!("{name} {line}")).collect() };
     assert_eq!(bob.texts(), said("ann"));
     assert_eq!(ann.heard(), said("bob"));
-    let connections = proxy.accepted();
+    let connections = proxy.connection_count();
     assert!(connections > 10, "only {connections} connections: nothing was cut");
-    proxy.plan(|_| Faults::default());
+    proxy.plan_faults(|_| Faults::default());
     let told = ann.leaves();
     let accepted: Vec<String> = told
         .iter()
@@ -139,13 +139,13 @@ fn a_line_that_is_cut_again_and_again_loses_and_doubles_nothing() {
 #[test]
 fn a_line_that_has_gone_silent_is_given_up_within_the_dead_time() {
     let server = TestServer::start();
-    let proxy = Proxy::to(server.address());
+    let proxy = Proxy::start(server.address());
     let ann = Client::join(proxy.address(), "Ann");
     let since = Instant::now();
-    proxy.set(Faults::both(Fault::BlackHole));
+    proxy.set_faults(Faults::both(Fault::BlackHole));
     ann.is_told("that the line is lost", |shown| matches!(shown, Shown::Lost { .. }));
     assert!(since.elapsed().as_secs() <= 16, "{:?}", since.elapsed());
-    proxy.set(Faults::default());
+    proxy.set_faults(Faults::default());
     proxy.cut();
     ann.is_told("that it is back", |shown| matches!(shown, Shown::Regained { .. }));
     ann.leaves();
@@ -154,8 +154,8 @@ fn a_line_that_has_gone_silent_is_given_up_within_the_dead_time() {
 #[test]
 fn a_client_behind_address_translation_dials_for_its_callback_without_being_asked() {
     // The server sees the client come from ::1, where nobody listens: the client's own address is 127.0.0.1.
-    let server = TestServer::at("[::1]:0", unhurried());
-    let proxy = Proxy::to(server.address());
+    let server = TestServer::bind("[::1]:0", without_rate_limit());
+    let proxy = Proxy::start(server.address());
     let since = Instant::now();
     let ann = Client::join_with(proxy.address(), "Ann", true);
     ann.is_told("that it has dialled", |shown| matches!(shown, Shown::OpenedCallback));
@@ -181,7 +181,7 @@ fn f8_what_is_typed_while_the_server_is_gone_is_sent_when_it_is_back() {
         ann.sees(&format!("--- waiting to be sent: {line} ---\n"));
     }
     let mut again = Command::new(binary("chat-server"));
-    let _server = Program::serve(again.args(["--listen", &address.to_string()]));
+    let _server = Program::start_server(again.args(["--listen", &address.to_string()]));
     ann.sees("--- connected again: the room was restarted; sending what waited (3) ---\n");
     ann.types("/history");
     ann.sees("(earlier) [Ann] one\n(earlier) [Ann] two\n(earlier) [Ann] three\n");

@@ -11,9 +11,9 @@ use chat_tests::{
 /// The exchange: alice joins, bob speaks, alice speaks and hears, both connections of hers through the proxy. The
 /// proxied connection with this number is cut once, after `bytes`. Answers whether the cut was within the exchange.
 fn exchange(server: &TestServer, round: usize, connection: usize, faults: Faults) -> bool {
-    let proxy = Proxy::to(server.address());
+    let proxy = Proxy::start(server.address());
     let mut bob = Member::join(server.address(), &format!("bob{round}"));
-    proxy.plan(move |number| if number == connection { faults } else { Faults::default() });
+    proxy.plan_faults(move |number| if number == connection { faults } else { Faults::default() });
     let name = format!("alice{round}");
     // A join that is cut has not happened for the client; it tries again, as a person would, under the same name.
     let mut tries = 0;
@@ -26,22 +26,22 @@ fn exchange(server: &TestServer, round: usize, connection: usize, faults: Faults
     };
     let greeting = format!("bob {round}");
     bob.say(&greeting);
-    alice.insist(&format!("alice {round}"));
-    alice.insist(&format!("alice {round} again"));
+    alice.say_until_accepted(&format!("alice {round}"));
+    alice.say_until_accepted(&format!("alice {round} again"));
     let mut end = bob.say(&format!("bob {round} again"));
-    if alice.position() < end {
+    if alice.last_sequence() < end {
         // Where the callback connection alone was cut, she finds out with her next call at the latest.
-        alice.insist(&format!("alice {round} done"));
+        alice.say_until_accepted(&format!("alice {round} done"));
         end = bob.say(&format!("bob {round} done"));
-        while alice.hear_at_most(std::time::Duration::from_millis(200), end).is_none() {
-            alice.come_back();
+        while alice.hear_within(std::time::Duration::from_millis(200), end).is_none() {
+            alice.reconnect();
         }
     }
     bob.hear("all of hers", |what| {
         chat_tests::history::text_of(what) == Some(format!("alice {round} again").as_str())
     });
-    let cut = proxy.accepted() > 2;
-    assert_clean(&[alice.so_far(), bob.so_far().gone()]);
+    let cut = proxy.connection_count() > 2;
+    assert_clean(&[alice.history(), bob.history().left_early()]);
     cut
 }
 

@@ -7,9 +7,9 @@ use std::process::Command;
 fn a_client_behind_a_translated_address_falls_back_by_itself() {
     // The proxy comes from ::1, where nobody listens on the client's port: what a network that translates addresses does.
     let mut command = Command::new(chat_tests::process::binary("chat-server"));
-    let (_server, address) = Program::serve(command.args(["--listen", "[::1]:0"]));
+    let (_server, address) = Program::start_server(command.args(["--listen", "[::1]:0"]));
     let inside = std::net::SocketAddr::new("::1".parse().unwrap(), address.port());
-    let proxy = Proxy::to(inside);
+    let proxy = Proxy::start(inside);
     let mut sara = Program::joined_client(inside, "Sara");
     let mut ali = Program::client(proxy.address(), "Ali", &[]);
     ali.sees("Connected! Start typing...");

@@ -10,7 +10,7 @@ use chat_tests::{
     process::{binary, Program},
     proxy::{Fault, Faults, Proxy},
     raw::RawPeer,
-    watchdog::PATIENCE,
+    watchdog::WATCHDOG_TIMEOUT,
 };
 use std::{
     collections::BTreeSet,
@@ -28,7 +28,7 @@ fn messages(client: &Program) -> Vec<String> {
 fn f01_the_server_dials_the_address_that_the_client_came_from() {
     // Not the loopback address that everybody tries first: a client that registered "localhost" would go unheard.
     let mut command = Command::new(binary("chat-server"));
-    let (_server, address) = Program::serve(command.args(["--listen", "127.0.0.2:0"]));
+    let (_server, address) = Program::start_server(command.args(["--listen", "127.0.0.2:0"]));
     let address = SocketAddr::new([127, 0, 0, 2].into(), address.port());
     let sara = Program::joined_client(address, "Sara");
     let mut ali = Program::joined_client(address, "Ali");
@@ -49,7 +49,7 @@ fn f02_three_pipes_at_once_reach_everybody_once_and_in_one_order() {
     pipers.iter().for_each(|piper| piper.sees("Connected!"));
     for (piper, letter) in pipers.iter_mut().zip(["a", "b", "c"]) {
         let lines: String = (0..LINES).map(|number| format!("{letter}{number}\n")).collect();
-        piper.types_all(&lines);
+        piper.types_exactly(&lines);
         piper.ends_input();
     }
     let ends = ["Ann] a", "Bob] b", "Cid] c"].map(|begin| format!("[{begin}{}\n", LINES - 1));
@@ -149,7 +149,7 @@ fn f08_a_killed_server_is_told_and_nothing_typed_meanwhile_is_lost() {
     sara.types("typed into the void");
     sara.sees("--- waiting to be sent: typed into the void ---");
     let mut command = Command::new(binary("chat-server"));
-    let (_server, _) = Program::serve(command.args(["--listen", &address.to_string()]));
+    let (_server, _) = Program::start_server(command.args(["--listen", &address.to_string()]));
     sara.sees("the room was restarted");
     ali.sees("the room was restarted");
     // Whoever of the two is back first.
@@ -159,17 +159,18 @@ fn f08_a_killed_server_is_told_and_nothing_typed_meanwhile_is_lost() {
 /// A server of the test's own, on which a real client joins: where it listens, and both connections.
 fn impostor_room(listener: &TcpListener) -> (SocketAddr, RawPeer, RawPeer) {
     let (stream, peer) = listener.accept().unwrap();
-    let mut call = RawPeer::over(stream);
-    let hello = call.connection.read_hello(PATIENCE).unwrap().unwrap();
-    call.connection.welcome(&hello, PATIENCE).unwrap();
-    let Some(Request::Join(join)) = call.connection.next_request(PATIENCE, PATIENCE).unwrap() else {
+    let mut call = RawPeer::from_stream(stream);
+    let hello = call.connection.read_hello(WATCHDOG_TIMEOUT).unwrap().unwrap();
+    call.connection.welcome(&hello, WATCHDOG_TIMEOUT).unwrap();
+    let Some(Request::Join(join)) = call.connection.next_request(WATCHDOG_TIMEOUT, WATCHDOG_TIMEOUT).unwrap()
+    else {
         panic!("the first request is a Join");
     };
     let port = SocketAddr::new(peer.ip(), join.port);
-    let mut callback = RawPeer::dial(port);
-    callback.connection.greet(Role::Callback, join.token, PATIENCE).unwrap();
+    let mut callback = RawPeer::connect(port);
+    callback.connection.greet(Role::Callback, join.token, WATCHDOG_TIMEOUT).unwrap();
     let joined = Joined { room: 1, sequence: 1, called_back: true, text_limit: 4096, motd: None };
-    call.connection.reply(&Reply::Joined(joined), PATIENCE).unwrap();
+    call.connection.reply(&Reply::Joined(joined), WATCHDOG_TIMEOUT).unwrap();
     (port, call, callback)
 }
 
@@ -188,13 +189,13 @@ fn f13_a_strangers_receive_is_not_shown() {
     let (port, _call, mut callback) = impostor_room(&listener);
     client.sees("Connected!");
     for role in [Role::Callback, Role::Call, Role::OpenedCallback] {
-        let mut stranger = RawPeer::dial(port);
-        let answer = stranger.connection.greet(role, Token::from_bytes([7; 16]), PATIENCE);
+        let mut stranger = RawPeer::connect(port);
+        let answer = stranger.connection.greet(role, Token::from_bytes([7; 16]), WATCHDOG_TIMEOUT);
         assert!(answer.is_err(), "a stranger is welcome as {role:?}");
-        let _ = stranger.connection.reply(&said("forged"), PATIENCE);
+        let _ = stranger.connection.reply(&said("forged"), WATCHDOG_TIMEOUT);
         stranger.read_until_closed();
     }
-    callback.connection.reply(&said("genuine"), PATIENCE).unwrap();
+    callback.connection.reply(&said("genuine"), WATCHDOG_TIMEOUT).unwrap();
     client.sees("[Sara] genuine");
     assert!(!client.output().contains("forged"));
 }
@@ -212,13 +213,13 @@ fn f14_a_peer_that_stops_answering_is_given_up() {
         "1s",
     ];
     let (_server, address) = Program::server(&fast);
-    let proxy = Proxy::to(address);
+    let proxy = Proxy::start(address);
     let sara = Program::client(address, "Sara", &[]);
     sara.sees("Connected!");
     // Ali's cable is pulled: his connections stay open and nothing goes through them any more.
     let ali = Program::client(proxy.address(), "Ali", &["--no-listen"]);
     ali.sees("Connected!");
     sara.sees("User [Ali] joined");
-    proxy.set(Faults::both(Fault::StopReading));
+    proxy.set_faults(Faults::both(Fault::StopReading));
     sara.sees("User [Ali] left (not responding)");
 }

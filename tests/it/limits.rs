@@ -9,10 +9,10 @@ use chat_common::{
 use chat_server::limits::{Bytes, Limits};
 use chat_tests::{
     checker::assert_clean,
-    member::{Callbacks, Member, Trouble},
+    member::{Callbacks, Member, MemberError},
     process::Program,
     raw::{self, RawPeer},
-    server::{unhurried, TestServer},
+    server::{without_rate_limit, TestServer},
 };
 use std::{
     net::TcpListener,
@@ -20,16 +20,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-fn cause<T: std::fmt::Debug>(result: Result<T, Trouble>) -> Cause {
+fn cause<T: std::fmt::Debug>(result: Result<T, MemberError>) -> Cause {
     match result {
-        Err(Trouble::Refused(refusal)) => refusal.cause,
+        Err(MemberError::Refused(refusal)) => refusal.cause,
         other => panic!("{other:?} is no refusal"),
     }
 }
 
 #[test]
 fn a_text_has_a_length() {
-    let server = TestServer::with(Limits { max_text: Bytes(100), ..unhurried() });
+    let server = TestServer::with_limits(Limits { max_text: Bytes(100), ..without_rate_limit() });
     let mut ann = Member::join(server.address(), "ann");
     ann.say(&"x".repeat(100));
     assert_eq!(cause(ann.try_say(&"x".repeat(101))), Cause::InvalidText);
@@ -39,17 +39,18 @@ fn a_text_has_a_length() {
 
 #[test]
 fn a_name_has_a_length() {
-    let server = TestServer::with(Limits { max_name: 5, ..unhurried() });
+    let server = TestServer::with_limits(Limits { max_name: 5, ..without_rate_limit() });
     Member::join(server.address(), "abcde");
     assert_eq!(cause(Member::try_join(server.address(), "abcdef", Callbacks::Open)), Cause::InvalidName);
 }
 
 #[test]
 fn connections_are_counted_and_their_places_freed() {
-    let server = TestServer::with(Limits { max_connections: 3, ..unhurried() });
+    let server = TestServer::with_limits(Limits { max_connections: 3, ..without_rate_limit() });
     let mut ann = Member::join(server.address(), "ann");
-    let strangers = [RawPeer::call(server.address()).unwrap(), RawPeer::call(server.address()).unwrap()];
-    let refused = RawPeer::call(server.address()).unwrap_err();
+    let strangers =
+        [RawPeer::connect_call(server.address()).unwrap(), RawPeer::connect_call(server.address()).unwrap()];
+    let refused = RawPeer::connect_call(server.address()).unwrap_err();
     assert!(matches!(refused, RpcError::Refused { status: Status::Busy, .. }), "{refused:?}");
     drop(strangers);
     chat_tests::watchdog::poll("the places to be free", || {
@@ -60,7 +61,7 @@ fn connections_are_counted_and_their_places_freed() {
 
 #[test]
 fn a_member_over_the_rate_waits_and_loses_nothing() {
-    let server = TestServer::with(Limits { rate_burst: 10, rate: 100, ..Limits::default() });
+    let server = TestServer::with_limits(Limits { rate_burst: 10, rate: 100, ..Limits::default() });
     let mut ann = Member::join(server.address(), "ann");
     let mut bob = Member::join(server.address(), "bob");
     let began = Instant::now();
@@ -72,17 +73,17 @@ fn a_member_over_the_rate_waits_and_loses_nothing() {
     let end = bob.say("not held up");
     ann.hear_up_to(end);
     bob.hear_up_to(end - 1);
-    assert_clean(&[ann.so_far(), bob.so_far()]);
+    assert_clean(&[ann.history(), bob.history()]);
 }
 
 #[test]
 fn a_full_channel_is_told_and_nothing_is_lost_or_doubled_by_it() {
-    let server = TestServer::with(Limits { queue: 1, ..unhurried() });
+    let server = TestServer::with_limits(Limits { queue: 1, ..without_rate_limit() });
     let names = ["ann", "bob", "cid", "dan", "eve", "fay"];
     let mut members = names.map(|name| Member::join(server.address(), name));
     let mut rounds = 0;
     // Whether two commands meet in the channel is up to the system, so they go on until some have.
-    while members.iter().map(Member::busy).sum::<usize>() == 0 {
+    while members.iter().map(Member::busy_count).sum::<usize>() == 0 {
         thread::scope(|scope| {
             for member in &mut members {
                 scope.spawn(move || {
@@ -103,38 +104,39 @@ fn a_full_channel_is_told_and_nothing_is_lost_or_doubled_by_it() {
         .filter(|(number, _)| *number != 1)
         .for_each(|(_, member)| member.hear_up_to(end));
     members[1].hear_text("ann is done");
-    assert_clean(&members.each_ref().map(Member::so_far));
+    assert_clean(&members.each_ref().map(Member::history));
 }
 
 #[test]
 fn a_listener_that_does_not_answer_is_given_up() {
-    let server = TestServer::with(Limits { dial_timeout: Duration::from_millis(100), ..unhurried() });
+    let server =
+        TestServer::with_limits(Limits { dial_timeout: Duration::from_millis(100), ..without_rate_limit() });
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
-    let mut peer = RawPeer::call(server.address()).unwrap();
-    let (token, port) = (raw::token(), silent.local_addr().unwrap().port());
+    let mut peer = RawPeer::connect_call(server.address()).unwrap();
+    let (token, port) = (raw::random_token(), silent.local_addr().unwrap().port());
     let joined =
         peer.join_with(Join { name: "x".to_owned(), token, port, history: 0, resume: None }).unwrap();
     assert!(!joined.called_back);
     // It takes part all the same, by dialling the server.
-    let mut callback = RawPeer::open_callback(server.address(), token).unwrap();
+    let mut callback = RawPeer::connect_callback(server.address(), token).unwrap();
     Member::join(server.address(), "ann").say("hello");
-    while !format!("{:?}", callback.serve_one().unwrap()).contains("hello") {}
+    while !format!("{:?}", callback.serve_receive().unwrap()).contains("hello") {}
 }
 
 #[test]
 fn a_silent_member_is_dead_after_a_while() {
-    let short = Limits { dead_after: Duration::from_millis(200), ..unhurried() };
-    let server = TestServer::with(short);
-    let mut peer = RawPeer::call(server.address()).unwrap();
-    peer.join("silent", raw::token()).unwrap();
+    let short = Limits { dead_after: Duration::from_millis(200), ..without_rate_limit() };
+    let server = TestServer::with_limits(short);
+    let mut peer = RawPeer::connect_call(server.address()).unwrap();
+    peer.join("silent", raw::random_token()).unwrap();
     // Ann is silent too, but for her pings; on a slow machine she may be late with them and comes back.
     let mut ann = Member::join(server.address(), "ann");
     chat_tests::watchdog::poll("the silent one to leave", || {
         if ann.ask(&Request::Ping).is_err() {
-            ann.come_back();
+            ann.reconnect();
         }
         let left = |what: &EventKind| matches!(what, EventKind::Left { name, reason: Some(why) } if name == "silent" && why == "not responding");
-        ann.so_far().events().any(|event| left(&event.kind)).then_some(())
+        ann.history().events().any(|event| left(&event.kind)).then_some(())
     });
     assert!(matches!(peer.ask(&Request::Ping), Err(_) | Ok(Reply::Refused(_))));
 }

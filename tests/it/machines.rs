@@ -82,7 +82,7 @@ fn f01_people_on_two_machines_chat() {
         return;
     };
     let (server, address) =
-        Program::serve(&mut Machines::on(&machines.near, "chat-server", &["--listen", "0.0.0.0:0"]));
+        Program::start_server(&mut Machines::on(&machines.near, "chat-server", &["--listen", "0.0.0.0:0"]));
     let at = format!("{NEAR}:{}", address.port());
     server.sees("Others join with: chat-client --server ");
     let mut sara = Program::start(
@@ -111,7 +111,7 @@ fn a_pulled_cable_is_told_to_the_others_and_to_the_one_who_is_cut_off() {
         return;
     };
     let short = ["--listen", "0.0.0.0:0", "--ping-after", "500ms", "--receive-timeout", "500ms"];
-    let (_server, address) = Program::serve(&mut Machines::on(&machines.near, "chat-server", &short));
+    let (_server, address) = Program::start_server(&mut Machines::on(&machines.near, "chat-server", &short));
     let at = format!("{NEAR}:{}", address.port());
     let sara = Program::start(
         "sara",
@@ -138,7 +138,8 @@ fn on_a_narrow_line_a_stopped_client_holds_up_nobody_and_gets_all_in_order() {
     };
     machines.narrow_the_cable();
     let patient = ["--listen", "0.0.0.0:0", "--rate-burst", "0", "--receive-timeout", "3600s"];
-    let (_server, address) = Program::serve(&mut Machines::on(&machines.near, "chat-server", &patient));
+    let (_server, address) =
+        Program::start_server(&mut Machines::on(&machines.near, "chat-server", &patient));
     let at = format!("{NEAR}:{}", address.port());
     let [mut sara, ali, stopped] = ["Sara", "Ali", "Stopped"].map(|name| {
         let arguments = ["--server", &at, "--name", name];
@@ -149,7 +150,7 @@ fn on_a_narrow_line_a_stopped_client_holds_up_nobody_and_gets_all_in_order() {
     stopped.signal("STOP");
     let padding = "x".repeat(200);
     let lines: Vec<String> = (0..COUNT).map(|number| format!("line {number} {padding}")).collect();
-    sara.types_all(&(lines.join("\n") + "\n"));
+    sara.types_exactly(&(lines.join("\n") + "\n"));
     let last = format!("{}\n", lines[COUNT - 1]);
     ali.sees(&last);
     stopped.signal("CONT");

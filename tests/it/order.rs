@@ -1,6 +1,6 @@
 //! One order that everybody sees, whatever happens at once.
 
-use chat_tests::{checker::assert_clean, history::Person, member::Member, server::TestServer};
+use chat_tests::{checker::assert_clean, history::MemberHistory, member::Member, server::TestServer};
 use std::thread;
 
 #[test]
@@ -25,7 +25,7 @@ fn everybody_sees_one_order_when_all_speak_at_once() {
         member.hear_up_to(end);
     }
     members[1].hear_text("ann is done");
-    let people: Vec<Person> = members.iter().map(Member::so_far).collect();
+    let people: Vec<MemberHistory> = members.iter().map(Member::history).collect();
     assert_clean(&people);
     assert_eq!(members[2].texts().len(), (names.len() - 1) * EACH + 2);
 }
@@ -56,10 +56,10 @@ fn joins_and_leaves_have_their_place_among_the_messages() {
                             visitor.crash()
                         }
                     })
-                    .collect::<Vec<Person>>()
+                    .collect::<Vec<MemberHistory>>()
             })
         });
-        let visitors: Vec<Person> =
+        let visitors: Vec<MemberHistory> =
             visitors.into_iter().flat_map(|visitor| visitor.join().unwrap()).collect();
         (speaker.join().unwrap(), visitors)
     });
@@ -67,9 +67,9 @@ fn joins_and_leaves_have_their_place_among_the_messages() {
     let end = ann.say("the end");
     bob.hear_up_to(end);
     let mut people = visitors;
-    people.push(bob.so_far());
+    people.push(bob.history());
     // Leaves that are still on their way are owed to nobody yet, so ann's view ends with what she has.
-    people.push(ann.so_far().gone());
+    people.push(ann.history().left_early());
     assert_clean(&people);
 }
 
@@ -88,7 +88,7 @@ fn in_a_large_quiet_room_each_hears_what_is_for_her_and_nothing_else() {
                 for number in 0..EACH {
                     let text = format!("{} {number}", speaker.name());
                     match number % 3 {
-                        0 => speaker.whisper("listener7", &text),
+                        0 => speaker.say_privately("listener7", &text),
                         _ => speaker.say(&text),
                     };
                 }
@@ -101,8 +101,11 @@ fn in_a_large_quiet_room_each_hears_what_is_for_her_and_nothing_else() {
     }
     assert_eq!(listeners[7].texts().len(), speakers.len() * EACH + 1);
     assert_eq!(listeners[8].texts().len(), speakers.len() * EACH / 3 * 2 + 1);
-    let people: Vec<Person> = listeners.iter().map(Member::so_far).collect();
+    let people: Vec<MemberHistory> = listeners.iter().map(Member::history).collect();
     assert_clean(
-        &people.into_iter().chain(speakers.iter().map(|speaker| speaker.so_far().gone())).collect::<Vec<_>>(),
+        &people
+            .into_iter()
+            .chain(speakers.iter().map(|speaker| speaker.history().left_early()))
+            .collect::<Vec<_>>(),
     );
 }

@@ -8,12 +8,13 @@ use chat_server::{
 use chat_tests::{
     checker::assert_clean,
     member::Member,
-    server::{unhurried, TestServer},
+    server::{without_rate_limit, TestServer},
 };
 
 fn server_with(bug: Bug) -> TestServer {
-    let settings = Settings { limits: unhurried(), seeded: Seeded::with(bug), ..Settings::default() };
-    TestServer::set("127.0.0.1:0", settings)
+    let settings =
+        Settings { limits: without_rate_limit(), seeded: Seeded::with(bug), ..Settings::default() };
+    TestServer::with_settings("127.0.0.1:0", settings)
 }
 
 /// Dan makes the thread that serves him panic; ann and bob go on, and dan may come back.
@@ -24,19 +25,19 @@ fn survives(bug: Bug) {
     let mut dan = Member::join(server.address(), "dan");
     ann.say("before");
     assert!(dan.try_say("panic").is_err(), "his connection ends");
-    let left = ann.hear("dan to leave", |what| matches!(what, EventKind::Left { name, .. } if name == "dan"));
+    let left = ann.hear("dan to leave", |kind| matches!(kind, EventKind::Left { name, .. } if name == "dan"));
     assert!(
         matches!(&left.kind, EventKind::Left { reason: Some(why), .. } if why == "internal error"),
         "{left:?}"
     );
     ann.say("after");
     bob.hear_text("after");
-    dan.come_back();
+    dan.reconnect();
     let end = ann.say("and with him again");
     bob.hear_up_to(end);
     dan.hear_up_to(end);
     assert_eq!(ann.who(), ["ann", "bob", "dan"]);
-    assert_clean(&[ann.so_far(), bob.so_far(), dan.so_far()]);
+    assert_clean(&[ann.history(), bob.history(), dan.history()]);
     server.stop();
 }
 
@@ -58,13 +59,13 @@ fn a_panic_in_a_delivery_ends_that_recipient_alone() {
     let mut bob = Member::join(server.address(), "bob");
     let mut end = 0;
     for number in 0..100 {
-        end = ann.insist(&format!("{number}"));
+        end = ann.say_until_accepted(&format!("{number}"));
     }
-    bob.come_back();
-    while bob.hear_at_most(std::time::Duration::from_millis(100), end).is_none() {
-        bob.come_back();
+    bob.reconnect();
+    while bob.hear_within(std::time::Duration::from_millis(100), end).is_none() {
+        bob.reconnect();
     }
-    assert_clean(&[ann.so_far().gone(), bob.so_far().gone()]);
+    assert_clean(&[ann.history().left_early(), bob.history().left_early()]);
     assert_eq!(bob.texts().len(), 100);
     server.stop();
 }

@@ -78,7 +78,7 @@ fn the_lines_are_as_they_were_promised() {
 #[test]
 fn ip_version_six_and_host_names_work() {
     let mut command = Command::new(binary("chat-server"));
-    let (_server, address) = Program::serve(command.args(["--listen", "[::1]:0"]));
+    let (_server, address) = Program::start_server(command.args(["--listen", "[::1]:0"]));
     let mut six = Program::start(
         "six",
         Command::new(binary("chat-client")).args([
@@ -90,7 +90,7 @@ fn ip_version_six_and_host_names_work() {
     );
     six.sees("Connected!");
     let mut command = Command::new(binary("chat-server"));
-    let (_server, address) = Program::serve(command.args(["--listen", "localhost:0"]));
+    let (_server, address) = Program::start_server(command.args(["--listen", "localhost:0"]));
     let mut named = Program::start(
         "named",
         Command::new(binary("chat-client")).args([
@@ -111,7 +111,7 @@ fn ip_version_six_and_host_names_work() {
 fn strangers_do_not_fill_the_log() {
     let (server, address) = Program::server(&[]);
     for _ in 0..200 {
-        let peer = chat_tests::raw::RawPeer::dial(address);
+        let peer = chat_tests::raw::RawPeer::connect(address);
         // A server that is quicker than we are has closed already.
         let _ = peer.write(b"GET / HTTP/1.1\r\n\r\n");
         peer.read_until_closed();

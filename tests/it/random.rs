@@ -2,7 +2,7 @@
 
 use chat_tests::{
     checker::assert_clean,
-    random::{play, seed},
+    random::{run_random_members, seed_from_environment},
     server::TestServer,
 };
 
@@ -10,5 +10,5 @@ use chat_tests::{
 fn random_lives_lose_nothing() {
     const MOVES: u64 = 150;
     let server = TestServer::start();
-    assert_clean(&play(server.address(), seed(), 3, &|number| number < MOVES));
+    assert_clean(&run_random_members(server.address(), seed_from_environment(), 3, &|number| number < MOVES));
 }

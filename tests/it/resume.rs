@@ -10,9 +10,9 @@ use chat_tests::{
     member::Member,
     proxy::{Fault, Faults, Proxy},
     raw::{self, RawPeer},
-    server::{unhurried, TestServer},
+    server::{without_rate_limit, TestServer},
     watchdog::poll,
-    watchdog::PATIENCE,
+    watchdog::WATCHDOG_TIMEOUT,
 };
 use std::{net::TcpListener, thread, time::Duration};
 
@@ -23,34 +23,34 @@ fn who_comes_back_gets_what_was_said_meanwhile_once_and_in_order() {
     let mut bob = Member::join(server.address(), "bob");
     alice.say("one");
     bob.hear_text("one");
-    bob.lose();
+    bob.disconnect();
     alice.hear("that bob is gone", |what| {
         matches!(what, EventKind::Left { name, reason: Some(why) } if name == "bob" && why == "connection lost")
     });
     alice.say("two");
     alice.say("three");
     bob.resume().unwrap();
-    alice.hear("that bob is back", |what| matches!(what, EventKind::Back { name } if name == "bob"));
+    alice.hear("that bob is back", |kind| matches!(kind, EventKind::Back { name } if name == "bob"));
     alice.say("four");
     bob.hear_text("four");
     assert_eq!(bob.texts(), ["one", "two", "three", "four"]);
-    assert_eq!(bob.so_far().visits.len(), 1, "it is the same session");
-    assert_clean(&[alice.so_far(), bob.so_far()]);
+    assert_eq!(bob.history().sessions.len(), 1, "it is the same session");
+    assert_clean(&[alice.history(), bob.history()]);
 }
 
 #[test]
 fn a_message_whose_reply_is_lost_is_said_once() {
     let server = TestServer::start();
-    let proxy = Proxy::to(server.address());
-    let mut alice = Member::join_open(proxy.address(), "alice");
+    let proxy = Proxy::start(server.address());
+    let mut alice = Member::join_without_listener(proxy.address(), "alice");
     let bob = Member::join(server.address(), "bob");
     // The message arrives, and its reply does not.
-    proxy.set(Faults { up: Fault::Pass, down: Fault::CutAfter(0) });
+    proxy.set_faults(Faults { up: Fault::Pass, down: Fault::CutAfter(0) });
     assert!(alice.try_say("once").is_err());
     bob.hear_text("once");
-    proxy.set(Faults::default());
-    alice.come_back();
-    let again = alice.so_far().sent[0].message_id;
+    proxy.set_faults(Faults::default());
+    alice.reconnect();
+    let again = alice.history().sent[0].message_id;
     let reply =
         alice.ask(&chat_common::protocol::Request::Broadcast { message_id: again, text: "once".to_owned() });
     let place = bob.hear_text("once").sequence;
@@ -58,23 +58,23 @@ fn a_message_whose_reply_is_lost_is_said_once() {
     alice.say("and done");
     bob.hear_text("and done");
     assert_eq!(bob.texts(), ["once", "and done"]);
-    assert_clean(&[alice.so_far(), bob.so_far()]);
+    assert_clean(&[alice.history(), bob.history()]);
 }
 
 #[test]
 fn the_same_client_may_come_back_before_the_server_has_noticed_that_it_was_lost() {
     let server = TestServer::start();
-    let proxy = Proxy::to(server.address());
+    let proxy = Proxy::start(server.address());
     let mut alice = Member::join(server.address(), "alice");
-    let mut bob = Member::join_open(proxy.address(), "bob");
+    let mut bob = Member::join_without_listener(proxy.address(), "bob");
     // The server never hears that these connections are dead.
-    proxy.set(Faults::both(Fault::StopReading));
+    proxy.set_faults(Faults::both(Fault::StopReading));
     alice.say("while he is away");
     bob.set_server(server.address());
     bob.resume().unwrap();
     bob.hear_text("while he is away");
     assert_eq!(bob.who(), ["alice", "bob"]);
-    assert_clean(&[alice.so_far(), bob.so_far()]);
+    assert_clean(&[alice.history(), bob.history()]);
 }
 
 #[test]
@@ -82,11 +82,13 @@ fn the_name_of_a_lost_session_can_be_taken_and_the_session_is_then_over() {
     let server = TestServer::start();
     let alice = Member::join(server.address(), "alice");
     let mut bob = Member::join(server.address(), "bob");
-    bob.lose();
-    alice.hear("that bob is gone", |what| matches!(what, EventKind::Left { name, .. } if name == "bob"));
+    bob.disconnect();
+    alice.hear("that bob is gone", |kind| matches!(kind, EventKind::Left { name, .. } if name == "bob"));
     let _other = Member::join(server.address(), "Bob");
     match bob.resume() {
-        Err(chat_tests::member::Trouble::Refused(refusal)) => assert_eq!(refusal.cause, Cause::SessionOver),
+        Err(chat_tests::member::MemberError::Refused(refusal)) => {
+            assert_eq!(refusal.cause, Cause::SessionOver)
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -95,8 +97,8 @@ fn the_name_of_a_lost_session_can_be_taken_and_the_session_is_then_over() {
 fn the_name_of_somebody_who_is_here_cannot_be_taken() {
     let server = TestServer::start();
     let _bob = Member::join(server.address(), "bob");
-    let mut thief = RawPeer::call(server.address()).unwrap();
-    match thief.join("BOB", chat_tests::raw::token()) {
+    let mut thief = RawPeer::connect_call(server.address()).unwrap();
+    match thief.join("BOB", chat_tests::raw::random_token()) {
         Err(Reply::Refused(refusal)) => assert_eq!(refusal.cause, Cause::NameTaken),
         other => panic!("{other:?}"),
     }
@@ -104,29 +106,30 @@ fn the_name_of_somebody_who_is_here_cannot_be_taken() {
 
 #[test]
 fn a_session_is_forgotten_after_its_time() {
-    let server = TestServer::with(Limits { resume_within: Duration::from_millis(1), ..unhurried() });
+    let server =
+        TestServer::with_limits(Limits { resume_within: Duration::from_millis(1), ..without_rate_limit() });
     let alice = Member::join(server.address(), "alice");
     let mut bob = Member::join(server.address(), "bob");
     // The server may notice late that he was gone, and then he is resumed after all; so he tries until he is not.
     poll("the session to be forgotten", || {
-        bob.lose();
+        bob.disconnect();
         thread::sleep(Duration::from_millis(10));
-        bob.come_back();
-        (bob.so_far().visits.len() == 2).then_some(())
+        bob.reconnect();
+        (bob.history().sessions.len() == 2).then_some(())
     });
-    alice.hear_up_to(bob.position());
-    assert_clean(&[alice.so_far(), bob.so_far()]);
+    alice.hear_up_to(bob.last_sequence());
+    assert_clean(&[alice.history(), bob.history()]);
 }
 
 #[test]
 fn a_stranger_cannot_resume_without_the_token() {
     let server = TestServer::start();
     let mut bob = Member::join(server.address(), "bob");
-    bob.lose();
-    let mut stranger = RawPeer::call(server.address()).unwrap();
+    bob.disconnect();
+    let mut stranger = RawPeer::connect_call(server.address()).unwrap();
     let join = Join {
         name: "bob".to_owned(),
-        token: chat_tests::raw::token(),
+        token: chat_tests::raw::random_token(),
         port: 0,
         history: 0,
         resume: Some(0),
@@ -140,59 +143,59 @@ fn a_stranger_cannot_resume_without_the_token() {
 #[test]
 fn a_hundred_losses_lose_nothing() {
     let server = TestServer::start();
-    let proxy = Proxy::to(server.address());
-    let mut alice = Member::join_open(proxy.address(), "alice");
-    let mut bob = Member::join_open(proxy.address(), "bob");
+    let proxy = Proxy::start(server.address());
+    let mut alice = Member::join_without_listener(proxy.address(), "alice");
+    let mut bob = Member::join_without_listener(proxy.address(), "bob");
     let cid = Member::join(server.address(), "cid");
     for round in 0..100 {
         proxy.cut();
-        alice.insist(&format!("alice {round}"));
+        alice.say_until_accepted(&format!("alice {round}"));
         if round % 3 == 0 {
-            bob.come_back();
+            bob.reconnect();
         }
-        bob.insist(&format!("bob {round}"));
+        bob.say_until_accepted(&format!("bob {round}"));
     }
-    bob.come_back();
-    alice.come_back();
-    let end = alice.insist("the end");
+    bob.reconnect();
+    alice.reconnect();
+    let end = alice.say_until_accepted("the end");
     bob.hear_up_to(end);
     cid.hear_up_to(end);
-    assert_clean(&[alice.so_far().gone(), bob.so_far(), cid.so_far()]);
+    assert_clean(&[alice.history().left_early(), bob.history(), cid.history()]);
 }
 
 #[test]
 fn a_join_that_was_given_up_does_not_push_out_the_line_that_replaced_it() {
     // Without pings: what is not written when it is said would never come.
     let hour = Duration::from_secs(3600);
-    let server = TestServer::with(Limits {
+    let server = TestServer::with_limits(Limits {
         dial_timeout: hour,
-        drain_timeout: PATIENCE,
+        drain_timeout: WATCHDOG_TIMEOUT,
         ping_after: hour,
-        ..unhurried()
+        ..without_rate_limit()
     });
     let mut bob = Member::join(server.address(), "bob");
     // Ann's listener lets the server's dial hang. She gives the connection up and comes back on another.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    let token = raw::token();
-    let given_up = RawPeer::call(server.address()).unwrap();
+    let token = raw::random_token();
+    let given_up = RawPeer::connect_call(server.address()).unwrap();
     let join = Join { name: "ann".into(), token, port, history: 0, resume: None };
     let mut request = Vec::new();
     encode_into(&Request::Join(join.clone()), &mut request).unwrap();
     given_up.write_frame(request.len() as u32, &request).unwrap();
     let hanging = listener.accept().unwrap();
-    let mut ann = RawPeer::call(server.address()).unwrap();
+    let mut ann = RawPeer::connect_call(server.address()).unwrap();
     ann.join_with(Join { port: 0, resume: Some(0), ..join }).unwrap();
-    let mut callback = RawPeer::open_callback(server.address(), token).unwrap();
+    let mut callback = RawPeer::connect_callback(server.address(), token).unwrap();
     // Now the dial ends, and with it the Join that nobody waits for.
     drop(hanging);
     given_up.read_until_closed();
     bob.say("are you there?");
-    let heard = callback.serve_one().unwrap().expect("ann is called");
+    let heard = callback.serve_receive().unwrap().expect("ann is called");
     let Callback::Receive { events, .. } = heard;
     assert!(events
         .iter()
         .any(|event| matches!(&event.kind, EventKind::Message { text, .. } if text == "are you there?")));
     ann.ask(&Request::Leave).unwrap();
-    bob.hear("that ann is gone", |what| matches!(what, EventKind::Left { name, .. } if name == "ann"));
+    bob.hear("that ann is gone", |kind| matches!(kind, EventKind::Left { name, .. } if name == "ann"));
 }

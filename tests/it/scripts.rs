@@ -4,7 +4,7 @@ use chat_common::protocol::{Joined, Reply, Request};
 use chat_tests::{
     process::{binary, Program},
     raw::RawPeer,
-    watchdog::PATIENCE,
+    watchdog::WATCHDOG_TIMEOUT,
 };
 use std::{
     io::{BufRead, BufReader},
@@ -25,7 +25,7 @@ fn client(arguments: &[&str]) -> Command {
 /// Runs the client to its end with this input: exit code, standard output, standard error.
 fn run(command: &mut Command, input: &str) -> (Option<i32>, String, String) {
     let mut client = Program::start("client", command);
-    client.types_all(input);
+    client.types_exactly(input);
     client.ends_input();
     let code = client.exits();
     (code, client.output(), client.error_output())
@@ -324,20 +324,20 @@ fn a_signal_in_the_middle_of_a_call_is_a_failure() {
     // The server is played by the test, so that it knows that the call is on its way.
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let accept = || {
-        let mut peer = RawPeer::over(listener.accept().unwrap().0);
-        let hello = peer.connection.read_hello(PATIENCE).unwrap().unwrap();
-        peer.connection.welcome(&hello, PATIENCE).unwrap();
+        let mut peer = RawPeer::from_stream(listener.accept().unwrap().0);
+        let hello = peer.connection.read_hello(WATCHDOG_TIMEOUT).unwrap().unwrap();
+        peer.connection.welcome(&hello, WATCHDOG_TIMEOUT).unwrap();
         peer
     };
     let mut ann = Program::client(listener.local_addr().unwrap(), "Ann", &["--no-listen"]);
     let mut call = accept();
-    let _join: Request = call.connection.next_request(PATIENCE, PATIENCE).unwrap().unwrap();
+    let _join: Request = call.connection.next_request(WATCHDOG_TIMEOUT, WATCHDOG_TIMEOUT).unwrap().unwrap();
     let joined = Joined { room: 1, sequence: 1, called_back: false, text_limit: 4096, motd: None };
-    call.connection.reply(&Reply::Joined(joined), PATIENCE).unwrap();
+    call.connection.reply(&Reply::Joined(joined), WATCHDOG_TIMEOUT).unwrap();
     let _callback = accept();
     ann.types("hi");
-    while call.connection.next_request(PATIENCE, PATIENCE).unwrap() == Some(Request::Ping) {
-        call.connection.reply(&Reply::Pong, PATIENCE).unwrap();
+    while call.connection.next_request(WATCHDOG_TIMEOUT, WATCHDOG_TIMEOUT).unwrap() == Some(Request::Ping) {
+        call.connection.reply(&Reply::Pong, WATCHDOG_TIMEOUT).unwrap();
     }
     ann.signal("INT");
     assert_eq!(ann.exits(), Some(1));

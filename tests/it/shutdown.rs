@@ -4,11 +4,11 @@ use chat_common::protocol::{EventKind, Request};
 use chat_server::limits::Limits;
 use chat_tests::{
     checker::assert_clean,
-    history::Person,
+    history::MemberHistory,
     member::Member,
     process::Program,
     raw::{self, RawPeer},
-    server::{unhurried, TestServer},
+    server::{without_rate_limit, TestServer},
     watchdog::poll,
 };
 use std::{env, net::SocketAddr, thread, time::Duration};
@@ -24,13 +24,13 @@ fn everybody_reads_why_the_room_ends() {
     let mut ann = Member::join(server.address(), "ann");
     let bob = Member::join(server.address(), "bob");
     ann.say("last words");
-    server.begin_stop();
+    server.request_stop();
     for member in [&ann, &bob] {
-        member.hear("the end of the room", |what| matches!(what, EventKind::Ended { .. }));
+        member.hear("the end of the room", |kind| matches!(kind, EventKind::Ended { .. }));
     }
     bob.hear_text("last words");
     server.stop();
-    assert_clean(&[ann.so_far(), bob.so_far()]);
+    assert_clean(&[ann.history(), bob.history()]);
 }
 
 #[test]
@@ -41,20 +41,21 @@ fn an_empty_room_ends_too() {
 #[test]
 fn a_stranger_who_says_nothing_does_not_hold_up_the_end() {
     let server = TestServer::start();
-    let _silent = RawPeer::dial(server.address());
-    let _waiting = RawPeer::call(server.address()).unwrap();
+    let _silent = RawPeer::connect(server.address());
+    let _waiting = RawPeer::connect_call(server.address()).unwrap();
     server.stop();
 }
 
 #[test]
 fn a_stuck_recipient_holds_up_the_end_no_longer_than_the_drain() {
     let hour = Duration::from_secs(3600);
-    let limits = Limits { drain_timeout: Duration::from_millis(300), receive_timeout: hour, ..unhurried() };
-    let server = TestServer::with(limits);
-    let mut call = RawPeer::call(server.address()).unwrap();
-    let token = raw::token();
+    let limits =
+        Limits { drain_timeout: Duration::from_millis(300), receive_timeout: hour, ..without_rate_limit() };
+    let server = TestServer::with_limits(limits);
+    let mut call = RawPeer::connect_call(server.address()).unwrap();
+    let token = raw::random_token();
     call.join("stuck", token).unwrap();
-    let _stuck = RawPeer::open_callback(server.address(), token).unwrap();
+    let _stuck = RawPeer::connect_callback(server.address(), token).unwrap();
     let mut ann = Member::join(server.address(), "ann");
     for number in 0..100 {
         ann.say(&format!("{number}"));
@@ -67,30 +68,30 @@ fn signal_under_load(signal: &str, round: usize) {
     let (mut server, address) = Program::server(&["--rate-burst", "0", "--drain-timeout", "30s"]);
     let listeners = ["x", "y", "z"].map(|name| Member::join(address, name));
     let speakers = ["ann", "bob", "cid"].map(|name| Member::join(address, name));
-    let people: Vec<Person> = thread::scope(|scope| {
+    let people: Vec<MemberHistory> = thread::scope(|scope| {
         let speaking = speakers.map(|mut speaker| {
             scope.spawn(move || {
                 let mut number = 0;
                 while speaker.try_say(&format!("{} {number}", speaker.name())).is_ok() {
                     number += 1;
                 }
-                speaker.hear("the end of the room", |what| matches!(what, EventKind::Ended { .. }));
-                speaker.so_far()
+                speaker.hear("the end of the room", |kind| matches!(kind, EventKind::Ended { .. }));
+                speaker.history()
             })
         });
         listeners[0].hear(
             "the talk to begin",
-            |what| matches!(what, EventKind::Message { message_id, .. } if *message_id > 20),
+            |kind| matches!(kind, EventKind::Message { message_id, .. } if *message_id > 20),
         );
         server.signal(signal);
         speaking.map(|speaker| speaker.join().unwrap()).into()
     });
     for listener in &listeners {
-        listener.hear("the end of the room", |what| matches!(what, EventKind::Ended { .. }));
+        listener.hear("the end of the room", |kind| matches!(kind, EventKind::Ended { .. }));
     }
     assert_eq!(server.exits(), Some(0), "round {round}: {}", server.error_output());
     let mut people = people;
-    people.extend(listeners.iter().map(Member::so_far));
+    people.extend(listeners.iter().map(Member::history));
     assert_clean(&people);
 }
 
@@ -117,10 +118,10 @@ fn a_second_signal_ends_it_at_once() {
 
 /// A member that never serves its callback.
 fn stuck_member(address: SocketAddr) -> (RawPeer, RawPeer) {
-    let mut call = RawPeer::call(address).unwrap();
-    let token = raw::token();
+    let mut call = RawPeer::connect_call(address).unwrap();
+    let token = raw::random_token();
     call.join("stuck", token).unwrap();
-    let callback = RawPeer::open_callback(address, token).unwrap();
+    let callback = RawPeer::connect_callback(address, token).unwrap();
     call.ask(&Request::Ping).unwrap();
     (call, callback)
 }

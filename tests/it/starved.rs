@@ -11,10 +11,10 @@ use std::{net::SocketAddr, process::Command, thread, time::Duration};
 
 /// Members chat on while strangers take every descriptor there is, and when they are gone somebody can join.
 fn survives_hunger(server: &Program, address: SocketAddr) {
-    let mut ann = Member::join_open(address, "ann");
-    let bob = Member::join_open(address, "bob");
+    let mut ann = Member::join_without_listener(address, "ann");
+    let bob = Member::join_without_listener(address, "bob");
     // Some are accepted, some are answered Busy, some wait in the backlog: none of them takes anything from the members.
-    let strangers: Vec<RawPeer> = (0..100).map(|_| RawPeer::dial(address)).collect();
+    let strangers: Vec<RawPeer> = (0..100).map(|_| RawPeer::connect(address)).collect();
     for number in 0..100 {
         ann.say(&format!("{number}"));
     }
@@ -32,7 +32,7 @@ fn survives_hunger(server: &Program, address: SocketAddr) {
         Member::try_join(address, "late", Callbacks::Open).ok()
     });
     late.leave();
-    assert_clean(&[ann.so_far().gone(), bob.so_far().gone()]);
+    assert_clean(&[ann.history().left_early(), bob.history().left_early()]);
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn f09_a_server_without_descriptors_keeps_its_members() {
         "--rate-burst",
         "0",
     ]);
-    let (server, address) = Program::serve(&mut command);
+    let (server, address) = Program::start_server(&mut command);
     survives_hunger(&server, address);
 }
 
@@ -58,7 +58,7 @@ fn f09_a_server_with_twelve_descriptors_serves_as_many_as_fit() {
     command
         .args(["-c", "ulimit -n 12; exec \"$0\" --listen 127.0.0.1:0 --rate-burst 0"])
         .arg(binary("chat-server"));
-    let (server, address) = Program::serve(&mut command);
+    let (server, address) = Program::start_server(&mut command);
     survives_hunger(&server, address);
 }
 
@@ -76,7 +76,7 @@ fn with_failing(what: &str) -> Option<(Program, SocketAddr)> {
     // With -D the child is the server itself, which is what is killed in the end.
     let mut command = Command::new("strace");
     command.args(["-D", "-f", "-qq", "-o", "/dev/null", "-e", what]).arg(binary("chat-server"));
-    Some(Program::serve(command.args(["--listen", "127.0.0.1:0", "--rate-burst", "0"])))
+    Some(Program::start_server(command.args(["--listen", "127.0.0.1:0", "--rate-burst", "0"])))
 }
 
 /// People come and go while the system fails the server now and then; those who are in chat on.
@@ -88,14 +88,14 @@ fn serves_in_spite_of_it(address: SocketAddr) {
     let mut bob = enter("bob");
     for round in 0..10 {
         let visitor = enter(&format!("visitor{round}"));
-        ann.insist(&format!("hello {round}"));
+        ann.say_until_accepted(&format!("hello {round}"));
         visitor.crash();
     }
-    let end = ann.insist("the end");
-    while bob.hear_at_most(Duration::from_millis(500), end).is_none() {
-        bob.come_back();
+    let end = ann.say_until_accepted("the end");
+    while bob.hear_within(Duration::from_millis(500), end).is_none() {
+        bob.reconnect();
     }
-    assert_clean(&[ann.so_far().gone(), bob.so_far().gone()]);
+    assert_clean(&[ann.history().left_early(), bob.history().left_early()]);
 }
 
 #[test]
