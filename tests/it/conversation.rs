@@ -1,4 +1,4 @@
-//! What the description promises to people who chat: everybody hears everybody else, and nobody herself.
+//! The basic promise of a chat: every member receives what the others say, and not what it says itself.
 
 use chat_common::protocol::{Cause, EventKind, Reply, Request};
 use chat_tests::{checker::assert_clean, member::Member, server::TestServer};
@@ -20,7 +20,7 @@ fn bob_hears_alice_and_alice_hears_no_echo() {
 }
 
 #[test]
-fn a_message_names_the_one_who_joined_under_that_name() {
+fn a_message_carries_the_name_under_which_its_author_joined() {
     let server = TestServer::start();
     let mut alice = Member::join(server.address(), "alice");
     let bob = Member::join(server.address(), "bob");
@@ -30,19 +30,19 @@ fn a_message_names_the_one_who_joined_under_that_name() {
 }
 
 #[test]
-fn joins_and_leaves_are_told_to_the_others_alone() {
+fn only_the_other_members_receive_a_join_and_a_leave() {
     let server = TestServer::start();
     let alice = Member::join(server.address(), "alice");
     let bob = Member::join(server.address(), "bob");
     alice.hear("bob's join", |kind| matches!(kind, EventKind::Joined { name } if name == "bob"));
     let bob = bob.leave();
     alice.hear("bob's leave", |kind| matches!(kind, EventKind::Left { name, reason: None } if name == "bob"));
-    assert_eq!(bob.events().count(), 0, "bob came after alice and left before anything else happened");
+    assert_eq!(bob.events().count(), 0, "nothing happened between bob's join and his leave");
     assert_clean(&[alice.history(), bob]);
 }
 
 #[test]
-fn who_lists_those_who_are_here_and_no_others() {
+fn who_lists_exactly_the_members_that_are_present() {
     let server = TestServer::start();
     let mut alice = Member::join(server.address(), "alice");
     let bob = Member::join(server.address(), "bob");
@@ -53,7 +53,7 @@ fn who_lists_those_who_are_here_and_no_others() {
 }
 
 #[test]
-fn a_private_word_reaches_one_alone() {
+fn a_private_message_reaches_its_recipient_alone() {
     let server = TestServer::start();
     let mut alice = Member::join(server.address(), "alice");
     let bob = Member::join(server.address(), "bob");
@@ -68,7 +68,7 @@ fn a_private_word_reaches_one_alone() {
 }
 
 #[test]
-fn a_private_word_to_nobody_is_refused() {
+fn a_private_message_to_an_unknown_name_is_refused() {
     let server = TestServer::start();
     let mut alice = Member::join(server.address(), "alice");
     let request = Request::Private { message_id: 1, to: "nobody".to_owned(), text: "hello?".to_owned() };
@@ -79,13 +79,13 @@ fn a_private_word_to_nobody_is_refused() {
 }
 
 #[test]
-fn an_action_and_a_new_name_are_told_to_the_others() {
+fn the_other_members_receive_an_action_and_a_new_name() {
     let server = TestServer::start();
     let mut alice = Member::join(server.address(), "alice");
     let bob = Member::join(server.address(), "bob");
     alice.ask(&Request::Action { message_id: 1, text: "waves".to_owned() }).unwrap();
     bob.hear(
-        "a wave",
+        "alice's action",
         |kind| matches!(kind, EventKind::Action { author, text, .. } if author == "alice" && text == "waves"),
     );
     assert!(matches!(
@@ -93,14 +93,14 @@ fn an_action_and_a_new_name_are_told_to_the_others() {
         Reply::Renamed { .. }
     ));
     bob.hear(
-        "a renaming",
+        "alice's new name",
         |kind| matches!(kind, EventKind::Renamed { from, to } if from == "alice" && to == "alix"),
     );
     assert_eq!(alice.who(), ["alix", "bob"]);
 }
 
 #[test]
-fn history_holds_what_one_may_read() {
+fn history_holds_what_the_member_may_read() {
     let server = TestServer::start();
     let mut alice = Member::join(server.address(), "alice");
     let mut bob = Member::join(server.address(), "bob");
@@ -119,12 +119,12 @@ fn history_holds_what_one_may_read() {
     assert_eq!(all, ["one", "two", "three"]);
     let last: Vec<String> = texts(&mut bob, 2);
     assert_eq!(last, ["two", "three"]);
-    let hers: Vec<String> = texts(&mut cid, 10);
-    assert_eq!(hers, ["one", "three"]);
+    let without_private: Vec<String> = texts(&mut cid, 10);
+    assert_eq!(without_private, ["one", "three"]);
 }
 
 #[test]
-fn a_newcomer_hears_what_follows_her_join_and_nothing_else() {
+fn a_new_member_receives_only_what_follows_its_join() {
     let server = TestServer::start();
     let mut alice = Member::join(server.address(), "alice");
     alice.say("before");

@@ -1,4 +1,5 @@
-//! Whatever happens in whatever order: the promise holds. The seed is printed, and `CHAT_SEED` gives it again.
+//! Random members over a faulty network lose nothing. The test prints its seed, and `CHAT_SEED` repeats a
+//! run.
 
 use chat_tests::{
     checker::assert_clean,
@@ -7,7 +8,7 @@ use chat_tests::{
 };
 
 #[test]
-fn random_lives_lose_nothing() {
+fn random_members_lose_nothing() {
     const MOVES: u64 = 150;
     let server = TestServer::start();
     assert_clean(&run_random_members(server.address(), seed_from_environment(), 3, &|number| number < MOVES));

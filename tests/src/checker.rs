@@ -18,8 +18,8 @@ use std::{
     time::Instant,
 };
 
-/// A report shows at most this many violations, and this many characters of each. Some tests send long texts to fill
-/// buffers, and a report that prints them whole cannot be read.
+/// A report shows at most this many violations, and this many characters of each. Some tests send long texts
+/// to fill buffers, and a report that prints them whole cannot be read.
 const MAX_SHOWN_VIOLATIONS: usize = 20;
 const MAX_SHOWN_CHARACTERS: usize = 300;
 
@@ -133,8 +133,8 @@ fn action_as_message(kind: EventKind) -> EventKind {
     }
 }
 
-/// Checks one recipient's events and puts them into the log. The sequences rise, the recipient may see each event,
-/// and somebody sent each message.
+/// Checks one recipient's events and puts them into the log. The sequences rise, the recipient may see each
+/// event, and somebody sent each message.
 fn check_session<'a>(
     member: &'a MemberHistory,
     session: &SessionHistory,
@@ -196,7 +196,8 @@ fn check_received_once(member: &MemberHistory, violations: &mut Vec<String>) {
     let mut received = HashSet::new();
     for session in &member.sessions {
         for delivery in &session.deliveries {
-            // Earlier events are the history that a new member asks for; it may hold what an older session received.
+            // Earlier events are the history that a new member asks for; it may hold what an older session
+            // received.
             if delivery.event.sequence <= session.join_sequence {
                 continue;
             }
@@ -258,12 +259,13 @@ fn check_real_time(room: u64, members: &[MemberHistory], violations: &mut Vec<St
         })
         .collect();
     messages.sort_unstable();
-    // Of the messages with lower sequences, the one that was sent last. It is enough to compare with this one.
+    // Of the messages with lower sequences, the one that was sent last. It is enough to compare with this
+    // one.
     let mut latest: Option<(u64, Instant, &str)> = None;
     for (sequence, sent, accepted, text) in messages {
         if let Some((lower, at, other)) = latest.filter(|(_, at, _)| *at > accepted) {
             violations.push(format!(
-                "{text:?} was accepted {:?} before {other:?} was sent, but their sequences are {sequence} and {lower}",
+                "{text:?} ({sequence}) was accepted {:?} before {other:?} ({lower}) was sent",
                 at - accepted
             ));
         }
@@ -273,8 +275,8 @@ fn check_real_time(room: u64, members: &[MemberHistory], violations: &mut Vec<St
     }
 }
 
-/// Checks that a session received every event after its join. Its own messages, private messages to others, and
-/// what the server reported as missed may be absent.
+/// Checks that a session received every event after its join. Its own messages, private messages to others,
+/// and what the server reported as missed may be absent.
 fn check_complete(
     member: &MemberHistory,
     session: &SessionHistory,

@@ -1,7 +1,8 @@
 //! An honest member of the room that speaks the wire alone, without the client's library.
 //!
 //! So a test judges the server by itself. All that the member sends and receives goes into its
-//! [history](crate::history). The member calls on the thread of its test; a [receiver](crate::receiver) serves
+//! [history](crate::history). The member calls on the thread of its test; a [receiver](crate::receiver)
+//! serves
 //! `Receive` until the member is dropped.
 
 use crate::{
@@ -93,15 +94,16 @@ impl Member {
         Ok(member)
     }
 
-    /// Opens both connections with a Join. With `resume`, the session continues after that sequence; without it, a
-    /// new session begins.
+    /// Opens both connections with a Join. With `resume`, the session continues after that sequence; without
+    /// it, a new session begins.
     fn connect(&mut self, resume: Option<u64>) -> Result<(), MemberError> {
         self.disconnect();
         let mut call = RawPeer::connect_call(self.server)?;
         let port = self.listener.as_ref().map_or(0, |listener| listener.local_addr().unwrap().port());
         let join = Join { name: self.name.clone(), token: self.token, port, history: 0, resume };
-        // The server dials before it replies to the Join, so a thread must wait in `accept` by then. The thread
-        // accepts one connection of this session. If the server does not dial, we wake the thread below.
+        // The server dials before it replies to the Join, so a thread must wait in `accept` by then. The
+        // thread accepts one connection of this session. If the server does not dial, we wake the thread
+        // below.
         let acceptor = self.listener.clone().map(|listener| {
             let token = self.token;
             spawn("member-accept", move || accept_callback(&listener, token))
@@ -164,8 +166,8 @@ impl Member {
             .unwrap_or_else(|error| panic!("the server did not accept {text:?}: {error:?}"))
     }
 
-    /// Says something to all and returns its sequence. After each lost connection it reconnects and repeats the
-    /// message under the same id.
+    /// Says something to all and returns its sequence. After each lost connection it reconnects and repeats
+    /// the message under the same id.
     ///
     /// # Panics
     /// When the server refuses, or when it has not accepted within the watchdog's timeout.
@@ -274,8 +276,8 @@ impl Member {
         }
     }
 
-    /// Closes both connections without a Leave and returns the history. The checker then expects nothing after the
-    /// last event that the member received.
+    /// Closes both connections without a Leave and returns the history. The checker then expects nothing
+    /// after the last event that the member received.
     pub fn crash(mut self) -> MemberHistory {
         self.disconnect();
         self.history.update(std::mem::take).left_early()
@@ -304,7 +306,7 @@ impl Member {
 
     /// Resumes the session and tries again until that works.
     ///
-    /// The server may refuse for a moment, while it still takes the old connections for alive.
+    /// The server may refuse for a moment, while the old connections still seem alive.
     ///
     /// # Panics
     /// When that takes longer than the watchdog's timeout.

@@ -1,5 +1,5 @@
-//! The real programs as child processes. The harness builds them once, reads their output, and kills them at the end
-//! of the test.
+//! The real programs as child processes. The harness builds them once, reads their output, and kills them at
+//! the end of the test.
 
 use crate::watchdog::{poll, Shared};
 use std::{
@@ -56,8 +56,8 @@ impl Program {
         Program::start_server(&mut command)
     }
 
-    /// Starts a server with this command and waits until it accepts. The address that it returns is the server's
-    /// port on 127.0.0.1.
+    /// Starts a server with this command and waits until it accepts. The address that it returns is the
+    /// server's port on 127.0.0.1.
     pub fn start_server(command: &mut Command) -> (Program, SocketAddr) {
         let server = Program::start("server", command);
         let line = server.line_starting_with("Server running at ");
@@ -66,7 +66,8 @@ impl Program {
         (server, (Ipv4Addr::LOCALHOST, port).into())
     }
 
-    /// Starts a client with this server, this name and these further arguments. Does not wait until it has joined.
+    /// Starts a client with this server, this name and these further arguments. Does not wait until it has
+    /// joined.
     pub fn client(server: SocketAddr, name: &str, arguments: &[&str]) -> Program {
         let mut command = Command::new(binary("chat-client"));
         command.args(["--server", &server.to_string(), "--name", name]).args(arguments);
@@ -163,7 +164,8 @@ impl Program {
         assert!(status.success(), "kill -s {signal} {} failed", self.pid());
     }
 
-    /// Waits until the program has ended by itself and returns its exit code, or `None` when a signal ended it.
+    /// Waits until the program has ended by itself and returns its exit code, or `None` when a signal ended
+    /// it.
     ///
     /// # Panics
     /// After the watchdog's timeout.
@@ -198,8 +200,8 @@ impl Program {
     /// The processor time that the program has used, in clock ticks (hundredths of a second on Linux).
     pub fn processor_ticks(&self) -> u64 {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
-        // The name in brackets may hold spaces, so we count after it: the first field there is field 3 of proc(5).
-        // Fields 14 and 15 are the times in user and in system mode.
+        // The name in brackets may hold spaces, so we count after it: the first field there is field 3 of
+        // proc(5). Fields 14 and 15 are the times in user and in system mode.
         let fields: Vec<&str> = stat[stat.rfind(')').unwrap() + 1..].split_whitespace().collect();
         fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
     }
@@ -254,7 +256,8 @@ pub fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the package is in the repository")
 }
 
-/// The path of `chat-server` or `chat-client`. The first call builds both, with the Cargo and the profile of this test.
+/// The path of `chat-server` or `chat-client`. The first call builds both, with the Cargo and the profile of
+/// this test.
 pub fn binary(name: &str) -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     let folder = BUILT.get_or_init(|| {

@@ -1,7 +1,7 @@
 //! A TCP proxy that does to connections what bad networks do, when a test asks for it.
 //!
-//! One thread accepts. Each connection has two threads that copy, one for each direction. Dropping the proxy joins
-//! all of them. `up` is the direction from the caller to the target, `down` is the direction back.
+//! One thread accepts. Each connection has two threads that copy, one for each direction. Dropping the proxy
+//! joins all of them. `up` is the direction from the caller to the target, `down` is the direction back.
 
 use crate::watchdog::{Shared, WATCHDOG_TIMEOUT};
 use std::{
@@ -15,7 +15,8 @@ use std::{
     time::Duration,
 };
 
-/// More connections than any test opens. The proxy cuts the rest, so that a mistake cannot exhaust the machine.
+/// More connections than any test opens. The proxy cuts the rest, so that a mistake cannot exhaust the
+/// machine.
 const MAX_CONNECTIONS: usize = 4096;
 /// The most that one copying thread reads at once.
 const CHUNK_BYTES: usize = 16 * 1024;
@@ -246,8 +247,8 @@ fn copy_loop(connection: &ProxiedConnection, direction: Direction) {
     let mut passed = 0;
     let mut buffer = [0; CHUNK_BYTES];
     loop {
-        // The test may stop this direction before the read or during it. Both checks are needed to hold the bytes
-        // back.
+        // The test may stop this direction before the read or during it. Both checks are needed to hold the
+        // bytes back.
         let Some(count) =
             wait_while_stopped(connection, direction).and_then(|()| from.read(&mut buffer).ok())
         else {

@@ -1,6 +1,8 @@
-//! Random members: they join, speak, lose their connections, reconnect and leave, over a network with random faults.
+//! Random members: they join, speak, lose their connections, reconnect and leave, over a network with random
+//! faults.
 //!
-//! All random numbers come from one seed, so a run can be repeated. Only the scheduling of the threads differs.
+//! All random numbers come from one seed, so a run can be repeated. Only the scheduling of the threads
+//! differs.
 
 use crate::{
     history::MemberHistory,
@@ -38,7 +40,8 @@ pub fn seed_from_environment() -> u64 {
     seed
 }
 
-/// One place in a group. A member holds it, behind a proxy of its own; when that member leaves, another follows.
+/// One member's slot in a group. A member holds it, behind a proxy of its own; when that member leaves,
+/// another follows.
 struct Slot {
     proxy: Proxy,
     member: Member,
@@ -48,9 +51,9 @@ struct Slot {
 
 /// Runs `groups` threads with five members each, and returns the histories of all members.
 ///
-/// Each group makes random moves until `keep_going` returns false. A group calls it before each move, with the number
-/// of its moves so far. A last message then goes to all, and the function returns when every member that is still
-/// there has received it.
+/// Each group makes random moves until `keep_going` returns false. A group calls it before each move, with
+/// the number of its moves so far. A last message then goes to all, and the function returns when every
+/// member that is still there has received it.
 pub fn run_random_members(
     server: SocketAddr,
     seed: u64,
@@ -97,8 +100,8 @@ fn fill_slot(server: SocketAddr, slot: &str, predecessors: usize) -> Slot {
     Slot { proxy, member, predecessors }
 }
 
-/// Makes the moves of one group. Returns the slots with the members that are still there, and the histories of those
-/// that have left.
+/// Makes the moves of one group. Returns the slots with the members that are still there, and the histories
+/// of those that have left.
 fn group_loop(
     server: SocketAddr,
     group: u64,
@@ -140,8 +143,8 @@ fn group_loop(
         }
         let name = slot.member.name().to_owned();
         slot.member.say_until_accepted(&format!("{name} {moves}"));
-        // Another member pings: so the server sees that it is alive, or the member finds out that its connection
-        // is lost.
+        // Another member pings: so the server sees that it is alive, or the member finds out that its
+        // connection is lost.
         let other = random.below(slots.len() as u64) as usize;
         if slots[other].member.ask(&chat_common::protocol::Request::Ping).is_err() {
             slots[other].proxy.set_faults(Faults::default());

@@ -76,7 +76,8 @@ impl RawPeer {
         }
     }
 
-    /// Serves one `Receive`, and answers it where the server asks for an answer. Returns `None` at the clean end.
+    /// Serves one `Receive`, and answers it where the server asks for an answer. Returns `None` at the clean
+    /// end.
     pub fn serve_receive(&mut self) -> Result<Option<Callback>, RpcError> {
         let callback = self.connection.next_request(WATCHDOG_TIMEOUT, WATCHDOG_TIMEOUT)?;
         if let Some(Callback::Receive { answer: true, .. }) = callback {
@@ -92,7 +93,8 @@ impl RawPeer {
         (&self.stream).write_all(bytes)
     }
 
-    /// Writes a frame whose header announces `announced` bytes, whatever the length of `payload` is.
+    /// Writes a frame whose header announces `announced` bytes, which may differ from the length of
+    /// `payload`.
     pub fn write_frame(&self, announced: u32, payload: &[u8]) -> io::Result<()> {
         self.write(&[&announced.to_le_bytes(), payload].concat())
     }

@@ -1,7 +1,7 @@
 //! The half of a [member](crate::member) that the server calls.
 //!
-//! It accepts the server's connection and serves `Receive` on a thread of its own. What it receives goes into the
-//! member's history.
+//! It accepts the server's connection and serves `Receive` on a thread of its own. What it receives goes into
+//! the member's history.
 
 use crate::{
     history::{Delivery, MemberHistory},
@@ -49,8 +49,8 @@ impl Receiver {
 
 /// Accepts connections until one shows this token, and returns that one.
 ///
-/// Returns `None` when a peer closes without a hello. That peer is the member itself, which expects no call any
-/// more.
+/// Returns `None` when a peer closes without a hello. That peer is the member itself, which expects no call
+/// any more.
 ///
 /// # Blocking
 /// On `accept`, without a limit: the member wakes it by connecting to the listener.

@@ -19,7 +19,8 @@ pub struct TestServer {
 }
 
 impl TestServer {
-    /// Starts on 127.0.0.1 with the default limits, but without the rate limit: tests speak faster than people.
+    /// Starts on 127.0.0.1 with the default limits, but without the rate limit: tests speak faster than
+    /// people.
     pub fn start() -> TestServer {
         TestServer::with_limits(without_rate_limit())
     }

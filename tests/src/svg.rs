@@ -1,7 +1,8 @@
 //! Draws the screen of a terminal as an SVG: a window with rows of text, in their colours, and the cursor.
 //!
-//! These are pure functions: the same cells always give the same SVG. The picture needs no font, script or other file.
-//! Each run of cells carries its position and its width, so the columns stay straight in any font.
+//! These are pure functions: the same cells always give the same SVG. The picture needs no font, script or
+//! other file. Each run of cells carries its position and its width, so the columns stay straight in any
+//! font.
 
 use std::fmt::Write;
 use vt100::{Cell, Color, Screen};

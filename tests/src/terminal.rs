@@ -1,7 +1,9 @@
-//! A user at a terminal: the real client on a real pseudo-terminal, and an emulator that holds what the screen shows.
+//! A user at a terminal: the real client on a real pseudo-terminal, and an emulator that holds what the
+//! screen shows.
 //!
-//! The pseudo-terminal is in its ordinary line mode. The system echoes and edits what the user types, and the client
-//! reads nothing of it before Enter. One thread of the harness feeds the emulator until the client has ended.
+//! The pseudo-terminal is in its ordinary line mode. The system echoes and edits what the user types, and the
+//! client reads nothing of it before Enter. One thread of the harness feeds the emulator until the client has
+//! ended.
 
 use crate::{
     process::binary,
@@ -76,7 +78,8 @@ impl fmt::Debug for TerminalUser {
 }
 
 impl TerminalUser {
-    /// Starts the client on a terminal of this many rows and columns, with these arguments and environment variables.
+    /// Starts the client on a terminal of this many rows and columns, with these arguments and environment
+    /// variables.
     pub fn start(
         server: SocketAddr,
         (rows, columns): (u16, u16),

@@ -1,6 +1,7 @@
 //! Waits with a watchdog: every wait in these tests ends, and a wait that fails says what it waited for.
 //!
-//! A test waits for an event and never for a time. The limit is generous, so a slow machine does not fail a test.
+//! A test waits for an event and never for a time. The limit is generous, so a slow machine does not fail a
+//! test.
 
 use std::{
     fmt::Debug,
@@ -18,7 +19,7 @@ const MAX_PRINTED_BYTES: usize = 4000;
 /// A value that one thread updates while another waits for it to become right.
 #[derive(Debug, Default)]
 pub struct Shared<T> {
-    /// Protects the value alone; nobody does I/O while they hold it.
+    /// Protects the value alone. No thread does I/O while it holds this lock.
     value: Mutex<T>,
     changed: Condvar,
 }

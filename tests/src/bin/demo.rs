@@ -1,7 +1,7 @@
-//! `make demo`: the real server and three real clients talk. The output of each client is printed side by side.
+//! `make demo`: the real server and three real clients talk, and the outputs are printed side by side.
 //!
-//! Each step waits until every client has printed the lines that it should, and not for a time. The exit code is 0 only
-//! when no client printed anything else.
+//! Each step waits until every client has printed the lines that it should, and never for a time. The exit code is
+//! 0 only when no client printed anything else.
 #![allow(clippy::print_stdout, reason = "the output is the demo")]
 
 use chat_tests::process::Program;
@@ -29,9 +29,7 @@ impl Participant {
 
 fn main() -> ExitCode {
     let (mut server, address) = Program::server(&[]);
-    println!(
-        "A server at {address}, and three clients. `>` is what somebody types; the rest is what they see.\n"
-    );
+    println!("A server at {address}, and three clients. Lines with `>` are typed, the others are shown.\n");
     println!("{}", row(["Ann", "Bob", "Cem"].map(str::to_owned)));
     println!("{}", row([(); 3].map(|()| "-".repeat(WIDTH - 2))));
 
@@ -58,7 +56,7 @@ fn main() -> ExitCode {
     participants[1].expected.push("Bye!".to_owned());
     others_should_see(&mut participants, 1, "User [Bob] left");
 
-    println!("\nThe server is asked to stop (SIGTERM), and tells those who are still here:\n");
+    println!("\nThe server gets SIGTERM and tells the clients that are still there:\n");
     server.signal("TERM");
     let stopped = server.exits() == Some(0);
     for participant in [0, 2] {
@@ -75,7 +73,7 @@ fn main() -> ExitCode {
         .filter(|participant| participant.program.lines().starts_with(&participant.expected))
         .count();
     println!(
-        "\n{correct} of 3 saw what they should, in this order, and nothing else; the server stopped {}.",
+        "\n{correct} of 3 clients showed exactly the expected lines, in order; the server stopped {}.",
         match stopped {
             true => "in good order",
             false => "badly",
@@ -115,7 +113,7 @@ fn print_new_lines(participants: &mut [Participant]) {
         }
         let lines = participant.program.lines();
         if lines != participant.expected[..lines.len().min(participant.expected.len())] {
-            println!("{} should have seen {:?} and saw {lines:?}", participant.name, participant.expected);
+            println!("{} should show {:?} and shows {lines:?}", participant.name, participant.expected);
         }
         new_lines.push(
             lines[participant.printed.min(lines.len())..].iter().flat_map(|line| wrapped(line)).collect(),

@@ -71,7 +71,8 @@ fn speak(speakers: &mut [Member], count: usize, per_second: usize) -> u64 {
     let began = Instant::now();
     let mut last = 0;
     for number in 0..count {
-        // Each message is due at its own time, so a server that is slow once does not lower the load that follows.
+        // Each message is due at its own time, so a server that is slow once does not lower the load that
+        // follows.
         let due = began + Duration::from_secs_f64(number as f64 / per_second as f64);
         thread::sleep(due.saturating_duration_since(Instant::now()));
         let speaker = number % speakers.len();

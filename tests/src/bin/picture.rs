@@ -1,9 +1,10 @@
-//! `make picture`: draws the picture of a session that the README shows, from the output of the real programs.
+//! `make picture`: draws the picture of a session that the README shows, with the real programs.
 //!
-//! The session has a server, Sara at a pseudo-terminal, Tom and Ida, and a script that reports once through a pipe. Each
-//! step waits until a client has seen the line that it should, and never for a time, so the picture is the same each
-//! time. Only the times in front of the lines would differ, so this program replaces them. `picture FILE` writes to
-//! FILE; the test of the picture compares that file with the one in the repository.
+//! The session has a server, Sara at a pseudo-terminal, Tom and Ida, and a script that reports once through a
+//! pipe. Each step waits until a client has seen the line that it should, and never for a time, so the
+//! picture is the same each time. Only the times in front of the lines would differ, so this program replaces
+//! them. `picture FILE` writes to FILE; the test of the picture compares that file with the one in the
+//! repository.
 
 use chat_tests::{
     process::{repository, Program},
@@ -15,7 +16,8 @@ use std::{env, fs, io, path::PathBuf};
 /// Rows and columns of the terminal. The rows hold the whole session, and a README has space for the columns.
 const SIZE: (u16, u16) = (24, 76);
 
-/// The times in the picture: they start at 14:02, and three lines share a minute, so that it looks like a talk.
+/// The times in the picture: they start at 14:02, and three lines share a minute, so that it looks like a
+/// talk.
 const HOUR: u16 = 14;
 const FIRST_MINUTE: usize = 2;
 const LINES_PER_MINUTE: usize = 3;

@@ -1,7 +1,7 @@
 //! `make soak`: ten minutes of random members over a network with random faults.
 //!
-//! The checker reads all histories. At the end the server must have no more threads and descriptors than at the start,
-//! and hardly more memory. `CHAT_SOAK_SECONDS` sets another length, `CHAT_SEED` repeats a run.
+//! The checker reads all histories. At the end the server must have no more threads and descriptors than at
+//! the start, and hardly more memory. `CHAT_SOAK_SECONDS` sets another length, `CHAT_SEED` repeats a run.
 #![allow(clippy::print_stdout, reason = "the output is the result")]
 
 use chat_tests::{
@@ -18,7 +18,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The memory is measured after the first fifth of the time: by then the log is full and every buffer has its size.
+/// The memory is measured after the first fifth of the time: by then the log is full and every buffer has its
+/// size.
 const WARM_UP_DIVISOR: u32 = 5;
 /// The memory may grow by this much after the warm-up.
 const MAX_GROWTH_BYTES: usize = 8 << 20;
@@ -29,7 +30,8 @@ fn main() -> ExitCode {
     let seconds = env::var("CHAT_SOAK_SECONDS").ok().and_then(|seconds| seconds.parse().ok()).unwrap_or(600);
     let length = Duration::from_secs(seconds);
     let (server, address) = Program::server(&["--rate-burst", "0"]);
-    // We count with one member in the room, at the start and at the end: then every thread of the server runs.
+    // We count with one member in the room, at the start and at the end: then every thread of the server
+    // runs.
     let probe = Member::join(address, "probe");
     let (threads, descriptors) = (server.threads(), server.descriptors());
     probe.leave();

@@ -5,8 +5,8 @@ use crate::history::{Accepted, Delivery};
 use chat_common::protocol::Event;
 use std::time::Duration;
 
-/// Ann joins (sequence 1), then Bob (2), then Cid (3). Ann says "one" (4), Bob says "two" (5), Ann says "three" (6).
-/// A message is sent, accepted and received at three successive steps of the clock.
+/// Ann joins (sequence 1), then Bob (2), then Cid (3). Ann says "one" (4), Bob says "two" (5), Ann says
+/// "three" (6). A message is sent, accepted and received at three successive steps of the clock.
 fn good() -> Vec<MemberHistory> {
     let start = Instant::now();
     let at = |step: u64| start + Duration::from_secs(step);
@@ -48,7 +48,7 @@ fn good() -> Vec<MemberHistory> {
     ]
 }
 
-/// The members' places in the list that `good` returns.
+/// The indices of the members in the list that `good` returns.
 const ANN: usize = 0;
 const BOB: usize = 1;
 const CID: usize = 2;
@@ -180,7 +180,7 @@ fn messages_of_one_author_in_the_wrong_order_are_found() {
 #[test]
 fn an_order_against_real_time_is_found() {
     // Bob's "two" is accepted before Ann begins to send "one", so it must have the lower sequence.
-    finds("\"two\" was accepted", |members| {
+    finds("\"two\" (5) was accepted", |members| {
         let early = members[ANN].sent[0].at - Duration::from_secs(5);
         members[BOB].sent[0].at = early;
         members[BOB].sent[0].accepted.as_mut().unwrap().at = early;
