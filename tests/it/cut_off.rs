@@ -21,10 +21,11 @@ use std::{
 
 /// The client as a library, with everything that it shows its user.
 struct Client {
-    input: Sender<Input>,
-    stop: Sender<Stop>,
+    input_tx: Sender<Input>,
+    stop_tx: Sender<Stop>,
     shown: Arc<Shared<Vec<Shown>>>,
-    thread: Option<JoinHandle<Outcome>>,
+    outcome: Arc<Shared<Option<Outcome>>>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Client {
@@ -38,22 +39,25 @@ impl Client {
         let mut options = JoinOptions::new(server.to_string());
         options.name = Some(name.to_owned());
         options.listen = listen;
-        let ((input, input_rx), (stop, stop_rx)) = (bounded(16), bounded(1));
+        let ((input_tx, input_rx), (stop_tx, stop_rx)) = (bounded(16), bounded(1));
         let shown: Arc<Shared<Vec<Shown>>> = Arc::default();
+        let outcome: Arc<Shared<Option<Outcome>>> = Arc::default();
         let thread = thread::Builder::new().name(name.to_owned()).spawn({
-            let all_shown = Arc::clone(&shown);
+            let (all_shown, final_outcome) = (Arc::clone(&shown), Arc::clone(&outcome));
             move || {
                 let wires = Wires { input: input_rx, stop: stop_rx };
-                chat_client::run(&options, &wires, &|shown| all_shown.update(|all| all.push(shown)))
+                let show = |shown| all_shown.update(|all| all.push(shown));
+                let outcome = chat_client::run(&options, &wires, &show);
+                final_outcome.update(|slot| *slot = Some(outcome));
             }
         });
-        let client = Client { input, stop, shown, thread: Some(thread.unwrap()) };
+        let client = Client { input_tx, stop_tx, shown, outcome, thread: Some(thread.unwrap()) };
         client.shows("the join", |shown| matches!(shown, Shown::Connected { .. }));
         client
     }
 
     fn says(&self, line: &str) {
-        self.input.send(Input::Line(line.to_owned())).unwrap();
+        self.input_tx.send(Input::Line(line.to_owned())).unwrap();
     }
 
     fn shows(&self, description: &str, wanted: impl Fn(&Shown) -> bool) {
@@ -66,9 +70,9 @@ impl Client {
     }
 
     /// Ends the input, waits until the client has left, and returns everything that it has shown.
-    fn leaves(mut self) -> Vec<Shown> {
-        self.input.send(Input::End).unwrap();
-        let outcome = self.thread.take().unwrap().join().unwrap();
+    fn leaves(self) -> Vec<Shown> {
+        self.input_tx.send(Input::End).unwrap();
+        let outcome = self.outcome.wait("the client to leave", Option::take);
         assert_eq!(outcome, Outcome::Left);
         self.shown.read_with(Vec::clone)
     }
@@ -76,7 +80,7 @@ impl Client {
 
 impl Drop for Client {
     fn drop(&mut self) {
-        let _ = self.stop.try_send(Stop::Now);
+        let _ = self.stop_tx.try_send(Stop::Now);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }

@@ -47,7 +47,7 @@ fn f02_three_pipes_at_once_reach_everybody_once_and_in_one_order() {
         (0..7).map(|number| Program::joined_client(address, &format!("listener{number}"))).collect();
     // They stay after their last line, so that they hear the last lines of the others.
     let mut speakers = ["Ann", "Bob", "Cid"].map(|name| Program::client(address, name, &["--stay"]));
-    // Each waits until all have joined, so that all hear every line.
+    // All join before the first line is typed, so that all hear every line.
     speakers.iter().for_each(|speaker| speaker.sees("Connected!"));
     for (speaker, letter) in speakers.iter_mut().zip(["a", "b", "c"]) {
         let lines: String = (0..LINES).map(|number| format!("{letter}{number}\n")).collect();
@@ -172,15 +172,14 @@ fn f08_a_killed_server_is_told_and_nothing_typed_meanwhile_is_lost() {
 /// Plays a server on which a real client joins. Returns the address of the client's listener, and both
 /// connections.
 fn accept_client(listener: &TcpListener) -> (SocketAddr, RawPeer, RawPeer) {
-    let (stream, peer) = listener.accept().unwrap();
-    let mut call = RawPeer::from_stream(stream);
+    let mut call = RawPeer::accept(listener);
     let hello = call.connection.read_hello(WATCHDOG_TIMEOUT).unwrap().unwrap();
     call.connection.welcome(&hello, WATCHDOG_TIMEOUT).unwrap();
     let Some(Request::Join(join)) = call.connection.next_request(WATCHDOG_TIMEOUT, WATCHDOG_TIMEOUT).unwrap()
     else {
         panic!("the first request is no Join");
     };
-    let client = SocketAddr::new(peer.ip(), join.port);
+    let client = SocketAddr::new(call.stream.peer_addr().unwrap().ip(), join.port);
     let mut callback = RawPeer::connect(client);
     callback.connection.greet(Role::Callback, join.token, WATCHDOG_TIMEOUT).unwrap();
     let joined = Joined { room: 1, sequence: 1, called_back: true, text_limit: 4096, motd: None };

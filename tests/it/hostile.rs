@@ -175,7 +175,7 @@ fn an_incomplete_frame_ends_the_connection() {
 }
 
 #[test]
-fn a_frame_before_the_join_is_limited_to_1_kib_timeouts() {
+fn a_frame_before_the_join_is_limited_to_1_kib() {
     others_go_on_during(without_rate_limit(), |server| {
         let peer = RawPeer::connect_call(server.address()).unwrap();
         peer.write_frame(1025, b"").unwrap();
@@ -223,7 +223,7 @@ fn f13_the_server_dials_the_address_the_client_came_from_and_shows_its_token() {
     let token = raw::random_token();
     let joined = std::thread::scope(|scope| {
         let callback = scope.spawn(|| {
-            let mut peer = RawPeer::from_stream(listener.accept().unwrap().0);
+            let mut peer = RawPeer::accept(&listener);
             let hello = peer.connection.read_hello(Duration::from_secs(60)).unwrap().unwrap();
             peer.connection.welcome(&hello, Duration::from_secs(60)).unwrap();
             (hello, peer)

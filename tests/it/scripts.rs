@@ -325,7 +325,7 @@ fn a_signal_during_a_call_gives_exit_code_one() {
     // The test plays the server, so it knows when the client waits for a reply.
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let accept = || {
-        let mut peer = RawPeer::from_stream(listener.accept().unwrap().0);
+        let mut peer = RawPeer::accept(&listener);
         let hello = peer.connection.read_hello(WATCHDOG_TIMEOUT).unwrap().unwrap();
         peer.connection.welcome(&hello, WATCHDOG_TIMEOUT).unwrap();
         peer

@@ -190,7 +190,7 @@ fn a_lock_that_is_held_over_a_write_is_found() {
         let mut request = Vec::new();
         encode_into(&Request::Join(join), &mut request).unwrap();
         eve.write_frame(request.len() as u32, &request).unwrap();
-        let unanswered = listener.accept().unwrap();
+        let unanswered = RawPeer::accept(&listener);
 
         let replied = Shared::new(false);
         thread::scope(|scope| {

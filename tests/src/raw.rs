@@ -1,6 +1,6 @@
 //! A peer that a test drives by hand, one step at a time. It can follow the protocol and break it.
 
-use crate::watchdog::WATCHDOG_TIMEOUT;
+use crate::watchdog::{poll, WATCHDOG_TIMEOUT};
 use chat_common::{
     error::RpcError,
     hello::{answer_bytes, Hello, Role, HELLO_BYTES},
@@ -12,7 +12,7 @@ use chat_common::{
 };
 use std::{
     io::{self, ErrorKind, Read, Write},
-    net::{SocketAddr, TcpStream},
+    net::{SocketAddr, TcpListener, TcpStream},
     sync::Arc,
     thread,
     time::Duration,
@@ -42,6 +42,18 @@ impl RawPeer {
     pub fn from_stream(stream: TcpStream) -> RawPeer {
         let same = stream.try_clone().expect("this process has descriptors left");
         RawPeer { connection: Connection::new(Arc::new(Stream::new(same)), FRAME_BYTES), stream }
+    }
+
+    /// Accepts one connection and sends nothing.
+    ///
+    /// # Panics
+    /// When nobody connects within the watchdog's timeout.
+    pub fn accept(listener: &TcpListener) -> RawPeer {
+        // A blocking accept has no deadline.
+        listener.set_nonblocking(true).unwrap();
+        let (stream, _) = poll("a connection to the test's listener", || listener.accept().ok());
+        stream.set_nonblocking(false).unwrap();
+        RawPeer::from_stream(stream)
     }
 
     /// Connects and says hello as a client that wants to call.
