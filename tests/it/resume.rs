@@ -47,8 +47,8 @@ fn a_message_whose_reply_is_lost_is_accepted_once() {
     let proxy = Proxy::start(server.address());
     let mut alice = Member::join_without_listener(proxy.address(), "alice");
     let bob = Member::join(server.address(), "bob");
-    // The fault below also cuts alice's callback connection when something comes over it. The server would then
-    // end her call connection too, perhaps before the message arrives. So bob's join must have passed.
+    // The fault below also cuts alice's callback connection when something comes over it. The server would
+    // then end her call connection too, perhaps before the message arrives. So bob's join must have passed.
     alice.hear("bob's join", |kind| matches!(kind, EventKind::Joined { name } if name == "bob"));
     // The message arrives at the server, but the reply does not arrive at alice.
     proxy.set_faults(Faults { up: Fault::Pass, down: Fault::CutAfter(0) });

@@ -1,7 +1,7 @@
 //! `make demo`: the real server and three real clients talk, and the outputs are printed side by side.
 //!
-//! Each step waits until every client has printed the lines that it should, and never for a time. The exit code is
-//! 0 only when no client printed anything else.
+//! Each step waits until every client has printed the lines that it should, and never for a time. The exit
+//! code is 0 only when no client printed anything else.
 #![allow(clippy::print_stdout, reason = "the output is the demo")]
 
 use chat_tests::process::Program;
