@@ -1,8 +1,8 @@
-//! Every command of the real client, and what the others see of it.
+//! Every command of the real client, and what the other clients show of it.
 
-use chat_tests::process::Program;
+use chat_tests::{process::Program, watchdog::poll};
 
-/// A room with two in it, each of whom has seen the other.
+/// Starts a room with Ann and Tom, each of whom has seen the other.
 fn ann_and_tom() -> (Program, Program, Program) {
     let (server, address) = Program::server(&[]);
     let mut ann = Program::client(address, "Ann", &[]);
@@ -15,7 +15,7 @@ fn ann_and_tom() -> (Program, Program, Program) {
 }
 
 #[test]
-fn a_private_message_reaches_one_and_says_so_on_both_sides() {
+fn both_sides_of_a_private_message_are_marked_as_private() {
     let (_server, mut ann, mut tom) = ann_and_tom();
     ann.types("/msg Tom  between us");
     ann.sees("[to Tom, privately] between us\n");
@@ -25,7 +25,7 @@ fn a_private_message_reaches_one_and_says_so_on_both_sides() {
 }
 
 #[test]
-fn a_reply_goes_to_whoever_spoke_last_under_whatever_name() {
+fn a_reply_goes_to_the_last_private_author_even_under_a_new_name() {
     let (_server, mut ann, mut tom) = ann_and_tom();
     ann.types("/reply to nobody yet");
     ann.logs("/msg");
@@ -38,7 +38,7 @@ fn a_reply_goes_to_whoever_spoke_last_under_whatever_name() {
 }
 
 #[test]
-fn an_action_reads_as_one() {
+fn an_action_is_shown_with_a_star_and_the_name() {
     let (_server, mut ann, tom) = ann_and_tom();
     ann.types("/me waves");
     tom.sees("* Ann waves\n");
@@ -52,14 +52,12 @@ fn two_slashes_say_a_text_that_begins_with_one() {
 }
 
 #[test]
-fn an_unknown_command_is_a_local_mistake_and_never_said() {
+fn a_wrong_command_is_reported_to_its_author_and_never_sent() {
     let (_server, mut ann, tom) = ann_and_tom();
     for mistake in ["/wave", "/msg", "/msg Tom", "/me", "/nick", "/history x", "/bell loud", "/reply"] {
         let before = ann.error_output().lines().count();
         ann.types(mistake);
-        while ann.error_output().lines().count() == before {
-            std::thread::yield_now();
-        }
+        poll("an error line", || (ann.error_output().lines().count() > before).then_some(()));
         assert_eq!(ann.error_output().lines().count(), before + 1);
     }
     ann.types("done");
@@ -68,7 +66,7 @@ fn an_unknown_command_is_a_local_mistake_and_never_said() {
 }
 
 #[test]
-fn who_is_ignored_is_not_heard_whatever_the_name_until_that_is_taken_back() {
+fn an_ignored_author_stays_hidden_under_every_name_until_the_command_is_repeated() {
     let (_server, mut ann, mut tom) = ann_and_tom();
     ann.types("/ignore tom");
     ann.sees("--- ignoring: tom ---\n");
@@ -77,7 +75,7 @@ fn who_is_ignored_is_not_heard_whatever_the_name_until_that_is_taken_back() {
     tom.types("/nick Tim");
     ann.sees("User [Tom] is now [Tim]\n");
     tom.types("still unheard");
-    // Behind this, everything unheard has been delivered.
+    // The hidden messages arrive before this line.
     tom.types("/nick Tam");
     ann.sees("User [Tim] is now [Tam]\n");
     ann.types("/ignore Tam");
@@ -89,7 +87,7 @@ fn who_is_ignored_is_not_heard_whatever_the_name_until_that_is_taken_back() {
     ann.sees("--- ignoring: Tam ---\n");
     tom.types("/msg Ann unread");
     tom.sees("[to Ann, privately] unread\n");
-    // Behind this, the private message has been delivered.
+    // The private message arrives before this line.
     tom.types("/nick Tom");
     ann.sees("User [Tam] is now [Tom]\n");
     ann.types("/reply to nobody");
@@ -97,7 +95,7 @@ fn who_is_ignored_is_not_heard_whatever_the_name_until_that_is_taken_back() {
 }
 
 #[test]
-fn history_is_shown_again_and_marked() {
+fn repeated_history_is_marked_as_earlier() {
     let (_server, mut ann, mut tom) = ann_and_tom();
     tom.types("one");
     tom.types("two");
@@ -120,10 +118,10 @@ fn help_lists_every_command() {
 }
 
 #[test]
-fn exit_and_quit_leave_with_a_goodbye() {
-    for way in ["exit", "/quit"] {
+fn exit_and_quit_leave_and_print_bye() {
+    for command in ["exit", "/quit"] {
         let (_server, mut ann, tom) = ann_and_tom();
-        ann.types(way);
+        ann.types(command);
         assert_eq!(ann.exits(), Some(0));
         assert!(ann.output().ends_with("Bye!\n"), "{}", ann.output());
         tom.sees("User [Ann] left\n");

@@ -1,4 +1,4 @@
-//! The operator's commands and files, with the real programs.
+//! The operator's commands and files, tested on the real programs.
 
 use chat_common::{
     frame::encode_frame,
@@ -10,12 +10,12 @@ use chat_tests::{
 };
 use std::{env, fs, path::PathBuf, process};
 
-/// A file of this test's own, removed when the test is done with it.
-struct OwnFile(PathBuf);
+/// A temporary file. Dropping it removes it.
+struct TemporaryFile(PathBuf);
 
-impl OwnFile {
-    fn new(name: &str) -> OwnFile {
-        OwnFile(env::temp_dir().join(format!("rpc-chat-{name}-{}", process::id())))
+impl TemporaryFile {
+    fn new(name: &str) -> TemporaryFile {
+        TemporaryFile(env::temp_dir().join(format!("rpc-chat-{name}-{}", process::id())))
     }
 
     fn path(&self) -> &str {
@@ -23,14 +23,14 @@ impl OwnFile {
     }
 }
 
-impl Drop for OwnFile {
+impl Drop for TemporaryFile {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.0);
     }
 }
 
 #[test]
-fn the_operator_sees_who_is_here_and_how_the_room_does() {
+fn who_and_stats_show_the_members_and_the_state_of_the_room() {
     let (mut server, address) = Program::server(&["--console"]);
     server.types("/who");
     server.sees("nobody is here\n");
@@ -41,7 +41,7 @@ fn the_operator_sees_who_is_here_and_how_the_room_does() {
     server.types("/who");
     server.sees("2 here: Sara, Tom\n");
     server.types("/stats");
-    let stats = server.line("members ");
+    let stats = server.line_starting_with("members ");
     for part in
         ["members 2", "messages 1", "deliveries ", "slowest recipient none behind", "log 1 to 3", "threads "]
     {
@@ -54,7 +54,7 @@ fn the_operator_sees_who_is_here_and_how_the_room_does() {
 }
 
 #[test]
-fn what_the_operator_says_reads_as_nobody_elses() {
+fn a_notice_of_the_operator_cannot_be_taken_for_a_message_of_a_member() {
     let (mut server, address) = Program::server(&["--console"]);
     let sara = Program::joined_client(address, "Sara");
     server.types("/say the printer is on fire");
@@ -68,7 +68,7 @@ fn what_the_operator_says_reads_as_nobody_elses() {
 }
 
 #[test]
-fn who_is_kicked_is_told_why_and_may_come_again() {
+fn a_removed_member_reads_the_reason_and_may_join_again() {
     let (mut server, address) = Program::server(&["--console"]);
     let sara = Program::joined_client(address, "Sara");
     let mut tom = Program::joined_client(address, "Tom");
@@ -86,8 +86,8 @@ fn who_is_kicked_is_told_why_and_may_come_again() {
 }
 
 #[test]
-fn a_banned_name_stays_out_also_after_a_restart_until_it_is_lifted() {
-    let file = OwnFile::new("bans");
+fn a_banned_name_stays_out_over_a_restart_until_the_ban_is_removed() {
+    let file = TemporaryFile::new("bans");
     let flags = ["--console", "--ban-file", file.path()];
     let (mut server, address) = Program::server(&flags);
     let mut tom = Program::joined_client(address, "Tom");
@@ -127,24 +127,24 @@ fn a_banned_address_stays_out_and_a_range_is_not_taken_for_a_name() {
 }
 
 #[test]
-fn a_ban_holds_for_somebody_whose_connection_is_lost() {
+fn a_banned_member_whose_connection_is_lost_cannot_resume() {
     let (mut server, address) = Program::server(&["--console"]);
-    let token = raw::token();
-    let mut ann = RawPeer::call(address).unwrap();
+    let token = raw::random_token();
+    let mut ann = RawPeer::connect_call(address).unwrap();
     ann.join("Ann", token).unwrap();
     drop(ann);
     server.logs("Ann left (connection lost)");
     server.types("/ban Ann");
     server.sees("banned: name ann; removed: Ann\n");
-    let back = Join { name: "Ann".into(), token, port: 0, history: 0, resume: Some(0) };
-    match RawPeer::call(address).unwrap().join_with(back) {
+    let resume = Join { name: "Ann".into(), token, port: 0, history: 0, resume: Some(0) };
+    match RawPeer::connect_call(address).unwrap().join_with(resume) {
         Err(Reply::Refused(refusal)) => assert_eq!(refusal.cause, Cause::SessionOver),
-        other => panic!("a banned session is resumed: {other:?}"),
+        other => panic!("the server resumed a banned session: {other:?}"),
     }
 }
 
 #[test]
-fn the_end_of_the_operators_input_changes_nothing() {
+fn the_room_goes_on_after_the_end_of_the_operators_input() {
     let (mut server, address) = Program::server(&["--console"]);
     server.ends_input();
     let mut sara = Program::joined_client(address, "Sara");
@@ -154,7 +154,7 @@ fn the_end_of_the_operators_input_changes_nothing() {
 }
 
 #[test]
-fn without_a_terminal_or_the_flag_the_input_is_not_read() {
+fn the_input_is_not_read_without_a_terminal_or_the_flag() {
     let (mut server, address) = Program::server(&[]);
     server.types("/stop");
     let sara = Program::joined_client(address, "Sara");
@@ -163,8 +163,8 @@ fn without_a_terminal_or_the_flag_the_input_is_not_read() {
 }
 
 #[test]
-fn everybody_who_joins_reads_the_message_of_the_day() {
-    let file = OwnFile::new("motd");
+fn every_client_that_joins_shows_the_message_of_the_day() {
+    let file = TemporaryFile::new("motd");
     fs::write(&file.0, "Be kind.\nNo spam.\n").unwrap();
     let (_server, address) = Program::server(&["--motd", file.path()]);
     let sara = Program::joined_client(address, "Sara");
@@ -173,10 +173,10 @@ fn everybody_who_joins_reads_the_message_of_the_day() {
 }
 
 #[test]
-fn files_that_cannot_be_used_are_named_before_the_room_opens() {
-    let file = OwnFile::new("bad-bans");
+fn a_file_that_cannot_be_used_is_named_before_the_room_opens() {
+    let file = TemporaryFile::new("bad-bans");
     fs::write(&file.0, "address nowhere\n").unwrap();
-    for (flag, path, why) in [
+    for (flag, path, reason) in [
         ("--ban-file", file.path(), "line 1"),
         ("--ban-file", "/nonexistent/bans", "/nonexistent/bans"),
         ("--motd", "/nonexistent/motd", "/nonexistent/motd"),
@@ -184,21 +184,21 @@ fn files_that_cannot_be_used_are_named_before_the_room_opens() {
         let mut command = process::Command::new(chat_tests::process::binary("chat-server"));
         let mut server = Program::start("server", command.args(["--listen", "127.0.0.1:0", flag, path]));
         assert_eq!(server.exits(), Some(1), "{flag} {path}");
-        assert!(server.error_output().contains(why), "{:?}", server.error_output());
+        assert!(server.error_output().contains(reason), "{:?}", server.error_output());
         assert!(!server.output().contains("Server running"), "{flag} {path}");
     }
 }
 
 #[test]
-fn who_is_kicked_is_not_heard_again_whatever_is_on_its_way() {
+fn messages_of_a_removed_member_that_still_wait_are_not_delivered() {
     const COUNT: u64 = 200;
-    // One request a second is let through, so that most of them still wait when the operator has had enough.
+    // The server accepts one request a second, so most of them still wait when the operator removes Tom.
     let (mut server, address) = Program::server(&["--console", "--rate-burst", "1", "--rate", "1"]);
     let sara = Program::joined_client(address, "Sara");
-    let token = raw::token();
-    let mut tom = RawPeer::call(address).unwrap();
+    let token = raw::random_token();
+    let mut tom = RawPeer::connect_call(address).unwrap();
     tom.join("Tom", token).unwrap();
-    let _callback = RawPeer::open_callback(address, token).unwrap();
+    let _callback = RawPeer::connect_callback(address, token).unwrap();
     let mut requests = Vec::new();
     for number in 1..=COUNT {
         let mut request = Vec::new();
@@ -214,7 +214,7 @@ fn who_is_kicked_is_not_heard_again_whatever_is_on_its_way() {
     server.types("/kick Tom enough");
     sara.sees("User [Tom] left (removed: enough)\n");
     let heard = sara.lines().iter().filter(|line| line.contains("[Tom] spam")).count();
-    assert!(heard < COUNT as usize, "all {heard} were heard");
+    assert!(heard < COUNT as usize, "Sara heard all {heard} messages");
     server.types("/say quiet now");
     sara.sees("Server: quiet now\n");
     assert_eq!(sara.lines().iter().filter(|line| line.contains("[Tom] spam")).count(), heard);

@@ -1,4 +1,4 @@
-//! What the description promises to people who chat: everybody hears everybody else, and nobody herself.
+//! The basic promise of a chat: every member receives what the others say, and not what it says itself.
 
 use chat_common::protocol::{Cause, EventKind, Reply, Request};
 use chat_tests::{checker::assert_clean, member::Member, server::TestServer};
@@ -16,11 +16,11 @@ fn bob_hears_alice_and_alice_hears_no_echo() {
 
     assert_eq!(alice.texts(), ["hi alice"]);
     assert_eq!(bob.texts(), ["hello"]);
-    assert_clean(&[alice.so_far(), bob.so_far()]);
+    assert_clean(&[alice.history(), bob.history()]);
 }
 
 #[test]
-fn a_message_names_the_one_who_joined_under_that_name() {
+fn a_message_carries_the_name_under_which_its_author_joined() {
     let server = TestServer::start();
     let mut alice = Member::join(server.address(), "alice");
     let bob = Member::join(server.address(), "bob");
@@ -30,45 +30,45 @@ fn a_message_names_the_one_who_joined_under_that_name() {
 }
 
 #[test]
-fn joins_and_leaves_are_told_to_the_others_alone() {
+fn only_the_other_members_receive_a_join_and_a_leave() {
     let server = TestServer::start();
     let alice = Member::join(server.address(), "alice");
     let bob = Member::join(server.address(), "bob");
-    alice.hear("bob's join", |what| matches!(what, EventKind::Joined { name } if name == "bob"));
+    alice.hear("bob's join", |kind| matches!(kind, EventKind::Joined { name } if name == "bob"));
     let bob = bob.leave();
-    alice.hear("bob's leave", |what| matches!(what, EventKind::Left { name, reason: None } if name == "bob"));
-    assert_eq!(bob.events().count(), 0, "bob came after alice and left before anything else happened");
-    assert_clean(&[alice.so_far(), bob]);
+    alice.hear("bob's leave", |kind| matches!(kind, EventKind::Left { name, reason: None } if name == "bob"));
+    assert_eq!(bob.events().count(), 0, "nothing happened between bob's join and his leave");
+    assert_clean(&[alice.history(), bob]);
 }
 
 #[test]
-fn who_lists_those_who_are_here_and_no_others() {
+fn who_lists_exactly_the_members_that_are_present() {
     let server = TestServer::start();
     let mut alice = Member::join(server.address(), "alice");
     let bob = Member::join(server.address(), "bob");
     assert_eq!(alice.who(), ["alice", "bob"]);
     bob.leave();
-    alice.hear("bob's leave", |what| matches!(what, EventKind::Left { .. }));
+    alice.hear("bob's leave", |kind| matches!(kind, EventKind::Left { .. }));
     assert_eq!(alice.who(), ["alice"]);
 }
 
 #[test]
-fn a_private_word_reaches_one_alone() {
+fn a_private_message_reaches_its_recipient_alone() {
     let server = TestServer::start();
     let mut alice = Member::join(server.address(), "alice");
     let bob = Member::join(server.address(), "bob");
     let cid = Member::join(server.address(), "cid");
-    alice.whisper("bob", "for you");
+    alice.say_privately("bob", "for you");
     alice.say("for all");
     cid.hear_text("for all");
     bob.hear_text("for all");
     assert_eq!(bob.texts(), ["for you", "for all"]);
     assert_eq!(cid.texts(), ["for all"]);
-    assert_clean(&[alice.so_far(), bob.so_far(), cid.so_far()]);
+    assert_clean(&[alice.history(), bob.history(), cid.history()]);
 }
 
 #[test]
-fn a_private_word_to_nobody_is_refused() {
+fn a_private_message_to_an_unknown_name_is_refused() {
     let server = TestServer::start();
     let mut alice = Member::join(server.address(), "alice");
     let request = Request::Private { message_id: 1, to: "nobody".to_owned(), text: "hello?".to_owned() };
@@ -79,34 +79,34 @@ fn a_private_word_to_nobody_is_refused() {
 }
 
 #[test]
-fn an_action_and_a_new_name_are_told_to_the_others() {
+fn the_other_members_receive_an_action_and_a_new_name() {
     let server = TestServer::start();
     let mut alice = Member::join(server.address(), "alice");
     let bob = Member::join(server.address(), "bob");
     alice.ask(&Request::Action { message_id: 1, text: "waves".to_owned() }).unwrap();
     bob.hear(
-        "a wave",
-        |what| matches!(what, EventKind::Action { author, text, .. } if author == "alice" && text == "waves"),
+        "alice's action",
+        |kind| matches!(kind, EventKind::Action { author, text, .. } if author == "alice" && text == "waves"),
     );
     assert!(matches!(
         alice.ask(&Request::Rename { name: "alix".to_owned() }).unwrap(),
         Reply::Renamed { .. }
     ));
     bob.hear(
-        "a renaming",
-        |what| matches!(what, EventKind::Renamed { from, to } if from == "alice" && to == "alix"),
+        "alice's new name",
+        |kind| matches!(kind, EventKind::Renamed { from, to } if from == "alice" && to == "alix"),
     );
     assert_eq!(alice.who(), ["alix", "bob"]);
 }
 
 #[test]
-fn history_holds_what_one_may_read() {
+fn history_holds_what_the_member_may_read() {
     let server = TestServer::start();
     let mut alice = Member::join(server.address(), "alice");
     let mut bob = Member::join(server.address(), "bob");
     let mut cid = Member::join(server.address(), "cid");
     alice.say("one");
-    alice.whisper("bob", "two");
+    alice.say_privately("bob", "two");
     bob.say("three");
     let texts = |member: &mut Member, count| match member.ask(&Request::History { count }).unwrap() {
         Reply::History { events } => events
@@ -119,12 +119,12 @@ fn history_holds_what_one_may_read() {
     assert_eq!(all, ["one", "two", "three"]);
     let last: Vec<String> = texts(&mut bob, 2);
     assert_eq!(last, ["two", "three"]);
-    let hers: Vec<String> = texts(&mut cid, 10);
-    assert_eq!(hers, ["one", "three"]);
+    let without_private: Vec<String> = texts(&mut cid, 10);
+    assert_eq!(without_private, ["one", "three"]);
 }
 
 #[test]
-fn a_newcomer_hears_what_follows_her_join_and_nothing_else() {
+fn a_new_member_receives_only_what_follows_its_join() {
     let server = TestServer::start();
     let mut alice = Member::join(server.address(), "alice");
     alice.say("before");
@@ -132,5 +132,5 @@ fn a_newcomer_hears_what_follows_her_join_and_nothing_else() {
     alice.say("after");
     bob.hear_text("after");
     assert_eq!(bob.texts(), ["after"]);
-    assert_clean(&[alice.so_far(), bob.so_far()]);
+    assert_clean(&[alice.history(), bob.history()]);
 }

@@ -1,4 +1,5 @@
-//! The real client on a bad line: cut again and again, cut silently, not to be dialled, or left without a server for a while.
+//! The real client on a bad network: it is cut off again and again, gets no reply, cannot be dialled, or
+//! loses its server.
 
 use chat_client::{Input, JoinOptions, Outcome, Said, Shown, Stop, Wires};
 use chat_common::protocol::EventKind;
@@ -6,8 +7,8 @@ use chat_tests::{
     member::Member,
     process::{binary, Program},
     proxy::{Fault, Faults, Proxy},
-    server::{unhurried, TestServer},
-    watchdog::Watched,
+    server::{without_rate_limit, TestServer},
+    watchdog::Shared,
 };
 use crossbeam_channel::{bounded, Sender};
 use std::{
@@ -18,16 +19,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The client as a library, with everything that it tells its person.
+/// The client as a library, with everything that it shows its user.
 struct Client {
-    input: Sender<Input>,
-    stop: Sender<Stop>,
-    told: Arc<Watched<Vec<Shown>>>,
-    thread: Option<JoinHandle<Outcome>>,
+    input_tx: Sender<Input>,
+    stop_tx: Sender<Stop>,
+    shown: Arc<Shared<Vec<Shown>>>,
+    outcome: Arc<Shared<Option<Outcome>>>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Client {
-    /// Joins, and waits until that is done. It dials its callback connection itself, so that a proxy sees both.
+    /// Joins and waits until that is done. The client opens the callback connection itself, so that both
+    /// connections go through a proxy.
     fn join(server: SocketAddr, name: &str) -> Client {
         Client::join_with(server, name, false)
     }
@@ -36,52 +39,55 @@ impl Client {
         let mut options = JoinOptions::new(server.to_string());
         options.name = Some(name.to_owned());
         options.listen = listen;
-        let ((input, input_rx), (stop, stop_rx)) = (bounded(16), bounded(1));
-        let told: Arc<Watched<Vec<Shown>>> = Arc::default();
+        let ((input_tx, input_rx), (stop_tx, stop_rx)) = (bounded(16), bounded(1));
+        let shown: Arc<Shared<Vec<Shown>>> = Arc::default();
+        let outcome: Arc<Shared<Option<Outcome>>> = Arc::default();
         let thread = thread::Builder::new().name(name.to_owned()).spawn({
-            let told = Arc::clone(&told);
+            let (all_shown, final_outcome) = (Arc::clone(&shown), Arc::clone(&outcome));
             move || {
                 let wires = Wires { input: input_rx, stop: stop_rx };
-                chat_client::run(&options, &wires, &|shown| told.change(|told| told.push(shown)))
+                let show = |shown| all_shown.update(|all| all.push(shown));
+                let outcome = chat_client::run(&options, &wires, &show);
+                final_outcome.update(|slot| *slot = Some(outcome));
             }
         });
-        let client = Client { input, stop, told, thread: Some(thread.unwrap()) };
-        client.is_told("that it has joined", |shown| matches!(shown, Shown::Connected { .. }));
+        let client = Client { input_tx, stop_tx, shown, outcome, thread: Some(thread.unwrap()) };
+        client.shows("the join", |shown| matches!(shown, Shown::Connected { .. }));
         client
     }
 
     fn says(&self, line: &str) {
-        self.input.send(Input::Line(line.to_owned())).unwrap();
+        self.input_tx.send(Input::Line(line.to_owned())).unwrap();
     }
 
-    fn is_told(&self, what: &str, wanted: impl Fn(&Shown) -> bool) {
-        self.told.wait(what, |told| told.iter().any(&wanted).then_some(()));
+    fn shows(&self, description: &str, wanted: impl Fn(&Shown) -> bool) {
+        self.shown.wait(description, |all| all.iter().any(&wanted).then_some(()));
     }
 
-    /// What others said, as it was told.
+    /// The texts of the messages that the client has shown, in order.
     fn heard(&self) -> Vec<String> {
-        self.told.look(|told| told.iter().filter_map(heard).collect())
+        self.shown.read_with(|all| all.iter().filter_map(message_text).collect())
     }
 
-    /// Ends its input, and waits until it has left.
-    fn leaves(mut self) -> Vec<Shown> {
-        self.input.send(Input::End).unwrap();
-        let outcome = self.thread.take().unwrap().join().unwrap();
+    /// Ends the input, waits until the client has left, and returns everything that it has shown.
+    fn leaves(self) -> Vec<Shown> {
+        self.input_tx.send(Input::End).unwrap();
+        let outcome = self.outcome.wait("the client to leave", Option::take);
         assert_eq!(outcome, Outcome::Left);
-        self.told.look(Vec::clone)
+        self.shown.read_with(Vec::clone)
     }
 }
 
 impl Drop for Client {
     fn drop(&mut self) {
-        let _ = self.stop.try_send(Stop::Now);
+        let _ = self.stop_tx.try_send(Stop::Now);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
     }
 }
 
-fn heard(shown: &Shown) -> Option<String> {
+fn message_text(shown: &Shown) -> Option<String> {
     match shown {
         Shown::Event { event, .. } => match &event.kind {
             EventKind::Message { text, .. } => Some(text.clone()),
@@ -92,15 +98,16 @@ fn heard(shown: &Shown) -> Option<String> {
 }
 
 #[test]
-fn a_line_that_is_cut_again_and_again_loses_and_doubles_nothing() {
+fn a_client_that_is_cut_off_again_and_again_loses_and_doubles_nothing() {
     const LINES: usize = 60;
     let server = TestServer::start();
-    let proxy = Proxy::to(server.address());
+    let proxy = Proxy::start(server.address());
     let ann = Client::join(proxy.address(), "Ann");
     let mut bob = Member::join(server.address(), "Bob");
-    // From now on each connection lives for some hundred bytes of one direction, and a few more each time: what gathers
-    // meanwhile goes out as one frame, which has to get through some day.
-    proxy.plan(|connection| {
+    // From now on the proxy cuts each connection after some hundred bytes of one direction. The limit grows
+    // with each connection, because messages that wait leave in one frame, and that frame has to pass some
+    // time.
+    proxy.plan_faults(|connection| {
         let cut = Fault::CutAfter(150 + connection as u64 * 150);
         match connection % 2 {
             0 => Faults { up: cut, down: Fault::Pass },
@@ -114,55 +121,59 @@ fn a_line_that_is_cut_again_and_again_loses_and_doubles_nothing() {
     }
     bob.hear_text(&format!("ann {}", LINES - 1));
     let last = format!("bob {}", LINES - 1);
-    ann.is_told(&last, |shown| heard(shown).as_ref() == Some(&last));
+    ann.shows(&last, |shown| message_text(shown).as_ref() == Some(&last));
 
-    let said = |name: &str| -> Vec<String> { (0..LINES).map(|line| format!("{name} {line}")).collect() };
-    assert_eq!(bob.texts(), said("ann"));
-    assert_eq!(ann.heard(), said("bob"));
-    let connections = proxy.accepted();
-    assert!(connections > 10, "only {connections} connections: nothing was cut");
-    proxy.plan(|_| Faults::default());
-    let told = ann.leaves();
-    let accepted: Vec<String> = told
+    let lines = |name: &str| -> Vec<String> { (0..LINES).map(|line| format!("{name} {line}")).collect() };
+    assert_eq!(bob.texts(), lines("ann"));
+    assert_eq!(ann.heard(), lines("bob"));
+    let connections = proxy.connection_count();
+    assert!(connections > 10, "with only {connections} connections, nothing was cut");
+    proxy.plan_faults(|_| Faults::default());
+    let shown = ann.leaves();
+    let accepted: Vec<String> = shown
         .iter()
         .filter_map(|shown| match shown {
             Shown::Accepted { said: Said::Message(text), .. } => Some(text.clone()),
             _ => None,
         })
         .collect();
-    assert_eq!(accepted, said("ann"));
-    let count = |wanted: fn(&Shown) -> bool| told.iter().filter(|shown| wanted(shown)).count();
+    assert_eq!(accepted, lines("ann"));
+    let count = |wanted: fn(&Shown) -> bool| shown.iter().filter(|shown| wanted(shown)).count();
     let lost = count(|shown| matches!(shown, Shown::Lost { .. }));
-    assert_eq!(lost, count(|shown| matches!(shown, Shown::Regained { .. })), "each loss has its return");
+    assert_eq!(
+        lost,
+        count(|shown| matches!(shown, Shown::Regained { .. })),
+        "the client shows a return after each loss"
+    );
 }
 
 #[test]
-fn a_line_that_has_gone_silent_is_given_up_within_the_dead_time() {
+fn a_connection_without_replies_is_given_up_within_the_dead_time() {
     let server = TestServer::start();
-    let proxy = Proxy::to(server.address());
+    let proxy = Proxy::start(server.address());
     let ann = Client::join(proxy.address(), "Ann");
-    let since = Instant::now();
-    proxy.set(Faults::both(Fault::BlackHole));
-    ann.is_told("that the line is lost", |shown| matches!(shown, Shown::Lost { .. }));
-    assert!(since.elapsed().as_secs() <= 16, "{:?}", since.elapsed());
-    proxy.set(Faults::default());
+    let start = Instant::now();
+    proxy.set_faults(Faults::both(Fault::BlackHole));
+    ann.shows("the lost connection", |shown| matches!(shown, Shown::Lost { .. }));
+    assert!(start.elapsed().as_secs() <= 16, "{:?}", start.elapsed());
+    proxy.set_faults(Faults::default());
     proxy.cut();
-    ann.is_told("that it is back", |shown| matches!(shown, Shown::Regained { .. }));
+    ann.shows("the return", |shown| matches!(shown, Shown::Regained { .. }));
     ann.leaves();
 }
 
 #[test]
-fn a_client_behind_address_translation_dials_for_its_callback_without_being_asked() {
-    // The server sees the client come from ::1, where nobody listens: the client's own address is 127.0.0.1.
-    let server = TestServer::at("[::1]:0", unhurried());
-    let proxy = Proxy::to(server.address());
-    let since = Instant::now();
+fn a_client_that_cannot_be_dialled_opens_the_callback_connection_within_seconds() {
+    // The server sees the address ::1, where nobody listens. The client's own address is 127.0.0.1.
+    let server = TestServer::bind("[::1]:0", without_rate_limit());
+    let proxy = Proxy::start(server.address());
+    let start = Instant::now();
     let ann = Client::join_with(proxy.address(), "Ann", true);
-    ann.is_told("that it has dialled", |shown| matches!(shown, Shown::OpenedCallback));
-    assert!(since.elapsed() < Duration::from_secs(3), "{:?}", since.elapsed());
+    ann.shows("the callback connection", |shown| matches!(shown, Shown::OpenedCallback));
+    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
     let bob = Client::join_with(proxy.address(), "Bob", true);
     bob.says("hello");
-    ann.is_told("what Bob says", |shown| heard(shown).as_deref() == Some("hello"));
+    ann.shows("Bob's message", |shown| message_text(shown).as_deref() == Some("hello"));
     bob.leaves();
     ann.leaves();
 }
@@ -180,8 +191,8 @@ fn f8_what_is_typed_while_the_server_is_gone_is_sent_when_it_is_back() {
         ann.types(line);
         ann.sees(&format!("--- waiting to be sent: {line} ---\n"));
     }
-    let mut again = Command::new(binary("chat-server"));
-    let _server = Program::serve(again.args(["--listen", &address.to_string()]));
+    let mut command = Command::new(binary("chat-server"));
+    let _server = Program::start_server(command.args(["--listen", &address.to_string()]));
     ann.sees("--- connected again: the room was restarted; sending what waited (3) ---\n");
     ann.types("/history");
     ann.sees("(earlier) [Ann] one\n(earlier) [Ann] two\n(earlier) [Ann] three\n");

@@ -1,5 +1,6 @@
-//! A connection cut at every byte position of a join-send-receive exchange, in both directions and on both connections:
-//! after resuming, nothing is lost and nothing is doubled.
+//! A connection is cut at every byte of an exchange, in both directions and on both connections.
+//!
+//! After the member reconnects, nothing is lost and nothing arrives twice.
 
 use chat_tests::{
     checker::assert_clean,
@@ -8,14 +9,14 @@ use chat_tests::{
     server::TestServer,
 };
 
-/// The exchange: alice joins, bob speaks, alice speaks and hears, both connections of hers through the proxy. The
-/// proxied connection with this number is cut once, after `bytes`. Answers whether the cut was within the exchange.
+/// Runs one exchange: alice joins through a proxy, bob speaks, alice speaks and hears. The proxied connection
+/// with this number gets these faults. Returns whether the cut happened within the exchange.
 fn exchange(server: &TestServer, round: usize, connection: usize, faults: Faults) -> bool {
-    let proxy = Proxy::to(server.address());
+    let proxy = Proxy::start(server.address());
     let mut bob = Member::join(server.address(), &format!("bob{round}"));
-    proxy.plan(move |number| if number == connection { faults } else { Faults::default() });
+    proxy.plan_faults(move |number| if number == connection { faults } else { Faults::default() });
     let name = format!("alice{round}");
-    // A join that is cut has not happened for the client; it tries again, as a person would, under the same name.
+    // A client whose Join is cut has not joined. It tries again under the same name, as a person would.
     let mut tries = 0;
     let mut alice = loop {
         tries += 1;
@@ -26,53 +27,49 @@ fn exchange(server: &TestServer, round: usize, connection: usize, faults: Faults
     };
     let greeting = format!("bob {round}");
     bob.say(&greeting);
-    alice.insist(&format!("alice {round}"));
-    alice.insist(&format!("alice {round} again"));
+    alice.say_until_accepted(&format!("alice {round}"));
+    alice.say_until_accepted(&format!("alice {round} again"));
     let mut end = bob.say(&format!("bob {round} again"));
-    if alice.position() < end {
-        // Where the callback connection alone was cut, she finds out with her next call at the latest.
-        alice.insist(&format!("alice {round} done"));
+    if alice.last_sequence() < end {
+        // The cut may have ended the callback connection alone. Then alice notices it with her next call.
+        alice.say_until_accepted(&format!("alice {round} done"));
         end = bob.say(&format!("bob {round} done"));
-        while alice.hear_at_most(std::time::Duration::from_millis(200), end).is_none() {
-            alice.come_back();
-        }
+        alice.reconnect_until_received(end);
     }
-    bob.hear("all of hers", |what| {
-        chat_tests::history::text_of(what) == Some(format!("alice {round} again").as_str())
-    });
-    let cut = proxy.accepted() > 2;
-    assert_clean(&[alice.so_far(), bob.so_far().gone()]);
+    bob.hear_text(&format!("alice {round} again"));
+    let cut = proxy.connection_count() > 2;
+    assert_clean(&[alice.history(), bob.history().left_early()]);
     cut
 }
 
-/// Cuts at 0, 1, 2, ... until a cut lies behind the end of the exchange.
-fn cut_everywhere(connection: usize, faults: fn(u64) -> Faults) {
+/// Cuts after 0, 1, 2, ... bytes until a cut lies behind the end of the exchange.
+fn cut_after_every_byte(connection: usize, faults: fn(u64) -> Faults) {
     let server = TestServer::start();
     let mut byte = 0;
     while exchange(&server, byte as usize, connection, faults(byte)) {
         byte += 1;
-        assert!(byte < 5000, "the exchange has fewer bytes than that");
+        assert!(byte < 5000, "an exchange has fewer than {byte} bytes");
     }
-    // A hello or its answer alone has more: the loop did cut something.
-    assert!(byte > 11, "the exchange went undisturbed after {byte} cuts");
+    // The answer to a hello alone has 11 bytes, so with more rounds the loop has cut something.
+    assert!(byte > 11, "only {byte} cuts disturbed the exchange");
 }
 
 #[test]
-fn the_call_connection_cut_at_every_byte_on_the_way_to_the_server() {
-    cut_everywhere(0, |byte| Faults { up: Fault::CutAfter(byte), down: Fault::Pass });
+fn a_call_connection_cut_on_the_way_to_the_server_loses_and_doubles_nothing() {
+    cut_after_every_byte(0, |byte| Faults { up: Fault::CutAfter(byte), down: Fault::Pass });
 }
 
 #[test]
-fn the_call_connection_cut_at_every_byte_on_the_way_back() {
-    cut_everywhere(0, |byte| Faults { up: Fault::Pass, down: Fault::CutAfter(byte) });
+fn a_call_connection_cut_on_the_way_back_loses_and_doubles_nothing() {
+    cut_after_every_byte(0, |byte| Faults { up: Fault::Pass, down: Fault::CutAfter(byte) });
 }
 
 #[test]
-fn the_callback_connection_cut_at_every_byte_on_the_way_to_the_server() {
-    cut_everywhere(1, |byte| Faults { up: Fault::CutAfter(byte), down: Fault::Pass });
+fn a_callback_connection_cut_on_the_way_to_the_server_loses_and_doubles_nothing() {
+    cut_after_every_byte(1, |byte| Faults { up: Fault::CutAfter(byte), down: Fault::Pass });
 }
 
 #[test]
-fn the_callback_connection_cut_at_every_byte_on_the_way_to_the_client() {
-    cut_everywhere(1, |byte| Faults { up: Fault::Pass, down: Fault::CutAfter(byte) });
+fn a_callback_connection_cut_on_the_way_to_the_client_loses_and_doubles_nothing() {
+    cut_after_every_byte(1, |byte| Faults { up: Fault::Pass, down: Fault::CutAfter(byte) });
 }

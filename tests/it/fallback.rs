@@ -1,16 +1,17 @@
-//! A client whose listener the server cannot reach opens the callback connection itself, and chats as any other.
+//! A client whose listener the server cannot reach opens the callback connection itself.
 
 use chat_tests::{process::Program, proxy::Proxy};
 use std::process::Command;
 
 #[test]
-fn a_client_behind_a_translated_address_falls_back_by_itself() {
-    // The proxy comes from ::1, where nobody listens on the client's port: what a network that translates addresses does.
+fn a_client_behind_address_translation_opens_the_callback_connection_itself() {
+    // The server sees the proxy's address, ::1, where nobody listens on the client's port. Address
+    // translation in a network has the same effect.
     let mut command = Command::new(chat_tests::process::binary("chat-server"));
-    let (_server, address) = Program::serve(command.args(["--listen", "[::1]:0"]));
-    let inside = std::net::SocketAddr::new("::1".parse().unwrap(), address.port());
-    let proxy = Proxy::to(inside);
-    let mut sara = Program::joined_client(inside, "Sara");
+    let (_server, address) = Program::start_server(command.args(["--listen", "[::1]:0"]));
+    let direct = std::net::SocketAddr::new("::1".parse().unwrap(), address.port());
+    let proxy = Proxy::start(direct);
+    let mut sara = Program::joined_client(direct, "Sara");
     let mut ali = Program::client(proxy.address(), "Ali", &[]);
     ali.sees("Connected! Start typing...");
     ali.sees("--- the server could not dial this client");
@@ -19,11 +20,11 @@ fn a_client_behind_a_translated_address_falls_back_by_itself() {
     ali.sees("[Sara] hello");
     ali.types("hello yourself");
     sara.sees("[Ali] hello yourself");
-    assert!(!sara.output().contains("could not dial"), "Sara was dialled");
+    assert!(!sara.output().contains("could not dial"), "the server could not dial Sara");
 }
 
 #[test]
-fn a_client_that_does_not_want_to_be_dialled_dials() {
+fn a_client_with_no_listen_opens_the_callback_connection_itself() {
     let (_server, address) = Program::server(&[]);
     let sara = Program::joined_client(address, "Sara");
     let mut ali = Program::client(address, "Ali", &["--no-listen"]);

@@ -1,5 +1,7 @@
-//! What the Go original does wrong, F1 to F14, done to our real programs: each row of the table in README has its test here,
-//! or in the file that the table names.
+//! The faults of the Go original, F1 to F14, tested on our real programs.
+//!
+//! The table in README.md names the test of each fault. Those that are not here are in the file of their
+//! subject.
 
 use chat_common::{
     hello::Role,
@@ -10,7 +12,7 @@ use chat_tests::{
     process::{binary, Program},
     proxy::{Fault, Faults, Proxy},
     raw::RawPeer,
-    watchdog::PATIENCE,
+    watchdog::WATCHDOG_TIMEOUT,
 };
 use std::{
     collections::BTreeSet,
@@ -19,22 +21,22 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The lines that are people's messages.
+/// The lines of the output that are messages.
 fn messages(client: &Program) -> Vec<String> {
     client.lines().into_iter().filter(|line| line.starts_with('[')).collect()
 }
 
 #[test]
 fn f01_the_server_dials_the_address_that_the_client_came_from() {
-    // Not the loopback address that everybody tries first: a client that registered "localhost" would go unheard.
+    // This is not the usual loopback address. A server that dialled 127.0.0.1 would not reach the clients.
     let mut command = Command::new(binary("chat-server"));
-    let (_server, address) = Program::serve(command.args(["--listen", "127.0.0.2:0"]));
+    let (_server, address) = Program::start_server(command.args(["--listen", "127.0.0.2:0"]));
     let address = SocketAddr::new([127, 0, 0, 2].into(), address.port());
     let sara = Program::joined_client(address, "Sara");
     let mut ali = Program::joined_client(address, "Ali");
     ali.types("hello");
     sara.sees("[Ali] hello");
-    assert!(!sara.output().contains("could not dial"), "the server has dialled: {}", sara.output());
+    assert!(!sara.output().contains("could not dial"), "the server could not dial: {}", sara.output());
 }
 
 #[test]
@@ -43,34 +45,38 @@ fn f02_three_pipes_at_once_reach_everybody_once_and_in_one_order() {
     let (_server, address) = Program::server(&["--rate-burst", "0"]);
     let listeners: Vec<Program> =
         (0..7).map(|number| Program::joined_client(address, &format!("listener{number}"))).collect();
-    // They stay after their last line, to hear the end of the others.
-    let mut pipers = ["Ann", "Bob", "Cid"].map(|name| Program::client(address, name, &["--stay"]));
-    // All are in before anybody speaks, so that all hear all of it.
-    pipers.iter().for_each(|piper| piper.sees("Connected!"));
-    for (piper, letter) in pipers.iter_mut().zip(["a", "b", "c"]) {
+    // They stay after their last line, so that they hear the last lines of the others.
+    let mut speakers = ["Ann", "Bob", "Cid"].map(|name| Program::client(address, name, &["--stay"]));
+    // All join before the first line is typed, so that all hear every line.
+    speakers.iter().for_each(|speaker| speaker.sees("Connected!"));
+    for (speaker, letter) in speakers.iter_mut().zip(["a", "b", "c"]) {
         let lines: String = (0..LINES).map(|number| format!("{letter}{number}\n")).collect();
-        piper.types_all(&lines);
-        piper.ends_input();
+        speaker.types_exactly(&lines);
+        speaker.ends_input();
     }
-    let ends = ["Ann] a", "Bob] b", "Cid] c"].map(|begin| format!("[{begin}{}\n", LINES - 1));
+    let last_lines = ["Ann] a", "Bob] b", "Cid] c"].map(|start| format!("[{start}{}\n", LINES - 1));
     for listener in &listeners {
-        ends.iter().for_each(|end| listener.sees(end));
+        last_lines.iter().for_each(|line| listener.sees(line));
     }
     let order = messages(&listeners[0]);
     assert_eq!(order.len(), 3 * LINES, "every line arrives");
-    assert_eq!(order.iter().collect::<BTreeSet<_>>().len(), 3 * LINES, "none arrives twice");
+    assert_eq!(order.iter().collect::<BTreeSet<_>>().len(), 3 * LINES, "no line arrives twice");
     for (name, letter) in [("Ann", "a"), ("Bob", "b"), ("Cid", "c")] {
         let own: Vec<String> = order.iter().filter(|line| line.contains(name)).cloned().collect();
         let sent: Vec<String> = (0..LINES).map(|number| format!("[{name}] {letter}{number}")).collect();
-        assert_eq!(own, sent, "{name}'s own order");
+        assert_eq!(own, sent, "the order of {name}'s own lines");
     }
     for listener in &listeners[1..] {
-        assert!(messages(listener) == order, "all see one order");
+        assert!(messages(listener) == order, "all listeners see one order");
     }
-    for (piper, (name, own_end)) in pipers.iter().zip([("[Ann]", 0), ("[Bob]", 1), ("[Cid]", 2)]) {
-        ends.iter().enumerate().filter(|(number, _)| *number != own_end).for_each(|(_, end)| piper.sees(end));
+    for (speaker, (name, own)) in speakers.iter().zip([("[Ann]", 0), ("[Bob]", 1), ("[Cid]", 2)]) {
+        for (number, line) in last_lines.iter().enumerate() {
+            if number != own {
+                speaker.sees(line);
+            }
+        }
         let others: Vec<String> = order.iter().filter(|line| !line.starts_with(name)).cloned().collect();
-        assert!(messages(piper) == others, "{name} sees the same order without her own");
+        assert!(messages(speaker) == others, "{name} sees the same order without its own lines");
     }
 }
 
@@ -83,8 +89,8 @@ fn f03_a_killed_client_is_told_to_the_others_at_once() {
     let killed = Instant::now();
     ali.signal("KILL");
     sara.sees("User [Ali] left (connection lost)\n");
-    // It is the end of the connection that tells, and not one of the timers, the shortest of which is five seconds.
-    assert!(killed.elapsed() < Duration::from_secs(4), "told after {:?}", killed.elapsed());
+    // The server notices the end of the connection itself. Its shortest timer would need five seconds.
+    assert!(killed.elapsed() < Duration::from_secs(4), "Sara learns it after {:?}", killed.elapsed());
 }
 
 #[test]
@@ -104,9 +110,12 @@ fn f05_a_stopped_client_costs_nothing_and_gets_all_of_it_in_order() {
     }
     ali.types("after");
     sara.sees("[Ali] after");
-    let held = (server.threads(), server.descriptors());
+    let during = (server.threads(), server.descriptors());
     stopped.signal("CONT");
-    assert!(held.0 <= threads && held.1 <= descriptors, "{held:?} instead of {threads} and {descriptors}");
+    assert!(
+        during.0 <= threads && during.1 <= descriptors,
+        "{during:?} instead of {threads} and {descriptors}"
+    );
     stopped.sees("[Ali] after");
     assert_eq!(messages(&stopped), messages(&sara));
     assert_eq!(messages(&sara).len(), LINES + 2);
@@ -119,7 +128,7 @@ fn f06_a_second_ann_is_refused_and_the_first_hears_on() {
     let mut second = Program::client(address, "ann", &[]);
     second.ends_input();
     assert_eq!(second.exits(), Some(1));
-    assert!(second.error_output().contains("taken"), "{:?} says why", second.error_output());
+    assert!(second.error_output().contains("taken"), "{:?} does not say why", second.error_output());
     let mut bob = Program::joined_client(address, "Bob");
     bob.types("hello Ann");
     ann.sees("[Bob] hello Ann");
@@ -132,7 +141,11 @@ fn f07_nobody_is_the_system_and_nobody_is_nobody() {
         let mut client = Program::client(address, name, &[]);
         client.ends_input();
         assert_eq!(client.exits(), Some(1), "{name}");
-        assert!(client.error_output().contains("name"), "{name}: {:?} says why", client.error_output());
+        assert!(
+            client.error_output().contains("name"),
+            "{name}: {:?} does not say why",
+            client.error_output()
+        );
     }
 }
 
@@ -149,33 +162,34 @@ fn f08_a_killed_server_is_told_and_nothing_typed_meanwhile_is_lost() {
     sara.types("typed into the void");
     sara.sees("--- waiting to be sent: typed into the void ---");
     let mut command = Command::new(binary("chat-server"));
-    let (_server, _) = Program::serve(command.args(["--listen", &address.to_string()]));
+    let (_server, _) = Program::start_server(command.args(["--listen", &address.to_string()]));
     sara.sees("the room was restarted");
     ali.sees("the room was restarted");
-    // Whoever of the two is back first.
+    // This holds in whichever order the two reconnect.
     ali.sees("[Sara] typed into the void");
 }
 
-/// A server of the test's own, on which a real client joins: where it listens, and both connections.
-fn impostor_room(listener: &TcpListener) -> (SocketAddr, RawPeer, RawPeer) {
-    let (stream, peer) = listener.accept().unwrap();
-    let mut call = RawPeer::over(stream);
-    let hello = call.connection.read_hello(PATIENCE).unwrap().unwrap();
-    call.connection.welcome(&hello, PATIENCE).unwrap();
-    let Some(Request::Join(join)) = call.connection.next_request(PATIENCE, PATIENCE).unwrap() else {
-        panic!("the first request is a Join");
+/// Plays a server on which a real client joins. Returns the address of the client's listener, and both
+/// connections.
+fn accept_client(listener: &TcpListener) -> (SocketAddr, RawPeer, RawPeer) {
+    let mut call = RawPeer::accept(listener);
+    let hello = call.connection.read_hello(WATCHDOG_TIMEOUT).unwrap().unwrap();
+    call.connection.welcome(&hello, WATCHDOG_TIMEOUT).unwrap();
+    let Some(Request::Join(join)) = call.connection.next_request(WATCHDOG_TIMEOUT, WATCHDOG_TIMEOUT).unwrap()
+    else {
+        panic!("the first request is no Join");
     };
-    let port = SocketAddr::new(peer.ip(), join.port);
-    let mut callback = RawPeer::dial(port);
-    callback.connection.greet(Role::Callback, join.token, PATIENCE).unwrap();
+    let client = SocketAddr::new(call.stream.peer_addr().unwrap().ip(), join.port);
+    let mut callback = RawPeer::connect(client);
+    callback.connection.greet(Role::Callback, join.token, WATCHDOG_TIMEOUT).unwrap();
     let joined = Joined { room: 1, sequence: 1, called_back: true, text_limit: 4096, motd: None };
-    call.connection.reply(&Reply::Joined(joined), PATIENCE).unwrap();
-    (port, call, callback)
+    call.connection.reply(&Reply::Joined(joined), WATCHDOG_TIMEOUT).unwrap();
+    (client, call, callback)
 }
 
 #[test]
 fn f13_a_strangers_receive_is_not_shown() {
-    let said = |text: &str| Callback::Receive {
+    let receive = |text: &str| Callback::Receive {
         answer: true,
         events: vec![Event {
             sequence: 2,
@@ -185,23 +199,23 @@ fn f13_a_strangers_receive_is_not_shown() {
     };
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let client = Program::client(listener.local_addr().unwrap(), "Ali", &[]);
-    let (port, _call, mut callback) = impostor_room(&listener);
+    let (client_address, _call, mut callback) = accept_client(&listener);
     client.sees("Connected!");
     for role in [Role::Callback, Role::Call, Role::OpenedCallback] {
-        let mut stranger = RawPeer::dial(port);
-        let answer = stranger.connection.greet(role, Token::from_bytes([7; 16]), PATIENCE);
-        assert!(answer.is_err(), "a stranger is welcome as {role:?}");
-        let _ = stranger.connection.reply(&said("forged"), PATIENCE);
+        let mut stranger = RawPeer::connect(client_address);
+        let answer = stranger.connection.greet(role, Token::from_bytes([7; 16]), WATCHDOG_TIMEOUT);
+        assert!(answer.is_err(), "the client accepts a stranger as {role:?}");
+        let _ = stranger.connection.reply(&receive("forged"), WATCHDOG_TIMEOUT);
         stranger.read_until_closed();
     }
-    callback.connection.reply(&said("genuine"), PATIENCE).unwrap();
+    callback.connection.reply(&receive("genuine"), WATCHDOG_TIMEOUT).unwrap();
     client.sees("[Sara] genuine");
     assert!(!client.output().contains("forged"));
 }
 
 #[test]
 fn f14_a_peer_that_stops_answering_is_given_up() {
-    let fast = [
+    let short_timeouts = [
         "--ping-after",
         "300ms",
         "--receive-timeout",
@@ -211,14 +225,14 @@ fn f14_a_peer_that_stops_answering_is_given_up() {
         "--frame-timeout",
         "1s",
     ];
-    let (_server, address) = Program::server(&fast);
-    let proxy = Proxy::to(address);
+    let (_server, address) = Program::server(&short_timeouts);
+    let proxy = Proxy::start(address);
     let sara = Program::client(address, "Sara", &[]);
     sara.sees("Connected!");
-    // Ali's cable is pulled: his connections stay open and nothing goes through them any more.
+    // The proxy plays a pulled cable: Ali's connections stay open, but nothing passes through them any more.
     let ali = Program::client(proxy.address(), "Ali", &["--no-listen"]);
     ali.sees("Connected!");
     sara.sees("User [Ali] joined");
-    proxy.set(Faults::both(Fault::StopReading));
+    proxy.set_faults(Faults::both(Fault::StopReading));
     sara.sees("User [Ali] left (not responding)");
 }

@@ -1,5 +1,7 @@
-//! Every limit is enforced: what is within it passes, what is over it is told so.
-//! The limits on frames are in `hostile`, on the log in `slow`, on resuming in `resume`, on addresses beside their code.
+//! The server enforces every limit: it accepts what is within a limit and refuses what exceeds it.
+//!
+//! The limits of frames are tested in `hostile`, of the log in `slow`, of resuming in `resume`, of addresses
+//! beside their code.
 
 use chat_common::{
     error::RpcError,
@@ -9,10 +11,11 @@ use chat_common::{
 use chat_server::{Bytes, Limits};
 use chat_tests::{
     checker::assert_clean,
-    member::{Callbacks, Member, Trouble},
+    member::{Callbacks, Member, MemberError},
     process::Program,
     raw::{self, RawPeer},
-    server::{unhurried, TestServer},
+    server::{without_rate_limit, TestServer},
+    watchdog::poll,
 };
 use std::{
     net::TcpListener,
@@ -20,69 +23,71 @@ use std::{
     time::{Duration, Instant},
 };
 
-fn cause<T: std::fmt::Debug>(result: Result<T, Trouble>) -> Cause {
+fn cause<T: std::fmt::Debug>(result: Result<T, MemberError>) -> Cause {
     match result {
-        Err(Trouble::Refused(refusal)) => refusal.cause,
-        other => panic!("{other:?} is no refusal"),
+        Err(MemberError::Refused(refusal)) => refusal.cause,
+        other => panic!("the server did not refuse: {other:?}"),
     }
 }
 
 #[test]
-fn a_text_has_a_length() {
-    let server = TestServer::with(Limits { max_text: Bytes(100), ..unhurried() });
+fn a_text_over_the_limit_is_refused() {
+    let server = TestServer::with_limits(Limits { max_text: Bytes(100), ..without_rate_limit() });
     let mut ann = Member::join(server.address(), "ann");
     ann.say(&"x".repeat(100));
     assert_eq!(cause(ann.try_say(&"x".repeat(101))), Cause::InvalidText);
     assert_eq!(cause(ann.try_say("")), Cause::InvalidText);
-    ann.say("and goes on");
+    ann.say("still here");
 }
 
 #[test]
-fn a_name_has_a_length() {
-    let server = TestServer::with(Limits { max_name: 5, ..unhurried() });
+fn a_name_over_the_limit_is_refused() {
+    let server = TestServer::with_limits(Limits { max_name: 5, ..without_rate_limit() });
     Member::join(server.address(), "abcde");
     assert_eq!(cause(Member::try_join(server.address(), "abcdef", Callbacks::Open)), Cause::InvalidName);
 }
 
 #[test]
-fn connections_are_counted_and_their_places_freed() {
-    let server = TestServer::with(Limits { max_connections: 3, ..unhurried() });
+fn a_connection_over_the_limit_is_refused_until_another_one_closes() {
+    let server = TestServer::with_limits(Limits { max_connections: 3, ..without_rate_limit() });
     let mut ann = Member::join(server.address(), "ann");
-    let strangers = [RawPeer::call(server.address()).unwrap(), RawPeer::call(server.address()).unwrap()];
-    let refused = RawPeer::call(server.address()).unwrap_err();
+    let strangers =
+        [RawPeer::connect_call(server.address()).unwrap(), RawPeer::connect_call(server.address()).unwrap()];
+    let refused = RawPeer::connect_call(server.address()).unwrap_err();
     assert!(matches!(refused, RpcError::Refused { status: Status::Busy, .. }), "{refused:?}");
     drop(strangers);
-    chat_tests::watchdog::poll("the places to be free", || {
+    poll("the server to count the closed connections", || {
         Member::try_join(server.address(), "bob", Callbacks::Open).ok()
     });
     ann.say("still here");
 }
 
 #[test]
-fn a_member_over_the_rate_waits_and_loses_nothing() {
-    let server = TestServer::with(Limits { rate_burst: 10, rate: 100, ..Limits::default() });
+fn a_member_over_the_rate_limit_waits_and_loses_nothing() {
+    let server = TestServer::with_limits(Limits { rate_burst: 10, rate: 100, ..Limits::default() });
     let mut ann = Member::join(server.address(), "ann");
     let mut bob = Member::join(server.address(), "bob");
-    let began = Instant::now();
+    let start = Instant::now();
     for number in 0..31 {
         ann.say(&format!("{number}"));
     }
-    // Ten pass at once; twenty wait for a hundredth of a second each; the wait of the last one follows its reply.
-    assert!(began.elapsed() >= Duration::from_millis(190), "{:?}", began.elapsed());
-    let end = bob.say("not held up");
+    // Ten messages pass at once, and twenty wait for 10 ms each. The wait of the last one follows its reply.
+    assert!(start.elapsed() >= Duration::from_millis(190), "{:?}", start.elapsed());
+    let end = bob.say("not delayed");
     ann.hear_up_to(end);
     bob.hear_up_to(end - 1);
-    assert_clean(&[ann.so_far(), bob.so_far()]);
+    assert_clean(&[ann.history(), bob.history()]);
 }
 
 #[test]
-fn a_full_channel_is_told_and_nothing_is_lost_or_doubled_by_it() {
-    let server = TestServer::with(Limits { queue: 1, ..unhurried() });
+fn a_full_channel_refuses_as_busy_and_loses_and_doubles_nothing() {
+    let server = TestServer::with_limits(Limits { queue: 1, ..without_rate_limit() });
     let names = ["ann", "bob", "cid", "dan", "eve", "fay"];
     let mut members = names.map(|name| Member::join(server.address(), name));
     let mut rounds = 0;
-    // Whether two commands meet in the channel is up to the system, so they go on until some have.
-    while members.iter().map(Member::busy).sum::<usize>() == 0 {
+    // The scheduler decides whether two commands meet in the channel, so the members speak until that has
+    // happened.
+    while members.iter().map(Member::busy_count).sum::<usize>() == 0 {
         thread::scope(|scope| {
             for member in &mut members {
                 scope.spawn(move || {
@@ -103,38 +108,46 @@ fn a_full_channel_is_told_and_nothing_is_lost_or_doubled_by_it() {
         .filter(|(number, _)| *number != 1)
         .for_each(|(_, member)| member.hear_up_to(end));
     members[1].hear_text("ann is done");
-    assert_clean(&members.each_ref().map(Member::so_far));
+    assert_clean(&members.each_ref().map(Member::history));
 }
 
 #[test]
-fn a_listener_that_does_not_answer_is_given_up() {
-    let server = TestServer::with(Limits { dial_timeout: Duration::from_millis(100), ..unhurried() });
+fn a_client_whose_listener_does_not_answer_can_open_the_callback_connection() {
+    let server =
+        TestServer::with_limits(Limits { dial_timeout: Duration::from_millis(100), ..without_rate_limit() });
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
-    let mut peer = RawPeer::call(server.address()).unwrap();
-    let (token, port) = (raw::token(), silent.local_addr().unwrap().port());
+    let mut peer = RawPeer::connect_call(server.address()).unwrap();
+    let (token, port) = (raw::random_token(), silent.local_addr().unwrap().port());
     let joined =
         peer.join_with(Join { name: "x".to_owned(), token, port, history: 0, resume: None }).unwrap();
     assert!(!joined.called_back);
-    // It takes part all the same, by dialling the server.
-    let mut callback = RawPeer::open_callback(server.address(), token).unwrap();
+    // The client can still open the callback connection itself.
+    let mut callback = RawPeer::connect_callback(server.address(), token).unwrap();
     Member::join(server.address(), "ann").say("hello");
-    while !format!("{:?}", callback.serve_one().unwrap()).contains("hello") {}
+    poll("ann's hello", || {
+        let received = callback.serve_receive().unwrap();
+        format!("{received:?}").contains("hello").then_some(())
+    });
 }
 
 #[test]
-fn a_silent_member_is_dead_after_a_while() {
-    let short = Limits { dead_after: Duration::from_millis(200), ..unhurried() };
-    let server = TestServer::with(short);
-    let mut peer = RawPeer::call(server.address()).unwrap();
-    peer.join("silent", raw::token()).unwrap();
-    // Ann is silent too, but for her pings; on a slow machine she may be late with them and comes back.
+fn a_silent_member_is_removed_after_the_dead_time() {
+    let short = Limits { dead_after: Duration::from_millis(200), ..without_rate_limit() };
+    let server = TestServer::with_limits(short);
+    let mut peer = RawPeer::connect_call(server.address()).unwrap();
+    peer.join("silent", raw::random_token()).unwrap();
+    // Ann sends nothing but pings. On a slow machine they may be late, and then she reconnects.
     let mut ann = Member::join(server.address(), "ann");
-    chat_tests::watchdog::poll("the silent one to leave", || {
+    poll("silent to leave", || {
         if ann.ask(&Request::Ping).is_err() {
-            ann.come_back();
+            ann.reconnect();
         }
-        let left = |what: &EventKind| matches!(what, EventKind::Left { name, reason: Some(why) } if name == "silent" && why == "not responding");
-        ann.so_far().events().any(|event| left(&event.kind)).then_some(())
+        let reason_of = |kind: &EventKind| match kind {
+            EventKind::Left { name, reason } if name == "silent" => reason.clone(),
+            _ => None,
+        };
+        let reason = ann.history().events().find_map(|event| reason_of(&event.kind));
+        (reason.as_deref() == Some("not responding")).then_some(())
     });
     assert!(matches!(peer.ask(&Request::Ping), Err(_) | Ok(Reply::Refused(_))));
 }

@@ -1,5 +1,7 @@
-//! Two machines: server and clients in network namespaces of their own, joined by a cable that can be pulled.
-//! Needs root and `ip`; skipped with a word otherwise. F1 on one machine is in `faults_of_the_original`.
+//! Two machines: the server and the clients run in two network namespaces with a cable between them.
+//!
+//! These tests need root and the program `ip`. Without them they print that they are skipped. The test of F1
+//! on one machine is in `faults_of_the_original`.
 
 use chat_tests::process::{binary, installed, Program};
 use std::{
@@ -7,20 +9,21 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-/// Two namespaces with a cable between them; gone when it is dropped.
+/// Two namespaces with a cable between them. Dropping it deletes both.
 struct Machines {
     near: String,
     far: String,
 }
 
-/// One pair at a time: the tests share the names of the cable's ends.
+/// Only one pair exists at a time, because all pairs have the same addresses and cable names.
 static ONE_PAIR: Mutex<()> = Mutex::new(());
 
 const NEAR: &str = "10.77.0.1";
 const FAR: &str = "10.77.0.2";
 
 impl Machines {
-    fn new(suffix: &str) -> Option<Machines> {
+    /// Creates both namespaces. Returns `None` where the system does not allow it.
+    fn create(suffix: &str) -> Option<Machines> {
         if !installed("ip") {
             return None;
         }
@@ -28,7 +31,7 @@ impl Machines {
         let machines =
             Machines { near: format!("chat-{id}-{suffix}-near"), far: format!("chat-{id}-{suffix}-far") };
         let Machines { near, far } = &machines;
-        let made = ip(&["netns", "add", near])
+        let created = ip(&["netns", "add", near])
             && ip(&["netns", "add", far])
             && ip(&[
                 "-n", near, "link", "add", "cable", "type", "veth", "peer", "name", "cable", "netns", far,
@@ -38,21 +41,21 @@ impl Machines {
                     && ip(&["-n", name, "address", "add", &format!("{address}/24"), "dev", "cable"])
                     && ip(&["-n", name, "link", "set", "cable", "up"])
             });
-        made.then_some(machines)
+        created.then_some(machines)
     }
 
-    /// A program on one of the machines.
-    fn on(machine: &str, program: &str, arguments: &[&str]) -> Command {
+    /// The command that runs a program on this machine.
+    fn command_on(machine: &str, program: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new("ip");
         command.args(["netns", "exec", machine]).arg(binary(program)).args(arguments);
         command
     }
 
-    /// Makes the system take only some kilobytes at once of what is sent between the two, as over a long and thin line.
-    fn narrow_the_cable(&self) {
+    /// Makes the socket buffers of both machines so small that they hold only some kilobytes.
+    fn shrink_buffers(&self) {
         for (machine, buffers) in [(&self.near, "tcp_wmem"), (&self.far, "tcp_rmem")] {
-            let narrow = format!("echo 4096 4096 4096 > /proc/sys/net/ipv4/{buffers}");
-            assert!(ip(&["netns", "exec", machine, "sh", "-c", &narrow]));
+            let shrink = format!("echo 4096 4096 4096 > /proc/sys/net/ipv4/{buffers}");
+            assert!(ip(&["netns", "exec", machine, "sh", "-c", &shrink]));
         }
     }
 
@@ -68,6 +71,7 @@ impl Drop for Machines {
     }
 }
 
+/// Runs `ip` and returns whether it succeeded.
 fn ip(arguments: &[&str]) -> bool {
     let mut command = Command::new("ip");
     command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null());
@@ -77,22 +81,33 @@ fn ip(arguments: &[&str]) -> bool {
 #[test]
 fn f01_people_on_two_machines_chat() {
     let _one = ONE_PAIR.lock().unwrap_or_else(PoisonError::into_inner);
-    let Some(machines) = Machines::new("a") else {
-        println!("skipped: this system makes no network namespaces for us");
+    let Some(machines) = Machines::create("a") else {
+        println!("skipped: this system does not let us create network namespaces");
         return;
     };
-    let (server, address) =
-        Program::serve(&mut Machines::on(&machines.near, "chat-server", &["--listen", "0.0.0.0:0"]));
-    let at = format!("{NEAR}:{}", address.port());
+    let (server, address) = Program::start_server(&mut Machines::command_on(
+        &machines.near,
+        "chat-server",
+        &["--listen", "0.0.0.0:0"],
+    ));
+    let server_address = format!("{NEAR}:{}", address.port());
     server.sees("Others join with: chat-client --server ");
     let mut sara = Program::start(
         "sara",
-        &mut Machines::on(&machines.near, "chat-client", &["--server", &at, "--name", "Sara"]),
+        &mut Machines::command_on(
+            &machines.near,
+            "chat-client",
+            &["--server", &server_address, "--name", "Sara"],
+        ),
     );
     sara.sees("Connected!");
     let mut ali = Program::start(
         "ali",
-        &mut Machines::on(&machines.far, "chat-client", &["--server", &at, "--name", "Ali"]),
+        &mut Machines::command_on(
+            &machines.far,
+            "chat-client",
+            &["--server", &server_address, "--name", "Ali"],
+        ),
     );
     ali.sees("Connected!");
     sara.sees("User [Ali] joined");
@@ -100,27 +115,36 @@ fn f01_people_on_two_machines_chat() {
     sara.sees("[Ali] hello from over there");
     sara.types("hello");
     ali.sees("[Sara] hello");
-    assert!(!ali.output().contains("could not dial"), "the server has dialled the other machine");
+    assert!(!ali.output().contains("could not dial"), "the server could not dial the other machine");
 }
 
 #[test]
-fn a_pulled_cable_is_told_to_the_others_and_to_the_one_who_is_cut_off() {
+fn both_sides_of_a_pulled_cable_learn_of_the_lost_connection() {
     let _one = ONE_PAIR.lock().unwrap_or_else(PoisonError::into_inner);
-    let Some(machines) = Machines::new("b") else {
-        println!("skipped: this system makes no network namespaces for us");
+    let Some(machines) = Machines::create("b") else {
+        println!("skipped: this system does not let us create network namespaces");
         return;
     };
-    let short = ["--listen", "0.0.0.0:0", "--ping-after", "500ms", "--receive-timeout", "500ms"];
-    let (_server, address) = Program::serve(&mut Machines::on(&machines.near, "chat-server", &short));
-    let at = format!("{NEAR}:{}", address.port());
+    let arguments = ["--listen", "0.0.0.0:0", "--ping-after", "500ms", "--receive-timeout", "500ms"];
+    let (_server, address) =
+        Program::start_server(&mut Machines::command_on(&machines.near, "chat-server", &arguments));
+    let server_address = format!("{NEAR}:{}", address.port());
     let sara = Program::start(
         "sara",
-        &mut Machines::on(&machines.near, "chat-client", &["--server", &at, "--name", "Sara"]),
+        &mut Machines::command_on(
+            &machines.near,
+            "chat-client",
+            &["--server", &server_address, "--name", "Sara"],
+        ),
     );
     sara.sees("Connected!");
     let ali = Program::start(
         "ali",
-        &mut Machines::on(&machines.far, "chat-client", &["--server", &at, "--name", "Ali"]),
+        &mut Machines::command_on(
+            &machines.far,
+            "chat-client",
+            &["--server", &server_address, "--name", "Ali"],
+        ),
     );
     ali.sees("Connected!");
     machines.pull_the_cable();
@@ -129,27 +153,29 @@ fn a_pulled_cable_is_told_to_the_others_and_to_the_one_who_is_cut_off() {
 }
 
 #[test]
-fn on_a_narrow_line_a_stopped_client_holds_up_nobody_and_gets_all_in_order() {
+fn with_small_buffers_a_stopped_client_delays_nobody_and_receives_all_in_order() {
     const COUNT: usize = 1000;
     let _one = ONE_PAIR.lock().unwrap_or_else(PoisonError::into_inner);
-    let Some(machines) = Machines::new("c") else {
-        println!("skipped: this system makes no network namespaces for us");
+    let Some(machines) = Machines::create("c") else {
+        println!("skipped: this system does not let us create network namespaces");
         return;
     };
-    machines.narrow_the_cable();
-    let patient = ["--listen", "0.0.0.0:0", "--rate-burst", "0", "--receive-timeout", "3600s"];
-    let (_server, address) = Program::serve(&mut Machines::on(&machines.near, "chat-server", &patient));
-    let at = format!("{NEAR}:{}", address.port());
+    machines.shrink_buffers();
+    let arguments = ["--listen", "0.0.0.0:0", "--rate-burst", "0", "--receive-timeout", "3600s"];
+    let (_server, address) =
+        Program::start_server(&mut Machines::command_on(&machines.near, "chat-server", &arguments));
+    let server_address = format!("{NEAR}:{}", address.port());
     let [mut sara, ali, stopped] = ["Sara", "Ali", "Stopped"].map(|name| {
-        let arguments = ["--server", &at, "--name", name];
-        let client = Program::start(name, &mut Machines::on(&machines.far, "chat-client", &arguments));
+        let arguments = ["--server", &server_address, "--name", name];
+        let client =
+            Program::start(name, &mut Machines::command_on(&machines.far, "chat-client", &arguments));
         client.sees("Connected!");
         client
     });
     stopped.signal("STOP");
     let padding = "x".repeat(200);
     let lines: Vec<String> = (0..COUNT).map(|number| format!("line {number} {padding}")).collect();
-    sara.types_all(&(lines.join("\n") + "\n"));
+    sara.types_exactly(&(lines.join("\n") + "\n"));
     let last = format!("{}\n", lines[COUNT - 1]);
     ali.sees(&last);
     stopped.signal("CONT");

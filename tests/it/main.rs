@@ -1,5 +1,5 @@
-//! The scenarios, one file per property.
-// Test code: a panic is how a failure is told.
+//! The scenarios, one file for each property.
+// A panic is how a test reports a failure, and the output is for the person who runs the test.
 #![allow(clippy::unwrap_used, clippy::print_stderr, clippy::print_stdout)]
 mod arrows;
 mod commands;

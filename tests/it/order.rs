@@ -1,10 +1,10 @@
-//! One order that everybody sees, whatever happens at once.
+//! All members see one order of events, even when many speak, join and leave at the same time.
 
-use chat_tests::{checker::assert_clean, history::Person, member::Member, server::TestServer};
+use chat_tests::{checker::assert_clean, history::MemberHistory, member::Member, server::TestServer};
 use std::thread;
 
 #[test]
-fn everybody_sees_one_order_when_all_speak_at_once() {
+fn all_members_see_one_order_when_all_speak_at_once() {
     const EACH: usize = 200;
     let server = TestServer::start();
     let names = ["ann", "bob", "cid", "dan", "eve", "fay"];
@@ -25,13 +25,13 @@ fn everybody_sees_one_order_when_all_speak_at_once() {
         member.hear_up_to(end);
     }
     members[1].hear_text("ann is done");
-    let people: Vec<Person> = members.iter().map(Member::so_far).collect();
-    assert_clean(&people);
+    let histories: Vec<MemberHistory> = members.iter().map(Member::history).collect();
+    assert_clean(&histories);
     assert_eq!(members[2].texts().len(), (names.len() - 1) * EACH + 2);
 }
 
 #[test]
-fn joins_and_leaves_have_their_place_among_the_messages() {
+fn joins_and_leaves_are_part_of_the_one_order() {
     const ROUNDS: usize = 20;
     let server = TestServer::start();
     let mut ann = Member::join(server.address(), "ann");
@@ -56,29 +56,30 @@ fn joins_and_leaves_have_their_place_among_the_messages() {
                             visitor.crash()
                         }
                     })
-                    .collect::<Vec<Person>>()
+                    .collect::<Vec<MemberHistory>>()
             })
         });
-        let visitors: Vec<Person> =
+        let visitors: Vec<MemberHistory> =
             visitors.into_iter().flat_map(|visitor| visitor.join().unwrap()).collect();
         (speaker.join().unwrap(), visitors)
     });
     let mut ann = ann;
     let end = ann.say("the end");
     bob.hear_up_to(end);
-    let mut people = visitors;
-    people.push(bob.so_far());
-    // Leaves that are still on their way are owed to nobody yet, so ann's view ends with what she has.
-    people.push(ann.so_far().gone());
-    assert_clean(&people);
+    let mut histories = visitors;
+    histories.push(bob.history());
+    // Some leaves may still be on their way to ann.
+    histories.push(ann.history().left_early());
+    assert_clean(&histories);
 }
 
 #[test]
-fn in_a_large_quiet_room_each_hears_what_is_for_her_and_nothing_else() {
+fn in_a_large_quiet_room_each_member_receives_only_what_is_meant_for_it() {
     const EACH: usize = 300;
     const LISTENERS: usize = 48;
     let server = TestServer::start();
-    // So many that the broadcaster has help, and speakers so few that their messages mostly come one at a time.
+    // With so many listeners the broadcaster uses its helper thread. With so few speakers the messages mostly
+    // come one at a time, which is the case that the helper is for.
     let listeners: Vec<Member> =
         (0..LISTENERS).map(|number| Member::join(server.address(), &format!("listener{number}"))).collect();
     let mut speakers = ["ann", "bob", "cid"].map(|name| Member::join(server.address(), name));
@@ -88,21 +89,24 @@ fn in_a_large_quiet_room_each_hears_what_is_for_her_and_nothing_else() {
                 for number in 0..EACH {
                     let text = format!("{} {number}", speaker.name());
                     match number % 3 {
-                        0 => speaker.whisper("listener7", &text),
+                        0 => speaker.say_privately("listener7", &text),
                         _ => speaker.say(&text),
                     };
                 }
             });
         }
     });
-    let end = speakers[0].say("that was all");
+    let end = speakers[0].say("the end");
     for member in listeners.iter().chain(&speakers[1..]) {
         member.hear_up_to(end);
     }
     assert_eq!(listeners[7].texts().len(), speakers.len() * EACH + 1);
     assert_eq!(listeners[8].texts().len(), speakers.len() * EACH / 3 * 2 + 1);
-    let people: Vec<Person> = listeners.iter().map(Member::so_far).collect();
+    let histories: Vec<MemberHistory> = listeners.iter().map(Member::history).collect();
     assert_clean(
-        &people.into_iter().chain(speakers.iter().map(|speaker| speaker.so_far().gone())).collect::<Vec<_>>(),
+        &histories
+            .into_iter()
+            .chain(speakers.iter().map(|speaker| speaker.history().left_early()))
+            .collect::<Vec<_>>(),
     );
 }

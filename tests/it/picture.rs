@@ -1,4 +1,4 @@
-//! The picture in the README is of this client: played and drawn again, it is the same.
+//! The picture in the README shows what this client prints today.
 
 use chat_tests::process::repository;
 use std::{fs, path::Path, process::Command};
@@ -7,8 +7,8 @@ use std::{fs, path::Path, process::Command};
 fn the_picture_of_a_session_is_up_to_date() {
     let drawn = Path::new(env!("CARGO_TARGET_TMPDIR")).join("session.svg");
     let status = Command::new(env!("CARGO_BIN_EXE_picture")).arg(&drawn).status().unwrap();
-    assert!(status.success(), "the picture cannot be drawn: {status}");
+    assert!(status.success(), "the program that draws the picture failed: {status}");
     let drawn = fs::read_to_string(drawn).unwrap();
-    let kept = fs::read_to_string(repository().join("tests/picture/session.svg")).unwrap();
-    assert_eq!(drawn, kept, "what the client shows has changed: `make picture` draws it again");
+    let stored = fs::read_to_string(repository().join("tests/picture/session.svg")).unwrap();
+    assert_eq!(drawn, stored, "the output of the client has changed; run `make picture`");
 }

@@ -1,28 +1,29 @@
-//! The two programs as a person meets them: flags, exit codes and the lines that are a contract.
+//! The two programs from the outside: flags, exit codes, and the lines that are a contract.
 
 use chat_tests::process::{binary, Program};
 use std::{env, process::Command};
 
-fn ended(name: &str, arguments: &[&str]) -> (Option<i32>, String, String) {
+/// Runs a program to its end. Returns the exit code, the standard output and the standard error.
+fn run_to_end(name: &str, arguments: &[&str]) -> (Option<i32>, String, String) {
     let mut program = Program::start(name, Command::new(binary(name)).args(arguments));
     program.ends_input();
     (program.exits(), program.output(), program.error_output())
 }
 
 #[test]
-fn help_and_version_are_printed_and_all_is_well() {
+fn help_and_version_are_printed_with_exit_code_zero() {
     for name in ["chat-server", "chat-client"] {
-        let (code, help, _) = ended(name, &["--help"]);
+        let (code, help, _) = run_to_end(name, &["--help"]);
         assert_eq!(code, Some(0));
         assert!(help.contains("Usage: ") && help.contains("--"), "{help}");
-        let (code, version, _) = ended(name, &["--version"]);
+        let (code, version, _) = run_to_end(name, &["--version"]);
         assert_eq!(code, Some(0));
         assert!(version.starts_with(name), "{version}");
     }
 }
 
 #[test]
-fn wrong_usage_is_one_clear_line_and_exit_code_two() {
+fn wrong_usage_is_one_line_and_exit_code_two() {
     for (name, arguments) in [
         ("chat-server", &["--colour", "red"][..]),
         ("chat-server", &["--listen"]),
@@ -32,22 +33,22 @@ fn wrong_usage_is_one_clear_line_and_exit_code_two() {
         ("chat-client", &["--server"]),
         ("chat-client", &["--server", "nowhere"]),
     ] {
-        let (code, out, err) = ended(name, arguments);
+        let (code, out, err) = run_to_end(name, arguments);
         assert_eq!((code, out.as_str()), (Some(2), ""), "{name} {arguments:?}");
         assert_eq!(err.lines().count(), 1, "{name} {arguments:?}: {err}");
     }
 }
 
 #[test]
-fn a_port_in_use_is_told_and_exit_code_one() {
+fn a_port_in_use_is_an_error_with_exit_code_one() {
     let (_server, address) = Program::server(&[]);
-    let (code, out, err) = ended("chat-server", &["--listen", &address.to_string()]);
+    let (code, out, err) = run_to_end("chat-server", &["--listen", &address.to_string()]);
     assert_eq!((code, out.as_str()), (Some(1), ""));
     assert!(err.contains("cannot listen"), "{err}");
 }
 
 #[test]
-fn the_lines_are_as_they_were_promised() {
+fn every_printed_line_is_as_the_contract_says() {
     let (server, address) = Program::server(&[]);
     assert_eq!(server.output(), format!("Server running at {} ...\n", address.port()));
     let mut ali = Program::joined_client(address, "Ali");
@@ -72,13 +73,13 @@ fn the_lines_are_as_they_were_promised() {
         "Connected! Start typing...\nUser [Sara] joined\n[Sara] good morning\nUser [Sara] left\n"
     );
     assert!(sara.output().ends_with("Connected! Start typing...\n[Ali] hi\nBye!\n"), "{}", sara.output());
-    assert!(!server.error_output().contains("morning"), "what people say is not logged");
+    assert!(!server.error_output().contains("morning"), "the server logged a message");
 }
 
 #[test]
-fn ip_version_six_and_host_names_work() {
+fn ipv6_addresses_and_host_names_work() {
     let mut command = Command::new(binary("chat-server"));
-    let (_server, address) = Program::serve(command.args(["--listen", "[::1]:0"]));
+    let (_server, address) = Program::start_server(command.args(["--listen", "[::1]:0"]));
     let mut six = Program::start(
         "six",
         Command::new(binary("chat-client")).args([
@@ -90,7 +91,7 @@ fn ip_version_six_and_host_names_work() {
     );
     six.sees("Connected!");
     let mut command = Command::new(binary("chat-server"));
-    let (_server, address) = Program::serve(command.args(["--listen", "localhost:0"]));
+    let (_server, address) = Program::start_server(command.args(["--listen", "localhost:0"]));
     let mut named = Program::start(
         "named",
         Command::new(binary("chat-client")).args([
@@ -108,17 +109,18 @@ fn ip_version_six_and_host_names_work() {
 }
 
 #[test]
-fn strangers_do_not_fill_the_log() {
+fn refused_connections_of_one_address_do_not_fill_the_log() {
     let (server, address) = Program::server(&[]);
     for _ in 0..200 {
-        let peer = chat_tests::raw::RawPeer::dial(address);
-        // A server that is quicker than we are has closed already.
+        let peer = chat_tests::raw::RawPeer::connect(address);
+        // The write fails when the server has closed already.
         let _ = peer.write(b"GET / HTTP/1.1\r\n\r\n");
         peer.read_until_closed();
     }
-    let complaints = server.error_output().lines().filter(|line| line.contains("WARN")).count();
-    // One for each second: a machine on which this takes a minute would still pass.
-    assert!((1..=60).contains(&complaints), "{complaints} lines for 200 strangers of one address");
+    server.logs("WARN");
+    let warnings = server.error_output().lines().filter(|line| line.contains("WARN")).count();
+    // The server logs one line a second, so a machine that needs up to a minute passes.
+    assert!((1..=60).contains(&warnings), "{warnings} lines for 200 connections of one address");
 }
 
 #[test]
@@ -128,12 +130,13 @@ fn clients_that_are_killed_again_and_again_leave_nothing_behind() {
     let sara = Program::joined_client(address, "Sara");
     let (threads, descriptors) = (server.threads(), server.descriptors());
     for round in 0..rounds {
-        let name = format!("Victim{round}");
-        let victim = Program::joined_client(address, &name);
-        victim.signal("KILL");
+        let name = format!("Killed{round}");
+        let killed = Program::joined_client(address, &name);
+        killed.signal("KILL");
         sara.sees(&format!("User [{name}] left (connection lost)\n"));
     }
-    chat_tests::watchdog::poll("the server's threads and descriptors to be back where they began", || {
-        (server.threads() <= threads && server.descriptors() <= descriptors).then_some(())
-    });
+    chat_tests::watchdog::poll(
+        "the server to end the threads and close the descriptors of killed clients",
+        || (server.threads() <= threads && server.descriptors() <= descriptors).then_some(()),
+    );
 }

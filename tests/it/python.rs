@@ -1,23 +1,24 @@
-//! The wire can be spoken from its specification alone: a Python client, written from the crate doc of chat-common, chats.
+//! The specification of the protocol is complete: a Python client, written from the crate doc of chat-common
+//! alone, takes part in a chat.
 
 use chat_tests::process::{installed, repository, Program};
 use std::{net::SocketAddr, process::Command};
 
-fn python_client(server: SocketAddr, name: &str, more: &[&str]) -> Program {
+fn python_client(server: SocketAddr, name: &str, arguments: &[&str]) -> Program {
     let mut command = Command::new("python3");
     command.arg(repository().join("tests/python/client.py"));
-    command.args([&server.ip().to_string(), &server.port().to_string(), name]).args(more);
+    command.args([&server.ip().to_string(), &server.port().to_string(), name]).args(arguments);
     Program::start(name, &mut command)
 }
 
-fn takes_part(more: &[&str]) {
+fn takes_part(arguments: &[&str]) {
     if !installed("python3") {
-        println!("skipped: there is no python3 here");
+        println!("skipped: this machine has no python3");
         return;
     }
     let (_server, address) = Program::server(&[]);
     let mut sara = Program::joined_client(address, "Sara");
-    let mut guido = python_client(address, "Guido", more);
+    let mut guido = python_client(address, "Guido", arguments);
     guido.sees("joined\n");
     sara.sees("User [Guido] joined");
     sara.types("hello Guido");
@@ -39,15 +40,15 @@ fn takes_part(more: &[&str]) {
     guido.sees("left\n");
     assert_eq!(guido.exits(), Some(0), "{}", guido.error_output());
     sara.sees("User [Guido] left\n");
-    assert_eq!(guido.output().matches("hello Guido").count(), 1, "resuming repeats nothing");
+    assert_eq!(guido.output().matches("hello Guido").count(), 1, "a resumed session receives nothing twice");
 }
 
 #[test]
-fn a_python_client_that_is_dialled_takes_part() {
+fn a_python_client_with_a_listener_takes_part() {
     takes_part(&[]);
 }
 
 #[test]
-fn a_python_client_that_dials_takes_part() {
+fn a_python_client_without_a_listener_takes_part() {
     takes_part(&["--open"]);
 }

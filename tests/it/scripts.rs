@@ -1,10 +1,10 @@
-//! The real client in a pipe: what scripts do with it, and what they can rely on.
+//! The real client in a pipe: what scripts can rely on.
 
 use chat_common::protocol::{Joined, Reply, Request};
 use chat_tests::{
     process::{binary, Program},
     raw::RawPeer,
-    watchdog::PATIENCE,
+    watchdog::{poll, WATCHDOG_TIMEOUT},
 };
 use std::{
     io::{BufRead, BufReader},
@@ -12,7 +12,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-/// Starts the client with these arguments and nothing of our own environment that concerns it.
+/// The command of a client with these arguments. The environment of the test does not influence it.
 fn client(arguments: &[&str]) -> Command {
     let mut command = Command::new(binary("chat-client"));
     command.args(arguments);
@@ -22,17 +22,18 @@ fn client(arguments: &[&str]) -> Command {
     command
 }
 
-/// Runs the client to its end with this input: exit code, standard output, standard error.
+/// Runs the client to its end with this input. Returns the exit code, the standard output and the standard
+/// error.
 fn run(command: &mut Command, input: &str) -> (Option<i32>, String, String) {
     let mut client = Program::start("client", command);
-    client.types_all(input);
+    client.types_exactly(input);
     client.ends_input();
     let code = client.exits();
     (code, client.output(), client.error_output())
 }
 
-/// The same, at this server and under this name.
-fn visit(server: SocketAddr, name: &str, arguments: &[&str], input: &str) -> (Option<i32>, String, String) {
+/// Runs the client as [`run`] does, with this server and this name.
+fn run_as(server: SocketAddr, name: &str, arguments: &[&str], input: &str) -> (Option<i32>, String, String) {
     run(client(&["--server", &server.to_string(), "--name", name]).args(arguments), input)
 }
 
@@ -55,7 +56,7 @@ fn f4_end_of_input_sends_what_was_said_and_ends_the_client() {
 fn f11_empty_lines_are_not_sent() {
     let (_server, address) = Program::server(&[]);
     let ann = Program::joined_client(address, "Ann");
-    assert_eq!(visit(address, "Piper", &[], "\n\nfirst\n  \n\r\nlast").0, Some(0));
+    assert_eq!(run_as(address, "Piper", &[], "\n\nfirst\n  \n\r\nlast").0, Some(0));
     ann.sees("User [Piper] left\n");
     assert!(ann.output().contains("joined\n[Piper] first\n[Piper] last\nUser"), "{}", ann.output());
 }
@@ -64,26 +65,26 @@ fn f11_empty_lines_are_not_sent() {
 fn f10_what_a_terminal_would_obey_is_shown_as_characters() {
     let (_server, address) = Program::server(&[]);
     let ann = Program::joined_client(address, "Ann");
-    assert_eq!(visit(address, "Piper", &[], "a\x1b[2Jb\u{202e}c\n").0, Some(0));
+    assert_eq!(run_as(address, "Piper", &[], "a\x1b[2Jb\u{202e}c\n").0, Some(0));
     ann.sees("[Piper] a\\u{1b}[2Jb\\u{202e}c\n");
 }
 
 #[test]
-fn one_message_is_posted_from_the_command_line_or_from_all_of_the_input() {
+fn send_takes_one_message_from_the_command_line_or_from_the_whole_input() {
     let (_server, address) = Program::server(&[]);
     let ann = Program::joined_client(address, "Ann");
-    assert_eq!(visit(address, "ci", &["--send", "/build 512 is green"], "not this").0, Some(0));
+    assert_eq!(run_as(address, "ci", &["--send", "/build 512 is green"], "not this").0, Some(0));
     ann.sees("[ci] /build 512 is green\nUser [ci] left\n");
-    assert_eq!(visit(address, "ci", &["--send", "-"], "one\n\nUser [Ann] left\n\n").0, Some(0));
+    assert_eq!(run_as(address, "ci", &["--send", "-"], "one\n\nUser [Ann] left\n\n").0, Some(0));
     ann.sees("[ci] one\n    \n    User [Ann] left\nUser [ci] left\n");
 }
 
 #[test]
-fn a_text_over_the_limit_is_said_in_parts() {
+fn a_text_over_the_limit_is_sent_in_parts() {
     let (_server, address) = Program::server(&["--max-text", "1KiB"]);
     let ann = Program::joined_client(address, "Ann");
     let long = "é".repeat(2500);
-    assert_eq!(visit(address, "ci", &[], &long).0, Some(0));
+    assert_eq!(run_as(address, "ci", &[], &long).0, Some(0));
     ann.sees("User [ci] left\n");
     let heard: String =
         ann.lines().iter().filter_map(|line| line.strip_prefix("[ci] ").map(str::to_owned)).collect();
@@ -91,7 +92,7 @@ fn a_text_over_the_limit_is_said_in_parts() {
 }
 
 #[test]
-fn what_was_not_sent_is_an_exit_code_of_one_and_a_reason() {
+fn a_message_that_was_not_sent_gives_exit_code_one_and_a_reason() {
     let (_server, address) = Program::server(&[]);
     let _ann = Program::joined_client(address, "Ann");
     for (name, input, reason) in [
@@ -101,7 +102,7 @@ fn what_was_not_sent_is_an_exit_code_of_one_and_a_reason() {
         ("Tom", "/msg Nobody hi\n", "Nobody"),
         ("Tom", "/nick Ann\n", "taken"),
     ] {
-        let (code, _, err) = visit(address, name, &[], input);
+        let (code, _, err) = run_as(address, name, &[], input);
         assert_eq!(code, Some(1), "{name} {input}");
         assert!(err.contains(reason), "{err}");
     }
@@ -116,7 +117,7 @@ fn what_was_not_sent_is_an_exit_code_of_one_and_a_reason() {
 }
 
 #[test]
-fn wrong_usage_is_one_line_and_an_exit_code_of_two() {
+fn wrong_usage_gives_one_line_and_exit_code_two() {
     for arguments in [
         &["--bogus"][..],
         &["hello"],
@@ -139,7 +140,7 @@ fn wrong_usage_is_one_line_and_an_exit_code_of_two() {
 }
 
 #[test]
-fn the_environment_stands_in_for_flags() {
+fn the_environment_replaces_missing_flags() {
     let (_server, address) = Program::server(&[]);
     let ann = Program::joined_client(address, "Ann");
     let mut command = client(&[]);
@@ -151,16 +152,16 @@ fn the_environment_stands_in_for_flags() {
 }
 
 #[test]
-fn a_reader_stays_after_the_end_of_input_until_it_is_told_to_go() {
+fn a_client_with_stay_reads_on_after_the_end_of_input_until_a_signal() {
     let (_server, address) = Program::server(&[]);
-    let mut log = Program::client(address, "log", &["--stay"]);
-    log.ends_input();
-    log.sees("Connected! Start typing...");
-    assert_eq!(visit(address, "Tom", &[], "hello\n").0, Some(0));
-    log.sees("[Tom] hello\nUser [Tom] left\n");
-    log.signal("INT");
-    assert_eq!(log.exits(), Some(0));
-    assert!(log.output().ends_with("\nBye!\n"), "{}", log.output());
+    let mut reader = Program::client(address, "log", &["--stay"]);
+    reader.ends_input();
+    reader.sees("Connected! Start typing...");
+    assert_eq!(run_as(address, "Tom", &[], "hello\n").0, Some(0));
+    reader.sees("[Tom] hello\nUser [Tom] left\n");
+    reader.signal("INT");
+    assert_eq!(reader.exits(), Some(0));
+    assert!(reader.output().ends_with("\nBye!\n"), "{}", reader.output());
 }
 
 #[test]
@@ -173,14 +174,14 @@ fn a_closed_output_ends_the_client_quietly() {
     let mut first = String::new();
     BufReader::new(head.stdout.take().unwrap()).read_line(&mut first).unwrap();
     assert_eq!(first, "Connected! Start typing...\n");
-    assert_eq!(visit(address, "Tom", &[], "hello\n").0, Some(0));
+    assert_eq!(run_as(address, "Tom", &[], "hello\n").0, Some(0));
     ann.sees("User [head] left\n");
     let end = head.wait_with_output().unwrap();
     assert_eq!((end.status.code(), end.stderr.as_slice()), (Some(0), &b""[..]));
 }
 
 #[test]
-fn an_output_that_cannot_be_written_is_a_failure() {
+fn an_output_that_cannot_be_written_gives_exit_code_one() {
     let (_server, address) = Program::server(&[]);
     let ann = Program::joined_client(address, "Ann");
     let server = address.to_string();
@@ -195,13 +196,13 @@ fn an_output_that_cannot_be_written_is_a_failure() {
 }
 
 #[test]
-fn history_comes_to_pipes_only_when_it_is_asked_for() {
+fn a_client_in_a_pipe_shows_history_only_when_asked() {
     let (_server, address) = Program::server(&[]);
     let _ann = Program::joined_client(address, "Ann");
-    assert_eq!(visit(address, "Tom", &[], "one\ntwo\nthree\n").0, Some(0));
-    let (_, out, _) = visit(address, "Bot", &[], "");
+    assert_eq!(run_as(address, "Tom", &[], "one\ntwo\nthree\n").0, Some(0));
+    let (_, out, _) = run_as(address, "Bot", &[], "");
     assert_eq!(out, "Connected! Start typing...\nBye!\n");
-    // What was said earlier comes through the callback, so it is waited for before leaving.
+    // History arrives on the callback connection, so the test waits for it before the client leaves.
     let mut curious = Program::client(address, "Curious", &["--history", "2"]);
     curious.sees("(earlier) [Tom] three\n");
     assert!(!curious.output().contains("[Tom] one"), "{}", curious.output());
@@ -210,25 +211,25 @@ fn history_comes_to_pipes_only_when_it_is_asked_for() {
 }
 
 #[test]
-fn a_transcript_has_a_line_with_date_and_time_for_each_message() {
+fn a_transcript_has_a_line_with_date_and_time_for_each_event() {
     let (_server, address) = Program::server(&[]);
     let file = std::env::temp_dir().join(format!("chat-transcript-{}", std::process::id()));
     let _ = std::fs::remove_file(&file);
-    let mut log = Program::client(address, "Log", &["--log", file.to_str().unwrap()]);
-    log.sees("Connected!");
-    assert_eq!(visit(address, "Tom", &["--send", "-"], "one\ntwo").0, Some(0));
-    log.sees("User [Tom] left");
-    log.types("mine");
-    log.ends_input();
-    assert_eq!(log.exits(), Some(0));
+    let mut reader = Program::client(address, "Log", &["--log", file.to_str().unwrap()]);
+    reader.sees("Connected!");
+    assert_eq!(run_as(address, "Tom", &["--send", "-"], "one\ntwo").0, Some(0));
+    reader.sees("User [Tom] left");
+    reader.types("mine");
+    reader.ends_input();
+    assert_eq!(reader.exits(), Some(0));
     let transcript = std::fs::read_to_string(&file).unwrap();
     std::fs::remove_file(&file).unwrap();
     let words: Vec<&str> = transcript
         .lines()
         .map(|line| {
-            // As in "2026-11-23 08:05:09 [Tom] hello".
-            let (moment, words) = line.split_at(20);
-            assert!(moment.chars().all(|c| c.is_ascii_digit() || "- :".contains(c)), "{line}");
+            // A line is such as "2026-11-23 08:05:09 [Tom] hello".
+            let (time, words) = line.split_at(20);
+            assert!(time.chars().all(|c| c.is_ascii_digit() || "- :".contains(c)), "{line}");
             words
         })
         .collect();
@@ -243,20 +244,20 @@ fn a_transcript_has_a_line_with_date_and_time_for_each_message() {
 }
 
 #[test]
-fn json_has_an_object_a_line_for_everything_that_happens() {
+fn json_prints_one_object_per_line_for_every_event() {
     let (_server, address) = Program::server(&[]);
-    assert_eq!(visit(address, "Ann", &[], "long ago\n").0, Some(0));
+    assert_eq!(run_as(address, "Ann", &[], "long ago\n").0, Some(0));
     let mut json = Program::client(address, "Json", &["--json", "--history", "1"]);
     json.sees("\"event\":\"history\"");
     let lines = "/me waves\n/msg Json psst\n/nick Sal\na \"b\"\\ \u{1b}é🦀\n";
-    assert_eq!(visit(address, "Sara", &[], lines).0, Some(0));
+    assert_eq!(run_as(address, "Sara", &[], lines).0, Some(0));
     json.sees("\"event\":\"left\"");
     json.types("/who");
     json.sees("\"event\":\"people\"");
     json.types("mine");
     json.ends_input();
     assert_eq!(json.exits(), Some(0));
-    let lines: Vec<String> = json.lines().iter().map(|line| without_chance(line)).collect();
+    let lines: Vec<String> = json.lines().iter().map(|line| with_placeholders(line)).collect();
     assert_eq!(
         lines,
         [
@@ -276,8 +277,8 @@ fn json_has_an_object_a_line_for_everything_that_happens() {
     );
 }
 
-/// Replaces what differs from run to run: moments, which must look like RFC 3339, and the room's number.
-fn without_chance(line: &str) -> String {
+/// Replaces what differs from run to run: the times, which must be RFC 3339, and the room's number.
+fn with_placeholders(line: &str) -> String {
     let mut line = line.to_owned();
     for (key, letter) in [("\"time\":", "T"), ("\"room\":", "R")] {
         if let Some(start) = line.find(key).map(|at| at + key.len()) {
@@ -294,18 +295,18 @@ fn without_chance(line: &str) -> String {
 }
 
 #[test]
-fn colours_come_when_they_are_wanted() {
+fn colours_are_printed_only_when_asked_for() {
     let (_server, address) = Program::server(&[]);
     for (arguments, colored) in
         [(&["--color", "always"][..], true), (&["--color", "auto"], false), (&[], false)]
     {
-        let (_, out, _) = visit(address, "Tom", arguments, "");
+        let (_, out, _) = run_as(address, "Tom", arguments, "");
         assert_eq!(out.contains('\x1b'), colored, "{arguments:?} {out:?}");
     }
 }
 
 #[test]
-fn a_signal_ends_a_client_that_waits_for_input_or_for_its_server() {
+fn a_signal_ends_a_client_that_waits_for_input_or_for_a_server() {
     let (server, address) = Program::server(&[]);
     let mut waiting = Program::joined_client(address, "Ann");
     waiting.signal("INT");
@@ -320,25 +321,30 @@ fn a_signal_ends_a_client_that_waits_for_input_or_for_its_server() {
 }
 
 #[test]
-fn a_signal_in_the_middle_of_a_call_is_a_failure() {
-    // The server is played by the test, so that it knows that the call is on its way.
+fn a_signal_during_a_call_gives_exit_code_one() {
+    // The test plays the server, so it knows when the client waits for a reply.
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let accept = || {
-        let mut peer = RawPeer::over(listener.accept().unwrap().0);
-        let hello = peer.connection.read_hello(PATIENCE).unwrap().unwrap();
-        peer.connection.welcome(&hello, PATIENCE).unwrap();
+        let mut peer = RawPeer::accept(&listener);
+        let hello = peer.connection.read_hello(WATCHDOG_TIMEOUT).unwrap().unwrap();
+        peer.connection.welcome(&hello, WATCHDOG_TIMEOUT).unwrap();
         peer
     };
     let mut ann = Program::client(listener.local_addr().unwrap(), "Ann", &["--no-listen"]);
     let mut call = accept();
-    let _join: Request = call.connection.next_request(PATIENCE, PATIENCE).unwrap().unwrap();
+    let _join: Request = call.connection.next_request(WATCHDOG_TIMEOUT, WATCHDOG_TIMEOUT).unwrap().unwrap();
     let joined = Joined { room: 1, sequence: 1, called_back: false, text_limit: 4096, motd: None };
-    call.connection.reply(&Reply::Joined(joined), PATIENCE).unwrap();
+    call.connection.reply(&Reply::Joined(joined), WATCHDOG_TIMEOUT).unwrap();
     let _callback = accept();
     ann.types("hi");
-    while call.connection.next_request(PATIENCE, PATIENCE).unwrap() == Some(Request::Ping) {
-        call.connection.reply(&Reply::Pong, PATIENCE).unwrap();
-    }
+    poll("a request that is no ping", || {
+        let request = call.connection.next_request(WATCHDOG_TIMEOUT, WATCHDOG_TIMEOUT).unwrap();
+        if request == Some(Request::Ping) {
+            call.connection.reply(&Reply::Pong, WATCHDOG_TIMEOUT).unwrap();
+            return None;
+        }
+        request
+    });
     ann.signal("INT");
     assert_eq!(ann.exits(), Some(1));
     assert!(!ann.output().contains("Bye!"), "{}", ann.output());

@@ -1,5 +1,6 @@
-//! The tests of the tests: the server is broken on purpose, in each way it offers, and the same scenario that finds nothing
-//! wrong with the sound server finds the bug.
+//! Tests of the tests: each one switches on a bug in the server, and its scenario must find it.
+//!
+//! The same scenario must find nothing in the correct server.
 
 use chat_common::{
     codec::encode_into,
@@ -13,8 +14,8 @@ use chat_tests::{
     checker::check,
     member::Member,
     raw::{self, RawPeer},
-    server::{unhurried, TestServer},
-    watchdog::{Watched, PATIENCE},
+    server::{without_rate_limit, TestServer},
+    watchdog::{Shared, WATCHDOG_TIMEOUT},
 };
 use std::{
     io::{ErrorKind, Read},
@@ -23,122 +24,134 @@ use std::{
     time::Duration,
 };
 
-/// How long a scenario waits on a broken server for something that does not come.
-const IMPATIENCE: Duration = Duration::from_secs(2);
+/// How long a scenario waits for a broken server. It waits in vain, so the time is short.
+const BROKEN_SERVER_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The scenario answers what is wrong, and is told how long to wait for anything.
-/// With the sound server it must find nothing, with the broken one something.
-fn catches(bug: Bug, limits: &Limits, scenario: fn(&TestServer, Duration) -> Vec<String>) {
+/// Runs a scenario on the correct server and on the broken one. Only the second run may find violations.
+///
+/// The scenario gets the longest time that it may wait for one thing, and returns the violations that it
+/// finds.
+fn finds(bug: Bug, limits: &Limits, scenario: fn(&TestServer, Duration) -> Vec<String>) {
     let drain_timeout = Duration::from_millis(200);
-    let sound = Limits { drain_timeout, ..limits.clone() };
-    let broken = Limits { seeded: Seeded::with(bug), ..sound.clone() };
-    let wrong = scenario(&TestServer::with(sound), PATIENCE);
-    assert!(wrong.is_empty(), "the sound server: {wrong:#?}");
-    let wrong = scenario(&TestServer::with(broken), IMPATIENCE);
-    assert!(!wrong.is_empty(), "{bug:?} was not noticed");
-    eprintln!("{bug:?} was caught: {}", wrong[0]);
+    let correct = Limits { drain_timeout, ..limits.clone() };
+    let broken = Limits { seeded: Seeded::with(bug), ..correct.clone() };
+    let violations = scenario(&TestServer::with_limits(correct), WATCHDOG_TIMEOUT);
+    assert!(violations.is_empty(), "the correct server: {violations:#?}");
+    let violations = scenario(&TestServer::with_limits(broken), BROKEN_SERVER_TIMEOUT);
+    assert!(!violations.is_empty(), "the scenario does not find {bug:?}");
+    eprintln!("the scenario finds {bug:?}: {}", violations[0]);
 }
 
 /// Ann speaks, bob and cid listen.
-fn talk(server: &TestServer, patience: Duration) -> Vec<String> {
+fn conversation(server: &TestServer, timeout: Duration) -> Vec<String> {
     let mut ann = Member::join(server.address(), "ann");
     let [mut bob, cid] = ["bob", "cid"].map(|name| Member::join(server.address(), name));
     for number in 0..300 {
         ann.say(&format!("{number}"));
     }
-    let end = bob.say("that is all");
-    // Where the last is dropped or late, the wait ends all the same, and the checker sees it.
-    let _ = cid.hear_at_most(patience, end);
-    let _ = bob.hear_at_most(patience, end - 1);
-    ann.hear_at_most(patience, end);
-    check(&[ann.so_far(), bob.so_far(), cid.so_far()])
+    let end = bob.say("the end");
+    // Each wait ends also when the last message does not arrive. The checker then reports it.
+    let _ = cid.hear_within(timeout, end);
+    let _ = bob.hear_within(timeout, end - 1);
+    ann.hear_within(timeout, end);
+    check(&[ann.history(), bob.history(), cid.history()])
 }
 
 #[test]
-fn swapped_messages() {
-    catches(Bug::Swap, &unhurried(), talk);
+fn swapped_messages_are_found() {
+    finds(Bug::Swap, &without_rate_limit(), conversation);
 }
 
 #[test]
-fn dropped_messages() {
-    catches(Bug::Drop, &unhurried(), talk);
+fn dropped_messages_are_found() {
+    finds(Bug::Drop, &without_rate_limit(), conversation);
 }
 
 #[test]
-fn a_message_doubled_on_resume() {
-    catches(Bug::DoubleOnResume, &unhurried(), |server, patience| {
+fn a_message_that_is_delivered_again_on_resume_is_found() {
+    finds(Bug::DoubleOnResume, &without_rate_limit(), |server, timeout| {
         let mut ann = Member::join(server.address(), "ann");
         let mut bob = Member::join(server.address(), "bob");
-        bob.hear_at_most(patience, ann.say("one"));
+        bob.hear_within(timeout, ann.say("one"));
         bob.resume().unwrap();
-        bob.hear_at_most(patience, ann.say("two"));
-        check(&[ann.so_far().gone(), bob.so_far()])
+        bob.hear_within(timeout, ann.say("two"));
+        check(&[ann.history().left_early(), bob.history()])
     });
 }
 
 #[test]
-fn a_message_said_again_when_it_is_repeated() {
-    catches(Bug::DoubleOnRepeat, &unhurried(), |server, patience| {
+fn a_repeated_request_that_is_accepted_twice_is_found() {
+    finds(Bug::DoubleOnRepeat, &without_rate_limit(), |server, timeout| {
         let mut ann = Member::join(server.address(), "ann");
         let bob = Member::join(server.address(), "bob");
         ann.say("once");
-        let message_id = ann.so_far().sent[0].message_id;
+        let message_id = ann.history().sent[0].message_id;
         ann.ask(&Request::Broadcast { message_id, text: "once".to_owned() }).unwrap();
-        let end = ann.say("that is all");
-        bob.hear_at_most(patience, end);
-        check(&[ann.so_far().gone(), bob.so_far()])
+        let end = ann.say("the end");
+        bob.hear_within(timeout, end);
+        check(&[ann.history().left_early(), bob.history()])
     });
 }
 
-/// Whether ann can go on speaking and bob hearing while `stuck` is.
-fn goes_on_beside(stuck: RawPeer, mut ann: Member, bob: &Member, patience: Duration) -> Vec<String> {
+/// Lets ann speak and bob listen while another recipient is stuck. Returns a violation when they are delayed.
+fn speak_beside_a_stuck_recipient(
+    stuck: RawPeer,
+    mut ann: Member,
+    bob: &Member,
+    timeout: Duration,
+) -> Vec<String> {
     const COUNT: usize = 100;
-    // The place of the last one, or the number of those that were accepted so far.
-    let said = Watched::new((0, None));
+    // How many messages the server has accepted, and the sequence of the last one when all are accepted.
+    let progress = Shared::new((0, None));
     thread::scope(|scope| {
         scope.spawn(|| {
             for number in 0..COUNT {
-                // A broken server may as well throw her out.
-                let Ok(place) = ann.try_say(&format!("{number}")) else { return };
-                said.change(|said| *said = (number + 1, (number + 1 == COUNT).then_some(place)));
+                // A broken server may also remove ann.
+                let Ok(sequence) = ann.try_say(&format!("{number}")) else { return };
+                progress
+                    .update(|progress| *progress = (number + 1, (number + 1 == COUNT).then_some(sequence)));
             }
         });
-        let done = said.wait_at_most(patience, |said| said.1);
-        let heard = done.and_then(|end| bob.hear_at_most(patience, end));
-        // Only now, because this frees whoever is held up by the stuck one.
+        let done = progress.wait_within(timeout, |progress| progress.1);
+        let heard = done.and_then(|end| bob.hear_within(timeout, end));
+        // Dropping the stuck recipient earlier would free the threads that wait for it.
         drop(stuck);
         match heard {
             Some(()) => Vec::new(),
-            None => vec![format!("everybody was held up after {} messages", said.look(|said| said.0))],
+            None => vec![format!(
+                "all members are delayed after {} messages",
+                progress.read_with(|progress| progress.0)
+            )],
         }
     })
 }
 
-/// Somebody who has joined, and her callback connection, which nobody serves.
+/// Both connections of a member that never serves its callback.
 fn stuck_recipient(server: &TestServer) -> (RawPeer, RawPeer) {
-    let mut call = RawPeer::call(server.address()).unwrap();
-    let token = raw::token();
+    let mut call = RawPeer::connect_call(server.address()).unwrap();
+    let token = raw::random_token();
     call.join("stuck", token).unwrap();
-    (call, RawPeer::open_callback(server.address(), token).unwrap())
+    (call, RawPeer::connect_callback(server.address(), token).unwrap())
 }
 
 #[test]
-fn a_scope_for_each_message() {
-    let patient = Limits { receive_timeout: Duration::from_secs(3600), ..unhurried() };
-    catches(Bug::ScopePerRound, &patient, |server, patience| {
+fn a_scope_for_each_message_is_found() {
+    let limits = Limits { receive_timeout: Duration::from_secs(3600), ..without_rate_limit() };
+    finds(Bug::ScopePerRound, &limits, |server, timeout| {
         let [ann, bob] = ["ann", "bob"].map(|name| Member::join(server.address(), name));
         let (_call, stuck) = stuck_recipient(server);
-        goes_on_beside(stuck, ann, &bob, patience)
+        speak_beside_a_stuck_recipient(stuck, ann, &bob, timeout)
     });
 }
 
 #[test]
-fn a_lost_wake_up() {
-    let patient = Limits { ping_after: Duration::from_secs(3600), ..unhurried() };
-    catches(Bug::LostWakeUp, &patient, |server, patience| {
-        // A wake-up is lost when the last message of a round meets a recipient that is about to sleep: a matter of luck,
-        // so there are many rounds, of many lengths, with many recipients. The broken server is given more of them.
-        let rounds = if patience == PATIENCE { 100 } else { 5000 };
+fn a_lost_wake_up_is_found() {
+    let limits = Limits { ping_after: Duration::from_secs(3600), ..without_rate_limit() };
+    finds(Bug::LostWakeUp, &limits, |server, timeout| {
+        // A wake-up is lost when the last message of a round arrives just before a recipient sleeps. That is
+        // rare, so there are many rounds of different lengths with several recipients, and more rounds for
+        // the broken server.
+        let rounds = if timeout == WATCHDOG_TIMEOUT { 100 } else { 5000 };
         let mut ann = Member::join(server.address(), "ann");
         let others = ["bob", "cid", "dan", "eve"].map(|name| Member::join(server.address(), name));
         for round in 0..rounds {
@@ -147,8 +160,8 @@ fn a_lost_wake_up() {
                 last = ann.say(&format!("{round} {number}"));
             }
             for other in &others {
-                if other.hear_at_most(patience, last).is_none() {
-                    return vec![format!("{} slept through the end of round {round}", other.name())];
+                if other.hear_within(timeout, last).is_none() {
+                    return vec![format!("{} did not wake up for the end of round {round}", other.name())];
                 }
             }
         }
@@ -157,62 +170,64 @@ fn a_lost_wake_up() {
 }
 
 #[test]
-fn a_lock_held_over_a_write() {
-    let slow = Limits { dial_timeout: PATIENCE, drain_timeout: PATIENCE, ..unhurried() };
-    for (seeded, patience, goes_on) in
-        [(Seeded::default(), PATIENCE, true), (Seeded::with(Bug::LockOverDial), IMPATIENCE, false)]
-    {
-        let server = TestServer::with(Limits { seeded, ..slow.clone() });
-        let mut ann = RawPeer::call(server.address()).unwrap();
-        ann.join("ann", raw::token()).unwrap();
-        // Eve's listener takes the server's call and says nothing, so that her Join hangs.
+fn a_lock_that_is_held_over_a_dial_is_found() {
+    let limits =
+        Limits { dial_timeout: WATCHDOG_TIMEOUT, drain_timeout: WATCHDOG_TIMEOUT, ..without_rate_limit() };
+    for (seeded, timeout, expected) in [
+        (Seeded::default(), WATCHDOG_TIMEOUT, true),
+        (Seeded::with(Bug::LockOverDial), BROKEN_SERVER_TIMEOUT, false),
+    ] {
+        let server = TestServer::with_limits(Limits { seeded, ..limits.clone() });
+        let mut ann = RawPeer::connect_call(server.address()).unwrap();
+        ann.join("ann", raw::random_token()).unwrap();
+        // Eve's listener accepts the server's connection and sends nothing, so eve's Join waits.
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let eve = RawPeer::call(server.address()).unwrap();
+        let eve = RawPeer::connect_call(server.address()).unwrap();
         let port = listener.local_addr().unwrap().port();
-        let join = Join { name: "eve".into(), token: raw::token(), port, history: 0, resume: None };
+        let join = Join { name: "eve".into(), token: raw::random_token(), port, history: 0, resume: None };
         let mut request = Vec::new();
         encode_into(&Request::Join(join), &mut request).unwrap();
         eve.write_frame(request.len() as u32, &request).unwrap();
-        let hanging = listener.accept().unwrap();
+        let unanswered = RawPeer::accept(&listener);
 
-        let answered = Watched::new(false);
+        let replied = Shared::new(false);
         thread::scope(|scope| {
             scope.spawn(|| {
                 let reply = ann.ask(&Request::Who);
-                answered.change(|answered| *answered = reply.is_ok());
+                replied.update(|replied| *replied = reply.is_ok());
             });
-            let seen = answered.wait_at_most(patience, |answered| answered.then_some(())).is_some();
-            drop(hanging); // Frees whoever is held up.
-            assert_eq!(seen, goes_on, "ann is answered while the server waits for eve");
+            let in_time = replied.wait_within(timeout, |replied| replied.then_some(())).is_some();
+            drop(unanswered); // Ends the wait of the server, so that all threads can end.
+            assert_eq!(in_time, expected, "ann gets a reply while the server waits for eve");
         });
     }
 }
 
 #[test]
-fn no_deadline_for_an_answer() {
-    let short = Limits { receive_timeout: Duration::from_millis(100), ..unhurried() };
-    catches(Bug::NoDeadline, &short, |server, patience| {
+fn a_missing_deadline_for_an_answer_is_found() {
+    let limits = Limits { receive_timeout: Duration::from_millis(100), ..without_rate_limit() };
+    finds(Bug::NoDeadline, &limits, |server, timeout| {
         let mut ann = Member::join(server.address(), "ann");
         let (_call, _stuck) = stuck_recipient(server);
         let mut last = 0;
         for number in 0..40 {
             last = ann.say(&format!("{number}"));
         }
-        match ann.hear_at_most(patience, last + 1) {
+        match ann.hear_within(timeout, last + 1) {
             Some(()) => Vec::new(),
-            None => vec!["whoever never answers stays for ever".to_owned()],
+            None => vec!["a recipient that never answers is not removed".to_owned()],
         }
     });
 }
 
 #[test]
-fn a_length_that_is_not_checked() {
-    let patient = Limits { frame_timeout: Duration::from_secs(3600), ..unhurried() };
-    catches(Bug::UncheckedLength, &patient, |server, patience| {
-        let mut peer = RawPeer::call(server.address()).unwrap();
-        peer.join("greedy", raw::token()).unwrap();
+fn a_length_that_is_not_checked_is_found() {
+    let limits = Limits { frame_timeout: Duration::from_secs(3600), ..without_rate_limit() };
+    finds(Bug::UncheckedLength, &limits, |server, timeout| {
+        let mut peer = RawPeer::connect_call(server.address()).unwrap();
+        peer.join("greedy", raw::random_token()).unwrap();
         peer.write_frame(1 << 20, b"only the beginning").unwrap();
-        peer.stream.set_read_timeout(Some(patience)).unwrap();
+        peer.stream.set_read_timeout(Some(timeout)).unwrap();
         match (&peer.stream).read(&mut [0]) {
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
                 vec!["the server waits for a frame of 1 MiB".to_owned()]

@@ -1,60 +1,62 @@
-//! The room ends in good order: what was accepted is delivered, everybody reads why, every thread is joined.
+//! The server stops in good order: it delivers what it accepted, tells every member why, and joins every
+//! thread.
 
 use chat_common::protocol::{EventKind, Request};
 use chat_server::Limits;
 use chat_tests::{
     checker::assert_clean,
-    history::Person,
+    history::MemberHistory,
     member::Member,
     process::Program,
     raw::{self, RawPeer},
-    server::{unhurried, TestServer},
+    server::{without_rate_limit, TestServer},
     watchdog::poll,
 };
 use std::{env, net::SocketAddr, thread, time::Duration};
 
-/// How often the scenario with a signal under load is played; `make faults` plays it more often.
+/// How often the scenario with a signal under load runs. `make faults` runs it more often.
 fn rounds() -> usize {
     env::var("CHAT_ROUNDS").ok().and_then(|count| count.parse().ok()).unwrap_or(5)
 }
 
 #[test]
-fn everybody_reads_why_the_room_ends() {
+fn every_member_receives_the_end_of_the_room() {
     let server = TestServer::start();
     let mut ann = Member::join(server.address(), "ann");
     let bob = Member::join(server.address(), "bob");
     ann.say("last words");
-    server.begin_stop();
+    server.request_stop();
     for member in [&ann, &bob] {
-        member.hear("the end of the room", |what| matches!(what, EventKind::Ended { .. }));
+        member.hear("the end of the room", |kind| matches!(kind, EventKind::Ended { .. }));
     }
     bob.hear_text("last words");
     server.stop();
-    assert_clean(&[ann.so_far(), bob.so_far()]);
+    assert_clean(&[ann.history(), bob.history()]);
 }
 
 #[test]
-fn an_empty_room_ends_too() {
+fn an_empty_room_stops() {
     TestServer::start().stop();
 }
 
 #[test]
-fn a_stranger_who_says_nothing_does_not_hold_up_the_end() {
+fn a_silent_connection_does_not_delay_the_stop() {
     let server = TestServer::start();
-    let _silent = RawPeer::dial(server.address());
-    let _waiting = RawPeer::call(server.address()).unwrap();
+    let _silent = RawPeer::connect(server.address());
+    let _silent_after_hello = RawPeer::connect_call(server.address()).unwrap();
     server.stop();
 }
 
 #[test]
-fn a_stuck_recipient_holds_up_the_end_no_longer_than_the_drain() {
+fn a_stuck_recipient_does_not_delay_the_stop_beyond_the_drain_timeout() {
     let hour = Duration::from_secs(3600);
-    let limits = Limits { drain_timeout: Duration::from_millis(300), receive_timeout: hour, ..unhurried() };
-    let server = TestServer::with(limits);
-    let mut call = RawPeer::call(server.address()).unwrap();
-    let token = raw::token();
+    let limits =
+        Limits { drain_timeout: Duration::from_millis(300), receive_timeout: hour, ..without_rate_limit() };
+    let server = TestServer::with_limits(limits);
+    let mut call = RawPeer::connect_call(server.address()).unwrap();
+    let token = raw::random_token();
     call.join("stuck", token).unwrap();
-    let _stuck = RawPeer::open_callback(server.address(), token).unwrap();
+    let _stuck = RawPeer::connect_callback(server.address(), token).unwrap();
     let mut ann = Member::join(server.address(), "ann");
     for number in 0..100 {
         ann.say(&format!("{number}"));
@@ -62,36 +64,35 @@ fn a_stuck_recipient_holds_up_the_end_no_longer_than_the_drain() {
     server.stop();
 }
 
-/// Three speak without a pause, three listen; meanwhile the server gets the signal.
+/// Sends the server a signal while three members speak without a pause and three listen.
 fn signal_under_load(signal: &str, round: usize) {
     let (mut server, address) = Program::server(&["--rate-burst", "0", "--drain-timeout", "30s"]);
     let listeners = ["x", "y", "z"].map(|name| Member::join(address, name));
     let speakers = ["ann", "bob", "cid"].map(|name| Member::join(address, name));
-    let people: Vec<Person> = thread::scope(|scope| {
-        let speaking = speakers.map(|mut speaker| {
+    let mut histories: Vec<MemberHistory> = thread::scope(|scope| {
+        let speaker_threads = speakers.map(|mut speaker| {
             scope.spawn(move || {
                 let mut number = 0;
                 while speaker.try_say(&format!("{} {number}", speaker.name())).is_ok() {
                     number += 1;
                 }
-                speaker.hear("the end of the room", |what| matches!(what, EventKind::Ended { .. }));
-                speaker.so_far()
+                speaker.hear("the end of the room", |kind| matches!(kind, EventKind::Ended { .. }));
+                speaker.history()
             })
         });
         listeners[0].hear(
-            "the talk to begin",
-            |what| matches!(what, EventKind::Message { message_id, .. } if *message_id > 20),
+            "twenty messages of one author",
+            |kind| matches!(kind, EventKind::Message { message_id, .. } if *message_id > 20),
         );
         server.signal(signal);
-        speaking.map(|speaker| speaker.join().unwrap()).into()
+        speaker_threads.map(|speaker| speaker.join().unwrap()).into()
     });
     for listener in &listeners {
-        listener.hear("the end of the room", |what| matches!(what, EventKind::Ended { .. }));
+        listener.hear("the end of the room", |kind| matches!(kind, EventKind::Ended { .. }));
     }
     assert_eq!(server.exits(), Some(0), "round {round}: {}", server.error_output());
-    let mut people = people;
-    people.extend(listeners.iter().map(Member::so_far));
-    assert_clean(&people);
+    histories.extend(listeners.iter().map(Member::history));
+    assert_clean(&histories);
 }
 
 #[test]
@@ -102,31 +103,32 @@ fn a_signal_under_load_loses_nothing_that_was_accepted() {
 }
 
 #[test]
-fn a_second_signal_ends_it_at_once() {
+fn a_second_signal_ends_the_server_at_once() {
     let (mut server, address) = Program::server(&["--drain-timeout", "3600s", "--receive-timeout", "3600s"]);
     let _stuck = stuck_member(address);
     server.signal("TERM");
     server.logs("stopping");
-    // Signals that come at the very same moment are one wish, so this is said until it is heard as a second one.
-    poll("the second signal to be heard", || {
+    // The system merges signals that arrive at the same moment, so the test sends it until the server logs a
+    // second one.
+    poll("the server to log the second signal", || {
         server.signal("TERM");
         server.error_output().contains("second signal").then_some(())
     });
     assert_eq!(server.exits(), Some(130));
 }
 
-/// A member that never serves its callback.
+/// Both connections of a member that never serves its callback.
 fn stuck_member(address: SocketAddr) -> (RawPeer, RawPeer) {
-    let mut call = RawPeer::call(address).unwrap();
-    let token = raw::token();
+    let mut call = RawPeer::connect_call(address).unwrap();
+    let token = raw::random_token();
     call.join("stuck", token).unwrap();
-    let callback = RawPeer::open_callback(address, token).unwrap();
+    let callback = RawPeer::connect_callback(address, token).unwrap();
     call.ask(&Request::Ping).unwrap();
     (call, callback)
 }
 
 #[test]
-fn the_client_says_why_the_room_ends() {
+fn the_client_shows_why_the_room_ends() {
     let (mut server, address) = Program::server(&[]);
     let sara = Program::joined_client(address, "Sara");
     server.signal("TERM");

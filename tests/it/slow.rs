@@ -1,4 +1,4 @@
-//! A recipient that is slow or stuck costs the others nothing, and is told what it missed.
+//! A slow or stuck recipient does not delay the others, and learns what it missed.
 
 use chat_common::protocol::EventKind;
 use chat_server::{Bytes, Limits};
@@ -7,21 +7,24 @@ use chat_tests::{
     member::{Callbacks, Member},
     proxy::{Fault, Faults, Proxy},
     raw::{self, RawPeer},
-    server::{unhurried, TestServer},
+    server::{without_rate_limit, TestServer},
 };
 use std::time::Duration;
 
 #[test]
-fn a_recipient_who_never_answers_holds_up_nobody() {
+fn a_recipient_that_never_answers_delays_nobody() {
     const COUNT: usize = 2000;
-    let server = TestServer::with(Limits { receive_timeout: Duration::from_secs(3600), ..unhurried() });
+    let server = TestServer::with_limits(Limits {
+        receive_timeout: Duration::from_secs(3600),
+        ..without_rate_limit()
+    });
     let mut alice = Member::join(server.address(), "alice");
     let bob = Member::join(server.address(), "bob");
-    // The stuck one opens its callback connection and never reads from it.
-    let mut stuck = RawPeer::call(server.address()).unwrap();
-    let token = raw::token();
+    // The stuck recipient opens its callback connection and never reads from it.
+    let mut stuck = RawPeer::connect_call(server.address()).unwrap();
+    let token = raw::random_token();
     stuck.join("stuck", token).unwrap();
-    let _callback = RawPeer::open_callback(server.address(), token).unwrap();
+    let _callback = RawPeer::connect_callback(server.address(), token).unwrap();
 
     let mut last = 0;
     for number in 0..COUNT {
@@ -29,69 +32,70 @@ fn a_recipient_who_never_answers_holds_up_nobody() {
     }
     bob.hear_up_to(last);
     assert_eq!(bob.texts().len(), COUNT);
-    assert_clean(&[alice.so_far(), bob.so_far()]);
+    assert_clean(&[alice.history(), bob.history()]);
 }
 
 #[test]
-fn a_recipient_who_never_answers_is_given_up_as_not_responding() {
-    let server = TestServer::with(Limits { receive_timeout: Duration::from_millis(200), ..unhurried() });
+fn a_recipient_that_never_answers_is_removed_as_not_responding() {
+    let server = TestServer::with_limits(Limits {
+        receive_timeout: Duration::from_millis(200),
+        ..without_rate_limit()
+    });
     let mut alice = Member::join(server.address(), "alice");
-    let mut stuck = RawPeer::call(server.address()).unwrap();
-    let token = raw::token();
+    let mut stuck = RawPeer::connect_call(server.address()).unwrap();
+    let token = raw::random_token();
     stuck.join("stuck", token).unwrap();
-    let _callback = RawPeer::open_callback(server.address(), token).unwrap();
+    let _callback = RawPeer::connect_callback(server.address(), token).unwrap();
     for number in 0..100 {
         alice.say(&format!("{number}"));
     }
-    let left = alice.hear(
-        "the stuck one to leave",
-        |what| matches!(what, EventKind::Left { name, .. } if name == "stuck"),
-    );
+    let left =
+        alice.hear("stuck to leave", |kind| matches!(kind, EventKind::Left { name, .. } if name == "stuck"));
     assert!(
-        matches!(&left.kind, EventKind::Left { reason: Some(why), .. } if why == "not responding"),
+        matches!(&left.kind, EventKind::Left { reason: Some(reason), .. } if reason == "not responding"),
         "{left:?}"
     );
 }
 
 #[test]
-fn who_falls_out_of_the_log_is_told_exactly_what_is_missing() {
+fn a_recipient_that_falls_behind_the_log_learns_exactly_what_it_missed() {
     const COUNT: usize = 3000;
     let small = Limits {
         log_messages: 100,
         log_size: Bytes(64 << 10),
         receive_timeout: Duration::from_secs(3600),
-        ..unhurried()
+        ..without_rate_limit()
     };
-    let server = TestServer::with(small);
-    let proxy = Proxy::to(server.address());
+    let server = TestServer::with_limits(small);
+    let proxy = Proxy::start(server.address());
     let mut alice = Member::join(server.address(), "alice");
     let bob = Member::join(server.address(), "bob");
     let slow = Member::try_join(proxy.address(), "slow", Callbacks::Open).unwrap();
 
-    proxy.set(Faults { up: Fault::Pass, down: Fault::StopReading });
+    proxy.set_faults(Faults { up: Fault::Pass, down: Fault::StopReading });
     let padding = "x".repeat(1000);
     let mut last = 0;
     for number in 0..COUNT {
         last = alice.say(&format!("{number} {padding}"));
-        // Bob keeps up, so that he at least misses nothing.
+        // Alice waits for bob now and then, so that he misses nothing.
         if number % 50 == 0 {
             bob.hear_up_to(last);
         }
     }
-    proxy.set(Faults::default());
+    proxy.set_faults(Faults::default());
     slow.hear_up_to(last);
-    slow.hear("what it missed", |what| matches!(what, EventKind::Missed { .. }));
+    slow.hear("what slow missed", |kind| matches!(kind, EventKind::Missed { .. }));
     bob.hear_up_to(last);
-    assert!(slow.texts().len() < COUNT, "the log is too small for all of them");
+    assert!(slow.texts().len() < COUNT, "the log cannot hold all messages");
     assert_eq!(bob.texts().len(), COUNT);
-    assert_clean(&[alice.so_far(), bob.so_far(), slow.so_far()]);
+    assert_clean(&[alice.history(), bob.history(), slow.history()]);
 }
 
 #[test]
-fn a_recipient_on_a_dribbling_line_gets_all_in_order() {
+fn a_recipient_on_a_very_slow_connection_receives_all_in_order() {
     let server = TestServer::start();
-    let proxy = Proxy::to(server.address());
-    proxy.set(Faults { up: Fault::Pass, down: Fault::OneByteAtATime(Duration::from_micros(10)) });
+    let proxy = Proxy::start(server.address());
+    proxy.set_faults(Faults { up: Fault::Pass, down: Fault::OneByteAtATime(Duration::from_micros(10)) });
     let mut alice = Member::join(server.address(), "alice");
     let slow = Member::try_join(proxy.address(), "slow", Callbacks::Open).unwrap();
     let mut last = 0;
@@ -99,5 +103,5 @@ fn a_recipient_on_a_dribbling_line_gets_all_in_order() {
         last = alice.say(&format!("{number}"));
     }
     slow.hear_up_to(last);
-    assert_clean(&[alice.so_far(), slow.so_far()]);
+    assert_clean(&[alice.history(), slow.history()]);
 }

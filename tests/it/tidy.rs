@@ -1,4 +1,4 @@
-//! The rules of the repository that a compiler does not check.
+//! The rules of the repository that the compiler does not check.
 
 use chat_tests::process::repository;
 use std::{
@@ -7,43 +7,43 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Every file below these folders of the repository whose name ends so.
-fn files(folders: &[&str], end: &str) -> Vec<(PathBuf, String)> {
-    fn walk(folder: &Path, end: &str, found: &mut Vec<(PathBuf, String)>) {
+/// Every file below these folders of the repository whose name ends with `ending`, with its text.
+fn files(folders: &[&str], ending: &str) -> Vec<(PathBuf, String)> {
+    fn walk(folder: &Path, ending: &str, found: &mut Vec<(PathBuf, String)>) {
         for entry in fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())) {
             let path = entry.unwrap().path();
             if path.is_dir() {
-                walk(&path, end, found);
-            } else if path.to_string_lossy().ends_with(end) {
+                walk(&path, ending, found);
+            } else if path.to_string_lossy().ends_with(ending) {
                 let text = fs::read_to_string(&path).unwrap();
                 found.push((path, text));
             }
         }
     }
     let mut found = Vec::new();
-    folders.iter().for_each(|folder| walk(&repository().join(folder), end, &mut found));
-    assert!(!found.is_empty(), "there is nothing to look at in {folders:?}");
+    folders.iter().for_each(|folder| walk(&repository().join(folder), ending, &mut found));
+    assert!(!found.is_empty(), "there are no files in {folders:?}");
     found
 }
 
-/// The names of the files, relative to the repository, in which `rule` holds.
-fn where_is(files: &[(PathBuf, String)], rule: impl Fn(&str) -> bool) -> Vec<String> {
+/// The names of the files whose text `matches`, relative to the repository.
+fn names_of(files: &[(PathBuf, String)], matches: impl Fn(&str) -> bool) -> Vec<String> {
     let name = |path: &Path| path.strip_prefix(repository()).unwrap().display().to_string();
-    files.iter().filter(|(_, text)| rule(text)).map(|(path, _)| name(path)).collect()
+    files.iter().filter(|(_, text)| matches(text)).map(|(path, _)| name(path)).collect()
 }
 
-/// The text without its comments.
+/// The text without its lines of comment.
 fn code(text: &str) -> String {
     text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
 }
 
-/// The dependencies in the sections of a manifest with this name, without the optional ones.
+/// The names in the `[dependencies]` section of a manifest, without the optional ones.
 fn dependencies(manifest: &str) -> BTreeSet<String> {
     let section =
         manifest.split("\n[").find(|section| section.starts_with("dependencies]")).unwrap_or_default();
-    let needed =
+    let required =
         section.lines().skip(1).filter(|line| !line.starts_with('#') && !line.contains("optional = true"));
-    needed
+    required
         .filter_map(|line| line.split(['.', ' ', '=']).next())
         .filter(|name| !name.is_empty())
         .map(str::to_owned)
@@ -64,13 +64,13 @@ fn the_programs_are_built_from_six_packages() {
 #[test]
 fn bincode_is_named_in_one_file() {
     let sources = files(&["common/src", "server/src", "client/src"], ".rs");
-    assert_eq!(where_is(&sources, |text| code(text).contains("bincode")), ["common/src/codec.rs"]);
+    assert_eq!(names_of(&sources, |text| code(text).contains("bincode")), ["common/src/codec.rs"]);
 }
 
 #[test]
-fn serde_is_derived_in_the_protocol_and_for_its_token() {
+fn serde_is_derived_in_two_files() {
     let sources = files(&["common/src", "server/src", "client/src"], ".rs");
-    let mut derived = where_is(&sources, |text| {
+    let mut derived = names_of(&sources, |text| {
         code(text).contains("derive(") && code(text).contains("Serialize, Deserialize)")
     });
     derived.sort();
@@ -81,7 +81,7 @@ fn serde_is_derived_in_the_protocol_and_for_its_token() {
 fn the_registry_is_locked_in_one_file() {
     let sources = files(&["server/src"], ".rs");
     assert_eq!(
-        where_is(&sources, |text| code(text).contains("members.lock()")),
+        names_of(&sources, |text| code(text).contains("members.lock()")),
         ["server/src/room/registry.rs"]
     );
 }
@@ -96,40 +96,63 @@ fn threads_are_started_through_a_builder() {
     };
     let sources: Vec<_> =
         sources.into_iter().filter(|(path, _)| !path.to_string_lossy().contains("/tests/")).collect();
-    assert_eq!(where_is(&sources, outside_tests), [""; 0]);
+    assert_eq!(names_of(&sources, outside_tests), [""; 0]);
 }
 
 #[test]
 fn every_test_that_readme_names_exists() {
     let readme = fs::read_to_string(repository().join("README.md")).unwrap();
     let tests = files(&["common", "server", "client", "tests/it"], ".rs");
-    let is_test = |word: &&str| {
-        word.starts_with('f') && word.contains('_') && word[1..].starts_with(|c: char| c.is_ascii_digit())
-    };
-    for name in readme.split('`').filter(is_test) {
+    // The rows of the faults, F1 to F14, name their tests in the last column.
+    let rows = readme.lines().filter(|line| line.starts_with("| F"));
+    let last_columns = rows.map(|row| row.trim_end_matches([' ', '|']).rsplit('|').next().unwrap());
+    let names: Vec<&str> = last_columns.flat_map(|column| column.split('`').skip(1).step_by(2)).collect();
+    assert!(names.len() >= 14, "README.md names only {names:?}");
+    for name in names {
         assert!(
-            !where_is(&tests, |text| text.contains(&format!("fn {name}()"))).is_empty(),
-            "{name} is nowhere"
+            !names_of(&tests, |text| text.contains(&format!("fn {name}()"))).is_empty(),
+            "there is no test {name}"
         );
     }
 }
 
 #[test]
-fn every_file_says_what_it_is() {
-    let sources = files(&["common/src", "server/src", "client/src", "tests/src", "tests/it"], ".rs");
-    assert_eq!(where_is(&sources, |text| !text.starts_with("//! ")), Vec::<String>::new());
+fn no_line_is_wider_than_rustfmt_allows() {
+    // rustfmt leaves long comments and long strings as they are, so it does not find these lines.
+    let settings = fs::read_to_string(repository().join("rustfmt.toml")).unwrap();
+    let max_width = settings.lines().find_map(|line| line.strip_prefix("max_width = ")).unwrap();
+    let max_width: usize = max_width.parse().unwrap();
+    let folders = ["common", "server", "client", "tests/src", "tests/it", "tests/benches/src"];
+    let mut wide = Vec::new();
+    for (path, text) in files(&folders, ".rs") {
+        for (index, line) in text.lines().enumerate() {
+            let width = line.chars().count();
+            if width > max_width {
+                wide.push(format!("{}:{}: {width} characters", path.display(), index + 1));
+            }
+        }
+    }
+    assert!(wide.is_empty(), "the limit is {max_width}:\n{}", wide.join("\n"));
 }
 
 #[test]
-fn no_test_is_left_out() {
+fn every_file_starts_with_a_module_doc() {
+    let sources = files(&["common/src", "server/src", "client/src", "tests/src", "tests/it"], ".rs");
+    assert_eq!(names_of(&sources, |text| !text.starts_with("//! ")), Vec::<String>::new());
+}
+
+#[test]
+fn no_test_is_ignored() {
+    // The two parts stand apart, so that this file does not hold the attribute itself.
     let ignored = ["#[", "ignore"].concat();
     let sources = files(&["common", "server", "client", "tests/src", "tests/it"], ".rs");
-    assert_eq!(where_is(&sources, |text| text.contains(&ignored)), Vec::<String>::new());
+    assert_eq!(names_of(&sources, |text| text.contains(&ignored)), Vec::<String>::new());
 }
 
 #[test]
-fn nothing_names_the_machine_it_was_written_on() {
+fn no_file_names_the_machine_on_which_it_was_written() {
     let sources = files(&["common", "server", "client", "tests/src", "tests/it", "tests/python"], "");
-    let place = ["/work", "/main"].concat();
-    assert_eq!(where_is(&sources, |text| text.contains(&place)), Vec::<String>::new());
+    // The two parts stand apart, so that this file does not name it either.
+    let path = ["/work", "/main"].concat();
+    assert_eq!(names_of(&sources, |text| text.contains(&path)), Vec::<String>::new());
 }

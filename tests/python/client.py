@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""A client of rpc-chat in Python, standard library only, written from the crate doc of chat-common and nothing else.
+"""A client of rpc-chat that uses only Python's standard library.
+
+It was written from the crate doc of chat-common and nothing else, to show that the doc is complete.
 
     client.py HOST PORT NAME [--open]
 
-Lines of standard input are messages; `/who`, `/tell NAME TEXT`, `/drop` (lose both connections and resume) and `/quit`
-are commands. With --open it announces no port, and opens the callback connection itself.
+Each line of standard input is a message. The commands are `/who`, `/tell NAME TEXT`, `/ping`, `/drop` (closes both
+connections and resumes) and `/quit`. With --open the client announces no port and opens the callback connection itself.
 """
 
 import os
@@ -14,32 +16,37 @@ import struct
 import sys
 import threading
 
+# The longest that the client waits for one read, in seconds.
+TIMEOUT = 20
+# The client pings after this many seconds without input, so that the server does not take it for dead.
+PING_AFTER = 5
+
 MAGIC = b"RPC-CHAT"
 CALL, CALLBACK, OPENED = 1, 2, 3
 STATUS = ["welcome", "no version in common", "busy", "role not served", "unknown token", "too many connections",
           "banned", "shutting down"]
 
 
-def text(string):
+def encode_text(string):
     data = string.encode()
     return struct.pack("<Q", len(data)) + data
 
 
 class Fields:
-    """Takes the fields of a payload one by one."""
+    """Reads the fields of a payload one by one."""
 
     def __init__(self, payload):
-        self.payload, self.at = payload, 0
+        self.payload, self.offset = payload, 0
 
-    def take(self, form):
-        values = struct.unpack_from("<" + form, self.payload, self.at)
-        self.at += struct.calcsize("<" + form)
+    def take(self, layout):
+        values = struct.unpack_from("<" + layout, self.payload, self.offset)
+        self.offset += struct.calcsize("<" + layout)
         return values[0]
 
     def text(self):
         length = self.take("Q")
-        data = self.payload[self.at:self.at + length]
-        self.at += length
+        data = self.payload[self.offset:self.offset + length]
+        self.offset += length
         return data.decode()
 
     def optional_text(self):
@@ -77,7 +84,7 @@ def read_frame(stream):
 
 
 def dial(server, role, token):
-    stream = socket.create_connection(server, timeout=20)
+    stream = socket.create_connection(server, timeout=TIMEOUT)
     stream.sendall(MAGIC + struct.pack("<HHB", 1, 1, role) + token)
     answer = read_exactly(stream, 11)
     if answer[:8] != MAGIC or answer[8] != 0:
@@ -90,26 +97,26 @@ class Client:
         self.server, self.name, self.listens = server, name, listens
         self.token = os.urandom(16)
         self.room = self.sequence = 0
-        self.number = int.from_bytes(os.urandom(4), "little")
+        self.last_message_id = int.from_bytes(os.urandom(4), "little")
 
     def join(self, resume=None):
         listener = port = None
         if self.listens:
             listener = socket.create_server(("", 0))
-            listener.settimeout(20)
+            listener.settimeout(TIMEOUT)
             port = listener.getsockname()[1]
         self.call = dial(self.server, CALL, bytes(16))
         accepted = queue.Queue()
         if listener:
             threading.Thread(target=self.accept, args=(listener, accepted), daemon=True).start()
-        reply = self.ask(0, text(self.name) + self.token + struct.pack("<HI", port or 0, 0)
+        reply = self.ask(0, encode_text(self.name) + self.token + struct.pack("<HI", port or 0, 0)
                          + (b"\0" if resume is None else struct.pack("<BQ", 1, resume)))
         if reply.take("I") != 1:
             self.refused(reply)
         self.room, joined, called_back = reply.take("Q"), reply.take("Q"), reply.take("?")
         self.sequence = max(self.sequence, joined)
         if called_back:
-            self.callback = accepted.get(timeout=20)
+            self.callback = accepted.get(timeout=TIMEOUT)
         else:
             self.callback = dial(self.server, OPENED, self.token)
         if listener:
@@ -118,11 +125,11 @@ class Client:
         self.receiver.start()
 
     def accept(self, listener, accepted):
-        """Waits for the connection that shows our token; strangers are sent away."""
+        """Waits for the connection that shows our token, and refuses every other one."""
         try:
             while True:
                 stream = listener.accept()[0]
-                stream.settimeout(20)
+                stream.settimeout(TIMEOUT)
                 hello = read_exactly(stream, 29)
                 if hello[:8] == MAGIC and hello[12] == CALLBACK and hello[13:] == self.token:
                     stream.sendall(MAGIC + struct.pack("<BH", 0, 1))
@@ -130,7 +137,7 @@ class Client:
                 stream.sendall(MAGIC + struct.pack("<BH", 4, 1))
                 stream.close()
         except OSError:
-            pass
+            pass  # The listener is closed, or the peer has ended the connection.
 
     def ask(self, variant, fields=b""):
         write_frame(self.call, struct.pack("<I", variant) + fields)
@@ -154,32 +161,32 @@ class Client:
                     self.show(variant, fields)
                 if answer:
                     write_frame(stream, struct.pack("<I", 0))
-        except (OSError, ConnectionError):
-            pass
+        except OSError:
+            pass  # The connection has ended.
 
     @staticmethod
     def show(variant, fields):
-        form = {0: "[{0}] {2}", 1: "User [{0}] joined", 2: "User [{0}] left", 3: "missed from {0}", 4: "ended: {0}",
-                5: "User [{0}] is back", 6: "[{0}] (to you) {2}", 7: "* {0} {2}", 8: "User [{0}] is now [{1}]",
-                9: "notice: {0}"}[variant]
-        print(form.format(*fields), flush=True)
+        template = {0: "[{0}] {2}", 1: "User [{0}] joined", 2: "User [{0}] left", 3: "missed from {0}", 4: "ended: {0}",
+                    5: "User [{0}] is back", 6: "[{0}] (to you) {2}", 7: "* {0} {2}", 8: "User [{0}] is now [{1}]",
+                    9: "notice: {0}"}[variant]
+        print(template.format(*fields), flush=True)
 
     def send(self, variant, fields):
-        self.number += 1
-        reply = self.ask(variant, struct.pack("<Q", self.number) + fields)
+        self.last_message_id += 1
+        reply = self.ask(variant, struct.pack("<Q", self.last_message_id) + fields)
         if reply.take("I") == 2:
             print("accepted", flush=True)
         else:
             self.refused(reply)
 
-    def lose(self):
+    def disconnect(self):
         for stream in (self.call, self.callback):
             stream.shutdown(socket.SHUT_RDWR)
         self.receiver.join()
         self.call.close()
         self.callback.close()
 
-    def do(self, line):
+    def execute(self, line):
         if line == "/ping":
             assert self.ask(4).take("I") == 5
         elif line == "/who":
@@ -188,14 +195,14 @@ class Client:
             names = [reply.text() for _ in range(reply.take("Q"))]
             print("here: " + " ".join(names), flush=True)
         elif line == "/drop":
-            self.lose()
+            self.disconnect()
             self.join(resume=self.sequence)
             print("resumed", flush=True)
         elif line.startswith("/tell "):
-            _, to, words = line.split(" ", 2)
-            self.send(5, text(to) + text(words))
+            _, recipient, words = line.split(" ", 2)
+            self.send(5, encode_text(recipient) + encode_text(words))
         elif line:
-            self.send(1, text(line))
+            self.send(1, encode_text(line))
 
 
 def read_lines(lines):
@@ -213,14 +220,14 @@ def main():
     threading.Thread(target=read_lines, args=(lines,), daemon=True).start()
     while True:
         try:
-            line = lines.get(timeout=5)
+            line = lines.get(timeout=PING_AFTER)
         except queue.Empty:
             line = "/ping"
         if line == "/quit":
             break
-        client.do(line)
+        client.execute(line)
     assert client.ask(3).take("I") == 4
-    client.receiver.join(20)
+    client.receiver.join(TIMEOUT)
     print("left", flush=True)
 
 

@@ -1,11 +1,16 @@
-//! The judge: given what everybody sent and saw, was the promise kept?
+//! The checker: it compares what all members sent and received, and finds every broken promise.
 //!
-//! Pure: no thread, no socket, no clock. Each violation is a sentence. A clean history proves that nothing accepted is
-//! missing and nothing appears twice, nothing was heard that was never said, all saw one total order, which keeps each
-//! author's order and real time (accepted before another was sent means earlier), and that messages are missing only
-//! where the recipient was told so.
+//! It is a pure function: no thread, no socket, no clock. Each violation is one sentence.
+//!
+//! A history without violations proves that
+//! - every accepted message arrived, and none arrived twice;
+//! - nothing arrived that nobody sent;
+//! - all members saw one total order;
+//! - that order keeps the order of each author;
+//! - that order keeps real time: a message that was accepted before another was sent comes first;
+//! - events are missing only where the server told the recipient so.
 
-use crate::history::{Person, Sent, Visit};
+use crate::history::{MemberHistory, Sent, SessionHistory};
 use chat_common::protocol::EventKind;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -13,34 +18,40 @@ use std::{
     time::Instant,
 };
 
-/// What stands at one place of the one order, and who says so.
+/// A report shows at most this many violations, and this many characters of each. Some tests send long texts
+/// to fill buffers, and a report that prints them whole cannot be read.
+const MAX_SHOWN_VIOLATIONS: usize = 20;
+const MAX_SHOWN_CHARACTERS: usize = 300;
+
+/// The event with one sequence, and a member that received it or was told of it.
 struct Entry<'a> {
     kind: EventKind,
     witness: &'a str,
 }
 
-/// The one order of one room, put together from all that anybody saw or was told.
-type Log<'a> = BTreeMap<u64, Entry<'a>>;
+/// The order of one room, put together from all that any member received or was told.
+type RoomLog<'a> = BTreeMap<u64, Entry<'a>>;
 
-/// A message's identity: author, id, text.
-type Key<'a> = (&'a str, u64, &'a str);
+/// What identifies a message: author, id, text.
+type MessageKey<'a> = (&'a str, u64, &'a str);
 
+/// Checks that these histories have no violations.
+///
 /// # Panics
-/// With all violations, when there are any.
-pub fn assert_clean(people: &[Person]) {
-    let violations = check(people);
+/// With the first violations, when there are any.
+pub fn assert_clean(members: &[MemberHistory]) {
+    let violations = check(members);
+    let shown = violations.iter().take(MAX_SHOWN_VIOLATIONS).map(|violation| shortened(violation));
     assert!(
         violations.is_empty(),
-        "{} violations, the first are:\n{}",
+        "{} violations; the first are:\n{}",
         violations.len(),
-        violations.iter().take(20).map(|violation| shortened(violation)).collect::<Vec<_>>().join("\n")
+        shown.collect::<Vec<_>>().join("\n")
     );
 }
 
-/// Long texts are sent to fill buffers, not to be read.
 fn shortened(violation: &str) -> String {
-    const MOST: usize = 300;
-    let short: String = violation.chars().take(MOST).collect();
+    let short: String = violation.chars().take(MAX_SHOWN_CHARACTERS).collect();
     if short.len() < violation.len() {
         short + " ..."
     } else {
@@ -48,96 +59,102 @@ fn shortened(violation: &str) -> String {
     }
 }
 
-/// All violations of the promise in this history.
-pub fn check(people: &[Person]) -> Vec<String> {
+/// Returns every violation in these histories.
+pub fn check(members: &[MemberHistory]) -> Vec<String> {
     let mut violations = Vec::new();
-    let mut said: HashMap<Key<'_>, &Sent> = HashMap::new();
-    for person in people {
-        for sent in &person.sent {
-            said.insert((&person.name, sent.message_id, &sent.text), sent);
+    let mut all_sent: HashMap<MessageKey<'_>, &Sent> = HashMap::new();
+    for member in members {
+        for sent in &member.sent {
+            all_sent.insert((&member.name, sent.message_id, &sent.text), sent);
         }
     }
-    let mut logs: BTreeMap<u64, Log<'_>> = BTreeMap::new();
-    for person in people {
-        enter_accepted(person, &mut logs, &mut violations);
-        for visit in &person.visits {
-            let log = logs.entry(visit.room).or_default();
-            read_visit(person, visit, &said, log, &mut violations);
+    let mut logs: BTreeMap<u64, RoomLog<'_>> = BTreeMap::new();
+    for member in members {
+        record_accepted(member, &mut logs, &mut violations);
+        for session in &member.sessions {
+            let log = logs.entry(session.room).or_default();
+            check_session(member, session, &all_sent, log, &mut violations);
         }
-        heard_once(person, &mut violations);
+        check_received_once(member, &mut violations);
     }
     for (room, log) in &logs {
-        said_once(log, &mut violations);
-        real_time(*room, people, &mut violations);
-        for person in people {
-            authors_order(person, log, &mut violations);
-            for visit in person.visits.iter().filter(|visit| visit.room == *room) {
-                complete(person, visit, log, &said, &mut violations);
+        check_one_sequence_per_message(log, &mut violations);
+        check_real_time(*room, members, &mut violations);
+        for member in members {
+            check_author_order(member, log, &mut violations);
+            for session in member.sessions.iter().filter(|session| session.room == *room) {
+                check_complete(member, session, log, &all_sent, &mut violations);
             }
         }
     }
     violations
 }
 
-/// What the authors were told goes into the one order.
-fn enter_accepted<'a>(person: &'a Person, logs: &mut BTreeMap<u64, Log<'a>>, violations: &mut Vec<String>) {
-    for sent in &person.sent {
+/// Puts the messages that the server accepted into the logs.
+fn record_accepted<'a>(
+    member: &'a MemberHistory,
+    logs: &mut BTreeMap<u64, RoomLog<'a>>,
+    violations: &mut Vec<String>,
+) {
+    for sent in &member.sent {
         let Some(accepted) = sent.accepted else { continue };
-        let (author, message_id, text) = (person.name.clone(), sent.message_id, sent.text.clone());
-        let kind = match sent.to {
+        let (author, message_id, text) = (member.name.clone(), sent.message_id, sent.text.clone());
+        let kind = match sent.recipient {
             None => EventKind::Message { author, message_id, text },
             Some(_) => EventKind::Private { author, message_id, text },
         };
-        enter(logs.entry(accepted.room).or_default(), accepted.sequence, kind, &person.name, violations);
+        record(logs.entry(accepted.room).or_default(), accepted.sequence, kind, &member.name, violations);
     }
 }
 
-fn enter<'a>(
-    log: &mut Log<'a>,
+/// Puts one event into the log. It is a violation when the log holds another event with this sequence.
+fn record<'a>(
+    log: &mut RoomLog<'a>,
     sequence: u64,
     kind: EventKind,
     witness: &'a str,
     violations: &mut Vec<String>,
 ) {
-    let kind = plain(kind);
+    let kind = action_as_message(kind);
     let entry = log.entry(sequence).or_insert_with(|| Entry { kind: kind.clone(), witness });
     if entry.kind != kind {
         violations.push(format!(
-            "place {sequence} holds {:?} for {} and {kind:?} for {witness}",
+            "sequence {sequence} is {:?} for {} and {kind:?} for {witness}",
             entry.kind, entry.witness
         ));
     }
 }
 
-/// An action is a message to all: the sender's record does not tell them apart.
-fn plain(kind: EventKind) -> EventKind {
+/// Turns an action into a message, because the author's history does not tell the two apart.
+fn action_as_message(kind: EventKind) -> EventKind {
     match kind {
         EventKind::Action { author, message_id, text } => EventKind::Message { author, message_id, text },
         other => other,
     }
 }
 
-/// One recipient's events: rising, consistent with everybody else's, hers to see, and said by somebody.
-fn read_visit<'a>(
-    person: &'a Person,
-    visit: &Visit,
-    said: &HashMap<Key<'_>, &Sent>,
-    log: &mut Log<'a>,
+/// Checks one recipient's events and puts them into the log. The sequences rise, the recipient may see each
+/// event, and somebody sent each message.
+fn check_session<'a>(
+    member: &'a MemberHistory,
+    session: &SessionHistory,
+    all_sent: &HashMap<MessageKey<'_>, &Sent>,
+    log: &mut RoomLog<'a>,
     violations: &mut Vec<String>,
 ) {
-    let name = person.name.as_str();
+    let name = member.name.as_str();
     let (mut last, mut ended) = (0, false);
-    for seen in &visit.seen {
-        let (sequence, kind) = (seen.event.sequence, &seen.event.kind);
+    for delivery in &session.deliveries {
+        let (sequence, kind) = (delivery.event.sequence, &delivery.event.kind);
         if ended {
-            violations.push(format!("{name} got {kind:?} after the end of the room"));
+            violations.push(format!("{name} received {kind:?} after the end of the room"));
         }
         if let EventKind::Ended { .. } = kind {
             ended = true;
             continue;
         }
         if sequence <= last {
-            violations.push(format!("{name} got place {sequence}, {kind:?}, after place {last}"));
+            violations.push(format!("{name} received sequence {sequence}, {kind:?}, after sequence {last}"));
         }
         last = last.max(sequence);
         if let EventKind::Missed { .. } = kind {
@@ -147,60 +164,64 @@ fn read_visit<'a>(
             EventKind::Message { author, message_id, text }
             | EventKind::Action { author, message_id, text }
             | EventKind::Private { author, message_id, text } => {
-                match said.get(&(author.as_str(), *message_id, text.as_str())) {
-                    None => violations.push(format!("{name} heard {kind:?}, which nobody has said")),
-                    Some(sent) if seen.at < sent.at => {
-                        violations.push(format!("{name} heard {kind:?} before it was said"));
+                match all_sent.get(&(author.as_str(), *message_id, text.as_str())) {
+                    None => violations.push(format!("{name} received {kind:?}, which nobody sent")),
+                    Some(sent) if delivery.at < sent.at => {
+                        violations.push(format!("{name} received {kind:?} before it was sent"));
                     }
-                    Some(Sent { to: Some(to), .. }) if to != name => {
-                        violations.push(format!("{name} heard {kind:?}, which was for {to} alone"));
+                    Some(Sent { recipient: Some(recipient), .. }) if recipient != name => {
+                        violations.push(format!("{name} received {kind:?}, which is for {recipient} alone"));
                     }
                     Some(_) => {}
                 }
-                if author == name && sequence > visit.joined {
-                    violations.push(format!("{name} heard herself: {kind:?}"));
+                if author == name && sequence > session.join_sequence {
+                    violations.push(format!("{name} received its own message: {kind:?}"));
                 }
             }
-            EventKind::Joined { name: who } if who == name && sequence >= visit.joined => {
-                violations.push(format!("{name} was told of her own join"));
+            EventKind::Joined { name: joined } if joined == name && sequence >= session.join_sequence => {
+                violations.push(format!("{name} received its own join"));
             }
             _ => {}
         }
-        enter(log, sequence, kind.clone(), name, violations);
+        record(log, sequence, kind.clone(), name, violations);
     }
-    if visit.joined > 0 {
+    if session.join_sequence > 0 {
         let joined = EventKind::Joined { name: name.to_owned() };
-        enter(log, visit.joined, joined, name, violations);
+        record(log, session.join_sequence, joined, name, violations);
     }
 }
 
-/// Nothing twice for one recipient, whatever happened to her session or to the server in between.
-fn heard_once(person: &Person, violations: &mut Vec<String>) {
-    let mut heard = HashSet::new();
-    for visit in &person.visits {
-        for seen in visit.seen.iter().filter(|seen| seen.event.sequence > visit.joined) {
-            if let Some(key) = key(&seen.event.kind) {
-                if !heard.insert(key) {
-                    violations.push(format!("{} heard {:?} twice", person.name, seen.event.kind));
+/// Checks that one recipient received no message twice, not even over a resume or a restart of the server.
+fn check_received_once(member: &MemberHistory, violations: &mut Vec<String>) {
+    let mut received = HashSet::new();
+    for session in &member.sessions {
+        for delivery in &session.deliveries {
+            // Earlier events are the history that a new member asks for; it may hold what an older session
+            // received.
+            if delivery.event.sequence <= session.join_sequence {
+                continue;
+            }
+            if let Some(key) = message_key(&delivery.event.kind) {
+                if !received.insert(key) {
+                    violations.push(format!("{} received {:?} twice", member.name, delivery.event.kind));
                 }
             }
         }
     }
 }
 
-/// No message has two places.
-fn said_once(log: &Log<'_>, violations: &mut Vec<String>) {
-    let mut places = HashMap::new();
+fn check_one_sequence_per_message(log: &RoomLog<'_>, violations: &mut Vec<String>) {
+    let mut sequences = HashMap::new();
     for (sequence, entry) in log {
-        if let Some(key) = key(&entry.kind) {
-            if let Some(first) = places.insert(key, sequence) {
-                violations.push(format!("{:?} has two places, {first} and {sequence}", entry.kind));
+        if let Some(key) = message_key(&entry.kind) {
+            if let Some(first) = sequences.insert(key, sequence) {
+                violations.push(format!("{:?} has two sequences, {first} and {sequence}", entry.kind));
             }
         }
     }
 }
 
-fn key(kind: &EventKind) -> Option<Key<'_>> {
+fn message_key(kind: &EventKind) -> Option<MessageKey<'_>> {
     match kind {
         EventKind::Message { author, message_id, text }
         | EventKind::Action { author, message_id, text }
@@ -209,42 +230,42 @@ fn key(kind: &EventKind) -> Option<Key<'_>> {
     }
 }
 
-/// What one author sent earlier stands earlier.
-fn authors_order(person: &Person, log: &Log<'_>, violations: &mut Vec<String>) {
-    let places: HashMap<Key<'_>, u64> =
-        log.iter().filter_map(|(sequence, entry)| Some((key(&entry.kind)?, *sequence))).collect();
+/// Checks that the messages of one author have rising sequences, in the order of sending.
+fn check_author_order(member: &MemberHistory, log: &RoomLog<'_>, violations: &mut Vec<String>) {
+    let sequences: HashMap<MessageKey<'_>, u64> =
+        log.iter().filter_map(|(sequence, entry)| Some((message_key(&entry.kind)?, *sequence))).collect();
     let mut last: Option<(u64, &Sent)> = None;
-    for sent in &person.sent {
-        let Some(&sequence) = places.get(&(person.name.as_str(), sent.message_id, sent.text.as_str())) else {
-            continue;
-        };
+    for sent in &member.sent {
+        let key = (member.name.as_str(), sent.message_id, sent.text.as_str());
+        let Some(&sequence) = sequences.get(&key) else { continue };
         if let Some((before, earlier)) = last.filter(|(before, _)| *before >= sequence) {
             violations.push(format!(
-                "{} sent {:?} before {:?}, but their places are {before} and {sequence}",
-                person.name, earlier.text, sent.text
+                "{} sent {:?} before {:?}, but their sequences are {before} and {sequence}",
+                member.name, earlier.text, sent.text
             ));
         }
         last = Some((sequence, sent));
     }
 }
 
-/// What was accepted before another message was sent stands before it.
-fn real_time(room: u64, people: &[Person], violations: &mut Vec<String>) {
-    let mut messages: Vec<(u64, Instant, Instant, &str)> = people
+/// Checks that a message that was accepted before another was sent has the lower sequence.
+fn check_real_time(room: u64, members: &[MemberHistory], violations: &mut Vec<String>) {
+    let mut messages: Vec<(u64, Instant, Instant, &str)> = members
         .iter()
-        .flat_map(|person| &person.sent)
+        .flat_map(|member| &member.sent)
         .filter_map(|sent| {
             let accepted = sent.accepted.filter(|accepted| accepted.room == room)?;
             Some((accepted.sequence, sent.at, accepted.at, sent.text.as_str()))
         })
         .collect();
     messages.sort_unstable();
-    // The message with a lower place that was sent last: nothing after it may have been accepted before that.
+    // Of the messages with lower sequences, the one that was sent last. It is enough to compare with this
+    // one.
     let mut latest: Option<(u64, Instant, &str)> = None;
     for (sequence, sent, accepted, text) in messages {
-        if let Some((place, at, other)) = latest.filter(|(_, at, _)| *at > accepted) {
+        if let Some((lower, at, other)) = latest.filter(|(_, at, _)| *at > accepted) {
             violations.push(format!(
-                "{text:?} was accepted {:?} before {other:?} was sent, but their places are {sequence} and {place}",
+                "{text:?} ({sequence}) was accepted {:?} before {other:?} ({lower}) was sent",
                 at - accepted
             ));
         }
@@ -254,44 +275,45 @@ fn real_time(room: u64, people: &[Person], violations: &mut Vec<String>) {
     }
 }
 
-/// Everything after the join is there, except her own, what is private to others, and what she was told is missing.
-fn complete(
-    person: &Person,
-    visit: &Visit,
-    log: &Log<'_>,
-    said: &HashMap<Key<'_>, &Sent>,
+/// Checks that a session received every event after its join. Its own messages, private messages to others,
+/// and what the server reported as missed may be absent.
+fn check_complete(
+    member: &MemberHistory,
+    session: &SessionHistory,
+    log: &RoomLog<'_>,
+    all_sent: &HashMap<MessageKey<'_>, &Sent>,
     violations: &mut Vec<String>,
 ) {
-    let seen: BTreeSet<u64> = visit.seen.iter().map(|seen| seen.event.sequence).collect();
-    let missed: Vec<RangeInclusive<u64>> = visit
-        .seen
+    let received: BTreeSet<u64> = session.deliveries.iter().map(|delivery| delivery.event.sequence).collect();
+    let missed: Vec<RangeInclusive<u64>> = session
+        .deliveries
         .iter()
-        .filter_map(|seen| match seen.event.kind {
-            EventKind::Missed { first } => Some(first..=seen.event.sequence),
+        .filter_map(|delivery| match delivery.event.kind {
+            EventKind::Missed { first } => Some(first..=delivery.event.sequence),
             _ => None,
         })
         .collect();
-    let end = if visit.stayed { u64::MAX } else { visit.position() };
+    let end = if session.stayed { u64::MAX } else { session.last_sequence() };
     for (sequence, entry) in log {
-        if *sequence <= visit.joined || *sequence > end || seen.contains(sequence) {
+        if *sequence <= session.join_sequence || *sequence > end || received.contains(sequence) {
             continue;
         }
         if missed.iter().any(|range| range.contains(sequence)) {
             continue;
         }
-        let owed = match &entry.kind {
-            EventKind::Message { author, .. } => author != &person.name,
-            EventKind::Private { author, message_id, text } => said
+        let expected = match &entry.kind {
+            EventKind::Message { author, .. } => author != &member.name,
+            EventKind::Private { author, message_id, text } => all_sent
                 .get(&(author.as_str(), *message_id, text.as_str()))
-                .is_some_and(|sent| sent.to.as_ref() == Some(&person.name)),
+                .is_some_and(|sent| sent.recipient.as_ref() == Some(&member.name)),
             EventKind::Joined { name } | EventKind::Left { name, .. } | EventKind::Back { name } => {
-                name != &person.name
+                name != &member.name
             }
-            EventKind::Renamed { from, to } => from != &person.name && to != &person.name,
+            EventKind::Renamed { from, to } => from != &member.name && to != &member.name,
             _ => true,
         };
-        if owed {
-            violations.push(format!("{} never got place {sequence}, {:?}", person.name, entry.kind));
+        if expected {
+            violations.push(format!("{} never received sequence {sequence}, {:?}", member.name, entry.kind));
         }
     }
 }

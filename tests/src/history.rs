@@ -1,19 +1,19 @@
-//! What everybody saw: plain records that the [checker](crate::checker) judges.
+//! What each member sent and received: plain records that the [checker](crate::checker) reads.
 //!
-//! All instants are of one clock, so a history is of people in one process.
+//! All instants come from one clock, so all members of one check live in one process.
 
 use chat_common::protocol::{Event, EventKind};
 use std::time::Instant;
 
-/// One person: what she sent and what she received.
+/// What one member sent and received.
 #[derive(Clone, Debug, Default)]
-pub struct Person {
-    /// Her name in the room.
+pub struct MemberHistory {
+    /// The member's name in the room.
     pub name: String,
-    /// What she sent, in the order of sending.
+    /// The messages of this member, in the order of sending.
     pub sent: Vec<Sent>,
-    /// Her times in a room, in order. A resumed session goes on with the visit it had.
-    pub visits: Vec<Visit>,
+    /// The member's sessions, in order. Resuming continues the last one and adds none.
+    pub sessions: Vec<SessionHistory>,
 }
 
 /// One message, as its author knows it.
@@ -21,85 +21,85 @@ pub struct Person {
 pub struct Sent {
     /// The author's id for it.
     pub message_id: u64,
-    /// What was said; no two messages of a history have the same text.
+    /// The text. No two messages of one check have the same text.
     pub text: String,
-    /// For whom alone, where it is private.
-    pub to: Option<String>,
-    /// Just before it was first sent.
+    /// The recipient of a private message; `None` when the message is for all.
+    pub recipient: Option<String>,
+    /// Just before the author first sent it.
     pub at: Instant,
-    /// What the author was told; nothing when she never heard.
+    /// The server's reply; `None` when the author received none.
     pub accepted: Option<Accepted>,
 }
 
-/// The server's word that a message has its place.
+/// The server's reply that it has accepted a message.
 #[derive(Clone, Copy, Debug)]
 pub struct Accepted {
     /// The run of the server that accepted it.
     pub room: u64,
-    /// Its place in the one order.
+    /// The sequence that the server gave it.
     pub sequence: u64,
-    /// Just after the reply was read.
+    /// Just after the author read the reply.
     pub at: Instant,
 }
 
-/// One time in a room, from a join to the end of its session.
+/// What a member received in one session, from its join on.
 #[derive(Clone, Debug)]
-pub struct Visit {
+pub struct SessionHistory {
     /// The run of the server.
     pub room: u64,
-    /// The place of the join in the one order.
-    pub joined: u64,
-    /// All that was received, in the order of receiving.
-    pub seen: Vec<Seen>,
-    /// Whether she stayed until all had been said and delivered. Otherwise nothing is owed to her
-    /// after the last that she received.
+    /// The sequence of the member's own join.
+    pub join_sequence: u64,
+    /// All that the member received, in the order of receiving.
+    pub deliveries: Vec<Delivery>,
+    /// Whether the member stayed until everything was delivered. Otherwise the checker expects nothing
+    /// after the last event that the member received.
     pub stayed: bool,
 }
 
-/// One event, as a recipient saw it.
+/// One event that a recipient received.
 #[derive(Clone, Debug)]
-pub struct Seen {
-    /// Just after it was read.
+pub struct Delivery {
+    /// Just after the recipient read it.
     pub at: Instant,
-    /// What was delivered.
+    /// The event.
     pub event: Event,
 }
 
-impl Person {
-    /// Somebody who has neither sent nor received anything.
-    pub fn new(name: &str) -> Person {
-        Person { name: name.to_owned(), ..Person::default() }
+impl MemberHistory {
+    /// A member that has neither sent nor received anything.
+    pub fn new(name: &str) -> MemberHistory {
+        MemberHistory { name: name.to_owned(), ..MemberHistory::default() }
     }
 
-    /// All events of all her visits.
+    /// The events of all sessions, in the order of receiving.
     pub fn events(&self) -> impl Iterator<Item = &Event> {
-        self.visits.iter().flat_map(|visit| &visit.seen).map(|seen| &seen.event)
+        self.sessions.iter().flat_map(|session| &session.deliveries).map(|delivery| &delivery.event)
     }
 
-    /// This person, to whom nothing more is owed.
-    pub fn gone(mut self) -> Person {
-        if let Some(visit) = self.visits.last_mut() {
-            visit.stayed = false;
+    /// Marks the last session as one that ended early: the checker expects nothing after its last event.
+    pub fn left_early(mut self) -> MemberHistory {
+        if let Some(session) = self.sessions.last_mut() {
+            session.stayed = false;
         }
         self
     }
 }
 
-impl Visit {
-    /// A visit that begins with the join at `joined`.
-    pub fn new(room: u64, joined: u64) -> Visit {
-        Visit { room, joined, seen: Vec::new(), stayed: true }
+impl SessionHistory {
+    /// A session that begins with the join at `join_sequence`.
+    pub fn new(room: u64, join_sequence: u64) -> SessionHistory {
+        SessionHistory { room, join_sequence, deliveries: Vec::new(), stayed: true }
     }
 
-    /// The highest sequence number received; what a resuming client asks the server to go on from.
-    pub fn position(&self) -> u64 {
-        self.seen.iter().map(|seen| seen.event.sequence).max().unwrap_or(0)
+    /// The highest sequence received; a resuming client asks the server to continue after it.
+    pub fn last_sequence(&self) -> u64 {
+        self.deliveries.iter().map(|delivery| delivery.event.sequence).max().unwrap_or(0)
     }
 }
 
-/// What was said, where something was.
-pub fn text_of(what: &EventKind) -> Option<&str> {
-    match what {
+/// The text of a message, an action or a private message; `None` for every other kind.
+pub fn text_of(kind: &EventKind) -> Option<&str> {
+    match kind {
         EventKind::Message { text, .. }
         | EventKind::Private { text, .. }
         | EventKind::Action { text, .. } => Some(text),

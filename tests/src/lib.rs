@@ -1,8 +1,7 @@
-//! The harness of the scenarios in `it/`: servers, clients and hostile peers to play with, faults to put between them,
-//! and a judge of what everybody saw.
+//! The harness of the scenarios in `it/`: servers, clients, hostile peers, network faults, and a checker.
 //!
-//! Test code throughout: a thing that goes wrong here panics, with a word about what was being done.
-// The harness is test code: a panic is how a failure is told, and what is printed is for the person who runs it.
+//! Everything here is test code. A failure panics, and its message says what the test was doing.
+// A panic is how a test reports a failure, and the output is for the person who runs the test.
 #![allow(clippy::unwrap_used, clippy::print_stderr, clippy::print_stdout)]
 
 pub mod checker;

@@ -1,13 +1,15 @@
-//! An honest member of the room on the wire alone, without the client's library: what the server does is then judged by
-//! itself. All that it sends and sees goes into a [history](crate::history).
+//! An honest member of the room that speaks the wire alone, without the client's library.
 //!
-//! A call is made on the thread of its test; a [receiver](crate::receiver) serves `Receive` until the member is dropped.
+//! So a test judges the server by itself. All that the member sends and receives goes into its
+//! [history](crate::history). The member calls on the thread of its test; a [receiver](crate::receiver)
+//! serves
+//! `Receive` until the member is dropped.
 
 use crate::{
-    history::{text_of, Accepted, Person, Sent, Visit},
+    history::{text_of, Accepted, MemberHistory, Sent, SessionHistory},
     raw::{self, RawPeer},
     receiver::{accept_callback, spawn, Receiver},
-    watchdog::{Watched, PATIENCE},
+    watchdog::{Shared, WATCHDOG_TIMEOUT},
 };
 use chat_common::{
     error::RpcError,
@@ -17,58 +19,62 @@ use chat_common::{
 use std::{
     net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::Arc,
-    thread::{self},
+    thread,
     time::{Duration, Instant},
 };
 
-/// How the server's calls reach the member.
+/// How the callback connection comes about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Callbacks {
-    /// On a listener of its own, which the server dials.
+    /// The member has a listener, and the server dials it.
     Listen,
-    /// Over a connection that the member opens.
+    /// The member opens the connection itself.
     Open,
 }
 
-/// A member. Dropping it closes its connections without a Leave, as a crash would.
+/// A member. Dropping it closes its connections without a Leave, as a crash does.
 #[derive(Debug)]
 pub struct Member {
     name: String,
     server: SocketAddr,
-    callbacks: Callbacks,
     token: Token,
     listener: Option<Arc<TcpListener>>,
     call: Option<RawPeer>,
-    /// Serves the callback connection that is open; ends when that is shut down.
+    /// Serves the callback connection while one is open.
     receiver: Option<Receiver>,
-    person: Arc<Watched<Person>>,
-    message_id: u64,
-    /// How often the server was too busy to take a message.
-    busy: usize,
+    history: Arc<Shared<MemberHistory>>,
+    last_message_id: u64,
+    busy_count: usize,
 }
 
-/// A member waits this long before it repeats what a busy server has refused, as the wire asks for.
+/// The pause before a member repeats what a busy server has refused. The protocol asks for one.
 const BUSY_PAUSE: Duration = Duration::from_millis(2);
 
+/// The time that [`Member::reconnect_until_received`] gives one connection before it opens another.
+const RECEIVE_ATTEMPT: Duration = Duration::from_millis(200);
+
 impl Member {
-    /// Joins under this name, with a listener of its own.
+    /// Joins under this name with a listener of its own.
     ///
     /// # Panics
     /// When the server refuses.
     pub fn join(server: SocketAddr, name: &str) -> Member {
-        Member::try_join(server, name, Callbacks::Listen).expect("the server takes the member in")
+        Member::try_join(server, name, Callbacks::Listen).expect("the server accepts the Join")
     }
 
-    /// Joins under this name, and opens the callback connection itself.
+    /// Joins under this name and opens the callback connection itself.
     ///
     /// # Panics
     /// When the server refuses.
-    pub fn join_open(server: SocketAddr, name: &str) -> Member {
-        Member::try_join(server, name, Callbacks::Open).expect("the server takes the member in")
+    pub fn join_without_listener(server: SocketAddr, name: &str) -> Member {
+        Member::try_join(server, name, Callbacks::Open).expect("the server accepts the Join")
     }
 
-    /// Joins, or says why not.
-    pub fn try_join(server: SocketAddr, name: &str, callbacks: Callbacks) -> Result<Member, Trouble> {
+    /// Joins under this name.
+    ///
+    /// # Errors
+    /// When the server refuses, or when a connection is lost before the member has joined.
+    pub fn try_join(server: SocketAddr, name: &str, callbacks: Callbacks) -> Result<Member, MemberError> {
         let listener = match callbacks {
             Callbacks::Listen => Some(Arc::new(TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap())),
             Callbacks::Open => None,
@@ -76,132 +82,136 @@ impl Member {
         let mut member = Member {
             name: name.to_owned(),
             server,
-            callbacks,
-            token: raw::token(),
+            token: raw::random_token(),
             listener,
             call: None,
             receiver: None,
-            person: Arc::new(Watched::new(Person::new(name))),
-            message_id: 0,
-            busy: 0,
+            history: Arc::new(Shared::new(MemberHistory::new(name))),
+            last_message_id: 0,
+            busy_count: 0,
         };
-        member.enter(None)?;
+        member.connect(None)?;
         Ok(member)
     }
 
-    /// Both connections anew, with a Join: to resume from `resume`, or for a new visit.
-    fn enter(&mut self, resume: Option<u64>) -> Result<(), Trouble> {
-        self.lose();
-        let mut call = RawPeer::call(self.server)?;
+    /// Opens both connections with a Join. With `resume`, the session continues after that sequence; without
+    /// it, a new session begins.
+    fn connect(&mut self, resume: Option<u64>) -> Result<(), MemberError> {
+        self.disconnect();
+        let mut call = RawPeer::connect_call(self.server)?;
         let port = self.listener.as_ref().map_or(0, |listener| listener.local_addr().unwrap().port());
         let join = Join { name: self.name.clone(), token: self.token, port, history: 0, resume };
-        // The server dials while the Join waits for its reply, so somebody must sit in accept by then. It waits for
-        // one dial of this session, and the end of the Join wakes it if none comes.
-        let waiting = self.listener.clone().map(|listener| {
+        // The server dials before it replies to the Join, so a thread must wait in `accept` by then. The
+        // thread accepts one connection of this session. If the server does not dial, we wake the thread
+        // below.
+        let acceptor = self.listener.clone().map(|listener| {
             let token = self.token;
             spawn("member-accept", move || accept_callback(&listener, token))
         });
         let reply = call.ask(&Request::Join(join));
-        let mut callback = waiting.and_then(|waiting| {
+        let mut callback = acceptor.and_then(|acceptor| {
             if !matches!(&reply, Ok(Reply::Joined(joined)) if joined.called_back) {
                 let _ = TcpStream::connect((Ipv4Addr::LOCALHOST, port));
             }
-            waiting.join().expect("the accepting thread does not panic")
+            acceptor.join().expect("the accepting thread does not panic")
         });
         let joined = match reply? {
             Reply::Joined(joined) => joined,
-            Reply::Refused(refusal) => return Err(Trouble::Refused(refusal)),
-            other => panic!("{other:?} is no reply to a Join"),
+            Reply::Refused(refusal) => return Err(MemberError::Refused(refusal)),
+            other => panic!("the server replied to a Join with {other:?}"),
         };
         if !joined.called_back {
-            callback = Some(RawPeer::open_callback(self.server, self.token)?.connection);
+            callback = Some(RawPeer::connect_callback(self.server, self.token)?.connection);
         }
-        self.person.change(|person| match (resume, person.visits.last_mut()) {
-            (Some(_), Some(visit)) if visit.room == joined.room => {}
-            _ => person.visits.push(Visit::new(joined.room, joined.sequence)),
+        self.history.update(|history| match (resume, history.sessions.last_mut()) {
+            (Some(_), Some(session)) if session.room == joined.room => {}
+            _ => history.sessions.push(SessionHistory::new(joined.room, joined.sequence)),
         });
         let callback = callback.expect("the server has called back");
-        self.receiver = Some(Receiver::start(callback, Arc::clone(&self.person)));
+        self.receiver = Some(Receiver::start(callback, Arc::clone(&self.history)));
         self.call = Some(call);
         Ok(())
     }
 
-    /// The name.
+    /// The name under which the member joined.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The session's secret, for a test that plays a thief of it.
+    /// The session's secret. A test that plays a thief steals it.
     pub fn token(&self) -> Token {
         self.token
     }
 
-    /// Dials another address from now on: a proxy's, or that of a restarted server.
+    /// Makes the next connections go to another address, such as that of a proxy or of a restarted server.
     pub fn set_server(&mut self, server: SocketAddr) {
         self.server = server;
     }
 
-    /// Says something to all: its place. Tries again while the server is busy.
+    /// Says something to all and returns its sequence. Tries again while the server is busy.
     ///
     /// # Panics
-    /// When the server refuses, or the connection is lost.
+    /// When the server refuses, or when the connection is lost.
     pub fn say(&mut self, text: &str) -> u64 {
-        let message_id = self.begin(text, None);
-        self.repeat(message_id, text, None)
-            .unwrap_or_else(|trouble| panic!("{text:?} was not accepted: {trouble:?}"))
+        self.try_say(text).unwrap_or_else(|error| panic!("the server did not accept {text:?}: {error:?}"))
     }
 
-    /// Says something to one alone: its place.
+    /// Says something to one recipient and returns its sequence. Tries again while the server is busy.
     ///
     /// # Panics
-    /// As [`Member::say`].
-    pub fn whisper(&mut self, to: &str, text: &str) -> u64 {
-        let message_id = self.begin(text, Some(to));
-        self.repeat(message_id, text, Some(to)).unwrap_or_else(|trouble| panic!("not accepted: {trouble:?}"))
+    /// When the server refuses, or when the connection is lost.
+    pub fn say_privately(&mut self, recipient: &str, text: &str) -> u64 {
+        let message_id = self.record_sent(text, Some(recipient));
+        self.send(message_id, text, Some(recipient))
+            .unwrap_or_else(|error| panic!("the server did not accept {text:?}: {error:?}"))
     }
 
-    /// Says something to all, whatever happens to the connections: they are opened anew, and the message is repeated
-    /// under its id, until the server has said where it stands.
+    /// Says something to all and returns its sequence. After each lost connection it reconnects and repeats
+    /// the message under the same id.
     ///
     /// # Panics
-    /// When that takes longer than the watchdog's patience.
-    pub fn insist(&mut self, text: &str) -> u64 {
-        let message_id = self.begin(text, None);
-        let until = Instant::now() + PATIENCE;
+    /// When the server refuses, or when it has not accepted within the watchdog's timeout.
+    pub fn say_until_accepted(&mut self, text: &str) -> u64 {
+        let message_id = self.record_sent(text, None);
+        let deadline = Instant::now() + WATCHDOG_TIMEOUT;
         loop {
-            match self.repeat(message_id, text, None) {
+            match self.send(message_id, text, None) {
                 Ok(sequence) => return sequence,
-                Err(Trouble::Refused(refusal)) => panic!("{text:?} was refused: {refusal:?}"),
-                Err(Trouble::Lost(error)) => {
+                Err(MemberError::Refused(refusal)) => panic!("the server refused {text:?}: {refusal:?}"),
+                Err(MemberError::Lost(error)) => {
                     assert!(
-                        Instant::now() < until,
-                        "waited {PATIENCE:?} for {text:?} to be accepted: {error}"
+                        Instant::now() < deadline,
+                        "waited {WATCHDOG_TIMEOUT:?} for the server to accept {text:?}: {error}"
                     );
-                    self.come_back();
+                    self.reconnect();
                 }
             }
         }
     }
 
-    /// Sends a message once and leaves it at that: for a test in which the reply is lost.
-    pub fn try_say(&mut self, text: &str) -> Result<u64, Trouble> {
-        let message_id = self.begin(text, None);
-        self.repeat(message_id, text, None)
+    /// Says something to all and returns its sequence. Does not reconnect, so a test can lose the reply.
+    ///
+    /// # Errors
+    /// When the server refuses, or when the connection is lost.
+    pub fn try_say(&mut self, text: &str) -> Result<u64, MemberError> {
+        let message_id = self.record_sent(text, None);
+        self.send(message_id, text, None)
     }
 
-    /// Writes down that a message is about to be sent.
-    fn begin(&mut self, text: &str, to: Option<&str>) -> u64 {
-        self.message_id += 1;
-        let (message_id, text, to) = (self.message_id, text.to_owned(), to.map(str::to_owned));
-        let sent = Sent { message_id, text, to, at: Instant::now(), accepted: None };
-        self.person.change(|person| person.sent.push(sent));
+    /// Adds a message to the history just before the member sends it, and returns its id.
+    fn record_sent(&mut self, text: &str, recipient: Option<&str>) -> u64 {
+        self.last_message_id += 1;
+        let message_id = self.last_message_id;
+        let (text, recipient) = (text.to_owned(), recipient.map(str::to_owned));
+        let sent = Sent { message_id, text, recipient, at: Instant::now(), accepted: None };
+        self.history.update(|history| history.sent.push(sent));
         message_id
     }
 
-    /// Sends the message with this id, again while the server is busy, and writes down what it is told.
-    fn repeat(&mut self, message_id: u64, text: &str, to: Option<&str>) -> Result<u64, Trouble> {
+    /// Sends the message with this id, again while the server is busy, and records the server's reply.
+    fn send(&mut self, message_id: u64, text: &str, recipient: Option<&str>) -> Result<u64, MemberError> {
         let text = text.to_owned();
-        let request = match to {
+        let request = match recipient {
             None => Request::Broadcast { message_id, text },
             Some(to) => Request::Private { message_id, to: to.to_owned(), text },
         };
@@ -209,188 +219,212 @@ impl Member {
             match self.ask(&request)? {
                 Reply::Accepted { sequence } => {
                     let at = Instant::now();
-                    self.person.change(|person| {
-                        let room = person.visits.last().expect("who speaks has joined").room;
-                        let sent = person.sent.iter_mut().rev().find(|sent| sent.message_id == message_id);
-                        sent.expect("it was begun").accepted = Some(Accepted { room, sequence, at });
+                    self.history.update(|history| {
+                        let room = history.sessions.last().expect("a member joins before it speaks").room;
+                        let sent = history.sent.iter_mut().rev().find(|sent| sent.message_id == message_id);
+                        let sent = sent.expect("a message is recorded before it is sent");
+                        sent.accepted = Some(Accepted { room, sequence, at });
                     });
                     return Ok(sequence);
                 }
                 Reply::Refused(Refusal { cause: Cause::Busy, .. }) => {
-                    self.busy += 1;
+                    self.busy_count += 1;
                     thread::sleep(BUSY_PAUSE);
                 }
-                Reply::Refused(refusal) => return Err(Trouble::Refused(refusal)),
-                other => panic!("{other:?} is no reply to a message"),
+                Reply::Refused(refusal) => return Err(MemberError::Refused(refusal)),
+                other => panic!("the server replied to a message with {other:?}"),
             }
         }
     }
 
-    /// Asks the server something on the call connection.
-    pub fn ask(&mut self, request: &Request) -> Result<Reply, Trouble> {
-        let call = self.call.as_mut().ok_or(Trouble::Lost(RpcError::Closed))?;
+    /// Sends one request on the call connection and reads the reply.
+    ///
+    /// # Errors
+    /// When the connection is lost. A refusal is a reply and no error.
+    pub fn ask(&mut self, request: &Request) -> Result<Reply, MemberError> {
+        let call = self.call.as_mut().ok_or(MemberError::Lost(RpcError::Closed))?;
         Ok(call.ask(request)?)
     }
 
-    /// Who is here.
+    /// Asks the server for the names of all members.
     ///
     /// # Panics
-    /// When the server does not say.
+    /// When the server does not reply with them.
     pub fn who(&mut self) -> Vec<String> {
         match self.ask(&Request::Who).unwrap() {
             Reply::People { names, .. } => names,
-            other => panic!("{other:?} is no reply to Who"),
+            other => panic!("the server replied to Who with {other:?}"),
         }
     }
 
-    /// Says goodbye.
+    /// Leaves with a Leave and returns the history.
     ///
     /// # Panics
-    /// When the server does not.
-    pub fn leave(mut self) -> Person {
+    /// When the server does not reply with `Left`.
+    pub fn leave(mut self) -> MemberHistory {
         assert_eq!(self.ask(&Request::Leave).unwrap(), Reply::Left);
         self.crash()
     }
 
-    /// Closes both connections without a word and waits for the receiving thread. The member can come back.
-    pub fn lose(&mut self) {
+    /// Closes both connections without a Leave and waits for the receiving thread. The member can reconnect.
+    pub fn disconnect(&mut self) {
         if let Some(call) = self.call.take() {
             let _ = call.stream.shutdown(Shutdown::Both);
         }
         if let Some(receiver) = self.receiver.take() {
-            receiver.end();
+            receiver.stop();
         }
     }
 
-    /// Goes without a word; what she has sent and seen. Nothing more is owed to her.
-    pub fn crash(mut self) -> Person {
-        self.lose();
-        self.person.look(Person::clone).gone()
+    /// Closes both connections without a Leave and returns the history. The checker then expects nothing
+    /// after the last event that the member received.
+    pub fn crash(mut self) -> MemberHistory {
+        self.disconnect();
+        self.history.update(std::mem::take).left_early()
     }
 
-    /// The same, for a long history that is not to be copied.
-    pub fn into_person(mut self) -> Person {
-        self.lose();
-        self.person.change(std::mem::take).gone()
-    }
-
-    /// Resumes the session, or joins anew where the server knows it no more.
-    pub fn resume(&mut self) -> Result<(), Trouble> {
-        // What the old connection still brings counts: the position is final only when its thread has ended.
-        self.lose();
-        let position = self.position();
-        match self.enter(Some(position)) {
-            Err(Trouble::Refused(Refusal { cause: Cause::UnknownSession, .. })) => {
-                self.person.change(|person| {
-                    if let Some(visit) = person.visits.last_mut() {
-                        visit.stayed = false;
+    /// Resumes the session, or joins anew where the server does not know the session any more.
+    ///
+    /// # Errors
+    /// When the server refuses for another reason, or when a connection is lost.
+    pub fn resume(&mut self) -> Result<(), MemberError> {
+        // The old connection may still deliver. The last sequence is final only when its thread has ended.
+        self.disconnect();
+        let last_sequence = self.last_sequence();
+        match self.connect(Some(last_sequence)) {
+            Err(MemberError::Refused(Refusal { cause: Cause::UnknownSession, .. })) => {
+                self.history.update(|history| {
+                    if let Some(session) = history.sessions.last_mut() {
+                        session.stayed = false;
                     }
                 });
-                self.enter(None)
+                self.connect(None)
             }
             other => other,
         }
     }
 
-    /// Resumes, again and again until it works. A session that is taken for alive may not be resumed for a moment.
+    /// Resumes the session and tries again until that works.
+    ///
+    /// The server may refuse for a moment, while the old connections still seem alive.
     ///
     /// # Panics
-    /// When that takes longer than the watchdog's patience.
-    pub fn come_back(&mut self) {
-        let until = Instant::now() + PATIENCE;
-        while let Err(trouble) = self.resume() {
+    /// When that takes longer than the watchdog's timeout.
+    pub fn reconnect(&mut self) {
+        let deadline = Instant::now() + WATCHDOG_TIMEOUT;
+        while let Err(error) = self.resume() {
             assert!(
-                Instant::now() < until,
-                "waited {PATIENCE:?} for {} to come back: {trouble:?}",
+                Instant::now() < deadline,
+                "waited {WATCHDOG_TIMEOUT:?} for {} to reconnect: {error:?}",
                 self.name
             );
             thread::sleep(BUSY_PAUSE);
         }
     }
 
-    /// The highest sequence number received in this visit, or the place of the join.
-    pub fn position(&self) -> u64 {
-        self.person.look(|person| person.visits.last().map_or(0, |visit| visit.position().max(visit.joined)))
-    }
-
-    /// Waits until something that `wanted` knows has been received, in any visit.
+    /// Waits until the member has received this sequence, and reconnects while it does not arrive.
+    ///
+    /// A member whose callback connection alone is dead has no other way to find out.
     ///
     /// # Panics
-    /// After the watchdog's patience.
-    pub fn hear(&self, what: &str, mut wanted: impl FnMut(&EventKind) -> bool) -> Event {
-        self.person.wait(&format!("{} to hear {what}", self.name), |person| {
-            let found = person.events().find(|event| wanted(&event.kind)).cloned();
+    /// When that takes longer than the watchdog's timeout.
+    pub fn reconnect_until_received(&mut self, sequence: u64) {
+        let deadline = Instant::now() + WATCHDOG_TIMEOUT;
+        while self.hear_within(RECEIVE_ATTEMPT, sequence).is_none() {
+            assert!(
+                Instant::now() < deadline,
+                "waited {WATCHDOG_TIMEOUT:?} for {} to receive sequence {sequence}; it is at {}",
+                self.name,
+                self.last_sequence()
+            );
+            self.reconnect();
+        }
+    }
+
+    /// The highest sequence received in this session, or the sequence of the join when there is none.
+    pub fn last_sequence(&self) -> u64 {
+        self.history.read_with(|history| {
+            let session = history.sessions.last();
+            session.map_or(0, |session| session.last_sequence().max(session.join_sequence))
+        })
+    }
+
+    /// Waits until the member has received an event that `wanted` accepts, in any session, and returns it.
+    ///
+    /// # Panics
+    /// After the watchdog's timeout, with `description`.
+    pub fn hear(&self, description: &str, mut wanted: impl FnMut(&EventKind) -> bool) -> Event {
+        self.history.wait(&format!("{} to hear {description}", self.name), |history| {
+            let found = history.events().find(|event| wanted(&event.kind)).cloned();
             found
         })
     }
 
-    /// Waits for a message with this text.
+    /// Waits for a message with this text and returns its event.
     ///
     /// # Panics
-    /// After the watchdog's patience.
+    /// After the watchdog's timeout.
     pub fn hear_text(&self, wanted: &str) -> Event {
-        self.hear(&format!("{wanted:?}"), |what| text_of(what) == Some(wanted))
+        self.hear(&format!("{wanted:?}"), |kind| text_of(kind) == Some(wanted))
     }
 
-    /// Waits until everything up to this place has been received, or is her own. She must be owed the one at it.
+    /// Waits until the member has received `sequence` or a higher one.
+    ///
+    /// The server must deliver one of those to this member: its own messages do not count.
     ///
     /// # Panics
-    /// After the watchdog's patience.
+    /// After the watchdog's timeout.
     pub fn hear_up_to(&self, sequence: u64) {
-        self.person.wait(&format!("{} to be at {sequence}", self.name), |person| {
-            let at = person.visits.last().map_or(0, Visit::position);
-            (at >= sequence).then_some(())
+        self.history.wait(&format!("{} to receive sequence {sequence}", self.name), |history| {
+            has_received(history, sequence)
         });
     }
 
-    /// The same, for this long at the most: `None` when it has not come by then.
-    pub fn hear_at_most(&self, patience: Duration, sequence: u64) -> Option<()> {
-        self.person.wait_at_most(patience, |person| {
-            let at = person.visits.last().map_or(0, Visit::position);
-            (at >= sequence).then_some(())
-        })
+    /// Waits as [`Member::hear_up_to`] does. Returns `None` when `timeout` has passed.
+    pub fn hear_within(&self, timeout: Duration, sequence: u64) -> Option<()> {
+        self.history.wait_within(timeout, |history| has_received(history, sequence))
     }
 
     /// The texts received so far, in order.
     pub fn texts(&self) -> Vec<String> {
-        self.person.look(|person| {
-            person.events().filter_map(|event| text_of(&event.kind).map(str::to_owned)).collect()
+        self.history.read_with(|history| {
+            history.events().filter_map(|event| text_of(&event.kind).map(str::to_owned)).collect()
         })
     }
 
-    /// What she has sent and seen so far.
-    pub fn so_far(&self) -> Person {
-        self.person.look(Person::clone)
+    /// A copy of what the member has sent and received so far.
+    pub fn history(&self) -> MemberHistory {
+        self.history.read_with(MemberHistory::clone)
     }
 
-    /// How often the server was too busy to take a message, and she has repeated it.
-    pub fn busy(&self) -> usize {
-        self.busy
-    }
-
-    /// How the server's calls reach her.
-    pub fn callbacks(&self) -> Callbacks {
-        self.callbacks
+    /// How often the server was too busy to accept a message.
+    pub fn busy_count(&self) -> usize {
+        self.busy_count
     }
 }
 
 impl Drop for Member {
     fn drop(&mut self) {
-        self.lose();
+        self.disconnect();
     }
 }
 
-/// Why something was not done.
+fn has_received(history: &MemberHistory, sequence: u64) -> Option<()> {
+    let last = history.sessions.last().map_or(0, SessionHistory::last_sequence);
+    (last >= sequence).then_some(())
+}
+
+/// Why the server did not do what a member asked for.
 #[derive(Debug)]
-pub enum Trouble {
-    /// The server says no.
+pub enum MemberError {
+    /// The server refuses.
     Refused(Refusal),
     /// The connection is lost.
     Lost(RpcError),
 }
 
-impl From<RpcError> for Trouble {
-    fn from(error: RpcError) -> Trouble {
-        Trouble::Lost(error)
+impl From<RpcError> for MemberError {
+    fn from(error: RpcError) -> MemberError {
+        MemberError::Lost(error)
     }
 }

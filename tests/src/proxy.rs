@@ -1,9 +1,9 @@
-//! A TCP proxy that does what networks do to connections, when a test says so.
+//! A TCP proxy that does to connections what bad networks do, when a test asks for it.
 //!
-//! One thread accepts; each connection has two that pump, one for each direction. All are joined when the proxy is
-//! dropped. Up is from who dialled to the target, down is back.
+//! One thread accepts. Each connection has two threads that copy, one for each direction. Dropping the proxy
+//! joins all of them. `up` is the direction from the caller to the target, `down` is the direction back.
 
-use crate::watchdog::{Watched, PATIENCE};
+use crate::watchdog::{Shared, WATCHDOG_TIMEOUT};
 use std::{
     io::{Read, Write},
     net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
@@ -15,62 +15,64 @@ use std::{
     time::Duration,
 };
 
-/// More connections than any test makes; the proxy refuses the rest, so that a mistake cannot take the machine down.
-const MOST_CONNECTIONS: usize = 4096;
+/// More connections than any test opens. The proxy cuts the rest, so that a mistake cannot exhaust the
+/// machine.
+const MAX_CONNECTIONS: usize = 4096;
+/// The most that one copying thread reads at once.
 const CHUNK_BYTES: usize = 16 * 1024;
 
-/// What happens to the bytes of one direction of a connection.
+/// What the proxy does to the bytes of one direction of a connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Fault {
-    /// Nothing.
+    /// Passes all bytes on.
     #[default]
     Pass,
-    /// Each chunk waits that long.
+    /// Holds each chunk back for this long.
     Delay(Duration),
-    /// One byte per write, with that pause after each.
+    /// Writes one byte at a time, with this pause after each.
     OneByteAtATime(Duration),
-    /// Nothing more is read, so that the sender's buffers fill.
+    /// Reads nothing more, so that the sender's buffers fill.
     StopReading,
-    /// All is read and nothing arrives.
+    /// Reads everything and passes nothing on.
     BlackHole,
-    /// After this many bytes, both directions are closed.
+    /// Closes both directions after this many bytes.
     CutAfter(u64),
-    /// After this many bytes, this direction ends; the other goes on.
+    /// Ends this direction after this many bytes. The other direction goes on.
     HalfCloseAfter(u64),
 }
 
-/// What happens to both directions.
+/// What the proxy does to both directions of a connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Faults {
-    /// From who dialled to the target.
+    /// From the caller to the target.
     pub up: Fault,
-    /// Back.
+    /// From the target to the caller.
     pub down: Fault,
 }
 
 impl Faults {
-    /// The same in both directions.
+    /// The same fault in both directions.
     pub fn both(fault: Fault) -> Faults {
         Faults { up: fault, down: fault }
     }
 }
 
-/// A proxy in front of one address. Dropping it cuts everything and joins all its threads.
+/// A proxy in front of one address. Dropping it cuts all connections and joins all threads.
 #[derive(Debug)]
 pub struct Proxy {
     address: SocketAddr,
-    shared: Arc<Shared>,
+    shared: Arc<ProxyState>,
     acceptor: Option<JoinHandle<()>>,
 }
 
 #[derive(Debug)]
-struct Shared {
-    /// Where new connections go; a restarted server may have a new address.
-    target: Watched<SocketAddr>,
-    /// For connections yet to come, by the number of the connection, which counts from 0.
-    plan: Watched<Plan>,
-    links: Watched<Vec<Arc<Link>>>,
-    accepted: AtomicUsize,
+struct ProxyState {
+    /// The address for new connections. A restarted server may have a new one.
+    target: Shared<SocketAddr>,
+    /// The faults of each new connection, by its number. The numbers start at 0.
+    plan: Shared<Plan>,
+    connections: Shared<Vec<Arc<ProxiedConnection>>>,
+    connection_count: AtomicUsize,
     closing: AtomicBool,
 }
 
@@ -82,16 +84,16 @@ impl std::fmt::Debug for Plan {
     }
 }
 
-/// One proxied connection.
+/// A connection from a caller, and the one from the proxy to the target that belongs to it.
 #[derive(Debug)]
-struct Link {
-    near: TcpStream,
-    far: TcpStream,
-    state: Watched<LinkState>,
+struct ProxiedConnection {
+    caller: TcpStream,
+    target: TcpStream,
+    state: Shared<ConnectionState>,
 }
 
 #[derive(Debug)]
-struct LinkState {
+struct ConnectionState {
     faults: Faults,
     cut: bool,
 }
@@ -104,14 +106,14 @@ enum Direction {
 
 impl Proxy {
     /// Listens on a free port of 127.0.0.1 and passes everything on to `target`.
-    pub fn to(target: SocketAddr) -> Proxy {
+    pub fn start(target: SocketAddr) -> Proxy {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
-        let shared = Arc::new(Shared {
-            target: Watched::new(target),
-            plan: Watched::new(Plan(Box::new(|_| Faults::default()))),
-            links: Watched::new(Vec::new()),
-            accepted: AtomicUsize::new(0),
+        let shared = Arc::new(ProxyState {
+            target: Shared::new(target),
+            plan: Shared::new(Plan(Box::new(|_| Faults::default()))),
+            connections: Shared::new(Vec::new()),
+            connection_count: AtomicUsize::new(0),
             closing: AtomicBool::new(false),
         });
         let acceptor = thread::Builder::new()
@@ -124,107 +126,107 @@ impl Proxy {
         Proxy { address, shared, acceptor: Some(acceptor) }
     }
 
-    /// Where to connect.
+    /// The address on which the proxy listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// How many connections it has accepted so far.
-    pub fn accepted(&self) -> usize {
-        self.shared.accepted.load(Ordering::SeqCst)
+    /// How many connections the proxy has accepted so far.
+    pub fn connection_count(&self) -> usize {
+        self.shared.connection_count.load(Ordering::SeqCst)
     }
 
-    /// Connections from now on go to this address.
+    /// Sends every new connection to this address.
     pub fn set_target(&self, target: SocketAddr) {
-        self.shared.target.change(|old| *old = target);
+        self.shared.target.update(|old| *old = target);
     }
 
-    /// Connections from now on get the faults that `plan` answers for their number, which counts from 0.
-    pub fn plan(&self, plan: impl FnMut(usize) -> Faults + Send + 'static) {
-        self.shared.plan.change(|old| old.0 = Box::new(plan));
+    /// Gives every new connection the faults that `plan` returns for its number. The numbers start at 0.
+    pub fn plan_faults(&self, plan: impl FnMut(usize) -> Faults + Send + 'static) {
+        self.shared.plan.update(|old| old.0 = Box::new(plan));
     }
 
-    /// Every connection there is, and every one from now on, has these faults.
-    pub fn set(&self, faults: Faults) {
-        self.plan(move |_| faults);
-        self.shared.links.look(|links| {
-            for link in links {
-                link.state.change(|state| state.faults = faults);
+    /// Gives these faults to every open connection and to every new one.
+    pub fn set_faults(&self, faults: Faults) {
+        self.plan_faults(move |_| faults);
+        self.shared.connections.read_with(|connections| {
+            for connection in connections {
+                connection.state.update(|state| state.faults = faults);
             }
         });
     }
 
-    /// Closes every connection there is, at once and in both directions.
+    /// Closes every open connection, in both directions.
     pub fn cut(&self) {
-        self.shared.links.look(|links| links.iter().for_each(|link| link.cut()));
+        self.shared.connections.read_with(|connections| connections.iter().for_each(|open| open.cut()));
     }
 }
 
 impl Drop for Proxy {
     fn drop(&mut self) {
         self.shared.closing.store(true, Ordering::SeqCst);
-        // Wakes the acceptor, which cuts all connections and joins their threads.
-        let _ = TcpStream::connect_timeout(&self.address, PATIENCE);
+        // This wakes the acceptor, which cuts all connections and joins their threads.
+        let _ = TcpStream::connect_timeout(&self.address, WATCHDOG_TIMEOUT);
         if let Some(acceptor) = self.acceptor.take() {
             let _ = acceptor.join();
         }
     }
 }
 
-/// The acceptor's whole life; the threads of all connections end within it.
-fn accept_loop(listener: &TcpListener, shared: &Shared) {
+/// Accepts until the proxy closes. The threads of all connections end before this function returns.
+fn accept_loop(listener: &TcpListener, shared: &ProxyState) {
     thread::scope(|scope| {
-        while let Ok((near, _)) = listener.accept() {
+        while let Ok((caller, _)) = listener.accept() {
             if shared.closing.load(Ordering::SeqCst) {
                 break;
             }
-            let number = shared.accepted.fetch_add(1, Ordering::SeqCst);
-            let faults = shared.plan.change(|plan| (plan.0)(number));
-            let target = shared.target.look(|target| *target);
-            let Ok(far) = TcpStream::connect_timeout(&target, PATIENCE) else { continue };
-            let _ = (near.set_nodelay(true), far.set_nodelay(true));
-            let state = Watched::new(LinkState { faults, cut: false });
-            let link = Arc::new(Link { near, far, state });
-            let kept = shared.links.change(|links| {
-                links.retain(|link| !link.state.look(|state| state.cut));
-                links.push(Arc::clone(&link));
-                links.len()
+            let number = shared.connection_count.fetch_add(1, Ordering::SeqCst);
+            let faults = shared.plan.update(|plan| (plan.0)(number));
+            let address = shared.target.read_with(|target| *target);
+            let Ok(target) = TcpStream::connect_timeout(&address, WATCHDOG_TIMEOUT) else { continue };
+            let _ = (caller.set_nodelay(true), target.set_nodelay(true));
+            let state = Shared::new(ConnectionState { faults, cut: false });
+            let connection = Arc::new(ProxiedConnection { caller, target, state });
+            let open = shared.connections.update(|connections| {
+                connections.retain(|connection| !connection.state.read_with(|state| state.cut));
+                connections.push(Arc::clone(&connection));
+                connections.len()
             });
-            if kept > MOST_CONNECTIONS {
-                link.cut();
+            if open > MAX_CONNECTIONS {
+                connection.cut();
             }
             for direction in [Direction::Up, Direction::Down] {
-                let link = Arc::clone(&link);
+                let connection = Arc::clone(&connection);
                 let name = format!("proxy-{direction:?}-{number}");
                 thread::Builder::new()
                     .name(name)
                     .stack_size(128 * 1024)
-                    .spawn_scoped(scope, move || pump_loop(&link, direction))
+                    .spawn_scoped(scope, move || copy_loop(&connection, direction))
                     .unwrap();
             }
         }
-        shared.links.look(|links| links.iter().for_each(|link| link.cut()));
+        shared.connections.read_with(|connections| connections.iter().for_each(|open| open.cut()));
     });
 }
 
-impl Link {
+impl ProxiedConnection {
     fn cut(&self) {
-        self.state.change(|state| state.cut = true);
-        let _ = self.near.shutdown(Shutdown::Both);
-        let _ = self.far.shutdown(Shutdown::Both);
+        self.state.update(|state| state.cut = true);
+        let _ = self.caller.shutdown(Shutdown::Both);
+        let _ = self.target.shutdown(Shutdown::Both);
     }
 
     fn fault(&self, direction: Direction) -> Fault {
-        self.state.look(|state| state.fault(direction))
+        self.state.read_with(|state| state.fault(direction))
     }
 
-    /// Sleeps, unless the connection is cut: then it answers false at once.
+    /// Sleeps for `duration` and returns true. Returns false at once when the connection is cut.
     fn pause(&self, duration: Duration) -> bool {
-        self.state.wait_at_most(duration, |state| state.cut.then_some(())).is_none()
+        self.state.wait_within(duration, |state| state.cut.then_some(())).is_none()
     }
 }
 
-impl LinkState {
+impl ConnectionState {
     fn fault(&self, direction: Direction) -> Fault {
         match direction {
             Direction::Up => self.faults.up,
@@ -233,58 +235,64 @@ impl LinkState {
     }
 }
 
-/// One direction of one connection, until either end is gone. A cut wakes it by shutting the sockets down.
-fn pump_loop(link: &Link, direction: Direction) {
+/// Copies one direction of one connection until either end closes.
+///
+/// # Blocking
+/// On the read and the write. A cut wakes both, because it shuts the sockets down.
+fn copy_loop(connection: &ProxiedConnection, direction: Direction) {
     let (mut from, mut to) = match direction {
-        Direction::Up => (&link.near, &link.far),
-        Direction::Down => (&link.far, &link.near),
+        Direction::Up => (&connection.caller, &connection.target),
+        Direction::Down => (&connection.target, &connection.caller),
     };
     let mut passed = 0;
     let mut buffer = [0; CHUNK_BYTES];
     loop {
-        // A direction may be told to stop before this read or while it waits; both must hold the bytes back.
-        let Some(count) = wait_unless_stopped(link, direction).and_then(|()| from.read(&mut buffer).ok())
+        // The test may stop this direction before the read or during it. Both checks are needed to hold the
+        // bytes back.
+        let Some(count) =
+            wait_while_stopped(connection, direction).and_then(|()| from.read(&mut buffer).ok())
         else {
-            break link.cut();
+            break connection.cut();
         };
         if count == 0 {
-            // The end of a stream is passed on as such, so that a half-closed connection stays one.
+            // The end of a stream passes on as an end, so that a half-closed connection stays half-closed.
             let _ = to.shutdown(Shutdown::Write);
             break;
         }
-        if wait_unless_stopped(link, direction).is_none() {
-            break link.cut();
+        if wait_while_stopped(connection, direction).is_none() {
+            break connection.cut();
         }
         let chunk = &buffer[..count];
-        let written = match link.fault(direction) {
+        let written = match connection.fault(direction) {
             Fault::Pass | Fault::StopReading => to.write_all(chunk).is_ok(),
-            Fault::Delay(delay) => link.pause(delay) && to.write_all(chunk).is_ok(),
+            Fault::Delay(delay) => connection.pause(delay) && to.write_all(chunk).is_ok(),
             Fault::OneByteAtATime(pause) => {
-                chunk.iter().all(|byte| to.write_all(&[*byte]).is_ok() && link.pause(pause))
+                chunk.iter().all(|byte| to.write_all(&[*byte]).is_ok() && connection.pause(pause))
             }
             Fault::BlackHole => true,
             Fault::CutAfter(bytes) | Fault::HalfCloseAfter(bytes) => {
                 let left = usize::try_from(bytes.saturating_sub(passed)).unwrap_or(usize::MAX);
-                let whole = left > count;
+                let within_limit = left > count;
                 let written = to.write_all(&chunk[..left.min(count)]).is_ok();
-                if !whole && matches!(link.fault(direction), Fault::HalfCloseAfter(_)) {
+                if !within_limit && matches!(connection.fault(direction), Fault::HalfCloseAfter(_)) {
                     let _ = (to.shutdown(Shutdown::Write), from.shutdown(Shutdown::Read));
                     break;
                 }
-                written && whole
+                written && within_limit
             }
         };
         passed += count as u64;
         if !written {
-            break link.cut();
+            break connection.cut();
         }
     }
 }
 
-/// Waits as long as this direction is not to be read. `None` when the connection is cut.
-fn wait_unless_stopped(link: &Link, direction: Direction) -> Option<()> {
-    const FOR_EVER: Duration = Duration::from_secs(24 * 3600);
-    link.state.wait_at_most(FOR_EVER, |state| match (state.cut, state.fault(direction)) {
+/// Waits while this direction has [`Fault::StopReading`]. Returns `None` when the connection is cut.
+fn wait_while_stopped(connection: &ProxiedConnection, direction: Direction) -> Option<()> {
+    /// Longer than any test. A test ends the wait with another fault or with a cut.
+    const LONGEST_STOP: Duration = Duration::from_secs(24 * 3600);
+    connection.state.wait_within(LONGEST_STOP, |state| match (state.cut, state.fault(direction)) {
         (true, _) => Some(None),
         (false, Fault::StopReading) => None,
         (false, _) => Some(Some(())),
@@ -295,17 +303,17 @@ fn wait_unless_stopped(link: &Link, direction: Direction) -> Option<()> {
 mod tests {
     use super::*;
 
-    /// An echo server behind a proxy with these faults: what comes back when "hello" is sent and ended.
-    fn echo(faults: Faults) -> Vec<u8> {
+    /// Sends "hello" to an echo server through a proxy with these faults, and returns what comes back.
+    fn echo_through(faults: Faults) -> Vec<u8> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let proxy = Proxy::to(listener.local_addr().unwrap());
-        proxy.set(faults);
+        let proxy = Proxy::start(listener.local_addr().unwrap());
+        proxy.set_faults(faults);
         thread::scope(|scope| {
             scope.spawn(|| {
                 let (stream, _) = listener.accept().unwrap();
-                let mut heard = Vec::new();
-                let _ = (&stream).read_to_end(&mut heard);
-                let _ = (&stream).write_all(&heard);
+                let mut received = Vec::new();
+                let _ = (&stream).read_to_end(&mut received);
+                let _ = (&stream).write_all(&received);
             });
             let mut stream = TcpStream::connect(proxy.address()).unwrap();
             let _ = stream.write_all(b"hello").and_then(|()| stream.shutdown(Shutdown::Write));
@@ -316,41 +324,41 @@ mod tests {
     }
 
     #[test]
-    fn each_fault_does_what_it_says() {
+    fn each_fault_does_what_its_doc_says() {
         let millisecond = Duration::from_millis(1);
-        assert_eq!(echo(Faults::default()), b"hello");
-        assert_eq!(echo(Faults::both(Fault::Delay(millisecond))), b"hello");
-        assert_eq!(echo(Faults::both(Fault::OneByteAtATime(millisecond))), b"hello");
-        assert_eq!(echo(Faults { up: Fault::HalfCloseAfter(2), down: Fault::Pass }), b"he");
-        assert_eq!(echo(Faults { up: Fault::Pass, down: Fault::CutAfter(3) }), b"hel");
-        assert_eq!(echo(Faults { up: Fault::BlackHole, down: Fault::Pass }), b"");
+        assert_eq!(echo_through(Faults::default()), b"hello");
+        assert_eq!(echo_through(Faults::both(Fault::Delay(millisecond))), b"hello");
+        assert_eq!(echo_through(Faults::both(Fault::OneByteAtATime(millisecond))), b"hello");
+        assert_eq!(echo_through(Faults { up: Fault::HalfCloseAfter(2), down: Fault::Pass }), b"he");
+        assert_eq!(echo_through(Faults { up: Fault::Pass, down: Fault::CutAfter(3) }), b"hel");
+        assert_eq!(echo_through(Faults { up: Fault::BlackHole, down: Fault::Pass }), b"");
     }
 
     #[test]
-    fn a_direction_that_is_not_read_goes_on_when_the_fault_is_lifted() {
+    fn a_stopped_direction_goes_on_when_its_fault_is_removed() {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let proxy = Proxy::to(listener.local_addr().unwrap());
-        proxy.set(Faults { up: Fault::StopReading, down: Fault::Pass });
-        let mut near = TcpStream::connect(proxy.address()).unwrap();
-        near.write_all(b"hello").unwrap();
-        let (mut far, _) = listener.accept().unwrap();
-        far.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+        let proxy = Proxy::start(listener.local_addr().unwrap());
+        proxy.set_faults(Faults { up: Fault::StopReading, down: Fault::Pass });
+        let mut caller = TcpStream::connect(proxy.address()).unwrap();
+        caller.write_all(b"hello").unwrap();
+        let (mut target, _) = listener.accept().unwrap();
+        target.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
         let mut bytes = [0; 5];
-        assert!(far.read_exact(&mut bytes).is_err(), "nothing may come through yet");
-        far.set_read_timeout(Some(PATIENCE)).unwrap();
-        proxy.set(Faults::default());
-        far.read_exact(&mut bytes).unwrap();
+        assert!(target.read_exact(&mut bytes).is_err(), "a stopped direction passes nothing on");
+        target.set_read_timeout(Some(WATCHDOG_TIMEOUT)).unwrap();
+        proxy.set_faults(Faults::default());
+        target.read_exact(&mut bytes).unwrap();
         assert_eq!(&bytes, b"hello");
     }
 
     #[test]
-    fn a_proxy_that_is_dropped_in_the_middle_ends() {
+    fn dropping_a_proxy_closes_its_stopped_connections() {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let proxy = Proxy::to(listener.local_addr().unwrap());
-        proxy.set(Faults::both(Fault::StopReading));
-        let mut near = TcpStream::connect(proxy.address()).unwrap();
-        near.write_all(b"hello").unwrap();
+        let proxy = Proxy::start(listener.local_addr().unwrap());
+        proxy.set_faults(Faults::both(Fault::StopReading));
+        let mut caller = TcpStream::connect(proxy.address()).unwrap();
+        caller.write_all(b"hello").unwrap();
         drop(proxy);
-        assert!(matches!(near.read(&mut [0]), Ok(0) | Err(_)));
+        assert!(matches!(caller.read(&mut [0]), Ok(0) | Err(_)));
     }
 }

@@ -1,6 +1,6 @@
-//! A peer driven by hand: it speaks the wire, or misspeaks it, one step at a time, on the thread of its test.
+//! A peer that a test drives by hand, one step at a time. It can follow the protocol and break it.
 
-use crate::watchdog::PATIENCE;
+use crate::watchdog::{poll, WATCHDOG_TIMEOUT};
 use chat_common::{
     error::RpcError,
     hello::{answer_bytes, Hello, Role, HELLO_BYTES},
@@ -18,7 +18,7 @@ use std::{
     time::Duration,
 };
 
-/// One connection, with all that is needed to do right and wrong on it.
+/// One connection. No thread serves it: every step happens on the thread of the test.
 #[derive(Debug)]
 pub struct RawPeer {
     /// The socket, for bytes that no honest peer sends.
@@ -28,82 +28,91 @@ pub struct RawPeer {
 }
 
 impl RawPeer {
-    /// Connects and says nothing.
-    pub fn dial(server: SocketAddr) -> RawPeer {
-        let stream = TcpStream::connect_timeout(&server, PATIENCE).expect("the server accepts connections");
-        RawPeer::over(stream)
+    /// Connects and sends nothing.
+    ///
+    /// # Panics
+    /// When nobody accepts within the watchdog's timeout.
+    pub fn connect(server: SocketAddr) -> RawPeer {
+        let stream =
+            TcpStream::connect_timeout(&server, WATCHDOG_TIMEOUT).expect("the server accepts connections");
+        RawPeer::from_stream(stream)
     }
 
-    /// Takes over a stream that somebody else has connected or accepted.
-    pub fn over(stream: TcpStream) -> RawPeer {
+    /// Wraps a stream that is connected already.
+    pub fn from_stream(stream: TcpStream) -> RawPeer {
         let same = stream.try_clone().expect("this process has descriptors left");
         RawPeer { connection: Connection::new(Arc::new(Stream::new(same)), FRAME_BYTES), stream }
     }
 
-    /// Connects and says hello as a caller.
-    pub fn call(server: SocketAddr) -> Result<RawPeer, RpcError> {
-        let mut peer = RawPeer::dial(server);
-        peer.connection.greet(Role::Call, Token::NONE, PATIENCE)?;
+    /// Accepts one connection and sends nothing.
+    ///
+    /// # Panics
+    /// When nobody connects within the watchdog's timeout.
+    pub fn accept(listener: &TcpListener) -> RawPeer {
+        // A blocking accept has no deadline.
+        listener.set_nonblocking(true).unwrap();
+        let (stream, _) = poll("a connection to the test's listener", || listener.accept().ok());
+        stream.set_nonblocking(false).unwrap();
+        RawPeer::from_stream(stream)
+    }
+
+    /// Connects and says hello as a client that wants to call.
+    pub fn connect_call(server: SocketAddr) -> Result<RawPeer, RpcError> {
+        let mut peer = RawPeer::connect(server);
+        peer.connection.greet(Role::Call, Token::NONE, WATCHDOG_TIMEOUT)?;
         Ok(peer)
     }
 
     /// Connects and offers to serve `Receive` for the session with this token.
-    pub fn open_callback(server: SocketAddr, token: Token) -> Result<RawPeer, RpcError> {
-        let mut peer = RawPeer::dial(server);
-        peer.connection.greet(Role::OpenedCallback, token, PATIENCE)?;
+    pub fn connect_callback(server: SocketAddr, token: Token) -> Result<RawPeer, RpcError> {
+        let mut peer = RawPeer::connect(server);
+        peer.connection.greet(Role::OpenedCallback, token, WATCHDOG_TIMEOUT)?;
         Ok(peer)
     }
 
-    /// Waits for the server's callback on a listener of its own and welcomes it, whatever its token.
-    pub fn be_called_back(listener: &TcpListener) -> RawPeer {
-        let mut peer = RawPeer::over(listener.accept().unwrap().0);
-        let hello = peer.connection.read_hello(PATIENCE).unwrap().expect("whoever dials says hello");
-        assert_eq!(hello.role, Role::Callback);
-        peer.connection.welcome(&hello, PATIENCE).unwrap();
-        peer
-    }
-
-    /// Asks one thing and reads the reply.
+    /// Sends one request and reads the reply.
     pub fn ask(&mut self, request: &Request) -> Result<Reply, RpcError> {
-        self.connection.call(request, PATIENCE)
+        self.connection.call(request, WATCHDOG_TIMEOUT)
     }
 
-    /// Joins without a listener of its own.
+    /// Joins without a listener of its own. The error is the reply that is not `Joined`.
     pub fn join(&mut self, name: &str, token: Token) -> Result<Joined, Reply> {
         self.join_with(Join { name: name.to_owned(), token, port: 0, history: 0, resume: None })
     }
 
-    /// Joins with these very fields.
+    /// Joins with exactly these fields. The error is the reply that is not `Joined`.
     pub fn join_with(&mut self, join: Join) -> Result<Joined, Reply> {
-        match self.ask(&Request::Join(join)).expect("a Join is answered") {
+        match self.ask(&Request::Join(join)).expect("the server replies to a Join") {
             Reply::Joined(joined) => Ok(joined),
             other => Err(other),
         }
     }
 
-    /// Serves one `Receive` and answers it where an answer is wanted. `None` at the clean end.
-    pub fn serve_one(&mut self) -> Result<Option<Callback>, RpcError> {
-        let callback = self.connection.next_request(PATIENCE, PATIENCE)?;
+    /// Serves one `Receive`, and answers it where the server asks for an answer. Returns `None` at the clean
+    /// end.
+    pub fn serve_receive(&mut self) -> Result<Option<Callback>, RpcError> {
+        let callback = self.connection.next_request(WATCHDOG_TIMEOUT, WATCHDOG_TIMEOUT)?;
         if let Some(Callback::Receive { answer: true, .. }) = callback {
-            self.connection.reply(&CallbackReply::Received, PATIENCE)?;
+            self.connection.reply(&CallbackReply::Received, WATCHDOG_TIMEOUT)?;
         }
         Ok(callback)
     }
 
-    /// Writes these very bytes. An error means that the server has closed already.
+    /// Writes exactly these bytes. An error means that the server has closed the connection.
     pub fn write(&self, bytes: &[u8]) -> io::Result<()> {
         // Honest calls leave their own deadlines on the socket.
-        self.stream.set_write_timeout(Some(PATIENCE))?;
+        self.stream.set_write_timeout(Some(WATCHDOG_TIMEOUT))?;
         (&self.stream).write_all(bytes)
     }
 
-    /// Writes a frame with this payload, whose header announces `announced` bytes.
+    /// Writes a frame whose header announces `announced` bytes, which may differ from the length of
+    /// `payload`.
     pub fn write_frame(&self, announced: u32, payload: &[u8]) -> io::Result<()> {
         self.write(&[&announced.to_le_bytes(), payload].concat())
     }
 
-    /// Writes one byte at a time with a pause after each, until all is written or the server has had enough.
-    pub fn dribble(&self, bytes: &[u8], pause: Duration) -> io::Result<()> {
+    /// Writes one byte at a time with a pause after each. Fails when the server closes before the end.
+    pub fn write_byte_by_byte(&self, bytes: &[u8], pause: Duration) -> io::Result<()> {
         for byte in bytes {
             self.write(&[*byte])?;
             thread::sleep(pause);
@@ -111,35 +120,37 @@ impl RawPeer {
         Ok(())
     }
 
-    /// Reads whatever still comes until the server closes.
+    /// Reads until the server closes, and returns the bytes.
     ///
     /// # Panics
-    /// When it does not close within the watchdog's patience.
+    /// When the server does not close within the watchdog's timeout.
     pub fn read_until_closed(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
-        // On a socket that is shut down already this fails, and so does the read.
-        let _ = self.stream.set_read_timeout(Some(PATIENCE));
+        // This fails on a socket that is shut down already. The read below then ends at once.
+        let _ = self.stream.set_read_timeout(Some(WATCHDOG_TIMEOUT));
         match (&self.stream).read_to_end(&mut bytes) {
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-                panic!("waited {PATIENCE:?} for the server to close the connection, and read {bytes:?}")
+                panic!(
+                    "waited {WATCHDOG_TIMEOUT:?} for the server to close the connection; it sent {bytes:?}"
+                )
             }
-            // A reset closes as well as a clean end does.
+            // A reset closes the connection as well as a clean end does.
             Ok(_) | Err(_) => bytes,
         }
     }
 }
 
-/// The hello of a caller, as bytes.
+/// The bytes of the hello that opens a call connection.
 pub fn caller_hello() -> [u8; HELLO_BYTES] {
     Hello::new(Role::Call, Token::NONE).to_bytes()
 }
 
-/// The answer that welcomes a caller, as bytes.
+/// The bytes of the answer that welcomes a caller.
 pub fn welcome() -> Vec<u8> {
     answer_bytes(Status::Welcome, 1).to_vec()
 }
 
-/// A token nobody else has.
-pub fn token() -> Token {
+/// A token that no other session has.
+pub fn random_token() -> Token {
     Token::random().expect("this system has a random source")
 }

@@ -1,9 +1,11 @@
-//! The half of a [member](crate::member) that is called: it accepts the server's connection and serves `Receive` on it, on a thread of
-//! its own, and puts what comes into the member's history.
+//! The half of a [member](crate::member) that the server calls.
+//!
+//! It accepts the server's connection and serves `Receive` on a thread of its own. What it receives goes into
+//! the member's history.
 
 use crate::{
-    history::{Person, Seen},
-    watchdog::{Watched, PATIENCE},
+    history::{Delivery, MemberHistory},
+    watchdog::{Shared, WATCHDOG_TIMEOUT},
 };
 use chat_common::{
     hello::Role,
@@ -20,7 +22,10 @@ use std::{
     time::Instant,
 };
 
-/// Serves the callback connection that is open; ends when that is shut down.
+/// Small, because a soak test runs many members. The thread's deepest work is to decode one frame.
+const STACK_BYTES: usize = 256 * 1024;
+
+/// The thread that serves one callback connection. It ends when that connection is shut down.
 #[derive(Debug)]
 pub(crate) struct Receiver {
     stream: Arc<Stream>,
@@ -28,28 +33,33 @@ pub(crate) struct Receiver {
 }
 
 impl Receiver {
-    /// Serves this connection for this person.
-    pub(crate) fn start(connection: Connection, person: Arc<Watched<Person>>) -> Receiver {
+    /// Starts to serve `connection`, and records what it receives in `history`.
+    pub(crate) fn start(connection: Connection, history: Arc<Shared<MemberHistory>>) -> Receiver {
         let stream = Arc::clone(connection.stream());
-        let thread = spawn("member-receive", move || receive_loop(connection, &person));
+        let thread = spawn("member-receive", move || receive_loop(connection, &history));
         Receiver { stream, thread }
     }
 
     /// Shuts the connection down and waits for the thread.
-    pub(crate) fn end(self) {
+    pub(crate) fn stop(self) {
         self.stream.shut_down();
         self.thread.join().expect("the receiving thread does not panic");
     }
 }
 
-/// The first connection that shows this token, or nothing when somebody leaves without a word: that is the member
-/// herself, who no longer expects a call.
+/// Accepts connections until one shows this token, and returns that one.
+///
+/// Returns `None` when a peer closes without a hello. That peer is the member itself, which expects no call
+/// any more.
+///
+/// # Blocking
+/// On `accept`, without a limit: the member wakes it by connecting to the listener.
 pub(crate) fn accept_callback(listener: &TcpListener, token: Token) -> Option<Connection> {
     while let Ok((socket, _)) = listener.accept() {
         let mut connection = Connection::new(Arc::new(Stream::new(socket)), FRAME_BYTES);
-        match connection.read_hello(PATIENCE) {
+        match connection.read_hello(WATCHDOG_TIMEOUT) {
             Ok(Some(hello)) if hello.role == Role::Callback && hello.token == token => {
-                return connection.welcome(&hello, PATIENCE).is_ok().then_some(connection);
+                return connection.welcome(&hello, WATCHDOG_TIMEOUT).is_ok().then_some(connection);
             }
             Ok(Some(_)) => connection.refuse(Status::UnknownToken),
             Ok(None) => return None,
@@ -60,23 +70,25 @@ pub(crate) fn accept_callback(listener: &TcpListener, token: Token) -> Option<Co
 }
 
 /// Serves `Receive` until the connection ends.
-fn receive_loop(mut connection: Connection, person: &Watched<Person>) {
-    while let Ok(Some(Callback::Receive { answer, events })) = connection.next_request(PATIENCE, PATIENCE) {
+fn receive_loop(mut connection: Connection, history: &Shared<MemberHistory>) {
+    while let Ok(Some(Callback::Receive { answer, events })) =
+        connection.next_request(WATCHDOG_TIMEOUT, WATCHDOG_TIMEOUT)
+    {
         let at = Instant::now();
-        person.change(|person| {
-            let visit = person.visits.last_mut().expect("who receives has joined");
-            visit.seen.extend(events.into_iter().map(|event| Seen { at, event }));
+        history.update(|history| {
+            let session = history.sessions.last_mut().expect("a member joins before it receives");
+            session.deliveries.extend(events.into_iter().map(|event| Delivery { at, event }));
         });
-        if answer && connection.reply(&CallbackReply::Received, PATIENCE).is_err() {
+        if answer && connection.reply(&CallbackReply::Received, WATCHDOG_TIMEOUT).is_err() {
             break;
         }
     }
 }
 
-/// A thread with this name.
+/// Starts a thread with this name.
 pub(crate) fn spawn<T: Send + 'static>(
     name: &str,
     body: impl FnOnce() -> T + Send + 'static,
 ) -> JoinHandle<T> {
-    thread::Builder::new().name(name.to_owned()).stack_size(256 * 1024).spawn(body).unwrap()
+    thread::Builder::new().name(name.to_owned()).stack_size(STACK_BYTES).spawn(body).unwrap()
 }

@@ -1,6 +1,6 @@
-//! A server in this process, on a free port, with whatever limits a test wants.
+//! A server in the process of the test, on a free port, with the limits that the test wants.
 
-use crate::watchdog::Watched;
+use crate::watchdog::Shared;
 use chat_common::shutdown::Shutdown;
 use chat_server::{Limits, Server, Settings};
 use std::{
@@ -9,45 +9,46 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-/// A running server. Dropping it stops it in good order and waits for that.
+/// A running server. Dropping it stops it in good order and waits for its end.
 #[derive(Debug)]
 pub struct TestServer {
     address: SocketAddr,
     shutdown: Arc<Shutdown>,
-    ended: Arc<Watched<bool>>,
+    ended: Arc<Shared<bool>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl TestServer {
-    /// On 127.0.0.1, with the default limits but no rate limit: tests speak faster than people.
+    /// Starts on 127.0.0.1 with the default limits, but without the rate limit: tests speak faster than
+    /// people.
     pub fn start() -> TestServer {
-        TestServer::with(unhurried())
+        TestServer::with_limits(without_rate_limit())
     }
 
-    /// On 127.0.0.1, with these limits.
-    pub fn with(limits: Limits) -> TestServer {
-        TestServer::at("127.0.0.1:0", limits)
+    /// Starts on 127.0.0.1 with these limits.
+    pub fn with_limits(limits: Limits) -> TestServer {
+        TestServer::bind("127.0.0.1:0", limits)
     }
 
-    /// On this address, with these limits.
-    pub fn at(address: &str, limits: Limits) -> TestServer {
-        TestServer::set(address, Settings { limits, ..Settings::default() })
+    /// Starts on this address with these limits.
+    pub fn bind(address: &str, limits: Limits) -> TestServer {
+        TestServer::with_settings(address, Settings { limits, ..Settings::default() })
     }
 
-    /// On this address, with these settings.
-    pub fn set(address: &str, settings: Settings) -> TestServer {
+    /// Starts on this address with these settings.
+    pub fn with_settings(address: &str, settings: Settings) -> TestServer {
         let listener = TcpListener::bind(address).unwrap_or_else(|error| panic!("{address}: {error}"));
         let shutdown = Arc::new(Shutdown::new());
         let server = Server::new(listener, settings, Arc::clone(&shutdown)).unwrap();
         let address = server.local_addr().unwrap();
-        let ended = Arc::new(Watched::new(false));
+        let ended = Arc::new(Shared::new(false));
         let thread = thread::Builder::new()
             .name("server".to_owned())
             .spawn({
                 let ended = Arc::clone(&ended);
                 move || {
-                    // Noted also when it panics; the join then tells.
-                    let _noted = Noted(ended);
+                    // It sets `ended` also when the server panics; the join then reports the panic.
+                    let _set_ended = SetOnDrop(ended);
                     server.run().expect("the server runs");
                 }
             })
@@ -55,25 +56,25 @@ impl TestServer {
         TestServer { address, shutdown, ended, thread: Some(thread) }
     }
 
-    /// Where it listens.
+    /// The address on which the server listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Asks it to stop, and does not wait.
-    pub fn begin_stop(&self) {
+    /// Asks the server to stop and returns at once.
+    pub fn request_stop(&self) {
         self.shutdown.request();
     }
 
-    /// Stops it in good order, and waits until all its threads have ended.
+    /// Stops the server in good order and waits until all its threads have ended.
     ///
     /// # Panics
-    /// When that takes longer than the watchdog's patience, or a thread of it panicked.
+    /// When that takes longer than the watchdog allows, or when a thread of the server panicked.
     pub fn stop(mut self) {
-        self.end();
+        self.request_and_join();
     }
 
-    fn end(&mut self) {
+    fn request_and_join(&mut self) {
         self.shutdown.request();
         if let Some(thread) = self.thread.take() {
             self.ended.wait("the server to stop", |ended| ended.then_some(()));
@@ -84,22 +85,23 @@ impl TestServer {
 
 impl Drop for TestServer {
     fn drop(&mut self) {
-        // A test that fails already should fail with its own words.
+        // A test that fails already reports its own failure. A second panic here would abort the process.
         if !thread::panicking() {
-            self.end();
+            self.request_and_join();
         }
     }
 }
 
 /// The default limits, without the rate limit.
-pub fn unhurried() -> Limits {
+pub fn without_rate_limit() -> Limits {
     Limits { rate_burst: 0, ..Limits::default() }
 }
 
-struct Noted(Arc<Watched<bool>>);
+/// Sets the flag to true when it is dropped, and so also when its thread panics.
+struct SetOnDrop(Arc<Shared<bool>>);
 
-impl Drop for Noted {
+impl Drop for SetOnDrop {
     fn drop(&mut self) {
-        self.0.change(|ended| *ended = true);
+        self.0.update(|flag| *flag = true);
     }
 }

@@ -1,11 +1,13 @@
-//! A person at a terminal: the real client on a real pseudo-terminal, and an emulator that says what is to be seen on it.
+//! A user at a terminal: the real client on a real pseudo-terminal, and an emulator that holds what the
+//! screen shows.
 //!
-//! The pseudo-terminal is in its ordinary line mode, as in life: the system echoes and edits what is typed, and the client
-//! knows nothing of it until Enter. One thread of the harness feeds the emulator until the client has gone.
+//! The pseudo-terminal is in its ordinary line mode. The system echoes and edits what the user types, and the
+//! client reads nothing of it before Enter. One thread of the harness feeds the emulator until the client has
+//! ended.
 
 use crate::{
     process::binary,
-    watchdog::{poll, Watched},
+    watchdog::{poll, Shared},
 };
 use portable_pty::{native_pty_system, Child, CommandBuilder, MasterPty, PtySize};
 use std::{
@@ -17,47 +19,47 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-/// Somebody who looks at a screen and types. Dropping it kills the client.
-pub struct Person {
-    screen: Arc<Watched<Screen>>,
+/// A user that looks at the screen and types. Dropping it kills the client.
+pub struct TerminalUser {
+    screen: Arc<Shared<Screen>>,
     keyboard: Box<dyn Write + Send>,
     master: Option<Box<dyn MasterPty + Send>>,
     client: Box<dyn Child + Send + Sync>,
     reader: Option<JoinHandle<()>>,
 }
 
-/// What the terminal shows, and the bytes that made it so.
+/// What the terminal shows, and the bytes from the client that led to it.
 pub struct Screen {
     emulator: vt100::Parser,
     bytes: Vec<u8>,
 }
 
 impl Screen {
-    /// The screen cell by cell, with its colours.
+    /// The cells of the screen, with their colours.
     pub fn cells(&self) -> &vt100::Screen {
         self.emulator.screen()
     }
 
-    /// The text of each row, without the blanks at its end.
+    /// The text of each row, without the spaces at its end.
     pub fn rows(&self) -> Vec<String> {
         let screen = self.cells();
         screen.rows(0, screen.size().1.get()).map(|row| row.trim_end().to_owned()).collect()
     }
 
-    /// The row with the cursor, and the cursor's column.
-    pub fn typed(&self) -> (String, u16) {
+    /// The text of the row with the cursor, and the column of the cursor.
+    pub fn cursor_row(&self) -> (String, u16) {
         let (row, column) = self.cells().cursor_position();
         (self.rows().swap_remove(usize::from(row)), column)
     }
 
-    /// The rows above the cursor, joined: long lines come in several.
-    pub fn above(&self) -> String {
+    /// The text of all rows above the cursor, joined with spaces, because a long line takes several rows.
+    pub fn text_above_cursor(&self) -> String {
         let row = self.cells().cursor_position().0;
         let rows = self.rows();
         rows[..usize::from(row)].iter().map(|row| row.trim()).collect::<Vec<_>>().join(" ")
     }
 
-    /// All that has come from the client, as it came.
+    /// All bytes from the client so far.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -69,20 +71,21 @@ impl fmt::Debug for Screen {
     }
 }
 
-impl fmt::Debug for Person {
+impl fmt::Debug for TerminalUser {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.screen.fmt(f)
     }
 }
 
-impl Person {
-    /// Sits down before a terminal of this many rows and columns, and starts the client with these arguments and variables.
-    pub fn sits_down(
+impl TerminalUser {
+    /// Starts the client on a terminal of this many rows and columns, with these arguments and environment
+    /// variables.
+    pub fn start(
         server: SocketAddr,
         (rows, columns): (u16, u16),
         arguments: &[&str],
         variables: &[(&str, &str)],
-    ) -> Person {
+    ) -> TerminalUser {
         let pair = native_pty_system().openpty(size(rows, columns)).unwrap();
         let mut command = CommandBuilder::new(binary("chat-client"));
         command.args(["--server", &server.to_string()]);
@@ -96,20 +99,20 @@ impl Person {
         drop(pair.slave);
         let screen =
             Screen { emulator: vt100::Parser::new(cells(rows), cells(columns), 0), bytes: Vec::new() };
-        let screen = Arc::new(Watched::new(screen));
+        let screen = Arc::new(Shared::new(screen));
         let mut from = pair.master.try_clone_reader().unwrap();
         let shown = Arc::clone(&screen);
         let reader = thread::Builder::new().name("terminal".to_owned()).spawn(move || {
             let mut buffer = [0; 4096];
-            // The other side's end shows as an error, once the client has gone.
+            // When the client has ended, the read fails or returns 0.
             while let Ok(count @ 1..) = from.read(&mut buffer) {
-                shown.change(|screen| {
+                shown.update(|screen| {
                     screen.emulator.process(&buffer[..count]);
                     screen.bytes.extend_from_slice(&buffer[..count]);
                 });
             }
         });
-        Person {
+        TerminalUser {
             screen,
             keyboard: pair.master.take_writer().unwrap(),
             master: Some(pair.master),
@@ -118,68 +121,70 @@ impl Person {
         }
     }
 
-    /// The same, and joins under this name.
-    pub fn joins(server: SocketAddr, size: (u16, u16), name: &str) -> Person {
-        let person = Person::sits_down(server, size, &["--name", name], &[]);
-        // All of "Start typing..." would not fit into a row of the smallest.
+    /// Starts the client with this name and waits until it has joined.
+    pub fn join(server: SocketAddr, size: (u16, u16), name: &str) -> TerminalUser {
+        let person = TerminalUser::start(server, size, &["--name", name], &[]);
+        // The whole of "Start typing..." does not fit into a row of the smallest terminal.
         person.sees("...");
         person
     }
 
-    /// What stands on the screen.
-    pub fn screen(&self) -> &Watched<Screen> {
+    /// The screen, for a test that looks at it more closely.
+    pub fn screen(&self) -> &Shared<Screen> {
         &self.screen
     }
 
-    /// Makes the terminal as large as this; what the emulator shows stays as it is until [`Person::redraws`].
-    pub fn resizes(&self, (rows, columns): (u16, u16)) {
-        let master = self.master.as_ref().expect("it is there until the person goes");
+    /// Gives the terminal this size. The emulator keeps its size until [`TerminalUser::resize_emulator`].
+    pub fn resize_terminal(&self, (rows, columns): (u16, u16)) {
+        let master = self.master.as_ref().expect("the terminal exists until the user is dropped");
         master.resize(size(rows, columns)).unwrap();
     }
 
-    /// Makes the emulator as large as this.
-    pub fn redraws(&self, (rows, columns): (u16, u16)) {
-        self.screen.change(|screen| screen.emulator.screen_mut().set_size(cells(rows), cells(columns)));
+    /// Gives the emulator this size.
+    pub fn resize_emulator(&self, (rows, columns): (u16, u16)) {
+        self.screen.update(|screen| screen.emulator.screen_mut().set_size(cells(rows), cells(columns)));
     }
 
-    /// Types this very text; Enter is `\n`.
+    /// Types exactly this text. Enter is `\n`.
     pub fn types(&mut self, text: &str) {
         self.keyboard.write_all(text.as_bytes()).unwrap();
         self.keyboard.flush().unwrap();
     }
 
-    /// Waits until this stands somewhere above the cursor.
+    /// Waits until `wanted` is somewhere above the cursor.
     pub fn sees(&self, wanted: &str) {
         self.screen.wait(&format!("{wanted:?} above the cursor"), |screen| {
-            screen.above().contains(wanted).then_some(())
+            screen.text_above_cursor().contains(wanted).then_some(())
         });
     }
 
-    /// Waits until the row with the cursor is this.
+    /// Waits until the text of the row with the cursor is `wanted`.
     pub fn sees_typed(&self, wanted: &str) {
         self.screen.wait(&format!("{wanted:?} in the row of the cursor"), |screen| {
-            (screen.typed().0 == wanted).then_some(())
+            (screen.cursor_row().0 == wanted).then_some(())
         });
     }
 
-    /// The row with the cursor is this, whole, with the cursor behind its last cell; or is so in a moment, because a sequence
-    /// may arrive in two pieces.
-    pub fn still_has(&self, wanted: &str) {
-        let whole = (wanted.to_owned(), wanted.len() as u16);
-        self.screen
-            .wait(&format!("{wanted:?} to be whole"), |screen| (screen.typed() == whole).then_some(()));
+    /// Waits until the row with the cursor is `wanted`, and the cursor is behind its last character.
+    ///
+    /// It waits, because an escape sequence may arrive in two parts.
+    pub fn still_sees_typed(&self, wanted: &str) {
+        let complete = (wanted.to_owned(), wanted.len() as u16);
+        self.screen.wait(&format!("{wanted:?} to be complete"), |screen| {
+            (screen.cursor_row() == complete).then_some(())
+        });
     }
 
-    /// Waits until the client has ended by itself: its exit code.
+    /// Waits until the client has ended by itself and returns its exit code.
     pub fn exits(&mut self) -> u32 {
         let client = &mut self.client;
         poll("the client to end", || client.try_wait().unwrap()).exit_code()
     }
 }
 
-impl Drop for Person {
+impl Drop for TerminalUser {
     fn drop(&mut self) {
-        // It may have ended already.
+        // The client may have ended already.
         let _ = self.client.kill();
         let _ = self.client.wait();
         self.master = None;
@@ -190,7 +195,7 @@ impl Drop for Person {
 }
 
 fn cells(count: u16) -> NonZero<u16> {
-    NonZero::new(count).expect("a terminal has some")
+    NonZero::new(count).expect("a terminal has rows and columns")
 }
 
 fn size(rows: u16, cols: u16) -> PtySize {

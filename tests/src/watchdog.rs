@@ -1,6 +1,7 @@
-//! Waiting with a watchdog: every wait in these tests ends, and one that ends badly says what it waited for.
+//! Waits with a watchdog: every wait in these tests ends, and a wait that fails says what it waited for.
 //!
-//! Waits are for events, never for a time: the limit is generous, so that a slow machine is only slow.
+//! A test waits for an event and never for a time. The limit is generous, so a slow machine does not fail a
+//! test.
 
 use std::{
     fmt::Debug,
@@ -9,50 +10,47 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long anything may take before a test gives up on it. Nothing here takes a tenth of it on an idle machine.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+/// The longest that a test waits for one thing. On an idle machine nothing takes a tenth of this.
+pub const WATCHDOG_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How much of what was seen a failed wait prints.
-const MOST_PRINTED: usize = 4000;
+/// A failed wait prints at most this many bytes of the value.
+const MAX_PRINTED_BYTES: usize = 4000;
 
-/// A value that one thread changes and another waits on.
+/// A value that one thread updates while another waits for it to become right.
 #[derive(Debug, Default)]
-pub struct Watched<T> {
+pub struct Shared<T> {
+    /// Protects the value alone. No thread does I/O while it holds this lock.
     value: Mutex<T>,
     changed: Condvar,
 }
 
-impl<T> Watched<T> {
-    /// Begins with `value`.
-    pub fn new(value: T) -> Watched<T> {
-        Watched { value: Mutex::new(value), changed: Condvar::new() }
+impl<T> Shared<T> {
+    /// Starts with `value`.
+    pub fn new(value: T) -> Shared<T> {
+        Shared { value: Mutex::new(value), changed: Condvar::new() }
     }
 
-    /// Changes the value and wakes everybody who waits on it.
-    pub fn change<R>(&self, change: impl FnOnce(&mut T) -> R) -> R {
-        let result = change(&mut self.lock());
+    /// Updates the value and wakes every thread that waits on it.
+    pub fn update<R>(&self, update: impl FnOnce(&mut T) -> R) -> R {
+        let result = update(&mut self.lock());
         self.changed.notify_all();
         result
     }
 
-    /// Looks at the value as it is now.
-    pub fn look<R>(&self, look: impl FnOnce(&T) -> R) -> R {
-        look(&self.lock())
+    /// Reads the value as it is now.
+    pub fn read_with<R>(&self, read: impl FnOnce(&T) -> R) -> R {
+        read(&self.lock())
     }
 
-    /// Waits until `ready` answers something, `patience` at the longest.
-    pub fn wait_at_most<R>(
-        &self,
-        patience: Duration,
-        mut ready: impl FnMut(&mut T) -> Option<R>,
-    ) -> Option<R> {
-        let until = Instant::now() + patience;
+    /// Waits until `ready` returns `Some`. Returns `None` when `timeout` has passed.
+    pub fn wait_within<R>(&self, timeout: Duration, mut ready: impl FnMut(&mut T) -> Option<R>) -> Option<R> {
+        let deadline = Instant::now() + timeout;
         let mut value = self.lock();
         loop {
             if let Some(result) = ready(&mut value) {
                 return Some(result);
             }
-            let left = until.saturating_duration_since(Instant::now());
+            let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return None;
             }
@@ -61,46 +59,49 @@ impl<T> Watched<T> {
     }
 
     fn lock(&self) -> MutexGuard<'_, T> {
-        // A test that fails while it holds the value should fail with its own message, not with one about poison.
+        // A test that fails while it holds the lock reports its own failure, and not a poisoned lock.
         self.value.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<T: Debug> Watched<T> {
-    /// Waits until `ready` answers something.
+impl<T: Debug> Shared<T> {
+    /// Waits until `ready` returns `Some`.
     ///
     /// # Panics
-    /// After [`PATIENCE`], with what it waited for and what it saw.
-    pub fn wait<R>(&self, what: &str, ready: impl FnMut(&mut T) -> Option<R>) -> R {
-        self.wait_at_most(PATIENCE, ready)
-            .unwrap_or_else(|| panic!("waited {PATIENCE:?} for {what}, and saw {}", tail(&*self.lock())))
+    /// After [`WATCHDOG_TIMEOUT`], with `description` and the value.
+    pub fn wait<R>(&self, description: &str, ready: impl FnMut(&mut T) -> Option<R>) -> R {
+        self.wait_within(WATCHDOG_TIMEOUT, ready).unwrap_or_else(|| {
+            panic!("waited {WATCHDOG_TIMEOUT:?} for {description}; the value is {}", tail(&*self.lock()))
+        })
     }
 }
 
-/// Looks again and again at something that cannot notify us, such as another process in /proc.
+/// Calls `probe` again and again until it returns `Some`.
+///
+/// It is for things that cannot notify us, such as another process in /proc.
 ///
 /// # Panics
-/// After [`PATIENCE`], with what it waited for.
-pub fn poll<R>(what: &str, mut probe: impl FnMut() -> Option<R>) -> R {
+/// After [`WATCHDOG_TIMEOUT`], with `description`.
+pub fn poll<R>(description: &str, mut probe: impl FnMut() -> Option<R>) -> R {
     const PAUSE: Duration = Duration::from_millis(5);
-    let until = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + WATCHDOG_TIMEOUT;
     loop {
         if let Some(result) = probe() {
             return result;
         }
-        assert!(Instant::now() < until, "waited {PATIENCE:?} for {what}");
+        assert!(Instant::now() < deadline, "waited {WATCHDOG_TIMEOUT:?} for {description}");
         thread::sleep(PAUSE);
     }
 }
 
-/// The end of what was seen, which is where the trouble usually is.
-fn tail(seen: &impl Debug) -> String {
-    let seen = format!("{seen:#?}");
-    let mut start = seen.len().saturating_sub(MOST_PRINTED);
-    while !seen.is_char_boundary(start) {
+/// The end of the printed value: the newest entries are there, and they usually show the failure.
+fn tail(value: &impl Debug) -> String {
+    let printed = format!("{value:#?}");
+    let mut start = printed.len().saturating_sub(MAX_PRINTED_BYTES);
+    while !printed.is_char_boundary(start) {
         start += 1;
     }
-    seen[start..].to_owned()
+    printed[start..].to_owned()
 }
 
 #[cfg(test)]
@@ -108,16 +109,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_wait_ends_with_the_event_it_is_for() {
-        let count = Watched::new(0);
+    fn a_wait_ends_when_its_condition_holds() {
+        let count = Shared::new(0);
         thread::scope(|scope| {
-            scope.spawn(|| (0..10).for_each(|_| count.change(|count| *count += 1)));
+            scope.spawn(|| (0..10).for_each(|_| count.update(|count| *count += 1)));
             assert_eq!(count.wait("ten", |count| (*count == 10).then_some(*count)), 10);
         });
     }
 
     #[test]
-    fn a_wait_for_nothing_ends_too() {
-        assert_eq!(Watched::new(0).wait_at_most(Duration::from_millis(1), |_| None::<()>), None);
+    fn a_wait_whose_condition_never_holds_ends_after_its_timeout() {
+        assert_eq!(Shared::new(0).wait_within(Duration::from_millis(1), |_| None::<()>), None);
     }
 }

@@ -1,11 +1,12 @@
-//! `make faults`: what faults cost those who have none, measured, in one table. Each time is set beside the same run without the fault.
+//! `make faults`: measures what a faulty client costs the others, and prints one table.
 //!
-//! It needs some 4,000 descriptors (`ulimit -n`). `CHAT_FAULTS_SHORT=1` plays everything a tenth as long, to see that it works.
-#![allow(clippy::print_stdout, reason = "what it prints is the result")]
+//! Each measurement runs with the fault and without it. It needs some 4,000 descriptors (`ulimit -n`).
+//! `CHAT_FAULTS_SHORT=1` shortens everything to a tenth, to see that it works.
+#![allow(clippy::print_stdout, reason = "the output is the result")]
 
 use chat_tests::{
     checker::check,
-    history::Person,
+    history::MemberHistory,
     member::{Callbacks, Member},
     process::{binary, Program},
     raw::{self, caller_hello, RawPeer},
@@ -22,16 +23,16 @@ use std::{
 };
 
 /// One line of the table.
-struct Figure {
-    what: &'static str,
+struct Measurement {
+    title: &'static str,
     without: String,
     with: String,
     wanted: &'static str,
     reached: bool,
 }
 
-/// How much shorter than promised everything is played.
-fn shorter() -> usize {
+/// The factor by which everything is shortened.
+fn divisor() -> usize {
     if env::var_os("CHAT_FAULTS_SHORT").is_some() {
         10
     } else {
@@ -40,13 +41,13 @@ fn shorter() -> usize {
 }
 
 fn main() -> ExitCode {
-    let measurements: [fn() -> Figure; 5] =
-        [many_clients, stuck_recipients, memory_of_the_stuck, dribblers, flood_of_connections];
+    let measurements: [fn() -> Measurement; 5] =
+        [many_clients, stuck_recipients, memory_of_the_stuck, slow_writers, flood_of_connections];
     println!("| what is done | without | with | wanted | reached |\n|---|---|---|---|---|");
     let mut all = true;
     for measure in measurements {
-        let Figure { what, without, with, wanted, reached } = measure();
-        println!("| {what} | {without} | {with} | {wanted} | {} |", if reached { "yes" } else { "NO" });
+        let Measurement { title, without, with, wanted, reached } = measure();
+        println!("| {title} | {without} | {with} | {wanted} | {} |", if reached { "yes" } else { "NO" });
         all &= reached;
     }
     if all {
@@ -60,46 +61,47 @@ fn main() -> ExitCode {
 fn server(more: &[&str]) -> (Program, SocketAddr) {
     let mut command = Command::new("sh");
     command.args(["-c", "ulimit -n \"$(ulimit -Hn)\"; exec \"$0\" \"$@\""]).arg(binary("chat-server"));
-    // The members of these runs send no pings: a test's thread is theirs only while they speak.
+    // The members of these runs send no pings, so the server must not take their silence for death.
     command.args(["--listen", "127.0.0.1:0", "--rate-burst", "0", "--dead-after", "3600s"]).args(more);
-    Program::serve(&mut command)
+    Program::start_server(&mut command)
 }
 
-/// These members speak by turns, so many times in all and so often in a second. Answers the place of the last.
-fn speak(speakers: &mut [Member], times: usize, per_second: usize) -> u64 {
+/// Says `count` messages in turns, `per_second` of them in a second. Returns the sequence of the last.
+fn speak(speakers: &mut [Member], count: usize, per_second: usize) -> u64 {
     let began = Instant::now();
     let mut last = 0;
-    for number in 0..times {
-        // The pace is the clock's and not the server's: whoever is held up is late for all that follows.
+    for number in 0..count {
+        // Each message is due at its own time, so a server that is slow once does not lower the load that
+        // follows.
         let due = began + Duration::from_secs_f64(number as f64 / per_second as f64);
         thread::sleep(due.saturating_duration_since(Instant::now()));
-        let place = number % speakers.len();
-        last = speakers[place].say(&format!("message {number}"));
+        let speaker = number % speakers.len();
+        last = speakers[speaker].say(&format!("message {number}"));
     }
     last
 }
 
 fn members(server: SocketAddr, prefix: &str, count: usize) -> Vec<Member> {
-    (0..count).map(|number| Member::join_open(server, &format!("{prefix}{number}"))).collect()
+    (0..count).map(|number| Member::join_without_listener(server, &format!("{prefix}{number}"))).collect()
 }
 
-/// Waits until all have what was said up to this place, and takes what they saw.
-fn collect(listeners: Vec<Member>, speakers: Vec<Member>, last: u64) -> Vec<Person> {
+/// Waits until every listener has received the sequence `last`, and returns all histories.
+fn collect(listeners: Vec<Member>, speakers: Vec<Member>, last: u64) -> Vec<MemberHistory> {
     listeners.iter().for_each(|listener| listener.hear_up_to(last));
-    listeners.into_iter().chain(speakers).map(Member::into_person).collect()
+    listeners.into_iter().chain(speakers).map(Member::crash).collect()
 }
 
-/// How long after it was said a message was heard, at the 99th percentile of all deliveries.
-fn p99(people: &[Person]) -> Duration {
-    let said: HashMap<&str, Instant> =
-        people.iter().flat_map(|person| &person.sent).map(|sent| (sent.text.as_str(), sent.at)).collect();
-    let mut delays: Vec<Duration> = people
+/// The time from sending a message to receiving it, at the 99th percentile of all deliveries.
+fn p99(members: &[MemberHistory]) -> Duration {
+    let sent_at: HashMap<&str, Instant> =
+        members.iter().flat_map(|member| &member.sent).map(|sent| (sent.text.as_str(), sent.at)).collect();
+    let mut delays: Vec<Duration> = members
         .iter()
-        .flat_map(|person| &person.visits)
-        .flat_map(|visit| &visit.seen)
-        .filter_map(|seen| {
-            let text = chat_tests::history::text_of(&seen.event.kind)?;
-            Some(seen.at - *said.get(text)?)
+        .flat_map(|member| &member.sessions)
+        .flat_map(|session| &session.deliveries)
+        .filter_map(|delivery| {
+            let text = chat_tests::history::text_of(&delivery.event.kind)?;
+            Some(delivery.at - *sent_at.get(text)?)
         })
         .collect();
     delays.sort_unstable();
@@ -110,18 +112,18 @@ fn milliseconds(duration: Duration) -> String {
     format!("{:.1} ms", duration.as_secs_f64() * 1000.0)
 }
 
-fn many_clients() -> Figure {
+fn many_clients() -> Measurement {
     const PER_SECOND: usize = 100;
     let (_server, address) = server(&[]);
-    let listeners = members(address, "listener", 490 / shorter());
+    let listeners = members(address, "listener", 490 / divisor());
     let mut speakers = members(address, "speaker", 10);
-    let last = speak(&mut speakers, 60 * PER_SECOND / shorter(), PER_SECOND);
-    let people = collect(listeners, speakers, last);
-    let deliveries: usize = people.iter().map(|person| person.events().count()).sum();
-    let violations = check(&people);
+    let last = speak(&mut speakers, 60 * PER_SECOND / divisor(), PER_SECOND);
+    let histories = collect(listeners, speakers, last);
+    let deliveries: usize = histories.iter().map(|member| member.events().count()).sum();
+    let violations = check(&histories);
     violations.iter().take(5).for_each(|violation| println!("{violation}"));
-    Figure {
-        what: "500 clients, 100 messages/s, 60 s: lost, doubled or out of order",
+    Measurement {
+        title: "500 clients, 100 messages/s, 60 s: lost, doubled or out of order",
         without: "-".to_owned(),
         with: format!("{} of {deliveries} deliveries", violations.len()),
         wanted: "0",
@@ -129,59 +131,59 @@ fn many_clients() -> Figure {
     }
 }
 
-/// A member that never serves its callback; both of its connections.
+/// Both connections of a member that never serves its callback.
 fn stuck(server: SocketAddr, name: &str) -> (RawPeer, RawPeer) {
-    let mut call = RawPeer::call(server).expect("the server accepts");
-    let token = raw::token();
-    call.join(name, token).expect("the server takes it in");
-    (call, RawPeer::open_callback(server, token).expect("the server takes the callback connection"))
+    let mut call = RawPeer::connect_call(server).expect("the server accepts");
+    let token = raw::random_token();
+    call.join(name, token).expect("the server accepts the Join");
+    (call, RawPeer::connect_callback(server, token).expect("the server accepts the callback connection"))
 }
 
-/// Never given up, so that they stay stuck as long as it takes.
-const PATIENT: [&str; 2] = ["--receive-timeout", "3600s"];
+/// The server does not remove a stuck member during a measurement.
+const KEEP_STUCK_MEMBERS: [&str; 2] = ["--receive-timeout", "3600s"];
 
-fn stuck_recipients() -> Figure {
+fn stuck_recipients() -> Measurement {
     const PER_SECOND: usize = 100;
-    let run = |stuck_ones: usize| {
-        let (_server, address) = server(&PATIENT);
+    let run = |stuck_count: usize| {
+        let (_server, address) = server(&KEEP_STUCK_MEMBERS);
         let _stuck: Vec<_> =
-            (0..stuck_ones).map(|number| stuck(address, &format!("stuck{number}"))).collect();
-        let _idle = members(address, "idle", 30 - stuck_ones);
+            (0..stuck_count).map(|number| stuck(address, &format!("stuck{number}"))).collect();
+        let _idle = members(address, "idle", 30 - stuck_count);
         let listeners = members(address, "listener", 69);
         let mut speakers = members(address, "speaker", 1);
-        let last = speak(&mut speakers, 20 * PER_SECOND / shorter(), PER_SECOND);
+        let last = speak(&mut speakers, 20 * PER_SECOND / divisor(), PER_SECOND);
         p99(&collect(listeners, speakers, last))
     };
     let (without, with) = (run(0), run(30));
-    let most = (without.mul_f64(1.25)).max(without + Duration::from_millis(10));
-    Figure {
-        what: "100 clients, of which 30 are stuck: p99 of the other 70",
+    let limit = (without.mul_f64(1.25)).max(without + Duration::from_millis(10));
+    Measurement {
+        title: "100 clients, of which 30 are stuck: p99 of the other 70",
         without: milliseconds(without),
         with: format!("{} ({:.2} x)", milliseconds(with), with.as_secs_f64() / without.as_secs_f64()),
         wanted: "at most 1.25 x, or 10 ms more",
-        reached: with <= most,
+        reached: with <= limit,
     }
 }
 
-fn memory_of_the_stuck() -> Figure {
-    let messages = 100_000 / shorter();
-    let (program, address) = server(&PATIENT);
-    let mut speaker = Member::join_open(address, "speaker");
-    let mut talk = |stuck_ones: &mut Vec<(RawPeer, RawPeer)>, count: usize| {
-        while stuck_ones.len() < count {
-            stuck_ones.push(stuck(address, &format!("stuck{}", stuck_ones.len())));
+fn memory_of_the_stuck() -> Measurement {
+    let messages = 100_000 / divisor();
+    let (program, address) = server(&KEEP_STUCK_MEMBERS);
+    let mut speaker = Member::join_without_listener(address, "speaker");
+    let mut memory_beside = |stuck_members: &mut Vec<(RawPeer, RawPeer)>, count: usize| {
+        while stuck_members.len() < count {
+            stuck_members.push(stuck(address, &format!("stuck{}", stuck_members.len())));
         }
         for number in 0..messages {
             speaker.say(&format!("message {number} {}", "x".repeat(80)));
         }
-        program.memory()
+        program.memory_bytes()
     };
-    let mut stuck_ones = Vec::new();
-    let ten = talk(&mut stuck_ones, 10);
-    let fifty = talk(&mut stuck_ones, 50);
+    let mut stuck_members = Vec::new();
+    let ten = memory_beside(&mut stuck_members, 10);
+    let fifty = memory_beside(&mut stuck_members, 50);
     let grown = fifty.saturating_sub(ten);
-    Figure {
-        what: "stuck clients from 10 to 50, 100,000 messages: memory of the server",
+    Measurement {
+        title: "stuck clients from 10 to 50, 100,000 messages: memory of the server",
         without: format!("{} KiB", ten / 1024),
         with: format!("{} KiB more", grown / 1024),
         wanted: "at most 8 MiB more",
@@ -189,7 +191,7 @@ fn memory_of_the_stuck() -> Figure {
     }
 }
 
-/// How long it takes to join, trying again where somebody else was let in instead.
+/// How long a join takes, with all attempts: the server may give a free connection to another client.
 fn join_time(server: SocketAddr, name: &str) -> Duration {
     let began = Instant::now();
     let member = poll("a join", || Member::try_join(server, name, Callbacks::Listen).ok());
@@ -198,37 +200,38 @@ fn join_time(server: SocketAddr, name: &str) -> Duration {
     time
 }
 
-fn dribblers() -> Figure {
+fn slow_writers() -> Measurement {
     let (_server, address) = server(&[]);
     let without = join_time(address, "before");
     let stop = AtomicBool::new(false);
     let with = thread::scope(|scope| {
         scope.spawn(|| {
-            let mut crowd: Vec<RawPeer> = (0..200).map(|_| RawPeer::dial(address)).collect();
+            let mut crowd: Vec<RawPeer> = (0..200).map(|_| RawPeer::connect(address)).collect();
             for byte in caller_hello().iter().cycle() {
                 if stop.load(Ordering::Relaxed) {
                     break;
                 }
-                // Whoever has been closed comes again, one in each round.
+                // One closed connection is replaced in each round.
                 let mut closed = None;
-                for (place, peer) in crowd.iter().enumerate() {
+                for (index, peer) in crowd.iter().enumerate() {
                     if peer.write(&[*byte]).is_err() {
-                        closed = Some(place);
+                        closed = Some(index);
                     }
                 }
-                if let Some(place) = closed {
-                    crowd[place] = RawPeer::dial(address);
+                if let Some(index) = closed {
+                    crowd[index] = RawPeer::connect(address);
                 }
                 thread::sleep(Duration::from_millis(10));
             }
         });
+        // The measurement begins when the crowd has written for a while. Nothing depends on the exact time.
         thread::sleep(Duration::from_secs(1));
         let slowest = (0..10).map(|number| join_time(address, &format!("honest{number}"))).max();
         stop.store(true, Ordering::Relaxed);
         slowest.unwrap_or_default()
     });
-    Figure {
-        what: "200 dribbling connections: the slowest of ten honest joins",
+    Measurement {
+        title: "200 dribbling connections: the slowest of ten honest joins",
         without: milliseconds(without),
         with: format!("{} ({:.1} x)", milliseconds(with), with.as_secs_f64() / without.as_secs_f64()),
         wanted: "within 1 s",
@@ -236,9 +239,9 @@ fn dribblers() -> Figure {
     }
 }
 
-fn flood_of_connections() -> Figure {
+fn flood_of_connections() -> Measurement {
     const ATTEMPTS: usize = 5000;
-    let seconds = 10_usize.div_ceil(shorter());
+    let seconds = 10_usize.div_ceil(divisor());
     let run = |attempts: usize| {
         let (_server, address) = server(&[]);
         let listeners = members(address, "listener", 19);
@@ -257,14 +260,14 @@ fn flood_of_connections() -> Figure {
             flood.join().expect("the flood does not panic");
             (last, join_time(address, "after"))
         });
-        let people = collect(listeners, speakers, last);
-        (p99(&people), after, check(&people).len())
+        let histories = collect(listeners, speakers, last);
+        (p99(&histories), after, check(&histories).len())
     };
     let (without, _, _) = run(0);
-    let (with, after, violations) = run(ATTEMPTS / shorter());
-    let most = (without.mul_f64(1.25)).max(without + Duration::from_millis(10));
-    Figure {
-        what: "5,000 connection attempts in 10 s: p99 of the members; a join after it; violations",
+    let (with, after, violations) = run(ATTEMPTS / divisor());
+    let limit = (without.mul_f64(1.25)).max(without + Duration::from_millis(10));
+    Measurement {
+        title: "5,000 connection attempts in 10 s: p99 of the members; a join after it; violations",
         without: milliseconds(without),
         with: format!(
             "{} ({:.2} x); {}; {violations}",
@@ -273,6 +276,6 @@ fn flood_of_connections() -> Figure {
             milliseconds(after)
         ),
         wanted: "1.25 x, or 10 ms more; 1 s; 0",
-        reached: with <= most && after <= Duration::from_secs(1) && violations == 0,
+        reached: with <= limit && after <= Duration::from_secs(1) && violations == 0,
     }
 }

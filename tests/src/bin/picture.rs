@@ -1,24 +1,26 @@
-//! `make picture`: draws the picture of a session that the README shows, from what the real programs put on a real terminal.
+//! `make picture`: draws the picture of a session that the README shows, with the real programs.
 //!
-//! A server, Sara at a pseudo-terminal, Tom and Ida, and a script that reports once through a pipe. The session goes on when
-//! everybody has seen what they should, never after a time, so it is the same each time. Only the clock would differ: the time
-//! in front of a line is replaced by one of an afternoon of ours. `picture FILE` writes to FILE, which is how the test of the
-//! picture compares them.
+//! The session has a server, Sara at a pseudo-terminal, Tom and Ida, and a script that reports once through a
+//! pipe. Each step waits until a client has seen the line that it should, and never for a time, so the
+//! picture is the same each time. Only the times in front of the lines would differ, so this program replaces
+//! them. `picture FILE` writes to FILE; the test of the picture compares that file with the one in the
+//! repository.
 
 use chat_tests::{
     process::{repository, Program},
     svg::{self, Run},
-    terminal::Person,
+    terminal::TerminalUser,
 };
 use std::{env, fs, io, path::PathBuf};
 
-/// Rows and columns of the terminal: rows enough for the session, columns few enough to be read in a README.
+/// Rows and columns of the terminal. The rows hold the whole session, and a README has space for the columns.
 const SIZE: (u16, u16) = (24, 76);
 
-/// The hour in the picture, its first minute, and how many lines are said in a minute.
+/// The times in the picture: they start at 14:02, and three lines share a minute, so that it looks like a
+/// talk.
 const HOUR: u16 = 14;
 const FIRST_MINUTE: usize = 2;
-const LINES_A_MINUTE: usize = 3;
+const LINES_PER_MINUTE: usize = 3;
 
 fn main() -> io::Result<()> {
     let path =
@@ -30,7 +32,7 @@ fn main() -> io::Result<()> {
     ida.types("/who");
     ida.sees("1 here");
 
-    let mut sara = Person::joins(address, SIZE, "Sara");
+    let mut sara = TerminalUser::join(address, SIZE, "Sara");
     sara.sees("(earlier)");
     let mut tom = Program::joined_client(address, "Tom");
     sara.sees("[Tom] joined");
@@ -60,29 +62,29 @@ fn main() -> io::Result<()> {
     sara.sees("are typing?");
     ida.types("no, ours go above it, and hers stays whole");
     sara.sees("stays whole");
-    sara.still_has(half_typed);
+    sara.still_sees_typed(half_typed);
 
-    let picture = sara.screen().look(|screen| {
+    let picture = sara.screen().read_with(|screen| {
         let cells = screen.cells();
         let mut rows = svg::rows(cells);
-        set_clock(&mut rows);
+        replace_times(&mut rows);
         svg::draw("chat-client --name Sara", SIZE.1, &rows, cells.cursor_position())
     });
     fs::write(path, picture)
 }
 
-/// Replaces the time at the beginning of each line by that of the picture's own clock.
-fn set_clock(rows: &mut [Vec<Run>]) {
-    let stamps = rows.iter_mut().filter_map(|row| row.first_mut()).filter(|run| is_stamp(run));
-    for (line, run) in stamps.enumerate() {
-        let time = format!("{HOUR:02}:{:02}", FIRST_MINUTE + line / LINES_A_MINUTE);
+/// Replaces the time at the start of each line, so that two pictures of one session are equal.
+fn replace_times(rows: &mut [Vec<Run>]) {
+    let times = rows.iter_mut().filter_map(|row| row.first_mut()).filter(|run| starts_with_time(run));
+    for (line, run) in times.enumerate() {
+        let time = format!("{HOUR:02}:{:02}", FIRST_MINUTE + line / LINES_PER_MINUTE);
         run.text.replace_range(..time.len(), &time);
     }
 }
 
-/// Whether this run begins with the time, as in `08:15`.
-fn is_stamp(run: &Run) -> bool {
-    let begin =
+/// Whether this run starts with a time such as `08:15`.
+fn starts_with_time(run: &Run) -> bool {
+    let start =
         run.text.bytes().chain([b' ']).take(6).map(|byte| if byte.is_ascii_digit() { b'0' } else { byte });
-    run.dim && run.column == 0 && begin.eq(*b"00:00 ")
+    run.dim && run.column == 0 && start.eq(*b"00:00 ")
 }

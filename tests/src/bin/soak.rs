@@ -1,15 +1,15 @@
-//! `make soak`: ten minutes of people who come, speak, are cut off, come back and leave, over a network that misbehaves.
-//! What they saw is judged; the server's threads, descriptors and memory must be back where they began.
+//! `make soak`: ten minutes of random members over a network with random faults.
 //!
-//! `CHAT_SOAK_SECONDS` makes it shorter or longer, `CHAT_SEED` repeats it.
-#![allow(clippy::print_stdout, reason = "what it prints is the result")]
+//! The checker reads all histories. At the end the server must have no more threads and descriptors than at
+//! the start, and hardly more memory. `CHAT_SOAK_SECONDS` sets another length, `CHAT_SEED` repeats a run.
+#![allow(clippy::print_stdout, reason = "the output is the result")]
 
 use chat_tests::{
     checker::check,
     member::Member,
     process::Program,
-    random::{play, seed},
-    watchdog::{poll, Watched},
+    random::{run_random_members, seed_from_environment},
+    watchdog::{poll, Shared},
 };
 use std::{
     env,
@@ -18,47 +18,53 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// After this part of the time the log is full and every buffer has its size; memory is measured from here on.
-const WARM_PART: u32 = 5;
-/// What memory may grow by after that.
-const MOST_GROWTH_BYTES: usize = 8 << 20;
-/// Between two moves of a group, so that the histories of ten minutes fit into memory.
+/// The memory is measured after the first fifth of the time: by then the log is full and every buffer has its
+/// size.
+const WARM_UP_DIVISOR: u32 = 5;
+/// The memory may grow by this much after the warm-up.
+const MAX_GROWTH_BYTES: usize = 8 << 20;
+/// The pause between two moves of a group. Without it, the histories of ten minutes do not fit into memory.
 const PAUSE: Duration = Duration::from_millis(50);
 
 fn main() -> ExitCode {
     let seconds = env::var("CHAT_SOAK_SECONDS").ok().and_then(|seconds| seconds.parse().ok()).unwrap_or(600);
     let length = Duration::from_secs(seconds);
     let (server, address) = Program::server(&["--rate-burst", "0"]);
-    // With one member in the room, both times: then every thread of the server has begun.
-    let scout = Member::join(address, "scout");
+    // We count with one member in the room, at the start and at the end: then every thread of the server
+    // runs.
+    let probe = Member::join(address, "probe");
     let (threads, descriptors) = (server.threads(), server.descriptors());
-    scout.leave();
+    probe.leave();
     let began = Instant::now();
-    let warm = Watched::new(None);
-    let people = play(address, seed(), 4, &|_| {
+    let warm = Shared::new(None);
+    let histories = run_random_members(address, seed_from_environment(), 4, &|_| {
         thread::sleep(PAUSE);
-        if began.elapsed() > length / WARM_PART {
-            warm.change(|memory| {
-                memory.get_or_insert_with(|| server.memory());
+        if began.elapsed() > length / WARM_UP_DIVISOR {
+            warm.update(|memory| {
+                memory.get_or_insert_with(|| server.memory_bytes());
             });
         }
         began.elapsed() < length
     });
-    let warm = warm.look(|memory| memory.unwrap_or_default());
-    let _scout = Member::join(address, "scout");
-    poll("threads and descriptors to be back where they began", || {
+    let warm = warm.read_with(|memory| memory.unwrap_or_default());
+    let _probe = Member::join(address, "probe");
+    poll("the server to end its threads and close its descriptors", || {
         (server.threads() <= threads && server.descriptors() <= descriptors).then_some(())
     });
-    let memory = server.memory();
-    let violations = check(&people);
-    let messages: usize = people.iter().map(|person| person.sent.len()).sum();
-    let deliveries: usize = people.iter().map(|person| person.events().count()).sum();
-    println!("{} s, {} people, {messages} messages, {deliveries} deliveries", length.as_secs(), people.len());
+    let memory = server.memory_bytes();
+    let violations = check(&histories);
+    let messages: usize = histories.iter().map(|member| member.sent.len()).sum();
+    let deliveries: usize = histories.iter().map(|member| member.events().count()).sum();
+    println!(
+        "{} s, {} people, {messages} messages, {deliveries} deliveries",
+        length.as_secs(),
+        histories.len()
+    );
     println!("violations of the promise: {}", violations.len());
     violations.iter().take(20).for_each(|violation| println!("  {violation}"));
     println!("threads {threads}, descriptors {descriptors}: back where they began");
     println!("memory {} KiB when warm, {} KiB at the end", warm / 1024, memory / 1024);
-    if violations.is_empty() && memory <= warm + MOST_GROWTH_BYTES {
+    if violations.is_empty() && memory <= warm + MAX_GROWTH_BYTES {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
