@@ -61,7 +61,6 @@ const CIRCLES: &[&str] = &[
     "server: lib -> operator/stats",
     "server: lib -> room/command",
     "server: operator/stats -> room/command",
-    "client: session -> session/connection",
 ];
 
 /// The modules of a package: the path of each, such as `["room", "broadcaster"]`, and the text of its file.

@@ -1,6 +1,6 @@
 //! The real client on a bad line: cut again and again, cut silently, not to be dialled, or left without a server for a while.
 
-use chat_client::{Input, JoinOptions, Outcome, Said, Shown, Stop, Wires};
+use chat_client::{Channels, Input, JoinOptions, Outcome, Stop, UiEvent, Utterance};
 use chat_common::protocol::EventKind;
 use chat_tests::{
     member::Member,
@@ -22,7 +22,7 @@ use std::{
 struct Client {
     input: Sender<Input>,
     stop: Sender<Stop>,
-    told: Arc<Watched<Vec<Shown>>>,
+    told: Arc<Watched<Vec<UiEvent>>>,
     thread: Option<JoinHandle<Outcome>>,
 }
 
@@ -37,16 +37,16 @@ impl Client {
         options.name = Some(name.to_owned());
         options.listen = listen;
         let ((input, input_rx), (stop, stop_rx)) = (bounded(16), bounded(1));
-        let told: Arc<Watched<Vec<Shown>>> = Arc::default();
+        let told: Arc<Watched<Vec<UiEvent>>> = Arc::default();
         let thread = thread::Builder::new().name(name.to_owned()).spawn({
             let told = Arc::clone(&told);
             move || {
-                let wires = Wires { input: input_rx, stop: stop_rx };
-                chat_client::run(&options, &wires, &|shown| told.change(|told| told.push(shown)))
+                let channels = Channels { input_rx, stop_rx };
+                chat_client::run(&options, &channels, &|shown| told.change(|told| told.push(shown)))
             }
         });
         let client = Client { input, stop, told, thread: Some(thread.unwrap()) };
-        client.is_told("that it has joined", |shown| matches!(shown, Shown::Connected { .. }));
+        client.is_told("that it has joined", |shown| matches!(shown, UiEvent::Connected { .. }));
         client
     }
 
@@ -54,7 +54,7 @@ impl Client {
         self.input.send(Input::Line(line.to_owned())).unwrap();
     }
 
-    fn is_told(&self, what: &str, wanted: impl Fn(&Shown) -> bool) {
+    fn is_told(&self, what: &str, wanted: impl Fn(&UiEvent) -> bool) {
         self.told.wait(what, |told| told.iter().any(&wanted).then_some(()));
     }
 
@@ -64,7 +64,7 @@ impl Client {
     }
 
     /// Ends its input, and waits until it has left.
-    fn leaves(mut self) -> Vec<Shown> {
+    fn leaves(mut self) -> Vec<UiEvent> {
         self.input.send(Input::End).unwrap();
         let outcome = self.thread.take().unwrap().join().unwrap();
         assert_eq!(outcome, Outcome::Left);
@@ -81,9 +81,9 @@ impl Drop for Client {
     }
 }
 
-fn heard(shown: &Shown) -> Option<String> {
+fn heard(shown: &UiEvent) -> Option<String> {
     match shown {
-        Shown::Event { event, .. } => match &event.kind {
+        UiEvent::Event { event, .. } => match &event.kind {
             EventKind::Message { text, .. } => Some(text.clone()),
             _ => None,
         },
@@ -126,14 +126,14 @@ fn a_line_that_is_cut_again_and_again_loses_and_doubles_nothing() {
     let accepted: Vec<String> = told
         .iter()
         .filter_map(|shown| match shown {
-            Shown::Accepted { said: Said::Message(text), .. } => Some(text.clone()),
+            UiEvent::Accepted { utterance: Utterance::Message(text), .. } => Some(text.clone()),
             _ => None,
         })
         .collect();
     assert_eq!(accepted, said("ann"));
-    let count = |wanted: fn(&Shown) -> bool| told.iter().filter(|shown| wanted(shown)).count();
-    let lost = count(|shown| matches!(shown, Shown::Lost { .. }));
-    assert_eq!(lost, count(|shown| matches!(shown, Shown::Regained { .. })), "each loss has its return");
+    let count = |wanted: fn(&UiEvent) -> bool| told.iter().filter(|shown| wanted(shown)).count();
+    let lost = count(|shown| matches!(shown, UiEvent::Lost { .. }));
+    assert_eq!(lost, count(|shown| matches!(shown, UiEvent::Resumed { .. })), "each loss has its return");
 }
 
 #[test]
@@ -143,11 +143,11 @@ fn a_line_that_has_gone_silent_is_given_up_within_the_dead_time() {
     let ann = Client::join(proxy.address(), "Ann");
     let since = Instant::now();
     proxy.set(Faults::both(Fault::BlackHole));
-    ann.is_told("that the line is lost", |shown| matches!(shown, Shown::Lost { .. }));
+    ann.is_told("that the line is lost", |shown| matches!(shown, UiEvent::Lost { .. }));
     assert!(since.elapsed().as_secs() <= 16, "{:?}", since.elapsed());
     proxy.set(Faults::default());
     proxy.cut();
-    ann.is_told("that it is back", |shown| matches!(shown, Shown::Regained { .. }));
+    ann.is_told("that it is back", |shown| matches!(shown, UiEvent::Resumed { .. }));
     ann.leaves();
 }
 
@@ -158,7 +158,7 @@ fn a_client_behind_address_translation_dials_for_its_callback_without_being_aske
     let proxy = Proxy::to(server.address());
     let since = Instant::now();
     let ann = Client::join_with(proxy.address(), "Ann", true);
-    ann.is_told("that it has dialled", |shown| matches!(shown, Shown::OpenedCallback));
+    ann.is_told("that it has dialled", |shown| matches!(shown, UiEvent::OpenedCallback));
     assert!(since.elapsed() < Duration::from_secs(3), "{:?}", since.elapsed());
     let bob = Client::join_with(proxy.address(), "Bob", true);
     bob.says("hello");
