@@ -4,10 +4,10 @@
 //!
 //! | thread | lives as long as | owns | is woken by |
 //! |---|---|---|---|
-//! | main (the session) | the program | call connection, send queue | input, a signal, a lost callback, its timer |
+//! | main (session) | the program | call connection, queue | input, a signal, a lost callback, a timer |
 //! | `stdin` | the program | standard input | the person |
 //! | `listener` | one connection to the room | the listening socket | a connection; to stop, one to itself |
-//! | `callback` | one callback connection | its stream; serves `Receive`, shows events | the server; a shutdown of the stream |
+//! | `callback` | one callback connection | its stream | the server; to stop, a shutdown of the stream |
 //! | `width` | the program | the pipe from a shell | the shell, when the terminal's size changes |
 //! | `clock` | the program | nothing | its timer, once an hour |
 //! | ctrlc's | the program | nothing | a signal |
@@ -19,16 +19,16 @@
 //!  screen ◀─UiEvent─ callback ◀══════ Receive ═══════════ server
 //! ```
 //!
-//! `listener` and `callback` are scoped threads. The scope is one connection to the room, and its end waits for both.
-//! So no thread of an old connection still runs when the next connection begins, and the last sequence that a resumed
-//! session announces is final.
-//! The threads `stdin`, `width` and `clock` are never joined. The first two block in a read that std cannot wake. They
-//! end with the program.
+//! `listener` and `callback` are scoped threads. The scope is one connection to the room, and its end waits
+//! for both. So no thread of an old connection still runs when the next connection begins, and the last
+//! sequence that a resumed session announces is final. The threads `stdin`, `width` and `clock` are never
+//! joined. The first two block in a read that std cannot wake. They end with the program.
 //!
 //! # Use in another program
 //!
-//! [`run`] takes lines from a channel and passes everything that a person should see to a function, as [`UiEvent`].
-//! `main.rs` connects these to standard input and to a [`Screen`]. A test connects them to channels.
+//! [`run`] takes lines from a channel and passes everything that a person should see to a function, as
+//! [`UiEvent`]. `main.rs` connects these to standard input and to a [`Screen`]. A test connects them to
+//! channels.
 
 mod input;
 mod screen;

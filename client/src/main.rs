@@ -21,7 +21,8 @@ const WRONG_USAGE: u8 = 2;
 const READ_AHEAD_LINES: usize = 16;
 /// How many requests to stop can wait. One is enough.
 const STOP_CAPACITY: usize = 4;
-/// How long the session may take to leave after a signal, whatever it waits for. `Leave` itself takes up to 1 s.
+/// How long the session may take to leave after a signal, whatever it waits for. `Leave` itself takes up to 1
+/// s.
 const LEAVE_GRACE: Duration = Duration::from_millis(1500);
 
 fn main() -> ExitCode {
@@ -44,7 +45,8 @@ fn main() -> ExitCode {
         Err(error) => return end_with(WRONG_USAGE, &error),
     };
     let source = match options.source {
-        // This happens before the signal handler is set, so that a signal still ends the program while it reads.
+        // This happens before the signal handler is set, so that a signal still ends the program while it
+        // reads.
         InputSource::StdinMessage => match read_message(io::stdin().lock()) {
             Ok(text) => InputSource::Message(text),
             Err(error) => return end_with(WRONG_USAGE, &error),

@@ -16,8 +16,9 @@ pub(crate) struct DateTime {
 impl DateTime {
     /// Converts seconds since the epoch.
     ///
-    /// The calculation starts each year in March, so that the leap day is the last day of a year. Then 400 years always
-    /// have 146,097 days, and the lengths of the months repeat after five months, which have 153 days.
+    /// The calculation starts each year in March, so that the leap day is the last day of a year. Then 400
+    /// years always have 146,097 days, and the lengths of the months repeat after five months, which have 153
+    /// days.
     pub(crate) fn from_seconds(seconds: i64) -> DateTime {
         /// The days from 1 March of the year 0 to the epoch.
         const EPOCH: i64 = 719_468;

@@ -4,6 +4,7 @@
 
 use crate::screen::calendar::DateTime;
 use std::{
+    io,
     process::{Command, Stdio},
     sync::{
         atomic::{AtomicI64, Ordering::Relaxed},
@@ -22,40 +23,41 @@ pub(crate) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
 
-/// Converts to local time. The default is UTC.
-#[derive(Default)]
+/// Converts to local time. Clones share the zone. The default is UTC.
+#[derive(Clone, Default)]
 pub(crate) struct LocalClock {
     utc_offset_seconds: Arc<AtomicI64>,
 }
 
 impl LocalClock {
+    pub(crate) fn local(&self, milliseconds: u64) -> DateTime {
+        DateTime::from_seconds((milliseconds / 1000) as i64 + self.utc_offset_seconds.load(Relaxed))
+    }
+
     /// Asks for the zone, and starts the thread that asks again. Without an answer the zone is UTC.
     ///
     /// # Blocking
     /// On the program `date`, for some milliseconds.
-    pub(crate) fn start() -> LocalClock {
-        let utc_offset_seconds = Arc::new(AtomicI64::new(ask_utc_offset().unwrap_or(0)));
-        let shared = Arc::clone(&utc_offset_seconds);
-        let started = thread::Builder::new().name("clock".into()).spawn(move || loop {
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub(crate) fn follow(&self) -> io::Result<()> {
+        let clock = self.clone();
+        clock.ask();
+        thread::Builder::new().name("clock".into()).spawn(move || loop {
             thread::sleep(ZONE_INTERVAL);
-            if let Some(seconds) = ask_utc_offset() {
-                shared.store(seconds, Relaxed);
-            }
-        });
-        if let Err(error) = started {
-            log::warn!("no thread for the clock, so a change to summer time is not noticed: {error}");
+            clock.ask();
+        })?;
+        Ok(())
+    }
+
+    fn ask(&self) {
+        let answer = Command::new("date").arg("+%z").stdin(Stdio::null()).stderr(Stdio::null()).output();
+        let zone = answer.ok().and_then(|output| String::from_utf8(output.stdout).ok());
+        if let Some(seconds) = zone.and_then(|zone| parse_utc_offset(zone.trim())) {
+            self.utc_offset_seconds.store(seconds, Relaxed);
         }
-        LocalClock { utc_offset_seconds }
     }
-
-    pub(crate) fn local(&self, milliseconds: u64) -> DateTime {
-        DateTime::from_seconds((milliseconds / 1000) as i64 + self.utc_offset_seconds.load(Relaxed))
-    }
-}
-
-fn ask_utc_offset() -> Option<i64> {
-    let output = Command::new("date").arg("+%z").stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
-    parse_utc_offset(std::str::from_utf8(&output.stdout).ok()?.trim())
 }
 
 /// Returns seconds for a text such as `+0530`.

@@ -1,8 +1,8 @@
 //! Makes text from the network safe to print. No I/O, no state.
 //!
-//! A terminal executes control characters that it prints. So a character that could move the cursor, change the
-//! direction of text, or be invisible is shown as an escape such as `\u{1b}`. Letters of all scripts, and their marks,
-//! stay as they are.
+//! A terminal executes control characters that it prints. So a character that could move the cursor, change
+//! the direction of text, or be invisible is shown as an escape such as `\u{1b}`. Letters of all scripts, and
+//! their marks, stay as they are.
 
 /// How many marks one letter may have. No script needs more. A hundred marks would cover the lines above.
 const MAX_MARKS: usize = 4;
@@ -46,7 +46,8 @@ pub(crate) fn is_mark(c: char) -> bool {
     !c.is_ascii() && is_printable_after_letter(c) && !c.escape_debug().eq([c])
 }
 
-/// Whether std takes this character for printable after a letter. (std always escapes a mark that stands alone.)
+/// Whether std takes this character for printable after a letter. (std always escapes a mark that stands
+/// alone.)
 fn is_printable_after_letter(c: char) -> bool {
     let mut bytes = [0; 5];
     bytes[0] = b'a';

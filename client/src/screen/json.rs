@@ -1,7 +1,7 @@
 //! Writes events as JSON for programs, one object for each line. No I/O.
 //!
-//! Every character that a terminal might execute is escaped, so the output is safe to print. A program that parses the
-//! JSON gets the original text, byte for byte.
+//! Every character that a terminal might execute is escaped, so the output is safe to print. A program that
+//! parses the JSON gets the original text, byte for byte.
 
 use crate::{
     screen::{calendar::rfc3339, clock::now, escape::is_printable},
@@ -13,25 +13,23 @@ use std::fmt::Write;
 /// Returns the objects of an event. Most events have one, some have none.
 pub(crate) fn objects(event: &UiEvent) -> Vec<String> {
     let connection = |state| Object::new("connection").text("state", state).time(now());
-    let room_id = |room| format!("{room:016x}");
+    let joined = |state, name: &str, room: &u64, sequence: &u64| {
+        let object = connection(state).number("sequence", *sequence).text("name", name);
+        object.text("room", &format!("{room:016x}"))
+    };
     let object = match event {
         UiEvent::AskName | UiEvent::Help | UiEvent::Clear | UiEvent::Bell(_) | UiEvent::Ignoring(_) => {
             return Vec::new()
         }
-        UiEvent::Connected { name, room, sequence, motd } => connection("connected")
-            .number("sequence", *sequence)
-            .text("name", name)
-            .text("room", &room_id(room))
-            .optional("motd", motd.as_deref()),
+        UiEvent::Connected { name, room, sequence, motd } => {
+            joined("connected", name, room, sequence).optional("motd", motd.as_deref())
+        }
         UiEvent::OpenedCallback => connection("dialled"),
         UiEvent::Lost { reason, .. } => connection("lost").text("reason", reason),
         UiEvent::Resumed { queued } => connection("regained").number("waiting", *queued as u64),
         UiEvent::Rejoined { name, room, sequence, restarted, queued } => {
-            connection(if *restarted { "restarted" } else { "rejoined" })
-                .number("sequence", *sequence)
-                .text("name", name)
-                .text("room", &room_id(room))
-                .number("waiting", *queued as u64)
+            let state = if *restarted { "restarted" } else { "rejoined" };
+            joined(state, name, room, sequence).number("waiting", *queued as u64)
         }
         UiEvent::ServerBusy => connection("busy"),
         UiEvent::Bye => connection("left"),
@@ -187,8 +185,8 @@ mod tests {
         let event = UiEvent::Event { event: Event { sequence: 3, time: 1, kind }, earlier: false };
         assert_eq!(
             objects(&event),
-            ["{\"event\":\"message\",\"sequence\":3,\"time\":\"1970-01-01T00:00:00.001Z\",\"author\":\"Sara\",\
-              \"text\":\"a \\\"b\\\"\\\\\\n\\u001bé🦀\\udb40\\udc01\"}"]
+            ["{\"event\":\"message\",\"sequence\":3,\"time\":\"1970-01-01T00:00:00.001Z\",\
+              \"author\":\"Sara\",\"text\":\"a \\\"b\\\"\\\\\\n\\u001bé🦀\\udb40\\udc01\"}"]
         );
     }
 

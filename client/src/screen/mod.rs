@@ -1,4 +1,5 @@
-//! Shows events on standard output: as plain lines, on a terminal, or as JSON. Also rings, and writes the transcript.
+//! Shows events on standard output: as plain lines, on a terminal, or as JSON. Also rings, and writes the
+//! transcript.
 //!
 //! The session's thread and the callback's thread call [`Screen::show`]. `wording.rs` has the words.
 
@@ -65,11 +66,17 @@ impl Screen {
     /// When the file of the transcript cannot be opened.
     pub fn open(options: ScreenOptions, stop_tx: Sender<Stop>) -> io::Result<Screen> {
         let transcript = options.log.as_deref().map(Transcript::open).transpose()?;
-        let shows_time = options.terminal || transcript.is_some();
+        let (clock, width) = (LocalClock::default(), TerminalWidth::default());
+        if options.terminal || transcript.is_some() {
+            clock.follow().unwrap_or_else(|error| log::warn!("cannot follow the time zone: {error}"));
+        }
+        if options.terminal {
+            width.follow().unwrap_or_else(|error| log::warn!("cannot follow the terminal's width: {error}"));
+        }
         let state = State {
             own_name: String::new(),
-            clock: if shows_time { LocalClock::start() } else { LocalClock::default() },
-            width: if options.terminal { TerminalWidth::start() } else { TerminalWidth::default() },
+            clock,
+            width,
             transcript,
             prompt_open: false,
             write_error: None,

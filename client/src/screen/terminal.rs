@@ -1,7 +1,9 @@
-//! Lines on a terminal where a person types: a new line goes above the line being typed, which stays complete.
+//! Lines on a terminal where a person types: a new line goes above the line being typed, which stays
+//! complete.
 //!
-//! The terminal stays in its ordinary line mode: the system edits the typed line, and the client cannot read it. The client
-//! does not need to. It moves the row with the cursor down by one, and puts the new row in its place. For each row:
+//! The terminal stays in its ordinary line mode: the system edits the typed line, and the client cannot read
+//! it. The client does not need to. It moves the row with the cursor down by one, and puts the new row in its
+//! place. For each row:
 //!
 //! | sequence | effect |
 //! |---|---|
@@ -13,13 +15,14 @@
 //! | | the row |
 //! | `CSI ?7h`, `ESC 8` | turns wrapping on; restores the saved position |
 //!
-//! There is no line end and no carriage return in it. The system's terminal driver writes up to such a character at once,
-//! and could echo a typed key after it, in the middle of the sequence. Each row is written in one piece.
+//! There is no line end and no carriage return in it. The system's terminal driver writes up to such a
+//! character at once, and could echo a typed key after it, in the middle of the sequence. Each row is written
+//! in one piece.
 //!
-//! A typed line that is longer than the terminal is wide takes several rows, and the client cannot know how many. The new
-//! row then goes above the last of them. Each typed row stays complete, and Enter sends the complete line. If the typed
-//! line ends exactly at the right edge, the next key may be echoed over its last cell. Terminals cause this: they forget
-//! that the next character has to wrap.
+//! A typed line that is longer than the terminal is wide takes several rows, and the client cannot know how
+//! many. The new row then goes above the last of them. Each typed row stays complete, and Enter sends the
+//! complete line. If the typed line ends exactly at the right edge, the next key may be echoed over its last
+//! cell. Terminals cause this: they forget that the next character has to wrap.
 
 use crate::screen::{
     color::{paint, Style},
@@ -76,7 +79,8 @@ fn paint_all(characters: &[(char, &Style)], with_color: bool) -> String {
     spans.map(|span| paint(span[0].1, &span.iter().map(|(c, _)| c).collect::<String>(), with_color)).collect()
 }
 
-/// Returns how many cells a character takes. Terminals differ; then it is the larger number, because a row may be shorter.
+/// Returns how many cells a character takes. Terminals differ; then it is the larger number, because a row
+/// may be shorter.
 fn cells_of(c: char) -> usize {
     match c as u32 {
         0x1100..=0x115f

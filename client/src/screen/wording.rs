@@ -1,8 +1,8 @@
 //! The words for everything that is shown. All of them are in this file. No I/O.
 //!
-//! A line from a person begins with a bracket or with `* NAME`. A name has no bracket, no space and no line end, and the
-//! next lines of a text are indented. So no person can write a line that looks like a line of the system: those begin with
-//! a word or with `---`.
+//! A line from a person begins with a bracket or with `* NAME`. A name has no bracket, no space and no line
+//! end, and the next lines of a text are indented. So no person can write a line that looks like a line of
+//! the system: those begin with a word or with `---`.
 
 use crate::{
     input::COMMAND_HELP,

@@ -1,5 +1,5 @@
-//! The pause before the next attempt. It doubles up to a limit. It has a random part (jitter), so that a hundred
-//! clients that lost the same server do not all come back in the same millisecond.
+//! The pause before the next attempt. It doubles up to a limit. It has a random part (jitter), so that a
+//! hundred clients that lost the same server do not all come back in the same millisecond.
 
 use chat_common::token::Token;
 use std::time::Duration;

@@ -1,5 +1,6 @@
-//! One connection to the room: dial, join or resume, call until it ends. Runs on the session's thread, which owns the
-//! call connection. The threads of the callback side run in the scope of this connection and end with it.
+//! One connection to the room: dial, join or resume, call until it ends. Runs on the session's thread, which
+//! owns the call connection. The threads of the callback side run in the scope of this connection and end
+//! with it.
 
 use crate::{
     session::{backoff::Backoff, inbox::JoinKind, listener::Callbacks, state::Session},
@@ -116,7 +117,8 @@ impl Session<'_> {
     /// Connects to the server and sends the hello.
     ///
     /// # Blocking
-    /// On the name service, which has no limit. Then on the server: 3 s for each address of the name, 3 s for the hello.
+    /// On the name service, which has no limit. Then on the server: 3 s for each address of the name, 3 s for
+    /// the hello.
     fn dial(&self) -> Result<Connection, ConnectionEnd> {
         let stream =
             connect(&self.options.server).map_err(|error| ConnectionEnd::NotJoined(error.to_string()))?;
@@ -139,7 +141,8 @@ impl Session<'_> {
     ) -> Result<(Joined, bool), ConnectionEnd> {
         loop {
             let resume = self.may_resume.then(|| self.inbox.last_sequence());
-            // After a lost session the client asks for all messages. The inbox knows which of them were shown.
+            // After a lost session the client asks for all messages. The inbox knows which of them were
+            // shown.
             let history = if self.was_joined { u32::MAX } else { self.options.history };
             let join = Join { name: name.to_owned(), token: self.token, port, history, resume };
             self.may_resume = true;
@@ -183,7 +186,8 @@ impl Session<'_> {
     /// Sends the queue, takes input, and pings when there is nothing to send.
     ///
     /// # Blocking
-    /// On input, on a request to stop and on the loss of the callback, 5 s at most. On the server during a call, 10 s.
+    /// On input, on a request to stop and on the loss of the callback, 5 s at most. On the server during a
+    /// call, 10 s.
     fn call_loop(&mut self, call: &mut Connection, lost_rx: &Receiver<String>) -> ConnectionEnd {
         let mut backoff = Backoff::new(FIRST_BUSY_PAUSE, LONGEST_BUSY_PAUSE);
         let mut busy_shown = false;

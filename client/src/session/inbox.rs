@@ -1,7 +1,8 @@
 //! What the client has received: the last sequence, which a resumed session announces; which messages are
 //! repetitions; and which people are ignored.
 //!
-//! The callback's thread passes events in. The session's thread asks for the last sequence when no callback runs.
+//! The callback's thread passes events in. The session's thread asks for the last sequence when no callback
+//! runs.
 
 use crate::settings::{UiEvent, UiEventHandler};
 use chat_common::protocol::{Event, EventKind};
@@ -29,8 +30,8 @@ pub(crate) struct Inbox<'a> {
 struct State {
     /// The highest sequence that was shown in this session.
     last_sequence: u64,
-    /// The highest sequence that was shown in earlier sessions, in this run of the server. A new session gets the
-    /// same events again.
+    /// The highest sequence that was shown in earlier sessions, in this run of the server. A new session gets
+    /// the same events again.
     shown_before: u64,
     /// The id of the server's run, once the client has joined.
     room: Option<u64>,
@@ -55,7 +56,8 @@ pub(crate) enum JoinKind {
 }
 
 impl<'a> Inbox<'a> {
-    /// `first_message_id` is the id of our first message. Our own messages from an earlier session are not shown.
+    /// `first_message_id` is the id of our first message. Our own messages from an earlier session are not
+    /// shown.
     pub(crate) fn new(show: UiEventHandler<'a>, first_message_id: u64) -> Inbox<'a> {
         Inbox { show, first_message_id, state: Mutex::default() }
     }
@@ -149,8 +151,8 @@ impl<'a> Inbox<'a> {
 impl State {
     /// Records an event. Returns whether to show it.
     ///
-    /// A message is not shown if its author is ignored, or if the author repeats it. An author repeats the last
-    /// message, with the same id, when its reply was lost together with the session.
+    /// A message is not shown if its author is ignored, or if the author repeats it. An author repeats the
+    /// last message, with the same id, when its reply was lost together with the session.
     fn record(&mut self, kind: &EventKind) -> bool {
         if let Some((author, message_id)) = author_and_id(kind) {
             let ignored = self.ignores(author);

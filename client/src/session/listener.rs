@@ -1,14 +1,15 @@
 //! The client's endpoint for the callback connection: accepts it and serves `Receive`.
 //!
-//! The thread `listener` accepts connections. Each connection gets a thread `callback`, which first checks the hello.
-//! So a stranger that sends nothing cannot delay the server. The thread that receives an event also shows it, as in the
-//! Go original. The reply follows after that, and this is the only flow control.
+//! The thread `listener` accepts connections. Each connection gets a thread `callback`, which first checks
+//! the hello. So a stranger that sends nothing cannot delay the server. The thread that receives an event
+//! also shows it, as in the Go original. The reply follows after that, and this is the only flow control.
 //!
-//! The client accepts a connection only from the host that it called, and only with its own token. It closes a
-//! connection from another host at once, and refuses another token. If the server cannot dial the client, the session
-//! dials the server, and the same code serves that stream.
+//! The client accepts a connection only from the host that it called, and only with its own token. It closes
+//! a connection from another host at once, and refuses another token. If the server cannot dial the client,
+//! the session dials the server, and the same code serves that stream.
 //!
-//! Go: `go rpc.ServeConn(conn)` serves every connection without an end; here are a scope, a limit and a token.
+//! Go: `go rpc.ServeConn(conn)` serves every connection without an end; here are a scope, a limit and a
+//! token.
 
 use crate::session::inbox::Inbox;
 use chat_common::{
@@ -37,7 +38,8 @@ const HELLO_TIMEOUT: Duration = Duration::from_secs(2);
 const SILENCE_TIMEOUT: Duration = Duration::from_secs(15);
 /// The limit for one frame, and for one reply.
 const FRAME_TIMEOUT: Duration = Duration::from_secs(5);
-/// How many connections are open at the same time. Only one is the server. The others are strangers on its host.
+/// How many connections are open at the same time. Only one is the server. The others are strangers on its
+/// host.
 const MAX_CONNECTIONS: usize = 8;
 /// The pause after a failed `accept`, so that a lack of file descriptors does not make a busy loop.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -93,8 +95,8 @@ impl<'a> Callbacks<'a> {
         CloseOnDrop(self)
     }
 
-    /// Listens on a free port of the local address of the call connection, which is the address that the server dials.
-    /// Returns the port.
+    /// Listens on a free port of the local address of the call connection, which is the address that the
+    /// server dials. Returns the port.
     ///
     /// # Errors
     /// When the system gives no port or no thread.
@@ -229,8 +231,8 @@ impl<'a> Callbacks<'a> {
     /// Serves `Receive` until the connection ends. Returns the reason of the end.
     ///
     /// # Blocking
-    /// On the session, which opens the gate after it has joined or failed. Then on the server, 15 s at most without a
-    /// frame, and on the screen.
+    /// On the session, which opens the gate after it has joined or failed. Then on the server, 15 s at most
+    /// without a frame, and on the screen.
     fn serve(&self, connection: &mut Connection) -> RpcError {
         // No value is ever sent through the gate. `recv` returns when the session drops the sender.
         let _ = self.gate_rx.recv();
@@ -253,7 +255,8 @@ impl<'a> Callbacks<'a> {
         }
     }
 
-    /// Adds a stream, so that [`Callbacks::close`] can wake its thread. Returns its id, or `None` if it is not wanted.
+    /// Adds a stream, so that [`Callbacks::close`] can wake its thread. Returns its id, or `None` if it is
+    /// not wanted.
     fn register(&self, stream: &Arc<Stream>, max_open: usize) -> Option<u64> {
         let mut streams = self.lock();
         if streams.closed || streams.open.len() >= max_open {
@@ -280,8 +283,8 @@ impl<'a> Callbacks<'a> {
     }
 }
 
-/// Whether a connection from `peer` can be from our server, which we reach at `server`. On loopback the system chooses the
-/// source address, so there every loopback address is accepted.
+/// Whether a connection from `peer` can be from our server, which we reach at `server`. On loopback the
+/// system chooses the source address, so there every loopback address is accepted.
 fn same_host(peer: IpAddr, server: IpAddr) -> bool {
     let (peer, server) = (peer.to_canonical(), server.to_canonical());
     peer == server || (peer.is_loopback() && server.is_loopback())

@@ -1,7 +1,9 @@
-//! One session in the room, from the first join until the person leaves. Runs on the thread that calls [`run`].
+//! One session in the room, from the first join until the person leaves. Runs on the thread that calls
+//! [`run`].
 //!
-//! A session is a sequence of connections, one after the other. `connection.rs` has the life of one connection.
-//! `state.rs` has what outlives it. [`SendQueue`] keeps what is to be sent, [`Inbox`] knows what was received.
+//! A session is a sequence of connections, one after the other. `connection.rs` has the life of one
+//! connection. `state.rs` has what outlives it. [`SendQueue`] keeps what is to be sent, [`Inbox`] knows what
+//! was received.
 
 mod backoff;
 mod connection;
@@ -24,7 +26,8 @@ use std::time::{Duration, Instant};
 /// The pause between two attempts to connect grows from the first value to the second.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
-/// The server keeps a lost session for this long. A program that only has messages left to send then gives up.
+/// The server keeps a lost session for this long. A program that only has messages left to send then gives
+/// up.
 const RESUME_TIME: Duration = Duration::from_secs(60);
 /// How long a program tries to join a busy server for the first time.
 const BUSY_PATIENCE: Duration = Duration::from_secs(5);
@@ -32,18 +35,33 @@ const BUSY_PATIENCE: Duration = Duration::from_secs(5);
 /// Joins the room, takes part in it until the person leaves, and leaves.
 ///
 /// # Blocking
-/// For the whole session. [`Stop::Now`](crate::Stop::Now) ends it at once while it waits for the person, for the
-/// next attempt to connect, or on an idle connection. It does not interrupt a call, which takes 10 s at most.
-/// Connecting takes at most: the name service, which has no limit; 3 s for each address of the server; 3 s for the
-/// hello; three calls; 6 s for the callback. A `show` that blocks delays all of this.
+/// For the whole session. [`Stop::Now`](crate::Stop::Now) ends it at once while it waits for the person, for
+/// the next attempt to connect, or on an idle connection. It does not interrupt a call, which takes 10 s at
+/// most. Connecting takes at most: the name service, which has no limit; 3 s for each address of the server;
+/// 3 s for the hello; three calls; 6 s for the callback. A `show` that blocks delays all of this.
 pub fn run(options: &JoinOptions, channels: &Channels, show: UiEventHandler<'_>) -> Outcome {
     let outcome = match Token::random() {
         Ok(token) => {
             // The shift leaves half of the ids above the first one, so counting up never wraps.
             let first_message_id = Token::random().map_or(0, Token::to_u64) >> 1;
             let inbox = Inbox::new(show, first_message_id);
-            let queue = SendQueue::new(first_message_id);
-            let mut session = Session::new(options, channels, show, &inbox, queue, token);
+            let mut session = Session {
+                options,
+                input_rx: channels.input_rx.clone(),
+                stop_rx: channels.stop_rx.clone(),
+                show,
+                inbox: &inbox,
+                queue: SendQueue::new(first_message_id),
+                token,
+                name: options.name.clone(),
+                text_limit: usize::MAX,
+                was_joined: false,
+                opened_callback_shown: false,
+                may_resume: false,
+                stay: options.stay,
+                ending: false,
+                rejected: 0,
+            };
             let outcome = session.run_loop();
             session.check_all_sent(outcome)
         }
@@ -63,12 +81,9 @@ impl Session<'_> {
         let mut offline_since = Instant::now();
         let mut busy_shown = false;
         loop {
-            let name = match self.name.clone() {
-                Some(name) => name,
-                None => match self.read_name() {
-                    Ok(name) => name,
-                    Err(outcome) => return outcome,
-                },
+            let name = match self.name.clone().map_or_else(|| self.read_name(), Ok) {
+                Ok(name) => name,
+                Err(outcome) => return outcome,
             };
             let started = Instant::now();
             match self.connect_once(&name) {
@@ -138,7 +153,8 @@ impl Session<'_> {
         }
     }
 
-    /// Waits until the next attempt to connect, and takes input meanwhile. Returns the outcome if the session ends.
+    /// Waits until the next attempt to connect, and takes input meanwhile. Returns the outcome if the session
+    /// ends.
     ///
     /// # Blocking
     /// For `pause`. Input and a request to stop wake it.

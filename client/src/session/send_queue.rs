@@ -1,8 +1,8 @@
 //! The requests that wait to be sent, in order. Each message gets its id here. Runs on the session's thread.
 //!
-//! Invariant: the first request is the one that waits for a reply, and it stays in the queue until its reply arrives.
-//! So a lost connection loses nothing: the client sends the same request with the same id over the next connection,
-//! and the server knows by the id whether it has already accepted the message.
+//! Invariant: the first request is the one that waits for a reply, and it stays in the queue until its reply
+//! arrives. So a lost connection loses nothing: the client sends the same request with the same id over the
+//! next connection, and the server knows by the id whether it has already accepted the message.
 
 use crate::settings::Utterance;
 use chat_common::protocol::Request;
@@ -24,7 +24,8 @@ impl SendQueue {
         SendQueue { requests: VecDeque::new(), next_message_id: first_message_id }
     }
 
-    /// Whether to stop reading input. A long text becomes several requests, so the queue may be longer than its limit.
+    /// Whether to stop reading input. A long text becomes several requests, so the queue may be longer than
+    /// its limit.
     pub(crate) fn is_full(&self) -> bool {
         self.requests.len() >= MAX_QUEUED
     }

@@ -1,9 +1,10 @@
-//! What outlives a connection: the session's state, and the input that changes it. Runs on the session's thread.
+//! What outlives a connection: the session's state, and the input that changes it. Runs on the session's
+//! thread.
 
 use crate::{
     input::{parse_command, Command},
     session::{inbox::Inbox, send_queue::SendQueue},
-    settings::{Channels, Input, JoinOptions, Stop, UiEvent, UiEventHandler, Utterance},
+    settings::{Input, JoinOptions, Stop, UiEvent, UiEventHandler, Utterance},
 };
 use chat_common::{protocol::Request, token::Token};
 use crossbeam_channel::{never, Receiver, RecvError};
@@ -22,11 +23,13 @@ pub(crate) struct Session<'a> {
     pub(crate) name: Option<String>,
     /// The longest text that the server takes, in bytes.
     pub(crate) text_limit: usize,
-    /// Whether the client has ever joined. Before that, an error ends the session. After it, the client tries again.
+    /// Whether the client has ever joined. Before that, an error ends the session. After it, the client tries
+    /// again.
     pub(crate) was_joined: bool,
     /// Whether [`UiEvent::OpenedCallback`] was shown.
     pub(crate) opened_callback_shown: bool,
-    /// Whether the server may know the token. True from before the Join is sent, because its reply may be lost.
+    /// Whether the server may know the token. True from before the Join is sent, because its reply may be
+    /// lost.
     pub(crate) may_resume: bool,
     /// Whether to stay in the room after the end of the input.
     pub(crate) stay: bool,
@@ -36,34 +39,7 @@ pub(crate) struct Session<'a> {
     pub(crate) rejected: usize,
 }
 
-impl<'a> Session<'a> {
-    pub(crate) fn new(
-        options: &'a JoinOptions,
-        channels: &Channels,
-        show: UiEventHandler<'a>,
-        inbox: &'a Inbox<'a>,
-        queue: SendQueue,
-        token: Token,
-    ) -> Session<'a> {
-        Session {
-            options,
-            input_rx: channels.input_rx.clone(),
-            stop_rx: channels.stop_rx.clone(),
-            show,
-            inbox,
-            queue,
-            token,
-            name: options.name.clone(),
-            text_limit: usize::MAX,
-            was_joined: false,
-            opened_callback_shown: false,
-            may_resume: false,
-            stay: options.stay,
-            ending: false,
-            rejected: 0,
-        }
-    }
-
+impl Session<'_> {
     /// Takes a request to stop. Returns whether the session has to end at once.
     pub(crate) fn stops_now(&mut self, stop: Result<Stop, RecvError>) -> bool {
         match stop {

@@ -1,4 +1,5 @@
-//! The command line and the environment variables, as one struct. This file does no I/O: `main.rs` passes both in.
+//! The command line and the environment variables, as one struct. This file does no I/O: `main.rs` passes
+//! both in.
 
 use std::path::PathBuf;
 
@@ -92,7 +93,8 @@ pub struct JoinOptions {
     pub name: Option<String>,
     /// How many earlier messages to ask for.
     pub history: u32,
-    /// Whether a person types. Then the client asks again after a refused name, and `/quit` does not wait for a lost server.
+    /// Whether a person types. Then the client asks again after a refused name, and `/quit` does not wait for
+    /// a lost server.
     pub interactive: bool,
     /// Whether to stay in the room after the end of input.
     pub stay: bool,

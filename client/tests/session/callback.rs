@@ -1,4 +1,5 @@
-//! The callback connection: which connections the client accepts, and what it does if the server cannot dial it.
+//! The callback connection: which connections the client accepts, and what it does if the server cannot dial
+//! it.
 
 use crate::harness::{
     dial, joined_reply, message_event, next_request, receive_call, refuse, reply, run_client, stream_to,
