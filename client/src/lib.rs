@@ -4,7 +4,7 @@
 //!
 //! | thread | lives as long as | owns | is woken by |
 //! |---|---|---|---|
-//! | main (session) | the program | call connection, queue | input, a signal, a lost callback, a timer |
+//! | main | the program | call connection, queue | input, a signal, a lost callback, a timer |
 //! | `stdin` | the program | standard input | the person |
 //! | `listener` | one connection to the room | the listening socket | a connection; to stop, one to itself |
 //! | `callback` | one callback connection | its stream | the server; to stop, a shutdown of the stream |
@@ -13,7 +13,7 @@
 //! | ctrlc's | the program | nothing | a signal |
 //!
 //! ```text
-//!  stdin ──Input──▶ session ══ Join, Broadcast, Leave ══▶ server
+//!  stdin ──Input──▶  main   ══ Join, Broadcast, Leave ══▶ server
 //!                     │  ▲ lost
 //!         UiEvent ◀───┤  │
 //!  screen ◀─UiEvent─ callback ◀══════ Receive ═══════════ server

@@ -17,11 +17,11 @@ use std::{
 const FAILED: u8 = 1;
 /// The arguments are not valid.
 const WRONG_USAGE: u8 = 2;
-/// How many lines are read ahead. A small number is enough, because the session has its own queue.
+/// How many lines are read ahead. A small number is enough, because the client has its own queue.
 const READ_AHEAD_LINES: usize = 16;
 /// How many requests to stop can wait. One is enough.
 const STOP_CAPACITY: usize = 4;
-/// How long the session may take to leave after a signal, whatever it waits for. `Leave` itself takes up to 1
+/// How long the client may take to leave after a signal, whatever it waits for. `Leave` itself takes up to 1
 /// s.
 const LEAVE_GRACE: Duration = Duration::from_millis(1500);
 

@@ -18,7 +18,7 @@ const MAX_PIECE_BYTES: usize = 64 * 1024;
 /// The memory holds one message from standard input until it is sent. In bytes.
 const MAX_MESSAGE_BYTES: u64 = 1024 * 1024;
 
-/// Passes each line on, until the end of the input or of the session.
+/// Passes each line on, until the end of the input or of the client.
 ///
 /// # Blocking
 /// On `reader`, without a limit. On the channel, too: a client that cannot send stops reading.
@@ -48,7 +48,7 @@ pub fn read_lines_loop(mut reader: impl BufRead, input_tx: &Sender<Input>) {
         inside_line = cut;
         bytes = rest;
     }
-    // An error means that the session has already ended.
+    // An error means that the client has already left.
     let _ = input_tx.send(Input::End);
 }
 

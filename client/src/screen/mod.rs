@@ -1,7 +1,7 @@
 //! Shows events on standard output: as plain lines, on a terminal, or as JSON. Also rings, and writes the
 //! transcript.
 //!
-//! The session's thread and the callback's thread call [`Screen::show`]. `wording.rs` has the words.
+//! The main thread and the callback's thread call [`Screen::show`]. `wording.rs` has the words.
 
 mod calendar;
 mod clock;

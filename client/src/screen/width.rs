@@ -5,6 +5,9 @@
 //! as long as the client. It prints the size at the start, after each WINCH, and after CONT (the size may
 //! have changed while the client was stopped). The thread `width` reads these lines and stores the width.
 //!
+//! A new width arrives some milliseconds after the change. A row that is written in between, on a terminal
+//! that became narrower, is cut at the edge.
+//!
 //! Invariant: the shell ends when the client ends, even after `kill -9`. Its standard input is a pipe from
 //! the client, and `cat` reads that pipe. The system closes the pipe together with the client; then `cat`
 //! ends, and the shell after it.

@@ -1,9 +1,9 @@
-//! One connection to the room: dial, join or resume, call until it ends. Runs on the session's thread, which
+//! One connection to the room: dial, join or resume, call until it ends. Runs on the main thread, which
 //! owns the call connection. The threads of the callback side run in the scope of this connection and end
 //! with it.
 
 use crate::{
-    session::{backoff::Backoff, inbox::JoinKind, listener::Callbacks, state::Session},
+    session::{backoff::Backoff, client::Client, inbox::JoinKind, listener::Callbacks},
     settings::{Outcome, UiEvent, Utterance},
 };
 use chat_common::{
@@ -42,7 +42,7 @@ const INVALID_REPLY: &str = "the server sent an invalid reply";
 
 /// How one connection ended. The texts are reasons for people.
 pub(crate) enum ConnectionEnd {
-    /// The session ends, too.
+    /// The client ends, too.
     Finished(Outcome),
     /// The client had joined, and then lost the connection.
     Lost(String),
@@ -71,7 +71,7 @@ impl ConnectionEnd {
     }
 }
 
-impl Session<'_> {
+impl Client<'_> {
     /// Runs one connection to the room, from the dial to its end.
     pub(crate) fn connect_once(&mut self, name: &str) -> ConnectionEnd {
         let mut call = match self.dial() {
@@ -278,7 +278,7 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Says goodbye. The session ends whether or not the server replies.
+    /// Says goodbye. The client ends whether or not the server replies.
     fn leave(&self, call: &mut Connection) -> ConnectionEnd {
         if let Err(error) = call.call::<_, Reply>(&Request::Leave, LEAVE_TIMEOUT) {
             log::debug!("left without a reply: {error}");

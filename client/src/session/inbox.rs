@@ -1,7 +1,7 @@
 //! What the client has received: the last sequence, which a resumed session announces; which messages are
 //! repetitions; and which people are ignored.
 //!
-//! The callback's thread passes events in. The session's thread asks for the last sequence when no callback
+//! The callback's thread passes events in. The main thread asks for the last sequence when no callback
 //! runs.
 
 use crate::settings::{UiEvent, UiEventHandler};
@@ -15,7 +15,7 @@ use std::{
 const MAX_AUTHORS: usize = 4096;
 /// No server allows a longer name, so it is not stored. In bytes.
 const MAX_NAME_BYTES: usize = 256;
-/// A message id in a range of this length from our first id is our own. Nobody says so much in one session.
+/// A message id in a range of this length from our first id is our own. Nobody says so much in one run.
 const OWN_MESSAGE_IDS: u64 = 1 << 32;
 
 /// Shows the events from the server, except for repetitions and the messages of ignored people.
@@ -83,7 +83,7 @@ impl<'a> Inbox<'a> {
         self.lock().last_private_author.clone()
     }
 
-    /// Starts or stops to ignore a person. Returns the names of all ignored people.
+    /// Starts or stops to ignore a person; `None` changes nothing. Returns the names of all ignored people.
     pub(crate) fn toggle_ignored(&self, name: Option<String>) -> Vec<String> {
         let mut state = self.lock();
         if let Some(name) = name {

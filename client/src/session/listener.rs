@@ -6,7 +6,7 @@
 //!
 //! The client accepts a connection only from the host that it called, and only with its own token. It closes
 //! a connection from another host at once, and refuses another token. If the server cannot dial the client,
-//! the session dials the server, and the same code serves that stream.
+//! the main thread dials the server, and the same code serves that stream.
 //!
 //! Go: `go rpc.ServeConn(conn)` serves every connection without an end; here are a scope, a limit and a
 //! token.
@@ -48,9 +48,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub(crate) struct Callbacks<'a> {
     token: Token,
     inbox: &'a Inbox<'a>,
-    /// Disconnected by the session after it has shown the join. Before that, no event is shown.
+    /// Disconnected by the main thread after it has shown the join. Before that, no event is shown.
     gate_rx: Receiver<Infallible>,
-    /// Tells the session why the callback connection ended.
+    /// Tells the main thread why the callback connection ended.
     lost_tx: Sender<String>,
     stop: Shutdown,
     streams: Mutex<Streams>,
@@ -231,10 +231,10 @@ impl<'a> Callbacks<'a> {
     /// Serves `Receive` until the connection ends. Returns the reason of the end.
     ///
     /// # Blocking
-    /// On the session, which opens the gate after it has joined or failed. Then on the server, 15 s at most
-    /// without a frame, and on the screen.
+    /// On the main thread, which opens the gate after it has joined or failed. Then on the server, 15 s at
+    /// most without a frame, and on the screen.
     fn serve(&self, connection: &mut Connection) -> RpcError {
-        // No value is ever sent through the gate. `recv` returns when the session drops the sender.
+        // No value is ever sent through the gate. `recv` returns when the main thread drops the sender.
         let _ = self.gate_rx.recv();
         if self.lock().closed {
             return RpcError::Closed;
@@ -272,7 +272,7 @@ impl<'a> Callbacks<'a> {
         let mut streams = self.lock();
         streams.open.retain(|(other, _)| *other != id);
         if streams.server == Some(id) && !streams.closed {
-            // A full channel already has a reason. The first one makes the session end this connection.
+            // A full channel already has a reason. The first one makes the main thread end this connection.
             let _ = self.lost_tx.try_send(end.to_string());
         }
     }

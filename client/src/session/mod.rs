@@ -1,21 +1,23 @@
-//! One session in the room, from the first join until the person leaves. Runs on the thread that calls
-//! [`run`].
+//! The client's connections to one room, from the first join until the person leaves. Runs on the main
+//! thread, which is the one that calls [`run`].
 //!
-//! A session is a sequence of connections, one after the other. `connection.rs` has the life of one
-//! connection. `state.rs` has what outlives it. [`SendQueue`] keeps what is to be sent, [`Inbox`] knows what
-//! was received.
+//! There is one connection after the other; `connection.rs` has the life of one. `client.rs` has what
+//! outlives it: the [`SendQueue`] keeps what is to be sent, and the [`Inbox`] knows what was received.
+//!
+//! A *session* is what the server keeps for a member under its token. A new connection resumes the session,
+//! or begins another one.
 
 mod backoff;
+mod client;
 mod connection;
 mod inbox;
 mod listener;
 mod send_queue;
-mod state;
 
 use crate::{
     input::{parse_command, Command},
     session::{
-        backoff::Backoff, connection::ConnectionEnd, inbox::Inbox, send_queue::SendQueue, state::Session,
+        backoff::Backoff, client::Client, connection::ConnectionEnd, inbox::Inbox, send_queue::SendQueue,
     },
     settings::{Channels, Input, JoinOptions, Outcome, UiEvent, UiEventHandler},
 };
@@ -35,17 +37,17 @@ const BUSY_PATIENCE: Duration = Duration::from_secs(5);
 /// Joins the room, takes part in it until the person leaves, and leaves.
 ///
 /// # Blocking
-/// For the whole session. [`Stop::Now`](crate::Stop::Now) ends it at once while it waits for the person, for
-/// the next attempt to connect, or on an idle connection. It does not interrupt a call, which takes 10 s at
-/// most. Connecting takes at most: the name service, which has no limit; 3 s for each address of the server;
-/// 3 s for the hello; three calls; 6 s for the callback. A `show` that blocks delays all of this.
+/// Until the client has left. [`Stop::Now`](crate::Stop::Now) ends it at once while it waits for the person,
+/// for the next attempt to connect, or on an idle connection. It does not interrupt a call, which takes 10 s
+/// at most. Connecting takes at most: the name service, which has no limit; 3 s for each address of the
+/// server; 3 s for the hello; three calls; 6 s for the callback. A `show` that blocks delays all of this.
 pub fn run(options: &JoinOptions, channels: &Channels, show: UiEventHandler<'_>) -> Outcome {
     let outcome = match Token::random() {
         Ok(token) => {
             // The shift leaves half of the ids above the first one, so counting up never wraps.
             let first_message_id = Token::random().map_or(0, Token::to_u64) >> 1;
             let inbox = Inbox::new(show, first_message_id);
-            let mut session = Session {
+            let mut client = Client {
                 options,
                 input_rx: channels.input_rx.clone(),
                 stop_rx: channels.stop_rx.clone(),
@@ -62,8 +64,8 @@ pub fn run(options: &JoinOptions, channels: &Channels, show: UiEventHandler<'_>)
                 ending: false,
                 rejected: 0,
             };
-            let outcome = session.run_loop();
-            session.check_all_sent(outcome)
+            let outcome = client.run_loop();
+            client.check_all_sent(outcome)
         }
         Err(error) => Outcome::Failed(format!("no random numbers from the system: {error}")),
     };
@@ -74,8 +76,8 @@ pub fn run(options: &JoinOptions, channels: &Channels, show: UiEventHandler<'_>)
     outcome
 }
 
-impl Session<'_> {
-    /// Connects again and again, until the session ends.
+impl Client<'_> {
+    /// Connects again and again, until the client ends.
     fn run_loop(&mut self) -> Outcome {
         let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         let mut offline_since = Instant::now();
@@ -130,7 +132,7 @@ impl Session<'_> {
         (self.show)(UiEvent::AskName);
         loop {
             select! {
-                // Without a name nothing can be sent, so both kinds of stop end the session at once.
+                // Without a name nothing can be sent, so both kinds of stop end the client at once.
                 recv(self.stop_rx) -> stop => if self.stops_now(stop) || self.ending {
                     return Err(Outcome::Left);
                 },
@@ -153,7 +155,7 @@ impl Session<'_> {
         }
     }
 
-    /// Waits until the next attempt to connect, and takes input meanwhile. Returns the outcome if the session
+    /// Waits until the next attempt to connect, and takes input meanwhile. Returns the outcome if the client
     /// ends.
     ///
     /// # Blocking

@@ -1,4 +1,4 @@
-//! The requests that wait to be sent, in order. Each message gets its id here. Runs on the session's thread.
+//! The requests that wait to be sent, in order. Each message gets its id here. Runs on the main thread.
 //!
 //! Invariant: the first request is the one that waits for a reply, and it stays in the queue until its reply
 //! arrives. So a lost connection loses nothing: the client sends the same request with the same id over the
@@ -19,7 +19,7 @@ pub(crate) struct SendQueue {
 }
 
 impl SendQueue {
-    /// `first_message_id` should be random: a later session of the same person must not use an id again.
+    /// `first_message_id` should be random: a later run of the same person must not use an id again.
     pub(crate) fn new(first_message_id: u64) -> SendQueue {
         SendQueue { requests: VecDeque::new(), next_message_id: first_message_id }
     }

@@ -1,4 +1,4 @@
-//! What goes into a session, except for the options, and its outcome.
+//! What goes into the client, except for the options, and its outcome.
 
 use crossbeam_channel::Receiver;
 
@@ -23,7 +23,7 @@ pub enum Stop {
     WhenSent,
 }
 
-/// What a session receives from. Both channels should be bounded: a full `input_rx` slows a fast pipe down.
+/// What the client receives from. Both channels should be bounded: a full `input_rx` slows a fast pipe down.
 #[derive(Clone, Debug)]
 pub struct Channels {
     /// Typed lines.
@@ -32,7 +32,7 @@ pub struct Channels {
     pub stop_rx: Receiver<Stop>,
 }
 
-/// How a session ended.
+/// How the client ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The person left. The server accepted every message, or the person chose not to wait.

@@ -3,7 +3,7 @@
 use super::options::Bell;
 use chat_common::protocol::Event;
 
-/// Receives every [`UiEvent`]. The session's thread and the callback's thread call it.
+/// Receives every [`UiEvent`]. The main thread and the callback's thread call it.
 ///
 /// It may block. While it does, the client takes nothing more from the server.
 pub type UiEventHandler<'a> = &'a (dyn Fn(UiEvent) + Sync);
@@ -99,7 +99,7 @@ pub enum UiEvent {
     Ignoring(Vec<String>),
     /// The number of requests that could not be sent.
     Unsent(usize),
-    /// The session has failed. The text is the reason.
+    /// The client has failed. The text is the reason.
     Failed(String),
     /// The person has left.
     Bye,

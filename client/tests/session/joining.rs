@@ -1,4 +1,4 @@
-//! The start of a session: names, refusals, and a server that does not exist.
+//! The first join: names, refusals, and a server that does not exist.
 
 use crate::harness::{
     dial, joined_reply, message_event, next_request, receive_call, refuse, reply, run_client, Harness,
@@ -69,7 +69,7 @@ fn after_a_lost_name_a_person_is_asked_again_unless_the_input_has_ended() {
 }
 
 #[test]
-fn a_stop_at_the_question_for_the_name_ends_the_session() {
+fn a_stop_at_the_question_for_the_name_ends_the_client() {
     for stop in [Stop::Now, Stop::WhenSent] {
         run_client(
             |options| options.name = None,
@@ -83,7 +83,7 @@ fn a_stop_at_the_question_for_the_name_ends_the_session() {
 }
 
 #[test]
-fn exit_at_the_question_for_the_name_ends_the_session() {
+fn exit_at_the_question_for_the_name_ends_the_client() {
     for line in ["exit", "/quit"] {
         run_client(
             |options| options.name = None,

@@ -1,4 +1,4 @@
-//! Sessions of a client whose server is the test. It sends what a correct server would not send on demand.
+//! A client whose server is the test. The test sends what a real server would not send on demand.
 // Test code: a panic reports a failure.
 #![allow(clippy::unwrap_used)]
 mod callback;

@@ -1,5 +1,4 @@
-//! What outlives a connection: the session's state, and the input that changes it. Runs on the session's
-//! thread.
+//! What outlives a connection: the client's state, and the input that changes it. Runs on the main thread.
 
 use crate::{
     input::{parse_command, Command},
@@ -9,8 +8,8 @@ use crate::{
 use chat_common::{protocol::Request, token::Token};
 use crossbeam_channel::{never, Receiver, RecvError};
 
-/// The state of one session.
-pub(crate) struct Session<'a> {
+/// The state of the client.
+pub(crate) struct Client<'a> {
     pub(crate) options: &'a JoinOptions,
     /// After the end of the input, this is a channel that never receives anything.
     pub(crate) input_rx: Receiver<Input>,
@@ -23,8 +22,8 @@ pub(crate) struct Session<'a> {
     pub(crate) name: Option<String>,
     /// The longest text that the server takes, in bytes.
     pub(crate) text_limit: usize,
-    /// Whether the client has ever joined. Before that, an error ends the session. After it, the client tries
-    /// again.
+    /// Whether the client has ever joined. Before that, an error ends the client. After it, the client
+    /// tries again.
     pub(crate) was_joined: bool,
     /// Whether [`UiEvent::OpenedCallback`] was shown.
     pub(crate) opened_callback_shown: bool,
@@ -39,8 +38,8 @@ pub(crate) struct Session<'a> {
     pub(crate) rejected: usize,
 }
 
-impl Session<'_> {
-    /// Takes a request to stop. Returns whether the session has to end at once.
+impl Client<'_> {
+    /// Takes a request to stop. Returns whether the client has to leave at once.
     pub(crate) fn stops_now(&mut self, stop: Result<Stop, RecvError>) -> bool {
         match stop {
             Ok(Stop::Now) => return true,
