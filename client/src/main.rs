@@ -1,12 +1,8 @@
-//! chat-client: arguments, logger, signals, exit code. Decides nothing else.
+//! The program: arguments, logger, signals and exit code. Everything else is in the library.
 
 use chat_client::{
-    input,
-    screen::Screen,
-    settings::{
-        channels::{Input, Outcome, Stop, Wires},
-        options::{self, Asked, Source, Surroundings},
-    },
+    parse_arguments, read_lines_loop, read_message, Channels, Environment, Input, InputSource, Invocation,
+    Outcome, Screen, Stop,
 };
 use crossbeam_channel::{bounded, RecvTimeoutError, Sender};
 use std::{
@@ -17,62 +13,64 @@ use std::{
     time::Duration,
 };
 
-/// Could not join, was refused, or was lost for good.
+/// The client could not join, was refused, or lost the server for good.
 const FAILED: u8 = 1;
-/// The arguments make no sense.
+/// The arguments are not valid.
 const WRONG_USAGE: u8 = 2;
-/// Lines read ahead. Few: the session has a queue of its own for bad times.
-const READ_AHEAD: usize = 16;
-/// Wishes to leave that may gather; one would do.
-const STOPS: usize = 4;
-/// After a signal the session has so long to leave in good order, whatever it is waiting for. It says goodbye for up to 1 s.
-const GRACE: Duration = Duration::from_millis(1500);
+/// How many lines are read ahead. A small number is enough, because the client has its own queue.
+const READ_AHEAD_LINES: usize = 16;
+/// How many requests to stop can wait. One is enough.
+const STOP_CAPACITY: usize = 4;
+/// How long the client may take to leave after a signal, whatever it waits for. `Leave` itself takes up to 1
+/// s.
+const LEAVE_GRACE: Duration = Duration::from_millis(1500);
 
 fn main() -> ExitCode {
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn")).init();
-    let around = Surroundings {
+    let environment = Environment {
         stdin_terminal: io::stdin().is_terminal(),
         stdout_terminal: io::stdout().is_terminal(),
         variable: &|name| std::env::var(name).ok(),
     };
     let arguments = std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned());
-    let options = match options::parse(arguments, &around) {
-        Ok(Asked::Run(options)) => *options,
-        Ok(Asked::Print(text)) => {
+    let options = match parse_arguments(arguments, &environment) {
+        Ok(Invocation::Run(options)) => *options,
+        Ok(Invocation::Print(text)) => {
             return match io::stdout().lock().write_all(text.as_bytes()) {
-                // Nobody reading it is no failure.
+                // It is not a failure when nobody reads the text.
                 Err(error) if error.kind() != io::ErrorKind::BrokenPipe => cannot_write(&error.to_string()),
                 _ => ExitCode::SUCCESS,
             };
         }
-        Err(mistake) => return end_with(WRONG_USAGE, &mistake),
+        Err(error) => return end_with(WRONG_USAGE, &error),
     };
     let source = match options.source {
-        // Before the handler below, so that a signal still ends the program while it reads.
-        Source::Whole => match input::whole(io::stdin().lock()) {
-            Ok(text) => Source::Text(text),
-            Err(mistake) => return end_with(WRONG_USAGE, &mistake),
+        // This happens before the signal handler is set, so that a signal still ends the program while it
+        // reads.
+        InputSource::StdinMessage => match read_message(io::stdin().lock()) {
+            Ok(text) => InputSource::Message(text),
+            Err(error) => return end_with(WRONG_USAGE, &error),
         },
         other => other,
     };
 
-    let (stop_tx, stop_rx) = bounded(STOPS);
+    let (stop_tx, stop_rx) = bounded(STOP_CAPACITY);
     let screen = match Screen::open(options.screen, stop_tx.clone()) {
         Ok(screen) => Arc::new(screen),
         Err(error) => return end_with(FAILED, &format!("cannot write the transcript: {error}")),
     };
-    // Dropped at the end of main, which is how the signal handler learns that it need not end the program itself.
+    // The end of main drops this sender. That tells the signal handler not to end the program itself.
     let (_ended_tx, ended_rx) = bounded::<()>(0);
     let interactive = options.join.interactive;
-    let last_screen = Arc::clone(&screen);
+    let handler_screen = Arc::clone(&screen);
     let handled = ctrlc::set_handler(move || {
         let _ = stop_tx.try_send(Stop::Now);
-        if ended_rx.recv_timeout(GRACE) == Err(RecvTimeoutError::Timeout) {
-            // Nobody knows what became of a call that is not answered, and a script must not take it for done.
+        if ended_rx.recv_timeout(LEAVE_GRACE) == Err(RecvTimeoutError::Timeout) {
+            // The last call has no reply, so its result is unknown. A script must not take it for a success.
             if !interactive {
                 std::process::exit(FAILED.into());
             }
-            last_screen.last_word();
+            handler_screen.try_show_bye();
             std::process::exit(0);
         }
     });
@@ -80,12 +78,12 @@ fn main() -> ExitCode {
         log::warn!("signals end the program without a goodbye: {error}");
     }
 
-    let (input_tx, input_rx) = bounded(READ_AHEAD);
+    let (input_tx, input_rx) = bounded(READ_AHEAD_LINES);
     if let Err(error) = start_input(source, input_tx) {
         return end_with(FAILED, &format!("cannot read the input: {error}"));
     }
-    let wires = Wires { input: input_rx, stop: stop_rx };
-    let outcome = chat_client::run(&options.join, &wires, &|shown| screen.show(shown));
+    let channels = Channels { input_rx, stop_rx };
+    let outcome = chat_client::run(&options.join, &channels, &|event| screen.show(event));
     match (outcome, screen.write_error()) {
         (_, Some(error)) => cannot_write(&error),
         (Outcome::Left, None) => ExitCode::SUCCESS,
@@ -93,17 +91,17 @@ fn main() -> ExitCode {
     }
 }
 
-/// Has the input arrive: line by line from a thread that is never joined, or one message at once.
-fn start_input(source: Source, input: Sender<Input>) -> io::Result<()> {
-    if let Source::Text(text) = source {
-        // The channel has room for both, and its other end is still here.
-        let _ = input.try_send(Input::Text(text));
-        let _ = input.try_send(Input::End);
+/// Starts the thread `stdin`, which is never joined. A message from the command line needs no thread.
+fn start_input(source: InputSource, input_tx: Sender<Input>) -> io::Result<()> {
+    if let InputSource::Message(text) = source {
+        // The channel has room for both, and its receiver still exists.
+        let _ = input_tx.try_send(Input::Text(text));
+        let _ = input_tx.try_send(Input::End);
         return Ok(());
     }
     thread::Builder::new()
         .name("stdin".into())
-        .spawn(move || input::lines_loop(io::stdin().lock(), &input))?;
+        .spawn(move || read_lines_loop(io::stdin().lock(), &input_tx))?;
     Ok(())
 }
 
@@ -112,7 +110,7 @@ fn cannot_write(error: &str) -> ExitCode {
 }
 
 fn end_with(code: u8, reason: &str) -> ExitCode {
-    // Without standard error the code has to do.
+    // Without standard error, only the exit code can tell.
     let _ = writeln!(io::stderr().lock(), "chat-client: {reason}");
     ExitCode::from(code)
 }

@@ -1,7 +1,7 @@
 //! The real client on a bad network: it is cut off again and again, gets no reply, cannot be dialled, or
 //! loses its server.
 
-use chat_client::{Input, JoinOptions, Outcome, Said, Shown, Stop, Wires};
+use chat_client::{Channels, Input, JoinOptions, Outcome, Stop, UiEvent, Utterance};
 use chat_common::protocol::EventKind;
 use chat_tests::{
     member::Member,
@@ -23,7 +23,7 @@ use std::{
 struct Client {
     input_tx: Sender<Input>,
     stop_tx: Sender<Stop>,
-    shown: Arc<Shared<Vec<Shown>>>,
+    shown: Arc<Shared<Vec<UiEvent>>>,
     outcome: Arc<Shared<Option<Outcome>>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -40,19 +40,19 @@ impl Client {
         options.name = Some(name.to_owned());
         options.listen = listen;
         let ((input_tx, input_rx), (stop_tx, stop_rx)) = (bounded(16), bounded(1));
-        let shown: Arc<Shared<Vec<Shown>>> = Arc::default();
+        let shown: Arc<Shared<Vec<UiEvent>>> = Arc::default();
         let outcome: Arc<Shared<Option<Outcome>>> = Arc::default();
         let thread = thread::Builder::new().name(name.to_owned()).spawn({
             let (all_shown, final_outcome) = (Arc::clone(&shown), Arc::clone(&outcome));
             move || {
-                let wires = Wires { input: input_rx, stop: stop_rx };
+                let channels = Channels { input_rx, stop_rx };
                 let show = |shown| all_shown.update(|all| all.push(shown));
-                let outcome = chat_client::run(&options, &wires, &show);
+                let outcome = chat_client::run(&options, &channels, &show);
                 final_outcome.update(|slot| *slot = Some(outcome));
             }
         });
         let client = Client { input_tx, stop_tx, shown, outcome, thread: Some(thread.unwrap()) };
-        client.shows("the join", |shown| matches!(shown, Shown::Connected { .. }));
+        client.shows("the join", |shown| matches!(shown, UiEvent::Connected { .. }));
         client
     }
 
@@ -60,7 +60,7 @@ impl Client {
         self.input_tx.send(Input::Line(line.to_owned())).unwrap();
     }
 
-    fn shows(&self, description: &str, wanted: impl Fn(&Shown) -> bool) {
+    fn shows(&self, description: &str, wanted: impl Fn(&UiEvent) -> bool) {
         self.shown.wait(description, |all| all.iter().any(&wanted).then_some(()));
     }
 
@@ -70,7 +70,7 @@ impl Client {
     }
 
     /// Ends the input, waits until the client has left, and returns everything that it has shown.
-    fn leaves(self) -> Vec<Shown> {
+    fn leaves(self) -> Vec<UiEvent> {
         self.input_tx.send(Input::End).unwrap();
         let outcome = self.outcome.wait("the client to leave", Option::take);
         assert_eq!(outcome, Outcome::Left);
@@ -87,9 +87,9 @@ impl Drop for Client {
     }
 }
 
-fn message_text(shown: &Shown) -> Option<String> {
+fn message_text(shown: &UiEvent) -> Option<String> {
     match shown {
-        Shown::Event { event, .. } => match &event.kind {
+        UiEvent::Event { event, .. } => match &event.kind {
             EventKind::Message { text, .. } => Some(text.clone()),
             _ => None,
         },
@@ -133,16 +133,16 @@ fn a_client_that_is_cut_off_again_and_again_loses_and_doubles_nothing() {
     let accepted: Vec<String> = shown
         .iter()
         .filter_map(|shown| match shown {
-            Shown::Accepted { said: Said::Message(text), .. } => Some(text.clone()),
+            UiEvent::Accepted { utterance: Utterance::Message(text), .. } => Some(text.clone()),
             _ => None,
         })
         .collect();
     assert_eq!(accepted, lines("ann"));
-    let count = |wanted: fn(&Shown) -> bool| shown.iter().filter(|shown| wanted(shown)).count();
-    let lost = count(|shown| matches!(shown, Shown::Lost { .. }));
+    let count = |wanted: fn(&UiEvent) -> bool| shown.iter().filter(|shown| wanted(shown)).count();
+    let lost = count(|shown| matches!(shown, UiEvent::Lost { .. }));
     assert_eq!(
         lost,
-        count(|shown| matches!(shown, Shown::Regained { .. })),
+        count(|shown| matches!(shown, UiEvent::Resumed { .. })),
         "the client shows a return after each loss"
     );
 }
@@ -154,11 +154,11 @@ fn a_connection_without_replies_is_given_up_within_the_dead_time() {
     let ann = Client::join(proxy.address(), "Ann");
     let start = Instant::now();
     proxy.set_faults(Faults::both(Fault::BlackHole));
-    ann.shows("the lost connection", |shown| matches!(shown, Shown::Lost { .. }));
+    ann.shows("the lost connection", |shown| matches!(shown, UiEvent::Lost { .. }));
     assert!(start.elapsed().as_secs() <= 16, "{:?}", start.elapsed());
     proxy.set_faults(Faults::default());
     proxy.cut();
-    ann.shows("the return", |shown| matches!(shown, Shown::Regained { .. }));
+    ann.shows("the return", |shown| matches!(shown, UiEvent::Resumed { .. }));
     ann.leaves();
 }
 
@@ -169,7 +169,7 @@ fn a_client_that_cannot_be_dialled_opens_the_callback_connection_within_seconds(
     let proxy = Proxy::start(server.address());
     let start = Instant::now();
     let ann = Client::join_with(proxy.address(), "Ann", true);
-    ann.shows("the callback connection", |shown| matches!(shown, Shown::OpenedCallback));
+    ann.shows("the callback connection", |shown| matches!(shown, UiEvent::OpenedCallback));
     assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
     let bob = Client::join_with(proxy.address(), "Bob", true);
     bob.says("hello");

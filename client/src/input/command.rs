@@ -1,18 +1,13 @@
-//! What a typed line means. No I/O: a line in, a command or one line of help out.
+//! Parses a typed line into a command. No I/O.
 
-use crate::settings::options::{Bell, HISTORY_SHOWN};
+use crate::settings::{Bell, Utterance, DEFAULT_HISTORY};
 
-/// What a line asks for.
+/// The meaning of one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Command {
     /// An empty line.
     Nothing,
-    Say(String),
-    Act(String),
-    Tell {
-        to: String,
-        text: String,
-    },
+    Say(Utterance),
     Reply(String),
     Who,
     Nick(String),
@@ -24,13 +19,13 @@ pub(crate) enum Command {
     Quit,
 }
 
-/// What `/help` says, a line each.
-pub(crate) const HELP: &[&str] = &[
+/// The lines of `/help`.
+pub(crate) const COMMAND_HELP: &[&str] = &[
     "/who                list who is here",
     "/msg NAME TEXT      say something to one person alone",
-    "/reply TEXT         answer the last one who did",
+    "/reply TEXT         reply to the last private message",
     "/me TEXT            do something: * Sara waves",
-    "/nick NAME          be called something else",
+    "/nick NAME          change your name",
     "/history [N]        show the last N messages again",
     "/ignore [NAME]      hide a person's messages, or show them again",
     "/bell [MODE]        ring for: off, mention, all",
@@ -39,43 +34,43 @@ pub(crate) const HELP: &[&str] = &[
     "//TEXT              say a text that begins with /",
 ];
 
-/// The meaning of a line, without its line end.
+/// Parses a line without its line end.
 ///
 /// # Errors
-/// One line of help for a mistake.
-pub(crate) fn parse(line: &str) -> Result<Command, String> {
-    if line.trim().is_empty() {
-        return Ok(Command::Nothing);
+/// One line of help about what is wrong.
+pub(crate) fn parse_command(line: &str) -> Result<Command, String> {
+    let message = |text: &str| Ok(Command::Say(Utterance::Message(text.to_owned())));
+    match line.trim() {
+        "" => return Ok(Command::Nothing),
+        "exit" => return Ok(Command::Quit),
+        _ => {}
     }
-    if line.trim() == "exit" {
-        return Ok(Command::Quit);
-    }
-    let Some(command) = line.strip_prefix('/') else { return Ok(Command::Say(line.to_owned())) };
+    let Some(command) = line.strip_prefix('/') else { return message(line) };
     if command.starts_with('/') {
-        return Ok(Command::Say(command.to_owned()));
+        return message(command);
     }
     let (verb, rest) = command.split_once(char::is_whitespace).unwrap_or((command, ""));
     let rest = rest.trim();
-    let needed = |help: &str| if rest.is_empty() { Err(help.to_owned()) } else { Ok(rest.to_owned()) };
+    let required = |help: &str| if rest.is_empty() { Err(help.to_owned()) } else { Ok(rest.to_owned()) };
     match verb {
         "help" => Ok(Command::Help),
         "who" => Ok(Command::Who),
         "clear" => Ok(Command::Clear),
         "quit" => Ok(Command::Quit),
-        "me" => needed("what do you do? try /me waves").map(Command::Act),
-        "reply" => needed("what is the answer? try /reply I am on my way").map(Command::Reply),
-        "nick" => {
-            let name = needed("what is the new name? try /nick Sal")?;
-            Ok(Command::Nick(name))
-        }
+        "me" => Ok(Command::Say(Utterance::Action(required("what do you do? try /me waves")?))),
+        "reply" => required("what is the reply? try /reply I am on my way").map(Command::Reply),
+        "nick" => required("what is the new name? try /nick Sal").map(Command::Nick),
         "msg" => match rest.split_once(char::is_whitespace) {
-            Some((to, text)) => Ok(Command::Tell { to: to.to_owned(), text: text.trim().to_owned() }),
-            None => Err("whom, and what? try /msg Sara hello".to_owned()),
+            Some((to, text)) => {
+                let (to, text) = (to.to_owned(), text.trim().to_owned());
+                Ok(Command::Say(Utterance::Private { to, text }))
+            }
+            None => Err("to whom, and what? try /msg Sara hello".to_owned()),
         },
-        "history" if rest.is_empty() => Ok(Command::History(HISTORY_SHOWN)),
+        "history" if rest.is_empty() => Ok(Command::History(DEFAULT_HISTORY)),
         "history" => match rest.parse() {
             Ok(count) if count > 0 => Ok(Command::History(count)),
-            _ => Err(format!("how many? \"{rest}\" is no number; try /history 50")),
+            _ => Err(format!("how many? \"{rest}\" is not a number above 0; try /history 50")),
         },
         "bell" if rest.is_empty() => Ok(Command::Bell(None)),
         "bell" => match Bell::parse(rest) {
@@ -94,33 +89,40 @@ pub(crate) fn parse(line: &str) -> Result<Command, String> {
 mod tests {
     use super::*;
 
+    fn message(text: &str) -> Command {
+        Command::Say(Utterance::Message(text.into()))
+    }
+
     #[test]
-    fn lines_mean_what_they_say() {
+    fn each_line_becomes_its_command() {
         for (line, command) in [
             ("", Command::Nothing),
             ("  \t", Command::Nothing),
-            ("hello  there ", Command::Say("hello  there ".into())),
-            ("//etc/passwd", Command::Say("/etc/passwd".into())),
-            (" /who", Command::Say(" /who".into())),
+            ("hello  there ", message("hello  there ")),
+            ("//etc/passwd", message("/etc/passwd")),
+            (" /who", message(" /who")),
             ("exit", Command::Quit),
-            ("exit now", Command::Say("exit now".into())),
+            ("exit now", message("exit now")),
             ("/quit", Command::Quit),
-            ("/msg Sara  hi there", Command::Tell { to: "Sara".into(), text: "hi there".into() }),
-            ("/me waves", Command::Act("waves".into())),
+            (
+                "/msg Sara  hi there",
+                Command::Say(Utterance::Private { to: "Sara".into(), text: "hi there".into() }),
+            ),
+            ("/me waves", Command::Say(Utterance::Action("waves".into()))),
             ("/nick Sal", Command::Nick("Sal".into())),
-            ("/history", Command::History(HISTORY_SHOWN)),
+            ("/history", Command::History(DEFAULT_HISTORY)),
             ("/history 3", Command::History(3)),
             ("/bell off", Command::Bell(Some(Bell::Off))),
             ("/bell", Command::Bell(None)),
             ("/ignore Tom", Command::Ignore(Some("Tom".into()))),
             ("/ignore", Command::Ignore(None)),
         ] {
-            assert_eq!(parse(line), Ok(command), "{line:?}");
+            assert_eq!(parse_command(line), Ok(command), "{line:?}");
         }
     }
 
     #[test]
-    fn mistakes_get_one_line_of_help_each() {
+    fn each_wrong_command_gets_one_line_of_help() {
         for line in [
             "/",
             "/wave",
@@ -135,7 +137,7 @@ mod tests {
             "/bell 3",
             "/ignore a b",
         ] {
-            let help = parse(line).expect_err(line);
+            let help = parse_command(line).expect_err(line);
             assert!(!help.is_empty() && !help.contains('\n'), "{help}");
         }
     }

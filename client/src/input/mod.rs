@@ -1,28 +1,33 @@
-//! Standard input: the loop that passes its lines on, and the whole of it as one message. The loop runs on the thread `stdin`,
-//! which is never joined, because std cannot wake a blocked read; everybody else can end without it. What lines mean is for
-//! `command.rs`.
+//! Reads standard input: line by line in a loop, or all of it as one message.
+//!
+//! The loop runs on the thread `stdin`. Nobody joins that thread, because std cannot wake a blocked read.
 
-pub(crate) mod command;
+mod command;
 
-use crate::settings::{channels::Input, options::NOTHING_TO_SEND};
+pub(crate) use command::{parse_command, Command, COMMAND_HELP};
+
+use crate::settings::{Input, EMPTY_MESSAGE_ERROR};
 use crossbeam_channel::Sender;
-use std::io::{self, BufRead, Read};
+use std::{
+    borrow::Cow,
+    io::{self, BufRead, Read},
+};
 
-/// A longer line is passed on in pieces, so that a pipe without line ends cannot fill the memory. In bytes.
-const LONGEST_PIECE: usize = 64 * 1024;
-/// One message from standard input is kept in memory until it is sent. In bytes.
-const LONGEST_WHOLE: u64 = 1024 * 1024;
+/// A longer line is passed on in pieces, so that input without line ends cannot fill the memory. In bytes.
+const MAX_PIECE_BYTES: usize = 64 * 1024;
+/// The memory holds one message from standard input until it is sent. In bytes.
+const MAX_MESSAGE_BYTES: u64 = 1024 * 1024;
 
-/// Passes each line on, until the end of input or of the session.
+/// Passes each line on, until the end of the input or of the client.
 ///
 /// # Blocking
-/// On `reader`, for ever; and on the channel, because a client that cannot send stops reading.
-pub fn lines_loop(mut reader: impl BufRead, input: &Sender<Input>) {
+/// On `reader`, without a limit. On the channel, too: a client that cannot send stops reading.
+pub fn read_lines_loop(mut reader: impl BufRead, input_tx: &Sender<Input>) {
     let mut bytes = Vec::new();
-    let mut inside = false;
+    let mut inside_line = false;
     loop {
-        let room = (LONGEST_PIECE - bytes.len()) as u64;
-        match (&mut reader).take(room).read_until(b'\n', &mut bytes) {
+        let free = (MAX_PIECE_BYTES - bytes.len()) as u64;
+        match (&mut reader).take(free).read_until(b'\n', &mut bytes) {
             Ok(_) if bytes.is_empty() => break,
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
@@ -31,61 +36,58 @@ pub fn lines_loop(mut reader: impl BufRead, input: &Sender<Input>) {
                 break;
             }
         }
-        let cut = bytes.len() == LONGEST_PIECE && !bytes.ends_with(b"\n");
-        let rest = bytes.split_off(if cut { whole_characters(&bytes) } else { bytes.len() });
+        let cut = bytes.len() == MAX_PIECE_BYTES && !bytes.ends_with(b"\n");
+        let rest = bytes.split_off(if cut { complete_characters(&bytes) } else { bytes.len() });
         let text = to_text(&bytes);
         let line = text.strip_suffix('\n').map_or(&*text, |line| line.strip_suffix('\r').unwrap_or(line));
-        // Only the beginning of a line can be a command.
-        let piece = if inside { Input::Text(line.to_owned()) } else { Input::Line(line.to_owned()) };
-        if input.send(piece).is_err() {
+        // Only the first piece of a line can be a command.
+        let piece = if inside_line { Input::Text(line.to_owned()) } else { Input::Line(line.to_owned()) };
+        if input_tx.send(piece).is_err() {
             return;
         }
-        inside = cut;
+        inside_line = cut;
         bytes = rest;
     }
-    // Where this fails the session is over already.
-    let _ = input.send(Input::End);
+    // An error means that the client has already left.
+    let _ = input_tx.send(Input::End);
 }
 
-/// All of the input as one message, without the line ends at its end.
+/// Returns all of the input as one message, without the line ends at its end.
 ///
 /// # Blocking
 /// On `reader`, until its end.
 ///
 /// # Errors
-/// One line for people: it cannot be read, or there is too much of it, or nothing.
-pub fn whole(reader: impl Read) -> Result<String, String> {
+/// One line for people: the input cannot be read, is too long, or is empty.
+pub fn read_message(reader: impl Read) -> Result<String, String> {
     let mut bytes = Vec::new();
     reader
-        .take(LONGEST_WHOLE + 1)
+        .take(MAX_MESSAGE_BYTES + 1)
         .read_to_end(&mut bytes)
         .map_err(|error| format!("cannot read the input: {error}"))?;
-    if bytes.len() as u64 > LONGEST_WHOLE {
-        return Err(format!("--send - takes at most {LONGEST_WHOLE} bytes"));
+    if bytes.len() as u64 > MAX_MESSAGE_BYTES {
+        return Err(format!("--send - takes at most {MAX_MESSAGE_BYTES} bytes"));
     }
-    let text = to_text(&bytes);
-    match text.trim_end_matches(['\n', '\r']) {
-        text if text.trim().is_empty() => Err(NOTHING_TO_SEND.into()),
+    match to_text(&bytes).trim_end_matches(['\n', '\r']) {
+        text if text.trim().is_empty() => Err(EMPTY_MESSAGE_ERROR.into()),
         text => Ok(text.to_owned()),
     }
 }
 
-/// Text from bytes that should be UTF-8. What is not is replaced, with a word about it: other people's terminals expect text.
-fn to_text(bytes: &[u8]) -> String {
-    match String::from_utf8_lossy(bytes) {
-        std::borrow::Cow::Borrowed(text) => text.to_owned(),
-        std::borrow::Cow::Owned(text) => {
-            log::warn!("the input is not UTF-8; what cannot be read is sent as \u{fffd}");
-            text
-        }
+/// Decodes UTF-8. Other people's terminals expect text, so invalid bytes are replaced, with a warning.
+fn to_text(bytes: &[u8]) -> Cow<'_, str> {
+    let text = String::from_utf8_lossy(bytes);
+    if matches!(text, Cow::Owned(_)) {
+        log::warn!("the input is not UTF-8; invalid bytes are sent as \u{fffd}");
     }
+    text
 }
 
-/// How many of these bytes make whole characters: a cut must not leave a part of one at the end.
-fn whole_characters(bytes: &[u8]) -> usize {
+/// Returns how many of these bytes are complete characters, because a cut must not split a character.
+fn complete_characters(bytes: &[u8]) -> usize {
     let is_start = |byte: &u8| byte & 0b1100_0000 != 0b1000_0000;
     match bytes.iter().rposition(is_start) {
-        // The last character may or may not be complete; it goes with the next piece.
+        // The last character may be incomplete, so it goes with the next piece.
         Some(start) if start > 0 && bytes.len() - start <= 4 => start,
         _ => bytes.len(),
     }
@@ -98,7 +100,7 @@ mod tests {
 
     fn pieces(bytes: &[u8]) -> Vec<Input> {
         let (tx, rx) = unbounded();
-        lines_loop(bytes, &tx);
+        read_lines_loop(bytes, &tx);
         rx.try_iter().collect()
     }
 
@@ -107,22 +109,22 @@ mod tests {
     }
 
     #[test]
-    fn lines_end_as_they_do_on_any_system() {
+    fn lines_may_end_with_or_without_a_carriage_return() {
         assert_eq!(pieces(b""), [Input::End]);
         assert_eq!(pieces(b"a\r\n\nb"), [line("a"), line(""), line("b"), Input::End]);
         assert_eq!(pieces(b"\xff!\n"), [line("\u{fffd}!"), Input::End]);
     }
 
     #[test]
-    fn one_message_is_neither_empty_nor_endless() {
-        assert_eq!(whole(&b"one\n\ntwo\r\n\n"[..]).as_deref(), Ok("one\n\ntwo"));
-        assert!(whole(&b" \n"[..]).unwrap_err().contains("not empty"));
-        assert!(whole(io::repeat(b'x')).unwrap_err().contains("at most 1048576 bytes"));
+    fn one_message_is_not_empty_and_has_a_maximum_length() {
+        assert_eq!(read_message(&b"one\n\ntwo\r\n\n"[..]).as_deref(), Ok("one\n\ntwo"));
+        assert!(read_message(&b" \n"[..]).unwrap_err().contains("not empty"));
+        assert!(read_message(io::repeat(b'x')).unwrap_err().contains("at most 1048576 bytes"));
     }
 
     #[test]
-    fn an_endless_line_comes_in_pieces_and_nothing_of_it_is_lost() {
-        let long = "é🦀/".repeat(LONGEST_PIECE / 3);
+    fn a_very_long_line_arrives_in_pieces_and_loses_nothing() {
+        let long = "é🦀/".repeat(MAX_PIECE_BYTES / 3);
         let pieces = pieces(format!("/{long}\nnext").as_bytes());
         let texts: Vec<&str> = pieces
             .iter()

@@ -1,10 +1,10 @@
-//! Days and hours from milliseconds since the Unix epoch: std counts time but has no calendar. No I/O.
+//! Computes date and time of day from the time since the Unix epoch, because std has no calendar. No I/O.
 
 const DAY_SECONDS: i64 = 86_400;
 
-/// A moment, taken apart.
+/// A date and a time of day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Civil {
+pub(crate) struct DateTime {
     year: i64,
     month: i64,
     day: i64,
@@ -13,11 +13,14 @@ pub(crate) struct Civil {
     second: i64,
 }
 
-impl Civil {
-    /// From seconds since the epoch. Years are counted from March, so that the leap day is the last of its year; then 146,097
-    /// days make 400 of them, and the months' lengths repeat every five: 153 days.
-    pub(crate) fn from_seconds(seconds: i64) -> Civil {
-        /// Days from 1 March of the year 0 to the epoch.
+impl DateTime {
+    /// Converts seconds since the epoch.
+    ///
+    /// The calculation starts each year in March, so that the leap day is the last day of a year. Then 400
+    /// years always have 146,097 days, and the lengths of the months repeat after five months, which have 153
+    /// days.
+    pub(crate) fn from_seconds(seconds: i64) -> DateTime {
+        /// The days from 1 March of the year 0 to the epoch.
         const EPOCH: i64 = 719_468;
         let days = seconds.div_euclid(DAY_SECONDS) + EPOCH;
         let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
@@ -27,7 +30,7 @@ impl Civil {
         let month_from_march = (5 * day_of_year + 2) / 153;
         let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
         let of_day = seconds.rem_euclid(DAY_SECONDS);
-        Civil {
+        DateTime {
             year: era * 400 + year_of_era + i64::from(month <= 2),
             month,
             day: day_of_year - (153 * month_from_march + 2) / 5 + 1,
@@ -37,26 +40,26 @@ impl Civil {
         }
     }
 
-    /// As in `2026-11-23`.
+    /// For example `2026-11-23`.
     pub(crate) fn date(&self) -> String {
         format!("{:04}-{:02}-{:02}", self.year, self.month, self.day)
     }
 
-    /// As in `08:05`.
+    /// For example `08:05`.
     pub(crate) fn minutes(&self) -> String {
         format!("{:02}:{:02}", self.hour, self.minute)
     }
 
-    /// As in `08:05:09`.
+    /// For example `08:05:09`.
     pub(crate) fn seconds(&self) -> String {
         format!("{}:{:02}", self.minutes(), self.second)
     }
 }
 
-/// As in `2026-11-23T08:05:09.042Z`.
+/// For example `2026-11-23T08:05:09.042Z`.
 pub(crate) fn rfc3339(milliseconds: u64) -> String {
-    let moment = Civil::from_seconds((milliseconds / 1000) as i64);
-    format!("{}T{}.{:03}Z", moment.date(), moment.seconds(), milliseconds % 1000)
+    let time = DateTime::from_seconds((milliseconds / 1000) as i64);
+    format!("{}T{}.{:03}Z", time.date(), time.seconds(), milliseconds % 1000)
 }
 
 #[cfg(test)]
@@ -64,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn moments_fall_on_the_right_day() {
+    fn a_time_has_the_right_date_even_around_leap_days() {
         for (milliseconds, text) in [
             (0, "1970-01-01T00:00:00.000Z"),
             (951_782_400_000, "2000-02-29T00:00:00.000Z"),

@@ -1,45 +1,37 @@
-//! The tones of what is shown, and their escape sequences. A name has the same colour all day, on every screen.
+//! The styles of text, and their escape sequences. A name has the same color on every screen.
 
-/// What a piece of a line is.
+/// The style of one span of a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Tone {
-    /// What people say.
+pub(crate) enum Style {
+    /// Messages.
     Text,
-    /// The system's lines, the time, what was said earlier.
+    /// Lines about the system, times, and the mark of an earlier event.
     Dim,
-    /// What mentions us.
+    /// A message that contains the person's name.
     Strong,
-    /// The person of this name.
+    /// The name of a person. It decides the color.
     Name(String),
 }
 
-/// Colours of the 256 that can be told apart and read on black and on white.
+/// Some of the 256 terminal colors. They differ clearly and are readable on black and on white.
 const COLORS: [u8; 12] = [27, 32, 36, 64, 71, 97, 125, 130, 133, 166, 168, 172];
 
-/// Ends whatever tone there was.
-pub(crate) const RESET: &str = "\x1b[0m";
+/// Ends every style.
+const RESET: &str = "\x1b[0m";
 
-/// The sequence that begins a tone.
-pub(crate) fn begin(tone: &Tone) -> String {
-    match tone {
-        Tone::Text => String::new(),
-        Tone::Dim => "\x1b[2m".into(),
-        Tone::Strong => "\x1b[1;35m".into(),
-        Tone::Name(name) => format!("\x1b[38;5;{}m", color_of(name)),
-    }
-}
-
-/// One piece in its tone.
-pub(crate) fn paint(tone: &Tone, text: &str, color: bool) -> String {
-    if color && *tone != Tone::Text {
-        format!("{}{text}{RESET}", begin(tone))
-    } else {
-        text.to_owned()
-    }
+/// Returns the text with the escape sequences of its style.
+pub(crate) fn paint(style: &Style, text: &str, color: bool) -> String {
+    let start = match style {
+        Style::Dim if color => "\x1b[2m".into(),
+        Style::Strong if color => "\x1b[1;35m".into(),
+        Style::Name(name) if color => format!("\x1b[38;5;{}m", color_of(name)),
+        _ => return text.to_owned(),
+    };
+    format!("{start}{text}{RESET}")
 }
 
 fn color_of(name: &str) -> u8 {
-    // FNV-1a: short, even, and the same in every build, which the standard library's hasher does not promise.
+    // FNV-1a is short and even. It is the same in every build; std's hasher does not promise that.
     let hash = name.to_lowercase().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });
@@ -51,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_keeps_its_colour_and_names_differ() {
+    fn a_name_always_has_the_same_color_and_names_differ() {
         assert_eq!(color_of("Sara"), color_of("sara"));
         let colors: std::collections::BTreeSet<u8> =
             ["Sara", "Tom", "Ann", "Bob", "Eve", "Ida", "Max", "Zoe"].map(color_of).into();
@@ -59,8 +51,8 @@ mod tests {
     }
 
     #[test]
-    fn without_colour_there_is_no_escape() {
-        assert_eq!(paint(&Tone::Name("Sara".into()), "[Sara]", false), "[Sara]");
-        assert!(paint(&Tone::Dim, "x", true).ends_with(RESET));
+    fn without_color_there_is_no_escape_sequence() {
+        assert_eq!(paint(&Style::Name("Sara".into()), "[Sara]", false), "[Sara]");
+        assert!(paint(&Style::Dim, "x", true).ends_with(RESET));
     }
 }

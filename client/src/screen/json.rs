@@ -1,68 +1,69 @@
-//! One JSON object a line for everything that happens, for programs. No I/O.
+//! Writes events as JSON for programs, one object for each line. No I/O.
 //!
-//! Whatever a terminal might obey is escaped, so that the output is as harmless to look at as the words are, and yet a
-//! text that is parsed again is the same, byte for byte.
+//! Every character that a terminal might execute is escaped, so the output is safe to print. A program that
+//! parses the JSON gets the original text, byte for byte.
 
 use crate::{
-    screen::{calendar::rfc3339, visible::is_harmless, zone::now},
-    settings::shown::{Said, Shown},
+    screen::{calendar::rfc3339, clock::now, escape::is_printable},
+    settings::{UiEvent, Utterance},
 };
 use chat_common::protocol::{Event, EventKind};
 use std::fmt::Write;
 
-/// The objects for this, of which most have one and some none.
-pub(crate) fn objects(shown: &Shown) -> Vec<String> {
+/// Returns the objects of an event. Most events have one, some have none.
+pub(crate) fn objects(event: &UiEvent) -> Vec<String> {
     let connection = |state| Object::new("connection").text("state", state).time(now());
-    let object = match shown {
-        Shown::AskName | Shown::Help | Shown::Clear | Shown::Bell(_) | Shown::Ignoring(_) => {
+    let joined = |state, name: &str, room: &u64, sequence: &u64| {
+        let object = connection(state).number("sequence", *sequence).text("name", name);
+        object.text("room", &format!("{room:016x}"))
+    };
+    let object = match event {
+        UiEvent::AskName | UiEvent::Help | UiEvent::Clear | UiEvent::Bell(_) | UiEvent::Ignoring(_) => {
             return Vec::new()
         }
-        Shown::Connected { name, room, sequence, motd } => connection("connected")
-            .number("sequence", *sequence)
-            .text("name", name)
-            .text("room", &format!("{room:016x}"))
-            .optional("motd", motd.as_deref()),
-        Shown::OpenedCallback => connection("dialled"),
-        Shown::Lost { reason, .. } => connection("lost").text("reason", reason),
-        Shown::Regained { waiting } => connection("regained").number("waiting", *waiting as u64),
-        Shown::Rejoined { name, room, sequence, restarted, waiting } => {
-            connection(if *restarted { "restarted" } else { "rejoined" })
-                .number("sequence", *sequence)
-                .text("name", name)
-                .text("room", &format!("{room:016x}"))
-                .number("waiting", *waiting as u64)
+        UiEvent::Connected { name, room, sequence, motd } => {
+            joined("connected", name, room, sequence).optional("motd", motd.as_deref())
         }
-        Shown::Busy => connection("busy"),
-        Shown::Bye => connection("left"),
-        Shown::Failed(reason) => connection("failed").text("reason", reason),
-        Shown::Event { event, earlier } => object_of(event, *earlier),
-        Shown::History(events) => return events.iter().map(|event| object_of(event, true).end()).collect(),
-        Shown::Accepted { sequence, said, .. } => {
-            let (kind, to) = match said {
-                Said::Message(_) => ("message", None),
-                Said::Action(_) => ("action", None),
-                Said::Private { to, .. } => ("private", Some(to.as_str())),
+        UiEvent::OpenedCallback => connection("dialled"),
+        UiEvent::Lost { reason, .. } => connection("lost").text("reason", reason),
+        UiEvent::Resumed { queued } => connection("regained").number("waiting", *queued as u64),
+        UiEvent::Rejoined { name, room, sequence, restarted, queued } => {
+            let state = if *restarted { "restarted" } else { "rejoined" };
+            joined(state, name, room, sequence).number("waiting", *queued as u64)
+        }
+        UiEvent::ServerBusy => connection("busy"),
+        UiEvent::Bye => connection("left"),
+        UiEvent::Failed(reason) => connection("failed").text("reason", reason),
+        UiEvent::Event { event, earlier } => room_object(event, *earlier),
+        UiEvent::History(events) => {
+            return events.iter().map(|event| room_object(event, true).end()).collect();
+        }
+        UiEvent::Accepted { sequence, utterance, .. } => {
+            let (kind, to) = match utterance {
+                Utterance::Message(_) => ("message", None),
+                Utterance::Action(_) => ("action", None),
+                Utterance::Private { to, .. } => ("private", Some(to.as_str())),
             };
             Object::new("accepted")
                 .number("sequence", *sequence)
                 .text("kind", kind)
                 .optional("to", to)
-                .text("text", said.text())
+                .text("text", utterance.text())
                 .time(now())
         }
-        Shown::Renamed { name } => Object::new("you").text("name", name),
-        Shown::People { names, total } => {
+        UiEvent::Renamed { name } => Object::new("you").text("name", name),
+        UiEvent::People { names, total } => {
             Object::new("people").number("total", u64::from(*total)).texts("names", names)
         }
-        Shown::Waiting(text) => Object::new("waiting").text("text", text),
-        Shown::Refused(text) => Object::new("refused").text("text", text),
-        Shown::Mistake(text) => Object::new("mistake").text("text", text),
-        Shown::Unsent(count) => Object::new("unsent").number("count", *count as u64),
+        UiEvent::Queued(text) => Object::new("waiting").text("text", text),
+        UiEvent::Refused(text) => Object::new("refused").text("text", text),
+        UiEvent::InvalidInput(text) => Object::new("mistake").text("text", text),
+        UiEvent::Unsent(count) => Object::new("unsent").number("count", *count as u64),
     };
     vec![object.end()]
 }
 
-fn object_of(event: &Event, earlier: bool) -> Object {
+fn room_object(event: &Event, earlier: bool) -> Object {
     let kind = match event.kind {
         EventKind::Message { .. } => "message",
         EventKind::Private { .. } => "private",
@@ -75,7 +76,7 @@ fn object_of(event: &Event, earlier: bool) -> Object {
         EventKind::Ended { .. } => "ended",
         EventKind::Notice { .. } => "notice",
     };
-    // A program that reacts to messages must not react to old ones by accident: they are another event.
+    // Earlier events have another name, so that a program does not react to old messages by accident.
     let object = if earlier { Object::new("history").text("kind", kind) } else { Object::new(kind) };
     let object = object.number("sequence", event.sequence).time(event.time);
     match &event.kind {
@@ -93,7 +94,7 @@ fn object_of(event: &Event, earlier: bool) -> Object {
     }
 }
 
-/// An object in the making.
+/// The beginning of a JSON object, without its closing brace.
 struct Object(String);
 
 impl Object {
@@ -125,14 +126,11 @@ impl Object {
 
     fn texts(self, key: &str, texts: &[String]) -> Object {
         let mut object = self.key(key);
-        object.0.push('[');
         for (index, text) in texts.iter().enumerate() {
-            if index > 0 {
-                object.0.push(',');
-            }
+            object.0.push(if index == 0 { '[' } else { ',' });
             quote(text, &mut object.0);
         }
-        object.0.push(']');
+        object.0.push_str(if texts.is_empty() { "[]" } else { "]" });
         object
     }
 
@@ -152,7 +150,7 @@ impl Object {
     }
 }
 
-/// A JSON string.
+/// Appends a JSON string.
 fn quote(text: &str, out: &mut String) {
     out.push('"');
     for c in text.chars() {
@@ -161,7 +159,7 @@ fn quote(text: &str, out: &mut String) {
             '\\' => out.push_str("\\\\"),
             '\n' => out.push_str("\\n"),
             '\t' => out.push_str("\\t"),
-            _ if is_harmless(c) => out.push(c),
+            _ if is_printable(c) => out.push(c),
             _ => {
                 for unit in c.encode_utf16(&mut [0; 2]) {
                     // Writing to a String cannot fail.
@@ -184,24 +182,24 @@ mod tests {
             message_id: 7,
             text: "a \"b\"\\\n\u{1b}é🦀\u{e0001}".into(),
         };
-        let shown = Shown::Event { event: Event { sequence: 3, time: 1, kind }, earlier: false };
+        let event = UiEvent::Event { event: Event { sequence: 3, time: 1, kind }, earlier: false };
         assert_eq!(
-            objects(&shown),
-            ["{\"event\":\"message\",\"sequence\":3,\"time\":\"1970-01-01T00:00:00.001Z\",\"author\":\"Sara\",\
-              \"text\":\"a \\\"b\\\"\\\\\\n\\u001bé🦀\\udb40\\udc01\"}"]
+            objects(&event),
+            ["{\"event\":\"message\",\"sequence\":3,\"time\":\"1970-01-01T00:00:00.001Z\",\
+              \"author\":\"Sara\",\"text\":\"a \\\"b\\\"\\\\\\n\\u001bé🦀\\udb40\\udc01\"}"]
         );
     }
 
     #[test]
-    fn what_was_said_earlier_is_another_event() {
+    fn an_earlier_event_has_the_name_history() {
         let kind = EventKind::Joined { name: "Sara".into() };
-        let shown = Shown::Event { event: Event { sequence: 3, time: 1, kind }, earlier: true };
-        assert!(objects(&shown)[0].starts_with("{\"event\":\"history\",\"kind\":\"joined\","));
+        let event = UiEvent::Event { event: Event { sequence: 3, time: 1, kind }, earlier: true };
+        assert!(objects(&event)[0].starts_with("{\"event\":\"history\",\"kind\":\"joined\","));
     }
 
     #[test]
-    fn names_are_a_list() {
-        let shown = Shown::People { names: vec!["Ann".into(), "Bob".into()], total: 2 };
-        assert_eq!(objects(&shown), ["{\"event\":\"people\",\"total\":2,\"names\":[\"Ann\",\"Bob\"]}"]);
+    fn the_names_of_people_are_a_list() {
+        let event = UiEvent::People { names: vec!["Ann".into(), "Bob".into()], total: 2 };
+        assert_eq!(objects(&event), ["{\"event\":\"people\",\"total\":2,\"names\":[\"Ann\",\"Bob\"]}"]);
     }
 }

@@ -1,28 +1,28 @@
-//! What is shown, and where: decides between plain lines, a terminal and JSON, and rings. Called from the
-//! session's thread and from the callback's; the words are chosen in `wording.rs`.
+//! Shows events on standard output: as plain lines, on a terminal, or as JSON. Also rings, and writes the
+//! transcript.
+//!
+//! The main thread and the callback's thread call [`Screen::show`]. `wording.rs` has the words.
 
 mod calendar;
+mod clock;
 mod color;
+mod escape;
 mod json;
 mod terminal;
 mod transcript;
-pub(crate) mod visible;
+mod width;
 mod wording;
-mod zone;
 
 use crate::{
     screen::{
-        color::{paint, Tone},
-        terminal::{above_typed_line, rows, Width},
+        clock::{now, LocalClock},
+        color::{paint, Style},
+        terminal::{above_typed_line, wrap},
         transcript::Transcript,
+        width::TerminalWidth,
         wording::{lines, mentions, INDENT},
-        zone::{now, LocalClock},
     },
-    settings::{
-        channels::Stop,
-        options::{Bell, ScreenOptions},
-        shown::Shown,
-    },
+    settings::{Bell, ScreenOptions, Stop, UiEvent},
 };
 use chat_common::protocol::EventKind;
 use crossbeam_channel::Sender;
@@ -33,80 +33,85 @@ use std::{
 
 const PROMPT: &str = "Enter your name: ";
 const CLEAR: &str = "\x1b[H\x1b[2J";
-/// Back to the first column, and away with what was being typed: for the last line of all.
-const FRESH_ROW: &str = "\x1b[G\x1b[K";
+/// Moves to the first column and deletes the row, which may have half a typed line. For the last line of all.
+const CLEAR_ROW: &str = "\x1b[G\x1b[K";
 const RING: &str = "\x07";
 
-/// Standard output, and what belongs to it.
+/// Standard output, and the transcript.
 pub struct Screen {
     state: Mutex<State>,
-    stop: Sender<Stop>,
+    stop_tx: Sender<Stop>,
 }
 
-/// Protected by one lock, which is held while a line is written, so that lines never mix.
+/// Protected by one lock. It is held while a line is written, so that lines never mix.
 struct State {
     options: ScreenOptions,
-    me: String,
-    bell: Bell,
+    own_name: String,
     clock: LocalClock,
-    width: Width,
+    width: TerminalWidth,
     transcript: Option<Transcript>,
-    /// The prompt was written last, to where no echo of the answer ends its line.
-    prompted: bool,
-    /// Why nothing can be written to standard output any more.
-    closed: Option<io::Error>,
+    /// Whether the last output was the prompt, and the typed name is not echoed after it.
+    prompt_open: bool,
+    /// The error that ended the writing to standard output.
+    write_error: Option<io::Error>,
 }
 
 impl Screen {
-    /// A screen; `stop` hears of it when nobody reads standard output any more.
-    ///
-    /// # Errors
-    /// When the transcript's file cannot be opened.
-    pub fn open(options: ScreenOptions, stop: Sender<Stop>) -> io::Result<Screen> {
-        let transcript = options.log.as_deref().map(Transcript::open).transpose()?;
-        let state = State {
-            me: String::new(),
-            bell: options.bell,
-            clock: LocalClock::default(),
-            width: Width::default(),
-            transcript,
-            prompted: false,
-            closed: None,
-            options,
-        };
-        Ok(Screen { state: Mutex::new(state), stop })
-    }
-
-    /// Shows one thing.
+    /// Opens the transcript. If nobody reads standard output any more, `stop_tx` gets a [`Stop::WhenSent`].
     ///
     /// # Blocking
-    /// On whoever reads standard output.
-    pub fn show(&self, shown: Shown) {
+    /// On the programs `date` and `stty`, for some milliseconds. After that, no event waits for a program.
+    ///
+    /// # Errors
+    /// When the file of the transcript cannot be opened.
+    pub fn open(options: ScreenOptions, stop_tx: Sender<Stop>) -> io::Result<Screen> {
+        let transcript = options.log.as_deref().map(Transcript::open).transpose()?;
+        let (clock, width) = (LocalClock::default(), TerminalWidth::default());
+        if options.terminal || transcript.is_some() {
+            clock.follow().unwrap_or_else(|error| log::warn!("cannot follow the time zone: {error}"));
+        }
+        if options.terminal {
+            width.follow().unwrap_or_else(|error| log::warn!("cannot follow the terminal's width: {error}"));
+        }
+        let state = State {
+            own_name: String::new(),
+            clock,
+            width,
+            transcript,
+            prompt_open: false,
+            write_error: None,
+            options,
+        };
+        Ok(Screen { state: Mutex::new(state), stop_tx })
+    }
+
+    /// Shows one event.
+    ///
+    /// # Blocking
+    /// On the reader of standard output.
+    pub fn show(&self, mut event: UiEvent) {
         let mut state = self.lock();
-        let shown = state.take_note(shown);
-        state.keep(&shown);
-        if let Err(error) = state.write(&shown) {
-            state.closed = Some(error);
-            // There is nothing left to stay for.
-            let _ = self.stop.try_send(Stop::WhenSent);
+        state.update(&mut event);
+        state.write_transcript(&event);
+        if let Err(error) = state.write(&event) {
+            state.write_error = Some(error);
+            // Without output there is no reason to stay.
+            let _ = self.stop_tx.try_send(Stop::WhenSent);
         }
     }
 
-    /// Why standard output could not be written, if that is a failure. `| head -1` is none.
+    /// Returns why standard output cannot be written. A closed pipe, as after `| head -1`, is not an error.
     pub fn write_error(&self) -> Option<String> {
         let state = self.lock();
-        state
-            .closed
-            .as_ref()
-            .filter(|error| error.kind() != io::ErrorKind::BrokenPipe)
-            .map(io::Error::to_string)
+        let error = state.write_error.as_ref()?;
+        (error.kind() != io::ErrorKind::BrokenPipe).then(|| error.to_string())
     }
 
-    /// Says goodbye if it can be said without waiting, for a program that is about to end in the middle of something.
-    pub fn last_word(&self) {
+    /// Shows the goodbye, unless another thread is writing. For a program that is about to exit.
+    pub fn try_show_bye(&self) {
         if let Ok(mut state) = self.state.try_lock() {
-            // Whoever cannot hear it will notice.
-            let _ = state.write(&Shown::Bye);
+            // The program exits in any case, so an error does not matter.
+            let _ = state.write(&UiEvent::Bye);
         }
     }
 
@@ -117,43 +122,44 @@ impl Screen {
 }
 
 impl State {
-    /// Takes over what concerns the screen itself.
-    fn take_note(&mut self, shown: Shown) -> Shown {
-        match shown {
-            Shown::Connected { ref name, .. }
-            | Shown::Rejoined { ref name, .. }
-            | Shown::Renamed { ref name } => {
-                self.me.clone_from(name);
+    /// Updates the screen's own state from an event, and puts the current mode into a question for the bell.
+    fn update(&mut self, event: &mut UiEvent) {
+        match event {
+            UiEvent::Connected { name, .. } | UiEvent::Rejoined { name, .. } | UiEvent::Renamed { name } => {
+                self.own_name.clone_from(name);
             }
-            Shown::Bell(mode) => {
-                self.bell = mode.unwrap_or(self.bell);
-                return Shown::Bell(Some(self.bell));
-            }
+            UiEvent::Bell(mode) => self.options.bell = *mode.get_or_insert(self.options.bell),
             _ => {}
         }
-        shown
     }
 
-    fn write(&mut self, shown: &Shown) -> io::Result<()> {
-        if self.options.terminal {
-            // Each row in one piece: between two of them the system may echo what is typed.
-            return self.terminal_pieces(shown).iter().try_for_each(|piece| self.write_out(piece));
+    fn write_transcript(&mut self, event: &UiEvent) {
+        let Some(transcript) = &mut self.transcript else { return };
+        if let Err(error) = transcript.write(event, &self.own_name, &self.clock) {
+            log::error!("the transcript ends here: {error}");
+            self.transcript = None;
         }
-        let (mut text, aside) = if self.options.json { json_text(shown) } else { self.plain_text(shown) };
-        // Nobody listening to standard error is no reason to stop.
-        let _ = io::stderr().lock().write_all(aside.as_bytes());
-        if text.is_empty() {
+    }
+
+    fn write(&mut self, event: &UiEvent) -> io::Result<()> {
+        if self.options.terminal {
+            // Each row is one write, because the system may echo a typed key between two writes.
+            return self.terminal_writes(event).iter().try_for_each(|row| self.write_stdout(row));
+        }
+        let (mut stdout, stderr) = if self.options.json { json_text(event) } else { self.plain_text(event) };
+        // A closed standard error is no reason to stop.
+        let _ = io::stderr().lock().write_all(stderr.as_bytes());
+        if stdout.is_empty() {
             return Ok(());
         }
-        if std::mem::replace(&mut self.prompted, text == PROMPT) {
-            text.insert(0, '\n');
+        if std::mem::replace(&mut self.prompt_open, stdout == PROMPT) {
+            stdout.insert(0, '\n');
         }
-        self.write_out(&text)
+        self.write_stdout(&stdout)
     }
 
-    /// To standard output, in one piece.
-    fn write_out(&self, text: &str) -> io::Result<()> {
-        if self.closed.is_some() {
+    fn write_stdout(&self, text: &str) -> io::Result<()> {
+        if self.write_error.is_some() {
             return Ok(());
         }
         let mut stdout = io::stdout().lock();
@@ -161,93 +167,87 @@ impl State {
         stdout.flush()
     }
 
-    /// Plain lines, for standard output and for standard error.
-    fn plain_text(&self, shown: &Shown) -> (String, String) {
-        if *shown == Shown::AskName {
+    /// Returns plain lines for standard output and for standard error.
+    fn plain_text(&self, event: &UiEvent) -> (String, String) {
+        if *event == UiEvent::AskName {
             return (PROMPT.into(), String::new());
         }
         let next_line = format!("\n{INDENT}");
-        let (mut text, mut aside) = (String::new(), String::new());
-        for line in lines(shown, &self.me) {
-            let out = if line.trouble { &mut aside } else { &mut text };
-            for (tone, piece) in &line.pieces {
-                out.push_str(&paint(tone, piece, self.options.color).replace('\n', &next_line));
+        let (mut stdout, mut stderr) = (String::new(), String::new());
+        for line in lines(event, &self.own_name) {
+            let out = if line.is_error { &mut stderr } else { &mut stdout };
+            for (style, text) in &line.spans {
+                out.push_str(&paint(style, text, self.options.color).replace('\n', &next_line));
             }
             out.push('\n');
         }
-        (text, aside)
+        (stdout, stderr)
     }
 
-    fn terminal_pieces(&mut self, shown: &Shown) -> Vec<String> {
-        match shown {
-            Shown::AskName if self.options.typing => return vec![PROMPT.into()],
-            // No echo of an answer ends this line.
-            Shown::AskName => return vec![format!("{PROMPT}\n")],
-            Shown::Clear => return vec![CLEAR.into()],
-            Shown::Bye if self.options.typing => return vec![format!("{FRESH_ROW}Bye!\n")],
+    /// Returns what to write to a terminal, one text for each write.
+    fn terminal_writes(&self, event: &UiEvent) -> Vec<String> {
+        match event {
+            UiEvent::AskName if self.options.typing => return vec![PROMPT.into()],
+            // No typed name ends this line.
+            UiEvent::AskName => return vec![format!("{PROMPT}\n")],
+            UiEvent::Clear => return vec![CLEAR.into()],
+            UiEvent::Bye if self.options.typing => return vec![format!("{CLEAR_ROW}Bye!\n")],
             _ => {}
         }
-        let width = self.width.cells();
-        let mut pieces = Vec::new();
-        if self.rings(shown) {
-            pieces.push(RING.into());
+        let mut writes = Vec::new();
+        if self.rings(event) {
+            writes.push(RING.into());
         }
-        for mut line in lines(shown, &self.me) {
-            if let Some(moment) = self.moment(shown) {
-                line.pieces.insert(0, (Tone::Dim, moment));
+        for mut line in lines(event, &self.own_name) {
+            if let Some(time) = self.time_prefix(event) {
+                line.spans.insert(0, (Style::Dim, time));
             }
-            let rows = rows(&line, width, self.options.color);
-            let place = if self.options.typing { above_typed_line } else { |row: &str| format!("{row}\n") };
-            pieces.extend(rows.iter().map(|row| place(row)));
+            for row in wrap(&line, self.width.cells(), self.options.color) {
+                writes.push(if self.options.typing { above_typed_line(&row) } else { row + "\n" });
+            }
         }
-        pieces
+        writes
     }
 
-    /// The local time in front of a line, with the day where it is not today's.
-    fn moment(&mut self, shown: &Shown) -> Option<String> {
+    /// Returns the local time for the beginning of a line. It has the date if that is not today.
+    fn time_prefix(&self, event: &UiEvent) -> Option<String> {
         let now = now();
-        let time = match shown {
-            Shown::Event { event, .. } => event.time,
-            Shown::Accepted { .. } | Shown::Lost { .. } | Shown::Regained { .. } | Shown::Rejoined { .. } => {
-                now
-            }
+        let time = match event {
+            UiEvent::Event { event, .. } => event.time,
+            UiEvent::Accepted { .. }
+            | UiEvent::Lost { .. }
+            | UiEvent::Resumed { .. }
+            | UiEvent::Rejoined { .. } => now,
             _ => return None,
         };
-        let (then, today) = (self.clock.civil(time), self.clock.civil(now).date());
-        let date =
-            Some(then.date()).filter(|date| *date != today).map_or_else(String::new, |date| date + " ");
-        Some(format!("{date}{} ", then.minutes()))
+        let (time, today) = (self.clock.local(time), self.clock.local(now).date());
+        let date = if time.date() == today { String::new() } else { time.date() + " " };
+        Some(format!("{date}{} ", time.minutes()))
     }
 
-    fn keep(&mut self, shown: &Shown) {
-        let Some(transcript) = &mut self.transcript else { return };
-        if let Err(error) = transcript.write(shown, &self.me, &mut self.clock) {
-            log::error!("the transcript ends here: {error}");
-            self.transcript = None;
-        }
-    }
-
-    fn rings(&self, shown: &Shown) -> bool {
-        let Shown::Event { event, earlier: false } = shown else { return false };
-        let concerns_me = match &event.kind {
-            EventKind::Message { text, .. } | EventKind::Action { text, .. } => mentions(text, &self.me),
+    fn rings(&self, event: &UiEvent) -> bool {
+        let UiEvent::Event { event, earlier: false } = event else { return false };
+        let concerns_person = match &event.kind {
+            EventKind::Message { text, .. } | EventKind::Action { text, .. } => {
+                mentions(text, &self.own_name)
+            }
             EventKind::Private { .. } => true,
             _ => return false,
         };
-        match self.bell {
+        match self.options.bell {
             Bell::Off => false,
-            Bell::Mention => concerns_me,
+            Bell::Mention => concerns_person,
             Bell::All => true,
         }
     }
 }
 
-/// JSON for standard output; for standard error what a person should read even where a program reads the rest.
-fn json_text(shown: &Shown) -> (String, String) {
-    let aside = match shown {
-        Shown::AskName => PROMPT.into(),
-        Shown::Failed(_) => lines(shown, "").iter().map(|line| line.text() + "\n").collect(),
+/// Returns JSON for standard output, and for standard error what a person has to read in any case.
+fn json_text(event: &UiEvent) -> (String, String) {
+    let stderr = match event {
+        UiEvent::AskName => PROMPT.into(),
+        UiEvent::Failed(_) => lines(event, "").iter().map(|line| line.text() + "\n").collect(),
         _ => String::new(),
     };
-    (json::objects(shown).iter().map(|object| format!("{object}\n")).collect(), aside)
+    (json::objects(event).iter().map(|object| format!("{object}\n")).collect(), stderr)
 }

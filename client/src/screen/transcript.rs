@@ -1,13 +1,14 @@
-//! The transcript: a line for all that is said while we are here, ourselves included, with date and time. Written by whoever
-//! shows something, one at a time.
+//! The transcript: a file with a line for each message, our own included, with date and time.
+//!
+//! Any thread that shows an event may write it, one at a time.
 
 use crate::{
     screen::{
-        visible::visible_line,
-        wording::{lines, Line},
-        zone::{now, LocalClock},
+        clock::{now, LocalClock},
+        escape::escape_line,
+        wording::{lines, StyledLine},
     },
-    settings::shown::{Said, Shown},
+    settings::{UiEvent, Utterance},
 };
 use std::{
     fs::{File, OpenOptions},
@@ -15,40 +16,41 @@ use std::{
     path::Path,
 };
 
-/// An open file.
+/// The open file.
 pub(crate) struct Transcript(File);
 
 impl Transcript {
-    /// Goes on behind what is there.
+    /// Opens the file, and keeps what it already has.
     pub(crate) fn open(path: &Path) -> io::Result<Transcript> {
         OpenOptions::new().append(true).create(true).open(path).map(Transcript)
     }
 
-    /// Writes what belongs here; `me` is our own name.
+    /// Writes an event, if it belongs in the transcript. `own_name` is the person's name.
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub(crate) fn write(&mut self, shown: &Shown, me: &str, clock: &mut LocalClock) -> io::Result<()> {
-        let name = visible_line(me);
-        let (time, words) = match shown {
-            Shown::Event { event, earlier: false } => (event.time, lines(shown, me)),
-            Shown::Accepted { said: Said::Message(text), .. } => {
-                (now(), vec![Line::of(format!("[{name}] {text}"))])
+    pub(crate) fn write(&mut self, event: &UiEvent, own_name: &str, clock: &LocalClock) -> io::Result<()> {
+        let (mut time, mut texts) = (now(), Vec::new());
+        match event {
+            UiEvent::Accepted { utterance: Utterance::Message(text), .. } => {
+                texts.push(format!("[{own_name}] {text}"));
             }
-            Shown::Accepted { said: Said::Action(text), .. } => {
-                (now(), vec![Line::of(format!("* {name} {text}"))])
+            UiEvent::Accepted { utterance: Utterance::Action(text), .. } => {
+                texts.push(format!("* {own_name} {text}"));
             }
-            Shown::Accepted { .. }
-            | Shown::Connected { .. }
-            | Shown::Lost { .. }
-            | Shown::Regained { .. }
-            | Shown::Rejoined { .. } => (now(), lines(shown, me)),
+            UiEvent::Event { event: room_event, earlier: false } => time = room_event.time,
+            UiEvent::Accepted { .. }
+            | UiEvent::Connected { .. }
+            | UiEvent::Lost { .. }
+            | UiEvent::Resumed { .. }
+            | UiEvent::Rejoined { .. } => {}
             _ => return Ok(()),
-        };
-        let moment = clock.civil(time);
-        let moment = format!("{} {}", moment.date(), moment.seconds());
-        let text: String =
-            words.iter().map(|line| format!("{moment} {}\n", visible_line(&line.text()))).collect();
+        }
+        // `lines` has no words for our own messages, because a terminal already shows what was typed.
+        texts.extend(lines(event, own_name).iter().map(StyledLine::text));
+        let time = clock.local(time);
+        let prefix = format!("{} {}", time.date(), time.seconds());
+        let text: String = texts.iter().map(|text| format!("{prefix} {}\n", escape_line(text))).collect();
         self.0.write_all(text.as_bytes())
     }
 }

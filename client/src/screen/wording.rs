@@ -1,180 +1,161 @@
-//! The words for everything that is shown: the only place where they are chosen. No I/O.
+//! The words for everything that is shown. All of them are in this file. No I/O.
 //!
-//! People's lines begin with a bracket or with `* NAME`; a name holds no bracket, no blank and no line end, and a text's next
-//! lines are indented. So nothing a person says can look like one of the system's lines, which begin with a word or `---`.
+//! A line from a person begins with a bracket or with `* NAME`. A name has no bracket, no space and no line
+//! end, and the next lines of a text are indented. So no person can write a line that looks like a line of
+//! the system: those begin with a word or with `---`.
 
 use crate::{
-    input::command::HELP,
+    input::COMMAND_HELP,
     screen::{
-        color::Tone,
-        visible::{visible, visible_line},
+        color::Style,
+        escape::{escape_line, escape_text},
     },
-    settings::{
-        options::Bell,
-        shown::{Said, Shown},
-    },
+    settings::{Bell, UiEvent, Utterance},
 };
 use chat_common::protocol::{Event, EventKind};
 
-/// What the next lines of a text begin with, so that none can pass for a line of its own.
+/// The beginning of each further line of a text, so that it cannot look like a line of its own.
 pub(crate) const INDENT: &str = "    ";
 
-/// One line to show: pieces, each in its tone. A line end inside of a piece begins an indented line.
+/// One line to show. A line end inside a span begins an indented line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Line {
-    pub(crate) pieces: Vec<(Tone, String)>,
-    /// Whether this is about a mistake or a failure: where output is not a terminal it goes to standard error.
-    pub(crate) trouble: bool,
+pub(crate) struct StyledLine {
+    pub(crate) spans: Vec<(Style, String)>,
+    /// Whether the line is about an error. If the output is not a terminal, it goes to standard error.
+    pub(crate) is_error: bool,
 }
 
-impl Line {
-    fn system(text: impl Into<String>) -> Line {
-        Line { pieces: vec![(Tone::Dim, text.into())], trouble: false }
+impl StyledLine {
+    fn system(text: impl Into<String>) -> StyledLine {
+        StyledLine { spans: vec![(Style::Dim, text.into())], is_error: false }
     }
 
-    fn trouble(text: impl Into<String>) -> Line {
-        Line { pieces: vec![(Tone::Dim, text.into())], trouble: true }
+    fn error(text: impl Into<String>) -> StyledLine {
+        StyledLine { is_error: true, ..StyledLine::system(text) }
     }
 
-    /// What we said ourselves, for the transcript.
-    pub(crate) fn of(text: String) -> Line {
-        Line { pieces: vec![(Tone::Text, text)], trouble: false }
+    /// A person's line: `before`, the name in `tag`, and the text after a space.
+    fn of_person(before: &str, name: String, tag: String, style: Style, text: &str) -> StyledLine {
+        let mut spans = vec![(Style::Name(name), tag), (Style::Text, " ".into()), (style, escape_text(text))];
+        if !before.is_empty() {
+            spans.insert(0, (Style::Text, before.into()));
+        }
+        StyledLine { spans, is_error: false }
     }
 
-    /// All of it, without tones.
+    /// Returns the text without styles.
     pub(crate) fn text(&self) -> String {
-        self.pieces.iter().map(|(_, text)| text.as_str()).collect()
+        self.spans.iter().map(|(_, text)| text.as_str()).collect()
     }
 }
 
-/// What to say. `me` is the name that is looked for in what others say.
-pub(crate) fn lines(shown: &Shown, me: &str) -> Vec<Line> {
-    let line = match shown {
-        Shown::AskName | Shown::Clear => return Vec::new(),
-        Shown::Connected { motd, .. } => {
-            let mut lines = vec![Line::system("Connected! Start typing...")];
-            lines.extend(
-                motd.as_ref().map(|motd| Line::system(format!("Server: {}", visible(motd.trim_end())))),
-            );
-            return lines;
+/// Returns the lines for an event. A message that mentions `own_name` is strong.
+pub(crate) fn lines(event: &UiEvent, own_name: &str) -> Vec<StyledLine> {
+    let system = |text: String| vec![StyledLine::system(text)];
+    let notice = |text: &str| system(format!("--- {text} ---"));
+    let error = |text: String| vec![StyledLine::error(text)];
+    match event {
+        UiEvent::AskName | UiEvent::Clear => Vec::new(),
+        UiEvent::Connected { motd, .. } => {
+            let motd = motd.as_ref().map(|motd| format!("Server: {}", escape_text(motd.trim_end())));
+            let connected = "Connected! Start typing...".to_owned();
+            [connected].into_iter().chain(motd).map(StyledLine::system).collect()
         }
-        Shown::OpenedCallback => {
-            Line::system("--- the server could not dial this client, so this client dialled the server ---")
+        UiEvent::OpenedCallback => {
+            notice("the server could not dial this client, so this client dialled the server")
         }
-        Shown::Event { event, earlier } => event_line(event, *earlier, me),
-        Shown::Accepted { said: Said::Private { to, text }, .. } => private_line(to, "to ", text),
-        Shown::Accepted { .. } => return Vec::new(),
-        Shown::Waiting(text) => Line::system(format!("--- waiting to be sent: {} ---", visible_line(text))),
-        Shown::Busy => Line::system("--- the server is busy; trying again ---"),
-        Shown::Lost { ended: true, .. } => {
-            Line::system("--- trying to get back in, and keeping what you type ---")
+        UiEvent::Event { event, earlier } => vec![event_line(event, *earlier, own_name)],
+        UiEvent::Accepted { utterance: Utterance::Private { to, text }, .. } => {
+            vec![private_line(to, "to ", text)]
         }
-        // The reason is for programs and for the log; a person can do nothing with it.
-        Shown::Lost { .. } => {
-            Line::system("--- connection lost; trying to get it back, and keeping what you type ---")
+        UiEvent::Accepted { .. } => Vec::new(),
+        UiEvent::Queued(text) => notice(&format!("waiting to be sent: {}", escape_line(text))),
+        UiEvent::ServerBusy => notice("the server is busy; trying again"),
+        // The reason is for programs and for the log. It does not help a person.
+        UiEvent::Lost { ended: true, .. } => notice("trying to get back in, and keeping what you type"),
+        UiEvent::Lost { .. } => notice("connection lost; trying to get it back, and keeping what you type"),
+        UiEvent::Resumed { queued } => notice(&format!("connected again{}", sending(*queued))),
+        UiEvent::Rejoined { restarted: true, queued, .. } => {
+            notice(&format!("connected again: the room was restarted{}", sending(*queued)))
         }
-        Shown::Regained { waiting } => Line::system(format!("--- connected again{} ---", sending(*waiting))),
-        Shown::Rejoined { restarted: true, waiting, .. } => {
-            Line::system(format!("--- connected again: the room was restarted{} ---", sending(*waiting)))
-        }
-        Shown::Rejoined { waiting, .. } => Line::system(format!(
-            "--- connected again after a long time; what was said meanwhile follows, as far as the room remembers it{} ---",
-            sending(*waiting)
+        UiEvent::Rejoined { queued, .. } => notice(&format!(
+            "connected again after a long time; what was said meanwhile follows, \
+             as far as the room remembers it{}",
+            sending(*queued)
         )),
-        Shown::Refused(text) => Line::trouble(format!("--- refused: {} ---", visible_line(text))),
-        Shown::Mistake(text) => Line::trouble(format!("--- {} ---", visible_line(text))),
-        Shown::People { names, total } => Line::system(format!("--- {total} here: {} ---", list(names))),
-        Shown::History(events) if events.is_empty() => Line::system("--- nothing has been said yet ---"),
-        Shown::History(events) => return events.iter().map(|event| event_line(event, true, me)).collect(),
-        Shown::Renamed { name } => Line::system(format!("--- you are [{}] now ---", visible_line(name))),
-        Shown::Help => return HELP.iter().map(|help| Line::system(*help)).collect(),
-        Shown::Bell(bell) => {
-            let mode = bell.map_or("as before", Bell::name);
-            Line::system(format!("--- bell: {mode} ---"))
-        }
-        Shown::Ignoring(names) if names.is_empty() => Line::system("--- ignoring nobody ---"),
-        Shown::Ignoring(names) => Line::system(format!("--- ignoring: {} ---", list(names))),
-        Shown::Unsent(count) => Line::trouble(format!("--- lines that were not sent: {count} ---")),
-        Shown::Failed(reason) => Line::trouble(format!("chat-client: {}", visible_line(reason))),
-        Shown::Bye => Line::system("Bye!"),
-    };
-    vec![line]
+        UiEvent::Refused(text) => error(format!("--- refused: {} ---", escape_line(text))),
+        UiEvent::InvalidInput(text) => error(format!("--- {} ---", escape_line(text))),
+        UiEvent::People { names, total } => notice(&format!("{total} here: {}", list(names))),
+        UiEvent::History(events) if events.is_empty() => notice("nothing has been said yet"),
+        UiEvent::History(events) => events.iter().map(|event| event_line(event, true, own_name)).collect(),
+        UiEvent::Renamed { name } => notice(&format!("you are [{}] now", escape_line(name))),
+        UiEvent::Help => COMMAND_HELP.iter().map(|help| StyledLine::system(*help)).collect(),
+        UiEvent::Bell(bell) => notice(&format!("bell: {}", bell.map_or("as before", Bell::name))),
+        UiEvent::Ignoring(names) if names.is_empty() => notice("ignoring nobody"),
+        UiEvent::Ignoring(names) => notice(&format!("ignoring: {}", list(names))),
+        UiEvent::Unsent(count) => error(format!("--- lines that were not sent: {count} ---")),
+        UiEvent::Failed(reason) => error(format!("chat-client: {}", escape_line(reason))),
+        UiEvent::Bye => system("Bye!".into()),
+    }
 }
 
 fn list(names: &[String]) -> String {
-    names.iter().map(|name| visible_line(name)).collect::<Vec<_>>().join(", ")
+    names.iter().map(|name| escape_line(name)).collect::<Vec<_>>().join(", ")
 }
 
-fn sending(waiting: usize) -> String {
-    match waiting {
+fn sending(queued: usize) -> String {
+    match queued {
         0 => String::new(),
         count => format!("; sending what waited ({count})"),
     }
 }
 
-fn event_line(event: &Event, earlier: bool, me: &str) -> Line {
+fn event_line(event: &Event, earlier: bool, own_name: &str) -> StyledLine {
+    let style = |text| if mentions(text, own_name) { Style::Strong } else { Style::Text };
     let mut line = match &event.kind {
         EventKind::Message { author, text, .. } => {
-            let author = visible_line(author);
-            let pieces = vec![
-                (Tone::Name(author.clone()), format!("[{author}]")),
-                (Tone::Text, " ".into()),
-                (tone_of(text, me), visible(text)),
-            ];
-            Line { pieces, trouble: false }
+            let author = escape_line(author);
+            let tag = format!("[{author}]");
+            StyledLine::of_person("", author, tag, style(text), text)
         }
         EventKind::Private { author, text, .. } => private_line(author, "", text),
         EventKind::Action { author, text, .. } => {
-            let author = visible_line(author);
-            let pieces = vec![
-                (Tone::Text, "* ".into()),
-                (Tone::Name(author.clone()), author),
-                (Tone::Text, " ".into()),
-                (tone_of(text, me), visible(text)),
-            ];
-            Line { pieces, trouble: false }
+            let author = escape_line(author);
+            StyledLine::of_person("* ", author.clone(), author, style(text), text)
         }
-        EventKind::Joined { name } => Line::system(format!("User [{}] joined", visible_line(name))),
-        EventKind::Left { name, reason: None } => Line::system(format!("User [{}] left", visible_line(name))),
-        EventKind::Left { name, reason: Some(reason) } => {
-            Line::system(format!("User [{}] left ({})", visible_line(name), visible_line(reason)))
+        EventKind::Joined { name } => StyledLine::system(format!("User [{}] joined", escape_line(name))),
+        EventKind::Left { name, reason } => {
+            let reason =
+                reason.as_ref().map_or(String::new(), |reason| format!(" ({})", escape_line(reason)));
+            StyledLine::system(format!("User [{}] left{reason}", escape_line(name)))
         }
-        EventKind::Back { name } => Line::system(format!("User [{}] is back", visible_line(name))),
+        EventKind::Back { name } => StyledLine::system(format!("User [{}] is back", escape_line(name))),
         EventKind::Renamed { from, to } => {
-            Line::system(format!("User [{}] is now [{}]", visible_line(from), visible_line(to)))
+            StyledLine::system(format!("User [{}] is now [{}]", escape_line(from), escape_line(to)))
         }
         EventKind::Missed { first } => {
             let count = event.sequence.saturating_sub(*first).saturating_add(1);
-            Line::system(format!("--- {count} messages missed ---"))
+            StyledLine::system(format!("--- {count} messages missed ---"))
         }
         EventKind::Ended { reason } => {
-            Line::system(format!("--- the room has ended: {} ---", visible_line(reason)))
+            StyledLine::system(format!("--- the room has ended: {} ---", escape_line(reason)))
         }
-        EventKind::Notice { text } => Line::system(format!("Server: {}", visible(text))),
+        EventKind::Notice { text } => StyledLine::system(format!("Server: {}", escape_text(text))),
     };
     if earlier {
-        line.pieces.insert(0, (Tone::Dim, "(earlier) ".into()));
+        line.spans.insert(0, (Style::Dim, "(earlier) ".into()));
     }
     line
 }
 
-/// What goes between two people alone; `direction` is "to " on the author's own screen.
-fn private_line(name: &str, direction: &str, text: &str) -> Line {
-    let name = visible_line(name);
+/// A private message. `direction` is "to " on the author's own screen.
+fn private_line(name: &str, direction: &str, text: &str) -> StyledLine {
+    let name = escape_line(name);
     let tag = format!("[{direction}{name}, privately]");
-    let pieces = vec![(Tone::Name(name), tag), (Tone::Text, " ".into()), (Tone::Text, visible(text))];
-    Line { pieces, trouble: false }
+    StyledLine::of_person("", name, tag, Style::Text, text)
 }
 
-fn tone_of(text: &str, me: &str) -> Tone {
-    if mentions(text, me) {
-        Tone::Strong
-    } else {
-        Tone::Text
-    }
-}
-
-/// Whether a name stands in a text as a word of its own, in whatever case.
+/// Whether a text contains a name as a separate word, in upper or lower case.
 pub(crate) fn mentions(text: &str, name: &str) -> bool {
     let (text, name) = (text.to_lowercase(), name.to_lowercase());
     let part_of_name = |c: &char| c.is_alphanumeric() || *c == '_';
@@ -189,40 +170,43 @@ pub(crate) fn mentions(text: &str, name: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn said(kind: EventKind) -> String {
-        let shown = Shown::Event { event: Event { sequence: 9, time: 0, kind }, earlier: false };
-        lines(&shown, "Tom").iter().map(Line::text).collect()
+    fn words_of(kind: EventKind) -> String {
+        let event = UiEvent::Event { event: Event { sequence: 9, time: 0, kind }, earlier: false };
+        lines(&event, "Tom").iter().map(StyledLine::text).collect()
     }
 
     #[test]
-    fn the_lines_of_the_contract_are_word_for_word() {
+    fn the_lines_that_scripts_rely_on_do_not_change() {
         let (author, name) = (String::from("Sara"), String::from("Sara"));
         let text = String::from("hello");
         assert_eq!(
-            said(EventKind::Message { author: author.clone(), message_id: 1, text: text.clone() }),
+            words_of(EventKind::Message { author: author.clone(), message_id: 1, text: text.clone() }),
             "[Sara] hello"
         );
         assert_eq!(
-            said(EventKind::Private { author: author.clone(), message_id: 1, text }),
+            words_of(EventKind::Private { author: author.clone(), message_id: 1, text }),
             "[Sara, privately] hello"
         );
-        assert_eq!(said(EventKind::Action { author, message_id: 1, text: "waves".into() }), "* Sara waves");
-        assert_eq!(said(EventKind::Joined { name: name.clone() }), "User [Sara] joined");
-        assert_eq!(said(EventKind::Left { name: name.clone(), reason: None }), "User [Sara] left");
+        assert_eq!(
+            words_of(EventKind::Action { author, message_id: 1, text: "waves".into() }),
+            "* Sara waves"
+        );
+        assert_eq!(words_of(EventKind::Joined { name: name.clone() }), "User [Sara] joined");
+        assert_eq!(words_of(EventKind::Left { name: name.clone(), reason: None }), "User [Sara] left");
         let reason = Some("connection lost".into());
         assert_eq!(
-            said(EventKind::Left { name: name.clone(), reason }),
+            words_of(EventKind::Left { name: name.clone(), reason }),
             "User [Sara] left (connection lost)"
         );
-        assert_eq!(said(EventKind::Back { name: name.clone() }), "User [Sara] is back");
-        assert_eq!(said(EventKind::Renamed { from: name, to: "Sal".into() }), "User [Sara] is now [Sal]");
-        assert_eq!(said(EventKind::Missed { first: 3 }), "--- 7 messages missed ---");
+        assert_eq!(words_of(EventKind::Back { name: name.clone() }), "User [Sara] is back");
+        assert_eq!(words_of(EventKind::Renamed { from: name, to: "Sal".into() }), "User [Sara] is now [Sal]");
+        assert_eq!(words_of(EventKind::Missed { first: 3 }), "--- 7 messages missed ---");
     }
 
     #[test]
-    fn nothing_from_the_network_reaches_a_line_unseen() {
+    fn all_text_from_the_network_is_escaped() {
         let text = String::from("\u{1b}[2J");
-        for what in [
+        for kind in [
             EventKind::Message { author: text.clone(), message_id: 1, text: text.clone() },
             EventKind::Private { author: text.clone(), message_id: 1, text: text.clone() },
             EventKind::Action { author: text.clone(), message_id: 1, text: text.clone() },
@@ -233,20 +217,20 @@ mod tests {
             EventKind::Ended { reason: text.clone() },
             EventKind::Notice { text: text.clone() },
         ] {
-            assert!(!said(what).contains('\u{1b}'));
+            assert!(!words_of(kind).contains('\u{1b}'));
         }
-        for shown in [
-            Shown::Refused(text.clone()),
-            Shown::Failed(text.clone()),
-            Shown::People { names: vec![text.clone()], total: 1 },
-            Shown::Connected { name: text.clone(), room: 1, sequence: 1, motd: Some(text.clone()) },
+        for event in [
+            UiEvent::Refused(text.clone()),
+            UiEvent::Failed(text.clone()),
+            UiEvent::People { names: vec![text.clone()], total: 1 },
+            UiEvent::Connected { name: text.clone(), room: 1, sequence: 1, motd: Some(text.clone()) },
         ] {
-            assert!(lines(&shown, "Tom").iter().all(|line| !line.text().contains('\u{1b}')));
+            assert!(lines(&event, "Tom").iter().all(|line| !line.text().contains('\u{1b}')));
         }
     }
 
     #[test]
-    fn a_mention_is_a_word_of_its_own() {
+    fn a_mention_is_a_separate_word() {
         assert!(mentions("hi TOM!", "Tom") && mentions("Tom", "Tom") && mentions("@tom: yes", "Tom"));
         assert!(!mentions("tomorrow", "Tom") && !mentions("atom", "Tom") && !mentions("hi", ""));
     }

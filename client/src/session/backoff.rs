@@ -1,5 +1,5 @@
-//! How long to wait before the next attempt: doubling, capped, and jittered so that a hundred clients that lost one server
-//! do not all come back in the same millisecond.
+//! The pause before the next attempt. It doubles up to a limit. It has a random part (jitter), so that a
+//! hundred clients that lost the same server do not all come back in the same millisecond.
 
 use chat_common::token::Token;
 use std::time::Duration;
@@ -17,16 +17,16 @@ impl Backoff {
         Backoff { first, longest, next: first }
     }
 
-    /// The next pause: between half of the current step and all of it.
+    /// Returns the next pause: a random time between half of the current step and the whole step.
     pub(crate) fn pause(&mut self) -> Duration {
         let step = self.next;
         self.next = (step * 2).min(self.longest);
-        // Without random numbers there is no jitter, which is merely less polite.
+        // Without random numbers there is no jitter. The pause is still valid.
         let random = Token::random().map_or(0, |token| token.to_u64() as u32);
         step / 2 + (step / 2).mul_f64(f64::from(random) / f64::from(u32::MAX))
     }
 
-    /// Something worked: the next pause is a short one again.
+    /// Starts again with the first pause.
     pub(crate) fn reset(&mut self) {
         self.next = self.first;
     }
@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_double_up_to_the_longest_and_start_again() {
+    fn pauses_double_up_to_the_longest_and_can_be_reset() {
         let (first, longest) = (Duration::from_millis(100), Duration::from_millis(350));
         let mut backoff = Backoff::new(first, longest);
         for step in [100, 200, 350, 350] {

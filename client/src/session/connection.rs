@@ -1,9 +1,10 @@
-//! One connection to the room: dial, join or resume, talk until it ends. Runs on the session's thread, which owns the call
-//! connection; the threads of the callback side live in the scope of this connection and end with it.
+//! One connection to the room: dial, join or resume, call until it ends. Runs on the main thread, which
+//! owns the call connection. The threads of the callback side run in the scope of this connection and end
+//! with it.
 
 use crate::{
-    session::{backoff::Backoff, inbox::Arrival, listener::Callbacks, outbox::Outgoing, Session},
-    settings::{channels::Outcome, shown::Shown},
+    session::{backoff::Backoff, client::Client, inbox::JoinKind, listener::Callbacks},
+    settings::{Outcome, UiEvent, Utterance},
 };
 use chat_common::{
     error::RpcError,
@@ -14,10 +15,8 @@ use chat_common::{
     stream::Stream,
     token::Token,
 };
-use crossbeam_channel::{bounded, never, select, Receiver, Sender};
+use crossbeam_channel::{bounded, never, select, Receiver};
 use std::{
-    convert::Infallible,
-    fmt::Display,
     io,
     net::ToSocketAddrs,
     sync::Arc,
@@ -25,219 +24,215 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// One dial, and the hello behind it.
+/// The limit for one dial, and for the hello after it.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(3);
-/// One call: the server dials us within 2 s during a Join, and is never slower than that with the rest.
-/// Together with the ping after 5 s this finds a dead server within 15 s.
+/// The limit for one call. During a Join the server dials the client within 2 s; other calls are faster.
+/// Together with a ping after 5 s, this detects a dead server within 15 s.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
-/// Saying goodbye is a courtesy; nobody should have to wait for it.
+/// The limit for `Leave`. It is short, because the person waits and the reply changes nothing.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(1);
 const PING_INTERVAL: Duration = Duration::from_secs(PING_SECONDS);
-/// A busy server's queue empties within milliseconds; one that does not is not to be pressed.
+/// A busy server's queue empties within milliseconds. If it does not, more attempts would not help.
 const FIRST_BUSY_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_BUSY_PAUSE: Duration = Duration::from_secs(1);
-/// A jam that has led to a pause as long as this is worth a word.
-const BUSY_WORTH_TELLING: Duration = Duration::from_millis(300);
+/// The person is told that the server is busy when a pause is longer than this.
+const BUSY_PAUSE_TO_SHOW: Duration = Duration::from_millis(300);
 
-/// How one connection ended.
-pub(crate) enum Turn {
-    /// So did the visit.
-    Over(Outcome),
-    /// We were in, and the connection was lost.
+const INVALID_REPLY: &str = "the server sent an invalid reply";
+
+/// How one connection ended. The texts are reasons for people.
+pub(crate) enum ConnectionEnd {
+    /// The client ends, too.
+    Finished(Outcome),
+    /// The client had joined, and then lost the connection.
     Lost(String),
-    /// We did not get in; it may be tried again.
-    NotIn { reason: String, busy: bool },
-    /// We did not get in under this name.
-    OtherName(Refusal),
+    /// The client could not join. It may try again.
+    NotJoined(String),
+    /// The server was too busy to let the client join. The client may try again.
+    ServerBusy(String),
+    /// The server did not accept the name.
+    NameRefused(String),
 }
 
-impl Turn {
-    fn lost(reason: &dyn Display) -> Turn {
-        Turn::Lost(reason.to_string())
+impl ConnectionEnd {
+    fn failed(reason: String) -> ConnectionEnd {
+        ConnectionEnd::Finished(Outcome::Failed(reason))
     }
 
-    fn not_in(reason: &dyn Display) -> Turn {
-        Turn::NotIn { reason: reason.to_string(), busy: false }
-    }
-
-    fn busy(reason: &dyn Display) -> Turn {
-        Turn::NotIn { reason: reason.to_string(), busy: true }
-    }
-
-    fn failed(reason: &dyn Display) -> Turn {
-        Turn::Over(Outcome::Failed(reason.to_string()))
-    }
-
-    /// One of the two connections could not be dialled.
-    fn undialled(error: &RpcError, reason: &dyn Display) -> Turn {
+    /// For one of the two connections that could not be opened.
+    fn not_opened(error: &RpcError, reason: String) -> ConnectionEnd {
         match error {
-            RpcError::Refused { status: Status::Banned | Status::WrongVersion, .. } => Turn::failed(reason),
-            RpcError::Refused { .. } => Turn::busy(reason),
-            _ => Turn::not_in(reason),
+            RpcError::Refused { status: Status::Banned | Status::WrongVersion, .. } => {
+                ConnectionEnd::failed(reason)
+            }
+            RpcError::Refused { .. } => ConnectionEnd::ServerBusy(reason),
+            _ => ConnectionEnd::NotJoined(reason),
         }
     }
 }
 
-impl Session<'_> {
-    /// One connection to the room, from the dial to its end.
-    pub(crate) fn one_connection(&mut self, name: &str) -> Turn {
+impl Client<'_> {
+    /// Runs one connection to the room, from the dial to its end.
+    pub(crate) fn connect_once(&mut self, name: &str) -> ConnectionEnd {
         let mut call = match self.dial() {
             Ok(call) => call,
-            Err(turn) => return turn,
+            Err(end) => return end,
         };
         let (gate_tx, gate_rx) = bounded(0);
         let (lost_tx, lost_rx) = bounded(1);
         let callbacks = Callbacks::new(self.token, self.inbox, gate_rx, lost_tx);
-        // The scope waits for the threads of the callback side; the guard is what makes them end.
+        // The end of the scope waits for the threads of the callback side. The guard makes them end.
         thread::scope(|scope| {
-            let _closing = callbacks.close_on_drop();
-            let port = if self.options.listen {
-                callbacks.listen(scope, call.stream()).unwrap_or_else(|error| {
+            let _guard = callbacks.close_on_drop();
+            let mut port = 0;
+            if self.options.listen {
+                port = callbacks.listen(scope, call.stream()).unwrap_or_else(|error| {
                     log::info!("cannot listen, so the server cannot dial us: {error}");
                     0
-                })
-            } else {
-                0
-            };
+                });
+            }
             let (joined, resumed) = match self.join(&mut call, name, port) {
                 Ok(joined) => joined,
-                Err(turn) => return turn,
+                Err(end) => return end,
             };
-            let dialled = !joined.called_back || !callbacks.is_serving();
-            if dialled {
-                let opened = match call.stream().peer_addr() {
-                    Ok(server) => callbacks.dial(scope, server, DIAL_TIMEOUT),
-                    Err(error) => Err(error.into()),
-                };
+            let dials = !joined.called_back || !callbacks.is_serving();
+            if dials {
+                let server = call.stream().peer_addr().map_err(RpcError::from);
+                let opened = server.and_then(|server| callbacks.dial(scope, server, DIAL_TIMEOUT));
                 if let Err(error) = opened {
                     let reason = format!("the callback connection cannot be opened: {error}");
-                    return Turn::undialled(&error, &reason);
+                    return ConnectionEnd::not_opened(&error, reason);
                 }
             }
-            self.arrive(name, joined, resumed, dialled, gate_tx);
-            self.talk(&mut call, &lost_rx)
+            self.on_joined(name, joined, resumed);
+            if dials && !std::mem::replace(&mut self.opened_callback_shown, true) {
+                (self.show)(UiEvent::OpenedCallback);
+            }
+            // The callbacks may show events from now on.
+            drop(gate_tx);
+            self.call_loop(&mut call, &lost_rx)
         })
     }
 
-    /// Reaches the server and says hello.
+    /// Connects to the server and sends the hello.
     ///
     /// # Blocking
-    /// On the name service, for as long as the system lets it; then on the server, 3 s for each address that the name has
-    /// and 3 s for the hello.
-    fn dial(&self) -> Result<Connection, Turn> {
-        let stream = connect(&self.options.server).map_err(|error| Turn::not_in(&error))?;
+    /// On the name service, which has no limit. Then on the server: 3 s for each address of the name, 3 s for
+    /// the hello.
+    fn dial(&self) -> Result<Connection, ConnectionEnd> {
+        let stream =
+            connect(&self.options.server).map_err(|error| ConnectionEnd::NotJoined(error.to_string()))?;
         let mut call = Connection::new(Arc::new(stream), FRAME_BYTES);
         match call.greet(Role::Call, Token::NONE, DIAL_TIMEOUT) {
             Ok(_) => Ok(call),
-            Err(error) => Err(Turn::undialled(&error, &error)),
+            Err(error) => Err(ConnectionEnd::not_opened(&error, error.to_string())),
         }
     }
 
-    /// Resumes the session if there may be one, else joins. The answer says whether it was resumed.
+    /// Resumes the session if the server may know it, else joins. The result says whether it was resumed.
     ///
     /// # Blocking
-    /// On the server, 10 s at the longest for each of at most three calls.
-    fn join(&mut self, call: &mut Connection, name: &str, mut port: u16) -> Result<(Joined, bool), Turn> {
+    /// On the server, 10 s at most for each of at most three calls.
+    fn join(
+        &mut self,
+        call: &mut Connection,
+        name: &str,
+        mut port: u16,
+    ) -> Result<(Joined, bool), ConnectionEnd> {
         loop {
-            let resume = self.may_resume.then(|| self.inbox.position());
-            // Who was in before wants all that was said meanwhile; the inbox knows what of it has been shown.
-            let history = if self.ever_in { u32::MAX } else { self.options.history };
+            let resume = self.may_resume.then(|| self.inbox.last_sequence());
+            // After a lost session the client asks for all messages. The inbox knows which of them were
+            // shown.
+            let history = if self.was_joined { u32::MAX } else { self.options.history };
             let join = Join { name: name.to_owned(), token: self.token, port, history, resume };
             self.may_resume = true;
-            let refusal = match call.call(&Request::Join(join), CALL_TIMEOUT) {
+            let Refusal { cause, text } = match call.call(&Request::Join(join), CALL_TIMEOUT) {
                 Ok(Reply::Joined(joined)) => return Ok((joined, resume.is_some())),
                 Ok(Reply::Refused(refusal)) => refusal,
-                Ok(_) => return Err(Turn::not_in(&"the server answered with nonsense")),
-                Err(error) => return Err(Turn::not_in(&error)),
+                Ok(_) => return Err(ConnectionEnd::NotJoined(INVALID_REPLY.into())),
+                Err(error) => return Err(ConnectionEnd::NotJoined(error.to_string())),
             };
             self.may_resume = resume.is_some();
-            match refusal.cause {
+            match cause {
                 Cause::UnknownSession if resume.is_some() => {
                     self.may_resume = false;
-                    self.inbox.forget_position();
+                    self.inbox.end_session();
                 }
-                // The system has chosen a port that the server does not dial, such as its own on another address.
+                // The system chose a port that the server does not dial, such as the server's own port.
                 Cause::InvalidPort if port != 0 => port = 0,
-                Cause::InvalidName | Cause::NameTaken => return Err(Turn::OtherName(refusal)),
-                Cause::Busy | Cause::Stopping => return Err(Turn::busy(&refusal.text)),
-                _ => return Err(Turn::failed(&refusal.text)),
+                Cause::InvalidName | Cause::NameTaken => return Err(ConnectionEnd::NameRefused(text)),
+                Cause::Busy | Cause::Stopping => return Err(ConnectionEnd::ServerBusy(text)),
+                _ => return Err(ConnectionEnd::failed(text)),
             }
         }
     }
 
-    /// We are in: says so, and then lets the callback show what comes.
-    fn arrive(&mut self, name: &str, joined: Joined, resumed: bool, dialled: bool, gate: Sender<Infallible>) {
+    /// Records and shows a successful join.
+    fn on_joined(&mut self, name: &str, joined: Joined, resumed: bool) {
         let Joined { room, sequence, text_limit, motd, .. } = joined;
         self.text_limit = text_limit as usize;
-        self.ever_in = true;
-        let waiting = self.outbox.len();
-        (self.show)(match self.inbox.arrive(room, sequence) {
-            Arrival::First => Shown::Connected { name: name.to_owned(), room, sequence, motd },
-            Arrival::SameRoom if resumed => Shown::Regained { waiting },
-            again => Shown::Rejoined {
-                name: name.to_owned(),
-                room,
-                sequence,
-                restarted: matches!(again, Arrival::Restarted),
-                waiting,
-            },
+        self.was_joined = true;
+        let (name, queued) = (name.to_owned(), self.queue.len());
+        (self.show)(match self.inbox.on_joined(room, sequence) {
+            JoinKind::First => UiEvent::Connected { name, room, sequence, motd },
+            JoinKind::SameRoom if resumed => UiEvent::Resumed { queued },
+            kind => {
+                let restarted = kind == JoinKind::RoomRestarted;
+                UiEvent::Rejoined { name, room, sequence, restarted, queued }
+            }
         });
-        if dialled && !std::mem::replace(&mut self.told_dialled, true) {
-            (self.show)(Shown::OpenedCallback);
-        }
-        drop(gate);
     }
 
-    /// Sends what is to be sent, takes what is typed, pings when nothing happens.
+    /// Sends the queue, takes input, and pings when there is nothing to send.
     ///
     /// # Blocking
-    /// On input, on a wish to stop and on the loss of the callback, 5 s at the longest; on the server during a call, 10 s.
-    fn talk(&mut self, call: &mut Connection, lost: &Receiver<String>) -> Turn {
+    /// On input, on a request to stop and on the loss of the callback, 5 s at most. On the server during a
+    /// call, 10 s.
+    fn call_loop(&mut self, call: &mut Connection, lost_rx: &Receiver<String>) -> ConnectionEnd {
         let mut backoff = Backoff::new(FIRST_BUSY_PAUSE, LONGEST_BUSY_PAUSE);
-        let mut told_busy = false;
+        let mut busy_shown = false;
         let mut ping_at = Instant::now() + PING_INTERVAL;
-        // Until when a busy server is left in peace.
-        let mut jammed_until = None;
+        // When to try again, while the server is busy.
+        let mut retry_at = None;
         loop {
-            // As without a connection: a person who wants to go goes, a program waits for what it has to say.
-            let unheard = self.options.interactive && jammed_until.is_some();
-            if self.ending && !self.stay && (self.outbox.is_empty() || unheard) {
+            // A person leaves at once if the server is busy. A program waits until its messages are sent.
+            let may_leave = self.queue.is_empty() || self.options.interactive && retry_at.is_some();
+            if self.ending && !self.stay && may_leave {
                 return self.leave(call);
             }
             let now = Instant::now();
-            let due = if self.outbox.is_empty() { ping_at } else { jammed_until.unwrap_or(now) };
-            let pause = due.saturating_duration_since(now);
-            // What is due goes out before more is read: that is what holds a fast pipe back.
-            let wanted = self.outbox.is_empty() || self.options.interactive && !self.outbox.is_full();
-            let input = if wanted && !pause.is_zero() { self.input.clone() } else { never() };
+            let send_at = if self.queue.is_empty() { ping_at } else { retry_at.unwrap_or(now) };
+            let pause = send_at.saturating_duration_since(now);
+            // A due request is sent before more input is read. That slows a fast pipe down.
+            let reads = self.queue.is_empty() || self.options.interactive && !self.queue.is_full();
+            let input_rx = if reads && !pause.is_zero() { self.input_rx.clone() } else { never() };
             select! {
-                recv(self.stop) -> stop => if self.wants_to_go(stop) {
+                recv(self.stop_rx) -> stop => if self.stops_now(stop) {
                     return self.leave(call);
                 },
-                recv(lost) -> reason => return Turn::lost(&reason.unwrap_or_default()),
-                recv(input) -> input => match jammed_until {
+                recv(lost_rx) -> reason => return ConnectionEnd::Lost(reason.unwrap_or_default()),
+                recv(input_rx) -> input => match retry_at {
                     Some(_) => self.take_for_later(input),
                     None => self.take(input),
                 },
                 default(pause) => {
-                    let request = self.outbox.first().map_or(Request::Ping, Outgoing::request);
-                    let reply = match call.call(&request, CALL_TIMEOUT) {
+                    let request = self.queue.first().unwrap_or(&Request::Ping);
+                    let reply = match call.call(request, CALL_TIMEOUT) {
                         Ok(reply) => reply,
-                        Err(error) => return Turn::lost(&error),
+                        Err(error) => return ConnectionEnd::Lost(error.to_string()),
                     };
                     ping_at = Instant::now() + PING_INTERVAL;
                     if matches!(reply, Reply::Refused(Refusal { cause: Cause::Busy, .. })) {
                         let pause = backoff.pause();
-                        jammed_until = Some(Instant::now() + pause);
-                        if pause > BUSY_WORTH_TELLING && !std::mem::replace(&mut told_busy, true) {
-                            (self.show)(Shown::Busy);
+                        retry_at = Some(Instant::now() + pause);
+                        if pause > BUSY_PAUSE_TO_SHOW && !std::mem::replace(&mut busy_shown, true) {
+                            (self.show)(UiEvent::ServerBusy);
                         }
                     } else {
-                        jammed_until = None;
-                        told_busy = false;
+                        (retry_at, busy_shown) = (None, false);
                         backoff.reset();
-                        if let Err(turn) = self.answered(reply) {
-                            return turn;
+                        if let Err(reason) = self.on_reply(reply) {
+                            return ConnectionEnd::Lost(reason);
                         }
                     }
                 },
@@ -245,47 +240,57 @@ impl Session<'_> {
         }
     }
 
-    /// The server has answered the first request in the queue, or a ping where there is none. Unless the answer settles it,
-    /// the request stays in the queue.
-    fn answered(&mut self, reply: Reply) -> Result<(), Turn> {
-        let shown = match (self.outbox.first(), reply) {
+    /// Handles the reply to the first request in the queue, or to a ping if the queue is empty.
+    ///
+    /// # Errors
+    /// The reason why the connection cannot go on. The request then stays in the queue.
+    fn on_reply(&mut self, reply: Reply) -> Result<(), String> {
+        let accepted =
+            |message_id: u64, sequence, utterance| UiEvent::Accepted { message_id, sequence, utterance };
+        let event = match (self.queue.first(), reply) {
             (None, Reply::Pong) => return Ok(()),
-            (_, Reply::Refused(Refusal { cause: Cause::Stopping, text })) => return Err(Turn::Lost(text)),
-            (Some(Outgoing::Said { message_id, said }), Reply::Accepted { sequence }) => {
-                Shown::Accepted { message_id: *message_id, sequence, said: said.clone() }
+            (_, Reply::Refused(Refusal { cause: Cause::Stopping, text })) => return Err(text),
+            (Some(Request::Broadcast { message_id, text }), Reply::Accepted { sequence }) => {
+                accepted(*message_id, sequence, Utterance::Message(text.clone()))
             }
-            (Some(Outgoing::Rename(name)), Reply::Renamed { .. }) => {
+            (Some(Request::Action { message_id, text }), Reply::Accepted { sequence }) => {
+                accepted(*message_id, sequence, Utterance::Action(text.clone()))
+            }
+            (Some(Request::Private { message_id, to, text }), Reply::Accepted { sequence }) => {
+                accepted(*message_id, sequence, Utterance::Private { to: to.clone(), text: text.clone() })
+            }
+            (Some(Request::Rename { name }), Reply::Renamed { .. }) => {
                 self.name = Some(name.clone());
-                Shown::Renamed { name: name.clone() }
+                UiEvent::Renamed { name: name.clone() }
             }
-            (Some(Outgoing::Who), Reply::People { names, total }) => Shown::People { names, total },
-            (Some(Outgoing::History(_)), Reply::History { events }) => {
-                Shown::History(self.inbox.heard(events))
+            (Some(Request::Who), Reply::People { names, total }) => UiEvent::People { names, total },
+            (Some(Request::History { .. }), Reply::History { events }) => {
+                UiEvent::History(self.inbox.without_ignored(events))
             }
             (Some(_), Reply::Refused(refusal)) => {
                 self.rejected += 1;
-                Shown::Refused(refusal.text)
+                UiEvent::Refused(refusal.text)
             }
-            _ => return Err(Turn::lost(&"the server answered with nonsense")),
+            _ => return Err(INVALID_REPLY.into()),
         };
-        self.outbox.remove_first();
-        (self.show)(shown);
+        self.queue.pop_first();
+        (self.show)(event);
         Ok(())
     }
 
-    /// Says goodbye. Whether the server hears it changes nothing for the person.
-    fn leave(&self, call: &mut Connection) -> Turn {
+    /// Says goodbye. The client ends whether or not the server replies.
+    fn leave(&self, call: &mut Connection) -> ConnectionEnd {
         if let Err(error) = call.call::<_, Reply>(&Request::Leave, LEAVE_TIMEOUT) {
-            log::debug!("left without an answer: {error}");
+            log::debug!("left without a reply: {error}");
         }
-        Turn::Over(Outcome::Left)
+        ConnectionEnd::Finished(Outcome::Left)
     }
 }
 
-/// Tries each address that the name has.
+/// Tries each address of the name.
 ///
 /// # Blocking
-/// 3 s for each of them, after the name service.
+/// On the name service, then 3 s for each address.
 fn connect(server: &str) -> io::Result<Stream> {
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     for address in server.to_socket_addrs()? {

@@ -1,85 +1,90 @@
-//! What has been received so far: the position that a resumed session announces, what a repeated message looks like, and who
-//! is not listened to.
+//! What the client has received: the last sequence, which a resumed session announces; which messages are
+//! repetitions; and which people are ignored.
 //!
-//! The callback's thread hands events in; the session's thread asks for the position when no callback runs.
+//! The callback's thread passes events in. The main thread asks for the last sequence when no callback
+//! runs.
 
-use crate::settings::{channels::Show, shown::Shown};
+use crate::settings::{UiEvent, UiEventHandler};
 use chat_common::protocol::{Event, EventKind};
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-/// How many authors' last numbers are kept at most. Far more than a room holds; a day's comings and goings may exceed it.
-const AUTHORS_KEPT: usize = 4096;
-/// A longer name is no server's, and not remembered. In bytes.
-const LONGEST_NAME: usize = 256;
-/// More than anybody says in one visit: what has a number in so many from our first is our own.
-const OWN_NUMBERS: u64 = 1 << 32;
+/// For how many authors the last message id is kept. This is far more than a room holds.
+const MAX_AUTHORS: usize = 4096;
+/// No server allows a longer name, so it is not stored. In bytes.
+const MAX_NAME_BYTES: usize = 256;
+/// A message id in a range of this length from our first id is our own. Nobody says so much in one run.
+const OWN_MESSAGE_IDS: u64 = 1 << 32;
 
-/// Everything that goes from the server to the screen passes here.
+/// Shows the events from the server, except for repetitions and the messages of ignored people.
 pub(crate) struct Inbox<'a> {
-    show: Show<'a>,
-    first_number: u64,
+    show: UiEventHandler<'a>,
+    first_message_id: u64,
+    /// Invariant: not locked while an event is shown.
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
-    /// The highest sequence number that has been shown in this session.
-    position: u64,
-    /// The same of the sessions before it in this run of the server: what a new session hears again is known up to here.
-    known: u64,
-    /// Which run of the server we are in, once we have joined one.
+    /// The highest sequence that was shown in this session.
+    last_sequence: u64,
+    /// The highest sequence that was shown in earlier sessions, in this run of the server. A new session gets
+    /// the same events again.
+    shown_before: u64,
+    /// The id of the server's run, once the client has joined.
     room: Option<u64>,
-    /// The place of our join: what has a lower number was said earlier.
-    joined_at: u64,
-    /// Whether the room has said that it ends.
+    /// The sequence of our join. An event with a lower sequence happened earlier.
+    join_sequence: u64,
+    /// Whether the room has announced its end.
     ended: bool,
-    /// The number of the last message of each author, whatever session or run of the server it came from.
-    last_numbers: HashMap<String, u64>,
-    /// Who spoke to us alone most recently, and was heard.
-    last_private: Option<String>,
-    /// Who is ignored: by the lower case of the name, as it was typed.
+    /// The last message id of each author, from any session and any run of the server.
+    last_message_ids: HashMap<String, u64>,
+    /// The author of the last private message that was not ignored.
+    last_private_author: Option<String>,
+    /// The ignored people. The key is the name in lower case, the value is the name as it was typed.
     ignored: BTreeMap<String, String>,
 }
 
-/// What joining turned out to be.
-pub(crate) enum Arrival {
+/// How a join relates to the one before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum JoinKind {
     First,
     SameRoom,
-    Restarted,
+    RoomRestarted,
 }
 
 impl<'a> Inbox<'a> {
-    /// `first_number` is that of the first thing we say: what we have said in an earlier session is not shown to us.
-    pub(crate) fn new(show: Show<'a>, first_number: u64) -> Inbox<'a> {
-        Inbox { show, first_number, state: Mutex::default() }
+    /// `first_message_id` is the id of our first message. Our own messages from an earlier session are not
+    /// shown.
+    pub(crate) fn new(show: UiEventHandler<'a>, first_message_id: u64) -> Inbox<'a> {
+        Inbox { show, first_message_id, state: Mutex::default() }
     }
 
-    /// The highest sequence number that has been shown in this session, 0 for none.
-    pub(crate) fn position(&self) -> u64 {
-        self.lock().position
+    /// Returns the highest sequence that was shown in this session, or 0.
+    pub(crate) fn last_sequence(&self) -> u64 {
+        self.lock().last_sequence
     }
 
-    /// The session is unknown to the server: positions begin anew with the next one.
-    pub(crate) fn forget_position(&self) {
+    /// The server does not know the session any more. The next session counts from the start.
+    pub(crate) fn end_session(&self) {
         let mut state = self.lock();
-        state.known = state.known.max(std::mem::take(&mut state.position));
+        state.shown_before = state.shown_before.max(std::mem::take(&mut state.last_sequence));
     }
 
-    /// Whether the room we were in has said that it ends.
-    pub(crate) fn has_ended(&self) -> bool {
+    /// Whether the room has announced its end.
+    pub(crate) fn room_has_ended(&self) -> bool {
         self.lock().ended
     }
 
-    /// Who spoke to us alone most recently, and was heard.
-    pub(crate) fn last_private(&self) -> Option<String> {
-        self.lock().last_private.clone()
+    /// Returns the author of the last private message that was not ignored.
+    pub(crate) fn last_private_author(&self) -> Option<String> {
+        self.lock().last_private_author.clone()
     }
 
-    /// Ignores this person, or not any more. Answers who is ignored now.
-    pub(crate) fn ignore(&self, name: Option<String>) -> Vec<String> {
+    /// Starts or stops to ignore a person; `None` changes nothing. Returns the names of all ignored people.
+    pub(crate) fn toggle_ignored(&self, name: Option<String>) -> Vec<String> {
         let mut state = self.lock();
         if let Some(name) = name {
             let key = name.to_lowercase();
@@ -90,54 +95,51 @@ impl<'a> Inbox<'a> {
         state.ignored.values().cloned().collect()
     }
 
-    /// These events without what ignored people say.
-    pub(crate) fn heard(&self, mut events: Vec<Event>) -> Vec<Event> {
+    /// Returns these events without the messages of ignored people.
+    pub(crate) fn without_ignored(&self, mut events: Vec<Event>) -> Vec<Event> {
         let state = self.lock();
-        events.retain(|event| !said_by(&event.kind).is_some_and(|(author, _)| state.ignores(author)));
+        events.retain(|event| !author_and_id(&event.kind).is_some_and(|(author, _)| state.ignores(author)));
         events
     }
 
-    /// We are in: `joined_at` in the one order of this `room`.
-    pub(crate) fn arrive(&self, room: u64, joined_at: u64) -> Arrival {
+    /// Records a join: its `sequence` in this `room`.
+    pub(crate) fn on_joined(&self, room: u64, sequence: u64) -> JoinKind {
         let mut state = self.lock();
-        state.joined_at = joined_at;
+        state.join_sequence = sequence;
         state.ended = false;
         match state.room.replace(room) {
-            None => Arrival::First,
+            None => JoinKind::First,
             Some(before) if before == room => {
-                state.position = state.position.max(state.known);
-                Arrival::SameRoom
+                state.last_sequence = state.last_sequence.max(state.shown_before);
+                JoinKind::SameRoom
             }
             Some(_) => {
-                (state.position, state.known) = (0, 0);
-                Arrival::Restarted
+                (state.last_sequence, state.shown_before) = (0, 0);
+                JoinKind::RoomRestarted
             }
         }
     }
 
-    /// Shows an event unless it is a repetition or somebody ignored says it, and counts it as received once it has been shown.
+    /// Shows an event, unless it is a repetition or its author is ignored. Then counts it as received.
     ///
     /// # Blocking
     /// On the screen.
-    pub(crate) fn take(&self, event: Event) {
+    pub(crate) fn receive(&self, event: Event) {
         let sequence = event.sequence;
-        let (heard, earlier) = {
+        let (shows, earlier) = {
             let mut state = self.lock();
-            if sequence <= state.position {
-                return; // Heard in an earlier session.
+            if sequence <= state.last_sequence {
+                return; // An earlier session has shown it.
             }
-            let own = said_by(&event.kind).is_some_and(|(_, message_id)| self.is_own(message_id));
-            (!own && state.note(&event.kind), sequence < state.joined_at)
+            let own_ids = self.first_message_id..self.first_message_id + OWN_MESSAGE_IDS;
+            let own = author_and_id(&event.kind).is_some_and(|(_, id)| own_ids.contains(&id));
+            (!own && state.record(&event.kind), sequence < state.join_sequence)
         };
-        if heard {
-            (self.show)(Shown::Event { event, earlier });
+        if shows {
+            (self.show)(UiEvent::Event { event, earlier });
         }
         let mut state = self.lock();
-        state.position = state.position.max(sequence);
-    }
-
-    fn is_own(&self, message_id: u64) -> bool {
-        (self.first_number..self.first_number + OWN_NUMBERS).contains(&message_id)
+        state.last_sequence = state.last_sequence.max(sequence);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -147,32 +149,34 @@ impl<'a> Inbox<'a> {
 }
 
 impl State {
-    /// Takes note of an event. Answers whether it is to be shown: not where somebody ignored says it, and not where an author
-    /// repeats a message because its answer was lost together with the session. That one has the number of the last one.
-    fn note(&mut self, kind: &EventKind) -> bool {
-        if let Some((author, message_id)) = said_by(kind) {
+    /// Records an event. Returns whether to show it.
+    ///
+    /// A message is not shown if its author is ignored, or if the author repeats it. An author repeats the
+    /// last message, with the same id, when its reply was lost together with the session.
+    fn record(&mut self, kind: &EventKind) -> bool {
+        if let Some((author, message_id)) = author_and_id(kind) {
             let ignored = self.ignores(author);
             if matches!(kind, EventKind::Private { .. }) && !ignored {
-                self.last_private = Some(author.to_owned());
+                self.last_private_author = Some(author.to_owned());
             }
-            return self.remember(author, message_id) != Some(message_id) && !ignored;
+            return self.record_id(author, message_id) != Some(message_id) && !ignored;
         }
         match kind {
             EventKind::Renamed { from, to } => {
-                if let Some(number) = self.last_numbers.remove(from) {
-                    self.remember(to, number);
+                if let Some(message_id) = self.last_message_ids.remove(from) {
+                    self.record_id(to, message_id);
                 }
-                if self.last_private.as_ref() == Some(from) {
-                    self.last_private = Some(to.clone());
+                if self.last_private_author.as_ref() == Some(from) {
+                    self.last_private_author = Some(to.clone());
                 }
-                // A new name is no way out of being ignored.
+                // A person stays ignored under a new name.
                 if self.ignored.remove(&from.to_lowercase()).is_some() {
                     self.ignored.insert(to.to_lowercase(), to.clone());
                 }
             }
-            // Who leaves has nothing to repeat, and whoever takes the name next begins with numbers of their own.
+            // A person who left repeats nothing. The next person with this name has other message ids.
             EventKind::Left { name, reason: None } => {
-                self.last_numbers.remove(name);
+                self.last_message_ids.remove(name);
             }
             EventKind::Ended { .. } => self.ended = true,
             _ => {}
@@ -180,15 +184,15 @@ impl State {
         true
     }
 
-    /// Answers the number that was remembered before.
-    fn remember(&mut self, author: &str, message_id: u64) -> Option<u64> {
-        if author.len() > LONGEST_NAME {
+    /// Stores the author's last message id. Returns the one before it.
+    fn record_id(&mut self, author: &str, message_id: u64) -> Option<u64> {
+        if author.len() > MAX_NAME_BYTES {
             return None;
         }
-        if self.last_numbers.len() >= AUTHORS_KEPT {
-            self.last_numbers.clear();
+        if self.last_message_ids.len() >= MAX_AUTHORS {
+            self.last_message_ids.clear();
         }
-        self.last_numbers.insert(author.to_owned(), message_id)
+        self.last_message_ids.insert(author.to_owned(), message_id)
     }
 
     fn ignores(&self, author: &str) -> bool {
@@ -196,8 +200,8 @@ impl State {
     }
 }
 
-/// The author and the number of something said.
-fn said_by(kind: &EventKind) -> Option<(&str, u64)> {
+/// Returns the author and the id of a message.
+fn author_and_id(kind: &EventKind) -> Option<(&str, u64)> {
     match kind {
         EventKind::Message { author, message_id, .. }
         | EventKind::Action { author, message_id, .. }
@@ -210,102 +214,102 @@ fn said_by(kind: &EventKind) -> Option<(&str, u64)> {
 mod tests {
     use super::*;
 
-    /// Our own first number.
-    const OWN: u64 = 1 << 40;
+    /// Our own first message id.
+    const OWN_ID: u64 = 1 << 40;
 
     fn says(sequence: u64, author: &str, message_id: u64) -> Event {
         let kind = EventKind::Message { author: author.into(), message_id, text: "hi".into() };
         Event { sequence, time: 0, kind }
     }
 
-    fn shown(play: impl Fn(&Inbox<'_>)) -> Vec<(u64, bool)> {
+    fn shown_by(test: impl Fn(&Inbox<'_>)) -> Vec<(u64, bool)> {
         let (tx, rx) = crossbeam_channel::unbounded();
-        let show = |shown| match shown {
-            Shown::Event { event, earlier } => tx.send((event.sequence, earlier)).unwrap(),
+        let show = |event| match event {
+            UiEvent::Event { event, earlier } => tx.send((event.sequence, earlier)).unwrap(),
             other => panic!("{other:?}"),
         };
-        play(&Inbox::new(&show, OWN));
+        test(&Inbox::new(&show, OWN_ID));
         rx.try_iter().collect()
     }
 
     #[test]
-    fn what_was_said_before_the_join_is_marked_as_earlier() {
-        let seen = shown(|inbox| {
-            inbox.arrive(1, 5);
-            inbox.take(says(4, "Sara", 1));
-            inbox.take(says(6, "Sara", 2));
-            assert_eq!(inbox.position(), 6);
+    fn an_event_from_before_the_join_is_marked_as_earlier() {
+        let shown = shown_by(|inbox| {
+            inbox.on_joined(1, 5);
+            inbox.receive(says(4, "Sara", 1));
+            inbox.receive(says(6, "Sara", 2));
+            assert_eq!(inbox.last_sequence(), 6);
         });
-        assert_eq!(seen, [(4, true), (6, false)]);
+        assert_eq!(shown, [(4, true), (6, false)]);
     }
 
     #[test]
-    fn a_message_repeated_in_another_session_or_after_a_restart_is_shown_once() {
-        let seen = shown(|inbox| {
-            inbox.arrive(1, 1);
-            inbox.take(says(2, "Sara", 10));
-            inbox.take(says(3, "Sara", 10)); // again, in a new session
-            inbox.take(says(4, "Tom", 20));
-            assert!(matches!(inbox.arrive(2, 1), Arrival::Restarted));
-            inbox.take(says(2, "Sara", 10)); // and again, in a new room
-            inbox.take(says(3, "Sara", 11));
-            inbox.take(says(4, "Tom", 21)); // not again
+    fn a_message_that_is_repeated_in_a_new_session_or_a_new_room_is_shown_once() {
+        let shown = shown_by(|inbox| {
+            inbox.on_joined(1, 1);
+            inbox.receive(says(2, "Sara", 10));
+            inbox.receive(says(3, "Sara", 10)); // again, in a new session
+            inbox.receive(says(4, "Tom", 20));
+            assert!(matches!(inbox.on_joined(2, 1), JoinKind::RoomRestarted));
+            inbox.receive(says(2, "Sara", 10)); // and again, in a new room
+            inbox.receive(says(3, "Sara", 11));
+            inbox.receive(says(4, "Tom", 21)); // not again
         });
-        assert_eq!(seen, [(2, false), (4, false), (3, false), (4, false)]);
+        assert_eq!(shown, [(2, false), (4, false), (3, false), (4, false)]);
     }
 
     #[test]
-    fn whoever_takes_the_name_of_one_who_left_begins_anew() {
-        let seen = shown(|inbox| {
-            inbox.take(says(2, "Sara", 10));
-            inbox.take(Event {
+    fn a_new_person_with_the_name_of_one_who_left_may_use_the_same_message_id() {
+        let shown = shown_by(|inbox| {
+            inbox.receive(says(2, "Sara", 10));
+            inbox.receive(Event {
                 sequence: 3,
                 time: 0,
                 kind: EventKind::Left { name: "Sara".into(), reason: None },
             });
-            inbox.take(says(4, "Sara", 10));
+            inbox.receive(says(4, "Sara", 10));
         });
-        assert_eq!(seen, [(2, false), (3, false), (4, false)]);
+        assert_eq!(shown, [(2, false), (3, false), (4, false)]);
     }
 
     #[test]
-    fn who_is_ignored_is_not_shown_and_gets_no_reply_but_counts_as_received() {
-        let seen = shown(|inbox| {
-            assert_eq!(inbox.ignore(Some("sara".into())), ["sara"]);
+    fn an_ignored_message_is_not_shown_and_not_replied_to_but_counts_as_received() {
+        let shown = shown_by(|inbox| {
+            assert_eq!(inbox.toggle_ignored(Some("sara".into())), ["sara"]);
             let kind = EventKind::Private { author: "Sara".into(), message_id: 1, text: "psst".into() };
-            inbox.take(Event { sequence: 2, time: 0, kind });
-            assert_eq!((inbox.last_private(), inbox.position()), (None, 2));
-            assert!(inbox.heard(vec![says(1, "Sara", 0)]).is_empty());
-            assert!(inbox.ignore(Some("SARA".into())).is_empty());
-            inbox.take(says(3, "Sara", 2));
+            inbox.receive(Event { sequence: 2, time: 0, kind });
+            assert_eq!((inbox.last_private_author(), inbox.last_sequence()), (None, 2));
+            assert!(inbox.without_ignored(vec![says(1, "Sara", 0)]).is_empty());
+            assert!(inbox.toggle_ignored(Some("SARA".into())).is_empty());
+            inbox.receive(says(3, "Sara", 2));
         });
-        assert_eq!(seen, [(3, false)]);
+        assert_eq!(shown, [(3, false)]);
     }
 
     #[test]
-    fn who_was_away_for_too_long_hears_what_is_new_and_not_what_was_heard() {
-        let seen = shown(|inbox| {
-            inbox.arrive(1, 1);
-            inbox.take(says(2, "Sara", 10));
-            inbox.forget_position();
-            assert_eq!(inbox.position(), 0, "the new session has received nothing");
-            assert!(matches!(inbox.arrive(1, 6), Arrival::SameRoom));
-            inbox.take(says(2, "Sara", 10));
-            inbox.take(says(3, "Me", OWN + 7));
-            inbox.take(says(4, "Sara", 11));
+    fn a_new_session_in_the_same_room_shows_only_new_events() {
+        let shown = shown_by(|inbox| {
+            inbox.on_joined(1, 1);
+            inbox.receive(says(2, "Sara", 10));
+            inbox.end_session();
+            assert_eq!(inbox.last_sequence(), 0, "a new session has received nothing");
+            assert!(matches!(inbox.on_joined(1, 6), JoinKind::SameRoom));
+            inbox.receive(says(2, "Sara", 10));
+            inbox.receive(says(3, "Me", OWN_ID + 7));
+            inbox.receive(says(4, "Sara", 11));
         });
-        assert_eq!(seen, [(2, false), (4, true)]);
+        assert_eq!(shown, [(2, false), (4, true)]);
     }
 
     #[test]
-    fn after_a_restart_everything_is_new() {
-        let seen = shown(|inbox| {
-            inbox.arrive(1, 1);
-            inbox.take(says(9, "Sara", 10));
-            inbox.forget_position();
-            assert!(matches!(inbox.arrive(2, 3), Arrival::Restarted));
-            inbox.take(says(2, "Sara", 11));
+    fn after_a_restart_every_sequence_is_new() {
+        let shown = shown_by(|inbox| {
+            inbox.on_joined(1, 1);
+            inbox.receive(says(9, "Sara", 10));
+            inbox.end_session();
+            assert!(matches!(inbox.on_joined(2, 3), JoinKind::RoomRestarted));
+            inbox.receive(says(2, "Sara", 11));
         });
-        assert_eq!(seen, [(9, false), (2, true)]);
+        assert_eq!(shown, [(9, false), (2, true)]);
     }
 }

@@ -1,13 +1,15 @@
-//! The client's own endpoint: accepts the server's callback and serves `Receive`.
+//! The client's endpoint for the callback connection: accepts it and serves `Receive`.
 //!
-//! The `listener` thread accepts; each connection gets a `callback` thread, which first finds out who is there. So a
-//! stranger that says nothing cannot keep the true server waiting. What is received is shown by the thread that received it,
-//! as in the Go original; the reply follows when it has been shown, which is all the flow control there is.
+//! The thread `listener` accepts connections. Each connection gets a thread `callback`, which first checks
+//! the hello. So a stranger that sends nothing cannot delay the server. The thread that receives an event
+//! also shows it, as in the Go original. The reply follows after that, and this is the only flow control.
 //!
-//! Who is let in: the host that we called, with the token that we made. Another host is closed at once, another token
-//! is told so. Where the server cannot dial us, the session dials it, and that stream is served just the same.
+//! The client accepts a connection only from the host that it called, and only with its own token. It closes
+//! a connection from another host at once, and refuses another token. If the server cannot dial the client,
+//! the main thread dials the server, and the same code serves that stream.
 //!
-//! Go: `go rpc.ServeConn(conn)` serves whoever connects, for ever; a scope, a limit and a token take its place here.
+//! Go: `go rpc.ServeConn(conn)` serves every connection without an end; here are a scope, a limit and a
+//! token.
 
 use crate::session::inbox::Inbox;
 use chat_common::{
@@ -30,36 +32,44 @@ use std::{
     time::Duration,
 };
 
-/// A server says its hello as soon as it is connected.
+/// A server sends its hello as soon as it is connected.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(2);
-/// The server pings after five silent seconds; three times that is the end of the callback.
-const SILENCE: Duration = Duration::from_secs(15);
-/// One frame, or one reply.
+/// The server pings after 5 s without an event. The callback ends after three times that.
+const SILENCE_TIMEOUT: Duration = Duration::from_secs(15);
+/// The limit for one frame, and for one reply.
 const FRAME_TIMEOUT: Duration = Duration::from_secs(5);
-/// Connections that are served or looked at, at the same time. Only one is the server; the rest are strangers on its host.
-const MOST_CONNECTIONS: usize = 8;
-/// A pause after `accept` has failed, so that a lack of descriptors does not become a busy loop.
+/// How many connections are open at the same time. Only one is the server. The others are strangers on its
+/// host.
+const MAX_CONNECTIONS: usize = 8;
+/// The pause after a failed `accept`, so that a lack of file descriptors does not make a busy loop.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// The callback side of one connection to the room.
 pub(crate) struct Callbacks<'a> {
     token: Token,
     inbox: &'a Inbox<'a>,
-    /// Closed by the session when it has shown that it joined; nothing is shown before.
-    gate: Receiver<Infallible>,
-    /// Tells the session that the callback connection is gone, and why.
-    lost: Sender<String>,
+    /// Disconnected by the main thread after it has shown the join. Before that, no event is shown.
+    gate_rx: Receiver<Infallible>,
+    /// Tells the main thread why the callback connection ended.
+    lost_tx: Sender<String>,
     stop: Shutdown,
-    open: Mutex<Open>,
+    streams: Mutex<Streams>,
 }
 
-/// Protected by one lock: which streams are open, and which of them is the server's.
+/// Protected by one lock: the open streams, and which of them is the server's.
 #[derive(Default)]
-struct Open {
-    next: u64,
-    streams: Vec<(u64, Arc<Stream>)>,
-    serving: Option<u64>,
+struct Streams {
+    last_id: u64,
+    open: Vec<(u64, Arc<Stream>)>,
+    /// The id of the server's stream.
+    server: Option<u64>,
     closed: bool,
+}
+
+impl Streams {
+    fn shut_down_all(&self) {
+        self.open.iter().for_each(|(_, stream)| stream.shut_down());
+    }
 }
 
 /// Closes all callbacks when it is dropped, so that their scope can end.
@@ -75,18 +85,18 @@ impl<'a> Callbacks<'a> {
     pub(crate) fn new(
         token: Token,
         inbox: &'a Inbox<'a>,
-        gate: Receiver<Infallible>,
-        lost: Sender<String>,
+        gate_rx: Receiver<Infallible>,
+        lost_tx: Sender<String>,
     ) -> Callbacks<'a> {
-        Callbacks { token, inbox, gate, lost, stop: Shutdown::new(), open: Mutex::default() }
+        Callbacks { token, inbox, gate_rx, lost_tx, stop: Shutdown::new(), streams: Mutex::default() }
     }
 
     pub(crate) fn close_on_drop(&'a self) -> CloseOnDrop<'a> {
         CloseOnDrop(self)
     }
 
-    /// Starts to listen on a free port of the address that the call connection goes out from, which is where the
-    /// server will dial. Answers the port.
+    /// Listens on a free port of the local address of the call connection, which is the address that the
+    /// server dials. Returns the port.
     ///
     /// # Errors
     /// When the system gives no port or no thread.
@@ -107,13 +117,13 @@ impl<'a> Callbacks<'a> {
         Ok(address.port())
     }
 
-    /// Dials the server instead, which serves the same purpose where it cannot dial us. Whatever callback there was is closed.
+    /// Opens the callback connection from this side. Closes any callback connection that the server opened.
     ///
     /// # Blocking
-    /// On the server, `timeout` at the longest for each of the two steps.
+    /// On the server, for at most `timeout` to connect and `timeout` for the hello.
     ///
     /// # Errors
-    /// When the server cannot be reached or does not want it.
+    /// When the server cannot be reached or refuses the connection.
     pub(crate) fn dial<'scope>(
         &'scope self,
         scope: &'scope Scope<'scope, '_>,
@@ -121,32 +131,32 @@ impl<'a> Callbacks<'a> {
         timeout: Duration,
     ) -> Result<(), RpcError> {
         {
-            let mut open = self.lock();
-            open.serving = None;
-            open.streams.iter().for_each(|(_, stream)| stream.shut_down());
+            let mut streams = self.lock();
+            streams.server = None;
+            streams.shut_down_all();
         }
         let mut connection = Connection::new(Arc::new(Stream::connect(server, timeout)?), FRAME_BYTES);
         connection.greet(Role::OpenedCallback, self.token, timeout)?;
         let Some(id) = self.register(connection.stream(), usize::MAX) else { return Err(RpcError::Closed) };
-        // Should the server's own callback have arrived meanwhile, this one is the later.
-        self.lock().serving = Some(id);
+        // The server's own callback may have arrived meanwhile. This connection replaces it.
+        self.lock().server = Some(id);
         thread::Builder::new().name("callback".into()).spawn_scoped(scope, move || {
             let end = self.serve(&mut connection);
-            self.forget(id, &end);
+            self.remove(id, &end);
         })?;
         Ok(())
     }
 
-    /// Whether the server's callback has arrived.
+    /// Whether the server's callback connection is open.
     pub(crate) fn is_serving(&self) -> bool {
-        self.lock().serving.is_some()
+        self.lock().server.is_some()
     }
 
     fn close(&self) {
         {
-            let mut open = self.lock();
-            open.closed = true;
-            open.streams.iter().for_each(|(_, stream)| stream.shut_down());
+            let mut streams = self.lock();
+            streams.closed = true;
+            streams.shut_down_all();
         }
         self.stop.request();
     }
@@ -154,7 +164,7 @@ impl<'a> Callbacks<'a> {
     /// The whole life of the thread `listener`.
     ///
     /// # Blocking
-    /// In `accept`, until [`Callbacks::close`] connects to it.
+    /// In `accept`, until [`Callbacks::close`] connects to the listener.
     fn listener_loop<'scope>(
         &'scope self,
         scope: &'scope Scope<'scope, '_>,
@@ -170,7 +180,7 @@ impl<'a> Callbacks<'a> {
                 Ok((_, peer)) if !same_host(peer.ip(), server) => {
                     log::info!("ignored a connection from {peer}");
                 }
-                Ok((socket, peer)) => self.start(scope, Arc::new(Stream::new(socket)), peer),
+                Ok((socket, peer)) => self.start_callback(scope, Arc::new(Stream::new(socket)), peer),
                 Err(error) => {
                     log::warn!("cannot accept the server's callback: {error}");
                     if self.stop.sleep(ACCEPT_PAUSE) {
@@ -181,8 +191,13 @@ impl<'a> Callbacks<'a> {
         }
     }
 
-    fn start<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>, stream: Arc<Stream>, peer: SocketAddr) {
-        let Some(id) = self.register(&stream, MOST_CONNECTIONS) else { return };
+    fn start_callback<'scope>(
+        &'scope self,
+        scope: &'scope Scope<'scope, '_>,
+        stream: Arc<Stream>,
+        peer: SocketAddr,
+    ) {
+        let Some(id) = self.register(&stream, MAX_CONNECTIONS) else { return };
         let started = thread::Builder::new().name("callback".into()).spawn_scoped(scope, move || {
             let mut connection = Connection::new(stream, FRAME_BYTES);
             let end = match self.verify(&mut connection, id) {
@@ -190,20 +205,22 @@ impl<'a> Callbacks<'a> {
                 Err(error) => error,
             };
             log::debug!("callback from {peer} ended: {end}");
-            self.forget(id, &end);
+            self.remove(id, &end);
         });
         if let Err(error) = started {
             log::warn!("no thread for the connection from {peer}: {error}");
-            self.forget(id, &RpcError::Closed);
+            self.remove(id, &RpcError::Closed);
         }
     }
 
-    /// Finds out whether it is our server who has dialled.
+    /// Checks that the connection is from our server.
     fn verify(&self, connection: &mut Connection, id: u64) -> Result<(), RpcError> {
         let hello = connection.read_hello(HELLO_TIMEOUT)?.ok_or(RpcError::Closed)?;
         let status = match hello.role {
             Role::Callback if hello.token != self.token => Status::UnknownToken,
-            Role::Callback if self.claim(id) => return connection.welcome(&hello, FRAME_TIMEOUT),
+            Role::Callback if *self.lock().server.get_or_insert(id) == id => {
+                return connection.welcome(&hello, FRAME_TIMEOUT);
+            }
             Role::Callback => Status::Busy,
             Role::Call | Role::OpenedCallback => Status::WrongRole,
         };
@@ -211,21 +228,21 @@ impl<'a> Callbacks<'a> {
         Err(RpcError::Refused { status, version: hello.highest })
     }
 
-    /// Serves `Receive` until the connection ends; answers why it did.
+    /// Serves `Receive` until the connection ends. Returns the reason of the end.
     ///
     /// # Blocking
-    /// On the session, which opens the gate when it has joined or given up; then on the server, 15 s without a word at the
-    /// longest; and on the screen.
+    /// On the main thread, which opens the gate after it has joined or failed. Then on the server, 15 s at
+    /// most without a frame, and on the screen.
     fn serve(&self, connection: &mut Connection) -> RpcError {
-        // Nothing is ever sent through the gate: it opens when the session drops the other end.
-        let _ = self.gate.recv();
+        // No value is ever sent through the gate. `recv` returns when the main thread drops the sender.
+        let _ = self.gate_rx.recv();
         if self.lock().closed {
             return RpcError::Closed;
         }
         loop {
-            match connection.next_request(SILENCE, FRAME_TIMEOUT) {
+            match connection.next_request(SILENCE_TIMEOUT, FRAME_TIMEOUT) {
                 Ok(Some(Callback::Receive { answer, events })) => {
-                    events.into_iter().for_each(|event| self.inbox.take(event));
+                    events.into_iter().for_each(|event| self.inbox.receive(event));
                     if answer {
                         if let Err(error) = connection.reply(&CallbackReply::Received, FRAME_TIMEOUT) {
                             return error;
@@ -238,45 +255,36 @@ impl<'a> Callbacks<'a> {
         }
     }
 
-    /// Makes a stream known, so that [`Callbacks::close`] can wake its thread.
-    fn register(&self, stream: &Arc<Stream>, most: usize) -> Option<u64> {
-        let mut open = self.lock();
-        if open.closed || open.streams.len() >= most {
+    /// Adds a stream, so that [`Callbacks::close`] can wake its thread. Returns its id, or `None` if it is
+    /// not wanted.
+    fn register(&self, stream: &Arc<Stream>, max_open: usize) -> Option<u64> {
+        let mut streams = self.lock();
+        if streams.closed || streams.open.len() >= max_open {
             return None;
         }
-        open.next += 1;
-        let id = open.next;
-        open.streams.push((id, Arc::clone(stream)));
+        streams.last_id += 1;
+        let id = streams.last_id;
+        streams.open.push((id, Arc::clone(stream)));
         Some(id)
     }
 
-    /// Makes this stream the server's, if no other is.
-    fn claim(&self, id: u64) -> bool {
-        let mut open = self.lock();
-        let free = open.serving.is_none();
-        if free {
-            open.serving = Some(id);
-        }
-        free
-    }
-
-    fn forget(&self, id: u64, end: &RpcError) {
-        let mut open = self.lock();
-        open.streams.retain(|(other, _)| *other != id);
-        if open.serving == Some(id) && !open.closed {
-            // One word is enough; the session gives up on the whole connection when it hears it.
-            let _ = self.lost.try_send(end.to_string());
+    fn remove(&self, id: u64, end: &RpcError) {
+        let mut streams = self.lock();
+        streams.open.retain(|(other, _)| *other != id);
+        if streams.server == Some(id) && !streams.closed {
+            // A full channel already has a reason. The first one makes the main thread end this connection.
+            let _ = self.lost_tx.try_send(end.to_string());
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Open> {
+    fn lock(&self) -> MutexGuard<'_, Streams> {
         // Each field is valid after any panic.
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Whether a connection from `peer` can come from the server that we reach at `server`. On loopback the system chooses
-/// the address that one calls from, so there any of its addresses will do.
+/// Whether a connection from `peer` can be from our server, which we reach at `server`. On loopback the
+/// system chooses the source address, so there every loopback address is accepted.
 fn same_host(peer: IpAddr, server: IpAddr) -> bool {
     let (peer, server) = (peer.to_canonical(), server.to_canonical());
     peer == server || (peer.is_loopback() && server.is_loopback())

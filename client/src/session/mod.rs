@@ -1,161 +1,146 @@
-//! One visit to the room, from the first join to the last word. Runs on the thread that calls [`visit`].
+//! The client's connections to one room, from the first join until the person leaves. Runs on the main
+//! thread, which is the one that calls [`run`].
 //!
-//! A visit is a row of connections, each of them one turn of the loop in [`Session::live`]; what happens within one stands in
-//! `connection.rs`. What is to be sent outlives them in the [`Outbox`], what was received in the [`Inbox`].
+//! There is one connection after the other; `connection.rs` has the life of one. `client.rs` has what
+//! outlives it: the [`SendQueue`] keeps what is to be sent, and the [`Inbox`] knows what was received.
+//!
+//! A *session* is what the server keeps for a member under its token. A new connection resumes the session,
+//! or begins another one.
 
 mod backoff;
+mod client;
 mod connection;
 mod inbox;
 mod listener;
-mod outbox;
+mod send_queue;
 
 use crate::{
-    input::command::{self, Command},
-    screen::visible::visible_line,
+    input::{parse_command, Command},
     session::{
-        backoff::Backoff,
-        connection::Turn,
-        inbox::Inbox,
-        outbox::{Outbox, Outgoing},
+        backoff::Backoff, client::Client, connection::ConnectionEnd, inbox::Inbox, send_queue::SendQueue,
     },
-    settings::{
-        channels::{Input, Outcome, Show, Stop, Wires},
-        options::JoinOptions,
-        shown::{Said, Shown},
-    },
+    settings::{Channels, Input, JoinOptions, Outcome, UiEvent, UiEventHandler},
 };
 use chat_common::token::Token;
-use crossbeam_channel::{after, never, select, Receiver, RecvError};
+use crossbeam_channel::{after, never, select};
 use std::time::{Duration, Instant};
 
-/// Between two attempts to get back in, growing from the one to the other.
+/// The pause between two attempts to connect grows from the first value to the second.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
-/// For as long as the server keeps a lost session. After it, a program that has nothing left but to send what waits gives up.
+/// The server keeps a lost session for this long. A program that only has messages left to send then gives
+/// up.
 const RESUME_TIME: Duration = Duration::from_secs(60);
-/// How long a program that has not been let in yet puts up with a busy server.
+/// How long a program tries to join a busy server for the first time.
 const BUSY_PATIENCE: Duration = Duration::from_secs(5);
 
-/// See [`crate::run`].
-pub(crate) fn visit(options: &JoinOptions, wires: &Wires, show: Show<'_>, token: Token) -> Outcome {
-    // Half of the numbers are above any start, so counting up never wraps.
-    let first_number = Token::random().map_or(0, Token::to_u64) >> 1;
-    let inbox = Inbox::new(show, first_number);
-    let mut session = Session {
-        options,
-        input: wires.input.clone(),
-        stop: wires.stop.clone(),
-        show,
-        inbox: &inbox,
-        outbox: Outbox::new(first_number),
-        token,
-        name: options.name.clone(),
-        text_limit: usize::MAX,
-        ever_in: false,
-        told_dialled: false,
-        may_resume: false,
-        stay: options.stay,
-        ending: false,
-        rejected: 0,
-    };
-    let outcome = session.live();
-    session.account_for(outcome)
-}
-
-/// What outlives a connection.
-pub(crate) struct Session<'a> {
-    pub(crate) options: &'a JoinOptions,
-    /// Replaced by a channel that never says anything when the input has ended.
-    pub(crate) input: Receiver<Input>,
-    /// As `input`.
-    pub(crate) stop: Receiver<Stop>,
-    pub(crate) show: Show<'a>,
-    pub(crate) inbox: &'a Inbox<'a>,
-    pub(crate) outbox: Outbox,
-    pub(crate) token: Token,
-    pub(crate) name: Option<String>,
-    /// The longest text that the server takes, in bytes.
-    pub(crate) text_limit: usize,
-    /// Whether we have been in the room: before that, trouble ends the visit; after it, trouble passes.
-    pub(crate) ever_in: bool,
-    /// Whether it has been said that the server cannot dial us.
-    pub(crate) told_dialled: bool,
-    /// Whether the server may know our token. Set before a Join goes out, because its reply may be what gets lost.
-    pub(crate) may_resume: bool,
-    pub(crate) stay: bool,
-    /// Nothing more is coming in: leave when all has been sent.
-    pub(crate) ending: bool,
-    /// Lines that were not sent because they made no sense or the server refused them.
-    pub(crate) rejected: usize,
-}
-
-impl Session<'_> {
-    /// The row of connections.
-    fn live(&mut self) -> Outcome {
-        let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
-        let mut out_since = Instant::now();
-        let mut told_busy = false;
-        loop {
-            let name = match self.name.clone() {
-                Some(name) => name,
-                None => match self.ask_name() {
-                    Ok(name) => name,
-                    Err(outcome) => return outcome,
-                },
+/// Joins the room, takes part in it until the person leaves, and leaves.
+///
+/// # Blocking
+/// Until the client has left. [`Stop::Now`](crate::Stop::Now) ends it at once while it waits for the person,
+/// for the next attempt to connect, or on an idle connection. It does not interrupt a call, which takes 10 s
+/// at most. Connecting takes at most: the name service, which has no limit; 3 s for each address of the
+/// server; 3 s for the hello; three calls; 6 s for the callback. A `show` that blocks delays all of this.
+pub fn run(options: &JoinOptions, channels: &Channels, show: UiEventHandler<'_>) -> Outcome {
+    let outcome = match Token::random() {
+        Ok(token) => {
+            // The shift leaves half of the ids above the first one, so counting up never wraps.
+            let first_message_id = Token::random().map_or(0, Token::to_u64) >> 1;
+            let inbox = Inbox::new(show, first_message_id);
+            let mut client = Client {
+                options,
+                input_rx: channels.input_rx.clone(),
+                stop_rx: channels.stop_rx.clone(),
+                show,
+                inbox: &inbox,
+                queue: SendQueue::new(first_message_id),
+                token,
+                name: options.name.clone(),
+                text_limit: usize::MAX,
+                was_joined: false,
+                opened_callback_shown: false,
+                may_resume: false,
+                stay: options.stay,
+                ending: false,
+                rejected: 0,
             };
-            let began = Instant::now();
-            match self.one_connection(&name) {
-                Turn::Over(outcome) => return outcome,
-                Turn::OtherName(refusal) if self.options.interactive && !self.ending => {
-                    (self.show)(Shown::Refused(refusal.text));
+            let outcome = client.run_loop();
+            client.check_all_sent(outcome)
+        }
+        Err(error) => Outcome::Failed(format!("no random numbers from the system: {error}")),
+    };
+    show(match &outcome {
+        Outcome::Left => UiEvent::Bye,
+        Outcome::Failed(reason) => UiEvent::Failed(reason.clone()),
+    });
+    outcome
+}
+
+impl Client<'_> {
+    /// Connects again and again, until the client ends.
+    fn run_loop(&mut self) -> Outcome {
+        let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+        let mut offline_since = Instant::now();
+        let mut busy_shown = false;
+        loop {
+            let name = match self.name.clone().map_or_else(|| self.read_name(), Ok) {
+                Ok(name) => name,
+                Err(outcome) => return outcome,
+            };
+            let started = Instant::now();
+            match self.connect_once(&name) {
+                ConnectionEnd::Finished(outcome) => return outcome,
+                ConnectionEnd::NameRefused(reason) if self.options.interactive && !self.ending => {
+                    (self.show)(UiEvent::Refused(reason));
                     self.name = None;
                     continue;
                 }
-                Turn::OtherName(refusal) => return Outcome::Failed(refusal.text),
-                Turn::Lost(reason) => {
-                    (self.show)(Shown::Lost { reason, ended: self.inbox.has_ended() });
-                    out_since = Instant::now();
-                    // A server that lets us in only to drop us is not to be pressed.
-                    if began.elapsed() > LONGEST_PAUSE {
+                ConnectionEnd::NameRefused(reason) => return Outcome::Failed(reason),
+                ConnectionEnd::Lost(reason) => {
+                    (self.show)(UiEvent::Lost { reason, ended: self.inbox.room_has_ended() });
+                    offline_since = Instant::now();
+                    // A server that closes each new connection at once must not get attempts without a pause.
+                    if started.elapsed() > LONGEST_PAUSE {
                         backoff.reset();
                     }
                 }
-                Turn::NotIn { reason, .. } if self.ever_in => {
-                    log::info!("not back in yet: {}", visible_line(&reason));
+                ConnectionEnd::NotJoined(reason) | ConnectionEnd::ServerBusy(reason) if self.was_joined => {
+                    log::info!("not connected yet: {reason:?}");
                 }
-                Turn::NotIn { reason, busy } => {
-                    let patient = self.options.interactive || out_since.elapsed() < BUSY_PATIENCE;
-                    if !(busy && patient) {
-                        return Outcome::Failed(format!("cannot join at {}: {reason}", self.options.server));
+                ConnectionEnd::ServerBusy(_)
+                    if self.options.interactive || offline_since.elapsed() < BUSY_PATIENCE =>
+                {
+                    if !std::mem::replace(&mut busy_shown, true) {
+                        (self.show)(UiEvent::ServerBusy);
                     }
-                    if !std::mem::replace(&mut told_busy, true) {
-                        (self.show)(Shown::Busy);
-                    }
+                }
+                ConnectionEnd::NotJoined(reason) | ConnectionEnd::ServerBusy(reason) => {
+                    return Outcome::Failed(format!("cannot join at {}: {reason}", self.options.server));
                 }
             }
-            if let Some(outcome) = self.wait_offline(backoff.pause(), out_since) {
+            if let Some(outcome) = self.wait_offline(backoff.pause(), offline_since) {
                 return outcome;
             }
         }
     }
 
-    /// The next line is the name.
+    /// Takes the next line of input as the name.
     ///
     /// # Blocking
     /// On the person.
-    fn ask_name(&mut self) -> Result<String, Outcome> {
-        (self.show)(Shown::AskName);
+    fn read_name(&mut self) -> Result<String, Outcome> {
+        (self.show)(UiEvent::AskName);
         loop {
             select! {
-                // Who has not even come in yet has nothing to send first.
-                recv(self.stop) -> stop => if self.wants_to_go(stop) || self.ending {
+                // Without a name nothing can be sent, so both kinds of stop end the client at once.
+                recv(self.stop_rx) -> stop => if self.stops_now(stop) || self.ending {
                     return Err(Outcome::Left);
                 },
-                recv(self.input) -> input => match input {
+                recv(self.input_rx) -> input => match input {
                     Ok(Input::Line(line) | Input::Text(line)) if line.trim().is_empty() => {
-                        (self.show)(Shown::AskName);
+                        (self.show)(UiEvent::AskName);
                     }
-                    Ok(Input::Line(line)) if command::parse(&line) == Ok(Command::Quit) => {
+                    Ok(Input::Line(line)) if parse_command(&line) == Ok(Command::Quit) => {
                         return Err(Outcome::Left);
                     }
                     Ok(Input::Line(line) | Input::Text(line)) => {
@@ -170,123 +155,45 @@ impl Session<'_> {
         }
     }
 
-    /// Waits for the next attempt, and takes what is typed meanwhile. Answers how the visit ends, if it does.
+    /// Waits until the next attempt to connect, and takes input meanwhile. Returns the outcome if the client
+    /// ends.
     ///
     /// # Blocking
-    /// For `pause`; what is typed and a wish to stop wake it.
-    fn wait_offline(&mut self, pause: Duration, since: Instant) -> Option<Outcome> {
+    /// For `pause`. Input and a request to stop wake it.
+    fn wait_offline(&mut self, pause: Duration, offline_since: Instant) -> Option<Outcome> {
         let timer = after(pause);
         loop {
             if self.ending && !self.stay {
-                // A person who wants to go goes; a program waits for what it has to say, but not for ever.
-                if self.options.interactive || self.outbox.is_empty() {
+                // A person leaves at once. A program waits until its messages are sent, but not for ever.
+                if self.options.interactive || self.queue.is_empty() {
                     return Some(Outcome::Left);
                 }
-                if since.elapsed() > RESUME_TIME {
+                if offline_since.elapsed() > RESUME_TIME {
                     return Some(Outcome::Failed("the server has not come back".into()));
                 }
             }
-            // A program that may not get in at all keeps its lines.
-            let wanted = !self.outbox.is_full() && (self.ever_in || self.options.interactive);
-            let input = if wanted { self.input.clone() } else { never() };
+            // A program that has not joined yet leaves its lines unread.
+            let reads = !self.queue.is_full() && (self.was_joined || self.options.interactive);
+            let input_rx = if reads { self.input_rx.clone() } else { never() };
             select! {
-                recv(self.stop) -> stop => if self.wants_to_go(stop) {
+                recv(self.stop_rx) -> stop => if self.stops_now(stop) {
                     return Some(Outcome::Left);
                 },
-                recv(input) -> input => self.take_for_later(input),
+                recv(input_rx) -> input => self.take_for_later(input),
                 recv(timer) -> _ => return None,
             }
         }
     }
 
-    /// Whether to leave this instant. Without a sender left to say so, nobody wishes to.
-    pub(crate) fn wants_to_go(&mut self, stop: Result<Stop, RecvError>) -> bool {
-        match stop {
-            Ok(Stop::Now) => return true,
-            Ok(Stop::WhenSent) => {
-                // Without a name, the next line would be that.
-                let read_ahead = if self.name.is_some() { self.input.len() } else { 0 };
-                let read: Vec<Input> = self.input.try_iter().take(read_ahead).collect();
-                read.into_iter().for_each(|input| self.take(Ok(input)));
-                self.end_input();
-                self.stay = false;
-            }
-            Err(_) => self.stop = never(),
+    /// Shows how much was not sent. Then a program fails, so that a script learns it from the exit code.
+    fn check_all_sent(&self, outcome: Outcome) -> Outcome {
+        if !self.queue.is_empty() {
+            (self.show)(UiEvent::Unsent(self.queue.len()));
         }
-        false
-    }
-
-    fn end_input(&mut self) {
-        self.ending = true;
-        self.input = never();
-    }
-
-    /// Takes one piece of input that cannot be sent yet, and says so.
-    pub(crate) fn take_for_later(&mut self, input: Result<Input, RecvError>) {
-        let typed = match &input {
-            Ok(Input::Line(text) | Input::Text(text)) => text.clone(),
-            _ => String::new(),
-        };
-        let before = self.outbox.len();
-        self.take(input);
-        if self.outbox.len() > before {
-            (self.show)(Shown::Waiting(typed));
+        let all_sent = self.queue.is_empty() && self.rejected == 0;
+        if outcome == Outcome::Left && !all_sent && !self.options.interactive {
+            return Outcome::Failed("not everything was sent".into());
         }
-    }
-
-    /// Takes one piece of input.
-    pub(crate) fn take(&mut self, input: Result<Input, RecvError>) {
-        match input {
-            Ok(Input::Line(line)) => match command::parse(&line) {
-                Ok(command) => self.carry_out(command),
-                Err(help) => self.mistake(help),
-            },
-            Ok(Input::Text(text)) if text.trim().is_empty() => {}
-            Ok(Input::Text(text)) => self.outbox.say(&Said::Message(text), self.text_limit),
-            Ok(Input::End) | Err(_) => self.end_input(),
-        }
-    }
-
-    fn carry_out(&mut self, command: Command) {
-        match command {
-            Command::Nothing => {}
-            Command::Say(text) => self.outbox.say(&Said::Message(text), self.text_limit),
-            Command::Act(text) => self.outbox.say(&Said::Action(text), self.text_limit),
-            Command::Tell { to, text } => self.outbox.say(&Said::Private { to, text }, self.text_limit),
-            Command::Reply(text) => match self.inbox.last_private() {
-                Some(to) => self.outbox.say(&Said::Private { to, text }, self.text_limit),
-                None => self.mistake("nobody has spoken to you alone yet; try /msg NAME TEXT".into()),
-            },
-            Command::Who => self.outbox.ask(Outgoing::Who),
-            Command::Nick(name) => self.outbox.ask(Outgoing::Rename(name)),
-            Command::History(count) => self.outbox.ask(Outgoing::History(count)),
-            Command::Help => (self.show)(Shown::Help),
-            Command::Clear => (self.show)(Shown::Clear),
-            Command::Bell(bell) => (self.show)(Shown::Bell(bell)),
-            Command::Ignore(name) => (self.show)(Shown::Ignoring(self.inbox.ignore(name))),
-            Command::Quit => {
-                self.end_input();
-                self.stay = false;
-            }
-        }
-    }
-
-    fn mistake(&mut self, help: String) {
-        self.rejected += 1;
-        (self.show)(Shown::Mistake(help));
-    }
-
-    /// The last word on what was to be sent. A script must learn from the exit code that not all of it was.
-    fn account_for(&self, outcome: Outcome) -> Outcome {
-        if !self.outbox.is_empty() {
-            (self.show)(Shown::Unsent(self.outbox.len()));
-        }
-        let all_sent = self.outbox.is_empty() && self.rejected == 0;
-        match outcome {
-            Outcome::Left if !all_sent && !self.options.interactive => {
-                Outcome::Failed("not everything was sent".into())
-            }
-            outcome => outcome,
-        }
+        outcome
     }
 }

@@ -1,5 +1,12 @@
-//! What all of the client agrees on: options, and what goes between its threads. No I/O.
+//! What the whole client agrees on: the options, and the values that its threads exchange. No I/O.
 
-pub mod channels;
-pub mod options;
-pub mod shown;
+mod channels;
+mod options;
+mod ui_event;
+
+pub use channels::{Channels, Input, Outcome, Stop};
+pub use options::{
+    parse_arguments, Bell, Environment, InputSource, Invocation, JoinOptions, Options, ScreenOptions,
+};
+pub(crate) use options::{DEFAULT_HISTORY, EMPTY_MESSAGE_ERROR};
+pub use ui_event::{UiEvent, UiEventHandler, Utterance};

@@ -1,8 +1,9 @@
-//! The command line and the environment, as one struct. Reads nothing by itself: `main.rs` hands both in.
+//! The command line and the environment variables, as one struct. This file does no I/O: `main.rs` passes
+//! both in.
 
 use std::path::PathBuf;
 
-/// What `--help` prints.
+/// The output of `--help`.
 const HELP: &str = "\
 Joins a room of rpc-chat and takes part in it.
 
@@ -23,25 +24,26 @@ Usage: chat-client [--server HOST:PORT] [--name NAME] [options]
 /help lists the commands inside the room. Exit codes: 0 left, 1 could not join or was lost, 2 wrong usage.
 ";
 
-/// Where the room is, unless told otherwise.
 const DEFAULT_SERVER: &str = "127.0.0.1:1234";
-/// For `--send`, from the command line and from standard input.
-pub(crate) const NOTHING_TO_SEND: &str = "--send needs a text that is not empty";
+/// How many messages a terminal shows after joining, and `/history` without a number.
+pub(crate) const DEFAULT_HISTORY: u32 = 20;
+/// The error of `--send` for an empty text, from the command line or from standard input.
+pub(crate) const EMPTY_MESSAGE_ERROR: &str = "--send needs a text that is not empty";
 
 /// When the terminal rings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bell {
     /// Never.
     Off,
-    /// When our name is mentioned, or somebody speaks to us alone.
+    /// When a message contains the person's name, or is private.
     Mention,
     /// For each message.
     All,
 }
 
 impl Bell {
-    /// What it is called.
-    pub fn name(self) -> &'static str {
+    /// The mode's name in `--bell` and `/bell`.
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Bell::Off => "off",
             Bell::Mention => "mention",
@@ -49,33 +51,32 @@ impl Bell {
         }
     }
 
-    /// The mode of this name.
-    pub fn parse(name: &str) -> Option<Bell> {
+    pub(crate) fn parse(name: &str) -> Option<Bell> {
         [Bell::Off, Bell::Mention, Bell::All].into_iter().find(|bell| bell.name() == name)
     }
 }
 
 /// Where the input comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
+pub enum InputSource {
     /// Lines from standard input.
-    Lines,
+    StdinLines,
     /// One message: all of standard input.
-    Whole,
-    /// One message, from the command line.
-    Text(String),
+    StdinMessage,
+    /// One message from the command line.
+    Message(String),
 }
 
-/// How things are shown.
+/// How the client shows events.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScreenOptions {
-    /// JSON instead of words.
+    /// JSON instead of text for people.
     pub json: bool,
-    /// Whether words have colours.
+    /// Whether text has colors.
     pub color: bool,
     /// Whether standard output is a terminal that understands escape sequences.
     pub terminal: bool,
-    /// Whether somebody types on that terminal, so that messages have to go above the line being typed.
+    /// Whether a person types on that terminal. Then messages go above the line being typed.
     pub typing: bool,
     /// When the terminal rings.
     pub bell: Bell,
@@ -83,28 +84,26 @@ pub struct ScreenOptions {
     pub log: Option<PathBuf>,
 }
 
-/// How many messages `/history` shows when it is not told, and a terminal on joining.
-pub(crate) const HISTORY_SHOWN: u32 = 20;
-
-/// How to join.
+/// How the client joins.
 #[derive(Clone, Debug)]
 pub struct JoinOptions {
-    /// Where the server is, as `HOST:PORT`.
+    /// The server's address, as `HOST:PORT`.
     pub server: String,
-    /// The name to be known by; without one the first line of input is the name.
+    /// The person's name. Without one, the first line of input is the name.
     pub name: Option<String>,
     /// How many earlier messages to ask for.
     pub history: u32,
-    /// Whether a person is typing: a refused name is asked for again, and `/quit` does not wait for a lost server.
+    /// Whether a person types. Then the client asks again after a refused name, and `/quit` does not wait for
+    /// a lost server.
     pub interactive: bool,
     /// Whether to stay in the room after the end of input.
     pub stay: bool,
-    /// Whether to let the server dial us. Without it the client opens the callback connection itself.
+    /// Whether the server may dial the client. Otherwise the client opens the callback connection.
     pub listen: bool,
 }
 
 impl JoinOptions {
-    /// Joins the room at `server` as a program would: no history, leaves at the end of input.
+    /// Options for a program: no history, and the client leaves at the end of input.
     pub fn new(server: impl Into<String>) -> JoinOptions {
         JoinOptions {
             server: server.into(),
@@ -117,59 +116,46 @@ impl JoinOptions {
     }
 }
 
-/// All of it.
+/// All options.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// How to join.
     pub join: JoinOptions,
-    /// How to show.
+    /// How to show events.
     pub screen: ScreenOptions,
     /// What to send.
-    pub source: Source,
+    pub source: InputSource,
 }
 
 /// What the command line asks for.
 #[derive(Clone, Debug)]
-pub enum Asked {
-    /// To join a room.
+pub enum Invocation {
+    /// Join a room.
     Run(Box<Options>),
-    /// To print this and be done.
+    /// Print this text and exit.
     Print(String),
 }
 
-/// What the program finds itself in.
-pub struct Surroundings<'a> {
+/// What the program needs to know about its environment.
+pub struct Environment<'a> {
     /// Whether standard input is a terminal.
     pub stdin_terminal: bool,
-    /// Whether standard output is one.
+    /// Whether standard output is a terminal.
     pub stdout_terminal: bool,
-    /// The environment.
+    /// Looks up an environment variable.
     pub variable: &'a dyn Fn(&str) -> Option<String>,
 }
 
-/// Understands the arguments (without the program's name).
+/// Parses the arguments, without the program's name.
 ///
 /// # Errors
-/// One line for people: what is wrong with them.
-pub fn parse(
+/// One line for people that says which argument is wrong.
+pub fn parse_arguments(
     arguments: impl IntoIterator<Item = String>,
-    around: &Surroundings<'_>,
-) -> Result<Asked, String> {
-    let variable = |name| (around.variable)(name).filter(|value| !value.is_empty());
-    let mut join = JoinOptions::new(variable("CHAT_SERVER").unwrap_or_else(|| DEFAULT_SERVER.into()));
-    join.name = variable("CHAT_NAME");
-    let clever = around.stdout_terminal && variable("TERM").is_some_and(|term| term != "dumb");
-    let mut screen = ScreenOptions {
-        json: false,
-        color: clever && variable("NO_COLOR").is_none(),
-        terminal: clever,
-        typing: false,
-        bell: Bell::Mention,
-        log: None,
-    };
-    let mut source = Source::Lines;
+    environment: &Environment<'_>,
+) -> Result<Invocation, String> {
+    let mut options = defaults(environment);
     let mut history = None;
-
     let mut arguments = arguments.into_iter();
     while let Some(argument) = arguments.next() {
         let (flag, attached) = match argument.split_once('=') {
@@ -177,24 +163,13 @@ pub fn parse(
             _ => (argument.as_str(), None),
         };
         let has_value = attached.is_some();
-        let mut value =
-            || attached.clone().or_else(|| arguments.next()).ok_or(format!("{flag} needs a value"));
+        let value = || attached.or_else(|| arguments.next()).ok_or(format!("{flag} needs a value"));
+        let Options { join, screen, source } = &mut options;
         match flag {
             "--server" => join.server = value()?,
             "--name" => join.name = Some(value()?),
-            "--send" => {
-                source = match value()? {
-                    text if text == "-" => Source::Whole,
-                    text if text.trim().is_empty() => return Err(NOTHING_TO_SEND.into()),
-                    text => Source::Text(text),
-                }
-            }
-            "--history" => {
-                let value = value()?;
-                let count =
-                    value.parse().map_err(|_| format!("--history needs a number, not \"{value}\""))?;
-                history = Some(count);
-            }
+            "--send" => *source = parse_send(value()?)?,
+            "--history" => history = Some(parse_history(&value()?)?),
             "--log" => screen.log = Some(value()?.into()),
             "--color" => match value()?.as_str() {
                 "auto" => {}
@@ -202,74 +177,102 @@ pub fn parse(
                 "never" => screen.color = false,
                 other => return Err(format!("--color is auto, always or never, not \"{other}\"")),
             },
-            "--bell" => {
-                let value = value()?;
-                screen.bell =
-                    Bell::parse(&value).ok_or(format!("--bell is off, mention or all, not \"{value}\""))?;
-            }
+            "--bell" => screen.bell = parse_bell(&value()?)?,
             _ if has_value => return Err(format!("unknown flag {flag} with a value; see --help")),
             "--json" => screen.json = true,
             "--stay" => join.stay = true,
             "--no-listen" => join.listen = false,
-            "--help" | "-h" => return Ok(Asked::Print(HELP.into())),
+            "--help" | "-h" => return Ok(Invocation::Print(HELP.into())),
             "--version" | "-V" => {
-                return Ok(Asked::Print(format!("chat-client {}\n", env!("CARGO_PKG_VERSION"))))
+                return Ok(Invocation::Print(format!("chat-client {}\n", env!("CARGO_PKG_VERSION"))))
             }
             _ => return Err(format!("unknown argument \"{argument}\"; see --help")),
         }
     }
+
+    let Options { join, screen, source } = &mut options;
     check_server(&join.server)?;
-    if source != Source::Lines && join.name.is_none() {
+    let lines = *source == InputSource::StdinLines;
+    if !lines && join.name.is_none() {
         return Err("--send needs a --name, because nobody is asked for one".into());
     }
-    if screen.json {
-        screen.terminal = false;
-    }
-    let lines = source == Source::Lines;
-    join.interactive = around.stdin_terminal && lines;
+    screen.terminal &= !screen.json;
+    join.interactive = environment.stdin_terminal && lines;
     screen.typing = join.interactive;
-    join.history = history.unwrap_or(if screen.terminal && lines { HISTORY_SHOWN } else { 0 });
-    Ok(Asked::Run(Box::new(Options { join, screen, source })))
+    join.history = history.unwrap_or(if screen.terminal && lines { DEFAULT_HISTORY } else { 0 });
+    Ok(Invocation::Run(Box::new(options)))
 }
 
-/// Whether this looks like `HOST:PORT`; whether there is such a host turns out when it is dialled.
+/// The options without any argument.
+fn defaults(environment: &Environment<'_>) -> Options {
+    let variable = |name| (environment.variable)(name).filter(|value| !value.is_empty());
+    let mut join = JoinOptions::new(variable("CHAT_SERVER").unwrap_or_else(|| DEFAULT_SERVER.into()));
+    join.name = variable("CHAT_NAME");
+    let ansi = environment.stdout_terminal && variable("TERM").is_some_and(|term| term != "dumb");
+    let screen = ScreenOptions {
+        json: false,
+        color: ansi && variable("NO_COLOR").is_none(),
+        terminal: ansi,
+        typing: false,
+        bell: Bell::Mention,
+        log: None,
+    };
+    Options { join, screen, source: InputSource::StdinLines }
+}
+
+fn parse_send(text: String) -> Result<InputSource, String> {
+    match text {
+        text if text == "-" => Ok(InputSource::StdinMessage),
+        text if text.trim().is_empty() => Err(EMPTY_MESSAGE_ERROR.into()),
+        text => Ok(InputSource::Message(text)),
+    }
+}
+
+fn parse_history(count: &str) -> Result<u32, String> {
+    count.parse().map_err(|_| format!("--history needs a number, not \"{count}\""))
+}
+
+fn parse_bell(mode: &str) -> Result<Bell, String> {
+    Bell::parse(mode).ok_or(format!("--bell is off, mention or all, not \"{mode}\""))
+}
+
+/// Checks that the text has the form `HOST:PORT`. Whether the host exists is only known after dialling.
 fn check_server(server: &str) -> Result<(), String> {
-    let plausible = server.rsplit_once(':').is_some_and(|(host, port)| {
+    let valid = server.rsplit_once(':').is_some_and(|(host, port)| {
         let bracketed = host.starts_with('[') && host.ends_with(']');
         !host.is_empty()
             && (bracketed || !host.contains(':'))
             && port.parse::<u16>().is_ok_and(|port| port > 0)
     });
-    if plausible {
-        Ok(())
-    } else {
-        Err(format!(
+    if !valid {
+        return Err(format!(
             "the server is given as HOST:PORT, such as 127.0.0.1:1234 or [::1]:1234, not \"{server}\""
-        ))
+        ));
     }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn with(arguments: &[&str], terminal: bool, variables: &[(&str, &str)]) -> Result<Asked, String> {
+    fn with(arguments: &[&str], terminal: bool, variables: &[(&str, &str)]) -> Result<Invocation, String> {
         let variable =
             |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).into());
-        let around =
-            Surroundings { stdin_terminal: terminal, stdout_terminal: terminal, variable: &variable };
-        parse(arguments.iter().map(|argument| (*argument).to_owned()), &around)
+        let environment =
+            Environment { stdin_terminal: terminal, stdout_terminal: terminal, variable: &variable };
+        parse_arguments(arguments.iter().map(|argument| (*argument).to_owned()), &environment)
     }
 
     fn run(arguments: &[&str], terminal: bool, variables: &[(&str, &str)]) -> Options {
         match with(arguments, terminal, variables) {
-            Ok(Asked::Run(options)) => *options,
+            Ok(Invocation::Run(options)) => *options,
             other => panic!("{other:?}"),
         }
     }
 
     #[test]
-    fn flags_go_before_the_environment_and_that_before_the_defaults() {
+    fn a_flag_wins_over_the_environment_and_the_environment_over_the_default() {
         let variables =
             [("CHAT_SERVER", "there:1"), ("CHAT_NAME", "Env"), ("NO_COLOR", "1"), ("TERM", "xterm")];
         let options = run(&[], true, &variables);
@@ -285,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_are_one_line_each() {
+    fn each_wrong_argument_is_one_line_of_error() {
         for arguments in [
             &["--serve"][..],
             &["hello"],
@@ -301,19 +304,19 @@ mod tests {
             &["--send", "hi"],
             &["--send", " ", "--name", "ci"],
         ] {
-            let mistake = with(arguments, false, &[]).unwrap_err();
-            assert!(!mistake.contains('\n'), "{mistake}");
+            let error = with(arguments, false, &[]).unwrap_err();
+            assert!(!error.contains('\n'), "{error}");
         }
     }
 
     #[test]
-    fn one_message_from_a_terminal_is_no_conversation() {
+    fn send_on_a_terminal_is_not_interactive() {
         let options = run(&["--name", "ci", "--send", "hi"], true, &[("TERM", "xterm")]);
         assert!(!options.screen.typing && !options.join.interactive && options.join.history == 0);
     }
 
     #[test]
-    fn a_dumb_terminal_gets_plain_lines() {
+    fn a_dumb_terminal_gets_no_escape_sequences() {
         let options = run(&[], true, &[("TERM", "dumb")]);
         assert!(!options.screen.terminal && !options.screen.color);
         assert!(options.join.interactive);

@@ -1,0 +1,119 @@
+//! The width of the terminal, always known before an event is shown.
+//!
+//! std cannot ask for the size of a terminal, and cannot handle the signal WINCH, which the system sends to
+//! every process in the foreground when the size changes. A shell can do both. So a small shell script runs
+//! as long as the client. It prints the size at the start, after each WINCH, and after CONT (the size may
+//! have changed while the client was stopped). The thread `width` reads these lines and stores the width.
+//!
+//! A new width arrives some milliseconds after the change. A row that is written in between, on a terminal
+//! that became narrower, is cut at the edge.
+//!
+//! Invariant: the shell ends when the client ends, even after `kill -9`. Its standard input is a pipe from
+//! the client, and `cat` reads that pipe. The system closes the pipe together with the client; then `cat`
+//! ends, and the shell after it.
+
+use std::{
+    io::{self, BufRead, BufReader},
+    process::{Child, Command, Stdio},
+    sync::{
+        atomic::{AtomicUsize, Ordering::Relaxed},
+        Arc,
+    },
+    thread,
+};
+
+/// The width of a terminal whose size is unknown. In cells.
+const DEFAULT_WIDTH: usize = 80;
+
+/// Prints `ROWS COLUMNS`, or an empty line if the size is unknown.
+///
+/// A signal ends `wait` with a status above 128, and then its trap runs. The shell waits again until `cat`
+/// has ended. Without `3<&0`, the shell would connect a background process to /dev/null.
+const SCRIPT: &str = "
+print_size() { stty size </dev/tty || echo; }
+trap print_size WINCH CONT
+exec 3<&0
+cat <&3 >/dev/null &
+print_size
+while wait $!; [ $? -gt 128 ]; do :; done
+";
+
+/// The width of the terminal. Clones share it.
+#[derive(Clone, Default)]
+pub(crate) struct TerminalWidth {
+    /// In cells; 0 if unknown.
+    cells: Arc<AtomicUsize>,
+}
+
+impl TerminalWidth {
+    /// Returns the current width in cells.
+    pub(crate) fn cells(&self) -> usize {
+        match self.cells.load(Relaxed) {
+            0 => DEFAULT_WIDTH,
+            cells => cells,
+        }
+    }
+
+    /// Asks for the width, and starts the thread and the shell that follow its changes.
+    ///
+    /// # Blocking
+    /// On the first line from the shell, for some milliseconds.
+    ///
+    /// # Errors
+    /// When the system gives no process or no thread.
+    pub(crate) fn follow(&self) -> io::Result<()> {
+        let mut shell = start_shell()?;
+        let stdout = shell.stdout.take().expect("standard output is a pipe");
+        let mut sizes = BufReader::new(stdout).lines().map_while(Result::ok);
+        let width = self.clone();
+        sizes.next().iter().for_each(|size| width.set(size));
+        // The thread owns the client's end of the pipe until the shell has ended.
+        thread::Builder::new().name("width".into()).spawn(move || {
+            sizes.for_each(|size| width.set(&size));
+            shell.wait()
+        })?;
+        Ok(())
+    }
+
+    /// Takes a line such as `24 80`: rows and columns. Any other line changes nothing.
+    fn set(&self, size: &str) {
+        if let Some(Ok(columns)) = size.split_once(' ').map(|(_, columns)| columns.trim().parse()) {
+            self.cells.store(columns, Relaxed);
+        }
+    }
+}
+
+fn start_shell() -> io::Result<Child> {
+    let mut command = Command::new("sh");
+    command.args(["-c", SCRIPT]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crossbeam_channel::bounded;
+    use std::time::Duration;
+
+    #[test]
+    fn a_size_is_rows_and_columns_and_an_unknown_size_changes_nothing() {
+        let width = TerminalWidth::default();
+        assert_eq!(width.cells(), 80);
+        width.set("24 30");
+        width.set("");
+        assert_eq!(width.cells(), 30);
+        width.set("0 0");
+        assert_eq!(width.cells(), 80);
+    }
+
+    #[test]
+    fn the_shell_prints_a_line_even_without_a_terminal_and_ends_with_its_input() {
+        let mut shell = start_shell().unwrap();
+        let mut lines = BufReader::new(shell.stdout.take().unwrap()).lines();
+        assert!(lines.next().is_some());
+        let (ended_tx, ended_rx) = bounded(1);
+        drop(shell.stdin.take());
+        thread::spawn(move || ended_tx.send((shell.wait().unwrap(), lines.count())));
+        let (status, more_lines) = ended_rx.recv_timeout(Duration::from_secs(20)).expect("the shell ends");
+        assert!(status.success() && more_lines == 0);
+    }
+}

@@ -1,0 +1,120 @@
+//! What outlives a connection: the client's state, and the input that changes it. Runs on the main thread.
+
+use crate::{
+    input::{parse_command, Command},
+    session::{inbox::Inbox, send_queue::SendQueue},
+    settings::{Input, JoinOptions, Stop, UiEvent, UiEventHandler, Utterance},
+};
+use chat_common::{protocol::Request, token::Token};
+use crossbeam_channel::{never, Receiver, RecvError};
+
+/// The state of the client.
+pub(crate) struct Client<'a> {
+    pub(crate) options: &'a JoinOptions,
+    /// After the end of the input, this is a channel that never receives anything.
+    pub(crate) input_rx: Receiver<Input>,
+    /// After its sender was dropped, this is a channel that never receives anything.
+    pub(crate) stop_rx: Receiver<Stop>,
+    pub(crate) show: UiEventHandler<'a>,
+    pub(crate) inbox: &'a Inbox<'a>,
+    pub(crate) queue: SendQueue,
+    pub(crate) token: Token,
+    pub(crate) name: Option<String>,
+    /// The longest text that the server takes, in bytes.
+    pub(crate) text_limit: usize,
+    /// Whether the client has ever joined. Before that, an error ends the client. After it, the client
+    /// tries again.
+    pub(crate) was_joined: bool,
+    /// Whether [`UiEvent::OpenedCallback`] was shown.
+    pub(crate) opened_callback_shown: bool,
+    /// Whether the server may know the token. True from before the Join is sent, because its reply may be
+    /// lost.
+    pub(crate) may_resume: bool,
+    /// Whether to stay in the room after the end of the input.
+    pub(crate) stay: bool,
+    /// Whether the input has ended. The client leaves when everything is sent, unless it stays.
+    pub(crate) ending: bool,
+    /// How many lines were not sent, because they were invalid or the server refused them.
+    pub(crate) rejected: usize,
+}
+
+impl Client<'_> {
+    /// Takes a request to stop. Returns whether the client has to leave at once.
+    pub(crate) fn stops_now(&mut self, stop: Result<Stop, RecvError>) -> bool {
+        match stop {
+            Ok(Stop::Now) => return true,
+            Ok(Stop::WhenSent) => {
+                // Without a name, the next line would be the name and not a message.
+                let read_ahead = if self.name.is_some() { self.input_rx.len() } else { 0 };
+                let inputs: Vec<Input> = self.input_rx.try_iter().take(read_ahead).collect();
+                inputs.into_iter().for_each(|input| self.take(Ok(input)));
+                self.end_input();
+                self.stay = false;
+            }
+            Err(_) => self.stop_rx = never(),
+        }
+        false
+    }
+
+    /// Takes input that cannot be sent now. Shows that it waits.
+    pub(crate) fn take_for_later(&mut self, input: Result<Input, RecvError>) {
+        let typed = match &input {
+            Ok(Input::Line(text) | Input::Text(text)) => text.clone(),
+            _ => String::new(),
+        };
+        let before = self.queue.len();
+        self.take(input);
+        if self.queue.len() > before {
+            (self.show)(UiEvent::Queued(typed));
+        }
+    }
+
+    /// Takes one piece of input. What it sends goes to the queue.
+    pub(crate) fn take(&mut self, input: Result<Input, RecvError>) {
+        match input {
+            Ok(Input::Line(line)) => match parse_command(&line) {
+                Ok(command) => self.run_command(command),
+                Err(help) => self.reject(help),
+            },
+            Ok(Input::Text(text)) if text.trim().is_empty() => {}
+            Ok(Input::Text(text)) => self.say(&Utterance::Message(text)),
+            Ok(Input::End) | Err(_) => self.end_input(),
+        }
+    }
+
+    fn run_command(&mut self, command: Command) {
+        match command {
+            Command::Nothing => {}
+            Command::Say(utterance) => self.say(&utterance),
+            Command::Reply(text) => match self.inbox.last_private_author() {
+                Some(to) => self.say(&Utterance::Private { to, text }),
+                None => self.reject("nobody has spoken to you alone yet; try /msg NAME TEXT".into()),
+            },
+            Command::Who => self.queue.push(Request::Who),
+            Command::Nick(name) => self.queue.push(Request::Rename { name }),
+            Command::History(count) => self.queue.push(Request::History { count }),
+            Command::Help => (self.show)(UiEvent::Help),
+            Command::Clear => (self.show)(UiEvent::Clear),
+            Command::Bell(bell) => (self.show)(UiEvent::Bell(bell)),
+            Command::Ignore(name) => (self.show)(UiEvent::Ignoring(self.inbox.toggle_ignored(name))),
+            Command::Quit => {
+                self.end_input();
+                self.stay = false;
+            }
+        }
+    }
+
+    fn say(&mut self, utterance: &Utterance) {
+        self.queue.push_utterance(utterance, self.text_limit);
+    }
+
+    fn reject(&mut self, help: String) {
+        self.rejected += 1;
+        (self.show)(UiEvent::InvalidInput(help));
+    }
+
+    fn end_input(&mut self) {
+        self.ending = true;
+        self.input_rx = never();
+    }
+}

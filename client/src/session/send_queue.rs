@@ -1,0 +1,127 @@
+//! The requests that wait to be sent, in order. Each message gets its id here. Runs on the main thread.
+//!
+//! Invariant: the first request is the one that waits for a reply, and it stays in the queue until its reply
+//! arrives. So a lost connection loses nothing: the client sends the same request with the same id over the
+//! next connection, and the server knows by the id whether it has already accepted the message.
+
+use crate::settings::Utterance;
+use chat_common::protocol::Request;
+use std::collections::VecDeque;
+
+/// A queue of this length stops the reading of input, and that slows a pipe down.
+const MAX_QUEUED: usize = 1000;
+
+/// The queue of requests.
+#[derive(Debug)]
+pub(crate) struct SendQueue {
+    requests: VecDeque<Request>,
+    next_message_id: u64,
+}
+
+impl SendQueue {
+    /// `first_message_id` should be random: a later run of the same person must not use an id again.
+    pub(crate) fn new(first_message_id: u64) -> SendQueue {
+        SendQueue { requests: VecDeque::new(), next_message_id: first_message_id }
+    }
+
+    /// Whether to stop reading input. A long text becomes several requests, so the queue may be longer than
+    /// its limit.
+    pub(crate) fn is_full(&self) -> bool {
+        self.requests.len() >= MAX_QUEUED
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.requests.is_empty()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.requests.len()
+    }
+
+    pub(crate) fn first(&self) -> Option<&Request> {
+        self.requests.front()
+    }
+
+    pub(crate) fn pop_first(&mut self) -> Option<Request> {
+        self.requests.pop_front()
+    }
+
+    pub(crate) fn push(&mut self, request: Request) {
+        self.requests.push_back(request);
+    }
+
+    /// Pushes a message. A text of more than `limit` bytes becomes several messages, so no text is lost.
+    pub(crate) fn push_utterance(&mut self, utterance: &Utterance, limit: usize) {
+        for text in split_text(utterance.text(), limit) {
+            let (message_id, text) = (self.next_message_id, text.to_owned());
+            self.next_message_id += 1;
+            self.push(match utterance {
+                Utterance::Message(_) => Request::Broadcast { message_id, text },
+                Utterance::Action(_) => Request::Action { message_id, text },
+                Utterance::Private { to, .. } => Request::Private { message_id, to: to.clone(), text },
+            });
+        }
+    }
+}
+
+/// Splits a text into parts of at most `limit` bytes: between lines if possible, else between characters.
+fn split_text(mut text: &str, limit: usize) -> Vec<&str> {
+    // A character takes up to four bytes, so a smaller limit is not possible.
+    let limit = limit.max(4);
+    let mut parts = Vec::new();
+    while text.len() > limit {
+        let mut end = limit;
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        match text[..end].rfind('\n').filter(|&line_end| line_end > 0) {
+            Some(line_end) => {
+                parts.push(&text[..line_end]);
+                text = &text[line_end + 1..];
+            }
+            None => {
+                parts.push(&text[..end]);
+                text = &text[end..];
+            }
+        }
+    }
+    if !text.is_empty() {
+        parts.push(text);
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_text_is_split_between_characters_and_loses_nothing() {
+        let text = "aé漢🦀".repeat(50);
+        for limit in 4..40 {
+            let parts = split_text(&text, limit);
+            assert!(parts.iter().all(|part| part.len() <= limit && !part.is_empty()));
+            assert_eq!(parts.concat(), text);
+        }
+    }
+
+    #[test]
+    fn a_long_text_of_several_lines_is_split_between_lines() {
+        assert_eq!(split_text("one\ntwo\nthree", 9), ["one\ntwo", "three"]);
+        assert_eq!(split_text("one\ntwo", 7), ["one\ntwo"]);
+        assert_eq!(split_text("\nxxxxxx", 4), ["\nxxx", "xxx"]);
+    }
+
+    #[test]
+    fn message_ids_count_up_over_all_kinds_of_messages() {
+        let mut queue = SendQueue::new(7);
+        queue.push_utterance(&Utterance::Message("hello".into()), 100);
+        queue.push(Request::Who);
+        queue.push_utterance(&Utterance::Private { to: "Tom".into(), text: "123456".into() }, 4);
+        let private =
+            |message_id, text: &str| Request::Private { message_id, to: "Tom".into(), text: text.into() };
+        let requests: Vec<Request> = std::iter::from_fn(|| queue.pop_first()).collect();
+        let hello = Request::Broadcast { message_id: 7, text: "hello".into() };
+        assert_eq!(requests, [hello, Request::Who, private(8, "1234"), private(9, "56")]);
+    }
+}

@@ -1,0 +1,133 @@
+//! The requests on the call connection, and a busy server.
+
+use crate::harness::{broadcast, next_request, refuse, reply, run_client, TEST_TIMEOUT};
+use chat_client::{Input, Outcome, UiEvent};
+use chat_common::protocol::{Cause, Refusal, Reply, Request};
+use crossbeam_channel::{bounded, RecvTimeoutError};
+use std::{thread, time::Duration};
+
+#[test]
+fn a_program_sends_its_lines_and_leaves() {
+    run_client(
+        |_| {},
+        |harness| {
+            harness.type_line("hi");
+            harness.input_tx.send(Input::Text("/a text of more than ten bytes".into())).unwrap();
+            harness.input_tx.send(Input::End).unwrap();
+            let (mut call, _callback, join) = harness.accept_member(1);
+            assert_eq!((join.name.as_str(), join.resume, join.history), ("Alice", None, 0));
+            let mut first = None;
+            for (offset, part) in ["hi", "/a text of", " more than", " ten bytes"].into_iter().enumerate() {
+                let (message_id, text) = broadcast(next_request(&mut call));
+                assert_eq!(message_id, *first.get_or_insert(message_id) + offset as u64);
+                assert_eq!(text, part);
+                reply(&mut call, &Reply::Accepted { sequence: 6 + offset as u64 });
+            }
+            assert_eq!(next_request(&mut call), Request::Leave);
+            reply(&mut call, &Reply::Left);
+            assert_eq!(harness.outcome(), Outcome::Left);
+        },
+    );
+}
+
+#[test]
+fn a_message_stays_in_the_queue_until_it_has_a_valid_reply() {
+    let stopping = Reply::Refused(Refusal { cause: Cause::Stopping, text: "bye".into() });
+    for invalid in [stopping, Reply::Pong] {
+        run_client(
+            |_| {},
+            |harness| {
+                harness.type_line("hi");
+                let (mut call, callback, _) = harness.accept_member(1);
+                let first = next_request(&mut call);
+                reply(&mut call, &invalid);
+                drop((call, callback));
+                let (mut call, _callback, _) = harness.accept_member(1);
+                assert_eq!(next_request(&mut call), first);
+                reply(&mut call, &Reply::Accepted { sequence: 6 });
+                harness.stop(&mut call);
+            },
+        );
+    }
+}
+
+#[test]
+fn a_busy_server_gets_the_same_request_again() {
+    run_client(
+        |_| {},
+        |harness| {
+            harness.type_line("hi");
+            let (mut call, _callback, _) = harness.accept_member(1);
+            let first = next_request(&mut call);
+            for _ in 0..3 {
+                refuse(&mut call, Cause::Busy);
+                assert_eq!(next_request(&mut call), first);
+            }
+            reply(&mut call, &Reply::Accepted { sequence: 6 });
+            harness.stop(&mut call);
+        },
+    );
+}
+
+#[test]
+fn a_person_can_leave_while_the_server_is_busy() {
+    run_client(
+        |options| options.interactive = true,
+        |harness| {
+            let (mut call, _callback, _) = harness.accept_member(1);
+            assert!(matches!(harness.next_event(), UiEvent::Connected { .. }));
+            harness.type_line("one");
+            harness.type_line("two");
+            harness.type_line("/quit");
+            let first = next_request(&mut call);
+            refuse(&mut call, Cause::Busy);
+            // The client reads its input in the pauses between the attempts.
+            let end = loop {
+                match next_request(&mut call) {
+                    request if request == first => refuse(&mut call, Cause::Busy),
+                    request => break request,
+                }
+            };
+            assert_eq!(end, Request::Leave);
+            reply(&mut call, &Reply::Left);
+            assert_eq!(harness.next_event(), UiEvent::Queued("two".into()));
+            assert_eq!(harness.outcome(), Outcome::Left);
+        },
+    );
+    // The same before the join.
+    run_client(
+        |options| options.interactive = true,
+        |harness| {
+            let (mut call, _) = harness.accept_join();
+            harness.type_line("/quit");
+            refuse(&mut call, Cause::Busy);
+            assert_eq!(harness.outcome(), Outcome::Left);
+        },
+    );
+}
+
+#[test]
+fn empty_lines_do_not_prevent_the_ping() {
+    run_client(
+        |_| {},
+        |harness| {
+            let (mut call, _callback, _) = harness.accept_member(1);
+            thread::scope(|scope| {
+                let (end_tx, end_rx) = bounded::<()>(0);
+                let input_tx = &harness.input_tx;
+                scope.spawn(move || {
+                    while end_rx.recv_timeout(Duration::from_millis(100)) == Err(RecvTimeoutError::Timeout) {
+                        input_tx.send(Input::Line(String::new())).unwrap();
+                    }
+                });
+                assert_eq!(
+                    call.next_request(Duration::from_secs(7), TEST_TIMEOUT).unwrap(),
+                    Some(Request::Ping)
+                );
+                drop(end_tx);
+            });
+            reply(&mut call, &Reply::Pong);
+            harness.stop(&mut call);
+        },
+    );
+}

@@ -1,0 +1,148 @@
+//! The harness: runs a client, and lets the test play the server.
+
+use chat_client::{Channels, Input, JoinOptions, Outcome, Stop, UiEvent};
+use chat_common::{
+    error::RpcError,
+    hello::Role,
+    protocol::{Callback, Cause, Event, EventKind, Join, Joined, Refusal, Reply, Request, FRAME_BYTES},
+    rpc::Connection,
+    stream::Stream,
+    token::Token,
+};
+use crossbeam_channel::{bounded, unbounded, Receiver, Sender};
+use std::{
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    sync::Arc,
+    thread,
+    time::Duration,
+};
+
+/// Only a test that hangs takes longer than this.
+pub(crate) const TEST_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The test's ends of all channels of the client, and the server's listener.
+pub(crate) struct Harness {
+    pub(crate) listener: TcpListener,
+    pub(crate) input_tx: Sender<Input>,
+    pub(crate) stop_tx: Sender<Stop>,
+    pub(crate) event_rx: Receiver<UiEvent>,
+    pub(crate) outcome_rx: Receiver<Outcome>,
+}
+
+/// Runs a client during a test. `change` may change its options.
+pub(crate) fn run_client(change: impl FnOnce(&mut JoinOptions), test: impl FnOnce(Harness)) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let mut options = JoinOptions::new(listener.local_addr().unwrap().to_string());
+    options.name = Some("Alice".into());
+    change(&mut options);
+    let (input_tx, input_rx) = bounded(100);
+    let (stop_tx, stop_rx) = bounded(1);
+    let (event_tx, event_rx) = unbounded();
+    let (outcome_tx, outcome_rx) = bounded(1);
+    let channels = Channels { input_rx, stop_rx };
+    thread::scope(|scope| {
+        let client = thread::Builder::new().name("client".into());
+        client
+            .spawn_scoped(scope, || {
+                let event_tx = event_tx;
+                let show = |event| event_tx.send(event).unwrap_or(());
+                let outcome = chat_client::run(&options, &channels, &show);
+                outcome_tx.send(outcome).unwrap_or(());
+            })
+            .unwrap();
+        test(Harness { listener, input_tx, stop_tx, event_rx, outcome_rx });
+    });
+}
+
+impl Harness {
+    pub(crate) fn type_line(&self, line: &str) {
+        self.input_tx.send(Input::Line(line.into())).unwrap();
+    }
+
+    pub(crate) fn next_event(&self) -> UiEvent {
+        self.event_rx.recv_timeout(TEST_TIMEOUT).expect("the client shows another event")
+    }
+
+    pub(crate) fn outcome(&self) -> Outcome {
+        self.outcome_rx.recv_timeout(TEST_TIMEOUT).expect("the client ends")
+    }
+
+    /// Stops the client, and expects that it leaves.
+    pub(crate) fn stop(&self, call: &mut Connection) {
+        self.stop_tx.send(Stop::Now).unwrap();
+        assert_eq!(next_request(call), Request::Leave);
+    }
+
+    /// Accepts the next connection and its hello.
+    pub(crate) fn accept(&self) -> (Connection, Role, Token) {
+        let stream = Stream::new(self.listener.accept().unwrap().0);
+        let mut connection = Connection::new(Arc::new(stream), FRAME_BYTES);
+        let hello = connection.read_hello(TEST_TIMEOUT).unwrap().unwrap();
+        connection.welcome(&hello, TEST_TIMEOUT).unwrap();
+        (connection, hello.role, hello.token)
+    }
+
+    /// Accepts a call connection and its Join.
+    pub(crate) fn accept_join(&self) -> (Connection, Join) {
+        let (mut call, role, _) = self.accept();
+        assert_eq!(role, Role::Call);
+        let Request::Join(join) = next_request(&mut call) else { panic!("the first request is a Join") };
+        (call, join)
+    }
+
+    /// Lets the client join: returns the call connection, the callback connection, and the Join.
+    pub(crate) fn accept_member(&self, room: u64) -> (Connection, Connection, Join) {
+        let (mut call, join) = self.accept_join();
+        let callback = dial(&join).unwrap();
+        reply(&mut call, &joined_reply(room, true));
+        (call, callback, join)
+    }
+}
+
+/// Returns the next request that is not a ping.
+pub(crate) fn next_request(call: &mut Connection) -> Request {
+    loop {
+        match call.next_request(TEST_TIMEOUT, TEST_TIMEOUT).unwrap().unwrap() {
+            Request::Ping => reply(call, &Reply::Pong),
+            request => return request,
+        }
+    }
+}
+
+pub(crate) fn reply(call: &mut Connection, reply: &Reply) {
+    call.reply(reply, TEST_TIMEOUT).unwrap();
+}
+
+pub(crate) fn refuse(call: &mut Connection, cause: Cause) {
+    reply(call, &Reply::Refused(Refusal { cause, text: format!("{cause:?}") }));
+}
+
+pub(crate) fn joined_reply(room: u64, called_back: bool) -> Reply {
+    Reply::Joined(Joined { room, sequence: 5, called_back, text_limit: 10, motd: None })
+}
+
+pub(crate) fn stream_to(join: &Join) -> TcpStream {
+    TcpStream::connect(SocketAddr::from((Ipv4Addr::LOCALHOST, join.port))).unwrap()
+}
+
+pub(crate) fn dial(join: &Join) -> Result<Connection, RpcError> {
+    let mut callback = Connection::new(Arc::new(Stream::new(stream_to(join))), FRAME_BYTES);
+    callback.greet(Role::Callback, join.token, TEST_TIMEOUT).map(|_| callback)
+}
+
+pub(crate) fn message_event(sequence: u64) -> Event {
+    let kind = EventKind::Message { author: "Sara".into(), message_id: sequence, text: "hello".into() };
+    Event { sequence, time: 0, kind }
+}
+
+pub(crate) fn receive_call(sequence: u64) -> Callback {
+    Callback::Receive { answer: true, events: vec![message_event(sequence)] }
+}
+
+/// Returns the message id and the text of a Broadcast.
+pub(crate) fn broadcast(request: Request) -> (u64, String) {
+    match request {
+        Request::Broadcast { message_id, text } => (message_id, text),
+        other => panic!("{other:?}"),
+    }
+}

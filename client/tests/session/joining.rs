@@ -1,0 +1,130 @@
+//! The first join: names, refusals, and a server that does not exist.
+
+use crate::harness::{
+    dial, joined_reply, message_event, next_request, receive_call, refuse, reply, run_client, Harness,
+    TEST_TIMEOUT,
+};
+use chat_client::{Input, Outcome, Stop, UiEvent};
+use chat_common::protocol::{CallbackReply, Cause, Reply, Request};
+use std::{thread, time::Duration};
+
+#[test]
+fn after_a_refused_name_a_person_is_asked_again_and_a_program_fails() {
+    run_client(
+        |options| options.interactive = true,
+        |harness| {
+            let (mut call, _) = harness.accept_join();
+            refuse(&mut call, Cause::NameTaken);
+            assert_eq!(harness.next_event(), UiEvent::Refused("NameTaken".into()));
+            assert_eq!(harness.next_event(), UiEvent::AskName);
+            harness.type_line(" Alicia ");
+            let (mut call, _callback, join) = harness.accept_member(1);
+            assert_eq!((join.name.as_str(), join.resume), ("Alicia", None));
+            harness.type_line("/quit");
+            assert_eq!(next_request(&mut call), Request::Leave);
+        },
+    );
+    run_client(
+        |_| {},
+        |harness| {
+            let (mut call, _) = harness.accept_join();
+            refuse(&mut call, Cause::NameTaken);
+            assert_eq!(harness.outcome(), Outcome::Failed("NameTaken".into()));
+        },
+    );
+}
+
+#[test]
+fn after_a_lost_name_a_person_is_asked_again_unless_the_input_has_ended() {
+    let rejoin_with_taken_name = |harness: &Harness| {
+        drop(harness.accept_member(1));
+        let (mut call, _) = harness.accept_join();
+        refuse(&mut call, Cause::UnknownSession);
+        assert!(matches!(next_request(&mut call), Request::Join(_)));
+        refuse(&mut call, Cause::NameTaken);
+    };
+    run_client(
+        |options| options.interactive = true,
+        |harness| {
+            rejoin_with_taken_name(&harness);
+            harness.type_line("Bert");
+            let (mut call, _callback, _) = harness.accept_member(2);
+            let rejoined = loop {
+                if let UiEvent::Rejoined { name, .. } = harness.next_event() {
+                    break name;
+                }
+            };
+            assert_eq!(rejoined, "Bert");
+            harness.stop(&mut call);
+        },
+    );
+    run_client(
+        |options| (options.interactive, options.stay) = (true, true),
+        |harness| {
+            harness.input_tx.send(Input::End).unwrap();
+            rejoin_with_taken_name(&harness);
+            assert_eq!(harness.outcome(), Outcome::Failed("NameTaken".into()));
+        },
+    );
+}
+
+#[test]
+fn a_stop_at_the_question_for_the_name_ends_the_client() {
+    for stop in [Stop::Now, Stop::WhenSent] {
+        run_client(
+            |options| options.name = None,
+            |harness| {
+                assert_eq!(harness.next_event(), UiEvent::AskName);
+                harness.stop_tx.send(stop).unwrap();
+                assert_eq!(harness.outcome(), Outcome::Left);
+            },
+        );
+    }
+}
+
+#[test]
+fn exit_at_the_question_for_the_name_ends_the_client() {
+    for line in ["exit", "/quit"] {
+        run_client(
+            |options| options.name = None,
+            |harness| {
+                harness.type_line(line);
+                assert_eq!(harness.outcome(), Outcome::Left);
+            },
+        );
+    }
+}
+
+#[test]
+fn the_first_connection_fails_if_there_is_no_server() {
+    run_client(
+        |options| options.server = "127.0.0.1:1".into(),
+        |harness| {
+            let Outcome::Failed(reason) = harness.outcome() else { panic!("there is no such server") };
+            assert!(reason.contains("127.0.0.1:1"), "{reason}");
+        },
+    );
+}
+
+#[test]
+fn no_event_is_shown_before_the_join() {
+    run_client(
+        |_| {},
+        |harness| {
+            let (mut call, join) = harness.accept_join();
+            let mut callback = dial(&join).unwrap();
+            thread::scope(|scope| {
+                // The server sends an event before its reply to the Join.
+                let delivery =
+                    scope.spawn(|| callback.call::<_, CallbackReply>(&receive_call(6), TEST_TIMEOUT));
+                assert!(harness.event_rx.recv_timeout(Duration::from_millis(200)).is_err());
+                reply(&mut call, &joined_reply(1, true));
+                assert_eq!(delivery.join().unwrap().unwrap(), CallbackReply::Received);
+            });
+            assert!(matches!(harness.next_event(), UiEvent::Connected { room: 1, sequence: 5, .. }));
+            assert_eq!(harness.next_event(), UiEvent::Event { event: message_event(6), earlier: false });
+            harness.stop(&mut call);
+            reply(&mut call, &Reply::Left);
+        },
+    );
+}
