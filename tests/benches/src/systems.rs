@@ -16,6 +16,8 @@ use std::{
 pub enum System {
     /// The server of this repository with its defaults, except the rate limit and the limit on connections.
     RpcChat,
+    /// Another build of rpc-chat's server: the program that `$CHAT_SERVER_BEFORE` names.
+    Before,
     /// `tests/go-twin`, a goroutine per recipient per message.
     GoTwin,
     /// `tests/go-twin -strategy log`, a goroutine per recipient.
@@ -49,6 +51,7 @@ impl System {
     pub fn name(self) -> &'static str {
         match self {
             System::RpcChat => "rpc-chat",
+            System::Before => "before",
             System::GoTwin => "go-twin",
             System::GoTwinLog => "go-twin-log",
             System::Redis => "redis",
@@ -63,7 +66,7 @@ impl System {
 
     /// Returns the system with this name, if it can be measured.
     pub fn by_name(name: &str) -> Option<System> {
-        COMPARED.into_iter().chain(STRATEGIES).find(|system| system.name() == name)
+        COMPARED.into_iter().chain(STRATEGIES).chain([System::Before]).find(|system| system.name() == name)
     }
 
     /// Returns the protocol that the system speaks.
@@ -74,6 +77,7 @@ impl System {
             System::Nats => Protocol::Nats,
             System::Ngircd => Protocol::Irc,
             System::RpcChat
+            | System::Before
             | System::ScopePerMessage
             | System::ScopePerBatch
             | System::Cursor
@@ -137,11 +141,18 @@ impl System {
             command.args(args);
             command
         };
+        let room = ["--listen", &listen, "--rate-burst", "0", "--max-connections", "10000"];
         let command = match self {
-            System::RpcChat => with_args(
-                sibling_program("chat-server")?,
-                &["--listen", &listen, "--rate-burst", "0", "--max-connections", "10000"],
-            ),
+            System::RpcChat => with_args(sibling_program("chat-server")?, &room),
+            System::Before => {
+                let program = env::var_os("CHAT_SERVER_BEFORE").ok_or_else(|| {
+                    io::Error::new(
+                        io::ErrorKind::InvalidInput,
+                        "$CHAT_SERVER_BEFORE does not name the other chat-server",
+                    )
+                })?;
+                with_args(program.into(), &room)
+            }
             System::GoTwin => {
                 with_args(sibling_program("go-twin")?, &["-listen", &listen, "-strategy", "goroutines"])
             }
