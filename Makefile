@@ -39,7 +39,7 @@ picture: ## draw the picture of a session in the README again
 	$(CARGO) run --quiet --package chat-tests --bin picture
 
 doc: ## build the documentation, warnings as errors
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --package chat-common --package chat-server --package chat-client
+	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" $(CARGO) doc --no-deps --document-private-items --package chat-common --package chat-server --package chat-client
 
 faults: ## measure what faults cost the others; prints a table, takes about 3 minutes
 	@ulimit -n "$$(ulimit -Hn)"; $(CARGO) run --release --package chat-tests --bin faults

@@ -4,14 +4,14 @@
 
 use crate::token::Token;
 use serde::{Deserialize, Serialize};
-use std::fmt;
+use std::{fmt, time::Duration};
 
 /// The longest payload before a Join is accepted, in bytes.
 pub const UNJOINED_FRAME_BYTES: u32 = 1024;
 /// The longest payload after a Join is accepted, in bytes, in both directions and on both connections.
 pub const FRAME_BYTES: u32 = 64 * 1024;
-/// A client sends Ping after this many seconds without a request. The server waits longer before it gives up.
-pub const PING_SECONDS: u64 = 5;
+/// A client sends Ping after this long without a request. The server waits longer before it gives up.
+pub const PING_INTERVAL: Duration = Duration::from_secs(5);
 
 /// What a client asks on its call connection. Each request gets exactly one [`Reply`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

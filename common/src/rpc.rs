@@ -130,7 +130,8 @@ impl Connection {
     /// When the connection is broken, or the deadline passes.
     pub fn welcome(&mut self, hello: &Hello, timeout: Duration) -> Result<(), RpcError> {
         let version = hello.common_version().unwrap_or(HIGHEST_VERSION);
-        Ok(self.stream.write_all(&answer_bytes(Status::Welcome, version), Instant::now() + timeout)?)
+        let answer = answer_bytes(Status::Welcome, version);
+        Ok(self.stream.write_all(&answer, Instant::now() + timeout).map(drop)?)
     }
 
     /// Refuses the peer's hello, and closes the connection.
@@ -229,7 +230,7 @@ impl Connection {
 
     fn send<T: Serialize>(&mut self, value: &T, deadline: Instant) -> Result<(), RpcError> {
         encode_frame(value, &mut self.outbound)?;
-        Ok(self.stream.write_all(&self.outbound, deadline)?)
+        Ok(self.stream.write_all(&self.outbound, deadline).map(drop)?)
     }
 
     /// Reads one frame and decodes it. `Ok(None)` means that the stream has ended between two frames.

@@ -74,7 +74,8 @@ impl Shutdown {
         self.lock().requested.is_some()
     }
 
-    /// Returns the moment that is `after` the request to stop, or `after` now where stopping is not requested.
+    /// Returns the moment that is `after` the request to stop, or `after` now where stopping is not
+    /// requested.
     pub fn deadline(&self, after: Duration) -> Instant {
         self.lock().requested.unwrap_or_else(Instant::now) + after
     }

@@ -78,17 +78,17 @@ impl Stream {
         }
     }
 
-    /// Writes all of `bytes`.
+    /// Writes all of `bytes`. Returns whether it waited, because the system did not take all of them at once.
     ///
     /// # Blocking
     /// On the peer's reading, until `deadline` at most. [`Stream::shut_down`] wakes it.
     ///
     /// # Errors
     /// `TimedOut` when the deadline passes. Part of the bytes may be written then, so the stream is lost.
-    pub fn write_all(&self, bytes: &[u8], deadline: Instant) -> io::Result<()> {
+    pub fn write_all(&self, bytes: &[u8], deadline: Instant) -> io::Result<bool> {
         let mut rest = &bytes[self.try_write(bytes)?..];
         if rest.is_empty() {
-            return Ok(()); // The usual case. It needs no system call to set a timeout.
+            return Ok(false); // The usual case. It needs no system call to set a timeout.
         }
         while !rest.is_empty() {
             let count = retry_until(deadline, |left| {
@@ -100,7 +100,7 @@ impl Stream {
             }
             rest = &rest[count..];
         }
-        self.socket.set_write_timeout(Some(SHORTEST_WAIT))
+        self.socket.set_write_timeout(Some(SHORTEST_WAIT)).map(|()| true)
     }
 
     /// Sends `last_bytes` to a peer that has just connected, and ends the stream. It never blocks, because a
@@ -125,22 +125,18 @@ impl Stream {
 
     /// Ends the stream in both directions. This wakes every thread that waits on it.
     pub fn shut_down(&self) {
-        self.shut_down_direction(Shutdown::Both);
+        // It fails only when the stream has already ended.
+        let _ = self.socket.shutdown(Shutdown::Both);
     }
 
     /// Ends the incoming direction. The bytes that have come can still be read; after them comes the end.
     pub fn shut_down_reading(&self) {
-        self.shut_down_direction(Shutdown::Read);
+        let _ = self.socket.shutdown(Shutdown::Read);
     }
 
     /// Ends the outgoing direction. The peer reads what was written, and then the end.
     pub(crate) fn shut_down_writing(&self) {
-        self.shut_down_direction(Shutdown::Write);
-    }
-
-    fn shut_down_direction(&self, direction: Shutdown) {
-        // It fails only when the stream has already ended.
-        let _ = self.socket.shutdown(direction);
+        let _ = self.socket.shutdown(Shutdown::Write);
     }
 
     /// Returns the address of this side.

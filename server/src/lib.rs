@@ -1,66 +1,85 @@
-//! rpc-chat's server: the room.
+//! The server of rpc-chat: one chat room. This file starts all threads and stops them.
 //!
-//! # The house
+//! # The folders
 //!
-//! Each folder holds what one kind of thread does. A folder imports only from the ones below it in this table.
+//! A folder imports only from folders below it in this table.
 //!
-//! | folder | what | its thread |
+//! | folder | content | threads |
 //! |---|---|---|
-//! | `main.rs`, `lib.rs` | starts and stops everything | `main` |
-//! | [`operator`] | the console and the statistics | `console`, `stats` |
-//! | [`member`] | a connection: hello, Join, requests | `connection`, one for each accepted connection |
-//! | [`room`] | who is here, and what each command does | `broadcaster` |
-//! | [`delivery`] | the calls to a client's `Receive` | `recipient`, one for each member |
-//! | [`door`] | accept, and who may come in | `main` |
-//! | [`log`] | every event in one order | none: memory |
-//! | [`settings`] | limits and the command line | none |
+//! | `main.rs`, `lib.rs` | start and stop | `main` |
+//! | `operator` | the operator's commands and the statistics | `console`, `stats` |
+//! | `member` | a connection: hello, Join, requests | `connection`, one for each accepted connection |
+//! | `room` | the list of members, and what each command does | `broadcaster` |
+//! | `delivery` | the calls of a client's `Receive` | `recipient`, `flush`, `fanout` |
+//! | `door` | accepts connections; limits, bans and names | `main` |
+//! | `log` | every event, in one order | none of its own |
+//! | `settings` | the limits and the command line | none of its own |
 //!
 //! # The path of a message
 //!
-//! Sara types `hello`, and Tom reads `[Sara] hello`.
+//! Sara types `hello`, and Tom reads `[Sara] hello`. Tom has received everything before it.
 //!
-//! | | file | function | thread |
+//! In Sara's client:
+//!
+//! 1. `client/src/input/mod.rs`: `read_lines_loop` reads the line and passes it on. Thread `stdin`.
+//! 2. `client/src/session/connection.rs`: `call_loop` takes the line. Thread `main`.
+//! 3. `client/src/session/send_queue.rs`: `push_utterance` gives the message its id.
+//! 4. `client/src/session/connection.rs`: `call_loop` calls `Broadcast`.
+//!
+//! In the server:
+//!
+//! 5. `server/src/member/connection.rs`: `serve_member` reads the request. Thread `connection`.
+//! 6. `server/src/member/service.rs`: `say` checks the text and sends `Command::Say` into the channel.
+//! 7. `server/src/room/broadcaster.rs`: `broadcast_loop` takes the command, and all commands that wait behind
+//!    it, as one round. Thread `broadcaster`.
+//! 8. `server/src/room/apply.rs`: `say` stages the event, which gets the next sequence number.
+//! 9. `server/src/room/broadcaster.rs`: `publish` appends the staged events to the log. It also writes
+//!    `Accepted` to Sara: before step 10, or after step 12 in a small and quiet room.
+//! 10. `server/src/delivery/fanout.rs`: `take_part` goes through the recipients. In a large and quiet room
+//!     the thread `fanout` does a part of this.
+//! 11. `server/src/delivery/send_window.rs`: `send` checks that Tom is up to date, and that his window has
+//!     space.
+//! 12. `server/src/delivery/recipient.rs`: `send` writes the call of `Receive` to Tom's socket.
+//!
+//! In Tom's client, on the thread `callback`:
+//!
+//! 13. `client/src/session/listener.rs`: `serve` reads the call.
+//! 14. `client/src/session/inbox.rs`: `receive` checks that the event is new.
+//! 15. `client/src/screen/mod.rs`: `show` writes the line.
+//!
+//! If step 11 finds that Tom is not up to date, or that his window is full, his thread `recipient` writes the
+//! event later, after Tom's next answer (`delivery::recipient`).
+//!
+//! # The threads
+//!
+//! | thread | how many | blocks in | is woken by |
 //! |---|---|---|---|
-//! | 1 | `client/src/input/mod.rs` | `lines_loop` reads the line and sends it to the session | Sara's `stdin` |
-//! | 2 | `client/src/session/connection.rs` | `call_loop` gives it an id and calls `Broadcast` | Sara's `main` |
-//! | 3 | `server/src/member/connection.rs` | `serve_member` reads the request | her `connection` |
-//! | 4 | `server/src/member/service.rs` | `say` checks it and sends `Command::Say` through the channel | |
-//! | 5 | `server/src/room/broadcaster.rs` | `broadcast_loop` takes it, with all that waits beside it, as one round | `broadcaster` |
-//! | 6 | `server/src/room/apply.rs` | `say` gives it the next sequence number, in a staged batch | |
-//! | 7 | `server/src/room/broadcaster.rs` | `publish` appends the batch to the log and writes `Accepted` to Sara | |
-//! | 8 | `server/src/delivery/send_window.rs` | `send` finds that Tom is up to date and has room | |
-//! | 9 | `server/src/delivery/recipient.rs` | `send` writes the call of Tom's `Receive` to his socket | |
-//! | 10 | `client/src/session/callbacks.rs` | `serve` reads the call | Tom's `callback` |
-//! | 11 | `client/src/session/inbox.rs` | `take` sees that it is new | |
-//! | 12 | `client/src/screen/mod.rs` | `show` writes the line | |
+//! | `main`: `door::listener::accept_loop` | 1 | `accept` | a new connection; at shutdown our own |
+//! | `connection`: `member::connection` | 1 for each connection | `read` | its client; `shut_down` |
+//! | `broadcaster`: `room::broadcaster` | 1 | the channel | a command; the drop of the last sender |
+//! | `fanout`: `delivery::fanout` | 1 | its channel | a round in a quiet room; the broadcaster's end |
+//! | `recipient`: `delivery::recipient` | 1 for each recipient | `read` | its client; `shut_down` |
+//! | `flush`: `delivery::Deliveries` | 1 for each full send buffer | `write` | its client; `shut_down` |
+//! | `stats`: `operator::stats::stats_loop` | 1 | a sleep | one minute; shutdown |
+//! | `console`: `operator::console` | 1 or none | a read of standard input | the operator |
 //!
-//! If Tom is not up to date in step 8, his `recipient` thread writes the event when he has answered for earlier ones
-//! ([`delivery::recipient`]).
+//! Commands flow one way: from the connections to the broadcaster, then to the log, then to the recipients. A
+//! sender that needs an answer sends a channel for it, with space for that one answer. So the broadcaster
+//! never waits for a sender, and no two threads wait for each other.
 //!
-//! # Threads, and who wakes whom
+//! # How it stops
 //!
-//! | thread | how many | sleeps in | is woken by |
-//! |---|---|---|---|
-//! | `main`: [`door::listener::accept_loop`] | 1 | `accept` | a caller; at shutdown a connection of our own |
-//! | `connection`: [`member::connection::serve_connection`] | 1 for each accepted connection | `read` | its client; closing its pair |
-//! | `broadcaster`: [`room::broadcaster::broadcast_loop`] | 1 | the channel | a command; the end of the last sender |
-//! | `recipient`: [`delivery::recipient`] | 1 for each recipient | `read` | its client's answer; closing its pair |
-//! | `flush`: [`delivery::Deliveries`] | 1 for a recipient whose send buffer is full | `write` | its network; closing its pair |
-//! | `stats`: [`operator::stats::stats_loop`] | 1 | the clock | a minute; shutdown |
-//! | `console`: [`operator::console`] | 1, if wanted | a read of standard input | the operator |
+//! 1. A thread calls [`Shutdown::request`]. `accept` returns, and no new connection is served.
+//! 2. Every call connection is shut down for reading. Its thread serves the requests that have arrived, and
+//!    ends.
+//! 3. After the last of them the `Room` is dropped, and the channel's sender with it. The broadcaster
+//!    carries out the commands that are left.
+//! 4. The broadcaster appends the room's end to the log. A recipient's thread ends when its client has
+//!    acknowledged that event.
+//! 5. The threads of all recipients have ended, so the broadcaster ends, and [`Server::run`] returns.
 //!
-//! Commands flow one way: from connections through the broadcaster and the log to recipients. The broadcaster answers through a
-//! channel that the sender brings along, with room for the one answer it waits for, so no cycle can fill up.
-//!
-//! # The order in which it stops
-//!
-//! 1. Somebody calls [`Shutdown::request`]; `accept` wakes, and nobody new is accepted.
-//! 2. Every call connection is shut down for reading: what has arrived is still served, and then its thread ends.
-//! 3. With the last connection the [`Room`] is dropped, and with it the channel's sender; the broadcaster carries out what is left.
-//! 4. It appends the room's end to the log; each recipient's thread ends when its client has answered for that.
-//! 5. The deliveries' scope ends, the broadcaster with it, and [`Server::run`] returns.
-//!
-//! Steps 2 to 5 share one deadline, `drain_timeout`; what has not ended by then is cut off, connections at half of it.
+//! All steps share one deadline, `drain_timeout` after step 1. At half of it the server shuts down the
+//! connections that are left. At the deadline it closes the recipients that are left.
 
 pub(crate) mod delivery;
 pub(crate) mod door;
@@ -71,19 +90,16 @@ pub(crate) mod room;
 pub(crate) mod settings;
 
 use crate::{
-    door::{bans::Bans, listener::accept_loop, Door},
-    member::{connection::serve_connection, Service},
-    operator::{console::Console, stats::stats_loop},
-    room::{broadcaster::broadcast_loop, Room},
+    door::{accept_loop, Bans, Door},
+    member::{serve_connection, Service},
+    operator::{stats_loop, Console},
+    room::{broadcast_loop, Room},
 };
 use ::log::info;
 use chat_common::shutdown::Shutdown;
 #[cfg(feature = "seeded-bugs")]
 pub use settings::seeded;
-pub use settings::{
-    limits::{Bytes, Limits},
-    options,
-};
+pub use settings::{options, Bytes, Limits};
 use std::{
     io,
     net::{SocketAddr, TcpListener},
@@ -92,37 +108,38 @@ use std::{
     thread,
 };
 
-/// A server that has its port and does not serve yet.
+/// A server with a bound listener. It serves nothing before [`Server::run`].
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
-    limits: Limits,
-    motd: Option<String>,
-    console: bool,
+    settings: Settings,
     door: Arc<Door>,
     shutdown: Arc<Shutdown>,
 }
 
-/// What a room is to be like.
+/// The settings of a server.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
-    /// The limits.
+    /// All limits.
     pub limits: Limits,
-    /// What everybody who joins is told; at most as long as a message.
+    /// The message of the day: a text for everybody who joins. At most `limits.max_text` bytes.
     pub motd: Option<String>,
-    /// A file that keeps the bans over restarts.
+    /// The file in which the bans survive a restart.
     pub ban_file: Option<PathBuf>,
-    /// Whether standard input has the operator's commands.
+    /// Whether the server reads the operator's commands from standard input.
     pub console: bool,
 }
 
 impl Server {
-    /// Wraps a listener that the caller has bound; `shutdown` stops what [`Server::run`] starts.
+    /// Returns a server for a listener that the caller has bound. `shutdown` stops [`Server::run`].
+    ///
+    /// # Blocking
+    /// On the file system, for the ban file.
     ///
     /// # Errors
-    /// When the settings contradict each other, or the ban file cannot be used.
+    /// When the settings contradict each other, or the ban file cannot be read or written.
     pub fn new(listener: TcpListener, settings: Settings, shutdown: Arc<Shutdown>) -> io::Result<Server> {
-        let Settings { limits, motd, ban_file, console } = settings;
+        let Settings { limits, motd, ban_file, .. } = &settings;
         let invalid = |why| io::Error::new(io::ErrorKind::InvalidInput, why);
         limits.check().map_err(invalid)?;
         if motd.as_ref().is_some_and(|motd| motd.len() > limits.max_text.0) {
@@ -130,28 +147,29 @@ impl Server {
             return Err(invalid(why));
         }
         shutdown.wakes(listener.local_addr()?);
-        let bans = ban_file.map_or_else(|| Ok(Bans::default()), load_bans)?;
-        let door = Arc::new(Door::new(&limits, bans));
-        Ok(Server { listener, limits, motd, console, door, shutdown })
+        let bans = ban_file.clone().map_or_else(|| Ok(Bans::default()), Bans::load)?;
+        let door = Arc::new(Door::new(bans));
+        Ok(Server { listener, settings, door, shutdown })
     }
 
-    /// The address that it listens on.
+    /// Returns the address that the server listens on.
     ///
     /// # Errors
-    /// As the system reports.
+    /// Whatever the system reports.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }
 
-    /// Serves until shutdown is asked for and everything is delivered.
+    /// Serves until shutdown is requested and every event is delivered.
     ///
     /// # Blocking
-    /// For as long as the room is open.
+    /// Until the room has ended. [`Shutdown::request`] wakes it; from then on it takes at most
+    /// `drain_timeout`.
     ///
     /// # Errors
-    /// When the system has no thread to give, or no random bytes.
+    /// When the system cannot start a thread, or has no random bytes.
     pub fn run(self) -> io::Result<()> {
-        let Server { listener, limits, motd, console, door, shutdown } = self;
+        let Server { listener, settings: Settings { limits, motd, console, .. }, door, shutdown } = self;
         let (limits, door, shutdown) = (&limits, &door, &shutdown);
         info!("limits: {}", limits.summary());
         let (room, broadcaster) = Room::open(limits, door, shutdown)?;
@@ -160,38 +178,28 @@ impl Server {
             let (door, shutdown) = (Arc::clone(door), Arc::clone(shutdown));
             let console =
                 Console { room: Arc::downgrade(&room), door, shutdown, max_text: limits.max_text.0 };
-            let life = move || console.run_loop(io::stdin().lock(), io::stdout());
-            thread::Builder::new().name("console".to_owned()).spawn(life)?;
+            let run = move || console.run_loop(io::stdin().lock(), io::stdout());
+            thread::Builder::new().name("console".to_owned()).spawn(run)?;
         }
         thread::scope(|scope| {
             let weak_room = Arc::downgrade(&room);
-            let started = spawn_scoped(scope, "stats", move || stats_loop(&weak_room, shutdown))
-                .and_then(|()| spawn_scoped(scope, "broadcaster", || broadcast_loop(&broadcaster)));
+            let named = |name: &str| thread::Builder::new().name(name.to_owned());
+            let stats = move || stats_loop(&weak_room, shutdown);
+            let started = named("stats")
+                .spawn_scoped(scope, stats)
+                .and_then(|_| named("broadcaster").spawn_scoped(scope, || broadcast_loop(&broadcaster)));
             match &started {
-                Ok(()) => {
-                    let service = Service::new(&room, door, limits, shutdown, motd.as_deref());
+                Ok(_) => {
+                    let motd = motd.as_deref();
+                    let service = Service { room: &room, door, limits, shutdown, motd };
                     let serve = |stream, peer, slot| serve_connection(&service, stream, peer, slot);
                     accept_loop(door, limits, shutdown, &listener, serve);
                 }
-                // If the other thread has started, this ends it, and the scope with it.
+                // If `stats` has started, this ends it, so that the scope can end.
                 Err(_) => shutdown.request(),
             }
-            drop(room); // With its sender the channel ends, and with that the broadcaster.
-            started
+            drop(room); // This drops the last sender of the channel, so the broadcaster ends.
+            started.map(drop)
         })
     }
-}
-
-fn spawn_scoped<'scope>(
-    scope: &'scope thread::Scope<'scope, '_>,
-    name: &str,
-    life: impl FnOnce() + Send + 'scope,
-) -> io::Result<()> {
-    thread::Builder::new().name(name.to_owned()).spawn_scoped(scope, life).map(drop)
-}
-
-fn load_bans(file: PathBuf) -> io::Result<Bans> {
-    let shown = file.display().to_string();
-    Bans::load(file)
-        .map_err(|error| io::Error::new(error.kind(), format!("cannot use the ban file {shown}: {error}")))
 }

@@ -1,4 +1,5 @@
-//! The server's program: arguments, logger, port, signal handler, exit code. It decides nothing.
+//! The server's program: arguments, logger, port, signal handler, exit code. Runs on the main thread.
+//! [`Server::run`] does everything else.
 
 use chat_common::shutdown::Shutdown;
 use chat_server::{
@@ -15,6 +16,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// The exit code of a server that could not start, or that failed later.
+const FAILED: u8 = 1;
+/// The exit code for wrong arguments.
+const WRONG_USAGE: u8 = 2;
+
 fn main() -> ExitCode {
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info")).init();
     let options = match parse(env::args().skip(1)) {
@@ -23,18 +29,9 @@ fn main() -> ExitCode {
             say(&text);
             return ExitCode::SUCCESS;
         }
-        Err(why) => {
-            complain(&why);
-            return ExitCode::from(2);
-        }
+        Err(why) => return fail(WRONG_USAGE, &why),
     };
-    match serve(*options) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(why) => {
-            complain(&why);
-            ExitCode::FAILURE
-        }
-    }
+    serve(*options).map_or_else(|why| fail(FAILED, &why), |()| ExitCode::SUCCESS)
 }
 
 fn serve(options: Options) -> Result<(), String> {
@@ -67,16 +64,19 @@ fn serve(options: Options) -> Result<(), String> {
     Ok(())
 }
 
-/// The first signal asks the server to stop, the second stops it. Who sends to a process and to its group sends twice what is meant
-/// once, as some tools do.
+/// Sets the signal handler. The first signal asks the server to stop. The second ends the process at once,
+/// and so does the first after `/stop`.
+///
+/// Some tools send one signal both to the process and to its group, so the server gets it twice. A second
+/// signal within `SAME_SIGNAL` counts as the same one.
 fn stop_on_signal(shutdown: &Arc<Shutdown>) -> Result<(), ctrlc::Error> {
-    const ONE_WISH: Duration = Duration::from_millis(5);
+    const SAME_SIGNAL: Duration = Duration::from_millis(5);
     let shutdown = Arc::clone(shutdown);
-    let mut asked: Option<Instant> = None;
+    let mut last: Option<Instant> = None;
     ctrlc::set_handler(move || {
-        let first = *asked.get_or_insert_with(Instant::now);
+        let is_same = last.replace(Instant::now()).is_some_and(|last| last.elapsed() < SAME_SIGNAL);
         if shutdown.is_requested() {
-            if first.elapsed() < ONE_WISH {
+            if is_same {
                 return;
             }
             warn!("stopped by a second signal");
@@ -87,32 +87,35 @@ fn stop_on_signal(shutdown: &Arc<Shutdown>) -> Result<(), ctrlc::Error> {
     })
 }
 
-/// What others type to reach a server that listens at `address`.
+/// Returns the address that other machines use to reach a server that listens at `address`.
 fn reachable(address: SocketAddr) -> String {
     if !address.ip().is_unspecified() {
         return address.to_string();
     }
-    // Connecting a UDP socket sends nothing; it only asks which of our addresses faces the world. The peers are documentation's.
-    let (any, world): (IpAddr, IpAddr) = match address.ip() {
+    // Connecting a UDP socket sends nothing. It only asks the system which of our addresses it would use.
+    // The remote addresses are reserved for documentation.
+    let (any, remote): (IpAddr, IpAddr) = match address.ip() {
         IpAddr::V4(any) => (any.into(), Ipv4Addr::new(192, 0, 2, 1).into()),
         IpAddr::V6(any) => (any.into(), Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into()),
     };
     let own = UdpSocket::bind((any, 0)).and_then(|socket| {
-        socket.connect((world, 9))?;
+        socket.connect((remote, 9))?;
         socket.local_addr()
     });
-    match own {
-        Ok(own) => SocketAddr::new(own.ip(), address.port()).to_string(),
-        Err(_) => format!("ADDRESS-OF-THIS-MACHINE:{}", address.port()),
-    }
+    own.map_or_else(
+        |_| format!("ADDRESS-OF-THIS-MACHINE:{}", address.port()),
+        |own| SocketAddr::new(own.ip(), address.port()).to_string(),
+    )
 }
 
-/// Standard output may be closed, and that is no reason to stop serving.
+/// Prints a line. Standard output may be closed; the server then goes on without it.
 fn say(text: &str) {
     let mut out = io::stdout().lock();
     let _ = writeln!(out, "{text}").and_then(|()| out.flush());
 }
 
-fn complain(why: &str) {
+fn fail(code: u8, why: &str) -> ExitCode {
+    // If standard error is closed, the exit code is all that is left.
     let _ = writeln!(io::stderr().lock(), "chat-server: {why}");
+    ExitCode::from(code)
 }

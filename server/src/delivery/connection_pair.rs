@@ -1,40 +1,34 @@
-//! The two connections of a member: the one on which it calls the server, and the one on which the server calls it.
+//! The two connections of a member. On one the client calls the server, and on the other the server calls
+//! the client.
 //!
-//! A session outlives its connections. A client that resumes a session brings a new pair, and the old one is closed.
-//! A pair is shared by the thread of the call connection, the recipient's thread, and the broadcaster.
+//! A session can have several pairs, one after the other. A client that resumes a session brings a new
+//! pair, and the old pair is closed. The thread of the call connection, the recipient's thread and the
+//! broadcaster share a pair. Nothing here may wait for the client.
 
+use crate::door::Bucket;
 use chat_common::{error::RpcError, frame::encode_frame, protocol::Reply, stream::Stream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The connections of one session, from a Join until either of them ends.
+/// The connections of one session, from a Join until one of them ends.
 #[derive(Debug)]
 pub(crate) struct ConnectionPair {
-    /// The session. No two sessions in a run of the server have the same id.
+    /// The id of the session. No other session of this run of the server has it.
     pub(crate) id: u64,
     call: Arc<Stream>,
-    /// Protects what follows.
+    /// How fast the session may send requests.
+    pub(crate) bucket: Arc<Bucket>,
+    /// Protects the callback connection and the reason of the end.
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     callback: Option<Arc<Stream>>,
-    /// Set once.
-    closed: Option<CloseReason>,
+    /// Why the server closed the pair. It never changes again.
+    closed: Option<&'static str>,
 }
 
-/// Why the server closed a pair.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum CloseReason {
-    /// Something went wrong. The session can be resumed. The text goes into `User [X] left (...)`.
-    Lost(&'static str),
-    /// The client resumed the session on another pair.
-    Replaced,
-    /// The operator removed the member.
-    Removed,
-}
-
-/// The text that others read in brackets about a member whose connection ended with `error`.
+/// Returns the reason that others read in brackets about a member whose connection ended with `error`.
 pub(crate) fn lost_because(error: &RpcError) -> &'static str {
     match error {
         RpcError::TimedOut => "not responding",
@@ -43,16 +37,16 @@ pub(crate) fn lost_because(error: &RpcError) -> &'static str {
     }
 }
 
-/// The usual reason.
+/// The reason if there is no more exact one.
 pub(crate) const CONNECTION_LOST: &str = "connection lost";
 
 impl ConnectionPair {
-    /// A pair with a call connection and no callback connection yet.
-    pub(crate) fn new(id: u64, call: Arc<Stream>) -> ConnectionPair {
-        ConnectionPair { id, call, state: Mutex::default() }
+    /// Returns a pair with a call connection and no callback connection yet.
+    pub(crate) fn new(id: u64, call: Arc<Stream>, bucket: Arc<Bucket>) -> ConnectionPair {
+        ConnectionPair { id, call, bucket, state: Mutex::default() }
     }
 
-    /// Sets the callback connection. Returns false when the pair is closed or has one already.
+    /// Sets the callback connection. Returns false when the pair is closed, or has one already.
     pub(crate) fn attach(&self, callback: &Arc<Stream>) -> bool {
         let mut state = self.lock();
         let free = state.closed.is_none() && state.callback.is_none();
@@ -62,13 +56,14 @@ impl ConnectionPair {
         free
     }
 
-    /// Whether the callback connection is there.
+    /// Returns whether there is a callback connection.
     pub(crate) fn has_callback(&self) -> bool {
         self.lock().callback.is_some()
     }
 
-    /// Ends both connections, which wakes the threads that read from them. The first reason stays.
-    pub(crate) fn close(&self, reason: CloseReason) {
+    /// Ends both connections, which wakes the threads that read from them. Only the first reason is kept.
+    /// The others read it in `User [X] left (...)`, unless the session is over or has a new pair.
+    pub(crate) fn close(&self, reason: &'static str) {
         let callback = {
             let mut state = self.lock();
             state.closed.get_or_insert(reason);
@@ -80,22 +75,26 @@ impl ConnectionPair {
         }
     }
 
-    /// Why the server closed it, if it did.
-    pub(crate) fn close_reason(&self) -> Option<CloseReason> {
-        self.lock().closed.clone()
+    /// Returns why the server closed the pair, if it did.
+    pub(crate) fn close_reason(&self) -> Option<&'static str> {
+        self.lock().closed
     }
 
-    /// Writes a reply on the call connection. A client that lets its replies pile up until the send buffer is full is lost.
+    /// Writes a reply on the call connection. If the send buffer is full of replies that the client did
+    /// not read, it closes the pair.
+    ///
+    /// # Blocking
+    /// Some 8 ms when the send buffer is full, see [`Stream::try_write`].
     pub(crate) fn reply(&self, reply: &Reply) {
         let mut frame = Vec::new();
         encode_frame(reply, &mut frame).expect("a reply of ours encodes");
         if !matches!(self.call.try_write(&frame), Ok(taken) if taken == frame.len()) {
-            self.close(CloseReason::Lost(CONNECTION_LOST));
+            self.close(CONNECTION_LOST);
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Both fields are valid after any panic.
+        // A panic cannot leave the fields half changed.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

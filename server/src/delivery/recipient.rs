@@ -1,15 +1,17 @@
-//! One recipient: the calls to its `Receive`, and the thread that waits for its answers.
+//! One recipient: the calls of its `Receive`, and its thread, `recipient`, which waits for its answers.
 //!
-//! [`send_window`](super::send_window) decides what is written and when; here are the socket and the deadlines.
+//! [`send_window`](super::send_window) decides what is written and when. This file has the socket and the
+//! deadlines. Only the recipient's thread and a flush thread may block here; the broadcaster may not.
 //!
-//! Go: net/rpc's `Call` waits for its reply without a deadline, so a stopped client keeps its goroutines for ever.
+//! Go: `Call` of net/rpc waits for its reply without a deadline. A client that is stopped keeps its
+//! goroutines for ever.
 
 use super::{
-    connection_pair::{CloseReason, ConnectionPair, CONNECTION_LOST},
+    connection_pair::{ConnectionPair, CONNECTION_LOST},
     send_window::{AckOutcome, SendWindow, Unsent},
     shared_batch::SharedBatch,
 };
-use crate::{log::SharedLog, settings::limits::Limits};
+use crate::{log::SharedLog, settings::Limits};
 use chat_common::{
     batch::Batch,
     error::RpcError,
@@ -17,12 +19,15 @@ use chat_common::{
     rpc::{Connection, Wait},
     stream::Stream,
 };
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::{atomic::Ordering::Relaxed, Arc},
+    time::Instant,
+};
 
-/// The memory that a recipient's thread keeps for its next call while it is idle, in bytes.
+/// The memory that an idle recipient's thread keeps for its next call, in bytes.
 const KEPT_BYTES: usize = 1024;
 
-/// A recipient, shared by the broadcaster and the recipient's thread.
+/// A recipient, shared by the broadcaster and the threads `recipient`, `flush` and `fanout`.
 #[derive(Debug)]
 pub(crate) struct Recipient {
     pub(crate) pair: Arc<ConnectionPair>,
@@ -31,7 +36,7 @@ pub(crate) struct Recipient {
 }
 
 impl Recipient {
-    /// A recipient that reads the log from `cursor` on and is called on `stream`.
+    /// Returns a recipient that reads the log from `cursor` on. Its calls are written to `stream`.
     pub(super) fn new(
         pair: Arc<ConnectionPair>,
         stream: Arc<Stream>,
@@ -42,13 +47,16 @@ impl Recipient {
         Recipient { pair, stream, window }
     }
 
-    /// The sequence number of the next event that it gets.
+    /// Returns the sequence number of the next event that it gets.
     pub(crate) fn cursor(&self) -> u64 {
         self.window.cursor()
     }
 
-    /// For the broadcaster: writes what is for this recipient of a round, as far as its window goes. What the system does not
-    /// take is returned, for a thread that may wait.
+    /// For the threads `broadcaster` and `fanout`: writes the events of a round that this recipient gets,
+    /// as far as its window allows. Returns what the system did not take, for a thread that may block.
+    ///
+    /// # Blocking
+    /// Some 8 ms when the send buffer is full.
     pub(super) fn send(
         &self,
         log: &SharedLog,
@@ -56,62 +64,55 @@ impl Recipient {
         scratch: &mut Batch,
     ) -> Option<Unsent> {
         self.window.send(log, round, scratch, |frame, events| {
-            log.counters.count_delivered(events);
+            log.counters.delivered.fetch_add(events, Relaxed);
             self.stream.try_write(frame).unwrap_or_else(|_| {
-                self.pair.close(CloseReason::Lost(CONNECTION_LOST));
-                frame.len() // The rest of a broken stream is no concern.
+                self.pair.close(CONNECTION_LOST);
+                frame.len() // Nobody needs the rest of a broken stream.
             })
         })
     }
 
-    /// Writes what the system did not take of a call, and then everything that the window lets out.
+    /// Writes what the system did not take of a call, and then all calls that the window allows.
     ///
     /// # Blocking
-    /// On the recipient's network, for the receive timeout at the longest for each call; closing the pair wakes it.
+    /// On the recipient, for the receive timeout at most for each call. Closing the pair wakes it.
     ///
     /// # Errors
     /// When the recipient does not take a call in time.
     pub(super) fn flush(&self, unsent: &Unsent, log: &SharedLog, limits: &Limits) -> Result<(), RpcError> {
         let mut call = Batch::new();
         self.stream.write_all(&unsent.0, Instant::now() + limits.receive_timeout)?;
-        self.window.on_flushed(&call, false);
-        match self.window.next_call(log, &mut call) {
-            true => self.write_calls(&mut call, log, limits),
-            false => Ok(()),
+        self.window.on_flushed(false);
+        while self.window.next_call(log, &mut call) {
+            self.write_call(&call, log, limits)?;
         }
+        Ok(())
     }
 
-    /// Writes the prepared call, and then everything else that the window lets out. Blocking and errors as in
-    /// [`Recipient::flush`].
-    pub(super) fn write_calls(
-        &self,
-        call: &mut Batch,
-        log: &SharedLog,
-        limits: &Limits,
-    ) -> Result<(), RpcError> {
-        loop {
-            log.counters.count_delivered(call.events());
-            let taken = self.stream.try_write(call.frame())?;
-            let unsent = &call.frame()[taken..];
-            if !unsent.is_empty() {
-                self.stream.write_all(unsent, Instant::now() + limits.receive_timeout)?;
-            }
-            self.window.on_flushed(call, !unsent.is_empty());
-            if !self.window.next_call(log, call) {
-                return Ok(());
-            }
-        }
+    /// Writes a prepared call.
+    ///
+    /// # Blocking
+    /// On the recipient, for the receive timeout at most. Closing the pair wakes it.
+    ///
+    /// # Errors
+    /// When the recipient does not take the call in time.
+    pub(super) fn write_call(&self, call: &Batch, log: &SharedLog, limits: &Limits) -> Result<(), RpcError> {
+        log.counters.delivered.fetch_add(call.events(), Relaxed);
+        let waited = self.stream.write_all(call.frame(), Instant::now() + limits.receive_timeout)?;
+        self.window.on_flushed(waited);
+        Ok(())
     }
 }
 
-/// The whole life of a recipient's thread: writes what the recipient has not got yet, waits for its answers, and goes on with
-/// what has gathered meanwhile.
+/// The whole life of a recipient's thread. It writes the events that the recipient has not got yet, waits
+/// for an answer, and repeats both.
 ///
 /// # Blocking
-/// On the recipient, under the limits' deadlines; closing the pair wakes it.
+/// On the recipient, for the limits' timeouts at most. Closing the pair wakes it.
 ///
 /// # Errors
-/// Why the recipient was lost. `Ok` is the end of the room, with everything delivered.
+/// Why the recipient was lost. `Ok` means that the room has ended and the recipient has acknowledged
+/// everything.
 pub(super) fn recipient_loop(
     recipient: &Recipient,
     connection: &mut Connection,
@@ -122,20 +123,21 @@ pub(super) fn recipient_loop(
     let mut call = Batch::new();
     let mut to_write = window.next_call(log, &mut call);
     loop {
-        if to_write {
-            recipient.write_calls(&mut call, log, limits)?;
-            call.clear();
-            call.shrink_to(KEPT_BYTES);
+        while to_write {
+            recipient.write_call(&call, log, limits)?;
+            to_write = window.next_call(log, &mut call);
         }
+        call.clear();
+        call.shrink_to(KEPT_BYTES);
         let due_since = window.ack_due_since();
         let deadline = match due_since {
             Some(since) => since + limits.receive_timeout,
             None => Instant::now() + limits.ping_after,
         };
-        let seen = connection.wait(deadline)?;
+        let waited = connection.wait(deadline)?;
         #[cfg(feature = "seeded-bugs")]
-        let due_since = limits.seeded.in_delivery(due_since, seen);
-        to_write = match seen {
+        let due_since = limits.seeded.in_delivery(due_since, waited);
+        to_write = match waited {
             Wait::Ended => return Err(RpcError::Closed),
             Wait::Ready => {
                 let answer = connection.receive::<CallbackReply>(Instant::now() + limits.frame_timeout)?;
@@ -147,7 +149,8 @@ pub(super) fn recipient_loop(
                     AckOutcome::Unexpected => return Err(RpcError::UnexpectedAnswer),
                 }
             }
-            // The answer that is due now may be to a later call than the one that the deadline was for.
+            // This deadline is over only for the answer that was pending when the wait began. A later
+            // answer has a later deadline.
             Wait::Silence if due_since.is_some() && window.ack_due_since() == due_since => {
                 return Err(RpcError::TimedOut)
             }

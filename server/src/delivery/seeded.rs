@@ -1,11 +1,14 @@
-//! A bug on purpose in delivering a round.
+//! A bug on purpose in delivering a round: the broadcaster waits for the recipients.
 
 use super::{recipient::Recipient, Deliveries};
 use crate::settings::seeded::Bug;
 use std::{sync::Arc, thread};
 
 impl Deliveries<'_, '_> {
-    /// Waits until every recipient has answered, as the end of a scope for this round would.
+    /// Waits until every recipient has answered, as a scope for each round would.
+    ///
+    /// # Blocking
+    /// On every recipient.
     pub(super) fn wait_as_a_scope_for_each_round_would(&self, recipients: &[Arc<Recipient>]) {
         if !self.limits.seeded.has(Bug::ScopePerRound) {
             return;
@@ -19,12 +22,12 @@ impl Deliveries<'_, '_> {
 }
 
 impl Recipient {
-    /// Asks for an answer where none is pending, and returns whether everything is acknowledged.
-    fn has_answered(&self, log: &crate::log::SharedLog, limits: &crate::settings::limits::Limits) -> bool {
+    /// Asks for an answer if none is pending. Returns whether everything is acknowledged.
+    fn has_answered(&self, log: &crate::log::SharedLog, limits: &crate::settings::Limits) -> bool {
         let mut ping = chat_common::batch::Batch::new();
         let written = self.window.has_outstanding() && self.window.ping(&mut ping);
-        if written && self.write_calls(&mut ping, log, limits).is_err() {
-            self.pair.close(super::CloseReason::Lost(super::CONNECTION_LOST));
+        if written && self.write_call(&ping, log, limits).is_err() {
+            self.pair.close(super::CONNECTION_LOST);
         }
         !self.window.has_outstanding()
     }

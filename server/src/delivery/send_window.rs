@@ -1,32 +1,43 @@
-//! How far a recipient is, and how much may be written to it. There are no sockets here.
+//! The send window of a recipient: its cursor in the log, and how much may be written to it. There are no
+//! sockets here. The threads `broadcaster`, `fanout`, `recipient` and `flush` use it.
 //!
 //! Requirements:
-//! - The broadcaster MUST NOT wait for a recipient. What it writes has to fit into the send buffer of the connection.
-//! - A recipient MUST NOT sleep while the log holds something for it: somebody has to be on the way who will write it.
-//! - A recipient that is far behind MUST cost the broadcaster nothing.
+//! - The broadcaster MUST NOT wait for a recipient. What it writes must fit into the connection's send
+//!   buffer.
+//! - An event MUST NOT wait in the log without a thread that will write it.
+//! - A recipient that is far behind MUST NOT cost the broadcaster time.
 //!
-//! The window is a number of bytes that may be written and not acknowledged, as in TCP. It begins small, doubles with each answer
-//! that shows it was used, and is halved for good when the system does not take a call at once. A call costs its bytes, but at least
-//! [`MIN_CALL_COST`].
+//! The window is the number of bytes that may be written and not acknowledged, as in TCP. It begins
+//! small. It doubles with each answer that acknowledges more than half of it. When the system does not
+//! take a whole call at once, it shrinks for good, to half of the bytes that were outstanding. A call
+//! costs its bytes, but at least [`MIN_CALL_COST`].
 //!
-//! | who | writes what | when |
-//! |---|---|---|
-//! | the broadcaster, [`SendWindow::send`] | the round that it has just appended | the recipient is up to date, and the call fits into the window |
-//! | the recipient's thread, [`SendWindow::on_ack`] and [`SendWindow::next_call`] | everything else: history, what gathered meanwhile, long events | at its start, and after each answer |
-//! | a flush thread | what the system did not take of the broadcaster's call, then as above | the send buffer was full |
+//! Three kinds of threads write to a recipient, one at a time:
 //!
-//! A call asks for an answer when three quarters of the window are used, so the thread of a fast recipient hardly ever wakes. A
-//! recipient that does not answer costs its position and one window.
+//! - The broadcaster, or `fanout`, writes the round that was just appended, if the recipient is up to
+//!   date and the call fits into the window: [`SendWindow::send`].
+//! - The recipient's thread writes everything else, at its start and after each answer: history, events
+//!   that came in the meantime, long events. See [`SendWindow::on_ack`] and [`SendWindow::next_call`].
+//! - A flush thread writes what the system did not take of the broadcaster's call. Then it writes the
+//!   next calls, as the recipient's thread does.
 //!
-//! Invariant: while the log holds something behind the cursor, an answer is pending, or a call is being flushed, or the recipient's
-//! thread is about to ask for the next call. The broadcaster appends before it looks at the window; the thread looks at the log while
-//! it holds the window. So either the thread sees the new events, or the broadcaster sees an open window. `make model` tries the orders
-//! in which that can happen.
+//! A call asks for an answer when more than three quarters of the window are used. So the thread of a
+//! fast recipient wakes rarely. A recipient that does not answer costs memory for its cursor and one
+//! window.
 //!
-//! Go: a goroutine per recipient per message, each free to overtake the other.
+//! Invariant: while the log holds an event at or after the cursor, one of three things is true. An answer
+//! is pending, or a call is being flushed, or the recipient's thread is about to ask for the next call.
+//! The broadcaster appends before it looks at the window. The recipient's thread looks at the log while
+//! it holds the window's lock. So either that thread sees the new events, or the broadcaster sees an open
+//! window. `make model` tests many orders in which that can happen.
+//!
+//! The window's lock comes before the log's lock. No thread takes them in the other order.
+//!
+//! Go: one goroutine for each recipient of each message. Each of them can overtake another.
 //!
 //! ```go
-//! for _, client := range clients { // before Go 1.22 all goroutines share the variable, and half the room gets another's copy
+//! for _, client := range clients {
+//!     // Before Go 1.22 all goroutines share `client`, so some clients get two copies and others none.
 //!     go func() { client.Call("Client.Receive", message, &reply) }()
 //! }
 //! ```
@@ -39,29 +50,31 @@ use crate::{
         sync::{Mutex, MutexGuard},
         SharedLog,
     },
-    settings::limits::Limits,
+    settings::Limits,
 };
 use chat_common::batch::Batch;
 use std::{sync::PoisonError, time::Instant};
 
-/// The window of a new connection, in bytes: what any send buffer takes.
+/// The window of a new connection, in bytes. Any send buffer takes this much.
 pub(crate) const FIRST_LIMIT: usize = 16 * 1024;
-/// The largest window, in bytes: four frames of the greatest length. Half of it would cost some 10 % of the throughput, for twice as
-/// many answers. More of it would be memory that a room full of stuck recipients takes from the system.
+/// The largest window, in bytes: four frames of the greatest length. With half of it the server needs
+/// twice as many answers and has some 10 % less throughput. A larger window lets a room full of stopped
+/// recipients take more memory from the system.
 pub(crate) const MAX_LIMIT: usize = 256 * 1024;
-/// The least cost of a call, in bytes: what a small call takes in the kernel, whatever its size.
+/// The least cost of a call, in bytes: the memory that even a small call takes in the kernel.
 pub(crate) const MIN_CALL_COST: usize = 2 * 1024;
 
-/// The position and the window of one recipient.
+/// The cursor and the window of one recipient.
 #[derive(Debug)]
 pub(crate) struct SendWindow {
-    /// The session that reads. Its own events are left out.
+    /// The session of the recipient. It does not get its own events.
     reader: u64,
     /// The longest payload of a call, in bytes.
     frame_limit: usize,
     #[cfg(feature = "seeded-bugs")]
     seeded: Seeded,
-    /// Protects what follows. Only its holder writes to the recipient, or whoever it has marked as `flushing`.
+    /// Protects the state. Only the thread that holds this lock may write to the recipient, or the thread
+    /// for which it set `flushing`.
     state: Mutex<State>,
 }
 
@@ -69,26 +82,29 @@ pub(crate) struct SendWindow {
 struct State {
     /// The sequence number of the next event to write.
     cursor: u64,
-    /// The bytes that may be outstanding.
+    /// The window: how many bytes may be outstanding.
     limit: usize,
-    /// The most that `limit` may become.
+    /// The largest value that `limit` may get.
     max_limit: usize,
-    /// The cost of the calls that were written and not acknowledged.
+    /// The cost of the calls that were written and not acknowledged, in bytes.
     outstanding: usize,
+    /// What was outstanding before the last call.
+    outstanding_before: usize,
     ack_pending: Option<PendingAck>,
-    /// A thread that may block is writing a call, and nobody else may write.
+    /// A thread that may block is writing a call. No other thread may write.
     flushing: bool,
 }
 
-/// An answer that the recipient owes.
+/// An answer that the server waits for.
 #[derive(Debug)]
 struct PendingAck {
-    /// The part of `outstanding` that it acknowledges.
+    /// How much of `outstanding` it acknowledges.
     covers: usize,
     since: Instant,
 }
 
-/// The part of a call that the system did not take. Its holder writes it, and then calls [`SendWindow::on_flushed`].
+/// The part of a call that the system did not take. Its holder writes it, and then calls
+/// [`SendWindow::on_flushed`].
 #[derive(Debug, PartialEq, Eq)]
 #[must_use]
 pub(crate) struct Unsent(pub(crate) Vec<u8>);
@@ -96,7 +112,7 @@ pub(crate) struct Unsent(pub(crate) Vec<u8>);
 /// What an answer of the recipient means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AckOutcome {
-    /// The next call is to be written.
+    /// The caller must write the next call.
     NextCall,
     /// There is nothing to write now.
     Idle,
@@ -107,7 +123,8 @@ pub(crate) enum AckOutcome {
 }
 
 impl SendWindow {
-    /// The window of a new connection of the session `reader`, which reads from `cursor` on.
+    /// Returns the window of a new connection of the session `reader`, which reads the log from `cursor`
+    /// on.
     pub(crate) fn new(reader: u64, cursor: u64, limits: &Limits) -> SendWindow {
         SendWindow {
             reader,
@@ -119,6 +136,7 @@ impl SendWindow {
                 limit: FIRST_LIMIT,
                 max_limit: MAX_LIMIT,
                 outstanding: 0,
+                outstanding_before: 0,
                 ack_pending: None,
                 flushing: false,
             }),
@@ -130,21 +148,24 @@ impl SendWindow {
         self.lock().cursor
     }
 
-    /// Since when an answer is pending, if one is.
+    /// Returns since when an answer is pending, or `None`.
     pub(crate) fn ack_due_since(&self) -> Option<Instant> {
         self.lock().ack_pending.as_ref().map(|ack| ack.since)
     }
 
-    /// Whether something was written and not acknowledged.
+    /// Returns whether something was written and not acknowledged.
     #[cfg(feature = "seeded-bugs")]
     pub(super) fn has_outstanding(&self) -> bool {
         self.lock().outstanding > 0
     }
 
-    /// For the broadcaster, after it appended a round: writes the part of the round that is for this recipient, unless the
-    /// recipient is behind or the window is closed. Then the recipient's own thread goes on.
+    /// For the threads `broadcaster` and `fanout`, after a round is appended: writes the events up to the end
+    /// of the log for this recipient. It writes none if the recipient was behind before the round, or the
+    /// window is full. Then another thread is on the way that writes them: the recipient's own, or `fanout`
+    /// with an earlier round.
     ///
-    /// `try_write` gets a frame and the number of events in it, and returns how many bytes the system took. It must not wait.
+    /// `try_write` gets a frame and the number of its events, and returns how many bytes the system took.
+    /// It must not wait. The caller must have the part that is returned flushed.
     pub(crate) fn send(
         &self,
         log: &SharedLog,
@@ -162,14 +183,19 @@ impl SendWindow {
             } else {
                 scratch.clear();
                 let mut end = state.cursor;
-                log.read().read_into(&mut end, self.reader, CALL_BYTES, scratch);
+                log.read().read_into(&mut end, self.reader, CALL_BYTES.min(self.frame_limit), scratch);
                 (end, &mut *scratch)
             };
-            let is_last = end == round.next;
+            // The end of the log, and not of the round: while this thread was late, other rounds may have
+            // been appended, and the broadcaster has left them to it.
+            let (is_last, has_ended) = {
+                let log = log.read();
+                (end == log.next(), log.has_ended())
+            };
             let fits = state.outstanding + cost_of(call) <= state.limit;
             if call.events() > 0 && fits {
                 state.cursor = end;
-                let unsent = write_call(&mut state, call, round.has_ended, &mut try_write);
+                let unsent = write_call(&mut state, call, has_ended, &mut try_write);
                 if unsent.is_some() || is_last {
                     return unsent;
                 }
@@ -179,21 +205,23 @@ impl SendWindow {
             } else if state.ack_pending.is_some() {
                 return None;
             } else {
-                // The recipient's thread has to go on: an empty call asks for the answer that wakes it.
+                // The recipient's thread must write the rest. A call without events asks for an answer,
+                // which wakes that thread.
                 scratch.clear();
                 return write_call(&mut state, scratch, true, &mut try_write);
             }
         }
     }
 
-    /// For the recipient's thread, after an answer: makes room, and puts the next call into `call` if there is one.
+    /// For the recipient's thread, after an answer: subtracts what it acknowledges, and puts the next
+    /// call into `call` if there is one.
     pub(crate) fn on_ack(&self, log: &SharedLog, call: &mut Batch) -> AckOutcome {
         #[cfg(feature = "seeded-bugs")]
         let looked_too_early = self.seeded.has(Bug::LostWakeUp).then(|| log.read().next());
         let mut state = self.lock();
         let Some(ack) = state.ack_pending.take() else { return AckOutcome::Unexpected };
         state.outstanding -= ack.covers;
-        // An answer to a few small calls proves nothing about a larger window.
+        // An answer to a few small calls does not show that a larger window would help.
         if ack.covers > state.limit / 2 {
             state.limit = (state.limit * 2).min(state.max_limit);
         }
@@ -212,22 +240,24 @@ impl SendWindow {
     }
 
     /// For a thread that may block: puts the next call into `call`. The thread then writes it and calls
-    /// [`SendWindow::on_flushed`]. Returns false when there is nothing to write, or an answer has to come first.
+    /// [`SendWindow::on_flushed`]. Returns false when there is nothing to write, or when an answer must
+    /// come first.
     pub(crate) fn next_call(&self, log: &SharedLog, call: &mut Batch) -> bool {
         self.prepare(&mut self.lock(), log, call)
     }
 
-    /// For the thread that wrote a call, or the unsent part of one. `waited` says that the system did not take it at once.
-    pub(crate) fn on_flushed(&self, call: &Batch, waited: bool) {
+    /// For the thread that wrote a call, or the unsent part of one. `waited` means that the system did
+    /// not take the call at once.
+    pub(crate) fn on_flushed(&self, waited: bool) {
         let mut state = self.lock();
         state.flushing = false;
         if waited {
-            state.shrink(cost_of(call));
+            state.shrink();
         }
     }
 
-    /// For the recipient's thread, when the recipient has been silent for long: puts a call without events into `call`, which asks
-    /// for an answer. Returns false when an answer is pending already.
+    /// For the recipient's thread, after a long silence: puts a call without events into `call`, which
+    /// asks for an answer. Returns false when an answer is pending already.
     pub(crate) fn ping(&self, call: &mut Batch) -> bool {
         let mut state = self.lock();
         if state.ack_pending.is_some() || state.flushing {
@@ -239,7 +269,7 @@ impl SendWindow {
         true
     }
 
-    /// See [`SendWindow::next_call`].
+    /// As [`SendWindow::next_call`], for a caller that holds the lock.
     fn prepare(&self, state: &mut State, log: &SharedLog, call: &mut Batch) -> bool {
         if state.flushing || (state.outstanding >= state.limit && state.ack_pending.is_some()) {
             return false;
@@ -249,7 +279,7 @@ impl SendWindow {
             let log = log.read();
             log.read_into(&mut state.cursor, self.reader, CALL_BYTES.min(self.frame_limit), call);
             if call.events() == 0 {
-                // An event that is too long for an ordinary call has one of its own.
+                // An event that is too long for an ordinary call gets its own call.
                 log.read_into(&mut state.cursor, self.reader, self.frame_limit, call);
             }
             log.has_ended()
@@ -264,15 +294,16 @@ impl SendWindow {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // A panic while it was held ends this recipient; the others have windows of their own.
+        // A panic under the lock ends this recipient. Other recipients have their own windows.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
-    /// Counts a call that is about to be written, and completes its frame. It asks for an answer if it must or if the window is
-    /// nearly used, unless an answer is pending.
+    /// Counts a call that is about to be written, and completes its frame. The call asks for an answer if
+    /// `must_ask` is set or the window is nearly used, unless an answer is pending.
     fn count(&mut self, call: &mut Batch, must_ask: bool) {
+        self.outstanding_before = self.outstanding;
         self.outstanding += cost_of(call);
         let ask = self.ack_pending.is_none() && (must_ask || self.outstanding > self.limit / 4 * 3);
         if ask {
@@ -281,23 +312,24 @@ impl State {
         call.finish(ask);
     }
 
-    /// The system did not take a call of this cost at once: from now on at most half of what was outstanding before. For good,
-    /// because a window that grew again would make the broadcaster meet a full send buffer again and again. Where nothing was
-    /// outstanding the window is closed, and the broadcaster leaves every call to a flush thread.
-    fn shrink(&mut self, cost: usize) {
-        let before = self.outstanding.saturating_sub(cost);
-        let half = if before == 0 { 0 } else { (before / 2).max(MIN_CALL_COST) };
+    /// Shrinks the window, because the system did not take the last call at once. The new window is at most
+    /// half of what was outstanding before that call, and at least one small call.
+    ///
+    /// The window never grows beyond that again. Otherwise the broadcaster would meet a full send buffer
+    /// again and again.
+    fn shrink(&mut self) {
+        let half = (self.outstanding_before / 2).max(MIN_CALL_COST);
         self.max_limit = self.max_limit.min(half);
         self.limit = self.limit.min(self.max_limit);
     }
 }
 
-/// The cost of a call, in bytes.
+/// Returns the cost of a call, in bytes.
 fn cost_of(call: &Batch) -> usize {
     call.payload_bytes().max(MIN_CALL_COST)
 }
 
-/// Writes one call without waiting.
+/// Writes one call without waiting. Returns what the system did not take.
 fn write_call(
     state: &mut State,
     call: &mut Batch,
@@ -306,11 +338,11 @@ fn write_call(
 ) -> Option<Unsent> {
     state.count(call, must_ask);
     let frame = call.frame();
-    let taken = if state.max_limit == 0 { 0 } else { try_write(frame, call.events()) };
+    let taken = try_write(frame, call.events());
     if taken == frame.len() {
         return None;
     }
     state.flushing = true;
-    state.shrink(cost_of(call));
+    state.shrink();
     Some(Unsent(frame[taken..].to_vec()))
 }

@@ -1,6 +1,11 @@
-//! Who may not come in: addresses and names that the operator has banned, and the file that keeps them over restarts.
+//! The addresses and names that the operator has banned, and the file in which the bans survive a
+//! restart.
 //!
-//! The file has one ban a line, `address 192.0.2.7` or `name sara`; empty lines and those that begin with `#` are passed over.
+//! The listener, the broadcaster and the console use the list on their own threads. Only the console
+//! writes the file. Nothing blocks while it holds the lock.
+//!
+//! The file has one ban on each line: `address 192.0.2.7` or `name sara`. Empty lines and lines that
+//! begin with `#` are ignored.
 
 use super::name::fold;
 use std::{
@@ -13,9 +18,10 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-/// The bans, shared by the listener, the connections and the console.
+/// The list of bans and its file.
 #[derive(Debug, Default)]
 pub(crate) struct Bans {
+    /// Protects the list, not the file.
     list: Mutex<BTreeSet<Ban>>,
     file: Option<PathBuf>,
 }
@@ -23,19 +29,19 @@ pub(crate) struct Bans {
 /// One ban.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Ban {
-    /// Nobody from this address.
+    /// A banned address.
     Address(IpAddr),
-    /// Nobody under this name, which is folded.
+    /// A banned name, in its folded form.
     Name(String),
 }
 
 impl Ban {
-    /// What an operator's word stands for: an address if it is one, otherwise a name. `None` when it can be neither, as a range of
-    /// addresses.
+    /// Returns the ban that an operator's word means: of an address if the word is one, otherwise of a
+    /// name. Returns `None` when it can be neither, such as a range of addresses.
     pub(crate) fn of(word: &str) -> Option<Ban> {
         match word.parse::<IpAddr>() {
             Ok(address) => Some(Ban::Address(address.to_canonical())),
-            // Names that look like numbers with dots are possible, and more likely mistyped addresses.
+            // A name can look like a number with dots, but a mistyped address is more likely.
             Err(_) if word.starts_with(|c: char| c.is_ascii_digit()) && word.contains('.') => None,
             Err(_) if word.chars().all(|c| c.is_alphanumeric() || "_.-".contains(c)) => {
                 Some(Ban::Name(fold(word)))
@@ -44,7 +50,7 @@ impl Ban {
         }
     }
 
-    /// Whether it covers somebody.
+    /// Returns whether it bans a client with this name or address.
     pub(crate) fn covers(&self, name: &str, address: IpAddr) -> bool {
         match self {
             Ban::Address(banned) => *banned == address.to_canonical(),
@@ -63,74 +69,64 @@ impl fmt::Display for Ban {
 }
 
 impl Bans {
-    /// The bans that `file` holds, and keeps from now on. A file that is not there yet is empty.
+    /// Reads the bans from `file`, and keeps later changes there. A missing file is an empty list.
+    ///
+    /// # Blocking
+    /// On the file system.
     ///
     /// # Errors
-    /// When it cannot be read, a line of it is no ban, or nothing can be written there: starting without a ban that was given would let
-    /// somebody in, and one that is given later should be kept.
+    /// When the file cannot be read, a line of it is not a ban, or the file cannot be written. The server
+    /// must not start then: a missing ban would let somebody in, and a new ban would be lost.
     pub(crate) fn load(file: PathBuf) -> io::Result<Bans> {
-        let text = match fs::read_to_string(&file) {
-            Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
-            text => text?,
+        let unusable = |error: io::Error| {
+            io::Error::new(error.kind(), format!("cannot use the ban file {}: {error}", file.display()))
         };
-        let mut list = BTreeSet::new();
-        for (number, line) in (1..).zip(text.lines().map(str::trim)) {
-            match line.split_once(' ').and_then(|(kind, word)| Some((kind, Ban::of(word.trim())?))) {
-                Some(("address", ban @ Ban::Address(_)) | ("name", ban @ Ban::Name(_))) => {
-                    list.insert(ban);
-                }
-                _ if line.is_empty() || line.starts_with('#') => {}
-                _ => {
-                    let why =
-                        format!("line {number} is neither \"address ADDRESS\" nor \"name NAME\": {line:?}");
-                    return Err(io::Error::new(ErrorKind::InvalidData, why));
-                }
-            }
-        }
-        let beside = beside(&file);
-        File::create(&beside)?;
-        fs::remove_file(beside)?;
+        let list = read(&file).map_err(unusable)?;
         Ok(Bans { list: Mutex::new(list), file: Some(file) })
     }
 
-    /// Adds a ban. False when it was there.
+    /// Adds a ban. Returns false when it was there already.
+    ///
+    /// # Blocking
+    /// On the file system.
     ///
     /// # Errors
-    /// When the file cannot be written; the ban holds all the same, until the server ends.
+    /// When the file cannot be written. The ban then holds until the server ends.
     pub(crate) fn add(&self, ban: Ban) -> io::Result<bool> {
         self.change(|list| list.insert(ban))
     }
 
-    /// Removes a ban. False when there was none.
+    /// Removes a ban. Returns false when there was none.
+    ///
+    /// # Blocking
+    /// On the file system.
     ///
     /// # Errors
-    /// When the file cannot be written; the ban is gone all the same, until the server ends.
+    /// When the file cannot be written. The ban is then back after a restart.
     pub(crate) fn remove(&self, ban: &Ban) -> io::Result<bool> {
         self.change(|list| list.remove(ban))
     }
 
-    /// All bans, addresses first.
+    /// Returns all bans, addresses first.
     pub(crate) fn list(&self) -> Vec<Ban> {
         self.lock().iter().cloned().collect()
     }
 
-    /// Whether connections from `address` are refused.
+    /// Returns whether `address` is banned.
     pub(crate) fn covers_address(&self, address: IpAddr) -> bool {
         self.lock().contains(&Ban::Address(address.to_canonical()))
     }
 
-    /// What somebody who comes from `address` and wants to be called `name` is told, if that is banned.
+    /// Returns the reason for the client, if `name` or `address` is banned.
     pub(crate) fn reason(&self, name: &str, address: IpAddr) -> Option<String> {
-        let list = self.lock();
-        if list.contains(&Ban::Name(fold(name))) {
+        if self.lock().contains(&Ban::Name(fold(name))) {
             return Some(format!("the name {name} is banned from the room"));
         }
-        let banned = list.contains(&Ban::Address(address.to_canonical()));
-        banned.then(|| "this address is banned from the room".to_owned())
+        self.covers_address(address).then(|| "this address is banned from the room".to_owned())
     }
 
-    /// Changes the list and, if that made a difference, the file. The lock is not held over the writing; only the console
-    /// writes, and it is one thread.
+    /// Changes the list, and writes the file if the list is different now. It does not hold the lock
+    /// while it writes. Only the console calls this, on one thread, so no two writes can overlap.
     fn change(&self, change: impl FnOnce(&mut BTreeSet<Ban>) -> bool) -> io::Result<bool> {
         let changed = change(&mut self.lock());
         if let (true, Some(file)) = (changed, &self.file) {
@@ -144,17 +140,44 @@ impl Bans {
     }
 }
 
-/// Writes beside the file and renames over it, so that whoever reads finds the old list or the new one, whole.
-fn write_atomically(file: &Path, bans: &[Ban]) -> io::Result<()> {
-    let beside = beside(file);
-    let text: String = bans.iter().map(|ban| format!("{ban}\n")).collect();
-    let mut new = File::create(&beside)?;
-    new.write_all(text.as_bytes())?;
-    new.sync_all()?;
-    fs::rename(&beside, file)
+/// Reads the bans from a file, and checks that a new version of it can be written.
+fn read(file: &Path) -> io::Result<BTreeSet<Ban>> {
+    let text = match fs::read_to_string(file) {
+        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+        text => text?,
+    };
+    let mut list = BTreeSet::new();
+    for (number, line) in (1..).zip(text.lines().map(str::trim)) {
+        match line.split_once(' ').and_then(|(kind, word)| Some((kind, Ban::of(word.trim())?))) {
+            Some(("address", ban @ Ban::Address(_)) | ("name", ban @ Ban::Name(_))) => {
+                list.insert(ban);
+            }
+            _ if line.is_empty() || line.starts_with('#') => {}
+            _ => {
+                let why = format!("line {number} is neither \"address ADDRESS\" nor \"name NAME\": {line:?}");
+                return Err(io::Error::new(ErrorKind::InvalidData, why));
+            }
+        }
+    }
+    let new_file = new_file(file);
+    File::create(&new_file)?;
+    fs::remove_file(new_file)?;
+    Ok(list)
 }
 
-fn beside(file: &Path) -> PathBuf {
+/// Writes a new file and renames it over the old one. A reader finds the old list or the new list, never
+/// a part of one.
+fn write_atomically(file: &Path, bans: &[Ban]) -> io::Result<()> {
+    let new_file = new_file(file);
+    let text: String = bans.iter().map(|ban| format!("{ban}\n")).collect();
+    let mut new = File::create(&new_file)?;
+    new.write_all(text.as_bytes())?;
+    new.sync_all()?;
+    fs::rename(&new_file, file)
+}
+
+/// Returns the name of the new file, in the same folder.
+fn new_file(file: &Path) -> PathBuf {
     let mut name = file.as_os_str().to_owned();
     name.push(".new");
     name.into()
@@ -191,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_no_ban_is_named() {
+    fn the_error_for_a_bad_line_has_its_number() {
         let file = std::env::temp_dir().join(format!("rpc-chat-bad-bans-{}", std::process::id()));
         fs::write(&file, "# kept\n\nname ann\naddress nowhere\n").unwrap();
         let error = Bans::load(file.clone()).unwrap_err().to_string();

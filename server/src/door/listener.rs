@@ -1,9 +1,10 @@
-//! The accept loop: a thread for each connection, and an answer for those that cannot have one.
+//! The accept loop. It gives each connection a thread, or refuses it. Runs on the main thread.
 //!
-//! It counts, spawns and goes on. Only shutdown makes it leave the loop.
+//! It MUST NOT wait for a peer. Only shutdown ends it.
 //!
-//! Go: `rpc.Accept` returns at the first error of accept, and then the server serves nobody. One failed `accept` for want of
-//! descriptors is enough.
+//!
+//! Go: `rpc.Accept` returns at the first error of `Accept`, and then the server accepts nobody. One
+//! failed `accept` without a free file descriptor is enough.
 //!
 //! ```go
 //! conn, err := lis.Accept()
@@ -15,7 +16,7 @@ use super::{
     admission::{Admission, Slot},
     Door,
 };
-use crate::settings::limits::Limits;
+use crate::settings::Limits;
 use chat_common::{
     hello::{answer_bytes, HIGHEST_VERSION},
     shutdown::Shutdown,
@@ -26,22 +27,24 @@ use crossbeam_channel::{RecvTimeoutError, Sender};
 use log::{debug, warn};
 use std::{
     fs::File,
-    io,
+    io::{self, ErrorKind},
     net::{SocketAddr, TcpListener},
     sync::Arc,
     thread::{self, Scope},
     time::Duration,
 };
 
-/// The wait after a failed accept: doubled each time from the first to the second.
+/// The pause after a failed `accept`. It doubles with each further failure, up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Accepts connections until shutdown is asked for, has `serve` serve each on a thread of its own, and then waits until all have
-/// ended.
+/// Accepts connections until shutdown is requested. It calls `serve` for each, on a new thread, and at
+/// the end waits for all these threads.
 ///
 /// # Blocking
-/// On `accept`, which [`Shutdown::request`] wakes; at the end on the connections, which are cut off at half of the drain.
+/// On `accept`, which [`Shutdown::request`] wakes, and up to one second after a failed `accept`. At the
+/// end on the threads of the connections. After half of `drain_timeout` it closes their streams, which
+/// ends them.
 pub(crate) fn accept_loop(
     door: &Door,
     limits: &Limits,
@@ -50,8 +53,9 @@ pub(crate) fn accept_loop(
     serve: impl Fn(Arc<Stream>, SocketAddr, Slot) + Sync,
 ) {
     thread::scope(|scope| {
-        // Nothing is ever sent. Each connection's thread holds a sender, and when the last one is dropped all connections have ended.
-        // A scope waits for that too, but for ever; a channel can be waited on with a deadline.
+        // No value is ever sent. Each connection's thread holds a sender. When the last sender is
+        // dropped, all connections have ended. A scope waits for that without a deadline, but
+        // `recv_deadline` has one.
         let (serving_tx, served_rx) = crossbeam_channel::bounded(0);
         let mut reserve = ReserveFd::new();
         let mut pause = FIRST_PAUSE;
@@ -63,7 +67,9 @@ pub(crate) fn accept_loop(
                         admit(door, limits, scope, Stream::new(socket), peer, &serve, &serving_tx);
                     }
                 }
-                Err(error) if is_about_one_caller(&error) => {}
+                // The peer has closed the connection, or a signal came. Neither needs a pause.
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::Interrupted) => {}
                 Err(error) => {
                     warn!("cannot accept: {error}; trying again in {} ms", pause.as_millis());
                     if is_out_of_descriptors(&error) {
@@ -76,7 +82,7 @@ pub(crate) fn accept_loop(
         }
         door.admission.stop_reading();
         drop(serving_tx);
-        // The second half of the drain is for delivering what the connections have brought.
+        // The second half of the time is for delivering what the connections have sent.
         if let Err(RecvTimeoutError::Timeout) =
             served_rx.recv_deadline(shutdown.deadline(limits.drain_timeout / 2))
         {
@@ -86,7 +92,7 @@ pub(crate) fn accept_loop(
     });
 }
 
-/// Gives a connection its place and its thread, or tells it why not.
+/// Gives a connection a place and a thread, or refuses it with a status.
 fn admit<'scope, 'env>(
     door: &'env Door,
     limits: &Limits,
@@ -106,15 +112,15 @@ fn admit<'scope, 'env>(
     if door.bans.covers_address(peer.ip()) {
         return refuse(Status::Banned, "banned");
     }
-    let slot = match Admission::admit(&door.admission, &stream, peer.ip()) {
+    let slot = match Admission::admit(&door.admission, limits, &stream, peer.ip()) {
         Ok(slot) => slot,
         Err(status) => return refuse(status, &status.to_string()),
     };
     let (own, serving_tx) = (Arc::clone(&stream), serving_tx.clone());
     let builder = thread::Builder::new().name("connection".to_owned()).stack_size(limits.thread_stack.0);
-    // Scope::spawn would panic when the system refuses a thread.
+    // `Scope::spawn` would panic when the system cannot start a thread.
     let spawned = builder.spawn_scoped(scope, move || {
-        let _until_the_end = serving_tx;
+        let _held_to_the_end = serving_tx;
         serve(own, peer, slot);
     });
     if let Err(error) = spawned {
@@ -122,26 +128,22 @@ fn admit<'scope, 'env>(
     }
 }
 
-/// Answers without a thread and without waiting.
+/// Refuses a connection without a thread of its own. Never blocks.
 fn refuse(stream: &Stream, status: Status) {
     if let Err(error) = stream.dismiss(&answer_bytes(status, HIGHEST_VERSION)) {
         debug!("while refusing: {error}");
     }
 }
 
-/// Whether `accept` failed because the caller has gone or a signal came. Neither is a reason to wait.
-fn is_about_one_caller(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted)
-}
-
-/// EMFILE and ENFILE. std has no kind for them.
+/// Returns whether the process (EMFILE) or the system (ENFILE) has no free file descriptor. std has no
+/// error kind for them.
 fn is_out_of_descriptors(error: &io::Error) -> bool {
     const ENFILE: i32 = 23;
     const EMFILE: i32 = 24;
     matches!(error.raw_os_error(), Some(ENFILE | EMFILE))
 }
 
-/// A descriptor held back, so that a caller can still be refused when all others are in use.
+/// A file descriptor in reserve. With it the server can refuse a connection when all others are in use.
 struct ReserveFd(Option<File>);
 
 impl ReserveFd {
@@ -149,15 +151,17 @@ impl ReserveFd {
         ReserveFd(File::open("/dev/null").ok())
     }
 
+    /// Frees the reserve, refuses one waiting connection, and takes the reserve again. Never blocks.
     fn refuse_one(&mut self, listener: &TcpListener) {
         self.0 = None;
-        // The caller that the failed accept was for is still in the backlog, so this does not wait. Should it have gone, the
-        // listener must not block here: without the reserve nobody could be told anything.
+        // The connection of the failed `accept` is still in the backlog, so `accept` finds it at once. If
+        // its peer has gone, a blocking `accept` would wait here without the reserve, so the listener
+        // must not block.
         if listener.set_nonblocking(true).is_ok() {
             if let Ok((socket, _)) = listener.accept() {
                 refuse(&Stream::new(socket), Status::Busy);
             }
-            // Cannot fail where the opposite has just worked.
+            // The opposite call has just worked, so this one cannot fail.
             let _ = listener.set_nonblocking(false);
         }
         *self = ReserveFd::new();

@@ -1,4 +1,5 @@
-//! Keeps strangers from filling the log: at most one line for each address and second.
+//! Limits the log lines about a peer: one line a second for each address, so that a peer cannot fill the
+//! log. Any thread may ask; it never blocks.
 
 use std::{
     collections::HashMap,
@@ -7,21 +8,19 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// The shortest time between two lines about an address.
 const INTERVAL: Duration = Duration::from_secs(1);
-/// Addresses that are remembered. Beyond that nothing is logged until a second has passed for some of them.
+/// The most addresses in the table. While it is full of addresses from the last second, nothing is logged
+/// about others.
 const MAX_ADDRESSES: usize = 4096;
 
-/// When each address was last logged.
+/// When a line about each address was last logged. The mutex protects the table.
 #[derive(Debug, Default)]
 pub(crate) struct LogThrottle(Mutex<HashMap<IpAddr, Instant>>);
 
 impl LogThrottle {
-    /// Whether a line about `address` may be logged now.
-    pub(crate) fn may_log(&self, address: IpAddr) -> bool {
-        self.may_log_at(address, Instant::now())
-    }
-
-    fn may_log_at(&self, address: IpAddr, now: Instant) -> bool {
+    /// Returns whether a line about `address` may be logged at `now`, and records it.
+    pub(super) fn may_log_at(&self, address: IpAddr, now: Instant) -> bool {
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if last.get(&address).is_some_and(|then| now.duration_since(*then) < INTERVAL) {
             return false;
@@ -29,11 +28,11 @@ impl LogThrottle {
         if last.len() >= MAX_ADDRESSES {
             last.retain(|_, then| now.duration_since(*then) < INTERVAL);
         }
-        let room = last.len() < MAX_ADDRESSES;
-        if room {
+        let has_space = last.len() < MAX_ADDRESSES;
+        if has_space {
             last.insert(address, now);
         }
-        room
+        has_space
     }
 }
 
@@ -42,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_line_for_each_address_and_second() {
+    fn each_address_gets_one_line_a_second() {
         let throttle = LogThrottle::default();
         let (one, two): (IpAddr, IpAddr) = ([10, 0, 0, 1].into(), [10, 0, 0, 2].into());
         let start = Instant::now();

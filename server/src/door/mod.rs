@@ -1,35 +1,54 @@
-//! Who may come in: connections, addresses and names.
+//! Who may enter the room: connections, addresses and names.
 //!
-//! The accept loop runs on the thread that called [`Server::run`](crate::Server::run). It knows nothing about the room: a connection
-//! that is let in is handed to a function.
+//! The accept loop runs on the thread that calls [`Server::run`](crate::Server::run). Any thread may use
+//! the tables; nothing here may use the room. A function that the caller supplies serves an accepted
+//! connection.
 
-pub(crate) mod admission;
-pub(crate) mod bans;
-pub(crate) mod listener;
+mod admission;
+mod bans;
+mod listener;
 mod log_throttle;
 pub(crate) mod name;
+mod rate;
 
-use crate::settings::limits::Limits;
+pub(crate) use admission::Slot;
+pub(crate) use bans::{Ban, Bans};
+pub(crate) use listener::accept_loop;
+pub(crate) use rate::Bucket;
+
+use crate::settings::Limits;
 use admission::Admission;
-use bans::Bans;
 use log_throttle::LogThrottle;
-use std::{net::IpAddr, sync::Arc};
+use rate::Buckets;
+use std::{net::IpAddr, sync::Arc, time::Instant};
 
-/// The tables that decide who may come in. Every thread may use them; nothing blocks under their locks.
-#[derive(Debug)]
+/// The tables of bans, of accepted connections, and of the last log lines. Any thread may use them.
+/// Nothing blocks while it holds one of their locks.
+#[derive(Debug, Default)]
 pub(crate) struct Door {
     pub(crate) bans: Bans,
     admission: Arc<Admission>,
     throttle: LogThrottle,
+    buckets: Buckets,
 }
 
 impl Door {
-    pub(crate) fn new(limits: &Limits, bans: Bans) -> Door {
-        Door { bans, admission: Admission::new(limits), throttle: LogThrottle::default() }
+    pub(crate) fn new(bans: Bans) -> Door {
+        Door {
+            bans,
+            admission: Arc::default(),
+            throttle: LogThrottle::default(),
+            buckets: Buckets::default(),
+        }
     }
 
-    /// Whether a line about `address` may be logged now.
+    /// Returns the token bucket for a new connection from `address`.
+    pub(crate) fn bucket(&self, limits: &Limits, address: IpAddr) -> Arc<Bucket> {
+        self.buckets.bucket(limits, address, Instant::now())
+    }
+
+    /// Returns whether a line about `address` may be logged now.
     pub(crate) fn may_log(&self, address: IpAddr) -> bool {
-        self.throttle.may_log(address)
+        self.throttle.may_log_at(address, Instant::now())
     }
 }

@@ -1,27 +1,12 @@
-//! Counters since the start, for the operator. Every thread may count.
+//! Counts since the start of the server, for the statistics. Any thread may count; it never blocks.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::AtomicU64;
 
-/// Relaxed throughout: no counter says anything about another.
+/// The counts. `Relaxed` is enough, because no other data depends on them.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
-    accepted: AtomicU64,
-    delivered: AtomicU64,
-}
-
-impl Counters {
-    /// Counts one message that got its sequence number.
-    pub(crate) fn count_accepted(&self) {
-        self.accepted.fetch_add(1, Relaxed);
-    }
-
-    /// Counts events that were written to a recipient.
-    pub(crate) fn count_delivered(&self, events: u64) {
-        self.delivered.fetch_add(events, Relaxed);
-    }
-
-    /// Messages accepted, and events delivered.
-    pub(crate) fn totals(&self) -> (u64, u64) {
-        (self.accepted.load(Relaxed), self.delivered.load(Relaxed))
-    }
+    /// Messages that got a sequence number.
+    pub(crate) accepted: AtomicU64,
+    /// Events in calls that were written to recipients, even if the connection then broke.
+    pub(crate) delivered: AtomicU64,
 }

@@ -1,12 +1,16 @@
-//! The log of the room: every event once, encoded, in one order. A recipient is a position in it.
+//! The log of the room: every event, encoded once, in one order. Each recipient has a cursor in it: the
+//! sequence number of the next event that it gets.
 //!
-//! Live delivery, history for a newcomer and resumption are the same operation: read from a position. The log is bounded. When it
-//! moves past a position, the recipient is told which events it missed.
+//! New events, history for a new member, and the events that a resumed session missed are all read in one
+//! way: from a cursor on. The log is bounded. If it no longer holds the event at a cursor, the recipient
+//! is told which events it missed.
 //!
-//! An event gets its sequence number when it is staged ([`StagedBatch`]), and is visible when its batch is appended. Only the
-//! broadcaster stages and appends. Every thread may read; it holds the read lock while it copies, and nothing blocks under the lock.
+//! An event gets its sequence number when it is staged ([`StagedBatch`]). It is visible when its batch is
+//! appended. Only the broadcaster stages and appends. Any thread may read. A reader holds the read lock
+//! while it copies, and must not block under it.
 //!
-//! Go: the original keeps no log. A message lives in the goroutines that carry it, so its order is the scheduler's.
+//! Go: the original has no log. Each message is in the goroutines that send it, so the scheduler decides
+//! its order.
 
 pub(crate) mod counters;
 #[cfg(feature = "seeded-bugs")]
@@ -16,7 +20,7 @@ pub(crate) mod sync;
 #[cfg(test)]
 mod tests;
 
-use crate::settings::limits::Limits;
+use crate::settings::Limits;
 use chat_common::{
     batch::Batch,
     protocol::{Event, EventKind},
@@ -30,15 +34,16 @@ use std::{
 };
 use sync::{RwLock, RwLockReadGuard};
 
-/// The log and its lock.
+/// The log with its lock, and the counters. Clones share both.
 #[derive(Clone, Debug)]
 pub(crate) struct SharedLog {
+    /// Protects the log. Only the broadcaster writes.
     log: Arc<RwLock<Log>>,
     pub(crate) counters: Arc<Counters>,
 }
 
 impl SharedLog {
-    /// An empty log with the bounds of `limits`.
+    /// Returns an empty log with the bounds of `limits`.
     pub(crate) fn new(limits: &Limits) -> SharedLog {
         let log = Log {
             entries: VecDeque::new(),
@@ -53,18 +58,25 @@ impl SharedLog {
         SharedLog { log: Arc::new(RwLock::new(log)), counters: Arc::default() }
     }
 
-    /// Locks the log for reading, together with other readers.
+    /// Locks the log for reading. Several readers may hold the lock at a time.
+    ///
+    /// # Blocking
+    /// On an append, which is short.
     pub(crate) fn read(&self) -> RwLockReadGuard<'_, Log> {
-        // Invariant: an append is complete before anything in it can panic, so a poisoned log is whole.
+        // Invariant: an append cannot panic between two changes that belong together, so a poisoned log
+        // is valid.
         self.log.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A batch for the events that follow the last one.
+    /// Returns an empty batch. Its first event will follow the last event of the log.
     pub(crate) fn stage(&self) -> StagedBatch {
         StagedBatch::new(self.read().next())
     }
 
-    /// Makes a batch visible. The oldest events make room for it.
+    /// Makes a batch visible. If the log is then too large, its oldest events go.
+    ///
+    /// # Blocking
+    /// On readers, which only copy.
     pub(crate) fn append(&self, batch: StagedBatch) {
         let mut log = self.log.write().unwrap_or_else(PoisonError::into_inner);
         for entry in batch.entries {
@@ -77,10 +89,11 @@ impl SharedLog {
 #[derive(Debug)]
 pub(crate) struct Log {
     entries: VecDeque<Entry>,
-    /// The sequence number of the oldest entry, or of the next one when there is none. The first ever is 1.
-    first: u64,
-    /// The memory of the entries.
-    bytes: usize,
+    /// The sequence number of the oldest entry, or of the next one if there is none. The first event has
+    /// 1.
+    pub(crate) first: u64,
+    /// The memory of the entries, in bytes.
+    pub(crate) bytes: usize,
     max_entries: usize,
     max_bytes: usize,
     ended: bool,
@@ -89,27 +102,17 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    /// The sequence number of the event that comes next.
+    /// Returns the sequence number of the next event.
     pub(crate) fn next(&self) -> u64 {
         self.first + self.entries.len() as u64
     }
 
-    /// The oldest sequence number that is still here.
-    pub(crate) fn first(&self) -> u64 {
-        self.first
-    }
-
-    /// The memory of the events, in bytes.
-    pub(crate) fn bytes(&self) -> usize {
-        self.bytes
-    }
-
-    /// Whether the last event is the room's end.
+    /// Returns whether the last event is the room's end.
     pub(crate) fn has_ended(&self) -> bool {
         self.ended
     }
 
-    /// Adds one event. The newest event stays, whatever its size.
+    /// Adds one event. The newest event always stays, even if it alone is too large.
     fn append(&mut self, entry: Entry) {
         self.bytes += entry.bytes();
         self.ended = entry.ends_the_room;
@@ -123,8 +126,9 @@ impl Log {
         }
     }
 
-    /// Moves `cursor` on and copies into `batch` what the session `reader` receives on the way, as long as the payload has at
-    /// most `limit` bytes. The cursor stands at [`Log::next`] when there is no more.
+    /// Reads from `cursor` on: copies into `batch` the events that the session `reader` receives, while
+    /// the payload has at most `limit` bytes. It moves the cursor behind the last event that it read. The
+    /// cursor is [`Log::next`] when nothing is left.
     pub(crate) fn read_into(&self, cursor: &mut u64, reader: u64, limit: usize, batch: &mut Batch) {
         if *cursor < self.first {
             let time = self.entries.front().map_or(0, |entry| entry.time);
@@ -148,19 +152,20 @@ impl Log {
         }
     }
 
-    /// The position from which `reader` gets the last `count` messages, and the events between them.
-    pub(crate) fn position_before(&self, count: usize, reader: u64) -> u64 {
+    /// Returns the cursor from which `reader` gets its last `count` messages, and the other events
+    /// between them. Returns `None` if there is no message for it.
+    pub(crate) fn position_before(&self, count: usize, reader: u64) -> Option<u64> {
         let messages = self
             .entries
             .iter()
             .enumerate()
             .rev()
             .filter(|(_, entry)| entry.is_message && entry.audience.includes(reader));
-        messages.take(count).last().map_or(self.next(), |(index, _)| self.first + index as u64)
+        messages.take(count).last().map(|(index, _)| self.first + index as u64)
     }
 
-    /// The encodings of the last `count` messages that the session `reader` may read, its own among them, oldest first.
-    /// Together they have at most `limit` bytes.
+    /// Returns the last `count` messages that the session `reader` may read, its own included. They are
+    /// encoded, and the oldest is first. Together they have at most `limit` bytes.
     pub(crate) fn last_messages(&self, count: usize, reader: u64, limit: usize) -> Vec<&[u8]> {
         let mut bytes = 0;
         let readable =

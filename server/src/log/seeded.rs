@@ -1,10 +1,10 @@
-//! Bugs on purpose in reading the log.
+//! Bugs on purpose in reading the log. Runs on the thread of any reader.
 
 use super::{Entry, Log};
 use crate::settings::seeded::Bug;
 
 impl Log {
-    /// The entry that a broken log reads at `cursor`, or `None` where it skips one.
+    /// Returns the entry that a broken log reads at `cursor`, or `None` where it skips one.
     pub(super) fn seeded_entry<'a>(
         &'a self,
         cursor: u64,
@@ -20,7 +20,7 @@ impl Log {
         Some(entry)
     }
 
-    /// The other entry of a pair.
+    /// Returns the other entry of two that change places.
     fn swapped(&self, cursor: u64) -> Option<&Entry> {
         let other = match cursor % 10 {
             0 if cursor + 1 < self.next() => cursor + 1,

@@ -1,7 +1,8 @@
-//! Events that have a sequence number and are not visible yet.
+//! Events that have a sequence number and are not visible yet. Runs on the broadcaster's thread; nothing
+//! here may block.
 //!
-//! The broadcaster stages what one round does, and appends the batch when the round is complete. A journal would be written and
-//! synced between the two.
+//! The broadcaster stages the events of a round, and appends the batch when the round is complete. A
+//! journal, if there were one, would be written between the two.
 
 use chat_common::{
     codec::encode_into,
@@ -9,7 +10,7 @@ use chat_common::{
 };
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// The memory of an event besides its encoding, in bytes: the entry itself and the overhead of its allocation.
+/// The memory of an event besides its encoding, in bytes: the entry, and the overhead of one allocation.
 const ENTRY_BYTES: usize = std::mem::size_of::<Entry>() + 16;
 
 /// The sessions that receive an event.
@@ -24,7 +25,7 @@ pub(crate) enum Audience {
 }
 
 impl Audience {
-    /// Whether the session `id` receives it.
+    /// Returns whether the session `id` receives the event.
     pub(crate) fn includes(self, id: u64) -> bool {
         match self {
             Audience::AllBut(author) => author != id,
@@ -38,10 +39,10 @@ impl Audience {
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) audience: Audience,
-    /// Whether a person said or did it, as opposed to somebody coming or going.
+    /// Whether it is a message, an action or a private message.
     pub(super) is_message: bool,
     pub(super) ends_the_room: bool,
-    /// In milliseconds since the Unix epoch.
+    /// Milliseconds since the Unix epoch.
     pub(super) time: u64,
     pub(super) encoded: Box<[u8]>,
 }
@@ -64,19 +65,20 @@ impl StagedBatch {
         StagedBatch { first, entries: Vec::new() }
     }
 
-    /// The sequence number of the first event.
+    /// Returns the sequence number of the first event.
     pub(crate) fn first(&self) -> u64 {
         self.first
     }
 
-    /// The sequence number that the next event gets.
+    /// Returns the sequence number that the next event gets.
     pub(crate) fn next(&self) -> u64 {
         self.first + self.entries.len() as u64
     }
 
     /// Adds an event and returns its sequence number.
     ///
-    /// Invariant: the caller has checked that the event fits into a frame; a longer one could never be delivered.
+    /// Invariant: the caller has checked that the event fits into a frame. A longer event could never be
+    /// delivered, and would stop its recipients.
     pub(crate) fn push(&mut self, kind: EventKind, audience: Audience) -> u64 {
         let (sequence, time) = (self.next(), now());
         let is_message =

@@ -1,6 +1,7 @@
-//! The locks of the log and of the send window: std's, or the model checker's, which tries every order in which threads can meet.
+//! The locks of the log and of the send window. Usually they are std's. For `make model` they are the
+//! model checker's, which tries many orders in which threads can meet.
 //!
-//! Only `make model` builds with the feature `model`.
+//! Only `make model` sets the feature `model`.
 
 #[cfg(feature = "model")]
 pub(crate) use shuttle::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard};

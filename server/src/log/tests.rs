@@ -1,7 +1,7 @@
-//! The log alone, without threads.
+//! Tests of the log alone, on the test's own thread.
 
 use super::*;
-use crate::settings::limits::Bytes;
+use crate::settings::Bytes;
 use chat_common::{codec::decode, frame::HEADER_BYTES, protocol::Callback};
 
 fn log_of(log_messages: usize, log_bytes: usize) -> SharedLog {
@@ -40,7 +40,7 @@ fn a_reader_gets_each_event_of_the_others_once_in_order() {
 }
 
 #[test]
-fn a_private_event_is_for_one() {
+fn a_private_event_is_for_one_reader() {
     let log = log_of(10, 1 << 20);
     append(&log, says("psst"), Audience::Only(2));
     assert_eq!(read(&log, &mut 1, 2).len(), 1);
@@ -67,13 +67,13 @@ fn memory_is_bounded_by_bytes_too() {
     for _ in 0..1000 {
         append(&log, says(&"x".repeat(100)), Audience::All);
     }
-    assert!(log.read().bytes() <= 10_000);
+    assert!(log.read().bytes <= 10_000);
     append(&log, says(&"x".repeat(20_000)), Audience::All);
-    assert_eq!(log.read().next() - log.read().first(), 1, "the newest stays, whatever its size");
+    assert_eq!(log.read().next() - log.read().first, 1, "the newest event always stays");
 }
 
 #[test]
-fn a_batch_that_is_full_goes_on_where_it_stopped() {
+fn the_next_batch_begins_where_a_full_batch_ended() {
     let log = log_of(100, 1 << 20);
     for _ in 0..20 {
         append(&log, says(&"x".repeat(50)), Audience::All);
@@ -89,21 +89,21 @@ fn a_batch_that_is_full_goes_on_where_it_stopped() {
 }
 
 #[test]
-fn history_counts_messages_and_nothing_else() {
+fn history_counts_only_messages() {
     let log = log_of(100, 1 << 20);
     append(&log, says("one"), Audience::AllBut(1));
     append(&log, EventKind::Joined { name: "Bob".into() }, Audience::AllBut(2));
     append(&log, says("two"), Audience::AllBut(1));
     append(&log, says("psst"), Audience::Only(1));
-    assert_eq!(log.read().position_before(1, 9), 3);
-    assert_eq!(log.read().position_before(2, 9), 1);
-    assert_eq!(log.read().position_before(0, 9), log.read().next());
+    assert_eq!(log.read().position_before(1, 9), Some(3));
+    assert_eq!(log.read().position_before(2, 9), Some(1));
+    assert_eq!(log.read().position_before(0, 9), None);
     assert_eq!(log.read().last_messages(9, 9, 1 << 16).len(), 2);
     assert_eq!(log.read().last_messages(9, 9, 1).len(), 0);
 }
 
 #[test]
-fn a_batch_is_visible_when_it_is_appended_and_not_before() {
+fn a_batch_is_not_visible_before_it_is_appended() {
     let log = log_of(10, 1 << 20);
     let mut batch = log.stage();
     assert_eq!(batch.push(says("one"), Audience::All), 1);

@@ -1,18 +1,22 @@
-//! One connection's life, on a thread of its own: hello, Join, requests one after the other, the end.
+//! One connection, from its hello to its end. Runs on its own thread, `connection`.
 //!
-//! It reads a request, has [`service`](super::service) answer it, and writes the reply. Whatever goes wrong ends this connection
-//! alone, and is logged here, once, and nowhere else.
+//! It reads a request, asks [`service`] for the reply, and writes it. It MUST NOT wait
+//! for another client. A failure ends only this connection. This file logs it, once.
 //!
-//! Go: the same shape, `go server.ServeConn(conn)`. A goroutine that waits in a read costs a few KiB and no kernel thread, so nobody
-//! counts them. A thread has to be counted, gets a stack of a size that we choose, and can be refused.
+//! Go: the same, `go server.ServeConn(conn)`. A waiting goroutine costs a few KiB and no kernel thread,
+//! so a Go server need not count them. A thread needs a limit and a stack size, and the system can fail
+//! to start one.
 
 use super::{
     join::{self, MemberCalls},
     service, Service,
 };
+#[cfg(feature = "seeded-bugs")]
+use crate::settings::seeded::Bug;
 use crate::{
-    delivery::connection_pair::{lost_because, CloseReason, CONNECTION_LOST},
-    door::admission::Slot,
+    delivery::{lost_because, CONNECTION_LOST},
+    door::Slot,
+    room::Command,
 };
 use chat_common::{
     error::RpcError,
@@ -30,10 +34,11 @@ use std::{
     time::Instant,
 };
 
-/// Serves one connection from its hello to its end.
+/// Serves one connection from its hello to its end. `slot` is its place among the accepted connections.
 ///
 /// # Blocking
-/// On the peer, under the limits' deadlines; shutting the stream down wakes it.
+/// On the peer, for the limits' timeouts at most; shutting the stream down wakes it. On the broadcaster,
+/// which waits for no client. On the rate limit; shutdown wakes it.
 pub(crate) fn serve_connection(service: &Service<'_>, stream: Arc<Stream>, peer: SocketAddr, slot: Slot) {
     let serve = AssertUnwindSafe(|| {
         let mut connection = Connection::new(stream, UNJOINED_FRAME_BYTES);
@@ -58,7 +63,10 @@ pub(crate) fn serve_connection(service: &Service<'_>, stream: Arc<Stream>, peer:
     }
 }
 
-/// Hands a connection that a client has opened for its callbacks over to the room.
+/// Gives the room a callback connection that the client opened.
+///
+/// # Blocking
+/// On the client, for the frame timeout at most. On the broadcaster, which waits for no client.
 fn attach_callback(
     service: &Service<'_>,
     mut connection: Connection,
@@ -71,14 +79,19 @@ fn attach_callback(
         return Ok(());
     };
     if let Err(error) = connection.welcome(hello, service.limits.frame_timeout) {
-        pair.close(CloseReason::Lost(lost_because(&error)));
+        pair.close(lost_because(&error));
         return Err(error);
     }
     slot.became_callback();
-    service.room.attach(pair, connection, slot);
+    // An error means that the room has ended, and the pair with it.
+    let _ = service.room.send(Command::Attach { pair, callback: connection, slot });
     Ok(())
 }
 
+/// Serves a call connection after its hello.
+///
+/// # Blocking
+/// As [`serve_connection`].
 fn serve_calls(
     service: &Service<'_>,
     mut connection: Connection,
@@ -91,33 +104,38 @@ fn serve_calls(
     let Some(mut calls) = wait_for_join(service, &mut connection, peer, slot)? else { return Ok(()) };
     let frame_limit = service.limits.max_frame.0 as u32;
     #[cfg(feature = "seeded-bugs")]
-    let frame_limit = service.limits.seeded.frame_limit(frame_limit);
+    let frame_limit = if service.limits.seeded.has(Bug::UncheckedLength) { u32::MAX } else { frame_limit };
     connection.set_frame_limit(frame_limit);
-    // Caught here, because a member whose request panics still has to leave.
+    // The panic is caught here, because the member must leave the room even then.
     let end = catch_unwind(AssertUnwindSafe(|| serve_member(service, &mut connection, &mut calls)));
     leave(service, &calls, &end);
     end.unwrap_or_else(|panic| resume_unwind(panic)).map(|_| ())
 }
 
-/// Reads requests until one is a Join that succeeds. `None` means that the client gave up.
-fn wait_for_join<'a>(
-    service: &'a Service<'_>,
+/// Reads requests until a Join succeeds. Returns `None` when the client closes the connection.
+///
+/// # Blocking
+/// On the client, for the join timeout at most. On the Join itself, see [`join::join`].
+fn wait_for_join(
+    service: &Service<'_>,
     connection: &mut Connection,
     peer: SocketAddr,
     slot: &Slot,
-) -> Result<Option<MemberCalls<'a>>, RpcError> {
+) -> Result<Option<MemberCalls>, RpcError> {
     let limits = service.limits;
     let deadline = Instant::now() + limits.join_timeout;
+    let bucket = service.door.bucket(limits, peer.ip());
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         let refusal = match connection.next_request(left, left.min(limits.frame_timeout))? {
             None => return Ok(None),
             Some(Request::Join(join)) => {
                 slot.joining();
-                match join::join(service, connection.stream(), peer, join) {
+                service.shutdown.sleep(bucket.take(Instant::now()));
+                match join::join(service, connection.stream(), peer, &bucket, join) {
                     Ok(calls) => return Ok(Some(calls)),
                     Err(refusal) => {
-                        slot.refused();
+                        slot.greeted();
                         refusal
                     }
                 }
@@ -131,28 +149,33 @@ fn wait_for_join<'a>(
 /// How a client ended its connection.
 #[derive(Debug, PartialEq, Eq)]
 enum ClientEnd {
-    /// With a Leave.
+    /// It sent Leave.
     Left,
-    /// Without one.
+    /// It closed the connection without Leave.
     Closed,
 }
 
+/// Reads and carries out the requests of a member, until its client or the room ends the connection.
+///
+/// # Blocking
+/// As [`serve_connection`].
 fn serve_member(
     service: &Service<'_>,
     connection: &mut Connection,
-    calls: &mut MemberCalls<'_>,
+    calls: &mut MemberCalls,
 ) -> Result<ClientEnd, RpcError> {
     let limits = service.limits;
     connection.reply(&Reply::Joined(calls.joined.clone()), limits.frame_timeout)?;
     let callback_due = Instant::now() + limits.join_timeout;
     while let Some(request) = connection.next_request(limits.dead_after, limits.frame_timeout)? {
         calls.await_reply();
-        // What was received before a stream was shut down is still read, and a member that was removed must not go on talking.
+        // Requests that came before the stream was shut down can still be read. A removed member must not
+        // send any more.
         if calls.pair.close_reason().is_some() {
             break;
         }
         if !calls.pair.has_callback() && Instant::now() > callback_due {
-            calls.pair.close(CloseReason::Lost("no callback connection"));
+            calls.pair.close("no callback connection");
             break;
         }
         if request == Request::Leave {
@@ -163,7 +186,7 @@ fn serve_member(
         if let Some(reply) = service::answer(service, calls, request) {
             connection.reply(&reply, limits.frame_timeout)?;
         }
-        let wait = calls.rate.take();
+        let wait = calls.pair.bucket.take(Instant::now());
         if !wait.is_zero() {
             service.shutdown.sleep(wait);
         }
@@ -171,26 +194,28 @@ fn serve_member(
     Ok(ClientEnd::Closed)
 }
 
-/// Ends a member's connections and tells the room why, unless the room ends itself. The room knows whether the member is on other
-/// connections by now, or was removed.
-fn leave(
-    service: &Service<'_>,
-    calls: &MemberCalls<'_>,
-    end: &std::thread::Result<Result<ClientEnd, RpcError>>,
-) {
+/// Closes a member's connections, and tells the room why they ended. Does not tell the room when the
+/// whole room is ending.
+///
+/// The room ignores this for a member that was removed, or that has new connections by now.
+fn leave(service: &Service<'_>, calls: &MemberCalls, end: &std::thread::Result<Result<ClientEnd, RpcError>>) {
     let closed = calls.pair.close_reason();
     let has_left = matches!(end, Ok(Ok(ClientEnd::Left)));
     if service.shutdown.is_requested() && closed.is_none() && !has_left {
-        return; // The callback connection has still to deliver why the room ends.
+        return; // The callback connection must still deliver the event that ends the room.
     }
     let reason = match (closed, end) {
-        // A client that has said Leave closes both connections, and the recipient's thread may notice that first.
+        // After Leave a client closes both connections. The recipient's thread may notice that first and
+        // set another reason.
         (_, Ok(Ok(ClientEnd::Left))) => None,
-        (Some(CloseReason::Lost(why)), _) => Some(why),
+        (Some(why), _) => Some(why),
         (_, Ok(Err(error))) => Some(lost_because(error)),
         (_, Err(_)) => Some("internal error"),
         (_, Ok(Ok(ClientEnd::Closed))) => Some(CONNECTION_LOST),
     };
-    calls.pair.close(CloseReason::Lost(CONNECTION_LOST));
-    service.room.leave(&calls.pair, reason.map(str::to_owned));
+    calls.pair.close(CONNECTION_LOST);
+    // An error means that the room has ended.
+    let _ = service
+        .room
+        .send(Command::Leave { pair: Arc::clone(&calls.pair), reason: reason.map(str::to_owned) });
 }

@@ -1,16 +1,19 @@
-//! Calling a client back: dials the listener that it announced, on the address that its call connection comes from and on no other.
+//! Opens the callback connection to a client: dials the port that the client announced. It uses the
+//! address of the call connection and no other, so a client cannot make the server dial other machines.
+//! Runs on the thread of the call connection.
 
-use crate::settings::limits::Limits;
+use crate::settings::Limits;
 use chat_common::{error::RpcError, hello::Role, rpc::Connection, stream::Stream, token::Token};
 use std::{net::SocketAddr, sync::Arc, time::Instant};
 
-/// Ports below this one belong to the system's services; no client of ours listens there.
+/// The lowest port that a client may announce. Lower ports belong to services of the system.
 const FIRST_PORT: u16 = 1024;
 
-/// Whether a client at `peer` can have its listener on `port`. 0, for none, always passes.
+/// Checks that a client at `peer` can have its listener on `port`. Port 0 means no listener, and is
+/// always right.
 ///
 /// # Errors
-/// What is wrong with it, for the client.
+/// What is wrong with the port, for the client.
 pub(super) fn check_port(port: u16, peer: SocketAddr, call: &Stream) -> Result<(), String> {
     if port == 0 {
         return Ok(());
@@ -20,30 +23,29 @@ pub(super) fn check_port(port: u16, peer: SocketAddr, call: &Stream) -> Result<(
             "port {port} is below {FIRST_PORT}; announce the port of your own listener, or 0"
         ));
     }
-    let is_our_own = call.local_addr().is_ok_and(|own| own.port() == port && own.ip() == peer.ip());
-    if is_our_own {
+    if call.local_addr().is_ok_and(|own| own.port() == port && own.ip() == peer.ip()) {
         return Err(format!("port {port} is the server's own; announce the port of your own listener, or 0"));
     }
     Ok(())
 }
 
-/// Dials a client's listener and shows it its token.
+/// Dials a client's listener, and shows it the client's token.
 ///
 /// # Blocking
-/// On the client's network, for the dial timeout at the longest.
+/// On the client's network, for the dial timeout at most.
 ///
 /// # Errors
-/// When nobody answers there, or somebody who does not know the token.
+/// When nothing listens at that port, the listener refuses the token, or the time is over.
 pub(super) fn call_back(
     peer: SocketAddr,
     port: u16,
     token: Token,
     limits: &Limits,
 ) -> Result<Connection, RpcError> {
-    // A dial that is under way cannot be cut off, and a shutdown should not have to wait for it.
-    let timeout = limits.dial_timeout.min(limits.drain_timeout);
+    // A dial cannot be stopped, so it must not take longer than a shutdown may.
+    let timeout = limits.dial_timeout.min(limits.drain_timeout / 2);
     let deadline = Instant::now() + timeout;
-    let mut address = peer; // With its scope, which an IPv6 link-local address needs.
+    let mut address = peer; // This keeps the scope of an IPv6 link-local address.
     address.set_port(port);
     let stream = Stream::connect(address, timeout)?;
     let mut connection = Connection::new(Arc::new(stream), limits.max_frame.0 as u32);

@@ -1,40 +1,56 @@
-//! How a client gets into the room: it claims its name or its old session, the server dials its listener, and it enters. Runs on
-//! the thread of its call connection.
+//! How a client enters the room. It claims a name or its old session, the server dials its listener, and
+//! the client enters. Runs on the thread of its call connection. It may not change the list of members:
+//! the broadcaster does.
 
-use super::{dial, rate::Rate, Service};
+use super::{dial, Service};
 #[cfg(feature = "seeded-bugs")]
 use crate::settings::seeded::Bug;
 use crate::{
-    delivery::connection_pair::ConnectionPair,
-    door::name,
-    room::{command::Start, stopping, Room},
+    delivery::ConnectionPair,
+    door::{name, Bucket},
+    room::{stopping, Command},
 };
 use chat_common::{
-    protocol::{Cause, Join, Joined, Refusal},
+    protocol::{Cause, Join, Joined, Refusal, Reply},
     stream::Stream,
 };
 use crossbeam_channel::{bounded, Receiver, Sender};
 use std::{net::SocketAddr, sync::Arc};
 
-/// A member, as the thread of its call connection sees it.
+/// A member, for the thread of its call connection.
 #[derive(Debug)]
-pub(super) struct MemberCalls<'a> {
+pub(super) struct MemberCalls {
     pub(super) pair: Arc<ConnectionPair>,
     /// The reply to its Join.
     pub(super) joined: Joined,
-    pub(super) rate: Rate<'a>,
-    /// The broadcaster's word that it has written a reply. One request is under way at a time, so there is room for one.
-    pub(super) replied_tx: Sender<()>,
+    /// The broadcaster sends a value when it has written a reply. One request is carried out at a time,
+    /// so there is space for one.
+    replied_tx: Sender<()>,
     replied_rx: Receiver<()>,
-    /// Whether the broadcaster is to reply to the last request.
-    pub(super) reply_pending: bool,
+    /// Whether the broadcaster writes the reply to the last request.
+    reply_pending: bool,
 }
 
-impl MemberCalls<'_> {
-    /// Waits until the last request has its reply. A client that waits for its replies never makes us wait here.
+impl MemberCalls {
+    /// Sends a command. The broadcaster writes the reply to it, so this returns `Ok(None)`.
+    ///
+    /// # Errors
+    /// The refusal for the client, when the channel is full or the room is ending. The caller writes it.
+    pub(super) fn send(
+        &mut self,
+        service: &Service<'_>,
+        command: impl FnOnce(Arc<ConnectionPair>, Sender<()>) -> Command,
+    ) -> Result<Option<Reply>, Refusal> {
+        service.room.try_send(command(Arc::clone(&self.pair), self.replied_tx.clone()))?;
+        self.reply_pending = true;
+        Ok(None)
+    }
+
+    /// Waits until the last request has its reply. It waits only for a client that sends the next request
+    /// before it has the reply.
     ///
     /// # Blocking
-    /// On the broadcaster, which waits for nobody.
+    /// On the broadcaster, which waits for no client.
     pub(super) fn await_reply(&mut self) {
         if std::mem::take(&mut self.reply_pending) {
             // An error means that the room has ended.
@@ -43,49 +59,32 @@ impl MemberCalls<'_> {
     }
 }
 
-/// A claim that has not led into the room yet. Dropping it gives the claim up.
-struct Claim<'a> {
-    room: &'a Room,
-    pair: Option<Arc<ConnectionPair>>,
-}
-
-impl Drop for Claim<'_> {
-    fn drop(&mut self) {
-        if let Some(pair) = self.pair.take() {
-            self.room.leave(&pair, Some("internal error".to_owned()));
-        }
-    }
-}
-
-/// Lets a client into the room, or back into it.
+/// Lets a client enter the room, or resume its session.
 ///
 /// # Blocking
-/// On dialling the client's listener, for the dial timeout; and on the broadcaster, which waits for nobody.
+/// On dialling the client's listener, for the dial timeout at most. On the broadcaster, which waits for
+/// no client.
 ///
 /// # Errors
-/// The refusal for the client. A session that could not be resumed is lost as before.
-pub(super) fn join<'a>(
-    service: &'a Service<'_>,
+/// The refusal for the client. It does not end a session that the client can resume.
+pub(super) fn join(
+    service: &Service<'_>,
     call: &Arc<Stream>,
     peer: SocketAddr,
+    bucket: &Arc<Bucket>,
     join: Join,
-) -> Result<MemberCalls<'a>, Refusal> {
+) -> Result<MemberCalls, Refusal> {
     let Service { room, limits, shutdown, motd, .. } = *service;
     if shutdown.is_requested() {
         return Err(stopping());
     }
     dial::check_port(join.port, peer, call).map_err(|why| Refusal::new(Cause::InvalidPort, why))?;
-    let start = match join.resume {
-        Some(sequence) => Start::After(sequence),
-        None => {
-            name::validate(&join.name, limits.max_name)
-                .map_err(|why| Refusal::new(Cause::InvalidName, why))?;
-            Start::History(join.history)
-        }
-    };
-    let (port, token) = (join.port, join.token);
-    let pair = room.claim(join, peer.ip(), Arc::clone(call))?;
-    let mut claim = Claim { room, pair: Some(Arc::clone(&pair)) };
+    if join.resume.is_none() {
+        name::validate(&join.name, limits.max_name).map_err(|why| Refusal::new(Cause::InvalidName, why))?;
+    }
+    let Join { token, port, history, resume, .. } = join;
+    let (address, call, bucket) = (peer.ip(), Arc::clone(call), Arc::clone(bucket));
+    let pair = room.ask(|claimed_tx| Command::Claim { join, address, call, bucket, claimed_tx })??;
     #[cfg(feature = "seeded-bugs")]
     let held = limits.seeded.has(Bug::LockOverDial).then(|| room.hold_registry());
     let callback = (port != 0)
@@ -95,8 +94,10 @@ pub(super) fn join<'a>(
     #[cfg(feature = "seeded-bugs")]
     drop(held);
     let called_back = callback.is_some();
-    claim.pair = None;
-    let sequence = room.enter(Arc::clone(&pair), start, callback)?;
+    let entering = Arc::clone(&pair);
+    let entered =
+        room.ask(|entered_tx| Command::Enter { pair: entering, history, resume, callback, entered_tx })?;
+    let sequence = entered.ok_or_else(Refusal::busy)?;
     let joined = Joined {
         room: room.number,
         sequence,
@@ -105,6 +106,5 @@ pub(super) fn join<'a>(
         motd: motd.map(str::to_owned),
     };
     let (replied_tx, replied_rx) = bounded(1);
-    let rate = service.buckets.rate(peer.ip());
-    Ok(MemberCalls { pair, joined, rate, replied_tx, replied_rx, reply_pending: false })
+    Ok(MemberCalls { pair, joined, replied_tx, replied_rx, reply_pending: false })
 }

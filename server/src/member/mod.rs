@@ -1,43 +1,30 @@
-//! The connections of members: each has a thread of its own.
+//! The connections of members. Each runs on its own thread, `connection`. It may wait for its own client
+//! and for the broadcaster, but never for another client.
 //!
-//! | file | what |
+//! | file | content |
 //! |---|---|
-//! | [`connection`] | one connection's life: hello, Join, requests, the end |
-//! | [`join`] | how a client gets in, or back in |
+//! | [`connection`] | one connection: hello, Join, requests, the end |
+//! | [`join`] | how a client enters the room or resumes its session |
 //! | [`service`] | what each request of a member does |
-//! | [`dial`] | calling a client back |
-//! | [`rate`] | how fast a member may send |
+//! | [`dial`] | the callback connection that the server opens |
 
-pub(crate) mod connection;
+mod connection;
 mod dial;
 mod join;
-mod rate;
 mod service;
 
-use crate::{door::Door, room::Room, settings::limits::Limits};
-use chat_common::shutdown::Shutdown;
-use rate::Buckets;
+pub(crate) use connection::serve_connection;
 
-/// What the threads of connections use.
+use crate::{door::Door, room::Room, settings::Limits};
+use chat_common::shutdown::Shutdown;
+
+/// What all connections share.
 #[derive(Debug)]
 pub(crate) struct Service<'env> {
     pub(crate) room: &'env Room,
     pub(crate) door: &'env Door,
     pub(crate) limits: &'env Limits,
     pub(crate) shutdown: &'env Shutdown,
-    /// What everybody who joins is told.
+    /// The message of the day, a text for everybody who joins.
     pub(crate) motd: Option<&'env str>,
-    buckets: Buckets,
-}
-
-impl<'env> Service<'env> {
-    pub(crate) fn new(
-        room: &'env Room,
-        door: &'env Door,
-        limits: &'env Limits,
-        shutdown: &'env Shutdown,
-        motd: Option<&'env str>,
-    ) -> Service<'env> {
-        Service { room, door, limits, shutdown, motd, buckets: Buckets::new(limits) }
-    }
 }

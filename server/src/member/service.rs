@@ -1,17 +1,21 @@
-//! What each request of a member does. Runs on the thread of its call connection.
+//! What each request of a member does. Runs on the thread of its call connection. It may not change the
+//! room: a request that does is sent to the broadcaster.
 
 use super::{join::MemberCalls, Service};
 #[cfg(feature = "seeded-bugs")]
 use crate::settings::seeded::Bug;
-use crate::{door::name, room::command::MessageKind};
+use crate::{
+    door::name,
+    room::{Command, MessageKind},
+};
 use chat_common::protocol::{Cause, Refusal, Reply, Request};
 
-/// Returns the reply to any request but Join and Leave. `None` means that the broadcaster writes the reply, when the request has its
-/// place in the order.
+/// Returns the reply to any request except Join and Leave. Returns `None` when the broadcaster writes the
+/// reply, after the request has its place in the order.
 ///
 /// # Blocking
-/// Never on another member.
-pub(super) fn answer(service: &Service<'_>, calls: &mut MemberCalls<'_>, request: Request) -> Option<Reply> {
+/// Never on a client. A full channel refuses the request.
+pub(super) fn answer(service: &Service<'_>, calls: &mut MemberCalls, request: Request) -> Option<Reply> {
     let result = match request {
         Request::Broadcast { message_id, text } => {
             say(service, calls, message_id, text, MessageKind::Message)
@@ -31,7 +35,7 @@ pub(super) fn answer(service: &Service<'_>, calls: &mut MemberCalls<'_>, request
 
 fn say(
     service: &Service<'_>,
-    calls: &mut MemberCalls<'_>,
+    calls: &mut MemberCalls,
     message_id: u64,
     text: String,
     kind: MessageKind,
@@ -48,43 +52,34 @@ fn say(
         return Err(Refusal::new(Cause::InvalidText, why));
     }
     if let MessageKind::Private { to } = &kind {
-        // Refused here where nobody can have the name, because comparing a long one costs time.
+        // No member can have a name of this length, and comparing it would cost time.
         if let Err(why) = name::check_length(to, service.limits.max_name) {
             return Err(Refusal::new(Cause::NobodyOfThatName, why));
         }
     }
-    service.room.say(&calls.pair, message_id, text, kind, &calls.replied_tx)?;
-    calls.reply_pending = true;
-    Ok(None)
+    calls.send(service, |pair, replied_tx| Command::Say { pair, message_id, text, kind, replied_tx })
 }
 
-fn rename(
-    service: &Service<'_>,
-    calls: &mut MemberCalls<'_>,
-    name: String,
-) -> Result<Option<Reply>, Refusal> {
+fn rename(service: &Service<'_>, calls: &mut MemberCalls, name: String) -> Result<Option<Reply>, Refusal> {
     name::validate(&name, service.limits.max_name).map_err(|why| Refusal::new(Cause::InvalidName, why))?;
-    service.room.rename(&calls.pair, name, &calls.replied_tx)?;
-    calls.reply_pending = true;
-    Ok(None)
+    calls.send(service, |pair, replied_tx| Command::Rename { pair, name, replied_tx })
 }
 
 fn people(service: &Service<'_>) -> Reply {
-    /// The length of a name on the wire, and of what stands around the list.
+    /// The bytes beside a name and beside the list on the wire.
     const LENGTH_BYTES: usize = 8;
     const AROUND_BYTES: usize = 64;
     let mut names = service.room.names();
     let total = names.len() as u32;
     let mut bytes = AROUND_BYTES;
-    let fit = names.iter().take_while(|name| {
+    names.retain(|name| {
         bytes += LENGTH_BYTES + name.len();
         bytes <= service.limits.max_frame.0
     });
-    names.truncate(fit.count());
     Reply::People { names, total }
 }
 
-fn history(service: &Service<'_>, calls: &MemberCalls<'_>, count: u32) -> Reply {
+fn history(service: &Service<'_>, calls: &MemberCalls, count: u32) -> Reply {
     const AROUND_BYTES: usize = 64;
     let limit = service.limits.max_frame.0 - AROUND_BYTES;
     Reply::History { events: service.room.last_messages(count, calls.pair.id, limit) }

@@ -1,12 +1,12 @@
-//! The operator's commands, from the server's own terminal.
+//! The operator's commands. Runs on the thread `console`, which reads standard input.
 //!
-//! The thread `console` sits in a read of standard input. std cannot wake it from there, so it is the one thread that is not
-//! joined: the process ends it. It holds the room weakly, so that it does not keep the room from ending.
+//! std cannot wake a thread from that read, so it is the only thread that is not joined. It ends with the
+//! process. It holds the room weakly, because the room ends when it is dropped.
 
 use super::stats::summary;
 use crate::{
-    door::{bans::Ban, name::fold, Door},
-    room::Room,
+    door::{name::fold, Ban, Door},
+    room::{Command, Room},
 };
 use chat_common::shutdown::Shutdown;
 use std::{
@@ -17,14 +17,16 @@ use std::{
 const HELP: &str = "\
 /who                  who is here
 /say TEXT             say something to everybody, as the server
-/kick NAME [REASON]   remove somebody, who can join again
-/ban ADDRESS|NAME     remove, and keep out, whoever has the address or the name
-/unban ADDRESS|NAME   lift a ban
+/kick NAME [REASON]   remove a member, who can join again
+/ban ADDRESS|NAME     remove all members with the address or name, and refuse them from now on
+/unban ADDRESS|NAME   remove a ban
 /bans                 list the bans
-/stats                how the room is doing
-/stop                 end the room in good order";
+/stats                show the statistics
+/stop                 deliver what was accepted, and stop the server";
 
-/// What the operator can reach.
+const ENDING: &str = "the room is ending";
+
+/// What the operator's commands use.
 pub(crate) struct Console {
     pub(crate) room: Weak<Room>,
     pub(crate) door: Arc<Door>,
@@ -34,42 +36,45 @@ pub(crate) struct Console {
 }
 
 impl Console {
-    /// Reads commands until the input ends, which changes nothing for the room.
+    /// Reads commands until the input ends. The room goes on after that.
     ///
     /// # Blocking
-    /// On the input.
+    /// On the input and the output. On the broadcaster, which waits for no client.
     ///
     /// # Errors
-    /// When the input cannot be read or the output not written.
+    /// When the input cannot be read, or the output cannot be written.
     pub(crate) fn run_loop(&self, input: impl BufRead, mut output: impl Write) -> io::Result<()> {
         for line in input.lines() {
             let line = line?;
             let line = line.trim();
             if !line.is_empty() {
-                let answer = match self.room.upgrade() {
-                    Some(room) => self.carry_out(&room, line),
-                    None => "the room is ending".to_owned(),
-                };
-                writeln!(output, "{answer}")?;
+                writeln!(output, "{}", self.apply(line))?;
                 output.flush()?;
             }
         }
         Ok(())
     }
 
-    /// Does what `line` says, and returns what to print.
-    fn carry_out(&self, room: &Room, line: &str) -> String {
+    /// Carries out the command in `line`. Returns the text to print.
+    fn apply(&self, line: &str) -> String {
         let (command, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
-        match (command, rest.trim()) {
+        let rest = rest.trim();
+        let (name, reason) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+        let text = if command == "/kick" { reason.trim() } else { rest };
+        if text.len() > self.max_text {
+            // A longer text may not fit into a frame.
+            return format!("the text has {} bytes, and {} are the most", text.len(), self.max_text);
+        }
+        match (command, rest) {
             ("/help", _) => HELP.to_owned(),
             ("/who", _) => {
-                let names = room.names();
+                let names = self.with_room(Room::names).unwrap_or_default();
                 match names.len() {
                     0 => "nobody is here".to_owned(),
                     count => format!("{count} here: {}", names.join(", ")),
                 }
             }
-            ("/stats", _) => summary(room),
+            ("/stats", _) => self.with_room(summary).unwrap_or(ENDING.to_owned()),
             ("/bans", _) => match self.door.bans.list() {
                 bans if bans.is_empty() => "nobody is banned".to_owned(),
                 bans => bans.iter().map(Ban::to_string).collect::<Vec<_>>().join("\n"),
@@ -82,17 +87,13 @@ impl Console {
                 let usage = HELP.lines().find(|line| line.starts_with(&format!("{command} ")));
                 format!("usage: {}", usage.unwrap_or(command))
             }
-            ("/say", text) => self.too_long(text).unwrap_or_else(|| match room.notice(text.to_owned()) {
-                Ok(()) => "said".to_owned(),
-                Err(refusal) => refusal.to_string(),
-            }),
-            ("/kick", rest) => {
-                let (name, reason) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
-                let kick = || removed(&room.remove(Ban::Name(fold(name)), reason.trim()));
-                self.too_long(reason).unwrap_or_else(kick)
+            ("/say", text) => {
+                let said = self.with_room(|room| room.send(Command::Notice(text.to_owned())));
+                said.and_then(Result::ok).map_or(ENDING, |()| "said").to_owned()
             }
+            ("/kick", _) => self.remove(Ban::Name(fold(name)), text),
             ("/ban" | "/unban", word) => match Ban::of(word) {
-                Some(ban) if command == "/ban" => self.add_ban(room, &ban),
+                Some(ban) if command == "/ban" => self.add_ban(&ban),
                 Some(ban) => self.remove_ban(&ban),
                 None => {
                     format!("{word:?} is neither an address nor a possible name; ranges are not understood")
@@ -104,10 +105,11 @@ impl Console {
         }
     }
 
-    /// The ban first, and then the removal: a member that joins meanwhile is either refused or removed.
-    fn add_ban(&self, room: &Room, ban: &Ban) -> String {
+    /// Adds a ban, and then removes the members that it covers. In this order a member that joins
+    /// meanwhile is either refused or removed.
+    fn add_ban(&self, ban: &Ban) -> String {
         let kept = self.door.bans.add(ban.clone());
-        let out = removed(&room.remove(ban.clone(), "banned"));
+        let out = self.remove(ban.clone(), "banned");
         match kept {
             Ok(true) => format!("banned: {ban}; {out}"),
             Ok(false) => format!("banned already: {ban}; {out}"),
@@ -120,21 +122,24 @@ impl Console {
     fn remove_ban(&self, ban: &Ban) -> String {
         match self.door.bans.remove(ban) {
             Ok(true) => format!("no longer banned: {ban}"),
-            Ok(false) => format!("not banned: {ban}; /bans lists who is"),
+            Ok(false) => format!("not banned: {ban}; /bans lists the bans"),
             Err(error) => format!("no longer banned: {ban}; but the ban file cannot be written: {error}"),
         }
     }
 
-    /// What everybody is to read has to fit into a frame.
-    fn too_long(&self, text: &str) -> Option<String> {
-        let limit = self.max_text;
-        (text.len() > limit).then(|| format!("the text has {} bytes, and {limit} are the most", text.len()))
+    /// Removes the members that `ban` covers. Returns the text to print.
+    fn remove(&self, ban: Ban, reason: &str) -> String {
+        let reason = reason.to_owned();
+        let names = self.with_room(|room| room.ask(|removed_tx| Command::Remove { ban, reason, removed_tx }));
+        match names {
+            Some(Ok(names)) if !names.is_empty() => format!("removed: {}", names.join(", ")),
+            _ => "nobody here to remove".to_owned(),
+        }
     }
-}
 
-fn removed(names: &[String]) -> String {
-    match names {
-        [] => "nobody here to remove".to_owned(),
-        names => format!("removed: {}", names.join(", ")),
+    /// Uses the room if it is still there. The room is held no longer than that, because it cannot end
+    /// meanwhile.
+    fn with_room<R>(&self, use_room: impl FnOnce(&Room) -> R) -> Option<R> {
+        self.room.upgrade().map(|room| use_room(&room))
     }
 }

@@ -1,4 +1,8 @@
-//! The operator: commands from the server's own terminal, and a line in the log each minute.
+//! The operator's commands from standard input, and a line in the server's log each minute. Threads
+//! `console` and `stats`. They may read the room, and change it only through commands to the broadcaster.
 
-pub(crate) mod console;
-pub(crate) mod stats;
+mod console;
+mod stats;
+
+pub(crate) use console::Console;
+pub(crate) use stats::stats_loop;

@@ -1,4 +1,5 @@
-//! How the room is doing: the answer to `/stats`, and a line in the log each minute.
+//! The statistics of the room: the answer to `/stats`, and a line in the server's log each minute. The
+//! thread `stats` writes the line. It holds the room weakly, because the room ends when it is dropped.
 
 use crate::room::Room;
 use chat_common::shutdown::Shutdown;
@@ -7,40 +8,23 @@ use std::{fs, sync::Weak, time::Duration};
 
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
-/// How the room is doing, in one line.
+/// Returns the statistics of the room and of this process, in one line. The number of threads is unknown
+/// on systems without `/proc`.
 pub(super) fn summary(room: &Room) -> String {
-    let behind = room.behind();
-    let slowest = match behind.iter().max_by_key(|(_, behind)| behind) {
-        Some((name, behind)) if *behind > 0 => format!("{name}, {behind} behind"),
-        _ => "none behind".to_owned(),
-    };
-    let span = match room.log_size() {
-        (first, next, _) if first == next => "empty".to_owned(),
-        (first, next, bytes) => format!("{first} to {} ({} KiB)", next - 1, bytes / 1024),
-    };
-    let (accepted, delivered) = room.totals();
-    let threads = threads().map_or("unknown".to_owned(), |count| count.to_string());
-    format!(
-        "members {}, messages {accepted}, deliveries {delivered}, slowest recipient {slowest}, log {span}, \
-         threads {threads}",
-        behind.len()
-    )
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let threads = status.lines().find_map(|line| line.strip_prefix("Threads:")).map_or("unknown", str::trim);
+    format!("{}, threads {threads}", room.summary())
 }
 
-/// The life of the thread `stats`: one line in the log each minute.
+/// The whole life of the thread `stats`: one line in the server's log each minute.
 ///
 /// # Blocking
-/// On the clock; shutdown wakes it.
+/// For a minute each time; shutdown wakes it.
 pub(crate) fn stats_loop(room: &Weak<Room>, shutdown: &Shutdown) {
     while !shutdown.sleep(LOG_INTERVAL) {
-        if let Some(room) = room.upgrade() {
-            info!("{}", summary(&room));
+        // The room is let go before the line is written, because standard error may block.
+        if let Some(line) = room.upgrade().map(|room| summary(&room)) {
+            info!("{line}");
         }
     }
-}
-
-/// This process's threads, where the system tells.
-fn threads() -> Option<u64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    status.lines().find_map(|line| line.strip_prefix("Threads:"))?.trim().parse().ok()
 }

@@ -1,21 +1,20 @@
-//! What each command does: to the list of members, and which events it stages. Runs on the broadcaster's thread while it holds the
-//! list, so nothing here may touch a socket, and nothing may be said to anybody: that is done when the round is complete
-//! ([`Effects`]).
+//! What each command does to the list of members, and which events it stages.
+//!
+//! Runs on the broadcaster's thread while that thread holds the lock of the list. So nothing here may
+//! write to a socket, and nobody may be told anything yet. [`Effects`] collects that for the end of the
+//! round.
 
 use super::{
-    command::{Command, MessageKind, Start},
+    command::{Command, MessageKind},
     registry::{id_of, Member, Members, Presence},
 };
 #[cfg(feature = "seeded-bugs")]
 use crate::settings::seeded::Bug;
 use crate::{
-    delivery::{
-        connection_pair::{CloseReason, ConnectionPair, CONNECTION_LOST},
-        Deliveries, RoundParts,
-    },
-    door::{admission::Slot, bans::Ban, name::fold, Door},
+    delivery::{ConnectionPair, Deliveries, CONNECTION_LOST},
+    door::{name::fold, Ban, Bucket, Door, Slot},
     log::{Audience, SharedLog, StagedBatch},
-    settings::limits::Limits,
+    settings::Limits,
 };
 use chat_common::{
     protocol::{Cause, EventKind, Join, Refusal, Reply},
@@ -24,38 +23,58 @@ use chat_common::{
     token::Token,
 };
 use crossbeam_channel::Sender;
-use std::{net::IpAddr, sync::Arc, time::Instant};
+use std::{
+    net::IpAddr,
+    sync::{atomic::Ordering::Relaxed, Arc},
+    time::Instant,
+};
 
-/// One round: the commands that waited in the channel when the broadcaster came to it.
+/// One round: the commands that the broadcaster has taken from the channel together.
 pub(super) struct Round<'r, 'scope, 'env> {
     pub(super) limits: &'env Limits,
     pub(super) door: &'env Door,
     pub(super) log: &'env SharedLog,
     pub(super) deliveries: &'r Deliveries<'scope, 'env>,
     pub(super) members: &'r mut Members,
-    /// The id of the session that was made last.
+    /// The id of the newest session.
     pub(super) last_id: &'r mut u64,
     pub(super) staged: StagedBatch,
     pub(super) effects: Effects,
 }
 
-/// What is done when the round's events are in the log and the list is free.
+/// What is done at the end of the round, when its events are in the log and the list is free.
 #[derive(Default)]
 pub(super) struct Effects {
-    /// Whom the round's events are not for.
-    pub(super) parts: RoundParts,
+    /// How many commands the round has.
+    pub(super) commands: usize,
+    /// The sessions that caused some of the events. They do not get their own events.
+    pub(super) authors: Vec<u64>,
+    /// Whether some of the events are private.
+    pub(super) has_private: bool,
     /// Whether recipients have come or gone.
     pub(super) recipients_changed: bool,
-    /// Replies to write on call connections. The sender then gets a word.
+    /// Replies to write on call connections. The channel then gets a value.
     pub(super) replies: Vec<(Arc<ConnectionPair>, Reply, Sender<()>)>,
+    /// Each sends an answer to a thread that waits for it.
     pub(super) answers: Vec<Box<dyn FnOnce()>>,
-    pub(super) closings: Vec<(Arc<ConnectionPair>, CloseReason)>,
+    /// Pairs to close, and the reason.
+    pub(super) closings: Vec<(Arc<ConnectionPair>, &'static str)>,
     /// Lines for the server's log.
     pub(super) lines: Vec<String>,
 }
 
 impl Effects {
-    /// Answers a thread that waits, when the round is published. A thread that has gone needs no answer.
+    /// Writes the replies that are not written yet, and tells the threads of their connections.
+    pub(super) fn write_replies(&mut self) {
+        for (pair, reply, replied_tx) in self.replies.drain(..) {
+            pair.reply(&reply);
+            // An error means that the connection has ended, and no thread waits.
+            let _ = replied_tx.send(());
+        }
+    }
+
+    /// Answers a waiting thread at the end of the round. If the thread has ended, the answer is lost,
+    /// which does no harm.
     fn answer<T: Send + 'static>(&mut self, answer_tx: Sender<T>, answer: T) {
         self.answers.push(Box::new(move || drop(answer_tx.send(answer))));
     }
@@ -64,17 +83,18 @@ impl Effects {
 impl Round<'_, '_, '_> {
     /// Carries out one command.
     pub(super) fn apply(&mut self, command: Command) {
+        self.effects.commands += 1;
         match command {
-            Command::Claim { join, address, call, claimed_tx } => {
+            Command::Claim { join, address, call, bucket, claimed_tx } => {
                 self.forget_absent();
                 let claimed = match join.resume {
                     Some(_) => self.resume(&join.token, address, call),
-                    None => self.claim(&join, address, call),
+                    None => self.claim(&join, address, call, bucket),
                 };
                 self.effects.answer(claimed_tx, claimed);
             }
-            Command::Enter { pair, start, callback, entered_tx } => {
-                let joined = self.enter(&pair, start, callback);
+            Command::Enter { pair, history, resume, callback, entered_tx } => {
+                let joined = self.enter(&pair, history, resume, callback);
                 self.effects.answer(entered_tx, joined);
             }
             Command::Attach { pair, callback, slot } => self.attach(&pair, callback, slot),
@@ -101,23 +121,30 @@ impl Round<'_, '_, '_> {
         }
     }
 
-    /// Gives a new session its name. The name of a lost session is free to take, and that session is then over.
+    /// Makes a new session with a name. If a lost session has that name, it is over and cannot be
+    /// resumed.
     fn claim(
         &mut self,
         join: &Join,
         address: IpAddr,
         call: Arc<Stream>,
+        bucket: Arc<Bucket>,
     ) -> Result<Arc<ConnectionPair>, Refusal> {
-        // A client that joins anew has given up the session that it had before.
-        self.members.retain(|_, member| member.pair().is_some() || member.token != join.token);
+        // This client makes a new session, so it has given up the one that it had with this token.
+        let former = self.members.iter().find(|(_, member)| member.token == join.token);
+        if let Some((id, pair)) = former.map(|(id, member)| (*id, member.pair().map(Arc::clone))) {
+            self.effects.closings.extend(pair.map(|pair| (pair, "replaced")));
+            self.leave(id, None);
+        }
         let folded = self.take_name(&join.name, address, None)?;
         *self.last_id += 1;
-        let pair = Arc::new(ConnectionPair::new(*self.last_id, call));
+        let pair = Arc::new(ConnectionPair::new(*self.last_id, call, Arc::clone(&bucket)));
         let member = Member {
             token: join.token,
             name: join.name.clone(),
             folded,
             address,
+            bucket,
             presence: Presence::Joining { pair: Arc::clone(&pair), announced: false },
             joined: None,
             start: 0,
@@ -127,7 +154,7 @@ impl Round<'_, '_, '_> {
         Ok(pair)
     }
 
-    /// Puts a session on new connections. The client has given up those on which the session still is.
+    /// Gives a session new connections. If it still has old ones, they are closed.
     fn resume(
         &mut self,
         token: &Token,
@@ -144,38 +171,41 @@ impl Round<'_, '_, '_> {
         if let Some(why) = self.door.bans.reason(&member.name, address) {
             return Err(Refusal::new(Cause::SessionOver, why));
         }
-        let pair = Arc::new(ConnectionPair::new(*id, call));
+        let pair = Arc::new(ConnectionPair::new(*id, call, Arc::clone(&member.bucket)));
         let announced = member.is_here();
-        self.effects.closings.extend(member.pair().map(|old| (Arc::clone(old), CloseReason::Replaced)));
+        self.effects.closings.extend(member.pair().map(|old| (Arc::clone(old), "replaced")));
         self.effects.recipients_changed = true;
         member.address = address;
         member.presence = Presence::Joining { pair: Arc::clone(&pair), announced };
         Ok(pair)
     }
 
-    /// Lets a member into the room. Returns the sequence number of the session's join.
+    /// Lets a member enter the room. Returns the sequence number of the session's join.
     fn enter(
         &mut self,
         pair: &Arc<ConnectionPair>,
-        start: Start,
+        history: u32,
+        resume: Option<u64>,
         callback: Option<Connection>,
     ) -> Option<u64> {
         let member = self.members.get_mut(&pair.id).filter(|member| member.is_on(pair))?;
         let Presence::Joining { announced, .. } = member.presence else { return None };
-        member.start = match start {
-            Start::History(count) => history_start(self.log, count, pair.id).unwrap_or(self.staged.next()),
-            // The first Join of the session was given up before it was carried out: this one is the join.
-            Start::After(_) if member.joined.is_none() => self.staged.next(),
+        member.start = match resume {
+            None => self.log.read().position_before(history as usize, pair.id).unwrap_or(self.staged.next()),
+            // The client's first Join ended before the session entered the room. So this is its join.
+            Some(_) if member.joined.is_none() => self.staged.next(),
             #[cfg(feature = "seeded-bugs")]
-            Start::After(sequence) if self.limits.seeded.has(Bug::DoubleOnResume) => sequence,
-            // Not before the first start, even if the client says that it has received nothing.
-            Start::After(sequence) => sequence.saturating_add(1).max(member.start).min(self.staged.next()),
+            Some(sequence) if self.limits.seeded.has(Bug::DoubleOnResume) => sequence,
+            // A client that has received nothing sends 0. It gets nothing from before the session's first
+            // start.
+            Some(sequence) => sequence.saturating_add(1).max(member.start).min(self.staged.next()),
         };
         let recipient = match callback {
             None => None,
             Some(callback) => {
                 let recipient = self.deliveries.start(pair, callback, None, member.start);
                 if recipient.is_none() {
+                    self.effects.lines.push("no thread for a recipient".to_owned());
                     self.leave(pair.id, Some(CONNECTION_LOST.to_owned()));
                     return None;
                 }
@@ -192,12 +222,13 @@ impl Round<'_, '_, '_> {
             };
             let sequence = self.staged.push(kind, Audience::AllBut(pair.id));
             member.joined.get_or_insert(sequence);
-            self.effects.parts.authors.push(pair.id);
+            self.effects.authors.push(pair.id);
             self.effects.lines.push(line);
         }
         member.joined
     }
 
+    /// Gives a member the callback connection that its client opened.
     fn attach(&mut self, pair: &Arc<ConnectionPair>, callback: Connection, slot: Slot) {
         let member = self.members.get_mut(&pair.id).filter(|member| member.is_on(pair));
         if let Some(Member { presence: Presence::Here { recipient, .. }, start, .. }) = member {
@@ -209,45 +240,51 @@ impl Round<'_, '_, '_> {
                 return;
             }
         }
-        // There is no thread for it, or the client opened it before its Join was answered.
-        self.effects.closings.push((Arc::clone(pair), CloseReason::Lost(CONNECTION_LOST)));
+        // There is no thread for it, or the client opened it before the reply to its Join.
+        self.effects.closings.push((Arc::clone(pair), CONNECTION_LOST));
     }
 
     fn say(&mut self, id: u64, message_id: u64, text: String, kind: MessageKind) -> Result<Reply, Refusal> {
-        let member = self.members.get(&id).filter(|member| member.is_here()).ok_or_else(Refusal::busy)?;
+        let recipient = match &kind {
+            MessageKind::Private { to } => id_of(self.members, to),
+            MessageKind::Message | MessageKind::Action => None,
+        };
+        let member = self.members.get_mut(&id).filter(|member| member.is_here());
+        let member = member.ok_or_else(Refusal::busy)?;
         let repeated = member.last_accepted.filter(|(last, _)| message_id <= *last);
         #[cfg(feature = "seeded-bugs")]
         let repeated = repeated.filter(|_| !self.limits.seeded.has(Bug::DoubleOnRepeat));
         if let Some((_, sequence)) = repeated {
-            // Accepted before the client lost its connection, and not accepted twice.
+            // The client repeats a message after it lost its connection. The message is not accepted
+            // twice.
             return Ok(Reply::Accepted { sequence });
         }
         let author = member.name.clone();
-        let (kind, audience) = match kind {
-            MessageKind::Message => (EventKind::Message { author, message_id, text }, Audience::AllBut(id)),
-            MessageKind::Action => (EventKind::Action { author, message_id, text }, Audience::AllBut(id)),
-            MessageKind::Private { to } => {
-                let Some(recipient) = id_of(self.members, &to) else {
-                    let why = format!("nobody here is called {to}; /who lists who is");
-                    return Err(Refusal::new(Cause::NobodyOfThatName, why));
-                };
-                self.effects.parts.has_private = true;
+        let others = Audience::AllBut(id);
+        let (kind, audience) = match (kind, recipient) {
+            (MessageKind::Message, _) => (EventKind::Message { author, message_id, text }, others),
+            (MessageKind::Action, _) => (EventKind::Action { author, message_id, text }, others),
+            (MessageKind::Private { .. }, Some(recipient)) => {
+                self.effects.has_private = true;
                 (EventKind::Private { author, message_id, text }, Audience::Only(recipient))
+            }
+            (MessageKind::Private { to }, None) => {
+                let why = format!("nobody here is called {to}; /who lists who is");
+                return Err(Refusal::new(Cause::NobodyOfThatName, why));
             }
         };
         let sequence = self.staged.push(kind, audience);
-        if let Some(member) = self.members.get_mut(&id) {
-            member.last_accepted = Some((message_id, sequence));
-        }
-        self.effects.parts.authors.push(id);
-        self.log.counters.count_accepted();
+        member.last_accepted = Some((message_id, sequence));
+        self.effects.authors.push(id);
+        self.log.counters.accepted.fetch_add(1, Relaxed);
         Ok(Reply::Accepted { sequence })
     }
 
     fn rename(&mut self, id: u64, name: String) -> Result<Reply, Refusal> {
         let member = self.members.get(&id).filter(|member| member.is_here()).ok_or_else(Refusal::busy)?;
         if member.name == name {
-            // Asked again by a client that lost the reply. The others have been told.
+            // The client repeats the request because it lost the reply. The others were told the first
+            // time.
             return Ok(Reply::Renamed { sequence: self.staged.next() - 1 });
         }
         let folded = self.take_name(&name, member.address, Some(id))?;
@@ -255,23 +292,18 @@ impl Round<'_, '_, '_> {
         member.folded = folded;
         let from = std::mem::replace(&mut member.name, name.clone());
         self.effects.lines.push(format!("{from} is now {name}"));
-        self.effects.parts.authors.push(id);
+        self.effects.authors.push(id);
         let sequence = self.staged.push(EventKind::Renamed { from, to: name }, Audience::AllBut(id));
         Ok(Reply::Renamed { sequence })
     }
 
-    /// Ends the presence of a member. With a `reason` the session is lost and can be resumed; without one it is gone.
+    /// Ends the presence of a member. With a `reason` the session is lost and can be resumed. Without
+    /// one, or before its first join, it is removed.
     fn leave(&mut self, id: u64, reason: Option<String>) {
-        let Some(member) = self.members.get_mut(&id) else { return };
-        let was_here = member.is_here();
-        let name = member.name.clone();
-        member.presence = Presence::Lost { since: Instant::now() };
-        self.effects.recipients_changed = true;
-        if reason.is_none() || member.joined.is_none() {
+        let is_over = reason.is_none();
+        self.end(id, Presence::Lost { since: Instant::now() }, reason);
+        if self.members.get(&id).is_some_and(|member| is_over || member.joined.is_none()) {
             self.members.remove(&id);
-        }
-        if was_here {
-            self.announce_left(id, name, reason);
         }
     }
 
@@ -281,40 +313,46 @@ impl Round<'_, '_, '_> {
             "" => text.to_owned(),
             reason => format!("{text}: {reason}"),
         };
-        let mut removed = Vec::new();
-        for (id, member) in &mut *self.members {
-            let is_over = matches!(member.presence, Presence::Over { .. });
-            if is_over || !ban.covers(&member.name, member.address) {
-                continue;
-            }
-            removed.push((*id, member.name.clone(), member.is_here()));
-            self.effects.closings.extend(member.pair().map(|pair| (Arc::clone(pair), CloseReason::Removed)));
-            let why = with_reason("the operator removed you from the room");
-            member.presence = Presence::Over { since: Instant::now(), why };
-            self.effects.recipients_changed = true;
-        }
+        let is_covered = |member: &Member| {
+            ban.covers(&member.name, member.address) && !matches!(member.presence, Presence::Over { .. })
+        };
+        let covered = self.members.iter().filter(|(_, member)| is_covered(member));
+        let covered: Vec<_> = covered.map(|(id, member)| (*id, member.pair().map(Arc::clone))).collect();
         let mut names = Vec::new();
-        for (id, name, was_here) in removed {
-            names.push(name.clone());
-            if was_here {
-                self.announce_left(id, name, Some(with_reason("removed")));
-            }
+        for (id, pair) in covered {
+            self.effects.closings.extend(pair.map(|pair| (pair, "removed")));
+            let why = with_reason("the operator removed you from the room");
+            let over = Presence::Over { since: Instant::now(), why };
+            names.extend(self.end(id, over, Some(with_reason("removed"))));
         }
         names
     }
 
-    fn announce_left(&mut self, id: u64, name: String, reason: Option<String>) {
-        let why = reason.as_ref().map_or(String::new(), |why| format!(" ({why})"));
-        self.effects.lines.push(format!("{name} left{why}"));
-        self.effects.parts.authors.push(id);
-        self.staged.push(EventKind::Left { name, reason }, Audience::AllBut(id));
+    /// Ends the presence of a member, and stages the event for the others with the `reason`. Returns the
+    /// member's name.
+    fn end(&mut self, id: u64, presence: Presence, reason: Option<String>) -> Option<String> {
+        let member = self.members.get_mut(&id)?;
+        let was_here = member.is_here();
+        self.effects.recipients_changed = true;
+        member.presence = presence;
+        let name = member.name.clone();
+        if was_here {
+            let why = reason.as_ref().map_or(String::new(), |why| format!(" ({why})"));
+            self.effects.lines.push(format!("{name} left{why}"));
+            self.effects.authors.push(id);
+            self.staged.push(EventKind::Left { name: name.clone(), reason }, Audience::AllBut(id));
+        }
+        Some(name)
     }
 
-    /// Makes a name free for the session `own`, or for a new one. Returns its folded form.
+    /// Checks that a session may have a name, and takes the name from a lost session. `own` is the
+    /// session, or `None` for a new one. Returns the name's folded form.
     ///
     /// # Errors
-    /// When somebody who is connected has it, or it or the address is banned. The ban is checked here, on the broadcaster's thread:
-    /// the operator bans first and then sends `Remove`, so a claim is either refused or removed.
+    /// When a connected member has the name, or the name or the address is banned.
+    ///
+    /// The ban is checked here, on the broadcaster's thread. The operator adds the ban before it sends
+    /// `Remove`, so a claim is either refused here or removed there.
     fn take_name(&mut self, name: &str, address: IpAddr, own: Option<u64>) -> Result<String, Refusal> {
         if let Some(why) = self.door.bans.reason(name, address) {
             return Err(Refusal::new(Cause::Banned, why));
@@ -335,7 +373,8 @@ impl Round<'_, '_, '_> {
         Ok(folded)
     }
 
-    /// Drops the sessions that can no longer be resumed: those that are too old, and the oldest of too many.
+    /// Removes the sessions that cannot be resumed any more: those that ended too long ago, and the
+    /// oldest if there are more than `max_connections`.
     fn forget_absent(&mut self) {
         let (now, keep) = (Instant::now(), self.limits.resume_within);
         let since = |member: &Member| match member.presence {
@@ -352,10 +391,4 @@ impl Round<'_, '_, '_> {
             }
         }
     }
-}
-
-/// The position of the last `count` messages for the session `reader`, if the log holds any.
-fn history_start(log: &SharedLog, count: u32, reader: u64) -> Option<u64> {
-    let log = log.read();
-    Some(log.position_before(count as usize, reader)).filter(|position| *position < log.next())
 }

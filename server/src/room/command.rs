@@ -1,8 +1,9 @@
-//! What is sent to the broadcaster. A sender that waits for an answer brings a channel for it, with room for one.
+//! The commands for the broadcaster. Plain values: any thread may send them. A sender that needs an
+//! answer adds a channel with space for one.
 
 use crate::{
-    delivery::connection_pair::ConnectionPair,
-    door::{admission::Slot, bans::Ban},
+    delivery::ConnectionPair,
+    door::{Ban, Bucket, Slot},
 };
 use chat_common::{
     protocol::{Join, Refusal},
@@ -12,64 +13,63 @@ use chat_common::{
 use crossbeam_channel::Sender;
 use std::{net::IpAddr, sync::Arc};
 
-/// What goes through the channel.
+/// A command in the broadcaster's channel.
 #[derive(Debug)]
 pub(crate) enum Command {
-    /// A client wants a new session under a name, or its old session back. The name is its own from now on; the room hears of it
-    /// with `Enter`.
+    /// A client wants a new session with a name, or wants to resume a session. If it succeeds, no other
+    /// client can claim the name. The others are told only after `Enter`.
     Claim {
         join: Join,
         address: IpAddr,
         call: Arc<Stream>,
-        /// Gets the connections of the session.
+        /// For a new session.
+        bucket: Arc<Bucket>,
+        /// Gets the session's new connection pair, or the refusal.
         claimed_tx: Sender<Result<Arc<ConnectionPair>, Refusal>>,
     },
     /// A member whose claim succeeded enters the room.
     Enter {
         pair: Arc<ConnectionPair>,
-        start: Start,
-        /// Missing where the server could not reach the client.
+        /// How many earlier messages to deliver first.
+        history: u32,
+        /// For a resumed session, the last sequence number that the client has received.
+        resume: Option<u64>,
+        /// The callback connection, or `None` if the server could not dial the client.
         callback: Option<Connection>,
-        /// Gets the sequence number of the session's join, or `None` where the member cannot enter.
+        /// Gets the sequence number of the session's join, or `None` if the member cannot enter.
         entered_tx: Sender<Option<u64>>,
     },
     /// A client has opened the callback connection itself.
     Attach { pair: Arc<ConnectionPair>, callback: Connection, slot: Slot },
-    /// A member sends a message. The broadcaster writes the reply itself, so that the connection's thread need not be woken.
+    /// A member sends a message. The broadcaster itself writes the reply, so it need not wake the
+    /// connection's thread for that.
     Say {
         pair: Arc<ConnectionPair>,
         message_id: u64,
         text: String,
         kind: MessageKind,
-        /// Gets a word when the reply is written: from then on the connection may reply to the next request.
+        /// Gets a value when the reply is written. Only then may the connection's thread reply to the
+        /// next request.
         replied_tx: Sender<()>,
     },
-    /// A member wants another name. Replied to as `Say`.
+    /// A member wants another name. The reply is written as for `Say`.
     Rename { pair: Arc<ConnectionPair>, name: String, replied_tx: Sender<()> },
-    /// The connections of a member have ended. `reason` is missing where that was the member's own doing.
+    /// The connections of a member have ended. `reason` is `None` if the client sent Leave.
     Leave { pair: Arc<ConnectionPair>, reason: Option<String> },
-    /// The operator removes the members that the ban covers, whether it is kept or not. Answered with their names.
+    /// The operator removes the members that `ban` covers. This does not add the ban to the list of bans.
+    /// The answer has the names of the removed members.
     Remove { ban: Ban, reason: String, removed_tx: Sender<Vec<String>> },
-    /// The operator says something.
+    /// The operator says something to everybody.
     Notice(String),
 }
 
-/// Where delivery to a member begins that enters.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Start {
-    /// So many messages before the join.
-    History(u32),
-    /// After the last sequence number that the resumed session has received.
-    After(u64),
-}
-
-/// How something is said.
+/// The kind of a message.
 #[derive(Debug)]
 pub(crate) enum MessageKind {
-    /// To all.
+    /// A message to everybody else.
     Message,
-    /// As an action, to all.
+    /// An action, which everybody else sees.
     Action,
-    /// To the member of this name alone.
+    /// A message to the member with this name alone.
     Private { to: String },
 }

@@ -1,25 +1,31 @@
-//! Every limit of the room in one struct: settable by a flag of the same name, and logged at start.
+//! Every limit of the server in one struct. Plain values, for any thread.
 //!
-//! A limit is written down once, in the table below, with its unit, its default and its reason; the flags, `--help`
-//! and the log line are made from it.
+//! The table below holds each limit once: its description, field, flag, type, default and range. The
+//! flags, `--help` and the line in the log at the start are made from it.
 
-use chat_common::protocol::{FRAME_BYTES, PING_SECONDS};
+use chat_common::protocol::{FRAME_BYTES, PING_INTERVAL};
 use std::{fmt, time::Duration};
 
-/// A number of bytes; `64KiB` and `8MiB` are understood.
+/// A number of bytes. The flags understand `65536`, `64KiB` and `8MiB`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Bytes(pub usize);
 
-/// A value that a flag can set.
+/// The type of a limit.
 trait Setting: Sized {
+    /// What the flag takes, for an error message.
     const FORM: &'static str;
     fn parse(text: &str) -> Option<Self>;
+    /// Returns the value in the form that the flag takes.
+    fn show(self) -> String;
 }
 
 impl Setting for usize {
     const FORM: &'static str = "a whole number";
     fn parse(text: &str) -> Option<usize> {
         text.parse().ok()
+    }
+    fn show(self) -> String {
+        self.to_string()
     }
 }
 
@@ -33,6 +39,9 @@ impl Setting for Bytes {
         };
         digits.parse::<usize>().ok()?.checked_mul(unit).map(Bytes)
     }
+    fn show(self) -> String {
+        self.to_string()
+    }
 }
 
 impl Setting for Duration {
@@ -42,6 +51,12 @@ impl Setting for Duration {
             return digits.parse().ok().map(Duration::from_millis);
         }
         text.strip_suffix('s')?.parse().ok().map(Duration::from_secs)
+    }
+    fn show(self) -> String {
+        match self.subsec_millis() {
+            0 => format!("{}s", self.as_secs()),
+            _ => format!("{}ms", self.as_millis()),
+        }
     }
 }
 
@@ -55,22 +70,14 @@ impl fmt::Display for Bytes {
     }
 }
 
-/// Why a limit was not set.
-#[derive(Debug, PartialEq, Eq)]
-pub enum LimitError {
-    /// There is no limit of that name.
-    Unknown,
-    /// The value does not fit; says what would.
-    Value(String),
-}
-
 macro_rules! limits {
-    ($( $(#[doc = $doc:literal])+ $name:ident $flag:literal : $kind:ty = $default:expr, at least $least:expr, at most $most:expr; )+) => {
-        /// The limits in force. [`Limits::default`] holds the documented ones.
+    ($( $(#[doc = $doc:literal])+ $name:ident $flag:literal : $kind:ty = $default:expr,
+        at least $least:expr, at most $most:expr; )+) => {
+        /// The limits of a server. [`Limits::default`] holds the documented defaults.
         #[derive(Clone, Debug, PartialEq, Eq)]
         pub struct Limits {
             $( $(#[doc = $doc])+ pub $name: $kind, )+
-            /// What is broken on purpose. Only the package of the tests builds it in.
+            /// The bug that the server has on purpose. Only tests build this field in.
             #[cfg(feature = "seeded-bugs")]
             pub seeded: super::seeded::Seeded,
         }
@@ -86,120 +93,101 @@ macro_rules! limits {
         }
 
         impl Limits {
-            /// Sets the limit whose flag (without the dashes) is `flag`.
+            /// Sets the limit with the flag `flag`, which is written without the dashes.
             ///
             /// # Errors
-            /// When there is no such limit, or the value is malformed or out of range.
-            pub fn set(&mut self, flag: &str, value: &str) -> Result<(), LimitError> {
+            /// Says what the flag takes, if the value is malformed or out of range.
+            ///
+            /// # Panics
+            /// When there is no such flag.
+            pub(crate) fn set(&mut self, flag: &str, value: &str) -> Result<(), String> {
                 match flag {
                     $( $flag => {
                         let (least, most): ($kind, $kind) = ($least, $most);
                         let parsed = <$kind as Setting>::parse(value)
-                            .ok_or_else(|| LimitError::Value(format!("takes {}", <$kind as Setting>::FORM)))?;
+                            .ok_or_else(|| format!("takes {}", <$kind as Setting>::FORM))?;
                         if parsed < least || parsed > most {
-                            return Err(LimitError::Value(format!("takes {} to {}", Shown(least), Shown(most))));
+                            return Err(format!("takes {} to {}", least.show(), most.show()));
                         }
                         self.$name = parsed;
                         Ok(())
                     } )+
-                    _ => Err(LimitError::Unknown),
+                    _ => panic!("there is no limit {flag}"),
                 }
             }
 
-            /// Each limit's flag, value and description, in the order of the struct.
+            /// Returns each limit's flag, value and description, in the order of the struct.
             pub fn table(&self) -> Vec<(&'static str, String, &'static str)> {
-                vec![ $( ($flag, Shown(self.$name).to_string(), concat!($($doc),+).trim()) ),+ ]
+                vec![ $( ($flag, self.$name.show(), concat!($($doc),+).trim()) ),+ ]
             }
         }
     };
 }
 
-/// How a value is written, in the form that a flag takes.
-struct Shown<T>(T);
-
-impl fmt::Display for Shown<usize> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl fmt::Display for Shown<Bytes> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl fmt::Display for Shown<Duration> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.subsec_millis() {
-            0 => write!(f, "{}s", self.0.as_secs()),
-            _ => write!(f, "{}ms", self.0.as_millis()),
-        }
-    }
-}
-
-/// An hour: nobody waits longer for anything here.
+/// The longest time that can be set. No wait in a chat needs more than an hour.
 const LONGEST: Duration = Duration::from_secs(3600);
+/// The shortest time that can be set. Zero would make every wait fail.
 const MOMENT: Duration = Duration::from_millis(1);
 
 limits! {
-    /// Connections accepted at a time, of any kind.
+    /// Connections at a time, of all kinds.
     max_connections "max-connections": usize = 1024, at least 1, at most 100_000;
-    /// Connections that have not joined yet; one more, and the oldest of them is closed.
+    /// Connections at a time that have not joined. One more closes the oldest of them.
     max_unjoined "max-unjoined": usize = 64, at least 1, at most 100_000;
-    /// Connections from one address; loopback is exempt.
+    /// Connections at a time from one address. Loopback has no such limit.
     max_per_address "max-per-address": usize = 64, at least 1, at most 100_000;
-    /// Longest payload of a frame after Join, either way.
-    max_frame "max-frame": Bytes = Bytes(FRAME_BYTES as usize), at least Bytes(4096), at most Bytes(FRAME_BYTES as usize);
+    /// Longest payload of a frame after Join, in both directions.
+    max_frame "max-frame": Bytes = Bytes(FRAME_BYTES as usize),
+        at least Bytes(4096), at most Bytes(FRAME_BYTES as usize);
     /// Longest text of a message.
     max_text "max-text": Bytes = Bytes(4096), at least Bytes(16), at most Bytes(32 << 10);
     /// Longest name, in characters.
     max_name "max-name": usize = 32, at least 1, at most 64;
-    /// For a new connection's hello.
+    /// Time for the hello of a new connection.
     hello_timeout "hello-timeout": Duration = Duration::from_secs(5), at least MOMENT, at most LONGEST;
-    /// For its Join after the hello.
+    /// Time for the Join after the hello, and for the callback connection after the Join.
     join_timeout "join-timeout": Duration = Duration::from_secs(5), at least MOMENT, at most LONGEST;
-    /// For the rest of a frame once it has begun, and for writing a reply.
+    /// Time for the rest of a frame after its first byte, and for writing a reply.
     frame_timeout "frame-timeout": Duration = Duration::from_secs(5), at least MOMENT, at most LONGEST;
-    /// For a client to answer a Receive.
+    /// Time for a client to answer a Receive.
     receive_timeout "receive-timeout": Duration = Duration::from_secs(5), at least MOMENT, at most LONGEST;
-    /// For dialling a client's listener and its hello.
+    /// Time for dialling a client's listener, its hello included.
     dial_timeout "dial-timeout": Duration = Duration::from_secs(2), at least MOMENT, at most LONGEST;
-    /// A recipient that has said nothing for so long is asked whether it is there.
-    ping_after "ping-after": Duration = Duration::from_secs(PING_SECONDS), at least MOMENT, at most LONGEST;
-    /// A call connection on which nothing has come for so long is dead.
+    /// A recipient that has sent nothing for this long gets a ping.
+    ping_after "ping-after": Duration = PING_INTERVAL, at least MOMENT, at most LONGEST;
+    /// A call connection on which nothing has arrived for this long is closed.
     dead_after "dead-after": Duration = Duration::from_secs(15), at least MOMENT, at most LONGEST;
-    /// Events kept for whoever is behind or comes back.
+    /// Events kept in the log, for clients that are behind or that come back.
     log_messages "log-messages": usize = 8192, at least 1, at most 100_000_000;
-    /// Memory for them.
+    /// Memory of the events in the log.
     log_size "log-size": Bytes = Bytes(8 << 20), at least Bytes(64 << 10), at most Bytes(1 << 40);
-    /// How long a lost session can be resumed.
+    /// Time in which a client can resume a lost session.
     resume_within "resume-within": Duration = Duration::from_secs(60), at least MOMENT, at most LONGEST;
     /// Requests that a member may send at once; 0 turns the rate limit off.
     rate_burst "rate-burst": usize = 200, at least 0, at most 1_000_000;
-    /// Requests a second after that; over it the member waits.
+    /// Requests a second after that. The server reads faster members more slowly.
     rate "rate": usize = 50, at least 1, at most 1_000_000;
-    /// Places in the broadcaster's channel; when all are taken senders are told that the server is busy.
+    /// Places in the broadcaster's channel. When all are taken, the server refuses messages as busy.
     queue "queue": usize = 1024, at least 1, at most 1_000_000;
-    /// For delivering what was accepted, at shutdown.
+    /// Time for delivering the accepted messages at shutdown.
     drain_timeout "drain-timeout": Duration = Duration::from_secs(5), at least MOMENT, at most LONGEST;
-    /// Stack of each thread.
+    /// Stack of each thread that serves a client.
     thread_stack "thread-stack": Bytes = Bytes(128 << 10), at least Bytes(64 << 10), at most Bytes(64 << 20);
 }
 
 impl Limits {
-    /// All limits in one line, as flags.
+    /// Returns all limits in one line, with the names of their flags.
     pub(crate) fn summary(&self) -> String {
         let limits = self.table().into_iter().map(|(flag, value, _)| format!("{flag} {value}"));
         limits.collect::<Vec<_>>().join(", ")
     }
 
-    /// Whether the limits go together.
+    /// Checks that the limits do not contradict each other.
     ///
     /// # Errors
-    /// Says which do not.
+    /// Says which limits do.
     pub fn check(&self) -> Result<(), String> {
-        /// An author's name, numbers and lengths around a text.
+        /// The most bytes beside the text in a frame: an author's name, numbers and lengths.
         const AROUND_TEXT: usize = 1024;
         let needed = Bytes(self.max_text.0 + AROUND_TEXT);
         if self.max_frame < needed {
@@ -214,7 +202,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_default_is_in_its_own_range_and_survives_its_flag() {
+    fn every_default_can_be_set_by_its_own_flag() {
         let defaults = Limits::default();
         let mut set = defaults.clone();
         for (flag, value, help) in defaults.table() {
@@ -228,17 +216,12 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_value_is_told_what_would_do() {
+    fn the_error_for_a_bad_value_says_what_the_flag_takes() {
         let mut limits = Limits::default();
-        let said = |error: Result<(), LimitError>| match error {
-            Err(LimitError::Value(text)) => text,
-            other => panic!("{other:?}"),
-        };
-        assert!(said(limits.set("max-text", "big")).contains("64KiB"));
-        assert!(said(limits.set("max-text", "1MiB")).contains("16 to 32KiB"));
-        assert!(said(limits.set("dead-after", "15")).contains("5s"));
+        assert!(limits.set("max-text", "big").unwrap_err().contains("64KiB"));
+        assert!(limits.set("max-text", "1MiB").unwrap_err().contains("16 to 32KiB"));
+        assert!(limits.set("dead-after", "15").unwrap_err().contains("5s"));
         assert_eq!(limits.set("log-size", "1MiB"), Ok(()));
         assert_eq!(limits.log_size, Bytes(1 << 20));
-        assert_eq!(limits.set("colour", "red"), Err(LimitError::Unknown));
     }
 }

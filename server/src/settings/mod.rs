@@ -1,6 +1,8 @@
-//! What can be set: limits, and the command line.
+//! What a person can set: the limits and the command line. Plain values, without threads or I/O.
 
-pub mod limits;
+mod limits;
 pub mod options;
 #[cfg(feature = "seeded-bugs")]
 pub mod seeded;
+
+pub use limits::{Bytes, Limits};

@@ -1,39 +1,40 @@
-//! The command line, and nothing else: words in, [`Options`] or one line of what is wrong out.
+//! Reads the command line: words in, [`Options`] or a one-line error out. No I/O; runs on the main
+//! thread.
 
-use crate::settings::limits::{LimitError, Limits};
+use super::limits::Limits;
 use std::path::PathBuf;
 
-/// What the command line asks for.
+/// The options of the command line.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Where to listen, as `HOST:PORT`.
+    /// The address to listen on, as `HOST:PORT`.
     pub listen: String,
-    /// A file with what everybody who joins is told.
+    /// The file with the message of the day, which everybody who joins gets.
     pub motd: Option<PathBuf>,
-    /// A file that keeps the bans over restarts.
+    /// The file in which the bans survive a restart.
     pub ban_file: Option<PathBuf>,
-    /// Whether to take the operator's commands from standard input even if it is no terminal.
+    /// Whether to read the operator's commands from standard input even if it is not a terminal.
     pub console: bool,
-    /// The limits.
+    /// All limits.
     pub limits: Limits,
 }
 
-/// What to do.
+/// What the program is asked to do.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Wanted {
-    /// Serve.
+    /// Run the server.
     Run(Box<Options>),
-    /// Print this and leave.
+    /// Print this text and exit.
     Print(String),
 }
 
-/// Loopback, so that nobody opens a room to a network by accident.
+/// Loopback, so that nobody opens a server to the network by accident.
 const DEFAULT_LISTEN: &str = "127.0.0.1:1234";
 
 /// Reads the command line, without the program's name.
 ///
 /// # Errors
-/// One line that says what is wrong and what would do.
+/// One line that says what is wrong and what is allowed.
 pub fn parse(words: impl IntoIterator<Item = String>) -> Result<Wanted, String> {
     let mut options = Options {
         listen: DEFAULT_LISTEN.to_owned(),
@@ -69,17 +70,12 @@ pub fn parse(words: impl IntoIterator<Item = String>) -> Result<Wanted, String> 
             "motd" => options.motd = Some(value()?.into()),
             "ban-file" => options.ban_file = Some(value()?.into()),
             "console" if attached.is_none() => options.console = true,
-            _ => {
-                let known = Limits::default().table().iter().any(|(limit, ..)| *limit == name);
-                let value = if known { value()? } else { String::new() };
-                match options.limits.set(name, &value) {
-                    Ok(()) => {}
-                    Err(LimitError::Unknown) => {
-                        return Err(format!("there is no flag {flag}; chat-server --help lists them"))
-                    }
-                    Err(LimitError::Value(why)) => return Err(format!("{flag} {why}, not {value:?}")),
-                }
+            _ if Limits::default().table().iter().any(|(limit, ..)| *limit == name) => {
+                let value = value()?;
+                let set = options.limits.set(name, &value);
+                set.map_err(|why| format!("{flag} {why}, not {value:?}"))?;
             }
+            _ => return Err(format!("there is no flag {flag}; chat-server --help lists them")),
         }
     }
     options.limits.check()?;
@@ -97,17 +93,16 @@ fn help() -> String {
     let mut text = format!(
         "chat-server: a room for chat-client\n\nUsage: chat-server [FLAGS]\n\n  \
          --listen HOST:PORT     where to listen; port 0 picks a free one [{DEFAULT_LISTEN}]\n  \
-         --motd FILE            what everybody who joins is told\n  \
-         --ban-file FILE        keeps the bans over restarts
-  \
-         --console              take the operator's commands from standard input even if it is no terminal\n  \
+         --motd FILE            a text for everybody who joins\n  \
+         --ban-file FILE        the file in which the bans survive a restart\n  \
+         --console              read operator's commands even if standard input is no terminal\n  \
          --help, --version      print this, or the version\n\nLimits:\n"
     );
     for (flag, value, what) in Limits::default().table() {
         let flag = format!("--{flag}");
         text += &format!("  {flag:<22} {what} [{value}]\n");
     }
-    text += "\nRUST_LOG sets what is logged to standard error [info]. Ctrl-C stops the room in good order; twice, at once.";
+    text += "\nRUST_LOG sets the log level [info]. Ctrl-C stops in good order; a second one stops at once.";
     text
 }
 
@@ -133,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_take_their_value_behind_a_space_or_an_equals_sign() {
+    fn a_value_stands_after_a_space_or_an_equals_sign() {
         assert_eq!(options("--listen [::]:0").listen, "[::]:0");
         assert_eq!(options("--listen=example.org:99").listen, "example.org:99");
         assert_eq!(options("--dead-after 3s").limits.dead_after, Duration::from_secs(3));
@@ -148,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_are_told_in_one_line() {
+    fn an_error_is_one_line() {
         for line in [
             "--lisen x:1",
             "--listen",

@@ -1,14 +1,15 @@
-//! Bugs on purpose: ways of breaking the room's promises, each of them caught by a test. They show that the tests test.
+//! Bugs on purpose. Each breaks a promise of the room, and a test must find it. They show that the tests
+//! can fail. Plain values, for any thread.
 //!
-//! Only the package of the tests builds them in, with the feature `seeded-bugs`. Each file that can be broken has one hook.
+//! Only tests build them in, with the feature `seeded-bugs`.
 
 use chat_common::rpc::Wait;
 use std::time::Instant;
 
-/// What can be broken.
+/// A bug that a server can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bug {
-    /// Some recipients get each tenth event after its successor.
+    /// Some recipients get every tenth event after the event that follows it.
     Swap,
     /// One event in a hundred is skipped.
     Drop,
@@ -16,19 +17,21 @@ pub enum Bug {
     DoubleOnResume,
     /// A repeated message is accepted again.
     DoubleOnRepeat,
-    /// The broadcaster waits, as a scope for each round would, until every recipient has answered.
+    /// The broadcaster waits after each round until every recipient has answered. A scope for each round
+    /// would do the same.
     ScopePerRound,
-    /// A recipient's thread decides to sleep before it makes room, and misses what was appended meanwhile.
+    /// A recipient's thread decides to sleep before it opens the window, and misses the events that are
+    /// appended between the two.
     LostWakeUp,
-    /// The registry stays locked while a client's listener is dialled.
+    /// The registry stays locked while the server dials a client's listener.
     LockOverDial,
-    /// A recipient may take as long as it likes to answer.
+    /// A recipient may answer as late as it likes.
     NoDeadline,
     /// The length of a frame is not checked.
     UncheckedLength,
     /// The text `panic` makes the thread that serves its author panic.
     PanicInHandler,
-    /// The same, while the registry is locked.
+    /// As `PanicInHandler`, while the registry is locked.
     PanicUnderLock,
     /// A recipient's thread panics at its first answer.
     PanicInDelivery,
@@ -39,28 +42,20 @@ pub enum Bug {
 pub struct Seeded(Option<Bug>);
 
 impl Seeded {
-    /// A server with this bug.
+    /// Returns the value for a server with this bug.
     pub fn with(bug: Bug) -> Seeded {
         Seeded(Some(bug))
     }
 
-    /// Whether the server has this bug.
+    /// Returns whether the server has this bug.
     pub(crate) fn has(self, bug: Bug) -> bool {
         self.0 == Some(bug)
     }
 
-    /// In a recipient's thread, after each wait: since when an answer is due.
+    /// Breaks a recipient's thread after each wait. `due_since` is when the pending answer became due;
+    /// the return value replaces it.
     pub(crate) fn in_delivery(self, due_since: Option<Instant>, seen: Wait) -> Option<Instant> {
         assert!(!(self.has(Bug::PanicInDelivery) && seen == Wait::Ready), "seeded");
         due_since.filter(|_| !self.has(Bug::NoDeadline))
-    }
-
-    /// The longest frame that a member may send, in bytes.
-    pub(crate) fn frame_limit(self, limit: u32) -> u32 {
-        if self.has(Bug::UncheckedLength) {
-            u32::MAX
-        } else {
-            limit
-        }
     }
 }

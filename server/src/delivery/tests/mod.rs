@@ -1,4 +1,4 @@
-//! The send window alone, with the log and without sockets.
+//! Tests of the send window with the log, without sockets.
 
 #[cfg(feature = "model")]
 mod model;

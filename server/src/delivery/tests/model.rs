@@ -1,18 +1,25 @@
-//! The meeting of broadcaster and recipient under a model checker: `make model`.
+//! Tests of the broadcaster and a recipient with a model checker: `make model`.
 //!
-//! Threads here are shuttle's: it runs the same program under thousands of schedules and finds the one in which both go to sleep with
-//! an event between them. That is what the seeded lost wake-up shows.
+//! The threads are those of the checker, shuttle. It runs the same program under thousands of schedules.
+//! It would find a schedule in which both threads sleep while an event waits. The lost wake-up on purpose
+//! shows that it does.
 
 use crate::{
     delivery::{
-        send_window::{AckOutcome, SendWindow},
+        send_window::{AckOutcome, SendWindow, Unsent},
         shared_batch::SharedBatch,
     },
     log::{Audience, SharedLog},
-    settings::limits::Limits,
+    settings::Limits,
 };
-use chat_common::{batch::Batch, protocol::EventKind};
+use chat_common::{
+    batch::Batch,
+    codec::decode,
+    frame::HEADER_BYTES,
+    protocol::{Callback, EventKind},
+};
 use shuttle::{
+    rand::{thread_rng, Rng},
     sync::mpsc::{channel, Sender},
     thread,
 };
@@ -21,10 +28,12 @@ use std::{panic::catch_unwind, sync::Arc};
 const MESSAGES: u64 = 4;
 const SCHEDULES: usize = 5_000;
 
-/// Whether a call asks for an answer, and how many events are in it. The channel's end is the connection's.
+/// Sends calls: whether each asks for an answer, and how many events it has. The connection ends when the
+/// sender is dropped.
 type Wire = Sender<(bool, u64)>;
 
-/// A broadcaster that appends and sends, a recipient that answers, and the recipient's thread. All of them must end.
+/// Runs a broadcaster that appends and sends, a recipient that answers, and the recipient's thread. All
+/// of them must end.
 fn room(limits: &Limits) {
     let log = SharedLog::new(limits);
     let window = Arc::new(SendWindow::new(2, 1, limits));
@@ -50,7 +59,7 @@ fn room(limits: &Limits) {
             loop {
                 while to_write {
                     send(&call_tx, call.frame(), call.events());
-                    window.on_flushed(&call, false);
+                    window.on_flushed(false);
                     to_write = window.next_call(&log, &mut call);
                 }
                 if answer_rx.recv().is_err() {
@@ -67,7 +76,7 @@ fn room(limits: &Limits) {
     };
     let mut scratch = Batch::new();
     for message_id in 0..=MESSAGES {
-        // Two of them nearly fill the first window, so that the next has to wait for an answer.
+        // Two such texts nearly fill the first window, so the next must wait for an answer.
         let text = "x".repeat(6_000);
         let kind = match message_id {
             MESSAGES => EventKind::Ended { reason: text },
@@ -76,26 +85,27 @@ fn room(limits: &Limits) {
         let mut staged = log.stage();
         let first = staged.push(kind, Audience::All);
         log.append(staged);
-        let mut round = SharedBatch::read(&log, first, Vec::new(), false);
+        let mut round = SharedBatch::read(&log, limits.max_frame.0, first, Vec::new(), false);
         let write = |frame: &[u8], events| send(&call_tx, frame, events);
         assert_eq!(window.send(&log, &mut round, &mut scratch, write), None);
     }
     drop(call_tx);
-    // A lost wake-up shows here: the recipient waits for a call that nobody will write, and shuttle reports a deadlock.
+    // A lost wake-up shows here: the recipient waits for a call that no thread will write. shuttle
+    // reports a deadlock.
     assert_eq!(recipient.join().unwrap(), MESSAGES + 1);
     own_thread.join().unwrap();
 }
 
 fn send(wire: &Wire, frame: &[u8], events: u64) -> usize {
-    /// Behind the header and the variant's number.
+    /// The position of the `answer` flag: after the header and the variant's number.
     const ANSWER_AT: usize = 8;
-    // A recipient that has everything has closed its end.
+    // A recipient that has received everything has closed its end.
     let _ = wire.send((frame[ANSWER_AT] == 1, events));
     frame.len()
 }
 
 #[test]
-fn under_every_schedule_tried_each_event_arrives_and_the_room_ends() {
+fn under_many_schedules_each_event_arrives_and_the_room_ends() {
     shuttle::check_random(|| room(&Limits::default()), SCHEDULES);
     shuttle::check_pct(|| room(&Limits::default()), SCHEDULES, 3);
 }
@@ -107,6 +117,112 @@ fn a_lost_wake_up_is_found() {
     let broken = Limits { seeded: Seeded::with(Bug::LostWakeUp), ..Limits::default() };
     let found = catch_unwind(|| shuttle::check_random(move || room(&broken), SCHEDULES));
     let panic = found.expect_err("the checker has not found the lost wake-up");
-    let what = panic.downcast_ref::<String>().expect("shuttle says what it found");
-    assert!(what.contains("deadlock"), "{what}");
+    let message = panic.downcast_ref::<String>().expect("shuttle says what it found");
+    assert!(message.contains("deadlock"), "{message}");
+}
+
+/// As [`room`], with all threads that can write: a second thread takes part of the rounds and may be late,
+/// the system may take nothing of a call, and a flush thread then writes it. Checks the order of the events.
+fn room_with_two_writers(limits: &Limits) {
+    let log = SharedLog::new(limits);
+    let window = Arc::new(SendWindow::new(2, 1, limits));
+    let (call_tx, call_rx) = channel::<Vec<u8>>();
+    let (answer_tx, answer_rx) = channel::<()>();
+    let recipient = thread::spawn(move || {
+        let mut received = Vec::new();
+        while let Ok(frame) = call_rx.recv() {
+            let Callback::Receive { answer, events } = decode(&frame[HEADER_BYTES..]).unwrap();
+            received.extend(events.iter().map(|event| event.sequence));
+            if answer && answer_tx.send(()).is_err() {
+                break;
+            }
+        }
+        received
+    });
+    let own_thread = {
+        let (log, window, call_tx) = (log.clone(), Arc::clone(&window), call_tx.clone());
+        thread::spawn(move || {
+            let mut call = Batch::new();
+            let mut to_write = window.next_call(&log, &mut call);
+            loop {
+                if to_write {
+                    let _ = call_tx.send(call.frame().to_vec());
+                    window.on_flushed(thread_rng().gen_bool(0.2));
+                    write_all_calls(&log, &window, &call_tx);
+                }
+                if answer_rx.recv().is_err() {
+                    return;
+                }
+                to_write = match window.on_ack(&log, &mut call) {
+                    AckOutcome::NextCall => true,
+                    AckOutcome::Idle => false,
+                    AckOutcome::Done => return,
+                    AckOutcome::Unexpected => panic!("an answer that was not asked for"),
+                };
+            }
+        })
+    };
+    let writer = || {
+        let (log, window, call_tx) = (log.clone(), Arc::clone(&window), call_tx.clone());
+        move |mut round: SharedBatch| {
+            let unsent = window.send(&log, &mut round, &mut Batch::new(), |frame, _| {
+                if thread_rng().gen_bool(0.2) {
+                    return 0;
+                }
+                let _ = call_tx.send(frame.to_vec());
+                frame.len()
+            });
+            if let Some(Unsent(frame)) = unsent {
+                let (log, window, call_tx) = (log.clone(), Arc::clone(&window), call_tx.clone());
+                thread::spawn(move || {
+                    let _ = call_tx.send(frame);
+                    window.on_flushed(false);
+                    write_all_calls(&log, &window, &call_tx);
+                });
+            }
+        }
+    };
+    let (rounds_tx, rounds_rx) = channel::<SharedBatch>();
+    let (broadcaster, late) = (writer(), writer());
+    let second = thread::spawn(move || {
+        while let Ok(round) = rounds_rx.recv() {
+            late(round);
+        }
+    });
+    for message_id in 0..=MESSAGES {
+        // One of them is too long for an ordinary call.
+        let text = "x".repeat(if message_id == 2 { 20_000 } else { 6_000 });
+        let kind = match message_id {
+            MESSAGES => EventKind::Ended { reason: text },
+            _ => EventKind::Message { author: "a".into(), message_id, text },
+        };
+        let mut staged = log.stage();
+        let first = staged.push(kind, Audience::All);
+        log.append(staged);
+        let round = SharedBatch::read(&log, limits.max_frame.0, first, Vec::new(), false);
+        if message_id < MESSAGES && thread_rng().gen_bool(0.5) {
+            rounds_tx.send(round).unwrap();
+        } else {
+            broadcaster(round);
+        }
+    }
+    drop((rounds_tx, call_tx, broadcaster));
+    second.join().unwrap();
+    own_thread.join().unwrap();
+    assert_eq!(recipient.join().unwrap(), (1..=MESSAGES + 1).collect::<Vec<_>>());
+}
+
+/// Writes every call that the window allows.
+fn write_all_calls(log: &SharedLog, window: &SendWindow, call_tx: &Sender<Vec<u8>>) {
+    let mut call = Batch::new();
+    while window.next_call(log, &mut call) {
+        let _ = call_tx.send(call.frame().to_vec());
+        window.on_flushed(thread_rng().gen_bool(0.2));
+    }
+}
+
+#[test]
+fn with_two_writers_and_full_buffers_each_event_arrives_once_and_in_order() {
+    shuttle::check_random(|| room_with_two_writers(&Limits::default()), SCHEDULES);
+    shuttle::check_pct(|| room_with_two_writers(&Limits::default()), SCHEDULES, 4);
 }

@@ -1,4 +1,5 @@
-//! The send window under tens of thousands of orders of events: whatever the order, each recipient gets each event once, in order.
+//! Tests of the send window under tens of thousands of orders of steps. In every order a recipient gets
+//! each event once, in order. All steps run on the test's own thread.
 
 use crate::{
     delivery::{
@@ -6,7 +7,7 @@ use crate::{
         shared_batch::{SharedBatch, CALL_BYTES},
     },
     log::{Audience, SharedLog},
-    settings::limits::Limits,
+    settings::{Bytes, Limits},
 };
 use chat_common::{
     batch::Batch,
@@ -20,16 +21,16 @@ use std::collections::VecDeque;
 /// The session that reads.
 const READER: u64 = 2;
 
-/// One thing that can happen next.
+/// A step that can happen next.
 #[derive(Clone, Debug)]
 enum Step {
-    /// The broadcaster has a round of messages, each of an author and a length.
+    /// The broadcaster appends and sends a round of messages: the author and length of each.
     Round(Vec<(u64, usize)>),
-    /// The recipient reads the oldest call, and answers if it has to.
+    /// The recipient reads the oldest call, and answers if the call asks for it.
     Answer,
-    /// The recipient's thread has waited long enough.
+    /// The recipient's thread has waited without an answer.
     Silence,
-    /// From now on the system takes so many bytes at once at the most.
+    /// From now on the system takes at most this many bytes at a time.
     Room(usize),
     /// The thread that flushes writes its call.
     Flush,
@@ -47,12 +48,12 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..40)
 }
 
-/// The world around one window: the log, and the connection to the recipient.
+/// The parts around one window: the log, and the connection to the recipient.
 struct World {
     log: SharedLog,
     window: SendWindow,
     connection: Connection,
-    /// The bytes that a thread is about to write and may wait for, and the call that they belong to.
+    /// The bytes that a thread may block on, and their call.
     flushing: Option<(Vec<u8>, Batch)>,
     /// How often the broadcaster met a full send buffer.
     full: usize,
@@ -62,8 +63,10 @@ struct World {
 /// Bytes that were written and not read.
 struct Connection {
     bytes: VecDeque<u8>,
-    /// How many the system takes at once.
+    /// How many bytes the system takes at a time.
     room: usize,
+    /// The longest payload of a call, in bytes.
+    frame_limit: usize,
 }
 
 impl Connection {
@@ -73,11 +76,11 @@ impl Connection {
         taken
     }
 
-    /// The next whole call.
+    /// Returns the next call if all of it has arrived.
     fn read(&mut self) -> Option<(bool, Vec<Event>)> {
         let header: Vec<u8> = self.bytes.iter().take(HEADER_BYTES).copied().collect();
         let length = u32::from_le_bytes(header.try_into().ok()?) as usize;
-        assert!(length <= 64 * 1024, "a frame is never over the limit");
+        assert!(length <= self.frame_limit, "a frame is never over the limit");
         if self.bytes.len() < HEADER_BYTES + length {
             return None;
         }
@@ -89,7 +92,8 @@ impl Connection {
 
 impl World {
     fn new(limits: &Limits) -> World {
-        let connection = Connection { bytes: VecDeque::new(), room: usize::MAX };
+        let connection =
+            Connection { bytes: VecDeque::new(), room: usize::MAX, frame_limit: limits.max_frame.0 };
         World {
             log: SharedLog::new(limits),
             window: SendWindow::new(READER, 1, limits),
@@ -111,7 +115,7 @@ impl World {
         }
         let first = staged.first();
         self.log.append(staged);
-        let mut round = SharedBatch::read(&self.log, first, authors, false);
+        let mut round = SharedBatch::read(&self.log, self.connection.frame_limit, first, authors, false);
         let (connection, busy) = (&mut self.connection, self.flushing.is_some());
         let mut scratch = Batch::new();
         let unsent = self.window.send(&self.log, &mut round, &mut scratch, |bytes, _| {
@@ -124,12 +128,12 @@ impl World {
         if let Some(Unsent(bytes)) = unsent {
             self.flushing = Some((bytes, Batch::new()));
         }
-        // What the system is asked to hold beside the window is one call of each kind of writer.
+        // Besides the window the system may hold one call of the broadcaster and one of another thread.
         let most = MAX_LIMIT + CALL_BYTES + 64 * 1024;
         assert!(self.connection.bytes.len() <= most, "the window is kept");
     }
 
-    /// The recipient reads a call. Returns false when there is no whole one.
+    /// The recipient reads a call. Returns false when no whole call has arrived.
     fn read(&mut self) -> bool {
         let Some((answer, events)) = self.connection.read() else { return false };
         self.received.extend(events);
@@ -144,7 +148,7 @@ impl World {
         true
     }
 
-    /// The recipient's thread has waited for as long as it may.
+    /// The recipient's thread has waited without an answer.
     fn silence(&mut self) {
         let mut call = Batch::new();
         if self.window.ping(&mut call) {
@@ -164,14 +168,15 @@ impl World {
                 let taken = bytes.len().min(self.connection.room);
                 self.connection.bytes.extend(&bytes[taken..]);
             }
-            self.window.on_flushed(&call, waited);
+            self.window.on_flushed(waited);
             if self.window.next_call(&self.log, &mut call) {
                 self.prepared(call);
             }
         }
     }
 
-    /// Every call is flushed and read. There is no ping: what the recipient is owed comes by itself.
+    /// Flushes and reads every call. It sends no ping, so the window itself must ask for every answer
+    /// that it needs.
     fn settle(&mut self) {
         while self.flushing.is_some() || !self.connection.bytes.is_empty() {
             self.flush();
@@ -181,10 +186,10 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 10_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 10_000, failure_persistence: None, ..Default::default() })]
 
     #[test]
-    fn whatever_the_order_each_event_arrives_once_and_in_order(steps in steps()) {
+    fn in_any_order_of_steps_each_event_arrives_once_and_in_order(steps in steps()) {
         let mut world = World::new(&Limits::default());
         let mut expected = Vec::new();
         for step in steps {
@@ -207,11 +212,11 @@ proptest! {
     }
 
     #[test]
-    fn with_a_small_log_every_gap_is_told(steps in steps()) {
+    fn with_a_small_log_the_recipient_is_told_of_every_gap(steps in steps()) {
         let mut world = World::new(&Limits { log_messages: 4, ..Limits::default() });
         for step in steps {
             match step {
-                Step::Round(messages) => world.round(&messages.into_iter().map(|(_, length)| (1, length)).collect::<Vec<_>>()),
+                Step::Round(messages) => world.round(&messages.iter().map(|m| (1, m.1)).collect::<Vec<_>>()),
                 Step::Answer => { world.read(); }
                 Step::Silence => world.silence(),
                 Step::Room(bytes) => world.connection.room = bytes,
@@ -225,7 +230,7 @@ proptest! {
                 EventKind::Missed { first } => first,
                 _ => event.sequence,
             };
-            prop_assert_eq!(first, next, "nothing is skipped in silence");
+            prop_assert_eq!(first, next, "the recipient is told of each gap");
             next = event.sequence + 1;
         }
         prop_assert_eq!(next, world.log.read().next(), "and the end is reached");
@@ -233,14 +238,32 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_recipient_that_reads_slowly_makes_the_broadcaster_meet_a_full_buffer_a_few_times(
-        room in 0..20_000usize,
+    fn no_call_is_longer_than_the_frame_limit(rounds in prop::collection::vec(1..50usize, 1..20)) {
+        let limits = Limits { max_frame: Bytes(4096), max_text: Bytes(1024), ..Limits::default() };
+        let mut world = World::new(&limits);
+        for messages in &rounds {
+            world.round(&vec![(1, 900); *messages]);
+            world.settle();
+        }
+        prop_assert_eq!(world.received.len(), rounds.iter().sum::<usize>());
+    }
+
+    #[test]
+    fn a_slow_recipient_fills_the_send_buffer_only_a_few_times(
+        fast_rounds in 0..200usize,
+        // The least that any send buffer takes is a small call.
+        room in 2_100..20_000usize,
         rounds in prop::collection::vec(1..400usize, 1..100),
     ) {
         let mut world = World::new(&Limits::default());
+        // While the recipient is fast, its window grows.
+        for _ in 0..fast_rounds {
+            world.round(&[(1, 3000)]);
+            world.settle();
+        }
         world.connection.room = room;
         for length in rounds {
             world.round(&[(1, length)]);
@@ -248,14 +271,14 @@ proptest! {
                 world.settle();
             }
         }
-        // Halved each time, from the first window down to nothing.
-        prop_assert!(world.full <= 5, "{} times", world.full);
+        // Each full buffer halves the window, from 256 KiB down to 2 KiB and then to 0.
+        prop_assert!(world.full <= 8, "{} times", world.full);
     }
 
     #[test]
-    fn a_recipient_that_is_behind_costs_the_broadcaster_nothing(rounds in 1..50usize) {
+    fn the_broadcaster_writes_nothing_to_a_recipient_that_is_behind(rounds in 1..50usize) {
         let mut world = World::new(&Limits::default());
-        // More than the first window, and nothing is read.
+        // These are more than the first window, and the recipient reads nothing.
         world.round(&[(1, 8000), (1, 8000), (1, 8000)]);
         let written = world.connection.bytes.len();
         prop_assert!(written <= FIRST_LIMIT + 64);
