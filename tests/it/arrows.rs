@@ -1,6 +1,8 @@
-//! The structure of the three packages: a folder imports only from the floors below it, and no two files import each other.
+//! The structure of the three packages: a folder imports only from the floors below it, and no two files
+//! import each other.
 //!
-//! The imports are read from the source text: every path that begins with `crate::` or `super::`, outside comments and unit tests.
+//! The imports are read from the source text: every path that begins with `crate::` or `super::`, outside
+//! comments and unit tests.
 
 use chat_tests::process::repository;
 use std::{

@@ -7,8 +7,13 @@ use chat_common::{
 use chat_tests::{
     process::Program,
     raw::{self, RawPeer},
+    watchdog::poll,
 };
-use std::{env, fs, path::PathBuf, process};
+use std::{
+    env, fs,
+    path::PathBuf,
+    process::{self, Command},
+};
 
 /// A temporary file. Dropping it removes it.
 struct TemporaryFile(PathBuf);
@@ -107,6 +112,24 @@ fn a_banned_name_stays_out_over_a_restart_until_the_ban_is_removed() {
     server.sees("no longer banned: name tom\n");
     let _tom = Program::joined_client(address, "Tom");
     assert_eq!(fs::read_to_string(&file.0).unwrap(), "");
+}
+
+#[test]
+fn a_server_stops_while_the_console_waits_for_the_ban_file() {
+    let file = TemporaryFile::new("slow-bans");
+    let flags = ["--console", "--ban-file", file.path(), "--drain-timeout", "1s"];
+    let (mut server, address) = Program::server(&flags);
+    // The server writes its list to FILE.new first. Nobody reads from this pipe, so the write waits for ever.
+    let pipe = format!("{}.new", file.path());
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    server.types("/ban mallory");
+    // The ban holds from before the write on.
+    poll("mallory to be refused", || {
+        (Program::client(address, "mallory", &[]).exits() == Some(1)).then_some(())
+    });
+    server.signal("TERM");
+    assert_eq!(server.exits(), Some(0));
+    fs::remove_file(pipe).unwrap();
 }
 
 #[test]

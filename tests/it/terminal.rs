@@ -141,9 +141,9 @@ fn the_client_writes_shorter_rows_after_the_terminal_becomes_narrower() {
     tom.types("before");
     alice.sees("before");
     alice.resize_terminal((24, 30));
-    // The client reads the width only now and then, so the first lines may still have the old width. A real
-    // terminal cuts them off, because the client turns wrapping off. The emulator does not know that escape
-    // sequence, so the test shrinks it only after those lines.
+    // The client learns the new width some milliseconds after the change, so the first line may still have
+    // the old one. A real terminal cuts them off, because the client turns wrapping off. The emulator does
+    // not know that escape sequence, so the test shrinks it only after those lines.
     poll("a line in rows of the new width", || {
         tom.types("words that do not fit into one row of thirty cells");
         let rows = alice.screen().read_with(Screen::rows);

@@ -4,6 +4,7 @@
 //! `CHAT_FAULTS_SHORT=1` shortens everything to a tenth, to see that it works.
 #![allow(clippy::print_stdout, reason = "the output is the result")]
 
+use chat_common::protocol::Join;
 use chat_tests::{
     checker::check,
     history::MemberHistory,
@@ -13,7 +14,7 @@ use chat_tests::{
     watchdog::poll,
 };
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     env,
     net::{SocketAddr, TcpStream},
     process::{Command, ExitCode},
@@ -41,8 +42,14 @@ fn divisor() -> usize {
 }
 
 fn main() -> ExitCode {
-    let measurements: [fn() -> Measurement; 5] =
-        [many_clients, stuck_recipients, memory_of_the_stuck, slow_writers, flood_of_connections];
+    let measurements: [fn() -> Measurement; 6] = [
+        many_clients,
+        stuck_recipients,
+        memory_of_the_stuck,
+        newcomers_that_do_not_read,
+        slow_writers,
+        flood_of_connections,
+    ];
     println!("| what is done | without | with | wanted | reached |\n|---|---|---|---|---|");
     let mut all = true;
     for measure in measurements {
@@ -188,6 +195,59 @@ fn memory_of_the_stuck() -> Measurement {
         with: format!("{} KiB more", grown / 1024),
         wanted: "at most 8 MiB more",
         reached: grown <= 8 << 20,
+    }
+}
+
+/// Joins with all history, opens the callback connection and reads nothing; then the same again. The last
+/// sessions stay open for a while, so that the server fills their buffers.
+fn join_without_reading(server: SocketAddr, prefix: &str, stop: &AtomicBool) {
+    const KEPT_SESSIONS: usize = 16;
+    let mut kept = VecDeque::new();
+    for number in 0.. {
+        if stop.load(Ordering::Relaxed) {
+            return;
+        }
+        let name = format!("{prefix}x{number}");
+        let mut call = RawPeer::connect_call(server).expect("the server accepts");
+        let token = raw::random_token();
+        let join = Join { name, token, port: 0, history: u32::MAX, resume: None };
+        call.join_with(join).expect("the server accepts the Join");
+        kept.push_back((call, RawPeer::connect_callback(server, token)));
+        if kept.len() > KEPT_SESSIONS {
+            kept.pop_front();
+        }
+    }
+}
+
+fn newcomers_that_do_not_read() -> Measurement {
+    const PER_SECOND: usize = 100;
+    let run = |newcomers: usize| {
+        let (_server, address) = server(&[]);
+        let mut speakers = members(address, "speaker", 1);
+        for number in 0..8000 / divisor() {
+            speakers[0].say(&format!("earlier {number} {}", "x".repeat(800)));
+        }
+        let listeners = members(address, "listener", 10);
+        let stop = AtomicBool::new(false);
+        let last = thread::scope(|scope| {
+            for number in 0..newcomers {
+                let stop = &stop;
+                scope.spawn(move || join_without_reading(address, &format!("newcomer{number}"), stop));
+            }
+            let last = speak(&mut speakers, 10 * PER_SECOND / divisor(), PER_SECOND);
+            listeners.iter().for_each(|listener| listener.hear_up_to(last));
+            stop.store(true, Ordering::Relaxed);
+            last
+        });
+        p99(&collect(listeners, speakers, last))
+    };
+    let (without, with) = (run(0), run(4));
+    Measurement {
+        title: "4 newcomers at a time that ask for all history and read nothing: p99 of the others",
+        without: milliseconds(without),
+        with: format!("{} ({:.2} x)", milliseconds(with), with.as_secs_f64() / without.as_secs_f64()),
+        wanted: "at most 10 ms more",
+        reached: with <= without + Duration::from_millis(10),
     }
 }
 
