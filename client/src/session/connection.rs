@@ -9,7 +9,7 @@ use crate::{
 use chat_common::{
     error::RpcError,
     hello::Role,
-    protocol::{Cause, Join, Joined, Refusal, Reply, Request, FRAME_BYTES, PING_SECONDS},
+    protocol::{Cause, Join, Joined, Refusal, Reply, Request, FRAME_BYTES, PING_INTERVAL},
     rpc::Connection,
     status::Status,
     stream::Stream,
@@ -31,7 +31,6 @@ const DIAL_TIMEOUT: Duration = Duration::from_secs(3);
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// The limit for `Leave`. It is short, because the person waits and the reply changes nothing.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(1);
-const PING_INTERVAL: Duration = Duration::from_secs(PING_SECONDS);
 /// A busy server's queue empties within milliseconds. If it does not, more attempts would not help.
 const FIRST_BUSY_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_BUSY_PAUSE: Duration = Duration::from_secs(1);
