@@ -68,6 +68,8 @@ impl<'scope, 'env> Deliveries<'scope, 'env> {
         cursor: u64,
     ) -> Option<Arc<Recipient>> {
         let (log, limits) = (self.log, self.limits);
+        #[cfg(feature = "seeded-bugs")]
+        let cursor = limits.seeded.begins_too_early(cursor);
         let stream = Arc::clone(connection.stream());
         let recipient = Arc::new(Recipient::new(Arc::clone(pair), stream, cursor, limits));
         let own = Arc::clone(&recipient);

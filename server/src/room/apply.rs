@@ -194,8 +194,6 @@ impl Round<'_, '_, '_> {
             None => self.log.read().position_before(history as usize, pair.id).unwrap_or(self.staged.next()),
             // The client's first Join ended before the session entered the room. So this is its join.
             Some(_) if member.joined.is_none() => self.staged.next(),
-            #[cfg(feature = "seeded-bugs")]
-            Some(sequence) if self.limits.seeded.has(Bug::DoubleOnResume) => sequence,
             // A client that has received nothing sends 0. It gets nothing from before the session's first
             // start.
             Some(sequence) => sequence.saturating_add(1).max(member.start).min(self.staged.next()),

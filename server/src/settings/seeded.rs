@@ -58,4 +58,9 @@ impl Seeded {
         assert!(!(self.has(Bug::PanicInDelivery) && seen == Wait::Ready), "seeded");
         due_since.filter(|_| !self.has(Bug::NoDeadline))
     }
+
+    /// Where delivery begins that should begin at `cursor`.
+    pub(crate) fn begins_too_early(self, cursor: u64) -> u64 {
+        cursor.saturating_sub(u64::from(self.has(Bug::DoubleOnResume)))
+    }
 }
