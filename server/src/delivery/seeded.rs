@@ -1,34 +1,22 @@
-//! A bug on purpose in delivering a round: the broadcaster waits for the recipients.
+//! A bug on purpose in delivering a round. Runs on the thread `broadcaster`.
 
 use super::{recipient::Recipient, Deliveries};
 use crate::settings::seeded::Bug;
+use chat_common::batch::Batch;
 use std::{sync::Arc, thread};
 
 impl Deliveries<'_, '_> {
-    /// Waits until every recipient has answered, as a scope for each round would.
-    ///
-    /// # Blocking
-    /// On every recipient.
+    /// Waits until every recipient has answered, as the end of a scope for this round would.
     pub(super) fn wait_as_a_scope_for_each_round_would(&self, recipients: &[Arc<Recipient>]) {
-        if !self.limits.seeded.has(Bug::ScopePerRound) {
-            return;
-        }
-        for recipient in recipients {
-            while !recipient.has_answered(self.log, self.limits) && recipient.pair.close_reason().is_none() {
+        for recipient in recipients.iter().filter(|_| self.limits.seeded.has(Bug::ScopePerRound)) {
+            while recipient.window.has_outstanding() && recipient.pair.close_reason().is_none() {
+                let mut ping = Batch::new();
+                if recipient.window.ping(&mut ping) {
+                    // If this fails, the recipient's thread closes the pair.
+                    let _ = recipient.write_call(&ping, self.log, self.limits);
+                }
                 thread::yield_now();
             }
         }
-    }
-}
-
-impl Recipient {
-    /// Asks for an answer if none is pending. Returns whether everything is acknowledged.
-    fn has_answered(&self, log: &crate::log::SharedLog, limits: &crate::settings::Limits) -> bool {
-        let mut ping = chat_common::batch::Batch::new();
-        let written = self.window.has_outstanding() && self.window.ping(&mut ping);
-        if written && self.write_call(&ping, log, limits).is_err() {
-            self.pair.close(super::CONNECTION_LOST);
-        }
-        !self.window.has_outstanding()
     }
 }
