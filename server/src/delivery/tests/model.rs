@@ -20,7 +20,7 @@ use chat_common::{
 };
 use shuttle::{
     rand::{thread_rng, Rng},
-    sync::mpsc::{channel, Sender},
+    sync::mpsc::{channel, Receiver, Sender},
     thread,
 };
 use std::{panic::catch_unwind, sync::Arc};
@@ -54,24 +54,11 @@ fn room(limits: &Limits) {
     let own_thread = {
         let (log, window, call_tx) = (log.clone(), Arc::clone(&window), call_tx.clone());
         thread::spawn(move || {
-            let mut call = Batch::new();
-            let mut to_write = window.next_call(&log, &mut call);
-            loop {
-                while to_write {
-                    send(&call_tx, call.frame(), call.events());
-                    window.on_flushed(false);
-                    to_write = window.next_call(&log, &mut call);
-                }
-                if answer_rx.recv().is_err() {
-                    return;
-                }
-                to_write = match window.on_ack(&log, &mut call) {
-                    AckOutcome::NextCall => true,
-                    AckOutcome::Idle => false,
-                    AckOutcome::Done => return,
-                    AckOutcome::Unexpected => panic!("an answer that was not asked for"),
-                };
-            }
+            let write = |call: &Batch| {
+                send(&call_tx, call.frame(), call.events());
+                false
+            };
+            own_thread_loop(&log, &window, &answer_rx, write);
         })
     };
     let mut scratch = Batch::new();
@@ -143,24 +130,7 @@ fn room_with_two_writers(limits: &Limits) {
     let own_thread = {
         let (log, window, call_tx) = (log.clone(), Arc::clone(&window), call_tx.clone());
         thread::spawn(move || {
-            let mut call = Batch::new();
-            let mut to_write = window.next_call(&log, &mut call);
-            loop {
-                if to_write {
-                    let _ = call_tx.send(call.frame().to_vec());
-                    window.on_flushed(thread_rng().gen_bool(0.2));
-                    write_all_calls(&log, &window, &call_tx);
-                }
-                if answer_rx.recv().is_err() {
-                    return;
-                }
-                to_write = match window.on_ack(&log, &mut call) {
-                    AckOutcome::NextCall => true,
-                    AckOutcome::Idle => false,
-                    AckOutcome::Done => return,
-                    AckOutcome::Unexpected => panic!("an answer that was not asked for"),
-                };
-            }
+            own_thread_loop(&log, &window, &answer_rx, |call| write_call(&call_tx, call));
         })
     };
     let writer = || {
@@ -178,7 +148,7 @@ fn room_with_two_writers(limits: &Limits) {
                 thread::spawn(move || {
                     let _ = call_tx.send(frame);
                     window.on_flushed(false);
-                    write_all_calls(&log, &window, &call_tx);
+                    write_all_calls(&log, &window, |call| write_call(&call_tx, call));
                 });
             }
         }
@@ -213,12 +183,40 @@ fn room_with_two_writers(limits: &Limits) {
     assert_eq!(recipient.join().unwrap(), (1..=MESSAGES + 1).collect::<Vec<_>>());
 }
 
-/// Writes every call that the window allows.
-fn write_all_calls(log: &SharedLog, window: &SendWindow, call_tx: &Sender<Vec<u8>>) {
+/// Writes one call. Returns whether the system did not take it at once.
+fn write_call(call_tx: &Sender<Vec<u8>>, call: &Batch) -> bool {
+    // A recipient that has everything has closed its end.
+    let _ = call_tx.send(call.frame().to_vec());
+    thread_rng().gen_bool(0.2)
+}
+
+/// Writes every call that the window allows. `write` returns whether it waited.
+fn write_all_calls(log: &SharedLog, window: &SendWindow, write: impl Fn(&Batch) -> bool) {
     let mut call = Batch::new();
     while window.next_call(log, &mut call) {
-        let _ = call_tx.send(call.frame().to_vec());
-        window.on_flushed(thread_rng().gen_bool(0.2));
+        window.on_flushed(write(&call));
+    }
+}
+
+/// The recipient's own thread, as `recipient_loop` is without its deadlines.
+fn own_thread_loop(
+    log: &SharedLog,
+    window: &SendWindow,
+    answer_rx: &Receiver<()>,
+    write: impl Fn(&Batch) -> bool,
+) {
+    let mut call = Batch::new();
+    write_all_calls(log, window, &write);
+    while answer_rx.recv().is_ok() {
+        match window.on_ack(log, &mut call) {
+            AckOutcome::NextCall => {
+                window.on_flushed(write(&call));
+                write_all_calls(log, window, &write);
+            }
+            AckOutcome::Idle => {}
+            AckOutcome::Done => return,
+            AckOutcome::Unexpected => panic!("an answer that was not asked for"),
+        }
     }
 }
 
