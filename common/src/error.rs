@@ -3,7 +3,7 @@
 //! A refusal (a name that is taken, a full room) is a [`Reply`](crate::protocol::Reply), not an error.
 //! After any [`RpcError`] the stream may stand in the middle of a frame, so close it and never reuse it.
 
-use crate::{codec::CodecError, status::Status};
+use crate::{codec::CodecError, protocol::VERSION, status::Status};
 use std::{error::Error, fmt, io};
 
 /// Why a hello, a call or a reply failed.
@@ -53,7 +53,12 @@ impl fmt::Display for RpcError {
             RpcError::UnexpectedAnswer => f.write_str("the peer sent a reply to a call that needs none"),
             RpcError::NotRpcChat => f.write_str("the peer does not speak the rpc-chat protocol"),
             RpcError::Refused { status: Status::WrongVersion, version } => {
-                write!(f, "the peer speaks the rpc-chat protocol only up to version {version}")
+                let older = if *version < VERSION { "the peer" } else { "this program" };
+                write!(
+                    f,
+                    "the peer speaks version {version} of the rpc-chat protocol, and this program version \
+                     {VERSION}; update {older}"
+                )
             }
             RpcError::Refused { status, .. } => fmt::Display::fmt(status, f),
             RpcError::Io(error) => fmt::Display::fmt(error, f),

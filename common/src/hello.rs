@@ -5,15 +5,15 @@
 //! Invariant: the layout never changes, so that an old program and a new one can always refuse each other
 //! clearly. For the same reason it does not depend on the codec.
 
-use crate::{error::RpcError, status::Status, token::Token};
+use crate::{error::RpcError, protocol::VERSION, status::Status, token::Token};
 use std::io::{self, ErrorKind, Read};
 
 /// The first eight bytes in both directions.
 pub(crate) const MAGIC: [u8; 8] = *b"RPC-CHAT";
 /// The lowest protocol version that this build speaks.
-pub(crate) const LOWEST_VERSION: u16 = 1;
+pub(crate) const LOWEST_VERSION: u16 = VERSION;
 /// The highest protocol version that this build speaks.
-pub const HIGHEST_VERSION: u16 = 1;
+pub const HIGHEST_VERSION: u16 = VERSION;
 /// The length of a hello in bytes: magic, lowest version, highest version, role, token.
 pub const HELLO_BYTES: usize = 8 + 2 + 2 + 1 + Token::BYTES;
 /// The length of the answer to a hello in bytes: magic, status, version.
@@ -132,7 +132,7 @@ pub fn answer_bytes(status: Status, version: u16) -> [u8; ANSWER_BYTES] {
 ///
 /// # Errors
 /// [`RpcError::Refused`] when the peer refuses. [`RpcError::NotRpcChat`] when the answer does not begin with
-/// the magic or has an unknown status. [`RpcError::Closed`] when the peer ends the stream instead.
+/// the magic. [`RpcError::Closed`] when the peer ends the stream instead.
 pub fn read_answer(reader: &mut impl Read) -> Result<u16, RpcError> {
     let mut bytes = [0; ANSWER_BYTES];
     reader.read_exact(&mut bytes[..MAGIC.len()]).map_err(|error| match error.kind() {
@@ -145,9 +145,8 @@ pub fn read_answer(reader: &mut impl Read) -> Result<u16, RpcError> {
     reader.read_exact(&mut bytes[MAGIC.len()..])?;
     let version = u16::from_le_bytes([bytes[9], bytes[10]]);
     match Status::from_byte(bytes[8]) {
-        Some(Status::Welcome) => Ok(version),
-        Some(status) => Err(RpcError::Refused { status, version }),
-        None => Err(RpcError::NotRpcChat),
+        Status::Welcome => Ok(version),
+        status => Err(RpcError::Refused { status, version }),
     }
 }
 
@@ -174,7 +173,8 @@ mod tests {
         let speaks = |lowest, highest| {
             Hello { lowest, highest, role: Role::Call, token: Token::NONE }.common_version()
         };
-        assert_eq!(speaks(1, 1), Some(1));
+        assert_eq!(speaks(2, 2), Some(2));
+        assert_eq!(speaks(1, 1), None, "version 1 is served by nobody");
         assert_eq!(speaks(0, 9), Some(HIGHEST_VERSION));
         assert_eq!(speaks(HIGHEST_VERSION + 1, HIGHEST_VERSION + 3), None);
         assert_eq!(speaks(0, 0), None);

@@ -3,7 +3,7 @@
 //! It spawns no thread, reads no arguments and knows nothing of rooms. Each function runs on its caller's
 //! thread.
 //!
-//! The rest of this page specifies the wire, version 1, completely. A client in any language can be written
+//! The rest of this page specifies the wire, version 2, completely. A client in any language can be written
 //! from it; `tests/python/client.py` is one.
 //!
 //! # Bytes
@@ -46,9 +46,13 @@
 //! | 5 | refused: too many connections from this address |
 //! | 6 | refused: this address is banned |
 //! | 7 | refused: the server is shutting down |
+//! | 8 | refused: the room is closed, and takes only connections with a passphrase |
+//!
+//! A side that does not know a status treats it as a final refusal.
 //!
 //! In a welcome the version is the one to use, which is the highest that both sides speak. In a refusal the
-//! version is the highest that the refusing side speaks, and that side closes the connection.
+//! version is the highest that the refusing side speaks, and that side closes the connection. Nobody speaks
+//! version 1 any more.
 //!
 //! A busy server may answer before it reads the hello. A peer that does not begin with `RPC-CHAT` gets a
 //! short HTTP 400, and its connection is closed.
@@ -71,26 +75,32 @@
 //!
 //! | request | variant, fields | reply |
 //! |---|---|---|
-//! | Join | 0, `text` name, `token`, `u16` port, `u32` history, `optional u64` resume | Joined |
-//! | Broadcast | 1, `u64` message id, `text` text | Accepted |
+//! | Join | 0, see below | Joined |
+//! | Broadcast | 1, `u64` message id, `bool` repeated, `text` text | Accepted |
 //! | Who | 2 | People |
 //! | Leave | 3 | Left, and both connections close |
 //! | Ping | 4 | Pong |
-//! | Private | 5, `u64` message id, `text` to, `text` text | Accepted |
-//! | Action | 6, `u64` message id, `text` text | Accepted |
+//! | Private | 5, `u64` message id, `bool` repeated, `text` to, `text` text | Accepted |
+//! | Action | 6, `u64` message id, `bool` repeated, `text` text | Accepted |
 //! | Rename | 7, `text` name | Renamed |
-//! | History | 8, `u32` count | History |
+//! | History | 8, `u32` count, `optional u64` before | History |
+//!
+//! The fields of Join are: `text` name, `token`, `u16` port, `u32` history, `optional u64` resume,
+//! `optional place` since, `bool` visitor. A `place` is `u64` room, `u64` sequence.
 //!
 //! | reply | variant, fields |
 //! |---|---|
 //! | Refused | 0, `u32` cause, `text` explanation |
-//! | Joined | 1, `u64` room, `u64` sequence, `bool` called back, `u32` text limit, `optional text` motd |
+//! | Joined | 1, see below |
 //! | Accepted | 2, `u64` sequence |
 //! | People | 3, `list of text` names, `u32` total |
 //! | Left | 4 |
 //! | Pong | 5 |
 //! | Renamed | 6, `u64` sequence |
 //! | History | 7, `list of event` events |
+//!
+//! The fields of Joined are: `u64` room, `u64` sequence, `bool` called back, `u32` text limit, `optional u64`
+//! kept for, `optional text` motd.
 //!
 //! | cause | means |
 //! |---|---|
@@ -105,6 +115,10 @@
 //! | 8 | invalid port |
 //! | 9 | the server is shutting down |
 //! | 10 | banned |
+//! | 11 | out of order: the message id is not higher than that of the last message |
+//! | 12 | unsupported: the server does not do this |
+//!
+//! A client that does not know a cause treats it as final, and shows the explanation.
 //!
 //! After a refused Join the client may send another Join on the same connection.
 //!
@@ -134,14 +148,14 @@
 //!
 //! | event | variant, fields |
 //! |---|---|
-//! | Message | 0, `text` author, `u64` message id, `text` text |
+//! | Message | 0, `text` author, `u64` message id, `bool` repeated, `text` text |
 //! | Joined | 1, `text` name |
 //! | Left | 2, `text` name, `optional text` reason |
-//! | Missed | 3, `u64` first; the events from there to this event's sequence are gone |
+//! | Missed | 3, `u64` first, `bool` messages; the events from there to this event's sequence are gone |
 //! | Ended | 4, `text` reason; nothing follows |
 //! | Back | 5, `text` name |
-//! | Private | 6, `text` author, `u64` message id, `text` text |
-//! | Action | 7, `text` author, `u64` message id, `text` text |
+//! | Private | 6, `text` author, `u64` message id, `bool` repeated, `text` text |
+//! | Action | 7, `text` author, `u64` message id, `bool` repeated, `text` text |
 //! | Renamed | 8, `text` from, `text` to |
 //! | Notice | 9, `text` text |
 //!
@@ -154,11 +168,24 @@
 //! at most once.
 //!
 //! The cause *unknown session* means that the server has restarted, or that the time for resuming has passed.
-//! The client then joins again without `resume`.
+//! The client then joins again without `resume`. It sends `since`, the last place that it has received: the
+//! room and the sequence. A server whose room has that number delivers everything that was said to everybody
+//! since then, and says with Missed what it no longer has. Private messages of the earlier session are lost.
 //!
-//! Within a session each message id must be larger than all before it. A client's first message id should be
-//! random, and its ids should continue to rise through all its sessions. A message with the same author and
-//! the same message id as the last message received of that author is the same message again.
+//! Messages and comings and goings (Joined, Left, Back, Renamed) are kept apart. A client that is behind can
+//! get a Missed whose `messages` is 0: only comings and goings are gone.
+//!
+//! Within a session each message id must be higher than that of the last accepted message. An equal id is a
+//! repetition if text and kind are the same, and gets the same reply. Everything else is refused as *out of
+//! order*. A client's first message id should be random.
+//!
+//! A client that does not know whether a message was accepted says it again in its new session, with the same
+//! message id, and with `repeated` set. A recipient does not show a message if `repeated` is set and the last
+//! message of the same author had the same kind, message id and text. No other message may be dropped because
+//! of its id: ids are public, and anybody can send any id.
+//!
+//! `visitor` is for clients that only speak and receive nothing. A server that takes none refuses such a Join
+//! as *unsupported*.
 
 pub mod batch;
 pub mod codec;

@@ -1,11 +1,15 @@
 //! The requests, replies, calls and events on the wire, and their limits. Plain values, for any thread.
 //!
-//! Invariant: an enum only ever grows at its end, because the number of a variant is on the wire.
+//! Invariant: an enum only ever grows at its end, because the number of a variant is on the wire. A peer that
+//! does not know a new request, call or event ends the connection, so a release that adds one needs a new
+//! version. A new [`Cause`] does not.
 
 use crate::token::Token;
 use serde::{Deserialize, Serialize};
 use std::{fmt, time::Duration};
 
+/// The version of the protocol that these types belong to.
+pub const VERSION: u16 = 2;
 /// The longest payload before a Join is accepted, in bytes.
 pub const UNJOINED_FRAME_BYTES: u32 = 1024;
 /// The longest payload after a Join is accepted, in bytes, in both directions and on both connections.
@@ -23,6 +27,9 @@ pub enum Request {
         /// The client's number for this message. It must be larger than all before it in the session. If the
         /// server has already accepted it, the server repeats the reply and does not say the message again.
         message_id: u64,
+        /// Whether the client may have said this message in an earlier session. It says a message again in a
+        /// new session if the reply was lost together with the old one.
+        repeated: bool,
         /// The message.
         text: String,
     },
@@ -36,6 +43,8 @@ pub enum Request {
     Private {
         /// As in `Broadcast`; Broadcast, Private and Action share one count.
         message_id: u64,
+        /// As in `Broadcast`.
+        repeated: bool,
         /// The name of the recipient.
         to: String,
         /// The message.
@@ -45,6 +54,8 @@ pub enum Request {
     Action {
         /// As in `Broadcast`; Broadcast, Private and Action share one count.
         message_id: u64,
+        /// As in `Broadcast`.
+        repeated: bool,
         /// What the author does: `waves`.
         text: String,
     },
@@ -57,6 +68,9 @@ pub enum Request {
     History {
         /// How many messages at most.
         count: u32,
+        /// Only messages with a lower sequence. A client that wants more than fits into one reply asks page
+        /// by page.
+        before: Option<u64>,
     },
 }
 
@@ -70,11 +84,34 @@ pub struct Join {
     /// The port of the client's listener, on the address that the call connection comes from.
     /// 0 means that there is no listener, and that the client opens the callback connection itself.
     pub port: u16,
-    /// How many earlier messages to deliver first. The server ignores it when it resumes a session.
+    /// How many earlier messages to deliver first. The server ignores it when it resumes a session, or when
+    /// `since` is in its room.
     pub history: u32,
     /// To resume the session with this token: the highest sequence received in it, or 0 if there is none.
     /// The server delivers everything after it again.
     pub resume: Option<u64>,
+    /// For a new session of a client that was here before: what it has received. The server delivers what was
+    /// said to everybody since then, and tells what it no longer has.
+    pub since: Option<Place>,
+    /// Whether the client comes only to speak, and receives nothing. A server that takes no visitors refuses
+    /// such a Join as unsupported.
+    pub visitor: bool,
+}
+
+impl Join {
+    /// Returns a Join for a new session without history. `port` is the port of the client's listener, or 0.
+    pub fn new(name: impl Into<String>, token: Token, port: u16) -> Join {
+        Join { name: name.into(), token, port, history: 0, resume: None, since: None, visitor: false }
+    }
+}
+
+/// A place in the order of one room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// The number of the room, as in `Joined`.
+    pub room: u64,
+    /// The highest sequence received there.
+    pub sequence: u64,
 }
 
 /// What the server replies on a call connection.
@@ -127,6 +164,9 @@ pub struct Joined {
     pub called_back: bool,
     /// The longest text that the server accepts, in bytes.
     pub text_limit: u32,
+    /// For how long the room keeps what is said on a disk, in seconds; the highest number means without end.
+    /// `None` means that it keeps nothing there.
+    pub kept_for: Option<u64>,
     /// The operator's greeting to everybody who joins: the message of the day.
     pub motd: Option<String>,
 }
@@ -158,8 +198,10 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// The kinds of refusal.
+/// The kinds of refusal. On the wire it is a number, so that a newer server can have causes that an older
+/// client does not know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "u32", into = "u32")]
 pub enum Cause {
     /// The name breaks a rule, or is reserved.
     InvalidName,
@@ -184,6 +226,47 @@ pub enum Cause {
     Stopping,
     /// The name or the address is banned.
     Banned,
+    /// The message id is lower than that of a message which was accepted before, or it is the id of another
+    /// message.
+    OutOfOrder,
+    /// The server does not do what the request asks for.
+    Unsupported,
+    /// A cause that this build does not know. The client treats it as final.
+    Other(u32),
+}
+
+impl Cause {
+    /// The causes by their number on the wire.
+    const NUMBERED: [Cause; 13] = [
+        Cause::InvalidName,
+        Cause::NameTaken,
+        Cause::Busy,
+        Cause::InvalidText,
+        Cause::OutOfTurn,
+        Cause::NobodyOfThatName,
+        Cause::UnknownSession,
+        Cause::SessionOver,
+        Cause::InvalidPort,
+        Cause::Stopping,
+        Cause::Banned,
+        Cause::OutOfOrder,
+        Cause::Unsupported,
+    ];
+}
+
+impl From<u32> for Cause {
+    fn from(number: u32) -> Cause {
+        Cause::NUMBERED.get(number as usize).copied().unwrap_or(Cause::Other(number))
+    }
+}
+
+impl From<Cause> for u32 {
+    fn from(cause: Cause) -> u32 {
+        match cause {
+            Cause::Other(number) => number,
+            known => (0..).zip(Cause::NUMBERED).find(|(_, cause)| *cause == known).map_or(0, |(at, _)| at),
+        }
+    }
 }
 
 /// What the server calls on the callback connection.
@@ -227,6 +310,9 @@ pub enum EventKind {
         author: String,
         /// The author's number for the message.
         message_id: u64,
+        /// Whether the author may have said this message in an earlier session. A recipient that has heard
+        /// the same author say the same text with the same number does not show it again.
+        repeated: bool,
         /// The message.
         text: String,
     },
@@ -247,6 +333,8 @@ pub enum EventKind {
     Missed {
         /// The sequence of the first missed event.
         first: u64,
+        /// Whether messages may be among them. Otherwise they are only comings and goings.
+        messages: bool,
     },
     /// The room has ended. No event follows.
     Ended {
@@ -264,6 +352,8 @@ pub enum EventKind {
         author: String,
         /// The author's number for the message.
         message_id: u64,
+        /// As in `Message`.
+        repeated: bool,
         /// The message.
         text: String,
     },
@@ -273,6 +363,8 @@ pub enum EventKind {
         author: String,
         /// The author's number for the message.
         message_id: u64,
+        /// As in `Message`.
+        repeated: bool,
         /// What the member did: `waves`.
         text: String,
     },

@@ -22,14 +22,21 @@ pub enum Status {
     Banned = 6,
     /// The server is shutting down.
     Stopping = 7,
+    /// The room is closed: it takes only connections with a passphrase.
+    Closed = 8,
+    /// A status that this build does not know. No side sends it.
+    Unknown = 255,
 }
 
 impl Status {
-    pub(crate) fn from_byte(byte: u8) -> Option<Status> {
-        use Status::{Banned, Busy, Stopping, TooMany, UnknownToken, Welcome, WrongRole, WrongVersion};
-        [Welcome, WrongVersion, Busy, WrongRole, UnknownToken, TooMany, Banned, Stopping]
+    pub(crate) fn from_byte(byte: u8) -> Status {
+        use Status::{
+            Banned, Busy, Closed, Stopping, TooMany, UnknownToken, Welcome, WrongRole, WrongVersion,
+        };
+        [Welcome, WrongVersion, Busy, WrongRole, UnknownToken, TooMany, Banned, Stopping, Closed]
             .into_iter()
             .find(|status| *status as u8 == byte)
+            .unwrap_or(Status::Unknown)
     }
 }
 
@@ -44,6 +51,10 @@ impl fmt::Display for Status {
             Status::TooMany => "too many connections from this address",
             Status::Banned => "this address is banned from the room",
             Status::Stopping => "the server is shutting down",
+            Status::Closed => "the room is closed, and this client has no passphrase for it",
+            Status::Unknown => {
+                "the server refuses the connection for a reason that this version does not know"
+            }
         })
     }
 }

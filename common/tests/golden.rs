@@ -8,8 +8,8 @@ use chat_common::{
     frame::encode_frame,
     hello::{answer_bytes, read_hello, Hello, Role},
     protocol::{
-        Callback, CallbackReply, Cause, Event, EventKind, Join, Joined, Refusal, Reply, Request, FRAME_BYTES,
-        UNJOINED_FRAME_BYTES,
+        Callback, CallbackReply, Cause, Event, EventKind, Join, Joined, Place, Refusal, Reply, Request,
+        FRAME_BYTES, UNJOINED_FRAME_BYTES,
     },
     status::Status,
     token::Token,
@@ -70,6 +70,7 @@ fn the_hello_and_its_answer() {
         Status::TooMany,
         Status::Banned,
         Status::Stopping,
+        Status::Closed,
     ];
     for (byte, status) in (0..).zip(statuses) {
         assert_eq!(answer_bytes(status, 1)[8], byte, "{status:?}");
@@ -86,45 +87,55 @@ fn a_frame_is_a_length_and_that_many_bytes() {
 
 #[test]
 fn every_request() {
-    let join = Join { name: ann(), token: TOKEN, port: 0x1234, history: 20, resume: None };
-    assert_encoding(&Request::Join(join.clone()), &format!("00000000 {ANN} {TOKEN_HEX} 3412 14000000 00"));
-    let join = Join { resume: Some(258), ..join };
+    let join = Join { history: 20, ..Join::new(ann(), TOKEN, 0x1234) };
+    assert_encoding(
+        &Request::Join(join.clone()),
+        &format!("00000000 {ANN} {TOKEN_HEX} 3412 14000000 00 00 00"),
+    );
+    let since = Some(Place { room: 9, sequence: 3 });
+    let join = Join { resume: Some(258), since, visitor: true, ..join };
+    let (resume, since) = ("01 0201000000000000", "01 0900000000000000 0300000000000000");
     assert_encoding(
         &Request::Join(join),
-        &format!("00000000 {ANN} {TOKEN_HEX} 3412 14000000 01 0201000000000000"),
+        &format!("00000000 {ANN} {TOKEN_HEX} 3412 14000000 {resume} {since} 01"),
     );
     assert_encoding(
-        &Request::Broadcast { message_id: 7, text: hi() },
-        &format!("01000000 0700000000000000 {HI}"),
+        &Request::Broadcast { message_id: 7, repeated: false, text: hi() },
+        &format!("01000000 0700000000000000 00 {HI}"),
     );
     assert_encoding(&Request::Who, "02000000");
     assert_encoding(&Request::Leave, "03000000");
     assert_encoding(&Request::Ping, "04000000");
     assert_encoding(
-        &Request::Private { message_id: 7, to: ann(), text: hi() },
-        &format!("05000000 0700000000000000 {ANN} {HI}"),
+        &Request::Private { message_id: 7, repeated: true, to: ann(), text: hi() },
+        &format!("05000000 0700000000000000 01 {ANN} {HI}"),
     );
     assert_encoding(
-        &Request::Action { message_id: 7, text: hi() },
-        &format!("06000000 0700000000000000 {HI}"),
+        &Request::Action { message_id: 7, repeated: false, text: hi() },
+        &format!("06000000 0700000000000000 00 {HI}"),
     );
     assert_encoding(&Request::Rename { name: ann() }, &format!("07000000 {ANN}"));
-    assert_encoding(&Request::History { count: 50 }, "08000000 32000000");
+    assert_encoding(&Request::History { count: 50, before: None }, "08000000 32000000 00");
+    assert_encoding(
+        &Request::History { count: 50, before: Some(9) },
+        "08000000 32000000 01 0900000000000000",
+    );
 }
 
 #[test]
 fn every_reply() {
     let refusal = Refusal { cause: Cause::NameTaken, text: hi() };
     assert_encoding(&Reply::Refused(refusal), &format!("00000000 01000000 {HI}"));
-    let joined = Joined { room: 9, sequence: 3, called_back: true, text_limit: 4096, motd: None };
+    let joined =
+        Joined { room: 9, sequence: 3, called_back: true, text_limit: 4096, kept_for: None, motd: None };
     assert_encoding(
         &Reply::Joined(joined.clone()),
-        "01000000 0900000000000000 0300000000000000 01 00100000 00",
+        "01000000 0900000000000000 0300000000000000 01 00100000 00 00",
     );
-    let joined = Joined { called_back: false, motd: Some(hi()), ..joined };
+    let joined = Joined { called_back: false, kept_for: Some(7), motd: Some(hi()), ..joined };
     assert_encoding(
         &Reply::Joined(joined),
-        &format!("01000000 0900000000000000 0300000000000000 00 00100000 01 {HI}"),
+        &format!("01000000 0900000000000000 0300000000000000 00 00100000 01 0700000000000000 01 {HI}"),
     );
     assert_encoding(&Reply::Accepted { sequence: 5 }, "02000000 0500000000000000");
     assert_encoding(
@@ -151,6 +162,9 @@ fn every_cause() {
         Cause::InvalidPort,
         Cause::Stopping,
         Cause::Banned,
+        Cause::OutOfOrder,
+        Cause::Unsupported,
+        Cause::Other(13),
     ];
     for (number, cause) in (0..).zip(causes) {
         assert_encoding(&cause, &format!("{number:02x}000000"));
@@ -170,23 +184,23 @@ fn every_callback_and_its_reply() {
 
 #[test]
 fn every_event() {
-    let message = format!("{ANN} 0700000000000000 {HI}");
+    let message = format!("{ANN} 0700000000000000 00 {HI}");
     assert_encoding(
-        &EventKind::Message { author: ann(), message_id: 7, text: hi() },
+        &EventKind::Message { author: ann(), message_id: 7, repeated: false, text: hi() },
         &format!("00000000 {message}"),
     );
     assert_encoding(&EventKind::Joined { name: ann() }, &format!("01000000 {ANN}"));
     assert_encoding(&EventKind::Left { name: ann(), reason: None }, &format!("02000000 {ANN} 00"));
     assert_encoding(&EventKind::Left { name: ann(), reason: Some(hi()) }, &format!("02000000 {ANN} 01 {HI}"));
-    assert_encoding(&EventKind::Missed { first: 2 }, "03000000 0200000000000000");
+    assert_encoding(&EventKind::Missed { first: 2, messages: true }, "03000000 0200000000000000 01");
     assert_encoding(&EventKind::Ended { reason: hi() }, &format!("04000000 {HI}"));
     assert_encoding(&EventKind::Back { name: ann() }, &format!("05000000 {ANN}"));
     assert_encoding(
-        &EventKind::Private { author: ann(), message_id: 7, text: hi() },
+        &EventKind::Private { author: ann(), message_id: 7, repeated: false, text: hi() },
         &format!("06000000 {message}"),
     );
     assert_encoding(
-        &EventKind::Action { author: ann(), message_id: 7, text: hi() },
+        &EventKind::Action { author: ann(), message_id: 7, repeated: false, text: hi() },
         &format!("07000000 {message}"),
     );
     assert_encoding(&EventKind::Renamed { from: ann(), to: hi() }, &format!("08000000 {ANN} {HI}"));
@@ -206,7 +220,7 @@ fn bytes_that_encode_no_value_are_refused() {
         "07000000 ffffffffffffffff 416e6e",
         "07000000 0100000000000000 ff",
         // An optional value whose first byte is neither 0 nor 1.
-        "00000000 0000000000000000 000102030405060708090a0b0c0d0e0f 3412 14000000 02",
+        "00000000 0000000000000000 000102030405060708090a0b0c0d0e0f 3412 14000000 02 00 00",
     ] {
         assert!(decode::<Request>(&hex(digits)).is_err(), "{digits}");
     }

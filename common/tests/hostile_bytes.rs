@@ -5,7 +5,7 @@ use chat_common::{
     error::RpcError,
     frame::{encode_frame, read_frame},
     hello::{read_answer, read_hello, Hello, Role, HELLO_BYTES},
-    protocol::{Callback, CallbackReply, Event, EventKind, Join, Reply, Request},
+    protocol::{Callback, CallbackReply, Event, EventKind, Join, Place, Reply, Request},
     token::Token,
 };
 use proptest::prelude::*;
@@ -30,17 +30,21 @@ fn decode_all(bytes: &[u8]) {
 fn request() -> impl Strategy<Value = Request> {
     let text = ".{0,40}";
     prop_oneof![
-        (text, any::<[u8; 16]>(), any::<u16>(), any::<u32>(), any::<Option<u64>>()).prop_map(
-            |(name, token, port, history, resume)| {
-                Request::Join(Join { name, token: Token::from_bytes(token), port, history, resume })
-            }
-        ),
-        (any::<u64>(), text).prop_map(|(message_id, text)| Request::Broadcast { message_id, text }),
-        (any::<u64>(), text, text).prop_map(|(message_id, to, text)| Request::Private {
+        (text, any::<[u8; 16]>(), any::<u16>(), any::<u32>(), any::<[Option<u64>; 3]>(), any::<bool>())
+            .prop_map(|(name, token, port, history, [resume, room, sequence], visitor)| {
+                let since = room.zip(sequence).map(|(room, sequence)| Place { room, sequence });
+                let join = Join::new(name, Token::from_bytes(token), port);
+                Request::Join(Join { history, resume, since, visitor, ..join })
+            }),
+        (any::<u64>(), any::<bool>(), text).prop_map(|(message_id, repeated, text)| Request::Broadcast {
             message_id,
-            to,
+            repeated,
             text
         }),
+        (any::<u64>(), any::<bool>(), text, text).prop_map(|(message_id, repeated, to, text)| {
+            Request::Private { message_id, repeated, to, text }
+        }),
+        (any::<u32>(), any::<Option<u64>>()).prop_map(|(count, before)| Request::History { count, before }),
         text.prop_map(|name| Request::Rename { name }),
         Just(Request::Who),
     ]
@@ -49,13 +53,11 @@ fn request() -> impl Strategy<Value = Request> {
 fn event() -> impl Strategy<Value = Event> {
     let text = ".{0,40}";
     let kind = prop_oneof![
-        (text, any::<u64>(), text).prop_map(|(author, message_id, text)| EventKind::Message {
-            author,
-            message_id,
-            text
+        (text, any::<u64>(), any::<bool>(), text).prop_map(|(author, message_id, repeated, text)| {
+            EventKind::Message { author, message_id, repeated, text }
         }),
         (text, proptest::option::of(text)).prop_map(|(name, reason)| EventKind::Left { name, reason }),
-        any::<u64>().prop_map(|first| EventKind::Missed { first }),
+        (any::<u64>(), any::<bool>()).prop_map(|(first, messages)| EventKind::Missed { first, messages }),
     ];
     (any::<u64>(), any::<u64>(), kind).prop_map(|(sequence, time, kind)| Event { sequence, time, kind })
 }

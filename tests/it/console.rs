@@ -159,7 +159,7 @@ fn a_banned_member_whose_connection_is_lost_cannot_resume() {
     server.logs("Ann left (connection lost)");
     server.types("/ban Ann");
     server.sees("banned: name ann; removed: Ann\n");
-    let resume = Join { name: "Ann".into(), token, port: 0, history: 0, resume: Some(0) };
+    let resume = Join { resume: Some(0), ..Join::new("Ann", token, 0) };
     match RawPeer::connect_call(address).unwrap().join_with(resume) {
         Err(Reply::Refused(refusal)) => assert_eq!(refusal.cause, Cause::SessionOver),
         other => panic!("the server resumed a banned session: {other:?}"),
@@ -226,7 +226,7 @@ fn messages_of_a_removed_member_that_still_wait_are_not_delivered() {
     for number in 1..=COUNT {
         let mut request = Vec::new();
         encode_frame(
-            &Request::Broadcast { message_id: number, text: format!("spam {number}") },
+            &Request::Broadcast { message_id: number, repeated: false, text: format!("spam {number}") },
             &mut request,
         )
         .unwrap();

@@ -71,7 +71,12 @@ fn a_private_message_reaches_its_recipient_alone() {
 fn a_private_message_to_an_unknown_name_is_refused() {
     let server = TestServer::start();
     let mut alice = Member::join(server.address(), "alice");
-    let request = Request::Private { message_id: 1, to: "nobody".to_owned(), text: "hello?".to_owned() };
+    let request = Request::Private {
+        message_id: 1,
+        repeated: false,
+        to: "nobody".to_owned(),
+        text: "hello?".to_owned(),
+    };
     match alice.ask(&request).unwrap() {
         Reply::Refused(refusal) => assert_eq!(refusal.cause, Cause::NobodyOfThatName),
         other => panic!("{other:?}"),
@@ -83,7 +88,7 @@ fn the_other_members_receive_an_action_and_a_new_name() {
     let server = TestServer::start();
     let mut alice = Member::join(server.address(), "alice");
     let bob = Member::join(server.address(), "bob");
-    alice.ask(&Request::Action { message_id: 1, text: "waves".to_owned() }).unwrap();
+    alice.ask(&Request::Action { message_id: 1, repeated: false, text: "waves".to_owned() }).unwrap();
     bob.hear(
         "alice's action",
         |kind| matches!(kind, EventKind::Action { author, text, .. } if author == "alice" && text == "waves"),
@@ -108,13 +113,14 @@ fn history_holds_what_the_member_may_read() {
     alice.say("one");
     alice.say_privately("bob", "two");
     bob.say("three");
-    let texts = |member: &mut Member, count| match member.ask(&Request::History { count }).unwrap() {
-        Reply::History { events } => events
-            .iter()
-            .filter_map(|event| chat_tests::history::text_of(&event.kind).map(str::to_owned))
-            .collect(),
-        other => panic!("{other:?}"),
-    };
+    let texts =
+        |member: &mut Member, count| match member.ask(&Request::History { count, before: None }).unwrap() {
+            Reply::History { events } => events
+                .iter()
+                .filter_map(|event| chat_tests::history::text_of(&event.kind).map(str::to_owned))
+                .collect(),
+            other => panic!("{other:?}"),
+        };
     let all: Vec<String> = texts(&mut bob, 10);
     assert_eq!(all, ["one", "two", "three"]);
     let last: Vec<String> = texts(&mut bob, 2);

@@ -182,7 +182,8 @@ fn accept_client(listener: &TcpListener) -> (SocketAddr, RawPeer, RawPeer) {
     let client = SocketAddr::new(call.stream.peer_addr().unwrap().ip(), join.port);
     let mut callback = RawPeer::connect(client);
     callback.connection.greet(Role::Callback, join.token, WATCHDOG_TIMEOUT).unwrap();
-    let joined = Joined { room: 1, sequence: 1, called_back: true, text_limit: 4096, motd: None };
+    let joined =
+        Joined { room: 1, sequence: 1, called_back: true, text_limit: 4096, kept_for: None, motd: None };
     call.connection.reply(&Reply::Joined(joined), WATCHDOG_TIMEOUT).unwrap();
     (client, call, callback)
 }
@@ -194,7 +195,12 @@ fn f13_a_strangers_receive_is_not_shown() {
         events: vec![Event {
             sequence: 2,
             time: 0,
-            kind: EventKind::Message { author: "Sara".to_owned(), message_id: 1, text: text.to_owned() },
+            kind: EventKind::Message {
+                author: "Sara".to_owned(),
+                message_id: 1,
+                repeated: false,
+                text: text.to_owned(),
+            },
         }],
     };
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

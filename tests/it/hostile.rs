@@ -70,7 +70,7 @@ fn a_client_of_an_unknown_version_is_told_which_one_the_server_speaks() {
         peer.write(&hello.to_bytes()).unwrap();
         let mut answer = &peer.read_until_closed()[..];
         let error = chat_common::hello::read_answer(&mut answer).unwrap_err();
-        assert!(matches!(error, RpcError::Refused { status: Status::WrongVersion, version: 1 }), "{error:?}");
+        assert!(matches!(error, RpcError::Refused { status: Status::WrongVersion, version: 2 }), "{error:?}");
     });
 }
 
@@ -191,11 +191,10 @@ fn requests_out_of_turn_are_refused() {
             Ok(Reply::Refused(refusal)) => refusal.cause,
             other => panic!("{other:?}"),
         };
-        let speech = Request::Broadcast { message_id: 1, text: "me first".to_owned() };
+        let speech = Request::Broadcast { message_id: 1, repeated: false, text: "me first".to_owned() };
         assert_eq!(cause(peer.ask(&speech)), Cause::OutOfTurn);
         peer.join("latecomer", raw::random_token()).unwrap();
-        let again =
-            Join { name: "again".to_owned(), token: raw::random_token(), port: 0, history: 0, resume: None };
+        let again = Join::new("again", raw::random_token(), 0);
         assert_eq!(cause(peer.ask(&Request::Join(again))), Cause::OutOfTurn);
     });
 }
@@ -205,7 +204,7 @@ fn f13_a_port_that_is_not_the_clients_own_is_not_dialled() {
     let server = TestServer::start();
     for port in [1, 22, 1023, server.address().port()] {
         let mut peer = RawPeer::connect_call(server.address()).unwrap();
-        let join = Join { name: "x".to_owned(), token: raw::random_token(), port, history: 0, resume: None };
+        let join = Join::new("x", raw::random_token(), port);
         match peer.join_with(join) {
             Err(Reply::Refused(refusal)) => assert_eq!(refusal.cause, Cause::InvalidPort, "port {port}"),
             other => panic!("{other:?} for port {port}"),
@@ -228,7 +227,7 @@ fn f13_the_server_dials_the_address_the_client_came_from_and_shows_its_token() {
             peer.connection.welcome(&hello, Duration::from_secs(60)).unwrap();
             (hello, peer)
         });
-        let join = Join { name: "x".to_owned(), token, port, history: 0, resume: None };
+        let join = Join::new("x", token, port);
         let joined = peer.join_with(join).unwrap();
         // The connection stays open until the server has replied to the Join.
         let (hello, _open) = callback.join().unwrap();
@@ -250,7 +249,7 @@ fn a_member_that_never_reads_replies_is_removed_and_delays_nobody() {
     let mut peer = RawPeer::connect_call(server.address()).unwrap();
     peer.join("deaf", raw::random_token()).unwrap();
     let mut request = Vec::new();
-    chat_common::frame::encode_frame(&Request::History { count: 50 }, &mut request).unwrap();
+    chat_common::frame::encode_frame(&Request::History { count: 50, before: None }, &mut request).unwrap();
     // Each reply has 64 KiB, so the buffers on the way fill, and the server closes.
     let mut requests = 0;
     while peer.write(&request).is_ok() {

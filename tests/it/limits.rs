@@ -118,8 +118,7 @@ fn a_client_whose_listener_does_not_answer_can_open_the_callback_connection() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut peer = RawPeer::connect_call(server.address()).unwrap();
     let (token, port) = (raw::random_token(), silent.local_addr().unwrap().port());
-    let joined =
-        peer.join_with(Join { name: "x".to_owned(), token, port, history: 0, resume: None }).unwrap();
+    let joined = peer.join_with(Join::new("x", token, port)).unwrap();
     assert!(!joined.called_back);
     // The client can still open the callback connection itself.
     let mut callback = RawPeer::connect_callback(server.address(), token).unwrap();

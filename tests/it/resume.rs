@@ -57,7 +57,11 @@ fn a_message_whose_reply_is_lost_is_accepted_once() {
     proxy.set_faults(Faults::default());
     alice.reconnect();
     let message_id = alice.history().sent[0].message_id;
-    let reply = alice.ask(&chat_common::protocol::Request::Broadcast { message_id, text: "once".to_owned() });
+    let reply = alice.ask(&chat_common::protocol::Request::Broadcast {
+        message_id,
+        repeated: false,
+        text: "once".to_owned(),
+    });
     let sequence = bob.hear_text("once").sequence;
     assert_eq!(reply.unwrap(), Reply::Accepted { sequence });
     alice.say("and done");
@@ -134,13 +138,7 @@ fn a_stranger_cannot_resume_without_the_token() {
     let mut bob = Member::join(server.address(), "bob");
     bob.disconnect();
     let mut stranger = RawPeer::connect_call(server.address()).unwrap();
-    let join = Join {
-        name: "bob".to_owned(),
-        token: chat_tests::raw::random_token(),
-        port: 0,
-        history: 0,
-        resume: Some(0),
-    };
+    let join = Join { resume: Some(0), ..Join::new("bob", chat_tests::raw::random_token(), 0) };
     match stranger.join_with(join) {
         Err(Reply::Refused(refusal)) => assert_eq!(refusal.cause, Cause::UnknownSession),
         other => panic!("{other:?}"),
@@ -186,7 +184,7 @@ fn a_join_that_was_given_up_does_not_replace_a_newer_connection() {
     let port = listener.local_addr().unwrap().port();
     let token = raw::random_token();
     let given_up = RawPeer::connect_call(server.address()).unwrap();
-    let join = Join { name: "ann".into(), token, port, history: 0, resume: None };
+    let join = Join::new("ann", token, port);
     let mut request = Vec::new();
     encode_into(&Request::Join(join.clone()), &mut request).unwrap();
     given_up.write_frame(request.len() as u32, &request).unwrap();

@@ -333,7 +333,8 @@ fn a_signal_during_a_call_gives_exit_code_one() {
     let mut ann = Program::client(listener.local_addr().unwrap(), "Ann", &["--no-listen"]);
     let mut call = accept();
     let _join: Request = call.connection.next_request(WATCHDOG_TIMEOUT, WATCHDOG_TIMEOUT).unwrap().unwrap();
-    let joined = Joined { room: 1, sequence: 1, called_back: false, text_limit: 4096, motd: None };
+    let joined =
+        Joined { room: 1, sequence: 1, called_back: false, text_limit: 4096, kept_for: None, motd: None };
     call.connection.reply(&Reply::Joined(joined), WATCHDOG_TIMEOUT).unwrap();
     let _callback = accept();
     ann.types("hi");

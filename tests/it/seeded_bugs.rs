@@ -86,7 +86,7 @@ fn a_repeated_request_that_is_accepted_twice_is_found() {
         let bob = Member::join(server.address(), "bob");
         ann.say("once");
         let message_id = ann.history().sent[0].message_id;
-        ann.ask(&Request::Broadcast { message_id, text: "once".to_owned() }).unwrap();
+        ann.ask(&Request::Broadcast { message_id, repeated: false, text: "once".to_owned() }).unwrap();
         let end = ann.say("the end");
         bob.hear_within(timeout, end);
         check(&[ann.history().left_early(), bob.history()])
@@ -184,7 +184,7 @@ fn a_lock_that_is_held_over_a_dial_is_found() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let eve = RawPeer::connect_call(server.address()).unwrap();
         let port = listener.local_addr().unwrap().port();
-        let join = Join { name: "eve".into(), token: raw::random_token(), port, history: 0, resume: None };
+        let join = Join::new("eve", raw::random_token(), port);
         let mut request = Vec::new();
         encode_into(&Request::Join(join), &mut request).unwrap();
         eve.write_frame(request.len() as u32, &request).unwrap();

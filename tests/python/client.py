@@ -22,6 +22,7 @@ TIMEOUT = 20
 PING_AFTER = 5
 
 MAGIC = b"RPC-CHAT"
+VERSION = 2
 CALL, CALLBACK, OPENED = 1, 2, 3
 STATUS = ["welcome", "no version in common", "busy", "role not served", "unknown token", "too many connections",
           "banned", "shutting down"]
@@ -55,11 +56,11 @@ class Fields:
     def event(self):
         sequence, _time, variant = self.take("Q"), self.take("Q"), self.take("I")
         if variant in (0, 6, 7):  # Message, Private, Action
-            return sequence, variant, (self.text(), self.take("Q"), self.text())
+            return sequence, variant, (self.text(), self.take("Q"), self.take("?"), self.text())
         if variant == 2:  # Left
             return sequence, variant, (self.text(), self.optional_text())
         if variant == 3:  # Missed
-            return sequence, variant, (self.take("Q"),)
+            return sequence, variant, (self.take("Q"), self.take("?"))
         if variant == 8:  # Renamed
             return sequence, variant, (self.text(), self.text())
         return sequence, variant, (self.text(),)  # Joined, Ended, Back, Notice
@@ -85,7 +86,7 @@ def read_frame(stream):
 
 def dial(server, role, token):
     stream = socket.create_connection(server, timeout=TIMEOUT)
-    stream.sendall(MAGIC + struct.pack("<HHB", 1, 1, role) + token)
+    stream.sendall(MAGIC + struct.pack("<HHB", VERSION, VERSION, role) + token)
     answer = read_exactly(stream, 11)
     if answer[:8] != MAGIC or answer[8] != 0:
         raise ConnectionError("refused: " + STATUS[answer[8]])
@@ -109,8 +110,10 @@ class Client:
         accepted = queue.Queue()
         if listener:
             threading.Thread(target=self.accept, args=(listener, accepted), daemon=True).start()
+        resume = b"\0" if resume is None else struct.pack("<BQ", 1, resume)
+        since, visitor = b"\0", b"\0"
         reply = self.ask(0, encode_text(self.name) + self.token + struct.pack("<HI", port or 0, 0)
-                         + (b"\0" if resume is None else struct.pack("<BQ", 1, resume)))
+                         + resume + since + visitor)
         if reply.take("I") != 1:
             self.refused(reply)
         self.room, joined, called_back = reply.take("Q"), reply.take("Q"), reply.take("?")
@@ -132,9 +135,9 @@ class Client:
                 stream.settimeout(TIMEOUT)
                 hello = read_exactly(stream, 29)
                 if hello[:8] == MAGIC and hello[12] == CALLBACK and hello[13:] == self.token:
-                    stream.sendall(MAGIC + struct.pack("<BH", 0, 1))
+                    stream.sendall(MAGIC + struct.pack("<BH", 0, VERSION))
                     return accepted.put(stream)
-                stream.sendall(MAGIC + struct.pack("<BH", 4, 1))
+                stream.sendall(MAGIC + struct.pack("<BH", 4, VERSION))
                 stream.close()
         except OSError:
             pass  # The listener is closed, or the peer has ended the connection.
@@ -166,14 +169,14 @@ class Client:
 
     @staticmethod
     def show(variant, fields):
-        template = {0: "[{0}] {2}", 1: "User [{0}] joined", 2: "User [{0}] left", 3: "missed from {0}", 4: "ended: {0}",
-                    5: "User [{0}] is back", 6: "[{0}] (to you) {2}", 7: "* {0} {2}", 8: "User [{0}] is now [{1}]",
+        template = {0: "[{0}] {3}", 1: "User [{0}] joined", 2: "User [{0}] left", 3: "missed from {0}", 4: "ended: {0}",
+                    5: "User [{0}] is back", 6: "[{0}] (to you) {3}", 7: "* {0} {3}", 8: "User [{0}] is now [{1}]",
                     9: "notice: {0}"}[variant]
         print(template.format(*fields), flush=True)
 
     def send(self, variant, fields):
         self.last_message_id += 1
-        reply = self.ask(variant, struct.pack("<Q", self.last_message_id) + fields)
+        reply = self.ask(variant, struct.pack("<Q?", self.last_message_id, False) + fields)
         if reply.take("I") == 2:
             print("accepted", flush=True)
         else:

@@ -99,9 +99,10 @@ fn record_accepted<'a>(
     for sent in &member.sent {
         let Some(accepted) = sent.accepted else { continue };
         let (author, message_id, text) = (member.name.clone(), sent.message_id, sent.text.clone());
+        let repeated = false;
         let kind = match sent.recipient {
-            None => EventKind::Message { author, message_id, text },
-            Some(_) => EventKind::Private { author, message_id, text },
+            None => EventKind::Message { author, message_id, repeated, text },
+            Some(_) => EventKind::Private { author, message_id, repeated, text },
         };
         record(logs.entry(accepted.room).or_default(), accepted.sequence, kind, &member.name, violations);
     }
@@ -115,7 +116,7 @@ fn record<'a>(
     witness: &'a str,
     violations: &mut Vec<String>,
 ) {
-    let kind = action_as_message(kind);
+    let kind = as_in_history(kind);
     let entry = log.entry(sequence).or_insert_with(|| Entry { kind: kind.clone(), witness });
     if entry.kind != kind {
         violations.push(format!(
@@ -125,10 +126,18 @@ fn record<'a>(
     }
 }
 
-/// Turns an action into a message, because the author's history does not tell the two apart.
-fn action_as_message(kind: EventKind) -> EventKind {
+/// Turns an event into what the author's history says of it. A history does not tell an action from a
+/// message, nor a message that is said again from one that is not.
+fn as_in_history(kind: EventKind) -> EventKind {
+    let repeated = false;
     match kind {
-        EventKind::Action { author, message_id, text } => EventKind::Message { author, message_id, text },
+        EventKind::Message { author, message_id, text, .. }
+        | EventKind::Action { author, message_id, text, .. } => {
+            EventKind::Message { author, message_id, repeated, text }
+        }
+        EventKind::Private { author, message_id, text, .. } => {
+            EventKind::Private { author, message_id, repeated, text }
+        }
         other => other,
     }
 }
@@ -161,9 +170,9 @@ fn check_session<'a>(
             continue;
         }
         match kind {
-            EventKind::Message { author, message_id, text }
-            | EventKind::Action { author, message_id, text }
-            | EventKind::Private { author, message_id, text } => {
+            EventKind::Message { author, message_id, text, .. }
+            | EventKind::Action { author, message_id, text, .. }
+            | EventKind::Private { author, message_id, text, .. } => {
                 match all_sent.get(&(author.as_str(), *message_id, text.as_str())) {
                     None => violations.push(format!("{name} received {kind:?}, which nobody sent")),
                     Some(sent) if delivery.at < sent.at => {
@@ -223,9 +232,9 @@ fn check_one_sequence_per_message(log: &RoomLog<'_>, violations: &mut Vec<String
 
 fn message_key(kind: &EventKind) -> Option<MessageKey<'_>> {
     match kind {
-        EventKind::Message { author, message_id, text }
-        | EventKind::Action { author, message_id, text }
-        | EventKind::Private { author, message_id, text } => Some((author, *message_id, text)),
+        EventKind::Message { author, message_id, text, .. }
+        | EventKind::Action { author, message_id, text, .. }
+        | EventKind::Private { author, message_id, text, .. } => Some((author, *message_id, text)),
         _ => None,
     }
 }
@@ -289,7 +298,7 @@ fn check_complete(
         .deliveries
         .iter()
         .filter_map(|delivery| match delivery.event.kind {
-            EventKind::Missed { first } => Some(first..=delivery.event.sequence),
+            EventKind::Missed { first, .. } => Some(first..=delivery.event.sequence),
             _ => None,
         })
         .collect();
@@ -303,7 +312,7 @@ fn check_complete(
         }
         let expected = match &entry.kind {
             EventKind::Message { author, .. } => author != &member.name,
-            EventKind::Private { author, message_id, text } => all_sent
+            EventKind::Private { author, message_id, text, .. } => all_sent
                 .get(&(author.as_str(), *message_id, text.as_str()))
                 .is_some_and(|sent| sent.recipient.as_ref() == Some(&member.name)),
             EventKind::Joined { name } | EventKind::Left { name, .. } | EventKind::Back { name } => {

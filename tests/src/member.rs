@@ -100,7 +100,7 @@ impl Member {
         self.disconnect();
         let mut call = RawPeer::connect_call(self.server)?;
         let port = self.listener.as_ref().map_or(0, |listener| listener.local_addr().unwrap().port());
-        let join = Join { name: self.name.clone(), token: self.token, port, history: 0, resume };
+        let join = Join { resume, ..Join::new(self.name.as_str(), self.token, port) };
         // The server dials before it replies to the Join, so a thread must wait in `accept` by then. The
         // thread accepts one connection of this session. If the server does not dial, we wake the thread
         // below.
@@ -212,8 +212,8 @@ impl Member {
     fn send(&mut self, message_id: u64, text: &str, recipient: Option<&str>) -> Result<u64, MemberError> {
         let text = text.to_owned();
         let request = match recipient {
-            None => Request::Broadcast { message_id, text },
-            Some(to) => Request::Private { message_id, to: to.to_owned(), text },
+            None => Request::Broadcast { message_id, repeated: false, text },
+            Some(to) => Request::Private { message_id, repeated: false, to: to.to_owned(), text },
         };
         loop {
             match self.ask(&request)? {

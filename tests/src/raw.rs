@@ -3,7 +3,7 @@
 use crate::watchdog::{poll, WATCHDOG_TIMEOUT};
 use chat_common::{
     error::RpcError,
-    hello::{answer_bytes, Hello, Role, HELLO_BYTES},
+    hello::{answer_bytes, Hello, Role, HELLO_BYTES, HIGHEST_VERSION},
     protocol::{Callback, CallbackReply, Join, Joined, Reply, Request, FRAME_BYTES},
     rpc::Connection,
     status::Status,
@@ -77,7 +77,7 @@ impl RawPeer {
 
     /// Joins without a listener of its own. The error is the reply that is not `Joined`.
     pub fn join(&mut self, name: &str, token: Token) -> Result<Joined, Reply> {
-        self.join_with(Join { name: name.to_owned(), token, port: 0, history: 0, resume: None })
+        self.join_with(Join::new(name, token, 0))
     }
 
     /// Joins with exactly these fields. The error is the reply that is not `Joined`.
@@ -147,7 +147,7 @@ pub fn caller_hello() -> [u8; HELLO_BYTES] {
 
 /// The bytes of the answer that welcomes a caller.
 pub fn welcome() -> Vec<u8> {
-    answer_bytes(Status::Welcome, 1).to_vec()
+    answer_bytes(Status::Welcome, HIGHEST_VERSION).to_vec()
 }
 
 /// A token that no other session has.

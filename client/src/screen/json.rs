@@ -72,7 +72,9 @@ fn room_object(event: &Event, earlier: bool) -> Object {
         EventKind::Left { .. } => "left",
         EventKind::Back { .. } => "back",
         EventKind::Renamed { .. } => "renamed",
-        EventKind::Missed { .. } => "missed",
+        EventKind::Missed { messages: true, .. } => "missed",
+        // A program that looks for lost messages must not take these for some.
+        EventKind::Missed { messages: false, .. } => "missed_moves",
         EventKind::Ended { .. } => "ended",
         EventKind::Notice { .. } => "notice",
     };
@@ -86,7 +88,7 @@ fn room_object(event: &Event, earlier: bool) -> Object {
         EventKind::Joined { name } | EventKind::Back { name } => object.text("name", name),
         EventKind::Left { name, reason } => object.text("name", name).optional("reason", reason.as_deref()),
         EventKind::Renamed { from, to } => object.text("from", from).text("to", to),
-        EventKind::Missed { first } => object
+        EventKind::Missed { first, .. } => object
             .number("first", *first)
             .number("count", event.sequence.saturating_sub(*first).saturating_add(1)),
         EventKind::Ended { reason } => object.text("reason", reason),
@@ -180,6 +182,7 @@ mod tests {
         let kind = EventKind::Message {
             author: "Sara".into(),
             message_id: 7,
+            repeated: false,
             text: "a \"b\"\\\n\u{1b}é🦀\u{e0001}".into(),
         };
         let event = UiEvent::Event { event: Event { sequence: 3, time: 1, kind }, earlier: false };

@@ -80,7 +80,7 @@ pub(crate) fn lines(event: &UiEvent, own_name: &str) -> Vec<StyledLine> {
         }
         UiEvent::Rejoined { queued, .. } => notice(&format!(
             "connected again after a long time; what was said meanwhile follows, \
-             as far as the room remembers it{}",
+             as far as the room remembers it, but no private messages{}",
             sending(*queued)
         )),
         UiEvent::Refused(text) => error(format!("--- refused: {} ---", escape_line(text))),
@@ -133,9 +133,10 @@ fn event_line(event: &Event, earlier: bool, own_name: &str) -> StyledLine {
         EventKind::Renamed { from, to } => {
             StyledLine::system(format!("User [{}] is now [{}]", escape_line(from), escape_line(to)))
         }
-        EventKind::Missed { first } => {
+        EventKind::Missed { first, messages } => {
             let count = event.sequence.saturating_sub(*first).saturating_add(1);
-            StyledLine::system(format!("--- {count} messages missed ---"))
+            let what = if *messages { "messages" } else { "comings and goings" };
+            StyledLine::system(format!("--- {count} {what} missed ---"))
         }
         EventKind::Ended { reason } => {
             StyledLine::system(format!("--- the room has ended: {} ---", escape_line(reason)))
@@ -180,15 +181,20 @@ mod tests {
         let (author, name) = (String::from("Sara"), String::from("Sara"));
         let text = String::from("hello");
         assert_eq!(
-            words_of(EventKind::Message { author: author.clone(), message_id: 1, text: text.clone() }),
+            words_of(EventKind::Message {
+                author: author.clone(),
+                message_id: 1,
+                repeated: false,
+                text: text.clone()
+            }),
             "[Sara] hello"
         );
         assert_eq!(
-            words_of(EventKind::Private { author: author.clone(), message_id: 1, text }),
+            words_of(EventKind::Private { author: author.clone(), message_id: 1, repeated: false, text }),
             "[Sara, privately] hello"
         );
         assert_eq!(
-            words_of(EventKind::Action { author, message_id: 1, text: "waves".into() }),
+            words_of(EventKind::Action { author, message_id: 1, repeated: false, text: "waves".into() }),
             "* Sara waves"
         );
         assert_eq!(words_of(EventKind::Joined { name: name.clone() }), "User [Sara] joined");
@@ -200,16 +206,18 @@ mod tests {
         );
         assert_eq!(words_of(EventKind::Back { name: name.clone() }), "User [Sara] is back");
         assert_eq!(words_of(EventKind::Renamed { from: name, to: "Sal".into() }), "User [Sara] is now [Sal]");
-        assert_eq!(words_of(EventKind::Missed { first: 3 }), "--- 7 messages missed ---");
+        assert_eq!(words_of(EventKind::Missed { first: 3, messages: true }), "--- 7 messages missed ---");
+        let moves = words_of(EventKind::Missed { first: 3, messages: false });
+        assert_eq!(moves, "--- 7 comings and goings missed ---");
     }
 
     #[test]
     fn all_text_from_the_network_is_escaped() {
         let text = String::from("\u{1b}[2J");
         for kind in [
-            EventKind::Message { author: text.clone(), message_id: 1, text: text.clone() },
-            EventKind::Private { author: text.clone(), message_id: 1, text: text.clone() },
-            EventKind::Action { author: text.clone(), message_id: 1, text: text.clone() },
+            EventKind::Message { author: text.clone(), message_id: 1, repeated: false, text: text.clone() },
+            EventKind::Private { author: text.clone(), message_id: 1, repeated: false, text: text.clone() },
+            EventKind::Action { author: text.clone(), message_id: 1, repeated: false, text: text.clone() },
             EventKind::Joined { name: text.clone() },
             EventKind::Left { name: text.clone(), reason: Some(text.clone()) },
             EventKind::Back { name: text.clone() },

@@ -92,7 +92,7 @@ impl Client<'_> {
             },
             Command::Who => self.queue.push(Request::Who),
             Command::Nick(name) => self.queue.push(Request::Rename { name }),
-            Command::History(count) => self.queue.push(Request::History { count }),
+            Command::History(count) => self.queue.push(Request::History { count, before: None }),
             Command::Help => (self.show)(UiEvent::Help),
             Command::Clear => (self.show)(UiEvent::Clear),
             Command::Bell(bell) => (self.show)(UiEvent::Bell(bell)),

@@ -140,10 +140,11 @@ impl Client<'_> {
     ) -> Result<(Joined, bool), ConnectionEnd> {
         loop {
             let resume = self.may_resume.then(|| self.inbox.last_sequence());
-            // After a lost session the client asks for all messages. The inbox knows which of them were
-            // shown.
+            // After a lost session the client asks for everything since the last event that it has. If the
+            // room is another one by now, it asks for all messages; the inbox knows which were shown.
             let history = if self.was_joined { u32::MAX } else { self.options.history };
-            let join = Join { name: name.to_owned(), token: self.token, port, history, resume };
+            let since = self.inbox.place();
+            let join = Join { history, resume, since, ..Join::new(name, self.token, port) };
             self.may_resume = true;
             let Refusal { cause, text } = match call.call(&Request::Join(join), CALL_TIMEOUT) {
                 Ok(Reply::Joined(joined)) => return Ok((joined, resume.is_some())),
@@ -171,6 +172,9 @@ impl Client<'_> {
         let Joined { room, sequence, text_limit, motd, .. } = joined;
         self.text_limit = text_limit as usize;
         self.was_joined = true;
+        if !resumed {
+            self.queue.on_new_session();
+        }
         let (name, queued) = (name.to_owned(), self.queue.len());
         (self.show)(match self.inbox.on_joined(room, sequence) {
             JoinKind::First => UiEvent::Connected { name, room, sequence, motd },
@@ -216,7 +220,11 @@ impl Client<'_> {
                 },
                 default(pause) => {
                     let request = self.queue.first().unwrap_or(&Request::Ping);
-                    let reply = match call.call(request, CALL_TIMEOUT) {
+                    self.inbox.record_said(self.name.as_deref().unwrap_or_default(), request);
+                    let reply = call.call(request, CALL_TIMEOUT);
+                    // After an error the server may have accepted the message.
+                    self.queue.set_awaits_reply(reply.is_err());
+                    let reply = match reply {
                         Ok(reply) => reply,
                         Err(error) => return ConnectionEnd::Lost(error.to_string()),
                     };
@@ -249,13 +257,13 @@ impl Client<'_> {
         let event = match (self.queue.first(), reply) {
             (None, Reply::Pong) => return Ok(()),
             (_, Reply::Refused(Refusal { cause: Cause::Stopping, text })) => return Err(text),
-            (Some(Request::Broadcast { message_id, text }), Reply::Accepted { sequence }) => {
+            (Some(Request::Broadcast { message_id, text, .. }), Reply::Accepted { sequence }) => {
                 accepted(*message_id, sequence, Utterance::Message(text.clone()))
             }
-            (Some(Request::Action { message_id, text }), Reply::Accepted { sequence }) => {
+            (Some(Request::Action { message_id, text, .. }), Reply::Accepted { sequence }) => {
                 accepted(*message_id, sequence, Utterance::Action(text.clone()))
             }
-            (Some(Request::Private { message_id, to, text }), Reply::Accepted { sequence }) => {
+            (Some(Request::Private { message_id, to, text, .. }), Reply::Accepted { sequence }) => {
                 accepted(*message_id, sequence, Utterance::Private { to: to.clone(), text: text.clone() })
             }
             (Some(Request::Rename { name }), Reply::Renamed { .. }) => {

@@ -1,13 +1,14 @@
 //! What the client has received: the last sequence, which a resumed session announces; which messages are
-//! repetitions; and which people are ignored.
+//! repetitions or its own; and which people are ignored.
 //!
 //! The callback's thread passes events in. The main thread asks for the last sequence when no callback
 //! runs.
 
 use crate::settings::{UiEvent, UiEventHandler};
-use chat_common::protocol::{Event, EventKind};
+use chat_common::protocol::{Event, EventKind, Place, Request};
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, VecDeque},
+    hash::{BuildHasher, RandomState},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -15,13 +16,19 @@ use std::{
 const MAX_AUTHORS: usize = 4096;
 /// No server allows a longer name, so it is not stored. In bytes.
 const MAX_NAME_BYTES: usize = 256;
-/// A message id in a range of this length from our first id is our own. Nobody says so much in one run.
-const OWN_MESSAGE_IDS: u64 = 1 << 32;
+/// How many of our own last messages are known again when they come back as history. As many as a server
+/// keeps.
+const MAX_OWN_MESSAGES: usize = 8192;
 
-/// Shows the events from the server, except for repetitions and the messages of ignored people.
+/// Shows the events from the server, except for repetitions, our own messages, and the messages of ignored
+/// people.
+///
+/// Invariant: a message that is not shown has been shown before, with the same author and text, or this
+/// client has said it, or its author is ignored. So nobody can hide a message from one person by its number.
 pub(crate) struct Inbox<'a> {
     show: UiEventHandler<'a>,
-    first_message_id: u64,
+    /// The hash of messages. Its keys are random, so nobody can find two messages with the same hash.
+    hash: RandomState,
     /// Invariant: not locked while an event is shown.
     state: Mutex<State>,
 }
@@ -39,8 +46,10 @@ struct State {
     join_sequence: u64,
     /// Whether the room has announced its end.
     ended: bool,
-    /// The last message id of each author, from any session and any run of the server.
-    last_message_ids: HashMap<String, u64>,
+    /// The hash of each author's last message, from any session and any run of the server.
+    last_messages: HashMap<String, u64>,
+    /// The hashes of the last messages that this client has said, with its name.
+    said: VecDeque<u64>,
     /// The author of the last private message that was not ignored.
     last_private_author: Option<String>,
     /// The ignored people. The key is the name in lower case, the value is the name as it was typed.
@@ -56,15 +65,39 @@ pub(crate) enum JoinKind {
 }
 
 impl<'a> Inbox<'a> {
-    /// `first_message_id` is the id of our first message. Our own messages from an earlier session are not
-    /// shown.
-    pub(crate) fn new(show: UiEventHandler<'a>, first_message_id: u64) -> Inbox<'a> {
-        Inbox { show, first_message_id, state: Mutex::default() }
+    pub(crate) fn new(show: UiEventHandler<'a>) -> Inbox<'a> {
+        Inbox { show, hash: RandomState::new(), state: Mutex::default() }
     }
 
     /// Returns the highest sequence that was shown in this session, or 0.
     pub(crate) fn last_sequence(&self) -> u64 {
         self.lock().last_sequence
+    }
+
+    /// Returns the last place that was shown in the order of the room, if the client was there before.
+    pub(crate) fn place(&self) -> Option<Place> {
+        let state = self.lock();
+        let sequence = state.last_sequence.max(state.shown_before);
+        state.room.map(|room| Place { room, sequence })
+    }
+
+    /// Records that this client, whose name is `author`, sends this request. It then recognises the message
+    /// when it comes back as history.
+    pub(crate) fn record_said(&self, author: &str, request: &Request) {
+        let (class, message_id, text) = match request {
+            Request::Broadcast { message_id, text, .. } => (Class::Message, message_id, text),
+            Request::Action { message_id, text, .. } => (Class::Action, message_id, text),
+            // Nobody gets a private message of its own.
+            _ => return,
+        };
+        let message = self.hash.hash_one((author, self.hash.hash_one((class, message_id, text))));
+        let mut state = self.lock();
+        if state.said.back() != Some(&message) {
+            state.said.push_back(message);
+            if state.said.len() > MAX_OWN_MESSAGES {
+                state.said.pop_front();
+            }
+        }
     }
 
     /// The server does not know the session any more. The next session counts from the start.
@@ -98,7 +131,7 @@ impl<'a> Inbox<'a> {
     /// Returns these events without the messages of ignored people.
     pub(crate) fn without_ignored(&self, mut events: Vec<Event>) -> Vec<Event> {
         let state = self.lock();
-        events.retain(|event| !author_and_id(&event.kind).is_some_and(|(author, _)| state.ignores(author)));
+        events.retain(|event| !message_of(&event.kind).is_some_and(|message| state.ignores(message.author)));
         events
     }
 
@@ -131,9 +164,19 @@ impl<'a> Inbox<'a> {
             if sequence <= state.last_sequence {
                 return; // An earlier session has shown it.
             }
-            let own_ids = self.first_message_id..self.first_message_id + OWN_MESSAGE_IDS;
-            let own = author_and_id(&event.kind).is_some_and(|(_, id)| own_ids.contains(&id));
-            (!own && state.record(&event.kind), sequence < state.join_sequence)
+            let earlier = sequence < state.join_sequence;
+            let shows = match message_of(&event.kind) {
+                Some(message) => {
+                    let hash = self.hash.hash_one((message.class, message.message_id, message.text));
+                    let is_own = earlier && state.said.contains(&self.hash.hash_one((message.author, hash)));
+                    !is_own && state.record_message(&message, hash)
+                }
+                None => {
+                    state.record_other(&event.kind);
+                    true
+                }
+            };
+            (shows, earlier)
         };
         if shows {
             (self.show)(UiEvent::Event { event, earlier });
@@ -149,22 +192,25 @@ impl<'a> Inbox<'a> {
 }
 
 impl State {
-    /// Records an event. Returns whether to show it.
+    /// Records a message with this hash. Returns whether to show it.
     ///
-    /// A message is not shown if its author is ignored, or if the author repeats it. An author repeats the
-    /// last message, with the same id, when its reply was lost together with the session.
-    fn record(&mut self, kind: &EventKind) -> bool {
-        if let Some((author, message_id)) = author_and_id(kind) {
-            let ignored = self.ignores(author);
-            if matches!(kind, EventKind::Private { .. }) && !ignored {
-                self.last_private_author = Some(author.to_owned());
-            }
-            return self.record_id(author, message_id) != Some(message_id) && !ignored;
+    /// A message is not shown if its author is ignored, or repeats it. An author repeats the last message
+    /// when its reply was lost together with the session, and marks it as repeated.
+    fn record_message(&mut self, message: &Message<'_>, hash: u64) -> bool {
+        let author = message.author;
+        let ignored = self.ignores(author);
+        if message.class == Class::Private && !ignored {
+            self.last_private_author = Some(author.to_owned());
         }
+        let before = self.record_hash(author, hash);
+        !ignored && (!message.repeated || before != Some(hash))
+    }
+
+    fn record_other(&mut self, kind: &EventKind) {
         match kind {
             EventKind::Renamed { from, to } => {
-                if let Some(message_id) = self.last_message_ids.remove(from) {
-                    self.record_id(to, message_id);
+                if let Some(hash) = self.last_messages.remove(from) {
+                    self.record_hash(to, hash);
                 }
                 if self.last_private_author.as_ref() == Some(from) {
                     self.last_private_author = Some(to.clone());
@@ -174,25 +220,20 @@ impl State {
                     self.ignored.insert(to.to_lowercase(), to.clone());
                 }
             }
-            // A person who left repeats nothing. The next person with this name has other message ids.
-            EventKind::Left { name, reason: None } => {
-                self.last_message_ids.remove(name);
-            }
             EventKind::Ended { .. } => self.ended = true,
             _ => {}
         }
-        true
     }
 
-    /// Stores the author's last message id. Returns the one before it.
-    fn record_id(&mut self, author: &str, message_id: u64) -> Option<u64> {
+    /// Stores the hash of the author's last message. Returns the one before it.
+    fn record_hash(&mut self, author: &str, hash: u64) -> Option<u64> {
         if author.len() > MAX_NAME_BYTES {
             return None;
         }
-        if self.last_message_ids.len() >= MAX_AUTHORS {
-            self.last_message_ids.clear();
+        if self.last_messages.len() >= MAX_AUTHORS {
+            self.last_messages.clear();
         }
-        self.last_message_ids.insert(author.to_owned(), message_id)
+        self.last_messages.insert(author.to_owned(), hash)
     }
 
     fn ignores(&self, author: &str) -> bool {
@@ -200,26 +241,66 @@ impl State {
     }
 }
 
-/// Returns the author and the id of a message.
-fn author_and_id(kind: &EventKind) -> Option<(&str, u64)> {
-    match kind {
-        EventKind::Message { author, message_id, .. }
-        | EventKind::Action { author, message_id, .. }
-        | EventKind::Private { author, message_id, .. } => Some((author, *message_id)),
-        _ => None,
-    }
+/// The kinds of message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Class {
+    Message,
+    Action,
+    Private,
+}
+
+/// A message of any kind.
+struct Message<'e> {
+    class: Class,
+    author: &'e str,
+    message_id: u64,
+    repeated: bool,
+    text: &'e str,
+}
+
+/// Returns the message in an event, if it is one.
+fn message_of(kind: &EventKind) -> Option<Message<'_>> {
+    let (class, author, message_id, repeated, text) = match kind {
+        EventKind::Message { author, message_id, repeated, text } => {
+            (Class::Message, author, message_id, repeated, text)
+        }
+        EventKind::Action { author, message_id, repeated, text } => {
+            (Class::Action, author, message_id, repeated, text)
+        }
+        EventKind::Private { author, message_id, repeated, text } => {
+            (Class::Private, author, message_id, repeated, text)
+        }
+        _ => return None,
+    };
+    Some(Message { class, author, message_id: *message_id, repeated: *repeated, text })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Our own first message id.
-    const OWN_ID: u64 = 1 << 40;
-
     fn says(sequence: u64, author: &str, message_id: u64) -> Event {
-        let kind = EventKind::Message { author: author.into(), message_id, text: "hi".into() };
+        says_text(sequence, author, message_id, "hi")
+    }
+
+    fn says_text(sequence: u64, author: &str, message_id: u64, text: &str) -> Event {
+        let kind =
+            EventKind::Message { author: author.into(), message_id, repeated: false, text: text.into() };
         Event { sequence, time: 0, kind }
+    }
+
+    /// The author says again what it may have said before.
+    fn repeats(sequence: u64, author: &str, message_id: u64) -> Event {
+        let mut event = says(sequence, author, message_id);
+        if let EventKind::Message { repeated, .. } = &mut event.kind {
+            *repeated = true;
+        }
+        event
+    }
+
+    /// We say something ourselves, with the text "hi".
+    fn say(inbox: &Inbox<'_>, name: &str, message_id: u64) {
+        inbox.record_said(name, &Request::Broadcast { message_id, repeated: false, text: "hi".into() });
     }
 
     fn shown_by(test: impl Fn(&Inbox<'_>)) -> Vec<(u64, bool)> {
@@ -228,7 +309,7 @@ mod tests {
             UiEvent::Event { event, earlier } => tx.send((event.sequence, earlier)).unwrap(),
             other => panic!("{other:?}"),
         };
-        test(&Inbox::new(&show, OWN_ID));
+        test(&Inbox::new(&show));
         rx.try_iter().collect()
     }
 
@@ -248,35 +329,50 @@ mod tests {
         let shown = shown_by(|inbox| {
             inbox.on_joined(1, 1);
             inbox.receive(says(2, "Sara", 10));
-            inbox.receive(says(3, "Sara", 10)); // again, in a new session
+            inbox.receive(repeats(3, "Sara", 10)); // again, in a new session
             inbox.receive(says(4, "Tom", 20));
             assert!(matches!(inbox.on_joined(2, 1), JoinKind::RoomRestarted));
-            inbox.receive(says(2, "Sara", 10)); // and again, in a new room
+            inbox.receive(repeats(2, "Sara", 10)); // and again, in a new room
             inbox.receive(says(3, "Sara", 11));
-            inbox.receive(says(4, "Tom", 21)); // not again
+            inbox.receive(repeats(4, "Tom", 21)); // Nobody has heard this one.
         });
         assert_eq!(shown, [(2, false), (4, false), (3, false), (4, false)]);
     }
 
     #[test]
-    fn a_new_person_with_the_name_of_one_who_left_may_use_the_same_message_id() {
+    fn a_bot_that_begins_at_the_same_number_in_each_session_is_heard_each_time() {
+        let shown = shown_by(|inbox| (2..6).for_each(|sequence| inbox.receive(says(sequence, "ci", 1))));
+        assert_eq!(shown, [(2, false), (3, false), (4, false), (5, false)]);
+    }
+
+    #[test]
+    fn nobody_hides_a_message_from_one_person_by_its_number_or_its_mark() {
         let shown = shown_by(|inbox| {
-            inbox.receive(says(2, "Sara", 10));
-            inbox.receive(Event {
-                sequence: 3,
-                time: 0,
-                kind: EventKind::Left { name: "Sara".into(), reason: None },
-            });
-            inbox.receive(says(4, "Sara", 10));
+            inbox.on_joined(1, 1);
+            say(inbox, "Ann", 10);
+            // Somebody uses the number of our message, and then even our name while we are away.
+            inbox.receive(says(2, "Mallory", 10));
+            inbox.receive(says_text(3, "Ann", 10, "I am a fool"));
+            inbox.receive(says(4, "Sara", 20));
+            // Somebody has taken Sara's name and number, and marks another text as a repetition.
+            let mut forged = repeats(5, "Sara", 20);
+            if let EventKind::Message { text, .. } = &mut forged.kind {
+                *text = "another text".into();
+            }
+            inbox.receive(forged);
+            inbox.end_session();
+            inbox.on_joined(1, 9);
+            inbox.receive(says_text(6, "Ann", 10, "I am a fool"));
         });
-        assert_eq!(shown, [(2, false), (3, false), (4, false)]);
+        assert_eq!(shown, [(2, false), (3, false), (4, false), (5, false), (6, true)]);
     }
 
     #[test]
     fn an_ignored_message_is_not_shown_and_not_replied_to_but_counts_as_received() {
         let shown = shown_by(|inbox| {
             assert_eq!(inbox.toggle_ignored(Some("sara".into())), ["sara"]);
-            let kind = EventKind::Private { author: "Sara".into(), message_id: 1, text: "psst".into() };
+            let (author, text) = ("Sara".into(), "psst".into());
+            let kind = EventKind::Private { author, message_id: 1, repeated: false, text };
             inbox.receive(Event { sequence: 2, time: 0, kind });
             assert_eq!((inbox.last_private_author(), inbox.last_sequence()), (None, 2));
             assert!(inbox.without_ignored(vec![says(1, "Sara", 0)]).is_empty());
@@ -291,11 +387,13 @@ mod tests {
         let shown = shown_by(|inbox| {
             inbox.on_joined(1, 1);
             inbox.receive(says(2, "Sara", 10));
+            say(inbox, "Me", 7);
             inbox.end_session();
             assert_eq!(inbox.last_sequence(), 0, "a new session has received nothing");
+            assert_eq!(inbox.place(), Some(Place { room: 1, sequence: 2 }));
             assert!(matches!(inbox.on_joined(1, 6), JoinKind::SameRoom));
             inbox.receive(says(2, "Sara", 10));
-            inbox.receive(says(3, "Me", OWN_ID + 7));
+            inbox.receive(says(3, "Me", 7));
             inbox.receive(says(4, "Sara", 11));
         });
         assert_eq!(shown, [(2, false), (4, true)]);

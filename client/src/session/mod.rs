@@ -46,7 +46,7 @@ pub fn run(options: &JoinOptions, channels: &Channels, show: UiEventHandler<'_>)
         Ok(token) => {
             // The shift leaves half of the ids above the first one, so counting up never wraps.
             let first_message_id = Token::random().map_or(0, Token::to_u64) >> 1;
-            let inbox = Inbox::new(show, first_message_id);
+            let inbox = Inbox::new(show);
             let mut client = Client {
                 options,
                 input_rx: channels.input_rx.clone(),

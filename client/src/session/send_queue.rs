@@ -16,12 +16,14 @@ const MAX_QUEUED: usize = 1000;
 pub(crate) struct SendQueue {
     requests: VecDeque<Request>,
     next_message_id: u64,
+    /// Whether the first request was sent, and its reply has not arrived.
+    awaits_reply: bool,
 }
 
 impl SendQueue {
     /// `first_message_id` should be random: a later run of the same person must not use an id again.
     pub(crate) fn new(first_message_id: u64) -> SendQueue {
-        SendQueue { requests: VecDeque::new(), next_message_id: first_message_id }
+        SendQueue { requests: VecDeque::new(), next_message_id: first_message_id, awaits_reply: false }
     }
 
     /// Whether to stop reading input. A long text becomes several requests, so the queue may be longer than
@@ -42,6 +44,27 @@ impl SendQueue {
         self.requests.front()
     }
 
+    /// Records whether the first request was sent and its reply has not arrived.
+    pub(crate) fn set_awaits_reply(&mut self, awaits_reply: bool) {
+        self.awaits_reply = awaits_reply;
+    }
+
+    /// A new session begins. If the earlier one may have accepted the first message, the message is marked,
+    /// so that those who have heard it do not see it again.
+    pub(crate) fn on_new_session(&mut self) {
+        if !std::mem::take(&mut self.awaits_reply) {
+            return;
+        }
+        if let Some(
+            Request::Broadcast { repeated, .. }
+            | Request::Action { repeated, .. }
+            | Request::Private { repeated, .. },
+        ) = self.requests.front_mut()
+        {
+            *repeated = true;
+        }
+    }
+
     pub(crate) fn pop_first(&mut self) -> Option<Request> {
         self.requests.pop_front()
     }
@@ -56,9 +79,11 @@ impl SendQueue {
             let (message_id, text) = (self.next_message_id, text.to_owned());
             self.next_message_id += 1;
             self.push(match utterance {
-                Utterance::Message(_) => Request::Broadcast { message_id, text },
-                Utterance::Action(_) => Request::Action { message_id, text },
-                Utterance::Private { to, .. } => Request::Private { message_id, to: to.clone(), text },
+                Utterance::Message(_) => Request::Broadcast { message_id, repeated: false, text },
+                Utterance::Action(_) => Request::Action { message_id, repeated: false, text },
+                Utterance::Private { to, .. } => {
+                    Request::Private { message_id, repeated: false, to: to.clone(), text }
+                }
             });
         }
     }
@@ -118,10 +143,14 @@ mod tests {
         queue.push_utterance(&Utterance::Message("hello".into()), 100);
         queue.push(Request::Who);
         queue.push_utterance(&Utterance::Private { to: "Tom".into(), text: "123456".into() }, 4);
-        let private =
-            |message_id, text: &str| Request::Private { message_id, to: "Tom".into(), text: text.into() };
+        let private = |message_id, text: &str| Request::Private {
+            message_id,
+            repeated: false,
+            to: "Tom".into(),
+            text: text.into(),
+        };
         let requests: Vec<Request> = std::iter::from_fn(|| queue.pop_first()).collect();
-        let hello = Request::Broadcast { message_id: 7, text: "hello".into() };
+        let hello = Request::Broadcast { message_id: 7, repeated: false, text: "hello".into() };
         assert_eq!(requests, [hello, Request::Who, private(8, "1234"), private(9, "56")]);
     }
 }

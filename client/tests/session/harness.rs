@@ -118,7 +118,7 @@ pub(crate) fn refuse(call: &mut Connection, cause: Cause) {
 }
 
 pub(crate) fn joined_reply(room: u64, called_back: bool) -> Reply {
-    Reply::Joined(Joined { room, sequence: 5, called_back, text_limit: 10, motd: None })
+    Reply::Joined(Joined { room, sequence: 5, called_back, text_limit: 10, kept_for: None, motd: None })
 }
 
 pub(crate) fn stream_to(join: &Join) -> TcpStream {
@@ -131,7 +131,12 @@ pub(crate) fn dial(join: &Join) -> Result<Connection, RpcError> {
 }
 
 pub(crate) fn message_event(sequence: u64) -> Event {
-    let kind = EventKind::Message { author: "Sara".into(), message_id: sequence, text: "hello".into() };
+    let kind = EventKind::Message {
+        author: "Sara".into(),
+        message_id: sequence,
+        repeated: false,
+        text: "hello".into(),
+    };
     Event { sequence, time: 0, kind }
 }
 
@@ -142,7 +147,7 @@ pub(crate) fn receive_call(sequence: u64) -> Callback {
 /// Returns the message id and the text of a Broadcast.
 pub(crate) fn broadcast(request: Request) -> (u64, String) {
     match request {
-        Request::Broadcast { message_id, text } => (message_id, text),
+        Request::Broadcast { message_id, text, .. } => (message_id, text),
         other => panic!("{other:?}"),
     }
 }

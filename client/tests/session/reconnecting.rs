@@ -5,7 +5,7 @@ use crate::harness::{
     TEST_TIMEOUT,
 };
 use chat_client::{Input, Outcome, Stop, UiEvent, Utterance};
-use chat_common::protocol::{Callback, CallbackReply, Cause, Event, EventKind, Reply, Request};
+use chat_common::protocol::{Callback, CallbackReply, Cause, Event, EventKind, Place, Reply, Request};
 use std::time::{Duration, Instant};
 
 #[test]
@@ -57,6 +57,39 @@ fn after_a_restart_the_client_joins_again_and_sends_its_queue() {
             assert!(matches!(harness.next_event(), UiEvent::Rejoined { restarted: true, room: 2, .. }));
             assert_eq!(broadcast(next_request(&mut call)).1, "hi");
             reply(&mut call, &Reply::Accepted { sequence: 6 });
+            harness.stop(&mut call);
+        },
+    );
+}
+
+#[test]
+fn only_a_message_that_may_have_been_accepted_is_marked_in_a_new_session() {
+    run_client(
+        |_| {},
+        |harness| {
+            let (mut call, callback, _) = harness.accept_member(1);
+            assert!(matches!(harness.next_event(), UiEvent::Connected { .. }));
+            harness.type_line("in doubt");
+            let sent = next_request(&mut call);
+            assert!(matches!(&sent, Request::Broadcast { repeated: false, .. }), "{sent:?}");
+            harness.type_line("new");
+            drop((call, callback));
+            assert!(matches!(harness.next_event(), UiEvent::Lost { .. }));
+            let (mut call, join) = harness.accept_join();
+            assert_eq!((join.resume, join.since), (Some(0), Some(Place { room: 1, sequence: 0 })));
+            refuse(&mut call, Cause::UnknownSession);
+            let Request::Join(join) = next_request(&mut call) else { panic!("the client joins anew") };
+            let _callback = dial(&join).unwrap();
+            reply(&mut call, &joined_reply(1, true));
+            for expected in [("in doubt", true), ("new", false)] {
+                match next_request(&mut call) {
+                    Request::Broadcast { text, repeated, .. } => {
+                        assert_eq!((text.as_str(), repeated), expected);
+                    }
+                    other => panic!("{other:?}"),
+                }
+                reply(&mut call, &Reply::Accepted { sequence: 6 });
+            }
             harness.stop(&mut call);
         },
     );

@@ -55,8 +55,8 @@ impl<'scope, 'env> Deliveries<'scope, 'env> {
         (Deliveries { scope, log, limits, delivering_tx }, delivered_rx)
     }
 
-    /// Starts a recipient's thread, which reads the log from `cursor` on. Returns `None` when the system
-    /// cannot start a thread.
+    /// Starts a recipient's thread, which reads the log from `cursor` on, and tells of every gap from
+    /// `told_from` on. Returns `None` when the system cannot start a thread.
     ///
     /// `slot` is the connection's place among the accepted ones, if the client opened it. The thread
     /// holds it to its end.
@@ -66,12 +66,13 @@ impl<'scope, 'env> Deliveries<'scope, 'env> {
         mut connection: Connection,
         slot: Option<Slot>,
         cursor: u64,
+        told_from: u64,
     ) -> Option<Arc<Recipient>> {
         let (log, limits) = (self.log, self.limits);
         #[cfg(feature = "seeded-bugs")]
         let cursor = limits.seeded.begins_too_early(cursor);
         let stream = Arc::clone(connection.stream());
-        let recipient = Arc::new(Recipient::new(Arc::clone(pair), stream, cursor, limits));
+        let recipient = Arc::new(Recipient::new(Arc::clone(pair), stream, cursor, told_from, limits));
         let own = Arc::clone(&recipient);
         let run = move || {
             let _held_to_the_end = slot;

@@ -11,7 +11,10 @@ use super::{
     send_window::{AckOutcome, SendWindow, Unsent},
     shared_batch::SharedBatch,
 };
-use crate::{log::SharedLog, settings::Limits};
+use crate::{
+    log::{Reader, SharedLog},
+    settings::Limits,
+};
 use chat_common::{
     batch::Batch,
     error::RpcError,
@@ -36,14 +39,16 @@ pub(crate) struct Recipient {
 }
 
 impl Recipient {
-    /// Returns a recipient that reads the log from `cursor` on. Its calls are written to `stream`.
+    /// Returns a recipient that reads the log from `cursor` on, and is told of every gap from `told_from` on.
+    /// Its calls are written to `stream`.
     pub(super) fn new(
         pair: Arc<ConnectionPair>,
         stream: Arc<Stream>,
         cursor: u64,
+        told_from: u64,
         limits: &Limits,
     ) -> Recipient {
-        let window = SendWindow::new(pair.id, cursor, limits);
+        let window = SendWindow::new(Reader { session: pair.id, told_from }, cursor, limits);
         Recipient { pair, stream, window }
     }
 

@@ -48,7 +48,7 @@ use crate::settings::seeded::{Bug, Seeded};
 use crate::{
     log::{
         sync::{Mutex, MutexGuard},
-        SharedLog,
+        Reader, SharedLog,
     },
     settings::Limits,
 };
@@ -67,8 +67,8 @@ pub(crate) const MIN_CALL_COST: usize = 2 * 1024;
 /// The cursor and the window of one recipient.
 #[derive(Debug)]
 pub(crate) struct SendWindow {
-    /// The session of the recipient. It does not get its own events.
-    reader: u64,
+    /// The recipient, as a reader of the log.
+    reader: Reader,
     /// The longest payload of a call, in bytes.
     frame_limit: usize,
     #[cfg(feature = "seeded-bugs")]
@@ -123,9 +123,8 @@ pub(crate) enum AckOutcome {
 }
 
 impl SendWindow {
-    /// Returns the window of a new connection of the session `reader`, which reads the log from `cursor`
-    /// on.
-    pub(crate) fn new(reader: u64, cursor: u64, limits: &Limits) -> SendWindow {
+    /// Returns the window of a new connection of `reader`, which reads the log from `cursor` on.
+    pub(crate) fn new(reader: Reader, cursor: u64, limits: &Limits) -> SendWindow {
         SendWindow {
             reader,
             frame_limit: limits.max_frame.0,
@@ -178,7 +177,7 @@ impl SendWindow {
             return None;
         }
         loop {
-            let (end, call) = if round.fits(self.reader, state.cursor) {
+            let (end, call) = if round.fits(self.reader.session, state.cursor) {
                 (round.end, &mut round.batch)
             } else {
                 scratch.clear();

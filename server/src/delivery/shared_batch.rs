@@ -1,7 +1,7 @@
 //! The events of one round as a call. It is built once for all recipients that get the same events. The
 //! broadcaster builds it; nothing here may block.
 
-use crate::log::SharedLog;
+use crate::log::{Reader, SharedLog};
 use chat_common::batch::Batch;
 
 /// The longest payload of a call with more than one event, in bytes. A recipient can read the first of
@@ -30,7 +30,7 @@ impl SharedBatch {
     /// wrong.
     pub(crate) fn read(log: &SharedLog, limit: usize, first: u64, authors: Vec<u64>, private: bool) -> Self {
         /// No session has this id, so the batch leaves out no event as the reader's own.
-        const NO_SESSION: u64 = 0;
+        const NO_SESSION: Reader = Reader { session: 0, told_from: 0 };
         let mut batch = Batch::new();
         let mut end = first;
         log.read().read_into(&mut end, NO_SESSION, CALL_BYTES.min(limit), &mut batch);

@@ -6,6 +6,7 @@
 
 mod admission;
 mod bans;
+mod host;
 mod listener;
 mod log_throttle;
 pub(crate) mod name;
@@ -13,6 +14,7 @@ mod rate;
 
 pub(crate) use admission::Slot;
 pub(crate) use bans::{Ban, Bans};
+pub(crate) use host::Host;
 pub(crate) use listener::accept_loop;
 pub(crate) use rate::Bucket;
 

@@ -5,6 +5,9 @@
 //! way: from a cursor on. The log is bounded. If it no longer holds the event at a cursor, the recipient
 //! is told which events it missed.
 //!
+//! What was said and the comings and goings are bounded apart, each on a [`Shelf`] of its own. So a crowd
+//! that comes and goes cannot push out what was said.
+//!
 //! An event gets its sequence number when it is staged ([`StagedBatch`]). It is visible when its batch is
 //! appended. Only the broadcaster stages and appends. Any thread may read. A reader holds the read lock
 //! while it copies, and must not block under it.
@@ -15,6 +18,7 @@
 pub(crate) mod counters;
 #[cfg(feature = "seeded-bugs")]
 mod seeded;
+mod shelf;
 mod staged;
 pub(crate) mod sync;
 #[cfg(test)]
@@ -26,10 +30,11 @@ use chat_common::{
     protocol::{Event, EventKind},
 };
 use counters::Counters;
-use staged::{encode_event, Entry};
+use shelf::Shelf;
+use staged::{encode_event, Class, Entry};
 pub(crate) use staged::{Audience, StagedBatch};
 use std::{
-    collections::VecDeque,
+    iter,
     sync::{Arc, PoisonError},
 };
 use sync::{RwLock, RwLockReadGuard};
@@ -45,12 +50,12 @@ pub(crate) struct SharedLog {
 impl SharedLog {
     /// Returns an empty log with the bounds of `limits`.
     pub(crate) fn new(limits: &Limits) -> SharedLog {
+        // Three quarters of the memory are for what was said, which is longer.
+        let (count, quarter) = (limits.log_messages, limits.log_size.0 / 4);
         let log = Log {
-            entries: VecDeque::new(),
-            first: 1,
-            bytes: 0,
-            max_entries: limits.log_messages,
-            max_bytes: limits.log_size.0,
+            said: Shelf::new(count, limits.log_size.0 - quarter),
+            moves: Shelf::new(count, quarter),
+            next: 1,
             ended: false,
             #[cfg(feature = "seeded-bugs")]
             seeded: limits.seeded,
@@ -85,17 +90,27 @@ impl SharedLog {
     }
 }
 
+/// Who reads the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Reader {
+    /// The session of the reader. It does not get its own events.
+    pub(crate) session: u64,
+    /// From this sequence number on, the reader is told of every event that is gone. Before it, only of
+    /// messages: whoever reads the history of the room need not know who came and went.
+    pub(crate) told_from: u64,
+}
+
 /// A bounded sequence of encoded events.
 #[derive(Debug)]
 pub(crate) struct Log {
-    entries: VecDeque<Entry>,
-    /// The sequence number of the oldest entry, or of the next one if there is none. The first event has
-    /// 1.
-    pub(crate) first: u64,
-    /// The memory of the entries, in bytes.
-    pub(crate) bytes: usize,
-    max_entries: usize,
-    max_bytes: usize,
+    /// Messages, actions, private messages, notices, and the room's end.
+    said: Shelf,
+    /// Who joined, left, came back, or has a new name.
+    ///
+    /// Invariant: no event here is older than the newest that was dropped from `said`.
+    moves: Shelf,
+    /// The sequence number of the next event. The first event has 1.
+    next: u64,
     ended: bool,
     #[cfg(feature = "seeded-bugs")]
     seeded: crate::settings::seeded::Seeded,
@@ -104,7 +119,17 @@ pub(crate) struct Log {
 impl Log {
     /// Returns the sequence number of the next event.
     pub(crate) fn next(&self) -> u64 {
-        self.first + self.entries.len() as u64
+        self.next
+    }
+
+    /// Returns the sequence number from which on the log holds everything that was said.
+    pub(crate) fn first(&self) -> u64 {
+        self.said.dropped + 1
+    }
+
+    /// Returns the memory of the events, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.said.bytes + self.moves.bytes
     }
 
     /// Returns whether the last event is the room's end.
@@ -112,66 +137,91 @@ impl Log {
         self.ended
     }
 
-    /// Adds one event. The newest event always stays, even if it alone is too large.
+    /// Adds one event. The newest event always stays.
     fn append(&mut self, entry: Entry) {
-        self.bytes += entry.bytes();
-        self.ended = entry.ends_the_room;
-        self.entries.push_back(entry);
-        while self.entries.len() > 1 && (self.entries.len() > self.max_entries || self.bytes > self.max_bytes)
-        {
-            if let Some(oldest) = self.entries.pop_front() {
-                self.bytes -= oldest.bytes();
-                self.first += 1;
-            }
+        self.next = entry.sequence + 1;
+        self.ended = entry.class == Class::End;
+        if entry.class == Class::Move {
+            self.moves.append(entry);
+        } else {
+            self.said.append(entry);
+            self.moves.drop_up_to(self.said.dropped);
         }
     }
 
-    /// Reads from `cursor` on: copies into `batch` the events that the session `reader` receives, while
-    /// the payload has at most `limit` bytes. It moves the cursor behind the last event that it read. The
-    /// cursor is [`Log::next`] when nothing is left.
-    pub(crate) fn read_into(&self, cursor: &mut u64, reader: u64, limit: usize, batch: &mut Batch) {
-        if *cursor < self.first {
-            let time = self.entries.front().map_or(0, |entry| entry.time);
-            let kind = EventKind::Missed { first: *cursor };
-            if !batch.push(&encode_event(&Event { sequence: self.first - 1, time, kind }), limit) {
+    /// Returns the events with `sequence` or a higher one, oldest first.
+    fn from(&self, sequence: u64) -> impl Iterator<Item = &Entry> {
+        let (mut said, mut moves) =
+            (self.said.from(sequence).peekable(), self.moves.from(sequence).peekable());
+        iter::from_fn(move || match (said.peek(), moves.peek()) {
+            (Some(one), Some(other)) if one.sequence < other.sequence => said.next(),
+            (Some(_), None) => said.next(),
+            _ => moves.next(),
+        })
+    }
+
+    /// Reads from `cursor` on: copies into `batch` the events that `reader` receives, while the payload has
+    /// at most `limit` bytes. It moves the cursor behind the last event that it read. The cursor is
+    /// [`Log::next`] when nothing is left.
+    pub(crate) fn read_into(&self, cursor: &mut u64, reader: Reader, limit: usize, batch: &mut Batch) {
+        if *cursor <= self.said.dropped && !self.tell_missed(cursor, self.said.dropped, true, limit, batch) {
+            return;
+        }
+        for entry in self.from(*cursor) {
+            // Every number that stands on neither shelf was dropped from `moves`.
+            *cursor = (*cursor).max(reader.told_from.min(entry.sequence));
+            if *cursor < entry.sequence && !self.tell_missed(cursor, entry.sequence - 1, false, limit, batch)
+            {
                 return;
             }
-            *cursor = self.first;
-        }
-        let start = (*cursor - self.first) as usize;
-        for entry in self.entries.range(start.min(self.entries.len())..) {
             #[cfg(feature = "seeded-bugs")]
-            let Some(entry) = self.seeded_entry(*cursor, reader, entry) else {
+            let Some(entry) = self.seeded_entry(*cursor, reader.session, entry) else {
                 *cursor += 1;
                 continue;
             };
-            if entry.audience.includes(reader) && !batch.push(&entry.encoded, limit) {
+            if entry.audience.includes(reader.session) && !batch.push(&entry.encoded, limit) {
                 return;
             }
             *cursor += 1;
         }
     }
 
-    /// Returns the cursor from which `reader` gets its last `count` messages, and the other events
-    /// between them. Returns `None` if there is no message for it.
-    pub(crate) fn position_before(&self, count: usize, reader: u64) -> Option<u64> {
-        let messages = self
-            .entries
-            .iter()
-            .enumerate()
-            .rev()
-            .filter(|(_, entry)| entry.is_message && entry.audience.includes(reader));
-        messages.take(count).last().map(|(index, _)| self.first + index as u64)
+    /// Tells a reader that the events from `cursor` to `last` are gone, and moves the cursor behind them.
+    /// Returns false if the batch has no space for that.
+    fn tell_missed(
+        &self,
+        cursor: &mut u64,
+        last: u64,
+        messages: bool,
+        limit: usize,
+        batch: &mut Batch,
+    ) -> bool {
+        let time = self.from(last).next().map_or(0, |entry| entry.time);
+        let kind = EventKind::Missed { first: *cursor, messages };
+        let told = batch.push(&encode_event(&Event { sequence: last, time, kind }), limit);
+        if told {
+            *cursor = last + 1;
+        }
+        told
     }
 
-    /// Returns the last `count` messages that the session `reader` may read, its own included. They are
-    /// encoded, and the oldest is first. Together they have at most `limit` bytes.
-    pub(crate) fn last_messages(&self, count: usize, reader: u64, limit: usize) -> Vec<&[u8]> {
+    /// Returns the cursor from which the session `reader` gets its last `count` messages, and the other
+    /// events between them. Returns `None` if there is no message for it.
+    pub(crate) fn position_before(&self, count: usize, reader: u64) -> Option<u64> {
+        let said = self.said.from(0).rev();
+        let messages = said.filter(|entry| entry.class == Class::Message && entry.audience.includes(reader));
+        messages.take(count).last().map(|entry| entry.sequence)
+    }
+
+    /// Returns the last `count` messages before the sequence number `before` that the session `reader` may
+    /// read, its own included. They are encoded, and the oldest is first. Together they have at most `limit`
+    /// bytes.
+    pub(crate) fn last_messages(&self, count: usize, before: u64, reader: u64, limit: usize) -> Vec<&[u8]> {
         let mut bytes = 0;
         let readable =
             |audience| matches!(audience, Audience::AllBut(_)) || audience == Audience::Only(reader);
-        let mut found: Vec<&[u8]> = (self.entries.iter().rev())
-            .filter(|entry| entry.is_message && readable(entry.audience))
+        let mut found: Vec<&[u8]> = (self.said.before(before).rev())
+            .filter(|entry| entry.class == Class::Message && readable(entry.audience))
             .take(count)
             .map(|entry| &*entry.encoded)
             .take_while(|encoded| {

@@ -27,6 +27,6 @@ impl Log {
             1 => cursor - 1,
             _ => return None,
         };
-        self.entries.get(other.checked_sub(self.first)? as usize)
+        self.from(other).next().filter(|entry| entry.sequence == other)
     }
 }

@@ -35,13 +35,41 @@ impl Audience {
     }
 }
 
+/// The classes of events that the log treats differently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Class {
+    /// A message, an action or a private message: what the history of the room consists of.
+    Message,
+    /// A notice of the operator.
+    Notice,
+    /// Somebody joined, left, came back, or has a new name.
+    Move,
+    /// The room's end.
+    End,
+}
+
+impl Class {
+    fn of(kind: &EventKind) -> Class {
+        match kind {
+            EventKind::Message { .. } | EventKind::Action { .. } | EventKind::Private { .. } => {
+                Class::Message
+            }
+            EventKind::Notice { .. } | EventKind::Missed { .. } => Class::Notice,
+            EventKind::Joined { .. }
+            | EventKind::Left { .. }
+            | EventKind::Back { .. }
+            | EventKind::Renamed { .. } => Class::Move,
+            EventKind::Ended { .. } => Class::End,
+        }
+    }
+}
+
 /// One event of the log.
 #[derive(Debug)]
 pub(super) struct Entry {
+    pub(super) sequence: u64,
     pub(super) audience: Audience,
-    /// Whether it is a message, an action or a private message.
-    pub(super) is_message: bool,
-    pub(super) ends_the_room: bool,
+    pub(super) class: Class,
     /// Milliseconds since the Unix epoch.
     pub(super) time: u64,
     pub(super) encoded: Box<[u8]>,
@@ -81,11 +109,9 @@ impl StagedBatch {
     /// delivered, and would stop its recipients.
     pub(crate) fn push(&mut self, kind: EventKind, audience: Audience) -> u64 {
         let (sequence, time) = (self.next(), now());
-        let is_message =
-            matches!(kind, EventKind::Message { .. } | EventKind::Action { .. } | EventKind::Private { .. });
-        let ends_the_room = matches!(kind, EventKind::Ended { .. });
+        let class = Class::of(&kind);
         let encoded = encode_event(&Event { sequence, time, kind });
-        self.entries.push(Entry { audience, is_message, ends_the_room, time, encoded });
+        self.entries.push(Entry { sequence, audience, class, time, encoded });
         sequence
     }
 }

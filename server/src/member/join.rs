@@ -8,7 +8,7 @@ use crate::settings::seeded::Bug;
 use crate::{
     delivery::ConnectionPair,
     door::{name, Bucket},
-    room::{stopping, Command},
+    room::{stopping, Command, Entrance},
 };
 use chat_common::{
     protocol::{Cause, Join, Joined, Refusal, Reply},
@@ -82,7 +82,17 @@ pub(super) fn join(
     if join.resume.is_none() {
         name::validate(&join.name, limits.max_name).map_err(|why| Refusal::new(Cause::InvalidName, why))?;
     }
-    let Join { token, port, history, resume, .. } = join;
+    if join.visitor {
+        let why = "this server takes no visitors; join as a member";
+        return Err(Refusal::new(Cause::Unsupported, why));
+    }
+    let Join { token, port, history, resume, since, .. } = join;
+    let since = since.filter(|place| place.room == room.number).map(|place| place.sequence);
+    let entrance = match (resume, since) {
+        (Some(sequence), _) => Entrance::Resumed(sequence),
+        (None, Some(sequence)) => Entrance::Since(sequence),
+        (None, None) => Entrance::New { history },
+    };
     let (address, call, bucket) = (peer.ip(), Arc::clone(call), Arc::clone(bucket));
     let pair = room.ask(|claimed_tx| Command::Claim { join, address, call, bucket, claimed_tx })??;
     #[cfg(feature = "seeded-bugs")]
@@ -95,14 +105,14 @@ pub(super) fn join(
     drop(held);
     let called_back = callback.is_some();
     let entering = Arc::clone(&pair);
-    let entered =
-        room.ask(|entered_tx| Command::Enter { pair: entering, history, resume, callback, entered_tx })?;
+    let entered = room.ask(|entered_tx| Command::Enter { pair: entering, entrance, callback, entered_tx })?;
     let sequence = entered.ok_or_else(Refusal::busy)?;
     let joined = Joined {
         room: room.number,
         sequence,
         called_back,
         text_limit: limits.max_text.0 as u32,
+        kept_for: None,
         motd: motd.map(str::to_owned),
     };
     let (replied_tx, replied_rx) = bounded(1);

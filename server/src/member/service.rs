@@ -6,7 +6,7 @@ use super::{join::MemberCalls, Service};
 use crate::settings::seeded::Bug;
 use crate::{
     door::name,
-    room::{Command, MessageKind},
+    room::{Command, Message, MessageKind},
 };
 use chat_common::protocol::{Cause, Refusal, Reply, Request};
 
@@ -17,16 +17,18 @@ use chat_common::protocol::{Cause, Refusal, Reply, Request};
 /// Never on a client. A full channel refuses the request.
 pub(super) fn answer(service: &Service<'_>, calls: &mut MemberCalls, request: Request) -> Option<Reply> {
     let result = match request {
-        Request::Broadcast { message_id, text } => {
-            say(service, calls, message_id, text, MessageKind::Message)
+        Request::Broadcast { message_id, repeated, text } => {
+            say(service, calls, message_id, repeated, text, MessageKind::Message)
         }
-        Request::Action { message_id, text } => say(service, calls, message_id, text, MessageKind::Action),
-        Request::Private { message_id, to, text } => {
-            say(service, calls, message_id, text, MessageKind::Private { to })
+        Request::Action { message_id, repeated, text } => {
+            say(service, calls, message_id, repeated, text, MessageKind::Action)
+        }
+        Request::Private { message_id, repeated, to, text } => {
+            say(service, calls, message_id, repeated, text, MessageKind::Private { to })
         }
         Request::Rename { name } => rename(service, calls, name),
         Request::Who => Ok(Some(people(service))),
-        Request::History { count } => Ok(Some(history(service, calls, count))),
+        Request::History { count, before } => Ok(Some(history(service, calls, count, before))),
         Request::Ping => Ok(Some(Reply::Pong)),
         Request::Join(_) | Request::Leave => Err(Refusal::new(Cause::OutOfTurn, "you have joined already")),
     };
@@ -37,6 +39,7 @@ fn say(
     service: &Service<'_>,
     calls: &mut MemberCalls,
     message_id: u64,
+    repeated: bool,
     text: String,
     kind: MessageKind,
 ) -> Result<Option<Reply>, Refusal> {
@@ -57,7 +60,8 @@ fn say(
             return Err(Refusal::new(Cause::NobodyOfThatName, why));
         }
     }
-    calls.send(service, |pair, replied_tx| Command::Say { pair, message_id, text, kind, replied_tx })
+    let message = Message::new(message_id, repeated, text, kind);
+    calls.send(service, |pair, replied_tx| Command::Say { pair, message, replied_tx })
 }
 
 fn rename(service: &Service<'_>, calls: &mut MemberCalls, name: String) -> Result<Option<Reply>, Refusal> {
@@ -79,10 +83,11 @@ fn people(service: &Service<'_>) -> Reply {
     Reply::People { names, total }
 }
 
-fn history(service: &Service<'_>, calls: &MemberCalls, count: u32) -> Reply {
+fn history(service: &Service<'_>, calls: &MemberCalls, count: u32, before: Option<u64>) -> Reply {
     const AROUND_BYTES: usize = 64;
     let limit = service.limits.max_frame.0 - AROUND_BYTES;
-    Reply::History { events: service.room.last_messages(count, calls.pair.id, limit) }
+    let before = before.unwrap_or(u64::MAX);
+    Reply::History { events: service.room.last_messages(count, before, calls.pair.id, limit) }
 }
 
 #[cfg(feature = "seeded-bugs")]

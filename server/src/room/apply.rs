@@ -5,14 +5,14 @@
 //! round.
 
 use super::{
-    command::{Command, MessageKind},
-    registry::{id_of, Member, Members, Presence},
+    command::{Command, Entrance, Message, MessageKind},
+    registry::{id_of, LastAccepted, Member, Members, Presence},
 };
 #[cfg(feature = "seeded-bugs")]
 use crate::settings::seeded::Bug;
 use crate::{
     delivery::{ConnectionPair, Deliveries, CONNECTION_LOST},
-    door::{name::fold, Ban, Bucket, Door, Slot},
+    door::{name::fold, Ban, Bucket, Door, Host, Slot},
     log::{Audience, SharedLog, StagedBatch},
     settings::Limits,
 };
@@ -88,18 +88,18 @@ impl Round<'_, '_, '_> {
             Command::Claim { join, address, call, bucket, claimed_tx } => {
                 self.forget_absent();
                 let claimed = match join.resume {
-                    Some(_) => self.resume(&join.token, address, call),
+                    Some(_) => self.resume(&join.token, address, call, bucket),
                     None => self.claim(&join, address, call, bucket),
                 };
                 self.effects.answer(claimed_tx, claimed);
             }
-            Command::Enter { pair, history, resume, callback, entered_tx } => {
-                let joined = self.enter(&pair, history, resume, callback);
+            Command::Enter { pair, entrance, callback, entered_tx } => {
+                let joined = self.enter(&pair, entrance, callback);
                 self.effects.answer(entered_tx, joined);
             }
             Command::Attach { pair, callback, slot } => self.attach(&pair, callback, slot),
-            Command::Say { pair, message_id, text, kind, replied_tx } => {
-                let reply = self.say(pair.id, message_id, text, kind).unwrap_or_else(Reply::Refused);
+            Command::Say { pair, message, replied_tx } => {
+                let reply = self.say(pair.id, message).unwrap_or_else(Reply::Refused);
                 self.effects.replies.push((pair, reply, replied_tx));
             }
             Command::Rename { pair, name, replied_tx } => {
@@ -138,16 +138,16 @@ impl Round<'_, '_, '_> {
         }
         let folded = self.take_name(&join.name, address, None)?;
         *self.last_id += 1;
-        let pair = Arc::new(ConnectionPair::new(*self.last_id, call, Arc::clone(&bucket)));
+        let pair = Arc::new(ConnectionPair::new(*self.last_id, call, bucket));
         let member = Member {
             token: join.token,
             name: join.name.clone(),
             folded,
             address,
-            bucket,
             presence: Presence::Joining { pair: Arc::clone(&pair), announced: false },
             joined: None,
             start: 0,
+            told_from: 0,
             last_accepted: None,
         };
         self.members.insert(pair.id, member);
@@ -160,6 +160,7 @@ impl Round<'_, '_, '_> {
         token: &Token,
         address: IpAddr,
         call: Arc<Stream>,
+        bucket: Arc<Bucket>,
     ) -> Result<Arc<ConnectionPair>, Refusal> {
         let Some((id, member)) = self.members.iter_mut().find(|(_, member)| member.token == *token) else {
             let why = "the session is not known here; join anew";
@@ -171,7 +172,7 @@ impl Round<'_, '_, '_> {
         if let Some(why) = self.door.bans.reason(&member.name, address) {
             return Err(Refusal::new(Cause::SessionOver, why));
         }
-        let pair = Arc::new(ConnectionPair::new(*id, call, Arc::clone(&member.bucket)));
+        let pair = Arc::new(ConnectionPair::new(*id, call, bucket));
         let announced = member.is_here();
         self.effects.closings.extend(member.pair().map(|old| (Arc::clone(old), "replaced")));
         self.effects.recipients_changed = true;
@@ -184,24 +185,32 @@ impl Round<'_, '_, '_> {
     fn enter(
         &mut self,
         pair: &Arc<ConnectionPair>,
-        history: u32,
-        resume: Option<u64>,
+        entrance: Entrance,
         callback: Option<Connection>,
     ) -> Option<u64> {
         let member = self.members.get_mut(&pair.id).filter(|member| member.is_on(pair))?;
         let Presence::Joining { announced, .. } = member.presence else { return None };
-        member.start = match resume {
-            None => self.log.read().position_before(history as usize, pair.id).unwrap_or(self.staged.next()),
+        let next = self.staged.next();
+        (member.start, member.told_from) = match entrance {
+            Entrance::New { history } => {
+                (self.log.read().position_before(history as usize, pair.id).unwrap_or(next), next)
+            }
+            Entrance::Since(sequence) => {
+                let start = sequence.saturating_add(1).min(next);
+                (start, start)
+            }
             // The client's first Join ended before the session entered the room. So this is its join.
-            Some(_) if member.joined.is_none() => self.staged.next(),
+            Entrance::Resumed(_) if member.joined.is_none() => (next, next),
             // A client that has received nothing sends 0. It gets nothing from before the session's first
             // start.
-            Some(sequence) => sequence.saturating_add(1).max(member.start).min(self.staged.next()),
+            Entrance::Resumed(sequence) => {
+                (sequence.saturating_add(1).max(member.start).min(next), member.told_from)
+            }
         };
         let recipient = match callback {
             None => None,
             Some(callback) => {
-                let recipient = self.deliveries.start(pair, callback, None, member.start);
+                let recipient = self.deliveries.start(pair, callback, None, member.start, member.told_from);
                 if recipient.is_none() {
                     self.effects.lines.push("no thread for a recipient".to_owned());
                     self.leave(pair.id, Some(CONNECTION_LOST.to_owned()));
@@ -229,9 +238,9 @@ impl Round<'_, '_, '_> {
     /// Gives a member the callback connection that its client opened.
     fn attach(&mut self, pair: &Arc<ConnectionPair>, callback: Connection, slot: Slot) {
         let member = self.members.get_mut(&pair.id).filter(|member| member.is_on(pair));
-        if let Some(Member { presence: Presence::Here { recipient, .. }, start, .. }) = member {
+        if let Some(Member { presence: Presence::Here { recipient, .. }, start, told_from, .. }) = member {
             if recipient.is_none() {
-                *recipient = self.deliveries.start(pair, callback, Some(slot), *start);
+                *recipient = self.deliveries.start(pair, callback, Some(slot), *start, *told_from);
                 self.effects.recipients_changed = true;
             }
             if recipient.is_some() {
@@ -242,29 +251,37 @@ impl Round<'_, '_, '_> {
         self.effects.closings.push((Arc::clone(pair), CONNECTION_LOST));
     }
 
-    fn say(&mut self, id: u64, message_id: u64, text: String, kind: MessageKind) -> Result<Reply, Refusal> {
+    fn say(&mut self, id: u64, message: Message) -> Result<Reply, Refusal> {
+        let Message { message_id, repeated, text, kind, digest } = message;
         let recipient = match &kind {
             MessageKind::Private { to } => id_of(self.members, to),
             MessageKind::Message | MessageKind::Action => None,
         };
         let member = self.members.get_mut(&id).filter(|member| member.is_here());
         let member = member.ok_or_else(Refusal::busy)?;
-        let repeated = member.last_accepted.filter(|(last, _)| message_id <= *last);
+        let last = member.last_accepted.filter(|last| message_id <= last.message_id);
         #[cfg(feature = "seeded-bugs")]
-        let repeated = repeated.filter(|_| !self.limits.seeded.has(Bug::DoubleOnRepeat));
-        if let Some((_, sequence)) = repeated {
-            // The client repeats a message after it lost its connection. The message is not accepted
-            // twice.
-            return Ok(Reply::Accepted { sequence });
+        let last = last.filter(|_| !self.limits.seeded.has(Bug::DoubleOnRepeat));
+        match last {
+            // The client repeats a message after it lost its connection. The message is not accepted twice.
+            Some(last) if (message_id, digest) == (last.message_id, last.digest) => {
+                return Ok(Reply::Accepted { sequence: last.sequence });
+            }
+            Some(last) => {
+                let last = last.message_id;
+                let why = format!("a message had the number {last}; the next needs a higher one");
+                return Err(Refusal::new(Cause::OutOfOrder, why));
+            }
+            None => {}
         }
         let author = member.name.clone();
         let others = Audience::AllBut(id);
         let (kind, audience) = match (kind, recipient) {
-            (MessageKind::Message, _) => (EventKind::Message { author, message_id, text }, others),
-            (MessageKind::Action, _) => (EventKind::Action { author, message_id, text }, others),
+            (MessageKind::Message, _) => (EventKind::Message { author, message_id, repeated, text }, others),
+            (MessageKind::Action, _) => (EventKind::Action { author, message_id, repeated, text }, others),
             (MessageKind::Private { .. }, Some(recipient)) => {
                 self.effects.has_private = true;
-                (EventKind::Private { author, message_id, text }, Audience::Only(recipient))
+                (EventKind::Private { author, message_id, repeated, text }, Audience::Only(recipient))
             }
             (MessageKind::Private { to }, None) => {
                 let why = format!("nobody here is called {to}; /who lists who is");
@@ -272,7 +289,7 @@ impl Round<'_, '_, '_> {
             }
         };
         let sequence = self.staged.push(kind, audience);
-        member.last_accepted = Some((message_id, sequence));
+        member.last_accepted = Some(LastAccepted { message_id, digest, sequence });
         self.effects.authors.push(id);
         self.log.counters.accepted.fetch_add(1, Relaxed);
         Ok(Reply::Accepted { sequence })
@@ -371,8 +388,9 @@ impl Round<'_, '_, '_> {
         Ok(folded)
     }
 
-    /// Removes the sessions that cannot be resumed any more: those that ended too long ago, and the
-    /// oldest if there are more than `max_connections`.
+    /// Removes the sessions that cannot be resumed any more: those that ended too long ago, and, if there
+    /// are more than `max_connections`, the oldest of the host that has most. So a host that loses many
+    /// sessions pushes out only its own.
     fn forget_absent(&mut self) {
         let (now, keep) = (Instant::now(), self.limits.resume_within);
         let since = |member: &Member| match member.presence {
@@ -380,13 +398,16 @@ impl Round<'_, '_, '_> {
             Presence::Lost { since } | Presence::Over { since, .. } => Some(since),
         };
         self.members.retain(|_, member| since(member).is_none_or(|since| now.duration_since(since) <= keep));
-        let mut absent: Vec<(Instant, u64)> =
-            self.members.iter().filter_map(|(id, member)| Some((since(member)?, *id))).collect();
-        if let Some(too_many) = absent.len().checked_sub(self.limits.max_connections) {
+        let absent = |(id, member): (&u64, &Member)| Some((Host::of(member.address), since(member)?, *id));
+        let mut absent: Vec<(Host, Instant, u64)> = self.members.iter().filter_map(absent).collect();
+        if absent.len() > self.limits.max_connections {
             absent.sort_unstable();
-            for (_, id) in &absent[..too_many] {
-                self.members.remove(id);
-            }
+        }
+        while absent.len() > self.limits.max_connections {
+            let hosts = absent.chunk_by(|(one, ..), (other, ..)| one == other);
+            let Some(&[(.., oldest), ..]) = hosts.max_by_key(|sessions| sessions.len()) else { break };
+            absent.retain(|(.., id)| *id != oldest);
+            self.members.remove(&oldest);
         }
     }
 }

@@ -11,7 +11,11 @@ use chat_common::{
     stream::Stream,
 };
 use crossbeam_channel::Sender;
-use std::{net::IpAddr, sync::Arc};
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    net::IpAddr,
+    sync::Arc,
+};
 
 /// A command in the broadcaster's channel.
 #[derive(Debug)]
@@ -22,7 +26,6 @@ pub(crate) enum Command {
         join: Join,
         address: IpAddr,
         call: Arc<Stream>,
-        /// For a new session.
         bucket: Arc<Bucket>,
         /// Gets the session's new connection pair, or the refusal.
         claimed_tx: Sender<Result<Arc<ConnectionPair>, Refusal>>,
@@ -30,10 +33,7 @@ pub(crate) enum Command {
     /// A member whose claim succeeded enters the room.
     Enter {
         pair: Arc<ConnectionPair>,
-        /// How many earlier messages to deliver first.
-        history: u32,
-        /// For a resumed session, the last sequence number that the client has received.
-        resume: Option<u64>,
+        entrance: Entrance,
         /// The callback connection, or `None` if the server could not dial the client.
         callback: Option<Connection>,
         /// Gets the sequence number of the session's join, or `None` if the member cannot enter.
@@ -45,9 +45,7 @@ pub(crate) enum Command {
     /// connection's thread for that.
     Say {
         pair: Arc<ConnectionPair>,
-        message_id: u64,
-        text: String,
-        kind: MessageKind,
+        message: Message,
         /// Gets a value when the reply is written. Only then may the connection's thread reply to the
         /// next request.
         replied_tx: Sender<()>,
@@ -63,8 +61,41 @@ pub(crate) enum Command {
     Notice(String),
 }
 
-/// The kind of a message.
+/// Where the deliveries to a member begin.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Entrance {
+    /// A new session: with this many earlier messages.
+    New { history: u32 },
+    /// A new session of a client that has received everything up to this sequence number.
+    Since(u64),
+    /// A session that has received everything up to this sequence number.
+    Resumed(u64),
+}
+
+/// What a member says.
 #[derive(Debug)]
+pub(crate) struct Message {
+    pub(crate) message_id: u64,
+    /// Whether the client may have said it in an earlier session.
+    pub(crate) repeated: bool,
+    pub(crate) text: String,
+    pub(crate) kind: MessageKind,
+    /// A number that two messages of a member share only if their text and kind are the same. A member could
+    /// look for two texts that share it, and would fool only itself.
+    pub(crate) digest: u64,
+}
+
+impl Message {
+    /// Hashes the text, so that the broadcaster need not.
+    pub(crate) fn new(message_id: u64, repeated: bool, text: String, kind: MessageKind) -> Message {
+        let mut hasher = DefaultHasher::new();
+        (&kind, &text).hash(&mut hasher);
+        Message { message_id, repeated, text, kind, digest: hasher.finish() }
+    }
+}
+
+/// The kind of a message.
+#[derive(Debug, Hash)]
 pub(crate) enum MessageKind {
     /// A message to everybody else.
     Message,

@@ -8,9 +8,11 @@ mod apply;
 mod broadcaster;
 mod command;
 mod registry;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use broadcaster::{broadcast_loop, Broadcaster};
-pub(crate) use command::{Command, MessageKind};
+pub(crate) use command::{Command, Entrance, Message, MessageKind};
 
 use crate::{
     delivery::{ConnectionPair, Recipient},
@@ -105,12 +107,13 @@ impl Room {
         self.registry.pair_with(token)
     }
 
-    /// Returns the last `count` messages that the session `reader` may read, oldest first. Together they
-    /// have at most `limit` bytes.
-    pub(crate) fn last_messages(&self, count: u32, reader: u64, limit: usize) -> Vec<Event> {
+    /// Returns the last `count` messages before the sequence number `before` that the session `reader` may
+    /// read, oldest first. Together they have at most `limit` bytes.
+    pub(crate) fn last_messages(&self, count: u32, before: u64, reader: u64, limit: usize) -> Vec<Event> {
         let encoded: Vec<Vec<u8>> = {
             let log = self.log.read();
-            log.last_messages(count as usize, reader, limit).into_iter().map(<[u8]>::to_vec).collect()
+            let messages = log.last_messages(count as usize, before, reader, limit);
+            messages.into_iter().map(<[u8]>::to_vec).collect()
         };
         encoded.iter().map(|bytes| decode(bytes).expect("the log holds what we encoded")).collect()
     }
@@ -121,7 +124,7 @@ impl Room {
         let recipients = self.registry.named_recipients();
         let (first, next, kib) = {
             let log = self.log.read();
-            (log.first, log.next(), log.bytes / 1024)
+            (log.first(), log.next(), log.bytes() / 1024)
         };
         let behind = |(name, recipient): &(String, Arc<Recipient>)| {
             (next.saturating_sub(recipient.cursor()), name.clone())
@@ -131,7 +134,7 @@ impl Room {
             _ => "none behind".to_owned(),
         };
         let span =
-            if first == next { "empty".to_owned() } else { format!("{first} to {} ({kib} KiB)", next - 1) };
+            if next == 1 { "empty".to_owned() } else { format!("{first} to {} ({kib} KiB)", next - 1) };
         let Counters { accepted, delivered } = &*self.log.counters;
         format!(
             "members {}, messages {}, deliveries {}, slowest recipient {slowest}, log {span}",

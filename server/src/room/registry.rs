@@ -16,7 +16,7 @@
 
 use crate::{
     delivery::{ConnectionPair, Recipient},
-    door::{name::fold, Bucket},
+    door::name::fold,
 };
 use chat_common::token::Token;
 use std::{
@@ -47,14 +47,22 @@ pub(crate) struct Member {
     pub(super) folded: String,
     /// The address of the client's call connection.
     pub(super) address: IpAddr,
-    pub(super) bucket: Arc<Bucket>,
     pub(super) presence: Presence,
     /// The sequence number of the session's join, once it has entered the room.
     pub(super) joined: Option<u64>,
     /// The sequence number from which the deliveries on the present connections begin.
     pub(super) start: u64,
-    /// The id of the last accepted message, and its sequence number.
-    pub(super) last_accepted: Option<(u64, u64)>,
+    /// The sequence number from which on the member is told of every event that it missed.
+    pub(super) told_from: u64,
+    pub(super) last_accepted: Option<LastAccepted>,
+}
+
+/// The last message of a session that was accepted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LastAccepted {
+    pub(super) message_id: u64,
+    pub(super) digest: u64,
+    pub(super) sequence: u64,
 }
 
 /// Whether the member of a session is in the room.

@@ -157,7 +157,7 @@ limits! {
     ping_after "ping-after": Duration = PING_INTERVAL, at least MOMENT, at most LONGEST;
     /// A call connection on which nothing has arrived for this long is closed.
     dead_after "dead-after": Duration = Duration::from_secs(15), at least MOMENT, at most LONGEST;
-    /// Events kept in the log, for clients that are behind or that come back.
+    /// Messages kept in the log, and as many comings and goings.
     log_messages "log-messages": usize = 8192, at least 1, at most 100_000_000;
     /// Memory of the events in the log.
     log_size "log-size": Bytes = Bytes(8 << 20), at least Bytes(64 << 10), at most Bytes(1 << 40);

@@ -120,12 +120,19 @@ fn serve_connection(
     // The broadcaster lives as long as the process, so the sends below succeed. The other members get no
     // notice of the join: with a scope per message, a thousand joins would take a minute.
     let _ = events_tx.send(RoomEvent::Joined(Member { id, callback }));
-    let joined = Joined { room: 1, sequence: 0, called_back: true, text_limit: FRAME_BYTES / 2, motd: None };
+    let joined = Joined {
+        room: 1,
+        sequence: 0,
+        called_back: true,
+        text_limit: FRAME_BYTES / 2,
+        kept_for: None,
+        motd: None,
+    };
     calls.reply(&Reply::Joined(joined), CALL_TIMEOUT)?;
     while let Some(request) = calls.next_request(IDLE_TIMEOUT, CALL_TIMEOUT)? {
         let reply = match request {
-            Request::Broadcast { message_id, text } => {
-                let event = now(EventKind::Message { author: join.name.clone(), message_id, text });
+            Request::Broadcast { message_id, repeated, text } => {
+                let event = now(EventKind::Message { author: join.name.clone(), message_id, repeated, text });
                 let _ = events_tx.send(RoomEvent::Event { author: id, event });
                 // The order in the channel is the order of all messages. Only the real server numbers them.
                 Reply::Accepted { sequence: 0 }

@@ -210,7 +210,7 @@ fn join_without_reading(server: SocketAddr, prefix: &str, stop: &AtomicBool) {
         let name = format!("{prefix}x{number}");
         let mut call = RawPeer::connect_call(server).expect("the server accepts");
         let token = raw::random_token();
-        let join = Join { name, token, port: 0, history: u32::MAX, resume: None };
+        let join = Join { history: u32::MAX, ..Join::new(name, token, 0) };
         call.join_with(join).expect("the server accepts the Join");
         kept.push_back((call, RawPeer::connect_callback(server, token)));
         if kept.len() > KEPT_SESSIONS {

@@ -21,6 +21,7 @@ fn good() -> Vec<MemberHistory> {
     let message = |author: &str, message_id, text: &str| EventKind::Message {
         author: author.to_owned(),
         message_id,
+        repeated: false,
         text: text.to_owned(),
     };
     let joined = |name: &str| EventKind::Joined { name: name.to_owned() };
@@ -238,7 +239,7 @@ fn an_event_after_the_end_of_the_room_is_found() {
 #[test]
 fn events_that_the_server_reports_as_missed_may_be_absent() {
     let mut members = good();
-    let missed = Event { sequence: 5, time: 0, kind: EventKind::Missed { first: 4 } };
+    let missed = Event { sequence: 5, time: 0, kind: EventKind::Missed { first: 4, messages: true } };
     let at = deliveries(&mut members, CID)[1].at;
     deliveries(&mut members, CID).splice(0..2, [Delivery { at, event: missed }]);
     assert_eq!(check(&members), Vec::<String>::new());

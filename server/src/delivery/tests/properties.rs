@@ -6,7 +6,7 @@ use crate::{
         send_window::{AckOutcome, SendWindow, Unsent, FIRST_LIMIT, MAX_LIMIT},
         shared_batch::{SharedBatch, CALL_BYTES},
     },
-    log::{Audience, SharedLog},
+    log::{Audience, Reader, SharedLog},
     settings::{Bytes, Limits},
 };
 use chat_common::{
@@ -96,7 +96,7 @@ impl World {
             Connection { bytes: VecDeque::new(), room: usize::MAX, frame_limit: limits.max_frame.0 };
         World {
             log: SharedLog::new(limits),
-            window: SendWindow::new(READER, 1, limits),
+            window: SendWindow::new(Reader { session: READER, told_from: 0 }, 1, limits),
             connection,
             flushing: None,
             full: 0,
@@ -109,7 +109,8 @@ impl World {
         let mut authors = Vec::new();
         for (author, length) in messages {
             let text = "x".repeat(*length);
-            let kind = EventKind::Message { author: author.to_string(), message_id: 1, text };
+            let kind =
+                EventKind::Message { author: author.to_string(), message_id: 1, repeated: false, text };
             staged.push(kind, Audience::AllBut(*author));
             authors.push(*author);
         }
@@ -227,7 +228,7 @@ proptest! {
         let mut next = 1;
         for event in &world.received {
             let first = match event.kind {
-                EventKind::Missed { first } => first,
+                EventKind::Missed { first, .. } => first,
                 _ => event.sequence,
             };
             prop_assert_eq!(first, next, "the recipient is told of each gap");

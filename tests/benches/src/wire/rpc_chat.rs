@@ -33,7 +33,7 @@ pub(super) fn join(mut call: TcpStream, name: &str, listener: &TcpListener) -> i
     let token = Token::random()?;
     let port = listener.local_addr()?.port();
     let mut request = Vec::new();
-    let join = Request::Join(Join { name: name.to_owned(), token, port, history: 0, resume: None });
+    let join = Request::Join(Join::new(name, token, port));
     encode_frame(&join, &mut request).map_err(io::Error::other)?;
     let deadline = Instant::now() + JOIN_TIMEOUT;
     loop {
@@ -82,7 +82,7 @@ fn read_reply(call: &mut TcpStream) -> io::Result<Vec<u8>> {
 }
 
 pub(super) fn encode_message(message_id: u64, text: &str, out: &mut Vec<u8>) {
-    let request = Request::Broadcast { message_id, text: text.to_owned() };
+    let request = Request::Broadcast { message_id, repeated: false, text: text.to_owned() };
     encode_frame(&request, out).expect("a request can be encoded");
 }
 
@@ -131,6 +131,7 @@ fn parse_events(payload: &[u8], received: &mut Received) -> Option<()> {
             0 => {
                 let _author = fields.text()?;
                 let _message_id = fields.u64()?;
+                let _repeated = fields.take(1)?;
                 received.deliveries += u64::from(is_counted(fields.text()?));
             }
             1 | 5 | 9 => drop(fields.text()?),
@@ -140,7 +141,10 @@ fn parse_events(payload: &[u8], received: &mut Received) -> Option<()> {
                     fields.text()?;
                 }
             }
-            3 => received.missed += sequence + 1 - fields.u64()?,
+            3 => {
+                received.missed += sequence + 1 - fields.u64()?;
+                let _messages = fields.take(1)?;
+            }
             _ => return None,
         }
     }
@@ -188,12 +192,13 @@ mod tests {
     #[test]
     fn a_call_that_chat_common_encodes_is_parsed() {
         let event = |sequence, kind| Event { sequence, time: 1, kind };
-        let message = EventKind::Message { author: "a".into(), message_id: 1, text: counted_text(1) };
+        let message =
+            EventKind::Message { author: "a".into(), message_id: 1, repeated: false, text: counted_text(1) };
         let call = Callback::Receive {
             answer: true,
             events: vec![
                 event(1, EventKind::Joined { name: "a".into() }),
-                event(4, EventKind::Missed { first: 2 }),
+                event(4, EventKind::Missed { first: 2, messages: true }),
                 event(5, message.clone()),
                 event(6, EventKind::Left { name: "b".into(), reason: Some("kicked".into()) }),
                 event(7, message),

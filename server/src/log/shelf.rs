@@ -1,0 +1,59 @@
+//! One of the two parts of the log: a bounded sequence of events that are kept or dropped together, oldest
+//! first. Any thread that holds the log's lock may use it; it never blocks.
+
+use super::staged::Entry;
+use std::collections::VecDeque;
+
+/// Events in the order of their sequence numbers. Numbers that are missing are on the other shelf, or were
+/// dropped.
+#[derive(Debug)]
+pub(super) struct Shelf {
+    entries: VecDeque<Entry>,
+    /// The memory of the entries, in bytes.
+    pub(super) bytes: usize,
+    /// The sequence number of the newest event that was dropped from here, or 0.
+    pub(super) dropped: u64,
+    max_entries: usize,
+    max_bytes: usize,
+}
+
+impl Shelf {
+    pub(super) fn new(max_entries: usize, max_bytes: usize) -> Shelf {
+        Shelf { entries: VecDeque::new(), bytes: 0, dropped: 0, max_entries, max_bytes }
+    }
+
+    /// Adds the newest event, and drops the oldest ones that are too many. The newest always stays, even
+    /// if it alone is too large.
+    pub(super) fn append(&mut self, entry: Entry) {
+        self.bytes += entry.bytes();
+        self.entries.push_back(entry);
+        while self.entries.len() > 1 && (self.entries.len() > self.max_entries || self.bytes > self.max_bytes)
+        {
+            self.drop_oldest();
+        }
+    }
+
+    /// Drops the events up to `sequence`.
+    pub(super) fn drop_up_to(&mut self, sequence: u64) {
+        while self.entries.front().is_some_and(|oldest| oldest.sequence <= sequence) {
+            self.drop_oldest();
+        }
+    }
+
+    fn drop_oldest(&mut self) {
+        if let Some(oldest) = self.entries.pop_front() {
+            self.bytes -= oldest.bytes();
+            self.dropped = oldest.sequence;
+        }
+    }
+
+    /// Returns the events with `sequence` or a higher one, oldest first.
+    pub(super) fn from(&self, sequence: u64) -> impl DoubleEndedIterator<Item = &Entry> {
+        self.entries.range(self.entries.partition_point(|entry| entry.sequence < sequence)..)
+    }
+
+    /// Returns the events with a lower sequence than `sequence`, oldest first.
+    pub(super) fn before(&self, sequence: u64) -> impl DoubleEndedIterator<Item = &Entry> {
+        self.entries.range(..self.entries.partition_point(|entry| entry.sequence < sequence))
+    }
+}

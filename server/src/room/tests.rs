@@ -1,0 +1,256 @@
+//! Tests of the commands alone: each command is applied on the test's own thread, in an order that the test
+//! chooses.
+
+use super::{
+    apply::{Effects, Round},
+    command::{Command, Entrance, Message, MessageKind},
+    registry::{Members, Presence},
+};
+use crate::{
+    delivery::{ConnectionPair, Deliveries},
+    door::{Ban, Bans, Door},
+    log::{Reader, SharedLog},
+    settings::Limits,
+};
+use chat_common::{
+    batch::Batch,
+    codec::decode,
+    frame::HEADER_BYTES,
+    protocol::{Callback, Cause, Event, EventKind, Join, Refusal, Reply},
+    stream::Stream,
+    token::Token,
+};
+use crossbeam_channel::bounded;
+use std::{
+    collections::HashMap,
+    net::{IpAddr, Ipv4Addr, TcpListener},
+    sync::Arc,
+    thread,
+};
+
+/// A room without threads. Commands are applied at once.
+struct TestRoom<'r, 'scope, 'env> {
+    limits: &'env Limits,
+    door: &'env Door,
+    log: &'env SharedLog,
+    deliveries: &'r Deliveries<'scope, 'env>,
+    members: Members,
+    last_id: u64,
+}
+
+/// Runs a test with a room.
+fn with_room(limits: &Limits, test: impl FnOnce(TestRoom<'_, '_, '_>)) {
+    let (door, log) = (Door::new(Bans::default()), SharedLog::new(limits));
+    thread::scope(|scope| {
+        let (deliveries, _) = Deliveries::new(scope, &log, limits);
+        let (door, log, deliveries) = (&door, &log, &deliveries);
+        test(TestRoom { limits, door, log, deliveries, members: Members::new(), last_id: 0 });
+    });
+}
+
+/// Returns one end of a connection. The other end is closed.
+fn stream() -> Arc<Stream> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    Arc::new(Stream::connect(listener.local_addr().unwrap(), chat_common::protocol::PING_INTERVAL).unwrap())
+}
+
+fn address(last: u8) -> IpAddr {
+    IpAddr::from([10, 0, 0, last])
+}
+
+fn token(number: u32) -> Token {
+    let mut bytes = [0; Token::BYTES];
+    bytes[..4].copy_from_slice(&number.to_le_bytes());
+    Token::from_bytes(bytes)
+}
+
+impl TestRoom<'_, '_, '_> {
+    /// Applies one command as a round, and returns what is left for its end.
+    fn apply(&mut self, command: Command) -> Effects {
+        let mut round = Round {
+            limits: self.limits,
+            door: self.door,
+            log: self.log,
+            deliveries: self.deliveries,
+            members: &mut self.members,
+            last_id: &mut self.last_id,
+            staged: self.log.stage(),
+            effects: Effects::default(),
+        };
+        round.apply(command);
+        let Round { staged, mut effects, .. } = round;
+        self.log.append(staged);
+        effects.answers.drain(..).for_each(|answer| answer());
+        effects
+    }
+
+    fn claim(&mut self, join: Join, address: IpAddr) -> Result<Arc<ConnectionPair>, Refusal> {
+        let (claimed_tx, claimed_rx) = bounded(1);
+        let bucket = self.door.bucket(self.limits, address);
+        self.apply(Command::Claim { join, address, call: stream(), bucket, claimed_tx });
+        claimed_rx.recv().unwrap()
+    }
+
+    fn enter(&mut self, pair: &Arc<ConnectionPair>, entrance: Entrance) -> Option<u64> {
+        let (entered_tx, entered_rx) = bounded(1);
+        self.apply(Command::Enter { pair: Arc::clone(pair), entrance, callback: None, entered_tx });
+        entered_rx.recv().unwrap()
+    }
+
+    fn join(&mut self, name: &str, number: u32, address: IpAddr) -> Arc<ConnectionPair> {
+        let pair = self.claim(Join::new(name, token(number), 0), address).unwrap();
+        self.enter(&pair, Entrance::New { history: 0 }).unwrap();
+        pair
+    }
+
+    fn say(&mut self, pair: &Arc<ConnectionPair>, message_id: u64, text: &str) -> Reply {
+        let message = Message::new(message_id, false, text.to_owned(), MessageKind::Message);
+        let (replied_tx, _replied_rx) = bounded(1);
+        let mut effects = self.apply(Command::Say { pair: Arc::clone(pair), message, replied_tx });
+        effects.replies.remove(0).1
+    }
+
+    fn lose(&mut self, pair: &Arc<ConnectionPair>) {
+        self.apply(Command::Leave { pair: Arc::clone(pair), reason: Some("connection lost".to_owned()) });
+    }
+
+    fn resume(&mut self, number: u32, address: IpAddr) -> Result<Arc<ConnectionPair>, Refusal> {
+        self.claim(Join { resume: Some(0), ..Join::new("x", token(number), 0) }, address)
+    }
+
+    fn kick(&mut self, name: &str) -> Vec<String> {
+        let (removed_tx, removed_rx) = bounded(1);
+        let ban = Ban::of(name).unwrap();
+        self.apply(Command::Remove { ban, reason: String::new(), removed_tx });
+        removed_rx.recv().unwrap()
+    }
+
+    fn events(&self) -> Vec<Event> {
+        let mut batch = Batch::new();
+        self.log.read().read_into(&mut 1, Reader { session: 0, told_from: 0 }, 1 << 20, &mut batch);
+        let Callback::Receive { events, .. } = decode(&batch.finish(false)[HEADER_BYTES..]).unwrap();
+        events
+    }
+
+    /// Checks that nobody can pass for another: a name belongs to one member, and each member speaks under
+    /// the name that the list has.
+    fn check_names(&mut self, pairs: &[Arc<ConnectionPair>], message_id: u64, order: &str) {
+        let mut owners = HashMap::new();
+        for (id, member) in self.members.iter().filter(|(_, member)| member.is_here()) {
+            let other = owners.insert(member.folded.clone(), *id);
+            assert_eq!(other, None, "{order}: two members are called {}", member.name);
+        }
+        for pair in pairs {
+            let Some(name) = self.members.get(&pair.id).filter(|member| member.is_here()) else { continue };
+            let name = name.name.clone();
+            let Reply::Accepted { sequence } = self.say(pair, message_id, "hello") else { continue };
+            let said = self.events().into_iter().find(|event| event.sequence == sequence).unwrap();
+            let EventKind::Message { author, .. } = said.kind else { panic!("{said:?}") };
+            assert_eq!(author, name, "{order}");
+        }
+    }
+}
+
+/// Calls `test` with every order of `counts[0]` zeros, `counts[1]` ones, and so on.
+fn for_each_order(counts: &mut [usize], order: &mut Vec<usize>, test: &mut impl FnMut(&[usize])) {
+    if counts.iter().all(|count| *count == 0) {
+        return test(order);
+    }
+    for index in 0..counts.len() {
+        if counts[index] > 0 {
+            counts[index] -= 1;
+            order.push(index);
+            for_each_order(counts, order, test);
+            order.pop();
+            counts[index] += 1;
+        }
+    }
+}
+
+#[test]
+fn a_rename_and_a_resumption_that_meet_leave_each_name_with_one_member() {
+    let limits = Limits::default();
+    let mut orders = 0;
+    for_each_order(&mut [2, 2, 2], &mut Vec::new(), &mut |order| {
+        orders += 1;
+        let order_text = format!("{order:?}");
+        with_room(&limits, |mut room| {
+            // Mallory takes the name Teacher on her old connections, and resumes on new ones. The true
+            // Teacher joins meanwhile.
+            let old = room.join("Mallory", 1, address(1));
+            let (mut new, mut teacher) = (None, None);
+            let mut steps = [0_u64; 3];
+            for thread in order {
+                steps[*thread] += 1;
+                match (thread, steps[*thread]) {
+                    (0, 1) => {
+                        let (replied_tx, _replied_rx) = bounded(1);
+                        let (pair, name) = (Arc::clone(&old), "Teacher".to_owned());
+                        room.apply(Command::Rename { pair, name, replied_tx });
+                    }
+                    (0, _) => room.lose(&old),
+                    (1, 1) => new = room.resume(1, address(1)).ok(),
+                    (1, _) => {
+                        if let Some(pair) = &new {
+                            room.enter(pair, Entrance::Resumed(0));
+                        }
+                    }
+                    (_, 1) => teacher = room.claim(Join::new("Teacher", token(2), 0), address(2)).ok(),
+                    (..) => {
+                        if let Some(pair) = &teacher {
+                            room.enter(pair, Entrance::New { history: 0 });
+                        }
+                    }
+                }
+                let pairs = [Some(&old), new.as_ref(), teacher.as_ref()];
+                let pairs: Vec<_> = pairs.into_iter().flatten().cloned().collect();
+                room.check_names(&pairs, steps.iter().sum(), &order_text);
+            }
+            // Whoever is called Teacher at the end is the one that the operator removes.
+            let there = room.members.values().filter(|member| member.is_here() && member.folded == "teacher");
+            assert_eq!(there.count(), 1, "{order_text}");
+            assert_eq!(room.kick("Teacher"), ["Teacher"], "{order_text}");
+            let left = room.members.values().any(|member| member.is_here() && member.folded == "teacher");
+            assert!(!left, "{order_text}");
+        });
+    });
+    assert_eq!(orders, 90);
+}
+
+#[test]
+fn only_the_same_message_counts_as_accepted_before() {
+    with_room(&Limits::default(), |mut room| {
+        let ann = room.join("Ann", 1, address(1));
+        let first = room.say(&ann, 5, "five");
+        assert!(matches!(first, Reply::Accepted { .. }), "{first:?}");
+        assert_eq!(room.say(&ann, 5, "five"), first);
+        for (message_id, text) in [(4, "four"), (4, "five"), (5, "another"), (0, "")] {
+            match room.say(&ann, message_id, text) {
+                Reply::Refused(refusal) => assert_eq!(refusal.cause, Cause::OutOfOrder),
+                other => panic!("{message_id} {text}: {other:?}"),
+            }
+        }
+        let Reply::Accepted { sequence } = room.say(&ann, 6, "five") else {
+            panic!("a higher number is new")
+        };
+        assert_eq!(room.events().last().unwrap().sequence, sequence);
+    });
+}
+
+#[test]
+fn a_crowd_of_lost_sessions_pushes_out_only_its_own() {
+    let limits = Limits { max_connections: 20, ..Limits::default() };
+    with_room(&limits, |mut room| {
+        let yours = room.join("You", 0, address(1));
+        room.lose(&yours);
+        for number in 1..200 {
+            let crowd = room.join(&format!("crowd{number}"), number, address(2));
+            room.lose(&crowd);
+        }
+        let absent = room.members.values().filter(|member| matches!(member.presence, Presence::Lost { .. }));
+        assert!(absent.count() <= limits.max_connections + 1);
+        assert!(room.resume(0, address(1)).is_ok(), "the session is still there");
+        assert!(room.resume(199, address(2)).is_ok());
+        assert!(room.resume(1, address(2)).is_err(), "the oldest of the crowd is gone");
+    });
+}

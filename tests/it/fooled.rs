@@ -1,0 +1,169 @@
+//! Nobody is fooled about who said what, and nothing that was said is hidden or promised in vain.
+
+use chat_common::{
+    error::RpcError,
+    hello::{read_answer, Hello, Role},
+    protocol::{Callback, Cause, Event, EventKind, Join, Place, Refusal, Reply, Request},
+    status::Status,
+    token::Token,
+};
+use chat_server::Limits;
+use chat_tests::{
+    history::text_of,
+    member::Member,
+    process::Program,
+    raw::{self, RawPeer},
+    server::{without_rate_limit, TestServer},
+    watchdog::poll,
+};
+use std::net::SocketAddr;
+
+fn broadcast(message_id: u64, text: &str) -> Request {
+    Request::Broadcast { message_id, repeated: false, text: text.to_owned() }
+}
+
+/// Joins as `name`, with both connections.
+fn join(server: SocketAddr, name: &str) -> (RawPeer, RawPeer) {
+    let mut call = RawPeer::connect_call(server).unwrap();
+    let token = raw::random_token();
+    call.join(name, token).unwrap();
+    (call, RawPeer::connect_callback(server, token).unwrap())
+}
+
+#[test]
+fn accepted_is_said_only_of_a_message_that_was_said() {
+    let server = TestServer::start();
+    let bob = Member::join(server.address(), "bob");
+    let (mut ann, _callback) = join(server.address(), "ann");
+    let five = ann.ask(&broadcast(5, "five")).unwrap();
+    assert!(matches!(five, Reply::Accepted { .. }), "{five:?}");
+    let action = Request::Action { message_id: 5, repeated: false, text: "five".to_owned() };
+    let (to, text) = ("bob".to_owned(), "five".to_owned());
+    let private = Request::Private { message_id: 5, repeated: false, to, text };
+    for request in [broadcast(4, "four"), broadcast(5, "another five"), action, private] {
+        match ann.ask(&request).unwrap() {
+            Reply::Refused(refusal) => assert_eq!(refusal.cause, Cause::OutOfOrder, "{request:?}"),
+            other => panic!("{other:?} to {request:?}"),
+        }
+    }
+    assert_eq!(ann.ask(&broadcast(5, "five")).unwrap(), five, "the same message again");
+    ann.ask(&broadcast(6, "six")).unwrap();
+    bob.hear_text("six");
+    assert_eq!(bob.texts(), ["five", "six"]);
+}
+
+#[test]
+fn nobody_hides_a_message_from_a_client_by_using_its_numbers() {
+    let server = TestServer::start();
+    let witness = Member::join(server.address(), "witness");
+    let mut ann = Program::joined_client(server.address(), "Ann");
+    ann.types("hello");
+    let heard = witness.hear_text("hello");
+    let EventKind::Message { message_id, .. } = heard.kind else { panic!("{heard:?}") };
+    let (mut mallory, _callback) = join(server.address(), "Mallory");
+    mallory.ask(&broadcast(message_id, "everybody but Ann reads this")).unwrap();
+    mallory.ask(&broadcast(message_id + 1, "and this")).unwrap();
+    ann.sees("[Mallory] everybody but Ann reads this\n[Mallory] and this\n");
+}
+
+#[test]
+fn a_bot_that_begins_at_the_same_number_in_each_session_is_heard_each_time() {
+    let server = TestServer::start();
+    let ann = Program::joined_client(server.address(), "Ann");
+    for report in 1..=4 {
+        let (mut ci, callback) = join(server.address(), "ci");
+        ci.ask(&broadcast(1, &format!("report {report}"))).unwrap();
+        // It does not say goodbye.
+        drop((ci, callback));
+        ann.sees(&format!("[ci] report {report}\n"));
+        // Its name is free when the server has noticed.
+        poll("the bot's leave", || (ann.output().matches("User [ci] left").count() == report).then_some(()));
+    }
+}
+
+/// The events of one call.
+fn next_events(callback: &mut RawPeer) -> Vec<Event> {
+    let call = callback.serve_receive().unwrap().expect("the server calls");
+    let Callback::Receive { events, .. } = call;
+    events
+}
+
+/// Joins with this Join, and returns the events up to the one with `last` as its text.
+fn events_of(server: &TestServer, join: Join, last: &str) -> Vec<Event> {
+    let mut call = RawPeer::connect_call(server.address()).unwrap();
+    let token = join.token;
+    call.join_with(join).unwrap();
+    let mut callback = RawPeer::connect_callback(server.address(), token).unwrap();
+    let mut events = Vec::new();
+    while !events.iter().any(|event: &Event| text_of(&event.kind) == Some(last)) {
+        events.extend(next_events(&mut callback));
+    }
+    events
+}
+
+#[test]
+fn a_new_session_gets_everything_since_the_place_of_the_old_one_or_is_told_what_is_gone() {
+    let limits = Limits { log_messages: 50, ..without_rate_limit() };
+    let server = TestServer::with_limits(limits);
+    let mut ann = Member::join(server.address(), "ann");
+    let room = {
+        let mut visitor = RawPeer::connect_call(server.address()).unwrap();
+        visitor.join("visitor", raw::random_token()).unwrap().room
+    };
+    let first = ann.say("first");
+    let sequences: Vec<u64> = (0..100).map(|number| ann.say(&format!("{number}"))).collect();
+    let since = |room, sequence| Join {
+        since: Some(Place { room, sequence }),
+        ..Join::new("bob", raw::random_token(), 0)
+    };
+
+    // Everything that bob has not received is still there.
+    let place = sequences[79];
+    let events = events_of(&server, since(room, place), "99");
+    assert_eq!(events[0].sequence, place + 1);
+    assert!(!events.iter().any(|event| matches!(event.kind, EventKind::Missed { .. })));
+
+    // A part is gone, and bob is told exactly which.
+    let events = events_of(&server, Join { name: "bob2".into(), ..since(room, first) }, "99");
+    assert_eq!(events[0].kind, EventKind::Missed { first: first + 1, messages: true });
+    assert_eq!(events[1].sequence, events[0].sequence + 1);
+
+    // The place is in another room, so it means nothing here.
+    let join = Join { name: "bob3".into(), history: 1, ..since(room ^ 1, first) };
+    let events = events_of(&server, join, "99");
+    assert!(!events.iter().any(|event| matches!(event.kind, EventKind::Missed { .. })));
+}
+
+#[test]
+fn comings_and_goings_do_not_push_out_what_was_said() {
+    let server = TestServer::with_limits(Limits { log_messages: 50, ..without_rate_limit() });
+    let mut ann = Member::join(server.address(), "ann");
+    for number in 0..50 {
+        ann.say(&format!("{number}"));
+    }
+    for number in 0..200 {
+        Member::join_without_listener(server.address(), &format!("guest{number}")).leave();
+    }
+    let join = Join { history: 50, ..Join::new("newcomer", raw::random_token(), 0) };
+    let events = events_of(&server, join, "49");
+    let texts = events.iter().filter_map(|event| text_of(&event.kind));
+    let expected: Vec<String> = (0..50).map(|number| number.to_string()).collect();
+    assert_eq!(texts.collect::<Vec<_>>(), expected);
+    assert!(!events.iter().any(|event| matches!(event.kind, EventKind::Missed { .. })));
+}
+
+#[test]
+fn an_old_client_and_a_visitor_are_refused_with_a_reason() {
+    let server = TestServer::start();
+    let peer = RawPeer::connect(server.address());
+    let hello = Hello { lowest: 1, highest: 1, role: Role::Call, token: Token::NONE };
+    peer.write(&hello.to_bytes()).unwrap();
+    let error = read_answer(&mut &peer.read_until_closed()[..]).unwrap_err();
+    assert!(matches!(error, RpcError::Refused { status: Status::WrongVersion, version: 2 }), "{error:?}");
+    let mut visitor = RawPeer::connect_call(server.address()).unwrap();
+    let join = Join { visitor: true, ..Join::new("visitor", raw::random_token(), 0) };
+    match visitor.join_with(join) {
+        Err(Reply::Refused(Refusal { cause: Cause::Unsupported, .. })) => {}
+        other => panic!("{other:?}"),
+    }
+}
