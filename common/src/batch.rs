@@ -12,10 +12,12 @@ const ANSWER_POSITION: usize = frame::HEADER_BYTES + 4;
 const EVENTS_POSITION: usize = ANSWER_POSITION + 1 + 8;
 
 /// One frame with one `Receive` call, which grows as events are added.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Batch {
     frame: Vec<u8>,
     events: u64,
+    /// Whether there was no memory for an event.
+    lacks_memory: bool,
 }
 
 impl Batch {
@@ -30,6 +32,7 @@ impl Batch {
     pub fn clear(&mut self) {
         self.frame.clear();
         self.events = 0;
+        self.lacks_memory = false;
         frame::begin(&mut self.frame);
         encode_into(&Callback::Receive { answer: false, events: Vec::new() }, &mut self.frame)
             .expect("an empty call encodes");
@@ -40,15 +43,34 @@ impl Batch {
         self.frame.shrink_to(bytes);
     }
 
-    /// Adds an encoded [`Event`](crate::protocol::Event) if the payload then has at most `limit` bytes.
-    /// Returns whether it did.
+    /// Adds an encoded [`Event`](crate::protocol::Event) if the payload then has at most `limit` bytes, and
+    /// there is memory for it. Returns whether it did.
     pub fn push(&mut self, event: &[u8], limit: usize) -> bool {
-        let fits = self.payload_bytes() + event.len() <= limit;
-        if fits {
+        if self.payload_bytes() + event.len() > limit {
+            return false;
+        }
+        self.lacks_memory = self.frame.try_reserve(event.len()).is_err();
+        if !self.lacks_memory {
             self.frame.extend_from_slice(event);
             self.events += 1;
         }
-        fits
+        !self.lacks_memory
+    }
+
+    /// Returns whether there was no memory for the last event.
+    pub fn lacks_memory(&self) -> bool {
+        self.lacks_memory
+    }
+
+    /// Returns a copy, or an empty call if there is no memory for one.
+    pub fn try_clone(&self) -> Batch {
+        let mut copy = Batch::new();
+        if copy.frame.try_reserve_exact(self.frame.len()).is_ok() {
+            copy.frame.clear();
+            copy.frame.extend_from_slice(&self.frame);
+            copy.events = self.events;
+        }
+        copy
     }
 
     /// Returns the number of events.

@@ -23,6 +23,8 @@ pub enum RpcError {
         /// The longest payload that this connection accepts, in bytes.
         limit: u32,
     },
+    /// There is no memory for a frame.
+    NoMemory,
     /// The bytes of a frame are not a value of the expected type.
     Malformed(CodecError),
     /// The peer sent a reply to a call that needs none.
@@ -49,6 +51,7 @@ impl fmt::Display for RpcError {
             RpcError::TooLong { length, limit } => {
                 write!(f, "a frame of {length} bytes is longer than the {limit} bytes allowed here")
             }
+            RpcError::NoMemory => f.write_str("there is no memory for a frame"),
             RpcError::Malformed(_) => f.write_str("a frame does not hold a valid value"),
             RpcError::UnexpectedAnswer => f.write_str("the peer sent a reply to a call that needs none"),
             RpcError::NotRpcChat => f.write_str("the peer does not speak the rpc-chat protocol"),

@@ -21,7 +21,7 @@
 use crate::{
     codec::decode,
     error::RpcError,
-    frame::{encode_frame, read_frame},
+    frame::{encode_frame, has_memory_for, read_frame, KEPT_BYTES},
     hello::{answer_bytes, read_answer, read_hello, Hello, Role, HIGHEST_VERSION, HTTP_REFUSAL},
     status::Status,
     stream::{Stream, TimedReader},
@@ -230,7 +230,10 @@ impl Connection {
 
     fn send<T: Serialize>(&mut self, value: &T, deadline: Instant) -> Result<(), RpcError> {
         encode_frame(value, &mut self.outbound)?;
-        Ok(self.stream.write_all(&self.outbound, deadline).map(drop)?)
+        let written = self.stream.write_all(&self.outbound, deadline);
+        self.outbound.clear();
+        self.outbound.shrink_to(KEPT_BYTES);
+        Ok(written.map(drop)?)
     }
 
     /// Reads one frame and decodes it. `Ok(None)` means that the stream has ended between two frames.
@@ -245,6 +248,10 @@ impl Connection {
         if !read_frame(&mut self.reader, self.frame_limit, &mut self.inbound)? {
             return Ok(None);
         }
-        Ok(Some(decode(&self.inbound)?))
+        // The value holds a copy of what the frame holds.
+        match has_memory_for(self.inbound.len()) {
+            true => Ok(Some(decode(&self.inbound)?)),
+            false => Err(RpcError::NoMemory),
+        }
     }
 }

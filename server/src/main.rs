@@ -1,6 +1,8 @@
 //! The server's program: arguments, logger, port, signal handler, exit code. Runs on the main thread.
 //! [`Server::run`] does everything else.
 
+mod memory;
+
 use chat_common::shutdown::Shutdown;
 use chat_server::{
     options::{parse, Options, Wanted},
@@ -31,10 +33,12 @@ fn main() -> ExitCode {
         }
         Err(why) => return fail(WRONG_USAGE, &why),
     };
+    memory::restart_with_one_heap();
     serve(*options).map_or_else(|why| fail(FAILED, &why), |()| ExitCode::SUCCESS)
 }
 
-fn serve(options: Options) -> Result<(), String> {
+fn serve(mut options: Options) -> Result<(), String> {
+    memory::fit(&mut options.limits)?;
     let motd = match &options.motd {
         None => None,
         Some(file) => {

@@ -1,6 +1,7 @@
 //! A server that gets no descriptors or threads from the system keeps its members, refuses others clearly,
 //! uses little processor time, and recovers.
 
+use chat_common::{frame::encode_frame, protocol::Request};
 use chat_tests::{
     checker::assert_clean,
     member::{Callbacks, Member},
@@ -113,4 +114,64 @@ fn a_server_that_cannot_start_threads_goes_on() {
     if let Some((_server, address)) = server_with_failing_calls("inject=clone3:error=EAGAIN:when=8+4") {
         members_lose_nothing(address);
     }
+}
+
+/// Starts a server that may have this many bytes of memory. Returns `None` where that is not possible.
+fn server_with_memory(bytes: usize) -> Option<Command> {
+    if !installed("prlimit") {
+        println!("skipped: this machine has no prlimit");
+        return None;
+    }
+    let mut command = Command::new("prlimit");
+    command.arg(format!("--as={bytes}")).arg(binary("chat-server"));
+    command.args(["--listen", "127.0.0.1:0", "--rate-burst", "0"]);
+    Some(command)
+}
+
+#[test]
+fn a_server_with_little_memory_takes_fewer_members_and_keeps_them() {
+    const MEMORY: usize = 100 << 20;
+    let Some(mut command) = server_with_memory(MEMORY) else { return };
+    let (server, address) = Program::start_server(&mut command);
+    server.logs("has room for");
+    let mut ann = Member::join_without_listener(address, "ann");
+    let bob = Member::join_without_listener(address, "bob");
+    // As many as the server takes, each with all that a member can make it take memory for.
+    let mut crowd = Vec::new();
+    while let Ok(mut call) = RawPeer::connect_call(address) {
+        let token = chat_tests::raw::random_token();
+        if call.join(&format!("crowd{}", crowd.len()), token).is_err() {
+            break;
+        }
+        crowd.push((call, RawPeer::connect_callback(address, token)));
+    }
+    assert!(crowd.len() > 5 && crowd.len() < 1000, "{} members", crowd.len());
+    for round in 1..=5 {
+        for (call, _) in &crowd {
+            for text in ["x".repeat(4096), "x".repeat(60_000)] {
+                let said = Request::Broadcast { message_id: round, repeated: false, text };
+                let requests = [frame_of(&said), frame_of(&Request::History { count: 100, before: None })];
+                // The server ends a member that does not read its replies.
+                let _ = call.write(&requests.concat());
+            }
+        }
+    }
+    let end = ann.say("still here");
+    bob.hear_up_to(end);
+    assert!(server.threads() > 0, "the server is still there");
+}
+
+fn frame_of(request: &Request) -> Vec<u8> {
+    let mut frame = Vec::new();
+    encode_frame(request, &mut frame).unwrap();
+    frame
+}
+
+#[test]
+fn a_server_without_memory_for_its_log_does_not_start_and_says_why() {
+    let Some(mut command) = server_with_memory(28 << 20) else { return };
+    let mut server = Program::start("server", &mut command);
+    assert_eq!(server.exits(), Some(1));
+    assert!(server.error_output().contains("raise the limit (ulimit -v), or lower --log-size"));
+    assert_eq!(server.output(), "");
 }

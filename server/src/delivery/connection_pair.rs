@@ -32,6 +32,7 @@ struct State {
 pub(crate) fn lost_because(error: &RpcError) -> &'static str {
     match error {
         RpcError::TimedOut => "not responding",
+        RpcError::NoMemory => "no memory",
         RpcError::TooLong { .. } | RpcError::Malformed(_) | RpcError::UnexpectedAnswer => "protocol error",
         _ => CONNECTION_LOST,
     }

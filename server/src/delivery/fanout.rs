@@ -92,7 +92,7 @@ impl<'scope, 'env> FanoutWorker<'scope, 'env> {
         loop {
             let from = fanout.taken.fetch_add(CHUNK, Relaxed);
             let Some(rest) = fanout.recipients.get(from..).filter(|rest| !rest.is_empty()) else { return };
-            let round = round.get_or_insert_with(|| fanout.round.clone());
+            let round = round.get_or_insert_with(|| fanout.round.try_clone());
             for recipient in rest.iter().take(CHUNK) {
                 if let Some(unsent) = recipient.send(deliveries.log, round, scratch) {
                     deliveries.flush(recipient, unsent);

@@ -85,8 +85,10 @@ impl<'scope, 'env> Deliveries<'scope, 'env> {
     /// and the recipient's own thread waits in `read`. A recipient has at most one such thread.
     fn flush(&self, recipient: &Arc<Recipient>, unsent: Unsent) {
         let (log, limits, own) = (self.log, self.limits, Arc::clone(recipient));
-        if !self.spawn("flush", &recipient.pair, move || own.flush(&unsent, log, limits)) {
-            warn!("no thread to flush a call; its recipient is disconnected");
+        if unsent.0.is_empty()
+            || !self.spawn("flush", &recipient.pair, move || own.flush(&unsent, log, limits))
+        {
+            warn!("no thread or no memory to flush a call; its recipient is disconnected");
             recipient.pair.close(CONNECTION_LOST);
         }
     }

@@ -91,7 +91,7 @@ impl Recipient {
         while self.window.next_call(log, &mut call) {
             self.write_call(&call, log, limits)?;
         }
-        Ok(())
+        check_memory(&call)
     }
 
     /// Writes a prepared call.
@@ -106,6 +106,14 @@ impl Recipient {
         let waited = self.stream.write_all(call.frame(), Instant::now() + limits.receive_timeout)?;
         self.window.on_flushed(waited);
         Ok(())
+    }
+}
+
+/// Returns an error if there was no memory for the next event. Otherwise the event would wait for ever.
+fn check_memory(call: &Batch) -> Result<(), RpcError> {
+    match call.lacks_memory() {
+        true => Err(RpcError::NoMemory),
+        false => Ok(()),
     }
 }
 
@@ -132,6 +140,7 @@ pub(super) fn recipient_loop(
             recipient.write_call(&call, log, limits)?;
             to_write = window.next_call(log, &mut call);
         }
+        check_memory(&call)?;
         call.clear();
         call.shrink_to(KEPT_BYTES);
         let due_since = window.ack_due_since();

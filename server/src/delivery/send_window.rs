@@ -104,7 +104,7 @@ struct PendingAck {
 }
 
 /// The part of a call that the system did not take. Its holder writes it, and then calls
-/// [`SendWindow::on_flushed`].
+/// [`SendWindow::on_flushed`]. It is empty if there was no memory to keep it; the connection is then lost.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use]
 pub(crate) struct Unsent(pub(crate) Vec<u8>);
@@ -343,5 +343,9 @@ fn write_call(
     }
     state.flushing = true;
     state.shrink();
-    Some(Unsent(frame[taken..].to_vec()))
+    let mut unsent = Vec::new();
+    if unsent.try_reserve_exact(frame.len() - taken).is_ok() {
+        unsent.extend_from_slice(&frame[taken..]);
+    }
+    Some(Unsent(unsent))
 }

@@ -9,7 +9,7 @@ use chat_common::batch::Batch;
 pub(crate) const CALL_BYTES: usize = 16 * 1024;
 
 /// The first call of a round, for every recipient that gets all events of the round.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct SharedBatch {
     /// The sequence number of the round's first event.
     pub(super) first: u64,
@@ -35,6 +35,13 @@ impl SharedBatch {
         let mut end = first;
         log.read().read_into(&mut end, NO_SESSION, CALL_BYTES.min(limit), &mut batch);
         SharedBatch { first, end, authors, has_private: private, batch }
+    }
+
+    /// Returns a copy for another thread. Without memory for it, the copy fits no recipient, and each gets its
+    /// own call.
+    pub(super) fn try_clone(&self) -> SharedBatch {
+        let (authors, batch) = (self.authors.clone(), self.batch.try_clone());
+        SharedBatch { authors, batch, ..*self }
     }
 
     /// Returns whether this is the next call for the session `reader`, whose cursor is `cursor`.

@@ -8,7 +8,13 @@ use crate::{
     door::name,
     room::{Command, Message, MessageKind},
 };
-use chat_common::protocol::{Cause, Refusal, Reply, Request};
+use chat_common::{
+    frame::has_memory_for,
+    protocol::{Cause, Refusal, Reply, Request},
+};
+
+/// How much memory the longest reply takes at most, in frames: encoded, as values, and encoded again.
+const REPLY_MEMORY: usize = 6;
 
 /// Returns the reply to any request except Join and Leave. Returns `None` when the broadcaster writes the
 /// reply, after the request has its place in the order.
@@ -27,6 +33,11 @@ pub(super) fn answer(service: &Service<'_>, calls: &mut MemberCalls, request: Re
             say(service, calls, message_id, repeated, text, MessageKind::Private { to })
         }
         Request::Rename { name } => rename(service, calls, name),
+        Request::Who | Request::History { .. }
+            if !has_memory_for(REPLY_MEMORY * service.limits.max_frame.0) =>
+        {
+            Err(Refusal::busy())
+        }
         Request::Who => Ok(Some(people(service))),
         Request::History { count, before } => Ok(Some(history(service, calls, count, before))),
         Request::Ping => Ok(Some(Reply::Pong)),
@@ -53,6 +64,10 @@ fn say(
         let why =
             format!("the text has {} bytes, and {} are the most; send it in parts", text.len(), limit.0);
         return Err(Refusal::new(Cause::InvalidText, why));
+    }
+    // The log keeps a copy, with what stands around it.
+    if !has_memory_for(2 * text.len()) {
+        return Err(Refusal::busy());
     }
     if let MessageKind::Private { to } = &kind {
         // No member can have a name of this length, and comparing it would cost time.

@@ -175,6 +175,9 @@ limits! {
     thread_stack "thread-stack": Bytes = Bytes(128 << 10), at least Bytes(64 << 10), at most Bytes(64 << 20);
 }
 
+/// The most bytes beside the text in a frame: an author's name, numbers and lengths.
+const AROUND_TEXT: usize = 1024;
+
 impl Limits {
     /// Returns all limits in one line, with the names of their flags.
     pub(crate) fn summary(&self) -> String {
@@ -182,13 +185,34 @@ impl Limits {
         limits.collect::<Vec<_>>().join(", ")
     }
 
+    /// Returns the memory that the server takes at most for these limits, in bytes of addresses. What is
+    /// resident is far less.
+    pub fn memory_bytes(&self) -> u64 {
+        self.shared_memory_bytes() + self.max_connections as u64 * self.connection_memory_bytes()
+    }
+
+    /// Returns the part of [`Limits::memory_bytes`] that does not depend on the connections: the log, and the
+    /// messages in the queue.
+    pub fn shared_memory_bytes(&self) -> u64 {
+        (self.log_size.0 + self.queue * (self.max_text.0 + AROUND_TEXT)) as u64
+    }
+
+    /// Returns the memory that one connection takes at most, in bytes.
+    pub fn connection_memory_bytes(&self) -> u64 {
+        /// `connection`, `recipient` and `flush`.
+        const THREADS: usize = 3;
+        /// Beside each stack the system maps a guard page, a stack for signals, and what glibc keeps.
+        const AROUND_STACK: usize = 32 << 10;
+        /// A request as bytes and as a value, a reply in the same two forms and in pieces, and a call.
+        const FRAMES: usize = 8;
+        (THREADS * (self.thread_stack.0 + AROUND_STACK) + FRAMES * self.max_frame.0) as u64
+    }
+
     /// Checks that the limits do not contradict each other.
     ///
     /// # Errors
     /// Says which limits do.
     pub fn check(&self) -> Result<(), String> {
-        /// The most bytes beside the text in a frame: an author's name, numbers and lengths.
-        const AROUND_TEXT: usize = 1024;
         let needed = Bytes(self.max_text.0 + AROUND_TEXT);
         if self.max_frame < needed {
             return Err(format!("--max-frame must be at least {needed} for --max-text {}", self.max_text));
