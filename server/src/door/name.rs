@@ -319,9 +319,10 @@ mod tests {
 
     #[test]
     fn ordinary_names_of_any_script_are_allowed() {
-        let names = "Ann a Zoë Nguyễn Straße Øyvind Çağla Łukasz Иван Ғалым Київ Ἑλένη Σοφία Անի ნინო שרה محمد \
-                     فاطمه۲ کمال कमल गगन१ কমল ਕਮਲ કમલ கமல கமல1 అమల ಕಮಲ കമല අමර นานา ນານາ ሰላም 한솔 さくら らーめん \
-                     サラ スー 李雷 佐々木 user_1 J.R-2 7of9 2468";
+        let names =
+            "Ann a Zoë Nguyễn Straße Øyvind Çağla Łukasz Иван Ғалым Київ Ἑλένη Σοφία Անի ნინო שרה محمد \
+                     فاطمه۲ کمال कमल गगन१ কমল ਕਮਲ કમલ கமல கமல1 అమల ಕಮಲ കമല අමර นานา ນານາ ሰላም 한솔 さくら \
+                     らーめん サラ スー 李雷 佐々木 user_1 J.R-2 7of9 2468";
         for name in names.split(' ') {
             assert_eq!(validate(name, 32), Ok(()), "{name}");
         }
@@ -375,6 +376,7 @@ mod tests {
             ("a Devanagari vowel mark behind Cyrillic", "Иван\u{93e}"),
             ("a Devanagari vowel mark behind its own letter", "\u{915}\u{941}"),
             ("a Bengali zero among ASCII digits", "agent0\u{9e6}7"),
+            ("a Bengali zero among nothing but ASCII digits", "1\u{9e6}2"),
             ("a Bengali zero behind Latin letters", "agent\u{9e6}"),
             ("Bengali digits and nothing else", "\u{9e6}\u{9ed}"),
             ("a Devanagari digit before the letters", "१गगन"),
