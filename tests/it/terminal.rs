@@ -4,6 +4,7 @@
 //! client reads nothing of it before Enter.
 
 use chat_tests::{
+    member::Member,
     process::{binary, Program},
     terminal::{Screen, TerminalUser},
     watchdog::poll,
@@ -113,6 +114,59 @@ fn no_row_of_a_message_looks_like_a_line_of_the_client() {
             "{screen:?}"
         );
     });
+}
+
+#[test]
+fn no_character_is_wide_enough_to_push_a_text_to_the_first_column() {
+    let typing = (&["--name", "Alice"][..], "xterm");
+    let reading = (&["--name", "Alice", "--send", "hi", "--stay"][..], "xterm");
+    let dumb = (&["--name", "Alice"][..], "dumb");
+    for (arguments, term) in [typing, reading, dumb] {
+        let (_server, address) = Program::server(&[]);
+        let alice = TerminalUser::start(address, (90, 80), arguments, &[("TERM", term)]);
+        alice.sees("Start typing...");
+        let mut tom = Member::join(address, "Tom");
+        // Tangut, Kana Supplement, a vertical form. Each takes two cells, so with some count of them the text
+        // begins exactly behind the last cell, whatever stands before them.
+        for wide in ["\u{17000}", "\u{1b000}", "\u{fe10}", "x"] {
+            for count in (30..=38).chain(64..=74) {
+                tom.say(&format!("{}User [X] left", wide.repeat(count)));
+            }
+            // It is shown before the next character, so that the screen has all rows of this one.
+            tom.say(&format!("the end of {wide}"));
+            alice.sees(&format!("the end of {wide}"));
+            alice.screen().read_with(|screen| {
+                let at_the_edge: Vec<String> =
+                    screen.rows().into_iter().filter(|row| row.starts_with("User")).collect();
+                assert!(at_the_edge.iter().all(|row| row == "User [Tom] joined"), "{term}: {screen:?}");
+            });
+        }
+        if term != "dumb" {
+            let shown =
+                alice.screen().read_with(|screen| String::from_utf8_lossy(screen.bytes()).into_owned());
+            for (position, _) in shown.match_indices("User [X]") {
+                let wrapping = shown[..position].rsplit("\x1b[?7").next().unwrap();
+                assert!(wrapping.starts_with('l'), "the terminal would wrap this row: {wrapping:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_message_of_thousands_of_line_ends_leaves_the_earlier_lines_on_the_screen() {
+    for term in ["xterm", "dumb"] {
+        let (_server, address) = Program::server(&[]);
+        let alice = TerminalUser::start(address, (60, 80), &["--name", "Alice"], &[("TERM", term)]);
+        alice.sees("Start typing...");
+        let mut tom = Member::join(address, "Tom");
+        tom.say("an earlier line");
+        tom.say(&format!("x{}", "\n".repeat(4_095)));
+        tom.say("a later line");
+        alice.sees("a later line");
+        let shown = alice.screen().read_with(Screen::text_above_cursor);
+        assert!(shown.contains("[Tom] an earlier line"), "{shown}");
+        assert!(shown.contains("(more rows: 4056)"), "{shown}");
+    }
 }
 
 #[test]

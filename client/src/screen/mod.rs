@@ -17,7 +17,7 @@ use crate::{
     screen::{
         clock::{now, LocalClock},
         color::{paint, Style},
-        terminal::{above_typed_line, wrap},
+        terminal::{above_typed_line, unwrapped, wrap},
         transcript::Transcript,
         width::TerminalWidth,
         wording::{lines, mentions, INDENT},
@@ -70,7 +70,7 @@ impl Screen {
         if options.terminal || transcript.is_some() {
             clock.follow().unwrap_or_else(|error| log::warn!("cannot follow the time zone: {error}"));
         }
-        if options.terminal {
+        if options.terminal || options.dumb {
             width.follow().unwrap_or_else(|error| log::warn!("cannot follow the terminal's width: {error}"));
         }
         let state = State {
@@ -176,8 +176,12 @@ impl State {
         let (mut stdout, mut stderr) = (String::new(), String::new());
         for line in lines(event, &self.own_name) {
             let out = if line.is_error { &mut stderr } else { &mut stdout };
-            for (style, text) in &line.spans {
-                out.push_str(&paint(style, text, self.options.color).replace('\n', &next_line));
+            if self.options.dumb {
+                out.push_str(&wrap(&line, self.width.cells(), self.options.color).join("\n"));
+            } else {
+                for (style, text) in &line.spans {
+                    out.push_str(&paint(style, text, self.options.color).replace('\n', &next_line));
+                }
             }
             out.push('\n');
         }
@@ -203,7 +207,11 @@ impl State {
                 line.spans.insert(0, (Style::Dim, time));
             }
             for row in wrap(&line, self.width.cells(), self.options.color) {
-                writes.push(if self.options.typing { above_typed_line(&row) } else { row + "\n" });
+                writes.push(if self.options.typing {
+                    above_typed_line(&row)
+                } else {
+                    unwrapped(&row) + "\n"
+                });
             }
         }
         writes

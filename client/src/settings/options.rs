@@ -76,6 +76,8 @@ pub struct ScreenOptions {
     pub color: bool,
     /// Whether standard output is a terminal that understands escape sequences.
     pub terminal: bool,
+    /// Whether standard output is a terminal that understands none.
+    pub dumb: bool,
     /// Whether a person types on that terminal. Then messages go above the line being typed.
     pub typing: bool,
     /// When the terminal rings.
@@ -197,6 +199,7 @@ pub fn parse_arguments(
         return Err("--send needs a --name, because nobody is asked for one".into());
     }
     screen.terminal &= !screen.json;
+    screen.dumb &= !screen.json;
     join.interactive = environment.stdin_terminal && lines;
     screen.typing = join.interactive;
     join.history = history.unwrap_or(if screen.terminal && lines { DEFAULT_HISTORY } else { 0 });
@@ -213,6 +216,7 @@ fn defaults(environment: &Environment<'_>) -> Options {
         json: false,
         color: ansi && variable("NO_COLOR").is_none(),
         terminal: ansi,
+        dumb: environment.stdout_terminal && !ansi,
         typing: false,
         bell: Bell::Mention,
         log: None,
@@ -318,7 +322,7 @@ mod tests {
     #[test]
     fn a_dumb_terminal_gets_no_escape_sequences() {
         let options = run(&[], true, &[("TERM", "dumb")]);
-        assert!(!options.screen.terminal && !options.screen.color);
+        assert!(options.screen.dumb && !options.screen.terminal && !options.screen.color);
         assert!(options.join.interactive);
     }
 }
