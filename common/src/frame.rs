@@ -1,7 +1,7 @@
 //! Frames: a length and then that many bytes, over any `Read` or `Write`. Runs on its caller's thread.
 //!
-//! Nothing here allocates more than the limit of the connection, whatever length a peer announces. A frame for
-//! which there is no memory ends its own connection, and not the process.
+//! Nothing here allocates more than the limit of the connection, whatever length a peer announces. A frame
+//! for which there is no memory ends its own connection, and not the process.
 //!
 //! Go: net/rpc has no frame; gob's decoder reads what it needs, so a peer can make it wait or allocate.
 
@@ -70,8 +70,8 @@ pub fn has_memory_for(bytes: usize) -> bool {
 /// On `reader`, as long as its own reads block.
 ///
 /// # Errors
-/// [`RpcError::TooLong`] above the limit, [`RpcError::NoMemory`] without memory, [`RpcError::Truncated`] when the stream ends inside the frame, and
-/// whatever `reader` reports.
+/// [`RpcError::TooLong`] above the limit, [`RpcError::NoMemory`] without memory, [`RpcError::Truncated`] when
+/// the stream ends inside the frame, and whatever `reader` reports.
 pub fn read_frame(reader: &mut impl Read, limit: u32, payload: &mut Vec<u8>) -> Result<bool, RpcError> {
     payload.clear();
     payload.shrink_to(KEPT_BYTES);

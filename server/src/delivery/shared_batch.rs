@@ -37,8 +37,8 @@ impl SharedBatch {
         SharedBatch { first, end, authors, has_private: private, batch }
     }
 
-    /// Returns a copy for another thread. Without memory for it, the copy fits no recipient, and each gets its
-    /// own call.
+    /// Returns a copy for another thread. Without memory for it, the copy fits no recipient, and each gets
+    /// its own call.
     pub(super) fn try_clone(&self) -> SharedBatch {
         let (authors, batch) = (self.authors.clone(), self.batch.try_clone());
         SharedBatch { authors, batch, ..*self }

@@ -204,9 +204,13 @@ fn digit_value(c: char, zero: char) -> Option<u32> {
 /// for those that look alike.
 pub(crate) fn fold(name: &str) -> String {
     name.chars().fold(String::with_capacity(name.len()), |mut folded, c| {
+        if c.is_ascii() {
+            folded.push(c.to_ascii_lowercase());
+            return folded;
+        }
         match SCRIPTS.iter().find_map(|script| digit_value(c, script.zero_of(c)?)) {
             Some(value) => folded.extend(char::from_digit(value, 10)),
-            None if c.is_ascii() || !c.is_alphanumeric() => folded.push(c.to_ascii_lowercase()),
+            None if !c.is_alphanumeric() => folded.push(c),
             // The upper case in between makes `ß` and `ss` equal. It leaves a mark behind a few letters, such
             // as `İ` and `ΰ`. A folded name has none, so that it is a possible name.
             None => {
