@@ -57,6 +57,8 @@ pub struct Connection {
     frame_limit: u32,
     inbound: Vec<u8>,
     outbound: Vec<u8>,
+    /// The bytes of the frames since the last [`Connection::take_traffic`].
+    traffic: usize,
 }
 
 impl Connection {
@@ -69,6 +71,7 @@ impl Connection {
             frame_limit,
             inbound: Vec::new(),
             outbound: Vec::new(),
+            traffic: 0,
         }
     }
 
@@ -80,6 +83,11 @@ impl Connection {
     /// Accepts payloads of up to `frame_limit` bytes from now on.
     pub fn set_frame_limit(&mut self, frame_limit: u32) {
         self.frame_limit = frame_limit;
+    }
+
+    /// Returns how many bytes of frames were read and written since the last call of this function.
+    pub fn take_traffic(&mut self) -> usize {
+        std::mem::take(&mut self.traffic)
     }
 
     /// Sends a hello as the side that dials, reads the answer, and returns the version to use.
@@ -230,6 +238,7 @@ impl Connection {
 
     fn send<T: Serialize>(&mut self, value: &T, deadline: Instant) -> Result<(), RpcError> {
         encode_frame(value, &mut self.outbound)?;
+        self.traffic += self.outbound.len();
         let written = self.stream.write_all(&self.outbound, deadline);
         self.outbound.clear();
         self.outbound.shrink_to(KEPT_BYTES);
@@ -248,6 +257,7 @@ impl Connection {
         if !read_frame(&mut self.reader, self.frame_limit, &mut self.inbound)? {
             return Ok(None);
         }
+        self.traffic += self.inbound.len();
         // The value holds a copy of what the frame holds.
         match has_memory_for(self.inbound.len()) {
             true => Ok(Some(decode(&self.inbound)?)),

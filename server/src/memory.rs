@@ -9,8 +9,8 @@ use chat_server::Limits;
 use log::{debug, warn};
 use std::{env, fs, os::unix::process::CommandExt, process::Command};
 
-/// What the process may take besides what the limits bound: the heap's own overhead, and the output that waits
-/// to be written. In bytes.
+/// What the process may take besides what the limits bound: the heap's own overhead, and the output that
+/// waits to be written. In bytes.
 const RESERVE_BYTES: u64 = 16 << 20;
 /// The fewest connections that are worth a server.
 const FEWEST_CONNECTIONS: usize = 2;
@@ -37,16 +37,16 @@ pub(crate) fn fit(limits: &mut Limits) -> Result<(), String> {
     let fitting = (for_connections / limits.connection_memory_bytes()) as usize;
     if fitting < FEWEST_CONNECTIONS {
         return Err(format!(
-            "the memory limit of {} MiB is too low: {} MiB are in use or in reserve, and the log and the queue \
-             take {} MiB; raise the limit (ulimit -v), or lower --log-size, --queue or --thread-stack",
+            "the memory limit of {} MiB is too low: {} MiB are in use or in reserve, and the log and the \
+             queue take {} MiB; raise the limit (ulimit -v), or lower --log-size, --queue or --thread-stack",
             mib(limit),
             mib(in_use + RESERVE_BYTES),
             mib(limits.shared_memory_bytes())
         ));
     }
     warn!(
-        "the memory limit of {} MiB has room for {fitting} connections, so --max-connections is {fitting} and \
-         not {}",
+        "the memory limit of {} MiB has room for {fitting} connections, so --max-connections is {fitting} \
+         and not {}",
         mib(limit),
         limits.max_connections
     );

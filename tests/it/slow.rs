@@ -1,6 +1,6 @@
 //! A slow or stuck recipient does not delay the others, and learns what it missed.
 
-use chat_common::protocol::EventKind;
+use chat_common::protocol::{EventKind, Join};
 use chat_server::{Bytes, Limits};
 use chat_tests::{
     checker::assert_clean,
@@ -104,4 +104,35 @@ fn a_recipient_on_a_very_slow_connection_receives_all_in_order() {
     }
     slow.hear_up_to(last);
     assert_clean(&[alice.history(), slow.history()]);
+}
+
+#[test]
+fn newcomers_that_ask_for_all_history_and_read_nothing_delay_nobody() {
+    const NEWCOMERS: usize = 30;
+    let server = TestServer::with_limits(Limits {
+        receive_timeout: Duration::from_secs(3600),
+        ..without_rate_limit()
+    });
+    let mut alice = Member::join(server.address(), "alice");
+    let bob = Member::join(server.address(), "bob");
+    let padding = "x".repeat(800);
+    for number in 0..3000 {
+        alice.say(&format!("earlier {number} {padding}"));
+    }
+    let newcomers: Vec<_> = (0..NEWCOMERS)
+        .map(|number| {
+            let mut call = RawPeer::connect_call(server.address()).unwrap();
+            let join =
+                Join { history: u32::MAX, ..Join::new(format!("newcomer{number}"), raw::random_token(), 0) };
+            let token = join.token;
+            call.join_with(join).unwrap();
+            (call, RawPeer::connect_callback(server.address(), token).unwrap())
+        })
+        .collect();
+    let last = (0..200).map(|number| alice.say(&format!("{number}"))).last().unwrap();
+    bob.hear_up_to(last);
+    assert_eq!(bob.texts().len(), 3200);
+    assert_eq!(bob.history().sessions.len(), 1, "bob is never cut off");
+    assert_clean(&[alice.history(), bob.history()]);
+    drop(newcomers);
 }

@@ -34,6 +34,11 @@ use std::{
     time::Instant,
 };
 
+/// A request costs one token of the rate limit, and one more for each of these bytes of the request and of the
+/// reply that this thread writes. So no request costs the server much more than its tokens: a history of 64
+/// KiB, the longest reply, costs nine.
+const BYTES_PER_TOKEN: usize = 8 * 1024;
+
 /// Serves one connection from its hello to its end. `slot` is its place among the accepted connections.
 ///
 /// # Blocking
@@ -131,7 +136,7 @@ fn wait_for_join(
             None => return Ok(None),
             Some(Request::Join(join)) => {
                 slot.joining();
-                service.shutdown.sleep(bucket.take(Instant::now()));
+                service.shutdown.sleep(bucket.take(Instant::now(), 1));
                 match join::join(service, connection.stream(), peer, &bucket, join) {
                     Ok(calls) => return Ok(Some(calls)),
                     Err(refusal) => {
@@ -186,7 +191,8 @@ fn serve_member(
         if let Some(reply) = service::answer(service, calls, request) {
             connection.reply(&reply, limits.frame_timeout)?;
         }
-        let wait = calls.pair.bucket.take(Instant::now());
+        let cost = 1 + (connection.take_traffic() / BYTES_PER_TOKEN) as u32;
+        let wait = calls.pair.bucket.take(Instant::now(), cost);
         if !wait.is_zero() {
             service.shutdown.sleep(wait);
         }

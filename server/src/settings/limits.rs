@@ -165,7 +165,7 @@ limits! {
     resume_within "resume-within": Duration = Duration::from_secs(60), at least MOMENT, at most LONGEST;
     /// Requests that a member may send at once; 0 turns the rate limit off.
     rate_burst "rate-burst": usize = 200, at least 0, at most 1_000_000;
-    /// Requests a second after that. The server reads faster members more slowly.
+    /// Requests a second after that; a long one counts as several. Faster members are read more slowly.
     rate "rate": usize = 50, at least 1, at most 1_000_000;
     /// Places in the broadcaster's channel. When all are taken, the server refuses messages as busy.
     queue "queue": usize = 1024, at least 1, at most 1_000_000;
