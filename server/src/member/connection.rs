@@ -26,7 +26,7 @@ use chat_common::{
     status::Status,
     stream::Stream,
 };
-use log::{error, warn};
+use log::Level;
 use std::{
     net::SocketAddr,
     panic::{catch_unwind, resume_unwind, AssertUnwindSafe},
@@ -34,9 +34,9 @@ use std::{
     time::Instant,
 };
 
-/// A request costs one token of the rate limit, and one more for each of these bytes of the request and of the
-/// reply that this thread writes. So no request costs the server much more than its tokens: a history of 64
-/// KiB, the longest reply, costs nine.
+/// A request costs one token of the rate limit, and one more for each of these bytes of the request and of
+/// the reply that this thread writes. So no request costs the server much more than its tokens: a history of
+/// 64 KiB, the longest reply, costs nine.
 const BYTES_PER_TOKEN: usize = 8 * 1024;
 
 /// Serves one connection from its hello to its end. `slot` is its place among the accepted connections.
@@ -59,12 +59,11 @@ pub(crate) fn serve_connection(service: &Service<'_>, stream: Arc<Stream>, peer:
     });
     match catch_unwind(serve) {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => {
-            if service.door.may_log(peer.ip()) {
-                warn!("{peer}: {error}");
-            }
+        Ok(Err(error)) => service.door.log(peer.ip(), Level::Warn, format_args!("{peer}: {error}")),
+        Err(_) => {
+            let line = format!("{peer}: serving it panicked; it is disconnected");
+            service.door.log(peer.ip(), Level::Error, line);
         }
-        Err(_) => error!("{peer}: serving it panicked; it is disconnected"),
     }
 }
 
@@ -105,7 +104,6 @@ fn serve_calls(
     slot: &Slot,
 ) -> Result<(), RpcError> {
     connection.welcome(hello, service.limits.frame_timeout)?;
-    slot.greeted();
     let Some(mut calls) = wait_for_join(service, &mut connection, peer, slot)? else { return Ok(()) };
     let frame_limit = service.limits.max_frame.0 as u32;
     #[cfg(feature = "seeded-bugs")]
@@ -140,7 +138,7 @@ fn wait_for_join(
                 match join::join(service, connection.stream(), peer, &bucket, join) {
                     Ok(calls) => return Ok(Some(calls)),
                     Err(refusal) => {
-                        slot.greeted();
+                        slot.not_joined();
                         refusal
                     }
                 }

@@ -59,8 +59,9 @@ pub(super) struct Effects {
     pub(super) answers: Vec<Box<dyn FnOnce()>>,
     /// Pairs to close, and the reason.
     pub(super) closings: Vec<(Arc<ConnectionPair>, &'static str)>,
-    /// Lines for the server's log.
-    pub(super) lines: Vec<String>,
+    /// Lines for the server's log, and the address of the member that each is about. A line about what the
+    /// operator did has none, so that no flood hides it.
+    pub(super) lines: Vec<(Option<IpAddr>, String)>,
 }
 
 impl Effects {
@@ -212,7 +213,8 @@ impl Round<'_, '_, '_> {
             Some(callback) => {
                 let recipient = self.deliveries.start(pair, callback, None, member.start, member.told_from);
                 if recipient.is_none() {
-                    self.effects.lines.push("no thread for a recipient".to_owned());
+                    let line = "no thread for a recipient".to_owned();
+                    self.effects.lines.push((Some(member.address), line));
                     self.leave(pair.id, Some(CONNECTION_LOST.to_owned()));
                     return None;
                 }
@@ -230,7 +232,7 @@ impl Round<'_, '_, '_> {
             let sequence = self.staged.push(kind, Audience::AllBut(pair.id));
             member.joined.get_or_insert(sequence);
             self.effects.authors.push(pair.id);
-            self.effects.lines.push(line);
+            self.effects.lines.push((Some(member.address), line));
         }
         member.joined
     }
@@ -306,7 +308,7 @@ impl Round<'_, '_, '_> {
         let member = self.members.get_mut(&id).ok_or_else(Refusal::busy)?;
         member.folded = folded;
         let from = std::mem::replace(&mut member.name, name.clone());
-        self.effects.lines.push(format!("{from} is now {name}"));
+        self.effects.lines.push((Some(member.address), format!("{from} is now {name}")));
         self.effects.authors.push(id);
         let sequence = self.staged.push(EventKind::Renamed { from, to: name }, Audience::AllBut(id));
         Ok(Reply::Renamed { sequence })
@@ -353,7 +355,9 @@ impl Round<'_, '_, '_> {
         let name = member.name.clone();
         if was_here {
             let why = reason.as_ref().map_or(String::new(), |why| format!(" ({why})"));
-            self.effects.lines.push(format!("{name} left{why}"));
+            let by_operator = matches!(member.presence, Presence::Over { .. });
+            let address = (!by_operator).then_some(member.address);
+            self.effects.lines.push((address, format!("{name} left{why}")));
             self.effects.authors.push(id);
             self.staged.push(EventKind::Left { name: name.clone(), reason }, Audience::AllBut(id));
         }

@@ -55,7 +55,7 @@ use crate::{
 };
 use chat_common::{protocol::EventKind, shutdown::Shutdown};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
-use log::{info, warn};
+use log::{info, warn, Level};
 use std::{iter, sync::Arc, thread};
 
 /// The most recipients of a small room. Writing to all of them takes less than 200 us.
@@ -140,7 +140,7 @@ impl Rounds<'_, '_, '_> {
     /// Publishes a round: to readers of the log, to senders that wait for an answer, to the recipients,
     /// and to the server's log.
     fn publish(&mut self, staged: StagedBatch, mut effects: Effects) {
-        let Broadcaster { registry, log, limits, .. } = self.broadcaster;
+        let Broadcaster { registry, log, limits, door, .. } = self.broadcaster;
         let (first, end) = (staged.first(), staged.next());
         log.append(staged);
         // Usually the senders get their replies first. They then send the commands of the next round
@@ -163,8 +163,11 @@ impl Rounds<'_, '_, '_> {
             self.fanout.write(&self.recipients, round, is_quiet);
         }
         effects.write_replies();
-        for line in effects.lines {
-            info!("{line}");
+        for (address, line) in effects.lines {
+            match address {
+                Some(address) => door.log(address, Level::Info, line),
+                None => info!("{line}"),
+            }
         }
     }
 }

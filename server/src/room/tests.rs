@@ -40,7 +40,7 @@ struct TestRoom<'r, 'scope, 'env> {
 
 /// Runs a test with a room.
 fn with_room(limits: &Limits, test: impl FnOnce(TestRoom<'_, '_, '_>)) {
-    let (door, log) = (Door::new(Bans::default()), SharedLog::new(limits));
+    let (door, log) = (Door::new(Bans::default(), limits), SharedLog::new(limits));
     thread::scope(|scope| {
         let (deliveries, _) = Deliveries::new(scope, &log, limits);
         let (door, log, deliveries) = (&door, &log, &deliveries);
