@@ -4,6 +4,8 @@
 //! `CHAT_FAULTS_SHORT=1` shortens everything to a tenth, to see that it works.
 #![allow(clippy::print_stdout, reason = "the output is the result")]
 
+mod abuse;
+
 use chat_common::protocol::Join;
 use chat_tests::{
     checker::check,
@@ -25,7 +27,7 @@ use std::{
 
 /// One line of the table.
 struct Measurement {
-    title: &'static str,
+    title: String,
     without: String,
     with: String,
     wanted: &'static str,
@@ -42,6 +44,12 @@ fn divisor() -> usize {
 }
 
 fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    match arguments.split_first() {
+        Some((word, rest)) if word == "attack" => return abuse::attack(rest),
+        Some(_) => panic!("faults takes no arguments"),
+        None => {}
+    }
     let measurements: [fn() -> Measurement; 6] = [
         many_clients,
         stuck_recipients,
@@ -52,8 +60,8 @@ fn main() -> ExitCode {
     ];
     println!("| what is done | without | with | wanted | reached |\n|---|---|---|---|---|");
     let mut all = true;
-    for measure in measurements {
-        let Measurement { title, without, with, wanted, reached } = measure();
+    for measurement in measurements.into_iter().map(|measure| measure()).chain(abuse::measure()) {
+        let Measurement { title, without, with, wanted, reached } = measurement;
         println!("| {title} | {without} | {with} | {wanted} | {} |", if reached { "yes" } else { "NO" });
         all &= reached;
     }
@@ -130,7 +138,7 @@ fn many_clients() -> Measurement {
     let violations = check(&histories);
     violations.iter().take(5).for_each(|violation| println!("{violation}"));
     Measurement {
-        title: "500 clients, 100 messages/s, 60 s: lost, doubled or out of order",
+        title: "500 clients, 100 messages/s, 60 s: lost, doubled or out of order".to_owned(),
         without: "-".to_owned(),
         with: format!("{} of {deliveries} deliveries", violations.len()),
         wanted: "0",
@@ -164,7 +172,7 @@ fn stuck_recipients() -> Measurement {
     let (without, with) = (run(0), run(30));
     let limit = (without.mul_f64(1.25)).max(without + Duration::from_millis(10));
     Measurement {
-        title: "100 clients, of which 30 are stuck: p99 of the other 70",
+        title: "100 clients, of which 30 are stuck: p99 of the other 70".to_owned(),
         without: milliseconds(without),
         with: format!("{} ({:.2} x)", milliseconds(with), with.as_secs_f64() / without.as_secs_f64()),
         wanted: "at most 1.25 x, or 10 ms more",
@@ -190,7 +198,7 @@ fn memory_of_the_stuck() -> Measurement {
     let fifty = memory_beside(&mut stuck_members, 50);
     let grown = fifty.saturating_sub(ten);
     Measurement {
-        title: "stuck clients from 10 to 50, 100,000 messages: memory of the server",
+        title: "stuck clients from 10 to 50, 100,000 messages: memory of the server".to_owned(),
         without: format!("{} KiB", ten / 1024),
         with: format!("{} KiB more", grown / 1024),
         wanted: "at most 8 MiB more",
@@ -243,7 +251,7 @@ fn newcomers_that_do_not_read() -> Measurement {
     };
     let (without, with) = (run(0), run(4));
     Measurement {
-        title: "4 newcomers at a time that ask for all history and read nothing: p99 of the others",
+        title: "4 newcomers at a time that ask for all history and read nothing: p99 of the others".to_owned(),
         without: milliseconds(without),
         with: format!("{} ({:.2} x)", milliseconds(with), with.as_secs_f64() / without.as_secs_f64()),
         wanted: "at most 10 ms more",
@@ -291,7 +299,7 @@ fn slow_writers() -> Measurement {
         slowest.unwrap_or_default()
     });
     Measurement {
-        title: "200 dribbling connections: the slowest of ten honest joins",
+        title: "200 dribbling connections: the slowest of ten honest joins".to_owned(),
         without: milliseconds(without),
         with: format!("{} ({:.1} x)", milliseconds(with), with.as_secs_f64() / without.as_secs_f64()),
         wanted: "within 1 s",
@@ -327,7 +335,7 @@ fn flood_of_connections() -> Measurement {
     let (with, after, violations) = run(ATTEMPTS / divisor());
     let limit = (without.mul_f64(1.25)).max(without + Duration::from_millis(10));
     Measurement {
-        title: "5,000 connection attempts in 10 s: p99 of the members; a join after it; violations",
+        title: "5,000 connection attempts in 10 s: p99 of the members; a join after it; violations".to_owned(),
         without: milliseconds(without),
         with: format!(
             "{} ({:.2} x); {}; {violations}",

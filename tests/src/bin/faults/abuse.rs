@@ -1,0 +1,311 @@
+//! What one address that misbehaves costs an honest pair in the same room: each trick in turn, from another
+//! address, against a server with its default limits.
+//!
+//! The attackers run in a process of their own at the lowest priority, because they stand for other machines:
+//! here they share two cores with the server and with the pair that is measured.
+
+use crate::{divisor, milliseconds, p99, Measurement};
+use chat_common::protocol::{Join, Request};
+use chat_tests::{
+    checker::check,
+    history::MemberHistory,
+    member::Member,
+    process::{binary, Program},
+    raw::{random_token, RawPeer},
+    watchdog::poll,
+};
+use std::{
+    collections::VecDeque,
+    env, io,
+    net::{IpAddr, SocketAddr},
+    process::{Command, ExitCode},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// How many members one address has in most tricks.
+const MEMBERS: usize = 20;
+/// How often the honest member speaks. It is below its own rate limit.
+const PER_SECOND: usize = 40;
+/// How long each trick is measured.
+const SECONDS: usize = 10;
+/// The slowest that 99 of 100 messages may be: the promise of the README.
+const PROMISED: Duration = Duration::from_millis(10);
+/// How many times slower than in a quiet room.
+const PROMISED_FACTOR: f64 = 5.0;
+
+/// One attacker: its address, and the server.
+#[derive(Clone, Copy)]
+struct Attacker {
+    address: IpAddr,
+    server: SocketAddr,
+    /// Which of the attackers at this address it is.
+    number: usize,
+}
+
+/// A trick: its title, how many attackers take part, and what each of them does for ever.
+struct Trick {
+    title: &'static str,
+    attackers: usize,
+    attack: fn(Attacker) -> io::Result<()>,
+}
+
+const TRICKS: [Trick; 11] = [
+    Trick { title: "20 members talk at their rate", attackers: MEMBERS, attack: talk },
+    Trick { title: "20 join, say 200 lines, leave, and join again", attackers: MEMBERS, attack: talk_and_leave },
+    Trick { title: "the same, and they are lost instead of leaving", attackers: MEMBERS, attack: talk_and_vanish },
+    Trick { title: "20 join and leave", attackers: MEMBERS, attack: join_and_leave },
+    Trick { title: "20 rename themselves", attackers: MEMBERS, attack: rename },
+    Trick { title: "20 send private messages with a recipient of 60 KB", attackers: MEMBERS, attack: long_recipient },
+    Trick { title: "20 ask for all history", attackers: MEMBERS, attack: ask_for_history },
+    Trick { title: "20 ask who is here", attackers: MEMBERS, attack: ask_who },
+    Trick { title: "newcomers ask for all history and read nothing", attackers: 4, attack: join_without_reading },
+    Trick { title: "60 sockets say hello, again and again", attackers: 6, attack: say_hello },
+    Trick { title: "connections that say nothing", attackers: 4, attack: connect },
+];
+
+impl Attacker {
+    fn name(self, round: usize) -> String {
+        let IpAddr::V4(address) = self.address else { panic!("the attackers use IPv4") };
+        format!("m{}x{}x{round}", address.octets()[3], self.number)
+    }
+
+    /// Joins with both connections.
+    fn join(self, round: usize, history: u32) -> io::Result<(RawPeer, RawPeer)> {
+        let mut call = RawPeer::connect_from(self.address, self.server)?;
+        call.say_hello().map_err(io::Error::other)?;
+        let join = Join { history, ..Join::new(self.name(round), random_token(), 0) };
+        let token = join.token;
+        call.connection.call::<_, chat_common::protocol::Reply>(&Request::Join(join), PATIENCE).map_err(io::Error::other)?;
+        let mut callback = RawPeer::connect_from(self.address, self.server)?;
+        callback.open_callback(token).map_err(io::Error::other)?;
+        Ok((call, callback))
+    }
+
+    /// Joins, and answers every call of the server. Returns the call connection.
+    fn join_and_listen(self, round: usize) -> io::Result<RawPeer> {
+        let (call, mut callback) = self.join(round, 0)?;
+        thread::Builder::new().spawn(move || while let Ok(Some(_)) = callback.serve_receive() {})?;
+        Ok(call)
+    }
+
+    /// Joins once, and sends the requests that `next` returns, each after the reply to the one before.
+    fn send_for_ever(self, mut next: impl FnMut(u64) -> Request) -> io::Result<()> {
+        let mut call = self.join_and_listen(0)?;
+        for number in 1.. {
+            call.ask(&next(number)).map_err(io::Error::other)?;
+        }
+        Ok(())
+    }
+
+    /// Joins, says 200 lines, and hands the connection to `end`; then the same again.
+    fn talk_again_and_again(self, end: impl Fn(RawPeer)) -> io::Result<()> {
+        const LINES: u64 = 200;
+        for round in 0.. {
+            let mut call = self.join_and_listen(round)?;
+            for number in 1..=LINES {
+                call.ask(&line(number)).map_err(io::Error::other)?;
+            }
+            end(call);
+        }
+        Ok(())
+    }
+}
+
+/// No reply takes longer, whatever the server is busy with.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A message of 100 bytes.
+fn line(message_id: u64) -> Request {
+    Request::Broadcast { message_id, repeated: false, text: format!("{message_id:0>100}") }
+}
+
+fn talk(attacker: Attacker) -> io::Result<()> {
+    attacker.send_for_ever(line)
+}
+
+fn talk_and_leave(attacker: Attacker) -> io::Result<()> {
+    attacker.talk_again_and_again(|mut call| drop(call.ask(&Request::Leave)))
+}
+
+fn talk_and_vanish(attacker: Attacker) -> io::Result<()> {
+    attacker.talk_again_and_again(drop)
+}
+
+fn join_and_leave(attacker: Attacker) -> io::Result<()> {
+    for round in 0.. {
+        attacker.join_and_listen(round)?.ask(&Request::Leave).map_err(io::Error::other)?;
+    }
+    Ok(())
+}
+
+fn rename(attacker: Attacker) -> io::Result<()> {
+    attacker.send_for_ever(|number| Request::Rename { name: attacker.name(number as usize) })
+}
+
+fn long_recipient(attacker: Attacker) -> io::Result<()> {
+    let to = "é".repeat(30_000);
+    attacker.send_for_ever(|message_id| {
+        Request::Private { message_id, repeated: false, to: to.clone(), text: "hi".to_owned() }
+    })
+}
+
+fn ask_for_history(attacker: Attacker) -> io::Result<()> {
+    attacker.send_for_ever(|_| Request::History { count: u32::MAX, before: None })
+}
+
+fn ask_who(attacker: Attacker) -> io::Result<()> {
+    attacker.send_for_ever(|_| Request::Who)
+}
+
+fn join_without_reading(attacker: Attacker) -> io::Result<()> {
+    const KEPT_SESSIONS: usize = 8;
+    let mut kept = VecDeque::new();
+    for round in 0.. {
+        kept.push_back(attacker.join(round, u32::MAX)?);
+        if kept.len() > KEPT_SESSIONS {
+            kept.pop_front();
+        }
+    }
+    Ok(())
+}
+
+fn say_hello(attacker: Attacker) -> io::Result<()> {
+    const KEPT_SOCKETS: usize = 10;
+    let hello = chat_tests::raw::caller_hello();
+    let mut kept = VecDeque::new();
+    loop {
+        let peer = RawPeer::connect_from(attacker.address, attacker.server)?;
+        let _ = peer.write(&hello);
+        kept.push_back(peer);
+        if kept.len() > KEPT_SOCKETS {
+            kept.pop_front();
+        }
+    }
+}
+
+fn connect(attacker: Attacker) -> io::Result<()> {
+    let mut kept = VecDeque::new();
+    loop {
+        kept.push_back(RawPeer::connect_from(attacker.address, attacker.server)?);
+        if kept.len() > 16 {
+            kept.pop_front();
+        }
+    }
+}
+
+/// The program of the attackers: `faults attack TRICK SERVER ADDRESSES`. It goes on until it is killed.
+pub(crate) fn attack(arguments: &[String]) -> ExitCode {
+    let [trick, server, addresses] = arguments else { panic!("attack TRICK SERVER ADDRESSES") };
+    let trick = &TRICKS[trick.parse::<usize>().expect("the number of a trick")];
+    let server: SocketAddr = server.parse().expect("the address of a server");
+    let addresses: u8 = addresses.parse().expect("how many addresses attack");
+    thread::scope(|scope| {
+        for host in 0..addresses {
+            for number in 0..trick.attackers {
+                let attacker = Attacker { address: [127, 0, 0, 10 + host].into(), server, number };
+                scope.spawn(move || loop {
+                    // The server refuses much of this, and then the attacker begins again.
+                    if (trick.attack)(attacker).is_err() {
+                        thread::sleep(Duration::from_millis(10));
+                    }
+                });
+            }
+        }
+    });
+    ExitCode::SUCCESS
+}
+
+/// What an honest pair sees of an attack.
+struct Honest {
+    p99: Duration,
+    violations: usize,
+    /// Whether a member of the pair was cut off.
+    cut_off: bool,
+    join: Duration,
+}
+
+/// Lets an honest pair talk while `addresses` addresses use a trick.
+fn honest_pair(trick: Option<usize>, addresses: usize) -> Honest {
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -n \"$(ulimit -Hn)\"; exec \"$0\" \"$@\""]).arg(binary("chat-server"));
+    let (_server, address) = Program::start_server(command.args(["--listen", "127.0.0.1:0"]));
+    let mut ann = Member::join_without_listener(address, "ann");
+    let bob = Member::join_without_listener(address, "bob");
+    let _attackers = trick.map(|trick| {
+        let mut command = Command::new("nice");
+        command.args(["-n", "19"]).arg(env::current_exe().unwrap());
+        command.args(["attack", &trick.to_string(), &address.to_string(), &addresses.to_string()]);
+        Program::start("attackers", &mut command)
+    });
+    // The measurement begins when the attack is under way. Nothing depends on the exact time.
+    thread::sleep(Duration::from_secs(1));
+    let began = Instant::now();
+    let mut last = 0;
+    for number in 0..SECONDS * PER_SECOND / divisor() {
+        let due = began + Duration::from_secs_f64(number as f64 / PER_SECOND as f64);
+        thread::sleep(due.saturating_duration_since(Instant::now()));
+        last = ann.say(&format!("message {number}"));
+    }
+    let began = Instant::now();
+    poll("an honest join", || {
+        Member::try_join(address, "cid", chat_tests::member::Callbacks::Open).ok()
+    });
+    let join = began.elapsed();
+    bob.hear_up_to(last);
+    let histories: Vec<MemberHistory> = [ann, bob].map(Member::crash).into();
+    let missed = |history: &MemberHistory| {
+        history.events().any(|event| matches!(event.kind, chat_common::protocol::EventKind::Missed { .. }))
+    };
+    // The pair sees what the attackers say, whose histories nobody keeps.
+    let own = histories.iter().map(without_strangers).collect::<Vec<_>>();
+    Honest {
+        p99: p99(&histories),
+        violations: check(&own).len(),
+        cut_off: histories.iter().any(|history| history.sessions.len() > 1 || missed(history)),
+        join,
+    }
+}
+
+/// The history without what the attackers said.
+fn without_strangers(history: &MemberHistory) -> MemberHistory {
+    let mut own = history.clone();
+    for session in &mut own.sessions {
+        session.deliveries.retain(|delivery| match &delivery.event.kind {
+            chat_common::protocol::EventKind::Message { author, .. } => !author.starts_with('m'),
+            _ => true,
+        });
+    }
+    own
+}
+
+/// Measures every trick beside a quiet room.
+pub(crate) fn measure() -> Vec<Measurement> {
+    let mut rows = Vec::new();
+    for (index, trick) in TRICKS.iter().enumerate() {
+        let quiet = honest_pair(None, 0);
+        let honest = honest_pair(Some(index), 1);
+        let factor = honest.p99.as_secs_f64() / quiet.p99.as_secs_f64();
+        rows.push(Measurement {
+            title: format!("one address: {}: p99 of an honest pair; a join", trick.title),
+            without: milliseconds(quiet.p99),
+            with: format!("{} ({factor:.1} x); {}", milliseconds(honest.p99), milliseconds(honest.join)),
+            wanted: "at most 10 ms and 5 x; 2 s; nobody cut off",
+            reached: honest.p99 <= PROMISED
+                && factor <= PROMISED_FACTOR
+                && honest.join <= Duration::from_secs(2)
+                && honest.violations == 0
+                && !honest.cut_off,
+        });
+    }
+    let quiet = honest_pair(None, 0);
+    let honest = honest_pair(Some(0), 8);
+    rows.push(Measurement {
+        title: "eight addresses: 20 members of each talk at their rate: the same".to_owned(),
+        without: milliseconds(quiet.p99),
+        with: format!("{}; {}", milliseconds(honest.p99), milliseconds(honest.join)),
+        wanted: "nobody cut off",
+        reached: honest.violations == 0 && !honest.cut_off,
+    });
+    rows
+}
