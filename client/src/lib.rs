@@ -6,7 +6,7 @@
 //! |---|---|---|---|
 //! | main | the program | call connection, queue | input, a signal, a lost callback, a timer |
 //! | `stdin` | the program | standard input | the person |
-//! | `listener` | one connection to the room | the listening socket | a connection; to stop, one to itself |
+//! | `listener` | one connection to the room | the listening socket | a connection; to stop, a shutdown of the socket |
 //! | `callback` | one callback connection | its stream | the server; to stop, a shutdown of the stream |
 //! | `width` | the program | the pipe from a shell | the shell, when the terminal's size changes |
 //! | `clock` | the program | nothing | its timer, once an hour |

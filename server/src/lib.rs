@@ -54,7 +54,7 @@
 //!
 //! | thread | how many | blocks in | is woken by |
 //! |---|---|---|---|
-//! | `main`: `door::listener::accept_loop` | 1 | `accept` | a new connection; at shutdown our own |
+//! | `main`: `door::listener::accept_loop` | 1 | `accept` | a new connection; the shutdown of the listener |
 //! | `connection`: `member::connection` | 1 for each connection | `read` | its client; `shut_down` |
 //! | `broadcaster`: `room::broadcaster` | 1 | the channel | a command; the drop of the last sender |
 //! | `fanout`: `delivery::fanout` | 1 | its channel | a round in a quiet room; the broadcaster's end |
@@ -137,7 +137,8 @@ impl Server {
     /// On the file system, for the ban file.
     ///
     /// # Errors
-    /// When the settings contradict each other, or the ban file cannot be read or written.
+    /// When the settings contradict each other, the ban file cannot be read or written, or the system has no
+    /// free file descriptor.
     pub fn new(listener: TcpListener, settings: Settings, shutdown: Arc<Shutdown>) -> io::Result<Server> {
         let Settings { limits, motd, ban_file, .. } = &settings;
         let invalid = |why| io::Error::new(io::ErrorKind::InvalidInput, why);
@@ -146,7 +147,7 @@ impl Server {
             let why = format!("the message of the day is longer than --max-text {}", limits.max_text);
             return Err(invalid(why));
         }
-        shutdown.wakes(listener.local_addr()?);
+        shutdown.wakes(&listener)?;
         let bans = ban_file.clone().map_or_else(|| Ok(Bans::default()), Bans::load)?;
         let door = Arc::new(Door::new(bans));
         Ok(Server { listener, settings, door, shutdown })

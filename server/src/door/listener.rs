@@ -67,6 +67,8 @@ pub(crate) fn accept_loop(
                         admit(door, limits, scope, Stream::new(socket), peer, &serve, &serving_tx);
                     }
                 }
+                // The request to stop ends `accept` with an error.
+                Err(_) if shutdown.is_requested() => {}
                 // The peer has closed the connection, or a signal came. Neither needs a pause.
                 Err(error)
                     if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::Interrupted) => {}
