@@ -26,3 +26,4 @@ mod slow;
 mod starved;
 mod terminal;
 mod tidy;
+mod unread;
