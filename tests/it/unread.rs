@@ -85,6 +85,28 @@ fn replies_of_the_console_that_nobody_reads_delay_neither_the_room_nor_its_stop(
     assert_eq!(server.exits(), Some(0), "{}", tail(&server.error_output()));
 }
 
+#[test]
+fn a_client_whose_errors_nobody_reads_shows_messages_and_leaves() {
+    let (_server, address) = Program::server(&["--rate-burst", "0"]);
+    let errors = StuckOutput::full().unwrap();
+    let mut command = Command::new(binary("chat-client"));
+    command.args(["--server", &address.to_string(), "--name", "Tom"]).env("RUST_LOG", "trace");
+    let mut tom = Program::start_with("tom", &mut command, Stdio::piped(), errors.stdio().unwrap());
+    tom.sees("Connected!");
+    for _ in 0..MANY {
+        tom.types("/no such command");
+    }
+    tom.types("done");
+    let mut sara = Member::join(address, "Sara");
+    sara.say("hello Tom");
+    tom.sees("[Sara] hello Tom\n");
+    tom.types("/who");
+    tom.sees("2 here: Sara, Tom");
+    tom.ends_input();
+    // The client says that some lines were no commands, and nobody reads that.
+    assert_eq!(tom.exits(), Some(1));
+}
+
 fn tail(text: &str) -> &str {
     text.lines().last().unwrap_or_default()
 }
