@@ -6,10 +6,11 @@
 //! |---|---|---|---|
 //! | main | the program | call connection, queue | input, a signal, a lost callback, a timer |
 //! | `stdin` | the program | standard input | the person |
-//! | `listener` | one connection to the room | the listening socket | a connection; to stop, one to itself |
+//! | `listener` | one connection to the room | the listening socket | a connection; its shutdown |
 //! | `callback` | one callback connection | its stream | the server; to stop, a shutdown of the stream |
 //! | `width` | the program | the pipe from a shell | the shell, when the terminal's size changes |
 //! | `clock` | the program | nothing | its timer, once an hour |
+//! | `log` | the program | standard error | a line in its channel; a reader of standard error |
 //! | ctrlc's | the program | nothing | a signal |
 //!
 //! ```text
@@ -21,8 +22,11 @@
 //!
 //! `listener` and `callback` are scoped threads. The scope is one connection to the room, and its end waits
 //! for both. So no thread of an old connection still runs when the next connection begins, and the last
-//! sequence that a resumed session announces is final. The threads `stdin`, `width` and `clock` are never
-//! joined. The first two block in a read that std cannot wake. They end with the program.
+//! sequence that a resumed session announces is final. The threads `stdin`, `width`, `clock` and `log`
+//! are never joined, because std cannot wake them. They end with the program.
+//!
+//! Only `log` waits for the reader of standard error. `main` and `callback` wait for the reader of standard
+//! output: a client that cannot show a message takes no more of them.
 //!
 //! # Use in another program
 //!
@@ -35,7 +39,7 @@ mod screen;
 mod session;
 mod settings;
 
-pub use input::{read_lines_loop, read_message};
+pub use input::{cannot_read, read_lines_loop, read_message, MessageError};
 pub use screen::Screen;
 pub use session::run;
 pub use settings::{

@@ -1,8 +1,12 @@
 //! The program: arguments, logger, signals and exit code. Everything else is in the library.
 
 use chat_client::{
-    parse_arguments, read_lines_loop, read_message, Channels, Environment, Input, InputSource, Invocation,
-    Outcome, Screen, Stop,
+    cannot_read, parse_arguments, read_lines_loop, read_message, Channels, Environment, Input, InputSource,
+    Invocation, MessageError, Outcome, Screen, Stop,
+};
+use chat_common::{
+    background_writer::{BackgroundWriter, EXIT_TIMEOUT, FORCED_EXIT_TIMEOUT},
+    logging,
 };
 use crossbeam_channel::{bounded, RecvTimeoutError, Sender};
 use std::{
@@ -13,7 +17,8 @@ use std::{
     time::Duration,
 };
 
-/// The client could not join, was refused, or lost the server for good.
+/// The client could not join, was refused, lost the server for good, or could not read its input or write
+/// its output.
 const FAILED: u8 = 1;
 /// The arguments are not valid.
 const WRONG_USAGE: u8 = 2;
@@ -26,7 +31,15 @@ const STOP_CAPACITY: usize = 4;
 const LEAVE_GRACE: Duration = Duration::from_millis(1500);
 
 fn main() -> ExitCode {
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn")).init();
+    let log = match logging::start("warn") {
+        Ok(log) => log,
+        Err(error) => {
+            // Without standard error, only the exit code can tell.
+            let _ = writeln!(io::stderr(), "chat-client: cannot start the log: {error}");
+            return ExitCode::from(FAILED);
+        }
+    };
+    let _finish_log = log.finish_on_drop(EXIT_TIMEOUT);
     let environment = Environment {
         stdin_terminal: io::stdin().is_terminal(),
         stdout_terminal: io::stdout().is_terminal(),
@@ -36,42 +49,46 @@ fn main() -> ExitCode {
     let options = match parse_arguments(arguments, &environment) {
         Ok(Invocation::Run(options)) => *options,
         Ok(Invocation::Print(text)) => {
-            return match io::stdout().lock().write_all(text.as_bytes()) {
+            return match print(&text) {
                 // It is not a failure when nobody reads the text.
-                Err(error) if error.kind() != io::ErrorKind::BrokenPipe => cannot_write(&error.to_string()),
+                Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                    cannot_write(&log, &error.to_string())
+                }
                 _ => ExitCode::SUCCESS,
             };
         }
-        Err(error) => return end_with(WRONG_USAGE, &error),
+        Err(error) => return end_with(&log, WRONG_USAGE, &error),
     };
     let source = match options.source {
         // This happens before the signal handler is set, so that a signal still ends the program while it
         // reads.
         InputSource::StdinMessage => match read_message(io::stdin().lock()) {
             Ok(text) => InputSource::Message(text),
-            Err(error) => return end_with(WRONG_USAGE, &error),
+            Err(MessageError::Invalid(why)) => return end_with(&log, WRONG_USAGE, &why),
+            Err(MessageError::Unreadable(error)) => return end_with(&log, FAILED, &cannot_read(&error)),
         },
         other => other,
     };
 
     let (stop_tx, stop_rx) = bounded(STOP_CAPACITY);
-    let screen = match Screen::open(options.screen, stop_tx.clone()) {
+    let screen = match Screen::open(options.screen, log.clone(), stop_tx.clone()) {
         Ok(screen) => Arc::new(screen),
-        Err(error) => return end_with(FAILED, &format!("cannot write the transcript: {error}")),
+        Err(error) => return end_with(&log, FAILED, &error),
     };
     // The end of main drops this sender. That tells the signal handler not to end the program itself.
     let (_ended_tx, ended_rx) = bounded::<()>(0);
     let interactive = options.join.interactive;
-    let handler_screen = Arc::clone(&screen);
+    let (handler_screen, handler_log) = (Arc::clone(&screen), log.clone());
     let handled = ctrlc::set_handler(move || {
         let _ = stop_tx.try_send(Stop::Now);
         if ended_rx.recv_timeout(LEAVE_GRACE) == Err(RecvTimeoutError::Timeout) {
             // The last call has no reply, so its result is unknown. A script must not take it for a success.
-            if !interactive {
-                std::process::exit(FAILED.into());
+            let code = if interactive { 0 } else { FAILED };
+            if interactive {
+                handler_screen.try_show_bye();
             }
-            handler_screen.try_show_bye();
-            std::process::exit(0);
+            handler_log.finish(FORCED_EXIT_TIMEOUT);
+            std::process::exit(code.into());
         }
     });
     if let Err(error) = handled {
@@ -80,14 +97,15 @@ fn main() -> ExitCode {
 
     let (input_tx, input_rx) = bounded(READ_AHEAD_LINES);
     if let Err(error) = start_input(source, input_tx) {
-        return end_with(FAILED, &format!("cannot read the input: {error}"));
+        return end_with(&log, FAILED, &cannot_read(&error));
     }
     let channels = Channels { input_rx, stop_rx };
     let outcome = chat_client::run(&options.join, &channels, &|event| screen.show(event));
     match (outcome, screen.write_error()) {
-        (_, Some(error)) => cannot_write(&error),
-        (Outcome::Left, None) => ExitCode::SUCCESS,
-        (Outcome::Failed(_), None) => ExitCode::from(FAILED),
+        (_, Some(error)) => cannot_write(&log, &error),
+        (Outcome::Left, None) if screen.transcript_is_complete() => ExitCode::SUCCESS,
+        // The reason has been shown.
+        (_, None) => ExitCode::from(FAILED),
     }
 }
 
@@ -105,12 +123,21 @@ fn start_input(source: InputSource, input_tx: Sender<Input>) -> io::Result<()> {
     Ok(())
 }
 
-fn cannot_write(error: &str) -> ExitCode {
-    end_with(FAILED, &format!("cannot write: {error}"))
+/// Prints a text for a person who asked for it, and then wants it complete.
+///
+/// # Blocking
+/// On the reader of standard output.
+fn print(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    stdout.flush()
 }
 
-fn end_with(code: u8, reason: &str) -> ExitCode {
-    // Without standard error, only the exit code can tell.
-    let _ = writeln!(io::stderr().lock(), "chat-client: {reason}");
+fn cannot_write(log: &BackgroundWriter, error: &str) -> ExitCode {
+    end_with(log, FAILED, &format!("cannot write: {error}"))
+}
+
+fn end_with(log: &BackgroundWriter, code: u8, reason: &str) -> ExitCode {
+    log.write_text(&format!("chat-client: {reason}\n"));
     ExitCode::from(code)
 }

@@ -1,7 +1,7 @@
 //! The RPC layer that rpc-chat's server and client share: the wire, and connections that speak it.
 //!
-//! It spawns no thread, reads no arguments and knows nothing of rooms. Each function runs on its caller's
-//! thread.
+//! It reads no arguments and knows nothing of rooms. Each function runs on its caller's thread. Only
+//! [`background_writer`] starts a thread, which writes the log or another output.
 //!
 //! The rest of this page specifies the wire, version 2, completely. A client in any language can be written
 //! from it; `tests/python/client.py` is one.
@@ -187,11 +187,13 @@
 //! `visitor` is for clients that only speak and receive nothing. A server that takes none refuses such a Join
 //! as *unsupported*.
 
+pub mod background_writer;
 pub mod batch;
 pub mod codec;
 pub mod error;
 pub mod frame;
 pub mod hello;
+pub mod logging;
 pub mod protocol;
 pub mod rpc;
 pub mod shutdown;

@@ -4,8 +4,8 @@
 //! Only [`Shutdown::sleep`] and [`Shutdown::request`] may block. The mutex inside is never held during I/O.
 //!
 //! Go: a context's `Done` channel wakes any `select`, but std cannot wake a thread inside `accept` or `read`.
-//! A connection to the listener itself wakes `accept`; shutting the stream down wakes a reader.
-//! A thread that waits only for time to pass calls [`Shutdown::sleep`] instead of `select`.
+//! Shutting the listener's socket down wakes `accept`; shutting the stream down wakes a reader. A thread that
+//! waits only for time to pass calls [`Shutdown::sleep`] instead of `select`.
 //!
 //! ```go
 //! select {
@@ -21,8 +21,11 @@
 //! }
 //! ```
 
+#[cfg(unix)]
+use std::os::fd::OwnedFd;
 use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream},
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream},
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -38,11 +41,12 @@ pub struct Shutdown {
 struct State {
     /// When stopping was requested.
     requested: Option<Instant>,
-    /// The listeners whose threads block in `accept`.
-    listeners: Vec<SocketAddr>,
+    /// Clones of the listeners whose threads block in `accept`.
+    listeners: Vec<TcpListener>,
 }
 
-/// How long a connection to our own listener may take. Only a full backlog can delay it.
+/// How long a connection to our own listener may take. Only a full backlog can delay it, or a machine that
+/// has lost the listener's address.
 const WAKE_TIMEOUT: Duration = Duration::from_millis(500);
 
 impl Shutdown {
@@ -54,7 +58,7 @@ impl Shutdown {
     /// Asks all threads to stop. Calling it again does nothing.
     ///
     /// # Blocking
-    /// On the connection to each listener that [`Shutdown::wakes`] names, half a second each at most.
+    /// Not at all on Linux. Where a listener cannot be shut down: half a second for each one at most.
     pub fn request(&self) {
         let listeners = {
             let mut state = self.lock();
@@ -62,11 +66,7 @@ impl Shutdown {
             std::mem::take(&mut state.listeners)
         };
         self.requested.notify_all();
-        for address in listeners {
-            // A failure needs no handling: the listener is gone, or its backlog is full and its thread is
-            // awake.
-            let _ = TcpStream::connect_timeout(&reachable_address(address), WAKE_TIMEOUT);
-        }
+        listeners.into_iter().for_each(wake_accept);
     }
 
     /// Returns whether stopping is requested.
@@ -80,10 +80,15 @@ impl Shutdown {
         self.lock().requested.unwrap_or_else(Instant::now) + after
     }
 
-    /// Lets [`Shutdown::request`] wake the thread that blocks in `accept` on the listener at `address`.
-    /// That thread must check [`Shutdown::is_requested`] after each accept.
-    pub fn wakes(&self, address: SocketAddr) {
-        self.lock().listeners.push(address);
+    /// Lets [`Shutdown::request`] wake the thread that blocks in `accept` on this listener. It accepts nobody
+    /// after that. That thread must check [`Shutdown::is_requested`] after each accept, and after each error.
+    ///
+    /// # Errors
+    /// When the system has no free file descriptor for a clone of the listener.
+    pub fn wakes(&self, listener: &TcpListener) -> io::Result<()> {
+        let listener = listener.try_clone()?;
+        self.lock().listeners.push(listener);
+        Ok(())
     }
 
     /// Sleeps until stopping is requested, and then returns true. Returns false after `duration`.
@@ -108,6 +113,24 @@ impl Shutdown {
     }
 }
 
+/// Wakes the thread that blocks in `accept` on another clone of this listener.
+///
+/// Linux ends `accept` when the listener's socket is shut down. This needs no network, so it also works after
+/// the machine has lost the listener's address. Other systems report an error for a socket without a peer;
+/// there a connection to the listener wakes its thread.
+fn wake_accept(listener: TcpListener) {
+    let address = listener.local_addr();
+    // std shuts only streams down. The system makes no difference between the two.
+    #[cfg(unix)]
+    if TcpStream::from(OwnedFd::from(listener)).shutdown(std::net::Shutdown::Both).is_ok() {
+        return;
+    }
+    if let Ok(address) = address {
+        // A failure needs no handling: the listener is gone, or its backlog is full and its thread is awake.
+        let _ = TcpStream::connect_timeout(&reachable_address(address), WAKE_TIMEOUT);
+    }
+}
+
 /// Returns an address at which this machine reaches a listener bound to `address`, which may be unspecified.
 fn reachable_address(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
@@ -122,18 +145,36 @@ fn reachable_address(mut address: SocketAddr) -> SocketAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::{net::TcpListener, thread};
+    use std::thread;
 
     #[test]
     fn a_request_wakes_a_blocked_accept_and_a_sleeper() {
         let listener = TcpListener::bind("0.0.0.0:0").unwrap();
         let shutdown = Shutdown::new();
-        shutdown.wakes(listener.local_addr().unwrap());
+        shutdown.wakes(&listener).unwrap();
         thread::scope(|scope| {
-            scope.spawn(|| listener.accept().unwrap());
+            // The result differs: an error on Linux, a connection elsewhere.
+            scope.spawn(|| drop(listener.accept()));
             scope.spawn(|| assert!(shutdown.sleep(Duration::from_secs(3600))));
             shutdown.request();
         });
         assert!(shutdown.is_requested());
+    }
+
+    #[test]
+    fn an_accept_after_the_request_does_not_block() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let shutdown = Shutdown::new();
+        shutdown.wakes(&listener).unwrap();
+        shutdown.request();
+        drop(listener.accept());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn accept_is_woken_without_a_connection() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        wake_accept(listener.try_clone().unwrap());
+        assert_eq!(listener.accept().unwrap_err().kind(), io::ErrorKind::InvalidInput);
     }
 }

@@ -54,7 +54,7 @@
 //!
 //! | thread | how many | blocks in | is woken by |
 //! |---|---|---|---|
-//! | `main`: `door::listener::accept_loop` | 1 | `accept` | a new connection; at shutdown our own |
+//! | `main`: `door::listener::accept_loop` | 1 | `accept` | a new connection; the shutdown of the listener |
 //! | `connection`: `member::connection` | 1 for each connection | `read` | its client; `shut_down` |
 //! | `broadcaster`: `room::broadcaster` | 1 | the channel | a command; the drop of the last sender |
 //! | `fanout`: `delivery::fanout` | 1 | its channel | a round in a quiet room; the broadcaster's end |
@@ -62,6 +62,10 @@
 //! | `flush`: `delivery::Deliveries` | 1 for each full send buffer | `write` | its client; `shut_down` |
 //! | `stats`: `operator::stats::stats_loop` | 1 | a sleep | one minute; shutdown |
 //! | `console`: `operator::console` | 1 or none | a read of standard input | the operator |
+//! | `log`, `output`: `background_writer` in chat-common | 1 each | a write; its channel | a reader; a line |
+//!
+//! No thread but `log` and `output` waits for a reader of standard error or of standard output. These two
+//! belong to the program, and a server in another program does not have them.
 //!
 //! Commands flow one way: from the connections to the broadcaster, then to the log, then to the recipients. A
 //! sender that needs an answer sends a channel for it, with space for that one answer. So the broadcaster
@@ -96,7 +100,7 @@ use crate::{
     room::{broadcast_loop, Room},
 };
 use ::log::info;
-use chat_common::shutdown::Shutdown;
+use chat_common::{background_writer::BackgroundWriter, shutdown::Shutdown};
 #[cfg(feature = "seeded-bugs")]
 pub use settings::seeded;
 pub use settings::{options, Bytes, Limits};
@@ -126,8 +130,9 @@ pub struct Settings {
     pub motd: Option<String>,
     /// The file in which the bans survive a restart.
     pub ban_file: Option<PathBuf>,
-    /// Whether the server reads the operator's commands from standard input.
-    pub console: bool,
+    /// Where the replies to the operator's commands go. The server then reads the commands from standard
+    /// input. `None` is a server without a console.
+    pub console: Option<BackgroundWriter>,
 }
 
 impl Server {
@@ -137,7 +142,8 @@ impl Server {
     /// On the file system, for the ban file.
     ///
     /// # Errors
-    /// When the settings contradict each other, or the ban file cannot be read or written.
+    /// When the settings contradict each other, the ban file cannot be read or written, or the system has no
+    /// free file descriptor.
     pub fn new(listener: TcpListener, settings: Settings, shutdown: Arc<Shutdown>) -> io::Result<Server> {
         let Settings { limits, motd, ban_file, .. } = &settings;
         let invalid = |why| io::Error::new(io::ErrorKind::InvalidInput, why);
@@ -146,7 +152,7 @@ impl Server {
             let why = format!("the message of the day is longer than --max-text {}", limits.max_text);
             return Err(invalid(why));
         }
-        shutdown.wakes(listener.local_addr()?);
+        shutdown.wakes(&listener)?;
         let bans = ban_file.clone().map_or_else(|| Ok(Bans::default()), Bans::load)?;
         let door = Arc::new(Door::new(bans, limits));
         Ok(Server { listener, settings, door, shutdown })
@@ -174,11 +180,11 @@ impl Server {
         info!("limits: {}", limits.summary());
         let (room, broadcaster) = Room::open(limits, door, shutdown)?;
         let room = Arc::new(room);
-        if console {
+        if let Some(output) = console {
             let (door, shutdown) = (Arc::clone(door), Arc::clone(shutdown));
-            let console =
-                Console { room: Arc::downgrade(&room), door, shutdown, max_text: limits.max_text.0 };
-            let run = move || console.run_loop(io::stdin().lock(), io::stdout());
+            let room = Arc::downgrade(&room);
+            let console = Console { room, door, shutdown, output, max_text: limits.max_text.0 };
+            let run = move || console.run_loop(io::stdin().lock());
             thread::Builder::new().name("console".to_owned()).spawn(run)?;
         }
         thread::scope(|scope| {

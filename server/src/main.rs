@@ -3,16 +3,22 @@
 
 mod memory;
 
-use chat_common::shutdown::Shutdown;
+use chat_common::{
+    background_writer::{BackgroundWriter, EXIT_TIMEOUT, FORCED_EXIT_TIMEOUT},
+    logging,
+    shutdown::Shutdown,
+};
 use chat_server::{
     options::{parse, Options, Wanted},
     Server, Settings,
 };
 use log::{info, warn};
 use std::{
-    env, fs,
-    io::{self, IsTerminal, Write},
+    env,
+    fs::File,
+    io::{self, IsTerminal, Read, Write},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket},
+    path::Path,
     process::{self, ExitCode},
     sync::Arc,
     time::{Duration, Instant},
@@ -22,50 +28,80 @@ use std::{
 const FAILED: u8 = 1;
 /// The exit code for wrong arguments.
 const WRONG_USAGE: u8 = 2;
+/// A file with the message of the day may have this much white space after the text, in bytes. Files end
+/// with a line end, or with some.
+const MOTD_WHITE_SPACE: usize = 1024;
 
 fn main() -> ExitCode {
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info")).init();
+    let log = match logging::start("info") {
+        Ok(log) => log,
+        Err(error) => {
+            // If standard error is closed, the exit code is all that is left.
+            let _ = writeln!(io::stderr(), "chat-server: cannot start the log: {error}");
+            return ExitCode::from(FAILED);
+        }
+    };
+    let _finish_log = log.finish_on_drop(EXIT_TIMEOUT);
     let options = match parse(env::args().skip(1)) {
         Ok(Wanted::Run(options)) => options,
         Ok(Wanted::Print(text)) => {
-            say(&text);
-            return ExitCode::SUCCESS;
+            return match print(&text) {
+                // It is not a failure when nobody reads the text.
+                Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                    fail(&log, FAILED, &format!("cannot write: {error}"))
+                }
+                _ => ExitCode::SUCCESS,
+            };
         }
-        Err(why) => return fail(WRONG_USAGE, &why),
+        Err(why) => return fail(&log, WRONG_USAGE, &why),
     };
     memory::restart_with_one_heap();
-    serve(*options).map_or_else(|why| fail(FAILED, &why), |()| ExitCode::SUCCESS)
+    serve(*options, &log).map_or_else(|why| fail(&log, FAILED, &why), |()| ExitCode::SUCCESS)
 }
 
-fn serve(mut options: Options) -> Result<(), String> {
+fn serve(mut options: Options, log: &BackgroundWriter) -> Result<(), String> {
     memory::fit(&mut options.limits)?;
-    let motd = match &options.motd {
-        None => None,
-        Some(file) => {
-            let text = fs::read_to_string(file)
-                .map_err(|error| format!("cannot read {}: {error}", file.display()))?;
-            Some(text.trim_end().to_owned())
-        }
-    };
+    let motd = options.motd.as_deref().map(|file| read_motd(file, options.limits.max_text.0)).transpose()?;
+    let output = BackgroundWriter::start("output", io::stdout())
+        .map_err(|error| format!("cannot start a thread: {error}"))?;
+    let _finish_output = output.finish_on_drop(EXIT_TIMEOUT);
     let listener = TcpListener::bind(&options.listen)
         .map_err(|error| format!("cannot listen on {}: {error}", options.listen))?;
     let settings = Settings {
         limits: options.limits,
         motd,
         ban_file: options.ban_file,
-        console: options.console || io::stdin().is_terminal(),
+        console: (options.console || io::stdin().is_terminal()).then(|| output.clone()),
     };
     let shutdown = Arc::new(Shutdown::new());
-    stop_on_signal(&shutdown).map_err(|error| format!("cannot handle signals: {error}"))?;
+    stop_on_signal(&shutdown, log).map_err(|error| format!("cannot handle signals: {error}"))?;
     let server = Server::new(listener, settings, shutdown).map_err(|error| error.to_string())?;
     let address = server.local_addr().map_err(|error| error.to_string())?;
-    say(&format!("Server running at {} ...", address.port()));
+    output.write_text(&format!("Server running at {} ...\n", address.port()));
     if !address.ip().is_loopback() {
-        say(&format!("Others join with: chat-client --server {}", reachable(address)));
+        output.write_text(&format!("Others join with: chat-client --server {}\n", reachable(address)));
     }
     server.run().map_err(|error| error.to_string())?;
     info!("stopped");
     Ok(())
+}
+
+/// Reads the message of the day, without the white space at its end.
+///
+/// It reads no more than fits, because the file may be endless. [`Server::new`] checks the length of the
+/// text.
+fn read_motd(file: &Path, max_bytes: usize) -> Result<String, String> {
+    let cannot_read = |why: &dyn std::fmt::Display| format!("cannot read {}: {why}", file.display());
+    let limit = max_bytes + MOTD_WHITE_SPACE;
+    let mut bytes = Vec::new();
+    File::open(file)
+        .and_then(|open| open.take(limit as u64 + 1).read_to_end(&mut bytes))
+        .map_err(|error| cannot_read(&error))?;
+    if bytes.len() > limit {
+        return Err(cannot_read(&format!("it has more than {limit} bytes")));
+    }
+    let text = String::from_utf8(bytes).map_err(|error| cannot_read(&error))?;
+    Ok(text.trim_end().to_owned())
 }
 
 /// Sets the signal handler. The first signal asks the server to stop. The second ends the process at once,
@@ -73,9 +109,9 @@ fn serve(mut options: Options) -> Result<(), String> {
 ///
 /// Some tools send one signal both to the process and to its group, so the server gets it twice. A second
 /// signal within `SAME_SIGNAL` counts as the same one.
-fn stop_on_signal(shutdown: &Arc<Shutdown>) -> Result<(), ctrlc::Error> {
+fn stop_on_signal(shutdown: &Arc<Shutdown>, log: &BackgroundWriter) -> Result<(), ctrlc::Error> {
     const SAME_SIGNAL: Duration = Duration::from_millis(5);
-    let shutdown = Arc::clone(shutdown);
+    let (shutdown, log) = (Arc::clone(shutdown), log.clone());
     let mut last: Option<Instant> = None;
     ctrlc::set_handler(move || {
         let is_same = last.replace(Instant::now()).is_some_and(|last| last.elapsed() < SAME_SIGNAL);
@@ -84,10 +120,11 @@ fn stop_on_signal(shutdown: &Arc<Shutdown>) -> Result<(), ctrlc::Error> {
                 return;
             }
             warn!("stopped by a second signal");
+            log.finish(FORCED_EXIT_TIMEOUT);
             process::exit(130);
         }
-        info!("stopping: delivering what was accepted");
         shutdown.request();
+        info!("stopping: delivering what was accepted");
     })
 }
 
@@ -112,14 +149,17 @@ fn reachable(address: SocketAddr) -> String {
     )
 }
 
-/// Prints a line. Standard output may be closed; the server then goes on without it.
-fn say(text: &str) {
-    let mut out = io::stdout().lock();
-    let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+/// Prints a text for a person who asked for it, and then wants it complete.
+///
+/// # Blocking
+/// On the reader of standard output.
+fn print(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    writeln!(stdout, "{text}")?;
+    stdout.flush()
 }
 
-fn fail(code: u8, why: &str) -> ExitCode {
-    // If standard error is closed, the exit code is all that is left.
-    let _ = writeln!(io::stderr().lock(), "chat-server: {why}");
+fn fail(log: &BackgroundWriter, code: u8, why: &str) -> ExitCode {
+    log.write_text(&format!("chat-server: {why}\n"));
     ExitCode::from(code)
 }

@@ -16,6 +16,7 @@ type Floors = &'static [(&'static str, &'static [&'static str])];
 
 const COMMON: Floors = &[
     ("the roof", &["lib"]),
+    ("outputs", &["logging", "background_writer"]),
     ("calls", &["rpc", "batch", "shutdown"]),
     ("bytes", &["frame", "stream", "hello", "status", "error", "codec", "protocol", "token"]),
 ];

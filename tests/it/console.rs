@@ -5,8 +5,9 @@ use chat_common::{
     protocol::{Cause, Join, Reply, Request},
 };
 use chat_tests::{
-    process::Program,
+    process::{binary, server_address, Program},
     raw::{self, RawPeer},
+    stuck::StuckOutput,
     watchdog::poll,
 };
 use std::{
@@ -177,6 +178,65 @@ fn the_room_goes_on_after_the_end_of_the_operators_input() {
 }
 
 #[test]
+fn a_byte_that_is_not_utf8_does_not_end_the_console() {
+    let (mut server, _) = Program::server(&["--console"]);
+    server.types_bytes(b"/wh\xff\n");
+    server.sees("\"/wh\u{fffd}\" is no command of the server");
+    server.types("/who");
+    server.sees("nobody is here\n");
+}
+
+#[test]
+fn a_closed_output_does_not_end_the_console() {
+    let mut output = StuckOutput::new().unwrap();
+    let mut command = Command::new(binary("chat-server"));
+    command.args(["--listen", "127.0.0.1:0", "--console"]);
+    let mut server =
+        Program::start_with("server", &mut command, output.stdio().unwrap(), process::Stdio::piped());
+    let address = server_address(&output.line().unwrap());
+    drop(output);
+    server.types("/who");
+    server.types("/who");
+    let sara = Program::joined_client(address, "Sara");
+    server.types("/say still here");
+    sara.sees("Server: still here\n");
+    server.types("/stop");
+    assert_eq!(server.exits(), Some(0));
+}
+
+#[test]
+fn a_line_without_an_end_does_not_fill_the_memory() {
+    const MIB: usize = 1024 * 1024;
+    let (mut server, _) = Program::server(&["--console"]);
+    server.types("/who");
+    server.sees("nobody is here\n");
+    let before = server.memory_bytes();
+    for _ in 0..64 {
+        server.types_exactly(&"x".repeat(MIB));
+    }
+    // The server has read all of it but what fits into the pipe.
+    let grown = server.memory_bytes().saturating_sub(before);
+    assert!(grown < 16 * MIB, "the server grew by {grown} bytes");
+    server.types("");
+    server.sees("a line of more than 1048576 bytes is no command of the server\n");
+    server.types("/stats");
+    server.sees("members 0");
+}
+
+#[test]
+fn the_end_of_the_console_is_logged_with_its_reason() {
+    let (mut server, _) = Program::server(&["--console"]);
+    server.ends_input();
+    server.logs("the console has ended: the end of its input");
+    // A folder cannot be read.
+    let mut command = Command::new("sh");
+    command.args(["-c", "exec \"$0\" --listen 127.0.0.1:0 --console </"]).arg(binary("chat-server"));
+    let (server, address) = Program::start_server(&mut command);
+    server.logs("the console has ended: cannot read standard input: ");
+    let _sara = Program::joined_client(address, "Sara");
+}
+
+#[test]
 fn the_input_is_not_read_without_a_terminal_or_the_flag() {
     let (mut server, address) = Program::server(&[]);
     server.types("/stop");
@@ -203,8 +263,10 @@ fn a_file_that_cannot_be_used_is_named_before_the_room_opens() {
         ("--ban-file", file.path(), "line 1"),
         ("--ban-file", "/nonexistent/bans", "/nonexistent/bans"),
         ("--motd", "/nonexistent/motd", "/nonexistent/motd"),
+        ("--motd", "/dev/zero", "/dev/zero: it has more than"),
+        ("--motd", "/", "cannot read /: "),
     ] {
-        let mut command = process::Command::new(chat_tests::process::binary("chat-server"));
+        let mut command = Command::new(binary("chat-server"));
         let mut server = Program::start("server", command.args(["--listen", "127.0.0.1:0", flag, path]));
         assert_eq!(server.exits(), Some(1), "{flag} {path}");
         assert!(server.error_output().contains(reason), "{:?}", server.error_output());

@@ -20,6 +20,8 @@ static ONE_PAIR: Mutex<()> = Mutex::new(());
 
 const NEAR: &str = "10.77.0.1";
 const FAR: &str = "10.77.0.2";
+/// Another address for the far machine, after it has lost its first one.
+const NEW_FAR: &str = "10.77.0.3";
 
 impl Machines {
     /// Creates both namespaces. Returns `None` where the system does not allow it.
@@ -57,6 +59,11 @@ impl Machines {
             let shrink = format!("echo 4096 4096 4096 > /proc/sys/net/ipv4/{buffers}");
             assert!(ip(&["netns", "exec", machine, "sh", "-c", &shrink]));
         }
+    }
+
+    /// Takes the far machine's address away, as a change of the network does.
+    fn delete_the_far_address(&self) {
+        assert!(ip(&["-n", &self.far, "address", "delete", &format!("{FAR}/24"), "dev", "cable"]));
     }
 
     fn pull_the_cable(&self) {
@@ -185,4 +192,69 @@ fn with_small_buffers_a_stopped_client_delays_nobody_and_receives_all_in_order()
             client.lines().into_iter().filter_map(|line| Some(line.strip_prefix("[Sara] ")?.to_owned()));
         assert_eq!(heard.take(COUNT).collect::<Vec<_>>(), lines);
     }
+}
+
+#[test]
+fn a_server_that_has_lost_its_address_stops_at_a_signal() {
+    let _one = ONE_PAIR.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(machines) = Machines::create("d") else {
+        println!("skipped: this system does not let us create network namespaces");
+        return;
+    };
+    let (mut server, _) = Program::start_server(&mut Machines::command_on(
+        &machines.far,
+        "chat-server",
+        &["--listen", &format!("{FAR}:0")],
+    ));
+    machines.delete_the_far_address();
+    server.signal("TERM");
+    assert_eq!(server.exits(), Some(0), "{}", server.error_output());
+}
+
+#[test]
+fn a_client_whose_address_changes_comes_back_and_loses_and_doubles_nothing() {
+    let _one = ONE_PAIR.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(machines) = Machines::create("e") else {
+        println!("skipped: this system does not let us create network namespaces");
+        return;
+    };
+    let (_server, address) = Program::start_server(&mut Machines::command_on(
+        &machines.near,
+        "chat-server",
+        &["--listen", "0.0.0.0:0"],
+    ));
+    let server_address = format!("{NEAR}:{}", address.port());
+    let [mut sara, mut ali] = [(&machines.near, "Sara"), (&machines.far, "Ali")].map(|(machine, name)| {
+        let arguments = ["--server", &server_address, "--name", name];
+        let client = Program::start(name, &mut Machines::command_on(machine, "chat-client", &arguments));
+        client.sees("Connected!");
+        client
+    });
+    machines.delete_the_far_address();
+    // Nobody knows yet that the address is gone.
+    ali.types("typed into the silence");
+    sara.types("said into the silence");
+    ali.sees("--- connection lost;");
+    ali.types("typed while lost");
+    sara.types("said while lost");
+    ali.sees("--- waiting to be sent: typed while lost ---\n");
+    assert!(ip(&["-n", &machines.far, "address", "add", &format!("{NEW_FAR}/24"), "dev", "cable"]));
+    ali.sees("--- connected again");
+    for (reader, lines) in [
+        (&sara, ["[Ali] typed into the silence\n", "[Ali] typed while lost\n"]),
+        (&ali, ["[Sara] said into the silence\n", "[Sara] said while lost\n"]),
+    ] {
+        lines.iter().for_each(|line| reader.sees(line));
+    }
+    ali.types("the end");
+    sara.sees("[Ali] the end\n");
+    sara.types("the end");
+    ali.sees("[Sara] the end\n");
+    for (reader, lines) in [(&sara, ["typed into", "typed while"]), (&ali, ["said into", "said while"])] {
+        for line in lines {
+            let count = reader.lines().iter().filter(|shown| shown.contains(&format!("] {line}"))).count();
+            assert_eq!(count, 1, "{line}: {}", reader.output());
+        }
+    }
+    assert!(!ali.output().contains("missed"), "{}", ali.output());
 }

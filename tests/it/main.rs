@@ -27,3 +27,4 @@ mod slow;
 mod starved;
 mod terminal;
 mod tidy;
+mod unread;

@@ -1,7 +1,7 @@
 //! The two programs from the outside: flags, exit codes, and the lines that are a contract.
 
 use chat_tests::process::{binary, Program};
-use std::{env, process::Command};
+use std::{env, fs::OpenOptions, process::Command};
 
 /// Runs a program to its end. Returns the exit code, the standard output and the standard error.
 fn run_to_end(name: &str, arguments: &[&str]) -> (Option<i32>, String, String) {
@@ -19,6 +19,20 @@ fn help_and_version_are_printed_with_exit_code_zero() {
         let (code, version, _) = run_to_end(name, &["--version"]);
         assert_eq!(code, Some(0));
         assert!(version.starts_with(name), "{version}");
+    }
+}
+
+#[test]
+fn a_help_that_cannot_be_written_gives_exit_code_one() {
+    for name in ["chat-server", "chat-client"] {
+        for argument in ["--help", "--version"] {
+            let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+            let end = Command::new(binary(name)).arg(argument).stdout(full).output().unwrap();
+            let reason = String::from_utf8(end.stderr).unwrap();
+            assert_eq!(end.status.code(), Some(1), "{name} {argument}: {reason}");
+            let start = format!("{name}: cannot write: ");
+            assert!(reason.starts_with(&start) && reason.lines().count() == 1, "{reason}");
+        }
     }
 }
 

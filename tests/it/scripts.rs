@@ -7,6 +7,7 @@ use chat_tests::{
     watchdog::{poll, WATCHDOG_TIMEOUT},
 };
 use std::{
+    fs::File,
     io::{BufRead, BufReader},
     net::{Ipv4Addr, SocketAddr, TcpListener},
     process::{Command, Stdio},
@@ -193,6 +194,44 @@ fn an_output_that_cannot_be_written_gives_exit_code_one() {
         assert!(reason.starts_with("chat-client: cannot write: ") && reason.lines().count() == 1, "{reason}");
     }
     ann.sees("[Tom] heard\n");
+}
+
+#[test]
+fn an_input_that_cannot_be_read_gives_exit_code_one_and_one_sentence() {
+    let (_server, address) = Program::server(&[]);
+    let ann = Program::joined_client(address, "Ann");
+    let server = address.to_string();
+    for arguments in [
+        &["--name", "Tom"][..],
+        &["--name", "Tom", "--stay"],
+        &["--name", "Tom", "--json"],
+        &["--name", "Tom", "--send", "-"],
+        // Without a name, the first line would be the name.
+        &[],
+    ] {
+        // A folder cannot be read.
+        let folder = File::open("/").unwrap();
+        let end = client(&["--server", &server]).args(arguments).stdin(folder).output().unwrap();
+        let reason = String::from_utf8(end.stderr).unwrap();
+        assert_eq!(end.status.code(), Some(1), "{arguments:?} {reason}");
+        let start = "chat-client: cannot read standard input: ";
+        assert!(reason.starts_with(start) && reason.lines().count() == 1, "{arguments:?} {reason}");
+    }
+    ann.sees("User [Tom] left\n");
+}
+
+#[test]
+fn a_transcript_that_cannot_be_written_gives_exit_code_one_and_one_sentence() {
+    let (_server, address) = Program::server(&[]);
+    let ann = Program::joined_client(address, "Ann");
+    let start = "chat-client: cannot write the transcript ";
+    for file in ["/dev/full", "/"] {
+        let (code, _, reason) = run_as(address, "Tom", &["--log", file], "heard\nall the same\n");
+        assert_eq!(code, Some(1), "{reason}");
+        assert!(reason.starts_with(&format!("{start}{file}: ")) && reason.lines().count() == 1, "{reason}");
+    }
+    // A chat does not end with its transcript.
+    ann.sees("[Tom] all the same\nUser [Tom] left\n");
 }
 
 #[test]

@@ -7,12 +7,13 @@ use chat_tests::{
     checker::assert_clean,
     history::MemberHistory,
     member::Member,
-    process::Program,
+    process::{binary, Program},
     raw::{self, RawPeer},
     server::{without_rate_limit, TestServer},
+    stuck::StuckOutput,
     watchdog::poll,
 };
-use std::{env, net::SocketAddr, thread, time::Duration};
+use std::{env, net::SocketAddr, process::Command, thread, time::Duration};
 
 /// How often the scenario with a signal under load runs. `make faults` runs it more often.
 fn rounds() -> usize {
@@ -115,6 +116,20 @@ fn a_second_signal_ends_the_server_at_once() {
         server.error_output().contains("second signal").then_some(())
     });
     assert_eq!(server.exits(), Some(130));
+}
+
+#[test]
+fn a_second_signal_ends_a_server_whose_log_nobody_reads() {
+    let log = StuckOutput::full().unwrap();
+    let mut command = Command::new(binary("chat-server"));
+    command.args(["--listen", "127.0.0.1:0", "--drain-timeout", "3600s", "--receive-timeout", "3600s"]);
+    let (mut server, address) = Program::start_server_with(&mut command, log.stdio().unwrap());
+    let _stuck = stuck_member(address);
+    let status = poll("the server to end", || {
+        server.signal("TERM");
+        server.has_exited()
+    });
+    assert_eq!(status.code(), Some(130));
 }
 
 /// Both connections of a member that never serves its callback.

@@ -13,6 +13,7 @@ pub mod random;
 pub mod raw;
 mod receiver;
 pub mod server;
+pub mod stuck;
 pub mod svg;
 pub mod terminal;
 pub mod watchdog;

@@ -9,7 +9,7 @@ use std::{
     io::{Read, Write},
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
-    process::{Child, ChildStdin, Command, Stdio},
+    process::{Child, ChildStdin, Command, ExitStatus, Stdio},
     sync::{Arc, OnceLock},
     thread::{self, JoinHandle},
 };
@@ -35,18 +35,34 @@ struct Output {
 impl Program {
     /// Starts any command. Failures name it `name`.
     pub fn start(name: &str, command: &mut Command) -> Program {
+        Program::start_with(name, command, Stdio::piped(), Stdio::piped())
+    }
+
+    /// Starts any command with these two outputs. The harness reads those of them that are piped.
+    pub fn start_with(name: &str, command: &mut Command, stdout: Stdio, stderr: Stdio) -> Program {
         let mut child = command
             .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stdout(stdout)
+            .stderr(stderr)
             .spawn()
             .unwrap_or_else(|error| panic!("{name} does not start: {error}"));
+        // A command keeps its side of the outputs open, and their readers wait for the end of all sides.
+        command.stdout(Stdio::null()).stderr(Stdio::null());
         let (out, err) = (Arc::default(), Arc::default());
-        let readers = vec![
-            read_all(child.stdout.take().expect("the output is piped"), &out),
-            read_all(child.stderr.take().expect("the output is piped"), &err),
-        ];
+        let mut readers = Vec::new();
+        readers.extend(child.stdout.take().map(|stdout| read_all(stdout, &out)));
+        readers.extend(child.stderr.take().map(|stderr| read_all(stderr, &err)));
         Program { name: name.to_owned(), stdin: child.stdin.take(), child, out, err, readers }
+    }
+
+    /// Reads the standard output from now on, which was not piped.
+    pub fn reads_output(&mut self, from: impl Read + Send + 'static) {
+        self.readers.push(read_all(from, &self.out));
+    }
+
+    /// Reads the standard error from now on, which was not piped.
+    pub fn reads_error_output(&mut self, from: impl Read + Send + 'static) {
+        self.readers.push(read_all(from, &self.err));
     }
 
     /// Starts a server on a free port of 127.0.0.1 with these further arguments, and waits until it accepts.
@@ -59,11 +75,14 @@ impl Program {
     /// Starts a server with this command and waits until it accepts. The address that it returns is the
     /// server's port on 127.0.0.1.
     pub fn start_server(command: &mut Command) -> (Program, SocketAddr) {
-        let server = Program::start("server", command);
-        let line = server.line_starting_with("Server running at ");
-        let port = line.trim_start_matches("Server running at ").trim_end_matches(" ...");
-        let port = port.parse().unwrap_or_else(|_| panic!("there is no port in {line:?}"));
-        (server, (Ipv4Addr::LOCALHOST, port).into())
+        Program::start_server_with(command, Stdio::piped())
+    }
+
+    /// Starts a server as [`Program::start_server`] does, with this standard error.
+    pub fn start_server_with(command: &mut Command, stderr: Stdio) -> (Program, SocketAddr) {
+        let server = Program::start_with("server", command, Stdio::piped(), stderr);
+        let address = server_address(&server.line_starting_with("Server running at "));
+        (server, address)
     }
 
     /// Starts a client with this server, this name and these further arguments. Does not wait until it has
@@ -88,8 +107,13 @@ impl Program {
 
     /// Types exactly this text. The text is lost when the program has ended.
     pub fn types_exactly(&mut self, text: &str) {
+        self.types_bytes(text.as_bytes());
+    }
+
+    /// Types exactly these bytes, which may be no text. They are lost when the program has ended.
+    pub fn types_bytes(&mut self, bytes: &[u8]) {
         let stdin = self.stdin.as_mut().expect("the test has not closed the input");
-        let _ = stdin.write_all(text.as_bytes()).and_then(|()| stdin.flush());
+        let _ = stdin.write_all(bytes).and_then(|()| stdin.flush());
     }
 
     /// Closes the program's input.
@@ -170,12 +194,17 @@ impl Program {
     /// # Panics
     /// After the watchdog's timeout.
     pub fn exits(&mut self) -> Option<i32> {
-        let child = &mut self.child;
-        let status = poll(&format!("{} to end", self.name), || child.try_wait().unwrap());
+        let description = format!("{} to end", self.name);
+        let status = poll(&description, || self.has_exited());
         for reader in self.readers.drain(..) {
             reader.join().expect("the reading thread does not panic");
         }
         status.code()
+    }
+
+    /// Returns how the program has ended, or `None` while it runs.
+    pub fn has_exited(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
     }
 
     /// How many threads the program has.
@@ -216,6 +245,13 @@ impl Drop for Program {
             let _ = reader.join();
         }
     }
+}
+
+/// The server's port on 127.0.0.1, from the first line of its standard output.
+pub fn server_address(line: &str) -> SocketAddr {
+    let port = line.trim_end().trim_start_matches("Server running at ").trim_end_matches(" ...");
+    let port = port.parse().unwrap_or_else(|_| panic!("there is no port in {line:?}"));
+    (Ipv4Addr::LOCALHOST, port).into()
 }
 
 fn read_all(mut from: impl Read + Send + 'static, output: &Arc<Shared<Output>>) -> JoinHandle<()> {

@@ -18,7 +18,7 @@ const MAX_PIECE_BYTES: usize = 64 * 1024;
 /// The memory holds one message from standard input until it is sent. In bytes.
 const MAX_MESSAGE_BYTES: u64 = 1024 * 1024;
 
-/// Passes each line on, until the end of the input or of the client.
+/// Passes each line on, until the end of the input or of the client, or until the input cannot be read.
 ///
 /// # Blocking
 /// On `reader`, without a limit. On the channel, too: a client that cannot send stops reading.
@@ -32,8 +32,9 @@ pub fn read_lines_loop(mut reader: impl BufRead, input_tx: &Sender<Input>) {
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => {
-                log::error!("standard input: {error}");
-                break;
+                // A line that the error cuts is not sent.
+                let _ = input_tx.send(Input::Failed(cannot_read(&error)));
+                return;
             }
         }
         let cut = bytes.len() == MAX_PIECE_BYTES && !bytes.ends_with(b"\n");
@@ -52,26 +53,37 @@ pub fn read_lines_loop(mut reader: impl BufRead, input_tx: &Sender<Input>) {
     let _ = input_tx.send(Input::End);
 }
 
+/// Why standard input gave no message.
+#[derive(Debug)]
+pub enum MessageError {
+    /// It cannot be read.
+    Unreadable(io::Error),
+    /// It is too long, or empty. One line for people.
+    Invalid(String),
+}
+
 /// Returns all of the input as one message, without the line ends at its end.
 ///
 /// # Blocking
 /// On `reader`, until its end.
 ///
 /// # Errors
-/// One line for people: the input cannot be read, is too long, or is empty.
-pub fn read_message(reader: impl Read) -> Result<String, String> {
+/// When the input cannot be read, is too long, or is empty.
+pub fn read_message(reader: impl Read) -> Result<String, MessageError> {
     let mut bytes = Vec::new();
-    reader
-        .take(MAX_MESSAGE_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| format!("cannot read the input: {error}"))?;
+    reader.take(MAX_MESSAGE_BYTES + 1).read_to_end(&mut bytes).map_err(MessageError::Unreadable)?;
     if bytes.len() as u64 > MAX_MESSAGE_BYTES {
-        return Err(format!("--send - takes at most {MAX_MESSAGE_BYTES} bytes"));
+        return Err(MessageError::Invalid(format!("--send - takes at most {MAX_MESSAGE_BYTES} bytes")));
     }
     match to_text(&bytes).trim_end_matches(['\n', '\r']) {
-        text if text.trim().is_empty() => Err(EMPTY_MESSAGE_ERROR.into()),
+        text if text.trim().is_empty() => Err(MessageError::Invalid(EMPTY_MESSAGE_ERROR.into())),
         text => Ok(text.to_owned()),
     }
+}
+
+/// Returns the sentence for a person whose input cannot be read.
+pub fn cannot_read(error: &io::Error) -> String {
+    format!("cannot read standard input: {error}")
 }
 
 /// Decodes UTF-8. Other people's terminals expect text, so invalid bytes are replaced, with a warning.
@@ -116,10 +128,28 @@ mod tests {
     }
 
     #[test]
+    fn an_input_that_fails_gives_what_came_before_and_the_reason() {
+        struct Broken;
+        impl Read for Broken {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                Err(io::Error::other("broken"))
+            }
+        }
+        let (tx, rx) = unbounded();
+        read_lines_loop(io::BufReader::new((&b"a\n"[..]).chain(Broken)), &tx);
+        let failed = Input::Failed("cannot read standard input: broken".into());
+        assert_eq!(rx.try_iter().collect::<Vec<_>>(), [line("a"), failed]);
+    }
+
+    #[test]
     fn one_message_is_not_empty_and_has_a_maximum_length() {
-        assert_eq!(read_message(&b"one\n\ntwo\r\n\n"[..]).as_deref(), Ok("one\n\ntwo"));
-        assert!(read_message(&b" \n"[..]).unwrap_err().contains("not empty"));
-        assert!(read_message(io::repeat(b'x')).unwrap_err().contains("at most 1048576 bytes"));
+        assert_eq!(read_message(&b"one\n\ntwo\r\n\n"[..]).unwrap(), "one\n\ntwo");
+        let why = |reader: &mut dyn Read| match read_message(reader) {
+            Err(MessageError::Invalid(why)) => why,
+            other => panic!("{other:?}"),
+        };
+        assert!(why(&mut &b" \n"[..]).contains("not empty"));
+        assert!(why(&mut io::repeat(b'x')).contains("at most 1048576 bytes"));
     }
 
     #[test]
@@ -130,7 +160,7 @@ mod tests {
             .iter()
             .map(|piece| match piece {
                 Input::Line(text) | Input::Text(text) => text.as_str(),
-                Input::End => "",
+                Input::End | Input::Failed(_) => "",
             })
             .collect();
         let (last, first) = texts[..texts.len() - 1].split_last().unwrap();

@@ -24,7 +24,7 @@ use crate::{
     },
     settings::{Bell, ScreenOptions, Stop, UiEvent},
 };
-use chat_common::protocol::EventKind;
+use chat_common::{background_writer::BackgroundWriter, protocol::EventKind};
 use crossbeam_channel::Sender;
 use std::{
     io::{self, Write},
@@ -50,6 +50,10 @@ struct State {
     clock: LocalClock,
     width: TerminalWidth,
     transcript: Option<Transcript>,
+    /// Whether everything that belongs in the transcript is there.
+    transcript_complete: bool,
+    /// Writes to standard error, in order with the log.
+    stderr: BackgroundWriter,
     /// Whether the last output was the prompt, and the typed name is not echoed after it.
     prompt_open: bool,
     /// The error that ended the writing to standard output.
@@ -58,13 +62,18 @@ struct State {
 
 impl Screen {
     /// Opens the transcript. If nobody reads standard output any more, `stop_tx` gets a [`Stop::WhenSent`].
+    /// Errors for a person go to `stderr`.
     ///
     /// # Blocking
     /// On the programs `date` and `stty`, for some milliseconds. After that, no event waits for a program.
     ///
     /// # Errors
-    /// When the file of the transcript cannot be opened.
-    pub fn open(options: ScreenOptions, stop_tx: Sender<Stop>) -> io::Result<Screen> {
+    /// When the file of the transcript cannot be opened: a sentence for people.
+    pub fn open(
+        options: ScreenOptions,
+        stderr: BackgroundWriter,
+        stop_tx: Sender<Stop>,
+    ) -> Result<Screen, String> {
         let transcript = options.log.as_deref().map(Transcript::open).transpose()?;
         let (clock, width) = (LocalClock::default(), TerminalWidth::default());
         if options.terminal || transcript.is_some() {
@@ -78,6 +87,8 @@ impl Screen {
             clock,
             width,
             transcript,
+            transcript_complete: true,
+            stderr,
             prompt_open: false,
             write_error: None,
             options,
@@ -88,7 +99,7 @@ impl Screen {
     /// Shows one event.
     ///
     /// # Blocking
-    /// On the reader of standard output.
+    /// On the reader of standard output, and on the disk of the transcript.
     pub fn show(&self, mut event: UiEvent) {
         let mut state = self.lock();
         state.update(&mut event);
@@ -105,6 +116,11 @@ impl Screen {
         let state = self.lock();
         let error = state.write_error.as_ref()?;
         (error.kind() != io::ErrorKind::BrokenPipe).then(|| error.to_string())
+    }
+
+    /// Whether everything that belongs in the transcript is there. If not, the person has read the reason.
+    pub fn transcript_is_complete(&self) -> bool {
+        self.lock().transcript_complete
     }
 
     /// Shows the goodbye, unless another thread is writing. For a program that is about to exit.
@@ -135,9 +151,11 @@ impl State {
 
     fn write_transcript(&mut self, event: &UiEvent) {
         let Some(transcript) = &mut self.transcript else { return };
-        if let Err(error) = transcript.write(event, &self.own_name, &self.clock) {
-            log::error!("the transcript ends here: {error}");
+        if let Err(why) = transcript.write(event, &self.own_name, &self.clock) {
+            // The chat goes on without it. The person learns it now, and a script from the exit code.
+            self.stderr.write_text(&format!("chat-client: {why}\n"));
             self.transcript = None;
+            self.transcript_complete = false;
         }
     }
 
@@ -147,8 +165,7 @@ impl State {
             return self.terminal_writes(event).iter().try_for_each(|row| self.write_stdout(row));
         }
         let (mut stdout, stderr) = if self.options.json { json_text(event) } else { self.plain_text(event) };
-        // A closed standard error is no reason to stop.
-        let _ = io::stderr().lock().write_all(stderr.as_bytes());
+        self.stderr.write_text(&stderr);
         if stdout.is_empty() {
             return Ok(());
         }

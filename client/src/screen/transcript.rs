@@ -13,23 +13,34 @@ use crate::{
 use std::{
     fs::{File, OpenOptions},
     io::{self, Write},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
-/// The open file.
-pub(crate) struct Transcript(File);
+/// The open file, and its path.
+pub(crate) struct Transcript(File, PathBuf);
 
 impl Transcript {
     /// Opens the file, and keeps what it already has.
-    pub(crate) fn open(path: &Path) -> io::Result<Transcript> {
-        OpenOptions::new().append(true).create(true).open(path).map(Transcript)
+    ///
+    /// # Errors
+    /// When the file cannot be opened: a sentence for people, with the path.
+    pub(crate) fn open(path: &Path) -> Result<Transcript, String> {
+        match OpenOptions::new().append(true).create(true).open(path) {
+            Ok(file) => Ok(Transcript(file, path.to_owned())),
+            Err(error) => Err(cannot_write(path, &error)),
+        }
     }
 
     /// Writes an event, if it belongs in the transcript. `own_name` is the person's name.
     ///
     /// # Errors
-    /// When the file cannot be written.
-    pub(crate) fn write(&mut self, event: &UiEvent, own_name: &str, clock: &LocalClock) -> io::Result<()> {
+    /// When the file cannot be written: a sentence for people, with the path.
+    pub(crate) fn write(
+        &mut self,
+        event: &UiEvent,
+        own_name: &str,
+        clock: &LocalClock,
+    ) -> Result<(), String> {
         let (mut time, mut texts) = (now(), Vec::new());
         match event {
             UiEvent::Accepted { utterance: Utterance::Message(text), .. } => {
@@ -51,6 +62,10 @@ impl Transcript {
         let time = clock.local(time);
         let prefix = format!("{} {}", time.date(), time.seconds());
         let text: String = texts.iter().map(|text| format!("{prefix} {}\n", escape_line(text))).collect();
-        self.0.write_all(text.as_bytes())
+        self.0.write_all(text.as_bytes()).map_err(|error| cannot_write(&self.1, &error))
     }
+}
+
+fn cannot_write(path: &Path, error: &io::Error) -> String {
+    format!("cannot write the transcript {}: {error}", path.display())
 }

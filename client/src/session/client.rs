@@ -36,6 +36,8 @@ pub(crate) struct Client<'a> {
     pub(crate) ending: bool,
     /// How many lines were not sent, because they were invalid or the server refused them.
     pub(crate) rejected: usize,
+    /// Why the input cannot be read any more.
+    pub(crate) input_error: Option<String>,
 }
 
 impl Client<'_> {
@@ -79,6 +81,11 @@ impl Client<'_> {
             Ok(Input::Text(text)) if text.trim().is_empty() => {}
             Ok(Input::Text(text)) => self.say(&Utterance::Message(text)),
             Ok(Input::End) | Err(_) => self.end_input(),
+            Ok(Input::Failed(reason)) => {
+                self.input_error = Some(reason);
+                self.end_input();
+                self.stay = false;
+            }
         }
     }
 

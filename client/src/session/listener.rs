@@ -109,12 +109,12 @@ impl<'a> Callbacks<'a> {
         let server = call.peer_addr()?.ip();
         address.set_port(0);
         let listener = TcpListener::bind(address)?;
-        let address = listener.local_addr()?;
-        self.stop.wakes(address);
+        let port = listener.local_addr()?.port();
+        self.stop.wakes(&listener)?;
         thread::Builder::new()
             .name("listener".into())
             .spawn_scoped(scope, move || self.listener_loop(scope, &listener, server))?;
-        Ok(address.port())
+        Ok(port)
     }
 
     /// Opens the callback connection from this side. Closes any callback connection that the server opened.
@@ -164,7 +164,7 @@ impl<'a> Callbacks<'a> {
     /// The whole life of the thread `listener`.
     ///
     /// # Blocking
-    /// In `accept`, until [`Callbacks::close`] connects to the listener.
+    /// In `accept`, until [`Callbacks::close`] wakes it.
     fn listener_loop<'scope>(
         &'scope self,
         scope: &'scope Scope<'scope, '_>,

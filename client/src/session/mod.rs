@@ -63,6 +63,7 @@ pub fn run(options: &JoinOptions, channels: &Channels, show: UiEventHandler<'_>)
                 stay: options.stay,
                 ending: false,
                 rejected: 0,
+                input_error: None,
             };
             let outcome = client.run_loop();
             client.check_all_sent(outcome)
@@ -148,6 +149,7 @@ impl Client<'_> {
                         self.name = Some(name.clone());
                         return Ok(name);
                     }
+                    Ok(Input::Failed(reason)) => return Err(Outcome::Failed(reason)),
                     Ok(Input::End) | Err(_) if self.options.interactive => return Err(Outcome::Left),
                     Ok(Input::End) | Err(_) => return Err(Outcome::Failed("no name was given".into())),
                 },
@@ -185,10 +187,14 @@ impl Client<'_> {
         }
     }
 
-    /// Shows how much was not sent. Then a program fails, so that a script learns it from the exit code.
+    /// Shows how much was not sent. Then a program fails, so that a script learns it from the exit code. A
+    /// client whose input could not be read fails in any case.
     fn check_all_sent(&self, outcome: Outcome) -> Outcome {
         if !self.queue.is_empty() {
             (self.show)(UiEvent::Unsent(self.queue.len()));
+        }
+        if let (Outcome::Left, Some(reason)) = (&outcome, &self.input_error) {
+            return Outcome::Failed(reason.clone());
         }
         let all_sent = self.queue.is_empty() && self.rejected == 0;
         if outcome == Outcome::Left && !all_sent && !self.options.interactive {

@@ -12,6 +12,9 @@ pub enum Input {
     /// The end of the input. The client sends what came before and then leaves, unless it has to stay.
     /// Dropping the sender has the same meaning.
     End,
+    /// The input cannot be read any more. The client sends what came before and then leaves, even if it would
+    /// stay after the end of the input. It ends as [`Outcome::Failed`] with this reason.
+    Failed(String),
 }
 
 /// A request to leave. It does not wait in line behind the input.
@@ -37,6 +40,7 @@ pub struct Channels {
 pub enum Outcome {
     /// The person left. The server accepted every message, or the person chose not to wait.
     Left,
-    /// The client could not join, was refused, or lost the server for good. The reason has been shown.
+    /// The client could not join, was refused, lost the server for good, or could not read its input. The
+    /// reason has been shown.
     Failed(String),
 }

@@ -31,6 +31,23 @@ fn a_program_sends_its_lines_and_leaves() {
 }
 
 #[test]
+fn an_input_that_cannot_be_read_any_more_ends_the_client_after_what_came_before() {
+    run_client(
+        |options| options.stay = true,
+        |harness| {
+            harness.type_line("hi");
+            harness.input_tx.send(Input::Failed("the disk is gone".into())).unwrap();
+            let (mut call, _callback, _) = harness.accept_member(1);
+            assert_eq!(broadcast(next_request(&mut call)).1, "hi");
+            reply(&mut call, &Reply::Accepted { sequence: 6 });
+            assert_eq!(next_request(&mut call), Request::Leave);
+            reply(&mut call, &Reply::Left);
+            assert_eq!(harness.outcome(), Outcome::Failed("the disk is gone".into()));
+        },
+    );
+}
+
+#[test]
 fn a_message_stays_in_the_queue_until_it_has_a_valid_reply() {
     let stopping = Reply::Refused(Refusal { cause: Cause::Stopping, text: "bye".into() });
     for invalid in [stopping, Reply::Pong] {

@@ -74,7 +74,7 @@ pub(crate) fn accept_loop(
                         reserve.refuse(door, stream, peer);
                     }
                 }
-                // The listener was shut down.
+                // The request to stop ends `accept` with an error.
                 Err(_) if shutdown.is_requested() => {}
                 // The peer has closed the connection, or a signal came. Neither needs a pause.
                 Err(error)

@@ -1,18 +1,22 @@
 //! The operator's commands. Runs on the thread `console`, which reads standard input.
 //!
-//! std cannot wake a thread from that read, so it is the only thread that is not joined. It ends with the
-//! process. It holds the room weakly, because the room ends when it is dropped.
+//! std cannot wake a thread from that read, so it is not joined. It ends with the process. It holds the room
+//! weakly, because the room ends when it is dropped.
 
 use super::stats::summary;
 use crate::{
     door::{name::fold, Ban, Door},
     room::{Command, Room},
 };
-use chat_common::shutdown::Shutdown;
+use chat_common::{background_writer::BackgroundWriter, shutdown::Shutdown};
+use log::{info, warn};
 use std::{
-    io::{self, BufRead, Write},
+    io::{self, BufRead, Read},
     sync::{Arc, Weak},
 };
+
+/// A longer line is read to its end, but not kept. No command needs more. In bytes.
+const MAX_LINE_BYTES: usize = 1024 * 1024;
 
 const HELP: &str = "\
 /who                        who is here
@@ -31,28 +35,30 @@ pub(crate) struct Console {
     pub(crate) room: Weak<Room>,
     pub(crate) door: Arc<Door>,
     pub(crate) shutdown: Arc<Shutdown>,
+    pub(crate) output: BackgroundWriter,
     /// The longest text of a notice, in bytes.
     pub(crate) max_text: usize,
 }
 
 impl Console {
-    /// Reads commands until the input ends. The room goes on after that.
+    /// Reads commands until the input ends, and logs why it ended. The room goes on after that.
     ///
     /// # Blocking
-    /// On the input and the output. On the broadcaster, which waits for no client.
-    ///
-    /// # Errors
-    /// When the input cannot be read, or the output cannot be written.
-    pub(crate) fn run_loop(&self, input: impl BufRead, mut output: impl Write) -> io::Result<()> {
-        for line in input.lines() {
-            let line = line?;
-            let line = line.trim();
-            if !line.is_empty() {
-                writeln!(output, "{}", self.apply(line))?;
-                output.flush()?;
-            }
+    /// On the input, without a limit. On the broadcaster, which waits for no client. On the file system, for
+    /// the ban file.
+    pub(crate) fn run_loop(&self, mut input: impl BufRead) {
+        loop {
+            let reply = match read_line(&mut input) {
+                Ok(Some(Line::Complete(line))) if line.trim().is_empty() => continue,
+                Ok(Some(Line::Complete(line))) => self.apply(line.trim()),
+                Ok(Some(Line::TooLong)) => {
+                    format!("a line of more than {MAX_LINE_BYTES} bytes is no command of the server")
+                }
+                Ok(None) => return info!("the console has ended: the end of its input"),
+                Err(error) => return warn!("the console has ended: cannot read standard input: {error}"),
+            };
+            self.output.write_text(&(reply + "\n"));
         }
-        Ok(())
     }
 
     /// Carries out the command in `line`. Returns the text to print.
@@ -148,4 +154,57 @@ impl Console {
 
 fn shown(bans: &[Ban], separator: &str) -> String {
     bans.iter().map(Ban::to_string).collect::<Vec<_>>().join(separator)
+}
+
+/// One line of the input.
+#[derive(Debug, PartialEq, Eq)]
+enum Line {
+    /// Bytes that are not UTF-8 are replaced, because one wrong key must not end the console.
+    Complete(String),
+    TooLong,
+}
+
+/// Reads a line to its end. Returns `None` at the end of the input.
+///
+/// # Errors
+/// When the input cannot be read.
+fn read_line(input: &mut impl BufRead) -> io::Result<Option<Line>> {
+    let (mut bytes, mut is_too_long) = (Vec::new(), false);
+    loop {
+        input.take(MAX_LINE_BYTES as u64 + 1).read_until(b'\n', &mut bytes)?;
+        if bytes.len() <= MAX_LINE_BYTES || bytes.ends_with(b"\n") {
+            break;
+        }
+        is_too_long = true;
+        bytes.clear();
+    }
+    if is_too_long {
+        return Ok(Some(Line::TooLong));
+    }
+    Ok((!bytes.is_empty()).then(|| Line::Complete(String::from_utf8_lossy(&bytes).into_owned())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_text_whatever_its_bytes_are_and_has_a_maximum_length() {
+        let longest = "x".repeat(MAX_LINE_BYTES);
+        let mut bytes = b"/who\xff\n\n".to_vec();
+        bytes.extend(format!("{longest}\n{longest}x\n{longest}{longest}{longest}\nlast").bytes());
+        let mut input = &bytes[..];
+        let complete = |text: &str| Some(Line::Complete(text.to_owned()));
+        for expected in [
+            complete("/who\u{fffd}\n"),
+            complete("\n"),
+            complete(&format!("{longest}\n")),
+            Some(Line::TooLong),
+            Some(Line::TooLong),
+            complete("last"),
+            None,
+        ] {
+            assert_eq!(read_line(&mut input).unwrap(), expected);
+        }
+    }
 }

@@ -22,7 +22,7 @@ pub(super) fn summary(room: &Room) -> String {
 /// For a minute each time; shutdown wakes it.
 pub(crate) fn stats_loop(room: &Weak<Room>, shutdown: &Shutdown) {
     while !shutdown.sleep(LOG_INTERVAL) {
-        // The room is let go before the line is written, because standard error may block.
+        // The room is let go before the line is logged, because the room ends when it is dropped.
         if let Some(line) = room.upgrade().map(|room| summary(&room)) {
             info!("{line}");
         }

@@ -76,8 +76,7 @@ pub(crate) struct Broadcaster<'env> {
 ///
 /// # Blocking
 /// On the channel. A command wakes it, and so does the drop of the last sender. At the end on the
-/// deliveries, until `drain_timeout` after the request to stop. On standard error, where the server's log
-/// goes.
+/// deliveries, until `drain_timeout` after the request to stop.
 pub(crate) fn broadcast_loop(broadcaster: &Broadcaster<'_>) {
     let Broadcaster { log, limits, shutdown, commands_rx, .. } = broadcaster;
     thread::scope(|scope| {

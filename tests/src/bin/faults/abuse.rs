@@ -52,14 +52,30 @@ struct Trick {
 
 const TRICKS: [Trick; 11] = [
     Trick { title: "20 members talk at their rate", attackers: MEMBERS, attack: talk },
-    Trick { title: "20 join, say 200 lines, leave, and join again", attackers: MEMBERS, attack: talk_and_leave },
-    Trick { title: "the same, and they are lost instead of leaving", attackers: MEMBERS, attack: talk_and_vanish },
+    Trick {
+        title: "20 join, say 200 lines, leave, and join again",
+        attackers: MEMBERS,
+        attack: talk_and_leave,
+    },
+    Trick {
+        title: "the same, and they are lost instead of leaving",
+        attackers: MEMBERS,
+        attack: talk_and_vanish,
+    },
     Trick { title: "20 join and leave", attackers: MEMBERS, attack: join_and_leave },
     Trick { title: "20 rename themselves", attackers: MEMBERS, attack: rename },
-    Trick { title: "20 send private messages with a recipient of 60 KB", attackers: MEMBERS, attack: long_recipient },
+    Trick {
+        title: "20 send private messages with a recipient of 60 KB",
+        attackers: MEMBERS,
+        attack: long_recipient,
+    },
     Trick { title: "20 ask for all history", attackers: MEMBERS, attack: ask_for_history },
     Trick { title: "20 ask who is here", attackers: MEMBERS, attack: ask_who },
-    Trick { title: "newcomers ask for all history and read nothing", attackers: 4, attack: join_without_reading },
+    Trick {
+        title: "newcomers ask for all history and read nothing",
+        attackers: 4,
+        attack: join_without_reading,
+    },
     Trick { title: "60 sockets say hello, again and again", attackers: 6, attack: say_hello },
     Trick { title: "connections that say nothing", attackers: 4, attack: connect },
 ];
@@ -76,7 +92,9 @@ impl Attacker {
         call.say_hello().map_err(io::Error::other)?;
         let join = Join { history, ..Join::new(self.name(round), random_token(), 0) };
         let token = join.token;
-        call.connection.call::<_, chat_common::protocol::Reply>(&Request::Join(join), PATIENCE).map_err(io::Error::other)?;
+        call.connection
+            .call::<_, chat_common::protocol::Reply>(&Request::Join(join), PATIENCE)
+            .map_err(io::Error::other)?;
         let mut callback = RawPeer::connect_from(self.address, self.server)?;
         callback.open_callback(token).map_err(io::Error::other)?;
         Ok((call, callback))
@@ -145,8 +163,11 @@ fn rename(attacker: Attacker) -> io::Result<()> {
 
 fn long_recipient(attacker: Attacker) -> io::Result<()> {
     let to = "é".repeat(30_000);
-    attacker.send_for_ever(|message_id| {
-        Request::Private { message_id, repeated: false, to: to.clone(), text: "hi".to_owned() }
+    attacker.send_for_ever(|message_id| Request::Private {
+        message_id,
+        repeated: false,
+        to: to.clone(),
+        text: "hi".to_owned(),
     })
 }
 
@@ -248,9 +269,7 @@ fn honest_pair(trick: Option<usize>, addresses: usize) -> Honest {
         last = ann.say(&format!("message {number}"));
     }
     let began = Instant::now();
-    poll("an honest join", || {
-        Member::try_join(address, "cid", chat_tests::member::Callbacks::Open).ok()
-    });
+    poll("an honest join", || Member::try_join(address, "cid", chat_tests::member::Callbacks::Open).ok());
     let join = began.elapsed();
     bob.hear_up_to(last);
     let histories: Vec<MemberHistory> = [ann, bob].map(Member::crash).into();

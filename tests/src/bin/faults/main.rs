@@ -251,7 +251,8 @@ fn newcomers_that_do_not_read() -> Measurement {
     };
     let (without, with) = (run(0), run(4));
     Measurement {
-        title: "4 newcomers at a time that ask for all history and read nothing: p99 of the others".to_owned(),
+        title: "4 newcomers at a time that ask for all history and read nothing: p99 of the others"
+            .to_owned(),
         without: milliseconds(without),
         with: format!("{} ({:.2} x)", milliseconds(with), with.as_secs_f64() / without.as_secs_f64()),
         wanted: "at most 10 ms more",
@@ -335,7 +336,8 @@ fn flood_of_connections() -> Measurement {
     let (with, after, violations) = run(ATTEMPTS / divisor());
     let limit = (without.mul_f64(1.25)).max(without + Duration::from_millis(10));
     Measurement {
-        title: "5,000 connection attempts in 10 s: p99 of the members; a join after it; violations".to_owned(),
+        title: "5,000 connection attempts in 10 s: p99 of the members; a join after it; violations"
+            .to_owned(),
         without: milliseconds(without),
         with: format!(
             "{} ({:.2} x); {}; {violations}",

@@ -1,0 +1,50 @@
+//! The log of a program: every thread may log, and the thread `log` writes to standard error. So no thread
+//! waits for the reader of standard error, also not while it panics.
+
+use crate::background_writer::BackgroundWriter;
+use env_logger::{Builder, Env, Target, WriteStyle};
+use std::{
+    backtrace::{Backtrace, BacktraceStatus},
+    env,
+    io::{self, IsTerminal},
+    panic, thread,
+};
+
+/// Starts the log, and logs panics from now on. Returns the writer to standard error, for sentences that
+/// have to stand in order with the log. `$RUST_LOG` sets the level; without it, the level is
+/// `default_level`.
+///
+/// # Errors
+/// When the system gives no thread.
+///
+/// # Panics
+/// When the process has a logger already.
+pub fn start(default_level: &str) -> io::Result<BackgroundWriter> {
+    let writer = BackgroundWriter::start("log", io::stderr())?;
+    let mut builder = Builder::from_env(Env::default().default_filter_or(default_level));
+    builder.target(Target::Pipe(Box::new(writer.clone())));
+    // With this kind of target, env_logger does not look at standard error.
+    if !matches!(env::var("RUST_LOG_STYLE").as_deref(), Ok("always" | "never")) {
+        builder.write_style(if shows_color() { WriteStyle::Always } else { WriteStyle::Never });
+    }
+    builder.init();
+    panic::set_hook(Box::new(log_panic));
+    Ok(writer)
+}
+
+/// Whether standard error is a terminal that shows colors, and the person wants them.
+fn shows_color() -> bool {
+    let is_set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
+    io::stderr().is_terminal() && !is_set("NO_COLOR") && env::var("TERM").is_ok_and(|term| term != "dumb")
+}
+
+/// Logs the thread, the place and the message. `$RUST_BACKTRACE` adds a backtrace.
+fn log_panic(panic: &panic::PanicHookInfo<'_>) {
+    let thread = thread::current();
+    let name = thread.name().unwrap_or("without a name");
+    let backtrace = Backtrace::capture();
+    match backtrace.status() {
+        BacktraceStatus::Captured => log::error!("thread {name} {panic}\n{backtrace}"),
+        _ => log::error!("thread {name} {panic}"),
+    }
+}

@@ -1,0 +1,112 @@
+//! Nobody in the room waits for whoever reads the log, the console's replies or a client's errors.
+
+use chat_common::protocol::{EventKind, Request};
+use chat_tests::{
+    member::Member,
+    process::{binary, server_address, Program},
+    stuck::StuckOutput,
+};
+use std::{
+    net::SocketAddr,
+    process::{Command, Stdio},
+};
+
+/// More than the log keeps for its reader, see `QUEUED_PIECES` in chat-common.
+const MANY: usize = 3000;
+
+fn server_command() -> Command {
+    let mut command = Command::new(binary("chat-server"));
+    command.args(["--listen", "127.0.0.1:0", "--rate-burst", "0", "--console"]).env("RUST_LOG", "trace");
+    command
+}
+
+/// Members join and leave, one renames itself again and again so that the log gets more lines than it keeps,
+/// and messages arrive.
+fn a_lively_room(address: SocketAddr) {
+    let mut ann = Member::join(address, "ann");
+    let mut bob = Member::join(address, "bob");
+    for number in 0..200 {
+        Member::join(address, &format!("guest{number}")).leave();
+    }
+    for number in 0..MANY {
+        bob.ask(&Request::Rename { name: format!("bob{number}") }).unwrap();
+    }
+    let end = ann.say("hello");
+    bob.hear_up_to(end);
+    bob.hear_text("hello");
+}
+
+#[test]
+fn a_log_that_nobody_reads_delays_neither_the_room_nor_its_stop() {
+    let log = StuckOutput::full().unwrap();
+    let (mut server, address) = Program::start_server_with(&mut server_command(), log.stdio().unwrap());
+    a_lively_room(address);
+    server.signal("TERM");
+    assert_eq!(server.exits(), Some(0));
+}
+
+#[test]
+fn a_log_that_is_read_again_says_how_many_lines_are_missing() {
+    let log = StuckOutput::full().unwrap();
+    let (mut server, address) = Program::start_server_with(&mut server_command(), log.stdio().unwrap());
+    a_lively_room(address);
+    server.reads_error_output(log.into_reader());
+    server.logs("--- lines left out here: ");
+    // What comes later is complete.
+    let _late = Member::join(address, "late");
+    server.logs("late joined");
+    server.signal("TERM");
+    assert_eq!(server.exits(), Some(0));
+    assert!(server.error_output().trim_end().ends_with("stopped"), "{}", tail(&server.error_output()));
+}
+
+#[test]
+fn replies_of_the_console_that_nobody_reads_delay_neither_the_room_nor_its_stop() {
+    let mut output = StuckOutput::new().unwrap();
+    let command = &mut server_command();
+    let mut server = Program::start_with("server", command, output.stdio().unwrap(), Stdio::piped());
+    let address = server_address(&output.line().unwrap());
+    output.fill().unwrap();
+    let ann = Member::join(address, "ann");
+    for _ in 0..MANY {
+        server.types("/help");
+    }
+    // The console reads on behind all these replies that nobody has read.
+    server.types("/say still here");
+    ann.hear(
+        "the operator's notice",
+        |kind| matches!(kind, EventKind::Notice { text } if text == "still here"),
+    );
+    server.reads_output(output.into_reader());
+    server.sees("--- lines left out here: ");
+    server.types("/who");
+    server.sees("1 here: ann\n");
+    server.signal("TERM");
+    assert_eq!(server.exits(), Some(0), "{}", tail(&server.error_output()));
+}
+
+#[test]
+fn a_client_whose_errors_nobody_reads_shows_messages_and_leaves() {
+    let (_server, address) = Program::server(&["--rate-burst", "0"]);
+    let errors = StuckOutput::full().unwrap();
+    let mut command = Command::new(binary("chat-client"));
+    command.args(["--server", &address.to_string(), "--name", "Tom"]).env("RUST_LOG", "trace");
+    let mut tom = Program::start_with("tom", &mut command, Stdio::piped(), errors.stdio().unwrap());
+    tom.sees("Connected!");
+    for _ in 0..MANY {
+        tom.types("/no such command");
+    }
+    tom.types("done");
+    let mut sara = Member::join(address, "Sara");
+    sara.say("hello Tom");
+    tom.sees("[Sara] hello Tom\n");
+    tom.types("/who");
+    tom.sees("2 here: Sara, Tom");
+    tom.ends_input();
+    // The client says that some lines were no commands, and nobody reads that.
+    assert_eq!(tom.exits(), Some(1));
+}
+
+fn tail(text: &str) -> &str {
+    text.lines().last().unwrap_or_default()
+}
