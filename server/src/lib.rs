@@ -148,7 +148,7 @@ impl Server {
         }
         shutdown.wakes(listener.local_addr()?);
         let bans = ban_file.clone().map_or_else(|| Ok(Bans::default()), Bans::load)?;
-        let door = Arc::new(Door::new(bans));
+        let door = Arc::new(Door::new(bans, limits));
         Ok(Server { listener, settings, door, shutdown })
     }
 

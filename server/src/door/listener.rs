@@ -2,7 +2,6 @@
 //!
 //! It MUST NOT wait for a peer. Only shutdown ends it.
 //!
-//!
 //! Go: `rpc.Accept` returns at the first error of `Accept`, and then the server accepts nobody. One
 //! failed `accept` without a free file descriptor is enough.
 //!
@@ -14,6 +13,7 @@
 
 use super::{
     admission::{Admission, Slot},
+    host::Host,
     Door,
 };
 use crate::settings::Limits;
@@ -24,14 +24,15 @@ use chat_common::{
     stream::Stream,
 };
 use crossbeam_channel::{RecvTimeoutError, Sender};
-use log::{debug, warn};
+use log::{warn, Level};
 use std::{
     fs::File,
     io::{self, ErrorKind},
     net::{SocketAddr, TcpListener},
+    os::fd::OwnedFd,
     sync::Arc,
     thread::{self, Scope},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// The pause after a failed `accept`. It doubles with each further failure, up to [`LONGEST_PAUSE`].
@@ -57,24 +58,30 @@ pub(crate) fn accept_loop(
         // dropped, all connections have ended. A scope waits for that without a deadline, but
         // `recv_deadline` has one.
         let (serving_tx, served_rx) = crossbeam_channel::bounded(0);
-        let mut reserve = ReserveFd::new();
+        let mut reserve = ReserveFd(None);
         let mut pause = FIRST_PAUSE;
         while !shutdown.is_requested() {
+            // This comes first, so that the next free descriptor is the reserve's.
+            reserve.take_back();
             match listener.accept() {
+                Ok(_) if shutdown.is_requested() => {}
                 Ok((socket, peer)) => {
                     pause = FIRST_PAUSE;
-                    if !shutdown.is_requested() {
-                        admit(door, limits, scope, Stream::new(socket), peer, &serve, &serving_tx);
+                    let stream = Stream::new(socket);
+                    if reserve.take_back() {
+                        admit(door, limits, scope, stream, peer, &serve, &serving_tx);
+                    } else {
+                        reserve.refuse(door, stream, peer);
                     }
                 }
+                // The listener was shut down.
+                Err(_) if shutdown.is_requested() => {}
                 // The peer has closed the connection, or a signal came. Neither needs a pause.
                 Err(error)
                     if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::Interrupted) => {}
+                Err(error) if is_out_of_descriptors(&error) && reserve.refuse_one(door, listener) => {}
                 Err(error) => {
                     warn!("cannot accept: {error}; trying again in {} ms", pause.as_millis());
-                    if is_out_of_descriptors(&error) {
-                        reserve.refuse_one(listener);
-                    }
                     shutdown.sleep(pause);
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }
@@ -103,12 +110,11 @@ fn admit<'scope, 'env>(
     serving_tx: &Sender<()>,
 ) {
     let stream = Arc::new(stream);
-    let refuse = |status: Status, why: &str| {
-        if door.may_log(peer.ip()) {
-            warn!("{peer}: refused: {why}");
-        }
-        refuse(&stream, status);
-    };
+    let refuse = |status: Status, why: &str| refuse(door, &stream, peer, status, why);
+    // This check comes first, because it costs least, and a flood meets it.
+    if door.connects.take(Host::of(peer.ip()), Instant::now()).is_none() {
+        return refuse(Status::Busy, "too many new connections");
+    }
     if door.bans.covers_address(peer.ip()) {
         return refuse(Status::Banned, "banned");
     }
@@ -128,10 +134,11 @@ fn admit<'scope, 'env>(
     }
 }
 
-/// Refuses a connection without a thread of its own. Never blocks.
-fn refuse(stream: &Stream, status: Status) {
+/// Refuses a connection without a thread of its own, and logs `why`. Never blocks on the peer.
+fn refuse(door: &Door, stream: &Stream, peer: SocketAddr, status: Status, why: &str) {
+    door.log(peer.ip(), Level::Warn, format_args!("{peer}: refused: {why}"));
     if let Err(error) = stream.dismiss(&answer_bytes(status, HIGHEST_VERSION)) {
-        debug!("while refusing: {error}");
+        door.log(peer.ip(), Level::Debug, format_args!("{peer}: while refusing: {error}"));
     }
 }
 
@@ -144,26 +151,41 @@ fn is_out_of_descriptors(error: &io::Error) -> bool {
 }
 
 /// A file descriptor in reserve. With it the server can refuse a connection when all others are in use.
-struct ReserveFd(Option<File>);
+/// `None` when it was not to be had.
+struct ReserveFd(Option<OwnedFd>);
 
 impl ReserveFd {
-    fn new() -> ReserveFd {
-        ReserveFd(File::open("/dev/null").ok())
+    /// Takes the reserve again if it is not there. Returns whether it is there now. Never blocks.
+    fn take_back(&mut self) -> bool {
+        self.0 = self.0.take().or_else(|| File::open("/dev/null").ok().map(OwnedFd::from));
+        self.0.is_some()
     }
 
-    /// Frees the reserve, refuses one waiting connection, and takes the reserve again. Never blocks.
-    fn refuse_one(&mut self, listener: &TcpListener) {
+    /// Frees the reserve, and refuses one waiting connection with it. Returns whether it did. Never blocks.
+    fn refuse_one(&mut self, door: &Door, listener: &TcpListener) -> bool {
         self.0 = None;
         // The connection of the failed `accept` is still in the backlog, so `accept` finds it at once. If
         // its peer has gone, a blocking `accept` would wait here without the reserve, so the listener
         // must not block.
-        if listener.set_nonblocking(true).is_ok() {
-            if let Ok((socket, _)) = listener.accept() {
-                refuse(&Stream::new(socket), Status::Busy);
-            }
-            // The opposite call has just worked, so this one cannot fail.
-            let _ = listener.set_nonblocking(false);
+        if listener.set_nonblocking(true).is_err() {
+            return false;
         }
-        *self = ReserveFd::new();
+        let accepted = listener.accept();
+        // The opposite call has just worked, so this one cannot fail.
+        let _ = listener.set_nonblocking(false);
+        let Ok((socket, peer)) = accepted else {
+            self.take_back();
+            return false;
+        };
+        self.refuse(door, Stream::new(socket), peer);
+        true
+    }
+
+    /// Refuses a connection, and keeps its descriptor as the reserve. The descriptor is never free in
+    /// between, so no other thread can take it. The peer sees the end of the stream, as if it were closed.
+    fn refuse(&mut self, door: &Door, stream: Stream, peer: SocketAddr) {
+        refuse(door, &stream, peer, Status::Busy, "no free file descriptor");
+        stream.shut_down();
+        self.0 = Some(stream.into());
     }
 }

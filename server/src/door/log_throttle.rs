@@ -1,64 +1,81 @@
-//! Limits the log lines about a peer: one line a second for each address, so that a peer cannot fill the
-//! log. Any thread may ask; it never blocks.
+//! The one way to log about a peer. It limits the lines about each host, so that a peer cannot fill the log.
+//! Any thread may log. It waits for nobody but the log's output.
 
-use std::{
-    collections::HashMap,
-    net::IpAddr,
-    sync::{Mutex, PoisonError},
-    time::{Duration, Instant},
-};
+use super::{host::Host, host_rate::HostRate};
+use log::{log, log_enabled, Level};
+use std::{fmt, time::Instant};
 
-/// The shortest time between two lines about an address.
-const INTERVAL: Duration = Duration::from_secs(1);
-/// The most addresses in the table. While it is full of addresses from the last second, nothing is logged
-/// about others.
-const MAX_ADDRESSES: usize = 4096;
+/// The lines about a host at once. Thirty people behind one address who join and are cut off together make
+/// 60.
+const BURST: usize = 60;
+/// The lines a second after that. They are some 7 MB a day.
+const PER_SECOND: usize = 1;
 
-/// When a line about each address was last logged. The mutex protects the table.
-#[derive(Debug, Default)]
-pub(crate) struct LogThrottle(Mutex<HashMap<IpAddr, Instant>>);
+/// The lines that may be logged now, for each host.
+#[derive(Debug)]
+pub(super) struct LogThrottle(HostRate);
+
+impl Default for LogThrottle {
+    fn default() -> LogThrottle {
+        LogThrottle(HostRate::new(BURST, PER_SECOND))
+    }
+}
 
 impl LogThrottle {
-    /// Returns whether a line about `address` may be logged at `now`, and records it.
-    pub(super) fn may_log_at(&self, address: IpAddr, now: Instant) -> bool {
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.get(&address).is_some_and(|then| now.duration_since(*then) < INTERVAL) {
-            return false;
+    /// Logs a line about `host`, or leaves it out. The next line about the host that is logged says how many
+    /// were left out.
+    ///
+    /// # Blocking
+    /// On the log's output, without a lock of this table.
+    pub(super) fn log(&self, host: Host, level: Level, line: impl fmt::Display) {
+        // A line of a level that is off costs the host nothing.
+        if !log_enabled!(level) {
+            return;
         }
-        if last.len() >= MAX_ADDRESSES {
-            last.retain(|_, then| now.duration_since(*then) < INTERVAL);
+        if let Some(line) = self.line_at(host, line, Instant::now()) {
+            log!(level, "{line}");
         }
-        let has_space = last.len() < MAX_ADDRESSES;
-        if has_space {
-            last.insert(address, now);
+    }
+
+    /// Returns the line as it is to be logged at `now`, or `None` when it is left out.
+    fn line_at(&self, host: Host, line: impl fmt::Display, now: Instant) -> Option<String> {
+        match self.0.take(host, now)? {
+            0 => Some(line.to_string()),
+            left_out => Some(format!("{line} ({left_out} earlier lines about {host} were left out)")),
         }
-        has_space
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     #[test]
-    fn each_address_gets_one_line_a_second() {
+    fn a_flood_of_lines_about_a_host_is_cut_short_and_the_next_line_says_how_much_is_left_out() {
         let throttle = LogThrottle::default();
-        let (one, two): (IpAddr, IpAddr) = ([10, 0, 0, 1].into(), [10, 0, 0, 2].into());
+        let [loud, quiet] = [1, 2].map(|last| Host::of([10, 0, 0, last].into()));
         let start = Instant::now();
-        assert!(throttle.may_log_at(one, start));
-        assert!(!throttle.may_log_at(one, start));
-        assert!(throttle.may_log_at(two, start));
-        assert!(throttle.may_log_at(one, start + INTERVAL));
+        let logged = (0..1000).filter_map(|number| throttle.line_at(loud, number, start)).count();
+        assert_eq!(logged, BURST);
+        assert_eq!(throttle.line_at(quiet, "Sara joined", start).as_deref(), Some("Sara joined"));
+        let later = start + Duration::from_secs(1);
+        assert_eq!(
+            throttle.line_at(loud, "Tom joined", later).unwrap(),
+            "Tom joined (940 earlier lines about 10.0.0.1 were left out)"
+        );
+        assert_eq!(throttle.line_at(loud, "Tom left", later), None);
     }
 
     #[test]
-    fn memory_is_bounded() {
+    fn thirty_people_behind_one_address_who_join_and_leave_at_once_lose_no_line() {
         let throttle = LogThrottle::default();
-        let start = Instant::now();
-        for n in 0..2 * MAX_ADDRESSES as u32 {
-            throttle.may_log_at(IpAddr::from(n.to_be_bytes()), start);
+        let (school, now) = (Host::of([192, 0, 2, 7].into()), Instant::now());
+        for what in ["joined", "left (connection lost)"] {
+            for number in 0..30 {
+                let line = format!("pupil{number} {what}");
+                assert_eq!(throttle.line_at(school, &line, now), Some(line));
+            }
         }
-        assert_eq!(throttle.0.lock().unwrap().len(), MAX_ADDRESSES);
-        assert!(throttle.may_log_at([255, 0, 0, 1].into(), start + INTERVAL));
     }
 }

@@ -26,7 +26,7 @@ use chat_common::{
     status::Status,
     stream::Stream,
 };
-use log::{error, warn};
+use log::Level;
 use std::{
     net::SocketAddr,
     panic::{catch_unwind, resume_unwind, AssertUnwindSafe},
@@ -54,12 +54,11 @@ pub(crate) fn serve_connection(service: &Service<'_>, stream: Arc<Stream>, peer:
     });
     match catch_unwind(serve) {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => {
-            if service.door.may_log(peer.ip()) {
-                warn!("{peer}: {error}");
-            }
+        Ok(Err(error)) => service.door.log(peer.ip(), Level::Warn, format_args!("{peer}: {error}")),
+        Err(_) => {
+            let line = format!("{peer}: serving it panicked; it is disconnected");
+            service.door.log(peer.ip(), Level::Error, line);
         }
-        Err(_) => error!("{peer}: serving it panicked; it is disconnected"),
     }
 }
 
@@ -100,7 +99,6 @@ fn serve_calls(
     slot: &Slot,
 ) -> Result<(), RpcError> {
     connection.welcome(hello, service.limits.frame_timeout)?;
-    slot.greeted();
     let Some(mut calls) = wait_for_join(service, &mut connection, peer, slot)? else { return Ok(()) };
     let frame_limit = service.limits.max_frame.0 as u32;
     #[cfg(feature = "seeded-bugs")]
@@ -131,11 +129,11 @@ fn wait_for_join(
             None => return Ok(None),
             Some(Request::Join(join)) => {
                 slot.joining();
-                service.shutdown.sleep(bucket.take(Instant::now()));
+                service.shutdown.sleep(bucket.take(Instant::now(), 1));
                 match join::join(service, connection.stream(), peer, &bucket, join) {
                     Ok(calls) => return Ok(Some(calls)),
                     Err(refusal) => {
-                        slot.greeted();
+                        slot.not_joined();
                         refusal
                     }
                 }
@@ -186,7 +184,7 @@ fn serve_member(
         if let Some(reply) = service::answer(service, calls, request) {
             connection.reply(&reply, limits.frame_timeout)?;
         }
-        let wait = calls.pair.bucket.take(Instant::now());
+        let wait = calls.pair.bucket.take(Instant::now(), 1);
         if !wait.is_zero() {
             service.shutdown.sleep(wait);
         }

@@ -132,10 +132,16 @@ const MOMENT: Duration = Duration::from_millis(1);
 limits! {
     /// Connections at a time, of all kinds.
     max_connections "max-connections": usize = 1024, at least 1, at most 100_000;
-    /// Connections at a time that have not joined. One more closes the oldest of them.
+    /// Connections at a time that have not joined. One more closes one of an address that has many.
     max_unjoined "max-unjoined": usize = 64, at least 1, at most 100_000;
+    /// An address with this many of them loses one of its own for each new one when all places are taken.
+    max_unjoined_per_address "max-unjoined-per-address": usize = 16, at least 1, at most 100_000;
     /// Connections at a time from one address. Loopback has no such limit.
     max_per_address "max-per-address": usize = 64, at least 1, at most 100_000;
+    /// New connections from one address at once. More are refused as busy.
+    connect_burst "connect-burst": usize = 1000, at least 1, at most 1_000_000;
+    /// New connections from one address a second after that.
+    connect_rate "connect-rate": usize = 500, at least 1, at most 1_000_000;
     /// Longest payload of a frame after Join, in both directions.
     max_frame "max-frame": Bytes = Bytes(FRAME_BYTES as usize),
         at least Bytes(4096), at most Bytes(FRAME_BYTES as usize);
@@ -163,7 +169,7 @@ limits! {
     log_size "log-size": Bytes = Bytes(8 << 20), at least Bytes(64 << 10), at most Bytes(1 << 40);
     /// Time in which a client can resume a lost session.
     resume_within "resume-within": Duration = Duration::from_secs(60), at least MOMENT, at most LONGEST;
-    /// Requests that a member may send at once; 0 turns the rate limit off.
+    /// Requests that a member may send at once; 0 turns this rate and that of new connections off.
     rate_burst "rate-burst": usize = 200, at least 0, at most 1_000_000;
     /// Requests a second after that. The server reads faster members more slowly.
     rate "rate": usize = 50, at least 1, at most 1_000_000;
