@@ -5,6 +5,8 @@
 //! connection.
 
 mod admission;
+mod ban;
+mod ban_file;
 mod bans;
 mod host;
 mod host_rate;
@@ -14,7 +16,8 @@ pub(crate) mod name;
 mod rate;
 
 pub(crate) use admission::Slot;
-pub(crate) use bans::{Ban, Bans};
+pub(crate) use ban::Ban;
+pub(crate) use bans::Bans;
 pub(crate) use host::Host;
 pub(crate) use listener::accept_loop;
 pub(crate) use rate::Bucket;

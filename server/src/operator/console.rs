@@ -15,14 +15,14 @@ use std::{
 };
 
 const HELP: &str = "\
-/who                  who is here
-/say TEXT             say something to everybody, as the server
-/kick NAME [REASON]   remove a member, who can join again
-/ban ADDRESS|NAME     remove all members with the address or name, and refuse them from now on
-/unban ADDRESS|NAME   remove a ban
-/bans                 list the bans
-/stats                show the statistics
-/stop                 deliver what was accepted, and stop the server";
+/who                        who is here
+/say TEXT                   say something to everybody, as the server
+/kick NAME [REASON]         remove a member, who can join again
+/ban ADDRESS[/BITS]|NAME    remove all members with the address or name, and refuse them from now on
+/unban ADDRESS[/BITS]|NAME  remove a ban
+/bans                       list the bans
+/stats                      show the statistics
+/stop                       deliver what was accepted, and stop the server";
 
 const ENDING: &str = "the room is ending";
 
@@ -77,7 +77,7 @@ impl Console {
             ("/stats", _) => self.with_room(summary).unwrap_or(ENDING.to_owned()),
             ("/bans", _) => match self.door.bans.list() {
                 bans if bans.is_empty() => "nobody is banned".to_owned(),
-                bans => bans.iter().map(Ban::to_string).collect::<Vec<_>>().join("\n"),
+                bans => shown(&bans, "\n"),
             },
             ("/stop", _) => {
                 self.shutdown.request();
@@ -93,11 +93,9 @@ impl Console {
             }
             ("/kick", _) => self.remove(Ban::Name(fold(name)), text),
             ("/ban" | "/unban", word) => match Ban::of(word) {
-                Some(ban) if command == "/ban" => self.add_ban(&ban),
-                Some(ban) => self.remove_ban(&ban),
-                None => {
-                    format!("{word:?} is neither an address nor a possible name; ranges are not understood")
-                }
+                Ok(ban) if command == "/ban" => self.add_ban(&ban),
+                Ok(ban) => self.remove_ban(&ban),
+                Err(why) => why,
             },
             _ => format!(
                 "{command:?} is no command of the server; /help lists them, and /say TEXT says something"
@@ -108,7 +106,7 @@ impl Console {
     /// Adds a ban, and then removes the members that it covers. In this order a member that joins
     /// meanwhile is either refused or removed.
     fn add_ban(&self, ban: &Ban) -> String {
-        let kept = self.door.bans.add(ban.clone());
+        let kept = self.door.bans.add(ban);
         let out = self.remove(ban.clone(), "banned");
         match kept {
             Ok(true) => format!("banned: {ban}; {out}"),
@@ -120,10 +118,14 @@ impl Console {
     }
 
     fn remove_ban(&self, ban: &Ban) -> String {
-        match self.door.bans.remove(ban) {
+        let out = match self.door.bans.remove(ban) {
             Ok(true) => format!("no longer banned: {ban}"),
             Ok(false) => format!("not banned: {ban}; /bans lists the bans"),
             Err(error) => format!("no longer banned: {ban}; but the ban file cannot be written: {error}"),
+        };
+        match &self.door.bans.including(ban)[..] {
+            [] => out,
+            wider => format!("{out}; still banned with all of: {}", shown(wider, ", ")),
         }
     }
 
@@ -142,4 +144,8 @@ impl Console {
     fn with_room<R>(&self, use_room: impl FnOnce(&Room) -> R) -> Option<R> {
         self.room.upgrade().map(|room| use_room(&room))
     }
+}
+
+fn shown(bans: &[Ban], separator: &str) -> String {
+    bans.iter().map(Ban::to_string).collect::<Vec<_>>().join(separator)
 }

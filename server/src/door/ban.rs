@@ -1,0 +1,201 @@
+//! One ban, of a name or of a network of addresses, and how an operator writes it. Plain values, for any
+//! thread.
+
+use super::{
+    host::{first_bits, IPV6_HOST_BITS},
+    name::fold,
+};
+use std::{fmt, net::IpAddr};
+
+/// One ban.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Ban {
+    /// A banned network of addresses.
+    Address(Network),
+    /// A banned name, in its folded form.
+    Name(String),
+}
+
+/// The addresses that begin with the same bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Network {
+    /// Invariant: it is no IPv4 address in the form of an IPv6 address, and the bits after `bits` are 0.
+    address: IpAddr,
+    /// How many bits are the same: 32 or 128 for one address.
+    bits: u8,
+}
+
+impl Ban {
+    /// Returns the ban that an operator's word means: of a network if the word is one, otherwise of a name.
+    ///
+    /// An IPv4 address is a network of its own. An IPv6 address without a length means its host, the network
+    /// of 64 bits. In `ADDRESS/BITS`, the bits after the length do not count.
+    ///
+    /// # Errors
+    /// When the word can be neither. Says why, in one line.
+    pub(crate) fn of(word: &str) -> Result<Ban, String> {
+        let (address, bits) = match word.split_once('/') {
+            Some((address, bits)) => (address, Some(bits)),
+            None => (word, None),
+        };
+        if let Ok(address) = address.parse::<IpAddr>() {
+            return Network::parse(address, bits).map(Ban::Address);
+        }
+        // A name can look like a number with dots, but a mistyped address is more likely.
+        let is_like_an_address = word.starts_with(|c: char| c.is_ascii_digit()) && word.contains('.');
+        if !is_like_an_address && word.chars().all(|c| c.is_alphanumeric() || "_.-".contains(c)) {
+            return Ok(Ban::Name(fold(word)));
+        }
+        Err(format!("{word:?} is neither an address nor a possible name; a network is written ADDRESS/BITS"))
+    }
+
+    /// Returns whether it bans a client with this name or address.
+    pub(crate) fn covers(&self, name: &str, address: IpAddr) -> bool {
+        match self {
+            Ban::Address(network) => *network == Network::around(address.to_canonical(), network.bits),
+            Ban::Name(banned) => *banned == fold(name),
+        }
+    }
+
+    /// Returns whether everybody whom `other` bans is banned by this as well.
+    pub(super) fn includes(&self, other: &Ban) -> bool {
+        match (self, other) {
+            (Ban::Address(wide), Ban::Address(narrow)) => {
+                wide.bits <= narrow.bits && *wide == Network::around(narrow.address, wide.bits)
+            }
+            _ => self == other,
+        }
+    }
+
+    /// Returns every ban of a network that covers `address`: at most 129 of them.
+    pub(super) fn all_around(address: IpAddr) -> impl Iterator<Item = Ban> {
+        let address = address.to_canonical();
+        (0..=width(address)).map(move |bits| Ban::Address(Network::around(address, bits)))
+    }
+}
+
+impl Network {
+    /// Returns the network of the addresses that have their first `bits` bits in common with `address`.
+    fn around(address: IpAddr, bits: u8) -> Network {
+        Network { address: first_bits(address, bits.min(width(address))), bits }
+    }
+
+    fn parse(written: IpAddr, bits: Option<&str>) -> Result<Network, String> {
+        let address = written.to_canonical();
+        let Some(bits) = bits else {
+            let bits = if address.is_ipv6() { IPV6_HOST_BITS } else { width(address) };
+            return Ok(Network::around(address, bits));
+        };
+        // In the IPv6 form of an IPv4 address, the first 96 bits are always the same.
+        let first = width(written) - width(address);
+        let number = bits.parse::<u8>().ok().filter(|_| bits.bytes().all(|byte| byte.is_ascii_digit()));
+        match number.filter(|bits| (first..=width(written)).contains(bits)) {
+            Some(bits) => Ok(Network::around(address, bits - first)),
+            None => Err(format!(
+                "the length after {written}/ is a number from {first} to {}, not {bits:?}",
+                width(written)
+            )),
+        }
+    }
+}
+
+/// Returns the number of bits of an address.
+fn width(address: IpAddr) -> u8 {
+    match address {
+        IpAddr::V4(_) => 32,
+        IpAddr::V6(_) => 128,
+    }
+}
+
+impl fmt::Display for Ban {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Ban::Address(network) => write!(f, "address {network}"),
+            Ban::Name(name) => write!(f, "name {name}"),
+        }
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Network { address: address @ IpAddr::V4(_), bits: 32 } => write!(f, "{address}"),
+            Network { address, bits } => write!(f, "{address}/{bits}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ban(word: &str) -> Ban {
+        Ban::of(word).unwrap()
+    }
+
+    #[test]
+    fn a_ban_is_shown_with_all_that_it_covers_and_means_the_same_when_it_is_read_again() {
+        for (word, shown) in [
+            ("192.0.2.7", "address 192.0.2.7"),
+            ("192.0.2.7/32", "address 192.0.2.7"),
+            ("192.168.1.77/24", "address 192.168.1.0/24"),
+            ("10.1.2.3/0", "address 0.0.0.0/0"),
+            ("::ffff:192.0.2.7", "address 192.0.2.7"),
+            ("::ffff:192.0.2.7/120", "address 192.0.2.0/24"),
+            ("2001:db8::1", "address 2001:db8::/64"),
+            ("2001:db8::1/128", "address 2001:db8::1/128"),
+            ("2001:db8:ffff::/33", "address 2001:db8:8000::/33"),
+            ("Sara", "name sara"),
+            ("4th", "name 4th"),
+        ] {
+            assert_eq!(ban(word).to_string(), shown);
+            let (_, again) = shown.split_once(' ').unwrap();
+            assert_eq!(ban(again), ban(word));
+        }
+    }
+
+    #[test]
+    fn a_word_that_is_no_ban_is_refused_with_the_reason() {
+        for (word, reason) in [
+            ("999.1.1.1", "neither an address nor a possible name"),
+            ("10.0.0.*", "neither an address nor a possible name"),
+            ("a b", "neither an address nor a possible name"),
+            ("sara/8", "neither an address nor a possible name"),
+            ("10.0.0.0/33", "a number from 0 to 32, not \"33\""),
+            ("10.0.0.0/", "a number from 0 to 32, not \"\""),
+            ("10.0.0.0/+8", "a number from 0 to 32"),
+            ("10.0.0.0/8/8", "a number from 0 to 32"),
+            ("2001:db8::/129", "a number from 0 to 128"),
+            ("::ffff:10.0.0.0/24", "a number from 96 to 128"),
+        ] {
+            let error = Ban::of(word).unwrap_err();
+            assert!(error.contains(reason), "{word}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_network_covers_exactly_the_addresses_in_it() {
+        for (word, inside, outside) in [
+            ("192.0.2.7", "::ffff:192.0.2.7", "192.0.2.8"),
+            ("192.168.1.0/24", "192.168.1.255", "192.168.2.0"),
+            ("192.168.0.0/0", "8.8.8.8", "2001:db8::1"),
+            ("2001:db8::1", "2001:db8::ffff", "2001:db8:0:1::1"),
+            ("2001:db8::1/128", "2001:db8::1", "2001:db8::2"),
+            ("::/0", "2001:db8::1", "::ffff:8.8.8.8"),
+        ] {
+            let (inside, outside) = (inside.parse().unwrap(), outside.parse().unwrap());
+            assert!(ban(word).covers("", inside) && !ban(word).covers("", outside), "{word}");
+            assert!(Ban::all_around(inside).any(|other| other == ban(word)), "{word}");
+            assert!(!Ban::all_around(outside).any(|other| other == ban(word)), "{word}");
+        }
+    }
+
+    #[test]
+    fn a_wider_network_includes_a_narrower_one() {
+        assert!(ban("192.168.0.0/16").includes(&ban("192.168.1.0/24")));
+        assert!(!ban("192.168.1.0/24").includes(&ban("192.168.0.0/16")));
+        assert!(!ban("192.168.0.0/16").includes(&ban("10.0.0.1")));
+        assert!(!ban("::/0").includes(&ban("10.0.0.1")));
+        assert!(ban("sara").includes(&ban("SARA")) && !ban("sara").includes(&ban("tom")));
+    }
+}

@@ -1,0 +1,373 @@
+//! The file in which the bans survive a restart. The main thread reads it at the start, and the console
+//! changes it.
+//!
+//! The file has one ban on each line: `address 192.0.2.7`, `address 2001:db8::/64` or `name sara`. Empty
+//! lines and lines that begin with `#` are ignored.
+//!
+//! The file belongs to the operator, who may edit it while the server runs. So a change reads it again, and
+//! keeps every other line, the order, the mode and the owner. A symbolic link stays one: the file that it
+//! leads to is changed.
+
+use super::ban::Ban;
+use chat_common::token::Token;
+use std::{
+    collections::BTreeSet,
+    fs::{self, File, Metadata, OpenOptions},
+    io::{self, ErrorKind, Read, Write},
+    os::unix::fs::{fchown, MetadataExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+/// The greatest length of the file. It has space for 30,000 bans of addresses, and a device that never ends
+/// is noticed.
+const MAX_BYTES: usize = 1 << 20;
+
+/// The file of the bans, by the path that the operator gave.
+#[derive(Debug)]
+pub(super) struct BanFile(PathBuf);
+
+/// What was read: the file itself, without symbolic links on the way.
+struct Contents {
+    path: PathBuf,
+    /// `None` when there is no file yet.
+    metadata: Option<Metadata>,
+    text: String,
+}
+
+impl BanFile {
+    pub(super) fn new(path: PathBuf) -> BanFile {
+        BanFile(path)
+    }
+
+    /// Reads the bans, and checks that a new version of the file can be written.
+    ///
+    /// # Blocking
+    /// On the file system.
+    ///
+    /// # Errors
+    /// Names the file and what is wrong with it.
+    pub(super) fn load(&self) -> io::Result<BTreeSet<Ban>> {
+        let load = || {
+            let contents = self.read()?;
+            let list = parse(&contents.text)?;
+            let (new_path, _new_file) = contents.create_new()?;
+            fs::remove_file(new_path)?;
+            Ok(list)
+        };
+        load().map_err(|error: io::Error| {
+            let why = format!("cannot use the ban file {}: {error}", self.0.display());
+            io::Error::new(error.kind(), why)
+        })
+    }
+
+    /// Adds a line for the ban, unless the file has one.
+    ///
+    /// # Blocking
+    /// On the file system.
+    ///
+    /// # Errors
+    /// When the file cannot be read or written.
+    pub(super) fn add(&self, ban: &Ban) -> io::Result<()> {
+        let mut contents = self.read()?;
+        if contents.text.lines().any(|line| is_ban(line, ban)) {
+            return Ok(());
+        }
+        if !contents.text.is_empty() && !contents.text.ends_with('\n') {
+            contents.text.push('\n');
+        }
+        contents.text += &format!("{ban}\n");
+        contents.replace()
+    }
+
+    /// Removes the lines of the ban. Returns whether there were any.
+    ///
+    /// # Blocking
+    /// On the file system.
+    ///
+    /// # Errors
+    /// When the file cannot be read or written.
+    pub(super) fn remove(&self, ban: &Ban) -> io::Result<bool> {
+        let mut contents = self.read()?;
+        let kept: String = contents.text.split_inclusive('\n').filter(|line| !is_ban(line, ban)).collect();
+        let was_there = kept.len() < contents.text.len();
+        if was_there {
+            contents.text = kept;
+            contents.replace()?;
+        }
+        Ok(was_there)
+    }
+
+    fn read(&self) -> io::Result<Contents> {
+        let invalid = |why: &str| Err(io::Error::new(ErrorKind::InvalidData, why));
+        let path = resolve(&self.0)?;
+        // Opening a pipe would wait for its other end, so look before opening.
+        let metadata = match fs::metadata(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Ok(Contents { path, metadata: None, text: String::new() });
+            }
+            metadata => metadata?,
+        };
+        if !metadata.is_file() {
+            return invalid("it is not a regular file");
+        }
+        let mut bytes = Vec::new();
+        File::open(&path)?.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+        if bytes.len() > MAX_BYTES {
+            return invalid("it has more than 1 MiB");
+        }
+        match String::from_utf8(bytes) {
+            Ok(text) => Ok(Contents { path, metadata: Some(metadata), text }),
+            Err(_) => invalid("it is not a text in UTF-8"),
+        }
+    }
+}
+
+impl Contents {
+    /// Writes a new file and renames it over the old one. A reader finds the old text or the new one, never
+    /// a part of one.
+    fn replace(&self) -> io::Result<()> {
+        if self.text.len() > MAX_BYTES {
+            return Err(io::Error::new(ErrorKind::InvalidData, "it would have more than 1 MiB"));
+        }
+        let (new_path, new_file) = self.create_new()?;
+        let write = || {
+            if let Some(old) = &self.metadata {
+                // Only root may give a file away, and only a member of a group may give it to the group.
+                // Otherwise the new file is ours, as any file that we write.
+                let _ = fchown(&new_file, None, Some(old.gid()));
+                let _ = fchown(&new_file, Some(old.uid()), None);
+                new_file.set_permissions(old.permissions())?;
+            }
+            (&new_file).write_all(self.text.as_bytes())?;
+            new_file.sync_all()?;
+            fs::rename(&new_path, &self.path)
+        };
+        let written = write();
+        if written.is_err() {
+            // What matters is the first error.
+            let _ = fs::remove_file(&new_path);
+        }
+        written
+    }
+
+    /// Creates an empty file in the same folder, with a name that no other file has. Nobody may do more with
+    /// it than with the old file.
+    fn create_new(&self) -> io::Result<(PathBuf, File)> {
+        /// What the system gives a new file, less what the user's mask takes away.
+        const USUAL_MODE: u32 = 0o666;
+        let path = self.path.with_file_name(format!(".rpc-chat-bans-{:016x}", Token::random()?.to_u64()));
+        let mode = self.metadata.as_ref().map_or(USUAL_MODE, MetadataExt::mode);
+        let file = OpenOptions::new().write(true).create_new(true).mode(mode & USUAL_MODE).open(&path)?;
+        Ok((path, file))
+    }
+}
+
+/// Returns the path without symbolic links. The file itself may be missing, also behind a link.
+fn resolve(path: &Path) -> io::Result<PathBuf> {
+    let error = match fs::canonicalize(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => error,
+        resolved => return resolved,
+    };
+    let folder = match path.parent() {
+        Some(folder) if folder.as_os_str().is_empty() => Path::new("."),
+        Some(folder) => folder,
+        None => return Err(error),
+    };
+    match (fs::read_link(path), path.file_name()) {
+        // This ends, because a circle of links is another error.
+        (Ok(target), _) => resolve(&folder.join(target)),
+        (Err(_), Some(name)) => Ok(fs::canonicalize(folder)?.join(name)),
+        (Err(_), None) => Err(error),
+    }
+}
+
+/// Returns the ban in a line of the file, or `None` for a line without one.
+fn ban_in(line: &str) -> Option<Result<Ban, String>> {
+    let line = line.trim();
+    if line.is_empty() || line.starts_with('#') {
+        return None;
+    }
+    let neither = || Err(format!("{line:?} is neither \"address ADDRESS\" nor \"name NAME\""));
+    let Some((kind, word)) = line.split_once(' ') else { return Some(neither()) };
+    Some(match (kind, Ban::of(word.trim())) {
+        ("address", Ok(ban @ Ban::Address(_))) | ("name", Ok(ban @ Ban::Name(_))) => Ok(ban),
+        ("address" | "name", Err(why)) => Err(why),
+        _ => neither(),
+    })
+}
+
+fn is_ban(line: &str, ban: &Ban) -> bool {
+    ban_in(line).is_some_and(|found| found.as_ref() == Ok(ban))
+}
+
+/// Returns the bans in a text.
+fn parse(text: &str) -> io::Result<BTreeSet<Ban>> {
+    let mut list = BTreeSet::new();
+    for (number, line) in (1..).zip(text.lines()) {
+        match ban_in(line) {
+            None => {}
+            Some(Ok(ban)) => {
+                list.insert(ban);
+            }
+            Some(Err(why)) => {
+                return Err(io::Error::new(ErrorKind::InvalidData, format!("line {number}: {why}")));
+            }
+        }
+    }
+    Ok(list)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{symlink, PermissionsExt};
+
+    fn ban(word: &str) -> Ban {
+        Ban::of(word).unwrap()
+    }
+
+    /// An empty folder. Dropping it removes it.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new() -> Folder {
+            let name = format!("rpc-chat-ban-file-{:016x}", Token::random().unwrap().to_u64());
+            let folder = std::env::temp_dir().join(name);
+            fs::create_dir(&folder).unwrap();
+            Folder(folder)
+        }
+
+        fn file(&self, name: &str) -> BanFile {
+            BanFile(self.0.join(name))
+        }
+
+        fn write(&self, name: &str, text: &str) {
+            fs::write(self.0.join(name), text).unwrap();
+        }
+
+        fn read(&self, name: &str) -> String {
+            fs::read_to_string(self.0.join(name)).unwrap()
+        }
+
+        fn names(&self) -> Vec<String> {
+            let entries = fs::read_dir(&self.0).unwrap();
+            let mut names: Vec<String> =
+                entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+            names.sort();
+            names
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn a_change_keeps_every_other_line_and_their_order() {
+        let folder = Folder::new();
+        let text = "# trolls\nname sara\n\naddress 10.0.0.1\n  # more\nname SARA\nname tom";
+        folder.write("bans", text);
+        let file = folder.file("bans");
+        assert_eq!(file.load().unwrap().len(), 3);
+        file.add(&ban("192.168.1.9/24")).unwrap();
+        assert_eq!(folder.read("bans"), format!("{text}\naddress 192.168.1.0/24\n"));
+        // Meanwhile the operator adds lines by hand, also one that the server does not understand.
+        folder.write("bans", &(folder.read("bans") + "name eve\nwhat is this?\n"));
+        assert!(file.remove(&ban("sara")).unwrap());
+        assert!(!file.remove(&ban("sara")).unwrap());
+        file.add(&ban("tom")).unwrap();
+        let kept = "# trolls\n\naddress 10.0.0.1\n  # more\nname tom\naddress 192.168.1.0/24\n\
+                    name eve\nwhat is this?\n";
+        assert_eq!(folder.read("bans"), kept);
+        assert_eq!(folder.names(), ["bans"]);
+    }
+
+    #[test]
+    fn old_files_stay_readable() {
+        let folder = Folder::new();
+        folder.write("bans", "address 192.0.2.7\naddress 2001:db8::1\nname sara\n");
+        let list = folder.file("bans").load().unwrap();
+        assert_eq!(list, ["192.0.2.7", "2001:db8::/64", "sara"].map(ban).into());
+        assert!(folder.file("bans").remove(&ban("2001:db8::")).unwrap());
+    }
+
+    #[test]
+    fn a_change_keeps_the_mode_of_the_file() {
+        let folder = Folder::new();
+        folder.write("bans", "name sara\n");
+        for mode in [0o600, 0o640, 0o666] {
+            fs::set_permissions(folder.0.join("bans"), fs::Permissions::from_mode(mode)).unwrap();
+            folder.file("bans").add(&ban(&format!("tom{mode}"))).unwrap();
+            let kept = fs::metadata(folder.0.join("bans")).unwrap().permissions().mode();
+            assert_eq!(kept & 0o777, mode);
+        }
+    }
+
+    #[test]
+    fn a_symbolic_link_stays_one_and_its_target_changes() {
+        let folder = Folder::new();
+        fs::create_dir(folder.0.join("real")).unwrap();
+        // The first change creates the file that the link leads to.
+        symlink("real/bans", folder.0.join("bans")).unwrap();
+        for (change, text) in [("sara", "name sara\n"), ("tom", "name sara\nname tom\n")] {
+            folder.file("bans").load().unwrap();
+            folder.file("bans").add(&ban(change)).unwrap();
+            assert!(fs::symlink_metadata(folder.0.join("bans")).unwrap().is_symlink());
+            assert_eq!(folder.read("real/bans"), text);
+        }
+        assert_eq!(folder.names(), ["bans", "real"]);
+    }
+
+    #[test]
+    fn files_of_others_are_left_alone() {
+        let folder = Folder::new();
+        folder.write("bans.new", "mine");
+        let file = folder.file("bans");
+        file.load().unwrap();
+        file.add(&ban("sara")).unwrap();
+        assert_eq!(folder.read("bans.new"), "mine");
+        assert_eq!(folder.names(), ["bans", "bans.new"]);
+    }
+
+    #[test]
+    fn only_a_regular_file_of_at_most_1_mib_is_read() {
+        let folder = Folder::new();
+        folder.write("long", &"#\n".repeat(MAX_BYTES / 2));
+        assert!(folder.file("long").load().unwrap().is_empty());
+        let error = folder.file("long").add(&ban("sara")).unwrap_err().to_string();
+        assert!(error.contains("more than 1 MiB"), "{error}");
+        folder.write("too-long", &"#".repeat(MAX_BYTES + 1));
+        fs::write(folder.0.join("binary"), [0xff; 9]).unwrap();
+        fs::create_dir(folder.0.join("folder")).unwrap();
+        symlink("circle", folder.0.join("circle")).unwrap();
+        for (name, reason) in [
+            ("too-long", "more than 1 MiB"),
+            ("binary", "UTF-8"),
+            ("folder", "not a regular file"),
+            ("circle", "circle"),
+            ("/dev/full", "not a regular file"),
+            ("/dev/zero", "not a regular file"),
+        ] {
+            let error = folder.file(name).load().unwrap_err().to_string();
+            assert!(error.contains("cannot use the ban file") && error.contains(name), "{error}");
+            assert!(error.contains(reason), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_error_for_a_bad_line_has_its_number() {
+        let folder = Folder::new();
+        for (line, reason) in [
+            ("address nowhere", "neither"),
+            ("address 10.0.0.0/40", "0 to 32"),
+            ("sara", "neither"),
+            ("name 10.0.0.1", "neither"),
+        ] {
+            folder.write("bans", &format!("# kept\n\nname ann\n{line}\n"));
+            let error = folder.file("bans").load().unwrap_err().to_string();
+            assert!(error.contains("line 4") && error.contains(reason), "{error}");
+        }
+    }
+}
