@@ -9,6 +9,7 @@ mod cut_off;
 mod cuts;
 mod fallback;
 mod faults_of_the_original;
+mod flood;
 mod fooled;
 mod hostile;
 mod limits;

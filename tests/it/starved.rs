@@ -1,7 +1,7 @@
 //! A server that gets no descriptors or threads from the system keeps its members, refuses others clearly,
 //! uses little processor time, and recovers.
 
-use chat_common::{frame::encode_frame, protocol::Request};
+use chat_common::{error::RpcError, frame::encode_frame, protocol::Request, status::Status};
 use chat_tests::{
     checker::assert_clean,
     member::{Callbacks, Member},
@@ -69,19 +69,11 @@ fn f09_a_server_with_twelve_descriptors_serves_as_many_as_fit() {
 /// Starts a server in which system calls fail as this strace expression says. Returns `None` where that is
 /// not possible.
 fn server_with_failing_calls(expression: &str) -> Option<(Program, SocketAddr)> {
-    let works = installed("strace")
-        && Command::new("strace")
-            .args(["-qq", "-o", "/dev/null", "-e", "inject=getppid:error=EPERM", "true"])
-            .status()
-            .is_ok_and(|status| status.success());
-    if !works {
+    let server = Program::server_under_strace(&["-e", expression], &["--rate-burst", "0"]);
+    if server.is_none() {
         println!("skipped: this machine has no strace that can make system calls fail");
-        return None;
     }
-    // With -D the child process is the server itself, so dropping it kills the server and not strace.
-    let mut command = Command::new("strace");
-    command.args(["-D", "-f", "-qq", "-o", "/dev/null", "-e", expression]).arg(binary("chat-server"));
-    Some(Program::start_server(command.args(["--listen", "127.0.0.1:0", "--rate-burst", "0"])))
+    server
 }
 
 /// Lets visitors come and go while some system calls of the server fail, and checks that members lose
@@ -174,4 +166,24 @@ fn a_server_without_memory_for_its_log_does_not_start_and_says_why() {
     assert_eq!(server.exits(), Some(1));
     assert!(server.error_output().contains("raise the limit (ulimit -v), or lower --log-size"));
     assert_eq!(server.output(), "");
+}
+
+#[test]
+fn without_descriptors_every_caller_is_answered_even_if_the_spare_one_was_not_to_be_had_at_first() {
+    // The server takes the spare descriptor from /dev/null, and the first attempt fails. No stranger is
+    // closed for its silence, so no descriptor becomes free.
+    let strace = ["-P", "/dev/null", "-e", "inject=openat:error=EMFILE:when=1", "prlimit", "--nofile=12"];
+    let Some((_server, address)) = Program::server_under_strace(&strace, &["--join-timeout", "3600s"]) else {
+        println!("skipped: this machine has no strace that can make system calls fail");
+        return;
+    };
+    let mut served = Vec::new();
+    for number in 0..30 {
+        match RawPeer::connect_call(address) {
+            Ok(peer) => served.push(peer),
+            Err(RpcError::Refused { status: Status::Busy, .. }) => {}
+            Err(error) => panic!("stranger {number}, with {} served: {error:?}", served.len()),
+        }
+    }
+    assert!((1..12).contains(&served.len()), "{} are served", served.len());
 }

@@ -85,6 +85,23 @@ impl Program {
         (server, address)
     }
 
+    /// Starts a server in which system calls fail or wait, as these arguments of strace say. Returns `None`
+    /// where that is not possible.
+    pub fn server_under_strace(strace: &[&str], arguments: &[&str]) -> Option<(Program, SocketAddr)> {
+        let works = installed("strace")
+            && Command::new("strace")
+                .args(["-qq", "-o", "/dev/null", "-e", "inject=getppid:error=EPERM", "true"])
+                .status()
+                .is_ok_and(|status| status.success());
+        if !works {
+            return None;
+        }
+        // With -D the child process is the server itself, so dropping it kills the server and not strace.
+        let mut command = Command::new("strace");
+        command.args(["-D", "-f", "-qq", "-o", "/dev/null"]).args(strace).arg(binary("chat-server"));
+        Some(Program::start_server(command.args(["--listen", "127.0.0.1:0"]).args(arguments)))
+    }
+
     /// Starts a client with this server, this name and these further arguments. Does not wait until it has
     /// joined.
     pub fn client(server: SocketAddr, name: &str, arguments: &[&str]) -> Program {
@@ -186,6 +203,15 @@ impl Program {
     pub fn signal(&self, signal: &str) {
         let status = Command::new("kill").args(["-s", signal, &self.pid().to_string()]).status().unwrap();
         assert!(status.success(), "kill -s {signal} {} failed", self.pid());
+    }
+
+    /// Ends the strace under which the program runs. Its calls go on as usual then.
+    pub fn end_strace(&self) {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let tracer =
+            status.lines().find_map(|line| line.strip_prefix("TracerPid:")).unwrap_or_default().trim();
+        assert_ne!(tracer, "0", "{} runs under strace", self.name);
+        assert!(Command::new("kill").args(["-s", "KILL", tracer]).status().unwrap().success());
     }
 
     /// Waits until the program has ended by itself and returns its exit code, or `None` when a signal ended

@@ -10,9 +10,10 @@ use chat_common::{
     stream::Stream,
     token::Token,
 };
+use socket2::{Domain, Socket, Type};
 use std::{
     io::{self, ErrorKind, Read, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{IpAddr, SocketAddr, TcpListener, TcpStream},
     sync::Arc,
     thread,
     time::Duration,
@@ -38,6 +39,20 @@ impl RawPeer {
         RawPeer::from_stream(stream)
     }
 
+    /// Connects from this address of the machine, and sends nothing. The connection leaves nothing behind
+    /// when it is dropped, so a test can open any number of them.
+    ///
+    /// # Errors
+    /// When nobody accepts within the watchdog's timeout, or the system has no port left.
+    pub fn connect_from(address: IpAddr, server: SocketAddr) -> io::Result<RawPeer> {
+        let socket = Socket::new(Domain::for_address(server), Type::STREAM, None)?;
+        // The port of a connection that ends in the usual way cannot be used again for a minute.
+        socket.set_linger(Some(Duration::ZERO))?;
+        socket.bind(&SocketAddr::new(address, 0).into())?;
+        socket.connect_timeout(&server.into(), WATCHDOG_TIMEOUT)?;
+        Ok(RawPeer::from_stream(socket.into()))
+    }
+
     /// Wraps a stream that is connected already.
     pub fn from_stream(stream: TcpStream) -> RawPeer {
         let same = stream.try_clone().expect("this process has descriptors left");
@@ -59,15 +74,25 @@ impl RawPeer {
     /// Connects and says hello as a client that wants to call.
     pub fn connect_call(server: SocketAddr) -> Result<RawPeer, RpcError> {
         let mut peer = RawPeer::connect(server);
-        peer.connection.greet(Role::Call, Token::NONE, WATCHDOG_TIMEOUT)?;
+        peer.say_hello()?;
         Ok(peer)
+    }
+
+    /// Says hello as a client that wants to call.
+    pub fn say_hello(&mut self) -> Result<(), RpcError> {
+        self.connection.greet(Role::Call, Token::NONE, WATCHDOG_TIMEOUT).map(drop)
     }
 
     /// Connects and offers to serve `Receive` for the session with this token.
     pub fn connect_callback(server: SocketAddr, token: Token) -> Result<RawPeer, RpcError> {
         let mut peer = RawPeer::connect(server);
-        peer.connection.greet(Role::OpenedCallback, token, WATCHDOG_TIMEOUT)?;
+        peer.open_callback(token)?;
         Ok(peer)
+    }
+
+    /// Offers to serve `Receive` for the session with this token.
+    pub fn open_callback(&mut self, token: Token) -> Result<(), RpcError> {
+        self.connection.greet(Role::OpenedCallback, token, WATCHDOG_TIMEOUT).map(drop)
     }
 
     /// Sends one request and reads the reply.

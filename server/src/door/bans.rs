@@ -21,7 +21,8 @@ pub(crate) struct Bans {
 }
 
 impl Bans {
-    /// Reads the bans from the file at `path`, and keeps later changes there. A missing file is an empty list.
+    /// Reads the bans from the file at `path`, and keeps later changes there. A missing file is an empty
+    /// list.
     ///
     /// # Blocking
     /// On the file system.
@@ -76,7 +77,7 @@ impl Bans {
     }
 
     /// Returns whether `address` is banned. It searches the list for each network that the address is in:
-    /// 33 searches for IPv4, 129 for IPv6. That takes 3 and 20 us with 100,000 bans, and less with few.
+    /// 33 searches for IPv4, 129 for IPv6. With 100,000 bans they take 1 and 7 us, with ten 0.6 and 2 us.
     pub(crate) fn covers_address(&self, address: IpAddr) -> bool {
         let list = self.lock();
         Ban::all_around(address).any(|ban| list.contains(&ban))

@@ -74,7 +74,7 @@ pub(crate) fn accept_loop(
                         reserve.refuse(door, stream, peer);
                     }
                 }
-                // The request to stop ends `accept` with an error.
+                // The listener was shut down.
                 Err(_) if shutdown.is_requested() => {}
                 // The peer has closed the connection, or a signal came. Neither needs a pause.
                 Err(error)
@@ -173,7 +173,12 @@ impl ReserveFd {
         let accepted = listener.accept();
         // The opposite call has just worked, so this one cannot fail.
         let _ = listener.set_nonblocking(false);
-        accepted.map(|(socket, peer)| self.refuse(door, Stream::new(socket), peer)).is_ok()
+        let Ok((socket, peer)) = accepted else {
+            self.take_back();
+            return false;
+        };
+        self.refuse(door, Stream::new(socket), peer);
+        true
     }
 
     /// Refuses a connection, and keeps its descriptor as the reserve. The descriptor is never free in

@@ -5,7 +5,8 @@ use super::{host::Host, host_rate::HostRate};
 use log::{log, log_enabled, Level};
 use std::{fmt, time::Instant};
 
-/// The lines about a host at once. Thirty people behind one address who join and are cut off together make 60.
+/// The lines about a host at once. Thirty people behind one address who join and are cut off together make
+/// 60.
 const BURST: usize = 60;
 /// The lines a second after that. They are some 7 MB a day.
 const PER_SECOND: usize = 1;

@@ -132,9 +132,9 @@ const MOMENT: Duration = Duration::from_millis(1);
 limits! {
     /// Connections at a time, of all kinds.
     max_connections "max-connections": usize = 1024, at least 1, at most 100_000;
-    /// Connections at a time that have not joined. One more closes one of the address that has most.
+    /// Connections at a time that have not joined. One more closes one of an address that has many.
     max_unjoined "max-unjoined": usize = 64, at least 1, at most 100_000;
-    /// Of these, connections from one address. One more closes one of its own, at random.
+    /// An address with this many of them loses one of its own for each new one when all places are taken.
     max_unjoined_per_address "max-unjoined-per-address": usize = 16, at least 1, at most 100_000;
     /// Connections at a time from one address. Loopback has no such limit.
     max_per_address "max-per-address": usize = 64, at least 1, at most 100_000;
