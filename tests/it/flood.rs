@@ -12,7 +12,10 @@ use chat_tests::{
 use std::{
     collections::VecDeque,
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        atomic::{AtomicBool, Ordering},
+        Barrier,
+    },
     thread,
     time::Duration,
 };
@@ -98,4 +101,23 @@ fn an_address_that_connects_too_fast_is_refused_and_others_are_not() {
     }
     assert!(matches!(refused, Some(RpcError::Refused { status: Status::Busy, .. })), "{refused:?}");
     Member::join(server.address(), "ann").say("hello");
+}
+
+#[test]
+fn thirty_people_behind_one_address_join_at_the_same_moment() {
+    const PEOPLE: usize = 30;
+    let server = TestServer::with_limits(Limits::default());
+    let proxy = Proxy::start(server.address());
+    // All of them have said hello before the first can join.
+    proxy.set_faults(Faults::both(Fault::Delay(Duration::from_millis(20))));
+    let start = Barrier::new(PEOPLE);
+    let join = &|number: usize| {
+        start.wait();
+        Member::try_join(proxy.address(), &format!("pupil{number}"), Callbacks::Open)
+    };
+    thread::scope(|scope| {
+        let joins: Vec<_> = (0..PEOPLE).map(|number| scope.spawn(move || join(number))).collect();
+        let failed: Vec<_> = joins.into_iter().filter_map(|join| join.join().unwrap().err()).collect();
+        assert!(failed.is_empty(), "{} of {PEOPLE} could not join: {failed:?}", failed.len());
+    });
 }
