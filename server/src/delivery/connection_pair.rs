@@ -5,7 +5,6 @@
 //! pair, and the old pair is closed. The thread of the call connection, the recipient's thread and the
 //! broadcaster share a pair. Nothing here may wait for the client.
 
-use crate::door::Bucket;
 use chat_common::{error::RpcError, frame::encode_frame, protocol::Reply, stream::Stream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -15,8 +14,6 @@ pub(crate) struct ConnectionPair {
     /// The id of the session. No other session of this run of the server has it.
     pub(crate) id: u64,
     call: Arc<Stream>,
-    /// How fast the session may send requests.
-    pub(crate) bucket: Arc<Bucket>,
     /// Protects the callback connection and the reason of the end.
     state: Mutex<State>,
 }
@@ -43,8 +40,8 @@ pub(crate) const CONNECTION_LOST: &str = "connection lost";
 
 impl ConnectionPair {
     /// Returns a pair with a call connection and no callback connection yet.
-    pub(crate) fn new(id: u64, call: Arc<Stream>, bucket: Arc<Bucket>) -> ConnectionPair {
-        ConnectionPair { id, call, bucket, state: Mutex::default() }
+    pub(crate) fn new(id: u64, call: Arc<Stream>) -> ConnectionPair {
+        ConnectionPair { id, call, state: Mutex::default() }
     }
 
     /// Sets the callback connection. Returns false when the pair is closed, or has one already.

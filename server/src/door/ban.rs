@@ -42,9 +42,10 @@ impl Ban {
             return Network::parse(address, bits).map(Ban::Address);
         }
         // A name can look like a number with dots, but a mistyped address is more likely.
-        let is_like_an_address = word.starts_with(|c: char| c.is_ascii_digit()) && word.contains('.');
+        let name = fold(word);
+        let is_like_an_address = name.starts_with(|c: char| c.is_ascii_digit()) && name.contains('.');
         if !is_like_an_address && word.chars().all(|c| c.is_alphanumeric() || "_.-".contains(c)) {
-            return Ok(Ban::Name(fold(word)));
+            return Ok(Ban::Name(name));
         }
         Err(format!("{word:?} is neither an address nor a possible name; a network is written ADDRESS/BITS"))
     }

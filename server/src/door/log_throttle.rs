@@ -11,6 +11,9 @@ const BURST: usize = 60;
 /// The lines a second after that. They are some 7 MB a day.
 const PER_SECOND: usize = 1;
 
+/// What `RUST_LOG` and the log call these lines, wherever they come from.
+const TARGET: &str = "chat_server::peer";
+
 /// The lines that may be logged now, for each host.
 #[derive(Debug)]
 pub(super) struct LogThrottle(HostRate);
@@ -29,11 +32,11 @@ impl LogThrottle {
     /// On the log's output, without a lock of this table.
     pub(super) fn log(&self, host: Host, level: Level, line: impl fmt::Display) {
         // A line of a level that is off costs the host nothing.
-        if !log_enabled!(level) {
+        if !log_enabled!(target: TARGET, level) {
             return;
         }
         if let Some(line) = self.line_at(host, line, Instant::now()) {
-            log!(level, "{line}");
+            log!(target: TARGET, level, "{line}");
         }
     }
 

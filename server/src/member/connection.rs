@@ -15,7 +15,7 @@ use super::{
 use crate::settings::seeded::Bug;
 use crate::{
     delivery::{lost_because, CONNECTION_LOST},
-    door::Slot,
+    door::{Bucket, Slot},
     room::Command,
 };
 use chat_common::{
@@ -104,13 +104,17 @@ fn serve_calls(
     slot: &Slot,
 ) -> Result<(), RpcError> {
     connection.welcome(hello, service.limits.frame_timeout)?;
-    let Some(mut calls) = wait_for_join(service, &mut connection, peer, slot)? else { return Ok(()) };
+    // Only this thread holds the bucket, so it is free for the next connection as soon as this one ends.
+    let bucket = service.door.bucket(service.limits, peer.ip());
+    let Some(mut calls) = wait_for_join(service, &mut connection, peer, slot, &bucket)? else {
+        return Ok(());
+    };
     let frame_limit = service.limits.max_frame.0 as u32;
     #[cfg(feature = "seeded-bugs")]
     let frame_limit = if service.limits.seeded.has(Bug::UncheckedLength) { u32::MAX } else { frame_limit };
     connection.set_frame_limit(frame_limit);
     // The panic is caught here, because the member must leave the room even then.
-    let end = catch_unwind(AssertUnwindSafe(|| serve_member(service, &mut connection, &mut calls)));
+    let end = catch_unwind(AssertUnwindSafe(|| serve_member(service, &mut connection, &mut calls, &bucket)));
     leave(service, &calls, &end);
     end.unwrap_or_else(|panic| resume_unwind(panic)).map(|_| ())
 }
@@ -124,10 +128,10 @@ fn wait_for_join(
     connection: &mut Connection,
     peer: SocketAddr,
     slot: &Slot,
+    bucket: &Bucket,
 ) -> Result<Option<MemberCalls>, RpcError> {
     let limits = service.limits;
     let deadline = Instant::now() + limits.join_timeout;
-    let bucket = service.door.bucket(limits, peer.ip());
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         let refusal = match connection.next_request(left, left.min(limits.frame_timeout))? {
@@ -135,7 +139,7 @@ fn wait_for_join(
             Some(Request::Join(join)) => {
                 slot.joining();
                 service.shutdown.sleep(bucket.take(Instant::now(), 1));
-                match join::join(service, connection.stream(), peer, &bucket, join) {
+                match join::join(service, connection.stream(), peer, join) {
                     Ok(calls) => return Ok(Some(calls)),
                     Err(refusal) => {
                         slot.not_joined();
@@ -166,6 +170,7 @@ fn serve_member(
     service: &Service<'_>,
     connection: &mut Connection,
     calls: &mut MemberCalls,
+    bucket: &Bucket,
 ) -> Result<ClientEnd, RpcError> {
     let limits = service.limits;
     connection.reply(&Reply::Joined(calls.joined.clone()), limits.frame_timeout)?;
@@ -190,7 +195,7 @@ fn serve_member(
             connection.reply(&reply, limits.frame_timeout)?;
         }
         let cost = 1 + (connection.take_traffic() / BYTES_PER_TOKEN) as u32;
-        let wait = calls.pair.bucket.take(Instant::now(), cost);
+        let wait = bucket.take(Instant::now(), cost);
         if !wait.is_zero() {
             service.shutdown.sleep(wait);
         }

@@ -7,7 +7,7 @@ use super::{dial, Service};
 use crate::settings::seeded::Bug;
 use crate::{
     delivery::ConnectionPair,
-    door::{name, Bucket},
+    door::name,
     room::{stopping, Command, Entrance},
 };
 use chat_common::{
@@ -71,7 +71,6 @@ pub(super) fn join(
     service: &Service<'_>,
     call: &Arc<Stream>,
     peer: SocketAddr,
-    bucket: &Arc<Bucket>,
     join: Join,
 ) -> Result<MemberCalls, Refusal> {
     let Service { room, limits, shutdown, motd, .. } = *service;
@@ -93,8 +92,8 @@ pub(super) fn join(
         (None, Some(sequence)) => Entrance::Since(sequence),
         (None, None) => Entrance::New { history },
     };
-    let (address, call, bucket) = (peer.ip(), Arc::clone(call), Arc::clone(bucket));
-    let pair = room.ask(|claimed_tx| Command::Claim { join, address, call, bucket, claimed_tx })??;
+    let (address, call) = (peer.ip(), Arc::clone(call));
+    let pair = room.ask(|claimed_tx| Command::Claim { join, address, call, claimed_tx })??;
     #[cfg(feature = "seeded-bugs")]
     let held = limits.seeded.has(Bug::LockOverDial).then(|| room.hold_registry());
     let callback = (port != 0)

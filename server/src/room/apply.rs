@@ -12,7 +12,7 @@ use super::{
 use crate::settings::seeded::Bug;
 use crate::{
     delivery::{ConnectionPair, Deliveries, CONNECTION_LOST},
-    door::{name::fold, Ban, Bucket, Door, Host, Slot},
+    door::{name::fold, Ban, Door, Host, Slot},
     log::{Audience, SharedLog, StagedBatch},
     settings::Limits,
 };
@@ -86,11 +86,11 @@ impl Round<'_, '_, '_> {
     pub(super) fn apply(&mut self, command: Command) {
         self.effects.commands += 1;
         match command {
-            Command::Claim { join, address, call, bucket, claimed_tx } => {
+            Command::Claim { join, address, call, claimed_tx } => {
                 self.forget_absent();
                 let claimed = match join.resume {
-                    Some(_) => self.resume(&join.token, address, call, bucket),
-                    None => self.claim(&join, address, call, bucket),
+                    Some(_) => self.resume(&join.token, address, call),
+                    None => self.claim(&join, address, call),
                 };
                 self.effects.answer(claimed_tx, claimed);
             }
@@ -129,7 +129,6 @@ impl Round<'_, '_, '_> {
         join: &Join,
         address: IpAddr,
         call: Arc<Stream>,
-        bucket: Arc<Bucket>,
     ) -> Result<Arc<ConnectionPair>, Refusal> {
         // This client makes a new session, so it has given up the one that it had with this token.
         let former = self.members.iter().find(|(_, member)| member.token == join.token);
@@ -139,7 +138,7 @@ impl Round<'_, '_, '_> {
         }
         let folded = self.take_name(&join.name, address, None)?;
         *self.last_id += 1;
-        let pair = Arc::new(ConnectionPair::new(*self.last_id, call, bucket));
+        let pair = Arc::new(ConnectionPair::new(*self.last_id, call));
         let member = Member {
             token: join.token,
             name: join.name.clone(),
@@ -161,7 +160,6 @@ impl Round<'_, '_, '_> {
         token: &Token,
         address: IpAddr,
         call: Arc<Stream>,
-        bucket: Arc<Bucket>,
     ) -> Result<Arc<ConnectionPair>, Refusal> {
         let Some((id, member)) = self.members.iter_mut().find(|(_, member)| member.token == *token) else {
             let why = "the session is not known here; join anew";
@@ -173,7 +171,7 @@ impl Round<'_, '_, '_> {
         if let Some(why) = self.door.bans.reason(&member.name, address) {
             return Err(Refusal::new(Cause::SessionOver, why));
         }
-        let pair = Arc::new(ConnectionPair::new(*id, call, bucket));
+        let pair = Arc::new(ConnectionPair::new(*id, call));
         let announced = member.is_here();
         self.effects.closings.extend(member.pair().map(|old| (Arc::clone(old), "replaced")));
         self.effects.recipients_changed = true;

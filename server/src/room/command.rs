@@ -3,7 +3,7 @@
 
 use crate::{
     delivery::ConnectionPair,
-    door::{Ban, Bucket, Slot},
+    door::{Ban, Slot},
 };
 use chat_common::{
     protocol::{Join, Refusal},
@@ -26,7 +26,6 @@ pub(crate) enum Command {
         join: Join,
         address: IpAddr,
         call: Arc<Stream>,
-        bucket: Arc<Bucket>,
         /// Gets the session's new connection pair, or the refusal.
         claimed_tx: Sender<Result<Arc<ConnectionPair>, Refusal>>,
     },

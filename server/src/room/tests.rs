@@ -86,8 +86,7 @@ impl TestRoom<'_, '_, '_> {
 
     fn claim(&mut self, join: Join, address: IpAddr) -> Result<Arc<ConnectionPair>, Refusal> {
         let (claimed_tx, claimed_rx) = bounded(1);
-        let bucket = self.door.bucket(self.limits, address);
-        self.apply(Command::Claim { join, address, call: stream(), bucket, claimed_tx });
+        self.apply(Command::Claim { join, address, call: stream(), claimed_tx });
         claimed_rx.recv().unwrap()
     }
 
