@@ -204,3 +204,33 @@ fn a_join_that_was_given_up_does_not_replace_a_newer_connection() {
     ann.ask(&Request::Leave).unwrap();
     bob.hear("ann's leave", |kind| matches!(kind, EventKind::Left { name, .. } if name == "ann"));
 }
+
+#[test]
+fn a_private_message_to_a_lost_session_goes_to_nobody_else() {
+    let server = TestServer::start();
+    let proxy = Proxy::start(server.address());
+    let mut alice = Member::join(server.address(), "alice");
+    let mut bob = Member::join_without_listener(proxy.address(), "bob");
+    // The server does not notice that bob is away, so it accepts the message for him.
+    proxy.set_faults(Faults::both(Fault::StopReading));
+    alice.say_privately("bob", "for you alone");
+    bob.disconnect();
+    alice.hear("bob's leave", |kind| matches!(kind, EventKind::Left { name, .. } if name == "bob"));
+    let mut thief = RawPeer::connect_call(server.address()).unwrap();
+    let join = Join { history: u32::MAX, ..Join::new("bob", raw::random_token(), 0) };
+    let token = join.token;
+    thief.join_with(join).unwrap();
+    let mut callback = RawPeer::connect_callback(server.address(), token).unwrap();
+    let all = Request::History { count: u32::MAX, before: None };
+    assert_eq!(thief.ask(&all).unwrap(), Reply::History { events: vec![] });
+    let last = alice.say("hello, whoever you are");
+    loop {
+        let Some(Callback::Receive { events, .. }) = callback.serve_receive().unwrap() else {
+            panic!("the server goes on calling")
+        };
+        assert!(!events.iter().any(|event| matches!(event.kind, EventKind::Private { .. })), "{events:?}");
+        if events.iter().any(|event| event.sequence == last) {
+            break;
+        }
+    }
+}

@@ -25,7 +25,7 @@ MAGIC = b"RPC-CHAT"
 VERSION = 2
 CALL, CALLBACK, OPENED = 1, 2, 3
 STATUS = ["welcome", "no version in common", "busy", "role not served", "unknown token", "too many connections",
-          "banned", "shutting down"]
+          "banned", "shutting down", "closed"]
 
 
 def encode_text(string):
