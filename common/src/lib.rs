@@ -86,7 +86,8 @@
 //! | History | 8, `u32` count, `optional u64` before | History |
 //!
 //! The fields of Join are: `text` name, `token`, `u16` port, `u32` history, `optional u64` resume,
-//! `optional place` since, `bool` visitor. A `place` is `u64` room, `u64` sequence.
+//! `optional place` since, `bool` visitor. A `place` is `u64` room, `u64` sequence. The server delivers
+//! the last `history` messages first, unless it resumes a session or knows the place `since`.
 //!
 //! | reply | variant, fields |
 //! |---|---|
@@ -100,7 +101,11 @@
 //! | History | 7, `list of event` events |
 //!
 //! The fields of Joined are: `u64` room, `u64` sequence, `bool` called back, `u32` text limit, `optional u64`
-//! kept for, `optional text` motd.
+//! kept for, `optional text` motd. `kept for` is how long the room keeps what is said on a disk, in seconds;
+//! the highest number means without end, and none means not at all.
+//!
+//! A History has the last `count` messages, or fewer if one reply has no space for them. With `before` they
+//! are messages with a lower sequence than that.
 //!
 //! | cause | means |
 //! |---|---|

@@ -61,9 +61,10 @@ impl ConnectionEnd {
     /// For one of the two connections that could not be opened.
     fn not_opened(error: &RpcError, reason: String) -> ConnectionEnd {
         match error {
-            RpcError::Refused { status: Status::Banned | Status::WrongVersion, .. } => {
-                ConnectionEnd::failed(reason)
-            }
+            RpcError::Refused {
+                status: Status::Banned | Status::WrongVersion | Status::Closed | Status::Unknown,
+                ..
+            } => ConnectionEnd::failed(reason),
             RpcError::Refused { .. } => ConnectionEnd::ServerBusy(reason),
             _ => ConnectionEnd::NotJoined(reason),
         }

@@ -44,9 +44,10 @@ impl SendQueue {
         self.requests.front()
     }
 
-    /// Records whether the first request was sent and its reply has not arrived.
+    /// Records whether the reply to the last call has not arrived. The call was the first request, or a ping
+    /// if there was none.
     pub(crate) fn set_awaits_reply(&mut self, awaits_reply: bool) {
-        self.awaits_reply = awaits_reply;
+        self.awaits_reply = awaits_reply && !self.is_empty();
     }
 
     /// A new session begins. If the earlier one may have accepted the first message, the message is marked,
@@ -135,6 +136,15 @@ mod tests {
         assert_eq!(split_text("one\ntwo\nthree", 9), ["one\ntwo", "three"]);
         assert_eq!(split_text("one\ntwo", 7), ["one\ntwo"]);
         assert_eq!(split_text("\nxxxxxx", 4), ["\nxxx", "xxx"]);
+    }
+
+    #[test]
+    fn a_lost_ping_leaves_no_doubt_about_a_message() {
+        let mut queue = SendQueue::new(7);
+        queue.set_awaits_reply(true);
+        queue.push_utterance(&Utterance::Message("typed after the loss".into()), 100);
+        queue.on_new_session();
+        assert!(matches!(queue.first(), Some(Request::Broadcast { repeated: false, .. })));
     }
 
     #[test]

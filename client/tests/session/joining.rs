@@ -5,8 +5,13 @@ use crate::harness::{
     TEST_TIMEOUT,
 };
 use chat_client::{Input, Outcome, Stop, UiEvent};
-use chat_common::protocol::{CallbackReply, Cause, Reply, Request};
-use std::{thread, time::Duration};
+use chat_common::{
+    protocol::{CallbackReply, Cause, Reply, Request, FRAME_BYTES},
+    rpc::Connection,
+    status::Status,
+    stream::Stream,
+};
+use std::{sync::Arc, thread, time::Duration};
 
 #[test]
 fn after_a_refused_name_a_person_is_asked_again_and_a_program_fails() {
@@ -32,6 +37,22 @@ fn after_a_refused_name_a_person_is_asked_again_and_a_program_fails() {
             assert_eq!(harness.outcome(), Outcome::Failed("NameTaken".into()));
         },
     );
+}
+
+#[test]
+fn a_client_does_not_try_again_after_a_final_refusal_or_one_that_it_does_not_know() {
+    for status in [Status::Closed, Status::Banned, Status::Unknown] {
+        run_client(
+            |options| options.interactive = true,
+            |harness| {
+                let stream = Stream::new(harness.listener.accept().unwrap().0);
+                let mut call = Connection::new(Arc::new(stream), FRAME_BYTES);
+                call.read_hello(TEST_TIMEOUT).unwrap();
+                call.refuse(status);
+                assert_eq!(harness.outcome(), Outcome::Failed(status.to_string()));
+            },
+        );
+    }
 }
 
 #[test]

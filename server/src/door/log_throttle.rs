@@ -1,5 +1,5 @@
 //! The one way to log about a peer. It limits the lines about each host, so that a peer cannot fill the log.
-//! Any thread may log. It waits for nobody but the log's output.
+//! Any thread may log. Nothing is logged under the lock of the table.
 
 use super::{host::Host, host_rate::HostRate};
 use log::{log, log_enabled, Level};
@@ -27,9 +27,6 @@ impl Default for LogThrottle {
 impl LogThrottle {
     /// Logs a line about `host`, or leaves it out. The next line about the host that is logged says how many
     /// were left out.
-    ///
-    /// # Blocking
-    /// On the log's output, without a lock of this table.
     pub(super) fn log(&self, host: Host, level: Level, line: impl fmt::Display) {
         // A line of a level that is off costs the host nothing.
         if !log_enabled!(target: TARGET, level) {

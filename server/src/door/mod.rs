@@ -61,9 +61,6 @@ impl Door {
 
     /// Logs a line about a peer at `address`, or leaves it out when there were too many about its host. The
     /// next line about that host says how many were left out.
-    ///
-    /// # Blocking
-    /// On standard error, where the server's log goes.
     pub(crate) fn log(&self, address: IpAddr, level: log::Level, line: impl fmt::Display) {
         self.throttle.log(Host::of(address), level, line);
     }

@@ -24,6 +24,7 @@ use chat_common::{
 };
 use crossbeam_channel::Sender;
 use std::{
+    cmp::Reverse,
     net::IpAddr,
     sync::{atomic::Ordering::Relaxed, Arc},
     time::Instant,
@@ -402,14 +403,19 @@ impl Round<'_, '_, '_> {
         self.members.retain(|_, member| since(member).is_none_or(|since| now.duration_since(since) <= keep));
         let absent = |(id, member): (&u64, &Member)| Some((Host::of(member.address), since(member)?, *id));
         let mut absent: Vec<(Host, Instant, u64)> = self.members.iter().filter_map(absent).collect();
-        if absent.len() > self.limits.max_connections {
-            absent.sort_unstable();
+        let excess = absent.len().saturating_sub(self.limits.max_connections);
+        if excess == 0 {
+            return;
         }
-        while absent.len() > self.limits.max_connections {
-            let hosts = absent.chunk_by(|(one, ..), (other, ..)| one == other);
-            let Some(&[(.., oldest), ..]) = hosts.max_by_key(|sessions| sessions.len()) else { break };
-            absent.retain(|(.., id)| *id != oldest);
-            self.members.remove(&oldest);
+        absent.sort_unstable();
+        // Each session with the number of newer ones of its host. The host that has most also has the session
+        // with the highest number, its oldest.
+        let hosts = absent.chunk_by(|(one, ..), (other, ..)| one == other);
+        let ranked = hosts.flat_map(|host| (0_usize..).map(Reverse).zip(host.iter().rev()));
+        let mut ranked: Vec<_> = ranked.map(|(newer, (_, since, id))| (newer, since, id)).collect();
+        ranked.sort_unstable();
+        for (.., id) in &ranked[..excess] {
+            self.members.remove(id);
         }
     }
 }

@@ -253,3 +253,28 @@ fn a_crowd_of_lost_sessions_pushes_out_only_its_own() {
         assert!(room.resume(1, address(2)).is_err(), "the oldest of the crowd is gone");
     });
 }
+
+#[test]
+fn of_more_lost_sessions_than_are_kept_the_oldest_of_the_hosts_that_have_most_go() {
+    // Each session's host, in the order of their loss, and which sessions stay.
+    for (max, hosts, kept) in [
+        (3, &[1, 2, 3, 4][..], &[1, 2, 3][..]),
+        (3, &[1, 2, 2, 2, 2], &[0, 3, 4]),
+        (4, &[1, 1, 1, 2, 2, 2, 3], &[2, 4, 5, 6]),
+        (1, &[2, 1, 2], &[2]),
+    ] {
+        let limits = Limits { max_connections: max, ..Limits::default() };
+        with_room(&limits, |mut room| {
+            // All are in the room before the first is lost, so the claim that follows finds all of them.
+            let pairs: Vec<_> = (0..)
+                .zip(hosts)
+                .map(|(number, host)| room.join(&format!("m{number}"), number, address(*host)))
+                .collect();
+            pairs.iter().for_each(|pair| room.lose(pair));
+            let _claims = room.resume(99, address(9));
+            let stays = |number: &u32| room.members.values().any(|member| member.token == token(*number));
+            let left: Vec<u32> = (0..hosts.len() as u32).filter(stays).collect();
+            assert_eq!(left, kept, "{hosts:?}");
+        });
+    }
+}
