@@ -27,10 +27,10 @@ use std::{
 };
 
 /// How many pieces wait for the reader. A server that loses a thousand members at once logs as many lines.
-const QUEUED_PIECES: usize = 2048;
+const QUEUED_PIECES: usize = 1024;
 /// A longer write is several pieces. Most lines have some hundred bytes. With [`QUEUED_PIECES`] this bounds
-/// the memory to 16 MiB.
-const MAX_PIECE_BYTES: usize = 8 * 1024;
+/// the memory to 4 MiB.
+const MAX_PIECE_BYTES: usize = 4 * 1024;
 /// How long a process that ends in good order waits for the reader of an output.
 pub const EXIT_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a process that has to end at once waits for the reader of an output.

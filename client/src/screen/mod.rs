@@ -56,6 +56,8 @@ struct State {
     stderr: BackgroundWriter,
     /// Whether the last output was the prompt, and the typed name is not echoed after it.
     prompt_open: bool,
+    /// Whether this connection has shown that comings and goings are missing.
+    missed_moves_shown: bool,
     /// The error that ended the writing to standard output.
     write_error: Option<io::Error>,
 }
@@ -90,6 +92,7 @@ impl Screen {
             transcript_complete: true,
             stderr,
             prompt_open: false,
+            missed_moves_shown: false,
             write_error: None,
             options,
         };
@@ -149,6 +152,23 @@ impl State {
         }
     }
 
+    /// Whether the person has read already that comings and goings are missing. After a flood of them they can
+    /// be missing between any two messages, and must not fill the screen.
+    fn repeats_missed_moves(&mut self, event: &UiEvent) -> bool {
+        match event {
+            UiEvent::Connected { .. } | UiEvent::Rejoined { .. } | UiEvent::Resumed { .. } => {
+                self.missed_moves_shown = false;
+                false
+            }
+            UiEvent::Event { event, .. }
+                if matches!(event.kind, EventKind::Missed { messages: false, .. }) =>
+            {
+                std::mem::replace(&mut self.missed_moves_shown, true)
+            }
+            _ => false,
+        }
+    }
+
     fn write_transcript(&mut self, event: &UiEvent) {
         let Some(transcript) = &mut self.transcript else { return };
         if let Err(why) = transcript.write(event, &self.own_name, &self.clock) {
@@ -160,6 +180,9 @@ impl State {
     }
 
     fn write(&mut self, event: &UiEvent) -> io::Result<()> {
+        if self.repeats_missed_moves(event) && !self.options.json {
+            return Ok(());
+        }
         if self.options.terminal {
             // Each row is one write, because the system may echo a typed key between two writes.
             return self.terminal_writes(event).iter().try_for_each(|row| self.write_stdout(row));

@@ -133,10 +133,12 @@ fn event_line(event: &Event, earlier: bool, own_name: &str) -> StyledLine {
         EventKind::Renamed { from, to } => {
             StyledLine::system(format!("User [{}] is now [{}]", escape_line(from), escape_line(to)))
         }
-        EventKind::Missed { first, messages } => {
+        EventKind::Missed { messages: false, .. } => {
+            StyledLine::system("--- some comings and goings are missing; /who lists who is here ---")
+        }
+        EventKind::Missed { first, messages: true } => {
             let count = event.sequence.saturating_sub(*first).saturating_add(1);
-            let what = if *messages { "messages" } else { "comings and goings" };
-            StyledLine::system(format!("--- {count} {what} missed ---"))
+            StyledLine::system(format!("--- {count} messages missed ---"))
         }
         EventKind::Ended { reason } => {
             StyledLine::system(format!("--- the room has ended: {} ---", escape_line(reason)))
@@ -208,7 +210,7 @@ mod tests {
         assert_eq!(words_of(EventKind::Renamed { from: name, to: "Sal".into() }), "User [Sara] is now [Sal]");
         assert_eq!(words_of(EventKind::Missed { first: 3, messages: true }), "--- 7 messages missed ---");
         let moves = words_of(EventKind::Missed { first: 3, messages: false });
-        assert_eq!(moves, "--- 7 comings and goings missed ---");
+        assert_eq!(moves, "--- some comings and goings are missing; /who lists who is here ---");
     }
 
     #[test]

@@ -12,7 +12,7 @@
 //! at the same moment. With a share that always counts, 14 of 30 failed at a round trip of 20 ms.
 //!
 //! A connection has no place of these while its Join is carried out, and after the Join. It is never closed
-//! here.
+//! here. If its Join is refused, it is among those again, even if that makes one too many.
 //!
 //! `max_per_address` limits all connections of a host, so one host cannot take all of `max_connections`.
 //! Loopback addresses are exempt: whoever runs programs on the server's machine has millions of them, and no

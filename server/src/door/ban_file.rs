@@ -2,7 +2,7 @@
 //! changes it.
 //!
 //! The file has one ban on each line: `address 192.0.2.7`, `address 2001:db8::/64` or `name sara`. Empty
-//! lines and lines that begin with `#` are ignored.
+//! lines and lines that begin with `#` are ignored, whatever their encoding is.
 //!
 //! The file belongs to the operator, who may edit it while the server runs. So a change reads it again, and
 //! keeps every other line, the order, the mode and the owner. A symbolic link stays one: the file that it
@@ -31,7 +31,7 @@ struct Contents {
     path: PathBuf,
     /// `None` when there is no file yet.
     metadata: Option<Metadata>,
-    text: String,
+    text: Vec<u8>,
 }
 
 impl BanFile {
@@ -69,13 +69,13 @@ impl BanFile {
     /// When the file cannot be read or written.
     pub(super) fn add(&self, ban: &Ban) -> io::Result<()> {
         let mut contents = self.read()?;
-        if contents.text.lines().any(|line| is_ban(line, ban)) {
+        if lines(&contents.text).any(|line| is_ban(line, ban)) {
             return Ok(());
         }
-        if !contents.text.is_empty() && !contents.text.ends_with('\n') {
-            contents.text.push('\n');
+        if !contents.text.is_empty() && !contents.text.ends_with(b"\n") {
+            contents.text.push(b'\n');
         }
-        contents.text += &format!("{ban}\n");
+        contents.text.extend(format!("{ban}\n").bytes());
         contents.replace()
     }
 
@@ -88,7 +88,8 @@ impl BanFile {
     /// When the file cannot be read or written.
     pub(super) fn remove(&self, ban: &Ban) -> io::Result<bool> {
         let mut contents = self.read()?;
-        let kept: String = contents.text.split_inclusive('\n').filter(|line| !is_ban(line, ban)).collect();
+        let kept: Vec<u8> =
+            lines(&contents.text).filter(|line| !is_ban(line, ban)).flatten().copied().collect();
         let was_there = kept.len() < contents.text.len();
         if was_there {
             contents.text = kept;
@@ -103,7 +104,7 @@ impl BanFile {
         // Opening a pipe would wait for its other end, so look before opening.
         let metadata = match fs::metadata(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                return Ok(Contents { path, metadata: None, text: String::new() });
+                return Ok(Contents { path, metadata: None, text: Vec::new() });
             }
             metadata => metadata?,
         };
@@ -115,10 +116,7 @@ impl BanFile {
         if bytes.len() > MAX_BYTES {
             return invalid("it has more than 1 MiB");
         }
-        match String::from_utf8(bytes) {
-            Ok(text) => Ok(Contents { path, metadata: Some(metadata), text }),
-            Err(_) => invalid("it is not a text in UTF-8"),
-        }
+        Ok(Contents { path, metadata: Some(metadata), text: bytes })
     }
 }
 
@@ -138,7 +136,7 @@ impl Contents {
                 let _ = fchown(&new_file, Some(old.uid()), None);
                 new_file.set_permissions(old.permissions())?;
             }
-            (&new_file).write_all(self.text.as_bytes())?;
+            (&new_file).write_all(&self.text)?;
             new_file.sync_all()?;
             fs::rename(&new_path, &self.path)
         };
@@ -196,15 +194,20 @@ fn ban_in(line: &str) -> Option<Result<Ban, String>> {
     })
 }
 
-fn is_ban(line: &str, ban: &Ban) -> bool {
-    ban_in(line).is_some_and(|found| found.as_ref() == Ok(ban))
+fn is_ban(line: &[u8], ban: &Ban) -> bool {
+    ban_in(&String::from_utf8_lossy(line)).is_some_and(|found| found.as_ref() == Ok(ban))
+}
+
+/// Returns the lines of a text, each with its end.
+fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    text.split_inclusive(|byte| *byte == b'\n')
 }
 
 /// Returns the bans in a text.
-fn parse(text: &str) -> io::Result<BTreeSet<Ban>> {
+fn parse(text: &[u8]) -> io::Result<BTreeSet<Ban>> {
     let mut list = BTreeSet::new();
-    for (number, line) in (1..).zip(text.lines()) {
-        match ban_in(line) {
+    for (number, line) in (1..).zip(lines(text)) {
+        match ban_in(&String::from_utf8_lossy(line)) {
             None => {}
             Some(Ok(ban)) => {
                 list.insert(ban);
@@ -340,11 +343,16 @@ mod tests {
         assert!(error.contains("more than 1 MiB"), "{error}");
         folder.write("too-long", &"#".repeat(MAX_BYTES + 1));
         fs::write(folder.0.join("binary"), [0xff; 9]).unwrap();
+        fs::write(folder.0.join("latin-1"), b"# caf\xe9\nname tom\n").unwrap();
+        assert_eq!(folder.file("latin-1").load().unwrap().len(), 1);
+        folder.file("latin-1").add(&ban("sara")).unwrap();
+        let kept = fs::read(folder.0.join("latin-1")).unwrap();
+        assert_eq!(kept, b"# caf\xe9\nname tom\nname sara\n");
         fs::create_dir(folder.0.join("folder")).unwrap();
         symlink("circle", folder.0.join("circle")).unwrap();
         for (name, reason) in [
             ("too-long", "more than 1 MiB"),
-            ("binary", "UTF-8"),
+            ("binary", "line 1"),
             ("folder", "not a regular file"),
             ("circle", "circle"),
             ("/dev/full", "not a regular file"),

@@ -44,7 +44,7 @@ impl HostRate {
     }
 
     /// Takes a token of `host`. Returns how often there was none since the last one was taken, or `None` when
-    /// there is none now.
+    /// there is none now. For hosts that share a bucket nothing is counted.
     pub(super) fn take(&self, host: Host, now: Instant) -> Option<u64> {
         if self.burst == 0 {
             return Some(0);
@@ -56,7 +56,7 @@ impl HostRate {
         if entry.bucket.try_take(now) {
             Some(std::mem::take(&mut entry.refused))
         } else {
-            entry.refused += 1;
+            entry.refused += u64::from(key.is_some());
             None
         }
     }

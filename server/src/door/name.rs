@@ -265,7 +265,11 @@ pub(crate) fn validate(name: &str, max_length: usize) -> Result<(), String> {
         return Err(format!("a name may begin with 0 to 9, but with no other digits; {RULES}"));
     }
     let skeleton = skeleton(name);
-    if RESERVED.split(' ').any(|reserved| reserved == skeleton) {
+    // `adm1n` and `ADMlN` are for the room, too. With short words that would refuse `Ali` because of `all`.
+    let shape =
+        |name: &str| name.replace(['1', 'l'], "i").replace('0', "o").replace('5', "s").replace("rn", "m");
+    let is_like = |reserved: &str| reserved.len() > 3 && shape(reserved) == shape(&skeleton);
+    if RESERVED.split(' ').any(|reserved| reserved == skeleton || is_like(reserved)) {
         return Err("the name is reserved for the room itself; choose another".to_owned());
     }
     Ok(())
@@ -282,6 +286,17 @@ pub(crate) fn check_length(name: &str, max_length: usize) -> Result<(), String> 
         return Err(format!("the name has more than {max_length} characters; choose a shorter one"));
     }
     Ok(())
+}
+
+/// Returns whether two names look the same because of `I`, `l`, `1`, `O` and `0`, as `BiII` and `Bill` do.
+/// [`fold`] cannot tell that: it makes `I` an `i` and `L` an `l`, and so `Ian` and `Lan` would be one name.
+pub(crate) fn looks_like(one: &str, other: &str) -> bool {
+    let shape = |c| match c {
+        'I' | '1' => 'l',
+        'O' => '0',
+        c => c,
+    };
+    one.chars().map(shape).eq(other.chars().map(shape))
 }
 
 /// Returns the letters and digits of a name, folded.
@@ -319,6 +334,18 @@ mod tests {
     /// The text that the eye takes `text` for, after the data of Unicode.
     fn seen(text: &str) -> String {
         unicode_skeleton(text).collect()
+    }
+
+    #[test]
+    fn digits_and_letters_of_the_same_shape_make_no_second_name_and_no_name_of_the_room() {
+        for name in ["ADMlN", "adm1n", "5ystem", "sy5tern", "h0st", "R00T"] {
+            assert!(validate(name, 32).unwrap_err().contains("reserved"), "{name}");
+        }
+        for name in ["Ali", "Lily", "Bo1", "Roy"] {
+            assert_eq!(validate(name, 32), Ok(()), "{name}");
+        }
+        assert!(looks_like("Bill", "BiII") && looks_like("0laf", "Olaf") && looks_like("l1", "ll"));
+        assert!(!looks_like("Ian", "Lan") && !looks_like("Bill", "bill") && !looks_like("Al", "A"));
     }
 
     #[test]

@@ -12,7 +12,10 @@ use super::{
 use crate::settings::seeded::Bug;
 use crate::{
     delivery::{ConnectionPair, Deliveries, CONNECTION_LOST},
-    door::{name::fold, Ban, Door, Host, Slot},
+    door::{
+        name::{fold, looks_like},
+        Ban, Door, Host, Slot,
+    },
     log::{Audience, SharedLog, StagedBatch},
     settings::Limits,
 };
@@ -377,11 +380,18 @@ impl Round<'_, '_, '_> {
         }
         let folded = fold(name);
         let holder = self.members.iter_mut().find(|(id, member)| {
-            Some(**id) != own && member.folded == folded && !matches!(member.presence, Presence::Over { .. })
+            Some(**id) != own
+                && (member.folded == folded || looks_like(&member.name, name))
+                && !matches!(member.presence, Presence::Over { .. })
         });
         if let Some((_, holder)) = holder {
             let Presence::Lost { .. } = holder.presence else {
-                let why = format!("the name {name} is taken; choose another");
+                let why = match holder.folded == folded {
+                    true => format!("the name {name} is taken; choose another"),
+                    false => {
+                        format!("the name {name} looks like {}, who is here; choose another", holder.name)
+                    }
+                };
                 return Err(Refusal::new(Cause::NameTaken, why));
             };
             let name = &holder.name;

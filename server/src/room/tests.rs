@@ -278,3 +278,17 @@ fn of_more_lost_sessions_than_are_kept_the_oldest_of_the_hosts_that_have_most_go
         });
     }
 }
+
+#[test]
+fn two_names_that_look_the_same_are_not_in_the_room_together() {
+    with_room(&Limits::default(), |mut room| {
+        room.join("Bill", 1, address(1));
+        room.join("Ian", 2, address(2));
+        room.join("Lan", 3, address(3));
+        for name in ["BiII", "Bi1l", "BILL"] {
+            let refusal = room.claim(Join::new(name, token(4), 0), address(4)).unwrap_err();
+            assert_eq!(refusal.cause, Cause::NameTaken, "{name}");
+            assert!(refusal.text.contains(name), "{refusal}");
+        }
+    });
+}
