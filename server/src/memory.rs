@@ -9,8 +9,8 @@ use chat_server::Limits;
 use log::{debug, warn};
 use std::{env, fs, os::unix::process::CommandExt, process::Command};
 
-/// What the process may take besides what the limits bound, in bytes: 12 MiB for the stacks of the six threads
-/// that every server has, 8 MiB for the lines that wait for a reader, and the heap's own overhead.
+/// What the process may take besides what the limits bound, in bytes: 12 MiB for the stacks of the six
+/// threads that every server has, 8 MiB for the lines that wait for a reader, and the heap's own overhead.
 const RESERVE_BYTES: u64 = 28 << 20;
 /// The fewest connections that are worth a server.
 const FEWEST_CONNECTIONS: usize = 2;
@@ -38,7 +38,8 @@ pub(crate) fn fit(limits: &mut Limits) -> Result<(), String> {
     if fitting < FEWEST_CONNECTIONS {
         return Err(format!(
             "the memory limit of {} MiB is too low: {} MiB are in use or in reserve, and the log and the \
-             queue take {} MiB; raise the limit (ulimit -v or -d), or lower --log-size, --queue or --thread-stack",
+             queue take {} MiB; raise the limit (ulimit -v or -d), or lower --log-size, --queue or \
+             --thread-stack",
             mib(limit),
             mib(in_use + RESERVE_BYTES),
             mib(limits.shared_memory_bytes())
