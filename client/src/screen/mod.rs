@@ -152,8 +152,8 @@ impl State {
         }
     }
 
-    /// Whether the person has read already that comings and goings are missing. After a flood of them they can
-    /// be missing between any two messages, and must not fill the screen.
+    /// Whether the person has read already that comings and goings are missing. After a flood of them they
+    /// can be missing between any two messages, and must not fill the screen.
     fn repeats_missed_moves(&mut self, event: &UiEvent) -> bool {
         match event {
             UiEvent::Connected { .. } | UiEvent::Rejoined { .. } | UiEvent::Resumed { .. } => {

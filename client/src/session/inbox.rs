@@ -24,8 +24,8 @@ const MAX_OWN_MESSAGES: usize = 8192;
 /// people.
 ///
 /// Invariant: a message that is not shown has been shown before, with the same author and text, or this
-/// client has said it, or its author was ignored when it came. So nobody can hide a message from one person by
-/// its number.
+/// client has said it, or its author was ignored when it came. So nobody can hide a message from one person
+/// by its number.
 pub(crate) struct Inbox<'a> {
     show: UiEventHandler<'a>,
     /// The hash of messages. Its keys are random, so nobody can find two messages with the same hash.
