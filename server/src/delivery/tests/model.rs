@@ -67,7 +67,7 @@ fn room(limits: &Limits) {
         let text = "x".repeat(6_000);
         let kind = match message_id {
             MESSAGES => EventKind::Ended { reason: text },
-            _ => EventKind::Message { author: "a".into(), message_id, text },
+            _ => EventKind::Message { author: "a".into(), message_id, repeated: false, text },
         };
         let mut staged = log.stage();
         let first = staged.push(kind, Audience::All);
@@ -165,7 +165,7 @@ fn room_with_two_writers(limits: &Limits) {
         let text = "x".repeat(if message_id == 2 { 20_000 } else { 6_000 });
         let kind = match message_id {
             MESSAGES => EventKind::Ended { reason: text },
-            _ => EventKind::Message { author: "a".into(), message_id, text },
+            _ => EventKind::Message { author: "a".into(), message_id, repeated: false, text },
         };
         let mut staged = log.stage();
         let first = staged.push(kind, Audience::All);
