@@ -4,6 +4,8 @@ SERVER ?= 127.0.0.1:1234
 LISTEN ?= 127.0.0.1:1234
 NAME ?=
 ARGS ?=
+# Where cargo puts what it builds.
+TARGET = $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
 .PHONY: help run-server run-client demo test check model picture doc faults soak lesson bench compare
@@ -11,15 +13,27 @@ ARGS ?=
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+# One build makes both programs. cargo shows what it compiles, and this says for how long about.
+build-programs = @[ -x $(TARGET)/release/chat-client ] || \
+	echo "Building the server and the client: about a minute the first time ..."; \
+	$(CARGO) build --release --package chat-server --package chat-client
+
 # The descriptor limit goes up to what the system allows, because each member takes two.
 run-server: ## start a room here (LISTEN=HOST:PORT, ARGS="more flags")
-	@ulimit -n "$$(ulimit -Hn)"; exec $(CARGO) run --release --quiet --package chat-server -- --listen $(LISTEN) $(ARGS)
+	$(build-programs)
+	@ulimit -n "$$(ulimit -Hn)"; exec $(TARGET)/release/chat-server --listen $(LISTEN) $(ARGS)
 
 run-client: ## join a room (NAME=name, SERVER=HOST:PORT, ARGS="more flags")
-	@exec $(CARGO) run --release --quiet --package chat-client -- --server $(SERVER) $(if $(NAME),--name $(NAME)) $(ARGS)
+	$(build-programs)
+	@exec $(TARGET)/release/chat-client --server $(SERVER) $(if $(NAME),--name $(NAME)) $(ARGS)
 
-demo: ## watch a server and three clients talk, in one terminal, under 20 s
-	@$(CARGO) run --quiet --package chat-tests --bin demo
+# The demo asks for both programs again, so it names the packages as its harness does (tests/src/process.rs).
+demo: ## watch a server and three clients talk, in one terminal: a few seconds
+	@[ -x $(TARGET)/debug/demo ] || \
+		echo "Building the server, the client and the demo: about a minute the first time ..."
+	@$(CARGO) build --package chat-server --package chat-client --package chat-tests \
+		--bin chat-server --bin chat-client --bin demo
+	@exec $(TARGET)/debug/demo
 
 test: ## run all the tests
 	$(CARGO) test
@@ -48,7 +62,8 @@ faults: ## measure what faults cost the others; prints a table, takes about 3 mi
 soak: ## ten minutes of joins, leaves and random faults, checked
 	$(CARGO) run --release --package chat-tests --bin soak
 
-lesson: ## run the experiments that the README names; what needs Go is skipped without it
+lesson: ## run all rows of the table of ideas in tests/README.md; what needs Go or Python is skipped without it
+	@echo "Building the server and the experiments: about two minutes the first time ..."
 	$(CARGO) build --release --package chat-server
 	$(CARGO) run --release --package chat-bench -- experiment all
 

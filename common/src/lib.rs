@@ -192,6 +192,11 @@
 //! `visitor` is for clients that only speak and receive nothing. A server that takes none refuses such a Join
 //! as *unsupported*.
 
+#[cfg(not(unix))]
+compile_error!(
+    "rpc-chat runs on Linux and macOS: this system has no /dev/urandom, from which it takes random bytes"
+);
+
 pub mod background_writer;
 pub mod batch;
 pub mod codec;

@@ -21,11 +21,10 @@
 //! }
 //! ```
 
-#[cfg(unix)]
-use std::os::fd::OwnedFd;
 use std::{
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream},
+    os::fd::OwnedFd,
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -121,7 +120,6 @@ impl Shutdown {
 fn wake_accept(listener: TcpListener) {
     let address = listener.local_addr();
     // std shuts only streams down. The system makes no difference between the two.
-    #[cfg(unix)]
     if TcpStream::from(OwnedFd::from(listener)).shutdown(std::net::Shutdown::Both).is_ok() {
         return;
     }

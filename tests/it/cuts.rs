@@ -43,7 +43,10 @@ fn exchange(server: &TestServer, round: usize, connection: usize, faults: Faults
 }
 
 /// Cuts after 0, 1, 2, ... bytes until a cut lies behind the end of the exchange.
-fn cut_after_every_byte(connection: usize, faults: fn(u64) -> Faults) {
+///
+/// `way` says for the reader what is cut.
+fn cut_after_every_byte(way: &str, connection: usize, faults: fn(u64) -> Faults) {
+    eprintln!("Alice and Bob talk. Alice's {way}, is cut after 0, 1, 2, ... bytes, and she dials again.");
     let server = TestServer::start();
     let mut byte = 0;
     while exchange(&server, byte as usize, connection, faults(byte)) {
@@ -52,24 +55,37 @@ fn cut_after_every_byte(connection: usize, faults: fn(u64) -> Faults) {
     }
     // The answer to a hello alone has 11 bytes, so with more rounds the loop has cut something.
     assert!(byte > 11, "only {byte} cuts disturbed the exchange");
+    eprintln!("  {byte} talks, one cut at each byte: both got every message once, and in one order.");
 }
 
 #[test]
 fn a_call_connection_cut_on_the_way_to_the_server_loses_and_doubles_nothing() {
-    cut_after_every_byte(0, |byte| Faults { up: Fault::CutAfter(byte), down: Fault::Pass });
+    cut_after_every_byte("call connection, on its way to the server", 0, |byte| Faults {
+        up: Fault::CutAfter(byte),
+        down: Fault::Pass,
+    });
 }
 
 #[test]
 fn a_call_connection_cut_on_the_way_back_loses_and_doubles_nothing() {
-    cut_after_every_byte(0, |byte| Faults { up: Fault::Pass, down: Fault::CutAfter(byte) });
+    cut_after_every_byte("call connection, on its way back", 0, |byte| Faults {
+        up: Fault::Pass,
+        down: Fault::CutAfter(byte),
+    });
 }
 
 #[test]
 fn a_callback_connection_cut_on_the_way_to_the_server_loses_and_doubles_nothing() {
-    cut_after_every_byte(1, |byte| Faults { up: Fault::CutAfter(byte), down: Fault::Pass });
+    cut_after_every_byte("callback connection, on its way to the server", 1, |byte| Faults {
+        up: Fault::CutAfter(byte),
+        down: Fault::Pass,
+    });
 }
 
 #[test]
 fn a_callback_connection_cut_on_the_way_to_the_client_loses_and_doubles_nothing() {
-    cut_after_every_byte(1, |byte| Faults { up: Fault::Pass, down: Fault::CutAfter(byte) });
+    cut_after_every_byte("callback connection, on its way to her", 1, |byte| Faults {
+        up: Fault::Pass,
+        down: Fault::CutAfter(byte),
+    });
 }

@@ -1,7 +1,7 @@
 //! The faults of the Go original, F1 to F14, tested on our real programs.
 //!
-//! The table in README.md names the test of each fault. Those that are not here are in the file of their
-//! subject.
+//! The table in tests/README.md names the test of each fault. Those that are not here are in the file of
+//! their subject.
 
 use chat_common::{
     hello::Role,
@@ -42,6 +42,7 @@ fn f01_the_server_dials_the_address_that_the_client_came_from() {
 #[test]
 fn f02_three_pipes_at_once_reach_everybody_once_and_in_one_order() {
     const LINES: usize = 500;
+    eprintln!("Ann, Bob and Cid each read {LINES} lines from a pipe, at the same time. Seven others listen.");
     let (_server, address) = Program::server(&["--rate-burst", "0"]);
     let listeners: Vec<Program> =
         (0..7).map(|number| Program::joined_client(address, &format!("listener{number}"))).collect();
@@ -78,6 +79,12 @@ fn f02_three_pipes_at_once_reach_everybody_once_and_in_one_order() {
         let others: Vec<String> = order.iter().filter(|line| !line.starts_with(name)).cloned().collect();
         assert!(messages(speaker) == others, "{name} sees the same order without its own lines");
     }
+    let turns = order.windows(2).filter(|pair| pair[0][..4] != pair[1][..4]).count();
+    eprintln!(
+        "  Each listener has all {} lines once. The speakers took turns {turns} times, and all ten clients \
+         show the same turns.",
+        order.len()
+    );
 }
 
 #[test]

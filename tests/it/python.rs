@@ -16,6 +16,7 @@ fn takes_part(arguments: &[&str]) {
         println!("skipped: this machine has no python3");
         return;
     }
+    eprintln!("Sara runs chat-client. Guido runs tests/python/client.py with the arguments {arguments:?}.");
     let (_server, address) = Program::server(&[]);
     let mut sara = Program::joined_client(address, "Sara");
     let mut guido = python_client(address, "Guido", arguments);
@@ -41,6 +42,10 @@ fn takes_part(arguments: &[&str]) {
     assert_eq!(guido.exits(), Some(0), "{}", guido.error_output());
     sara.sees("User [Guido] left\n");
     assert_eq!(guido.output().matches("hello Guido").count(), 1, "a resumed session receives nothing twice");
+    for (name, program) in [("Sara", &sara), ("Guido", &guido)] {
+        eprintln!("  {name}'s client shows:");
+        program.lines().iter().for_each(|line| eprintln!("    {line}"));
+    }
 }
 
 #[test]

@@ -100,20 +100,43 @@ fn threads_are_started_through_a_builder() {
 }
 
 #[test]
-fn every_test_that_readme_names_exists() {
-    let readme = fs::read_to_string(repository().join("README.md")).unwrap();
+fn every_test_that_the_table_of_faults_names_exists() {
+    let readme = fs::read_to_string(repository().join("tests/README.md")).unwrap();
     let tests = files(&["common", "server", "client", "tests/it"], ".rs");
     // The rows of the faults, F1 to F14, name their tests in the last column.
     let rows = readme.lines().filter(|line| line.starts_with("| F"));
     let last_columns = rows.map(|row| row.trim_end_matches([' ', '|']).rsplit('|').next().unwrap());
     let names: Vec<&str> = last_columns.flat_map(|column| column.split('`').skip(1).step_by(2)).collect();
-    assert!(names.len() >= 14, "README.md names only {names:?}");
+    assert!(names.len() >= 14, "tests/README.md names only {names:?}");
     for name in names {
         assert!(
             !names_of(&tests, |text| text.contains(&format!("fn {name}()"))).is_empty(),
             "there is no test {name}"
         );
     }
+}
+
+#[test]
+fn the_table_of_ideas_has_a_row_for_each_experiment_in_their_order() {
+    let readme = fs::read_to_string(repository().join("tests/README.md")).unwrap();
+    let rows: Vec<(&str, &str)> = readme
+        .lines()
+        .filter_map(|row| {
+            let experiment = row.split("`chat-bench experiment ").nth(1)?.split('`').next()?;
+            Some((experiment, row.trim_start_matches("| ").split(" |").next()?))
+        })
+        .collect();
+    let source = fs::read_to_string(repository().join("tests/benches/src/experiments.rs")).unwrap();
+    // An experiment is a line such as `("order", "One order for all", order::run),`.
+    let experiments: Vec<(&str, &str)> = source
+        .lines()
+        .filter_map(|line| {
+            let mut quoted = line.trim_start().strip_prefix("(\"")?.split('"');
+            Some((quoted.next()?, quoted.nth(1)?))
+        })
+        .collect();
+    assert!(rows.len() > 10, "the table has only the rows {rows:?}");
+    assert_eq!(rows, experiments);
 }
 
 #[test]

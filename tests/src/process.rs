@@ -331,9 +331,12 @@ pub fn binary(name: &str) -> PathBuf {
             .expect("Cargo names the folder of a test after its profile");
         let target = profile.parent().expect("the folder of a profile is in the target folder");
         let mut build = Command::new(env!("CARGO"));
+        // This package is named too, because cargo chooses the features of shared dependencies for all named
+        // packages together. So the build reuses what has been compiled for a program of this package.
         build
             .current_dir(repository())
-            .args(["build", "--quiet", "--package", "chat-server", "--package", "chat-client", "--bins"])
+            .args(["build", "--quiet", "--bin", "chat-server", "--bin", "chat-client"])
+            .args(["--package", "chat-server", "--package", "chat-client", "--package", "chat-tests"])
             .arg("--target-dir")
             .arg(target);
         if profile.ends_with("release") {

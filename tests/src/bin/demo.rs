@@ -1,119 +1,158 @@
-//! `make demo`: the real server and three real clients talk, and the outputs are printed side by side.
+//! `make demo`: the real server and three real clients talk, and their outputs are printed side by side, line
+//! by line as the conversation goes on.
 //!
-//! Each step waits until every client has printed the lines that it should, and never for a time. The exit
-//! code is 0 only when no client printed anything else.
+//! Each step waits until everybody has printed the lines that it should, and never for a time. The exit code
+//! is 0 only when nobody printed anything else.
 #![allow(clippy::print_stdout, reason = "the output is the demo")]
 
-use chat_tests::process::Program;
-use std::{net::SocketAddr, process::ExitCode};
+use chat_tests::process::{binary, Program};
+use std::{
+    io::{self, IsTerminal},
+    process::{Command, ExitCode},
+    thread,
+    time::Duration,
+};
 
-/// Characters in a column. Three columns fit into 100.
-const WIDTH: usize = 32;
+/// Characters in a column. The four columns fit into 100.
+const WIDTH: usize = 25;
+/// The names of the columns.
+const COLUMNS: [&str; 4] = ["the server's log", "Ann", "Bob", "Cem"];
+const SERVER: usize = 0;
+const ANN: usize = 1;
+const BOB: usize = 2;
+const CEM: usize = 3;
+/// A person at a terminal has this time to read each step. The programs take milliseconds for it.
+const READING_TIME: Duration = Duration::from_millis(500);
 
-/// One of the three clients.
+/// The server, or one of the three clients.
 struct Participant {
-    name: &'static str,
     program: Program,
-    /// The lines that the client should have printed by now.
+    /// Which of its outputs is shown: the server's log, or what a client prints.
+    lines: fn(&Program) -> Vec<String>,
+    /// Waits until that output contains a text.
+    wait: fn(&Program, &str),
+    /// The lines that it should have printed by now.
     expected: Vec<String>,
     /// How many of its lines this program has printed.
     printed: usize,
 }
 
-impl Participant {
-    fn join(server: SocketAddr, name: &'static str) -> Participant {
-        let program = Program::joined_client(server, name);
-        Participant { name, program, expected: vec!["Connected! Start typing...".to_owned()], printed: 0 }
-    }
-}
-
 fn main() -> ExitCode {
-    let (mut server, address) = Program::server(&[]);
+    let mut command = Command::new(binary("chat-server"));
+    command.args(["--listen", "127.0.0.1:0"]).env("RUST_LOG", "info").env("RUST_LOG_STYLE", "never");
+    let (server, address) = Program::start_server(&mut command);
     println!("A server at {address}, and three clients. Lines with `>` are typed, the others are shown.\n");
-    println!("{}", row(["Ann", "Bob", "Cem"].map(str::to_owned)));
-    println!("{}", row([(); 3].map(|()| "-".repeat(WIDTH - 2))));
+    println!("{}", row(COLUMNS.map(str::to_owned)));
+    println!("{}", row(COLUMNS.map(|_| "-".repeat(WIDTH - 2))));
 
-    let mut participants = Vec::new();
-    for name in ["Ann", "Bob", "Cem"] {
-        participants.push(Participant::join(address, name));
+    let mut participants = vec![Participant {
+        program: server,
+        lines: log_lines,
+        wait: Program::logs,
+        expected: vec![],
+        printed: 0,
+    }];
+    for name in &COLUMNS[ANN..] {
+        let program = Program::client(address, name, &[]);
+        participants.push(Participant {
+            program,
+            lines: Program::lines,
+            wait: Program::sees,
+            expected: vec!["Connected! Start typing...".to_owned()],
+            printed: 0,
+        });
+        participants[SERVER].expected.push(format!("{name} joined"));
         let joined = participants.len() - 1;
-        others_should_see(&mut participants, joined, &format!("User [{name}] joined"));
+        other_clients_should_see(&mut participants, joined, &format!("User [{name}] joined"));
     }
     for (speaker, line, seen) in [
-        (0, "hello, both of you", "[Ann] hello, both of you"),
-        (1, "hi Ann, hi Cem", "[Bob] hi Ann, hi Cem"),
-        (2, "/me waves", "* Cem waves"),
-        (0, "nobody hears their own echo", "[Ann] nobody hears their own echo"),
+        (ANN, "hello, both of you", "[Ann] hello, both of you"),
+        (BOB, "hi Ann, hi Cem", "[Bob] hi Ann, hi Cem"),
+        (CEM, "/me waves", "* Cem waves"),
+        (ANN, "nobody hears their own echo", "[Ann] nobody hears their own echo"),
     ] {
         type_in(&mut participants, speaker, line);
-        others_should_see(&mut participants, speaker, seen);
+        other_clients_should_see(&mut participants, speaker, seen);
     }
-    type_in(&mut participants, 2, "/msg Ann between us two");
-    participants[0].expected.push("[Cem, privately] between us two".to_owned());
-    participants[2].expected.push("[to Ann, privately] between us two".to_owned());
+    type_in(&mut participants, CEM, "/msg Ann between us two");
+    participants[ANN].expected.push("[Cem, privately] between us two".to_owned());
+    participants[CEM].expected.push("[to Ann, privately] between us two".to_owned());
     print_new_lines(&mut participants);
-    type_in(&mut participants, 1, "exit");
-    participants[1].expected.push("Bye!".to_owned());
-    others_should_see(&mut participants, 1, "User [Bob] left");
+    type_in(&mut participants, BOB, "exit");
+    participants[BOB].expected.push("Bye!".to_owned());
+    participants[SERVER].expected.push("Bob left".to_owned());
+    other_clients_should_see(&mut participants, BOB, "User [Bob] left");
 
     println!("\nThe server gets SIGTERM and tells the clients that are still there:\n");
-    server.signal("TERM");
-    let stopped = server.exits() == Some(0);
-    for participant in [0, 2] {
-        participants[participant].program.sees("shutting down");
+    participants[SERVER].program.signal("TERM");
+    let stopped = participants[SERVER].program.exits() == Some(0);
+    let last_words = ["stopping: delivering what was accepted", "stopped"].map(str::to_owned);
+    participants[SERVER].expected.extend(last_words);
+    for client in [ANN, CEM] {
+        participants[client].program.sees("shutting down");
     }
-    for participant in &mut participants {
-        let lines = participant.program.lines();
-        participant.expected.extend(lines.iter().skip(participant.expected.len()).cloned());
+    // What the clients say about the end depends on how fast they try to get back in.
+    for client in &mut participants[ANN..] {
+        let lines = client.program.lines();
+        client.expected.extend(lines.iter().skip(client.expected.len()).cloned());
     }
     print_new_lines(&mut participants);
 
     let correct = participants
         .iter()
-        .filter(|participant| participant.program.lines().starts_with(&participant.expected))
+        .filter(|participant| (participant.lines)(&participant.program).starts_with(&participant.expected))
         .count();
     println!(
-        "\n{correct} of 3 clients showed exactly the expected lines, in order; the server stopped {}.",
+        "\n{correct} of 4 programs showed exactly the expected lines, in order; the server stopped {}.",
         match stopped {
             true => "in good order",
             false => "badly",
         }
     );
-    if correct == 3 && stopped {
+    if correct == participants.len() && stopped {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     }
 }
 
+/// The lines of the server's log, without their times, and without the long one that lists the limits.
+fn log_lines(server: &Program) -> Vec<String> {
+    let log = server.error_output();
+    let texts = log.lines().filter_map(|line| Some(line.split_once("] ")?.1.to_owned()));
+    texts.filter(|text| !text.starts_with("limits: ")).collect()
+}
+
 /// Expects this line next from every client except the author's, and prints what is new.
-fn others_should_see(participants: &mut [Participant], author: usize, line: &str) {
-    for (_, participant) in participants.iter_mut().enumerate().filter(|(index, _)| *index != author) {
-        participant.expected.push(line.to_owned());
+fn other_clients_should_see(participants: &mut [Participant], author: usize, line: &str) {
+    for (index, participant) in participants.iter_mut().enumerate() {
+        if index != SERVER && index != author {
+            participant.expected.push(line.to_owned());
+        }
     }
     print_new_lines(participants);
 }
 
 /// Prints a line in the author's column and types it into that client.
 fn type_in(participants: &mut [Participant], author: usize, line: &str) {
-    let mut columns = [const { String::new() }; 3];
     for part in wrapped(&format!("> {line}")) {
+        let mut columns = [const { String::new() }; COLUMNS.len()];
         columns[author] = part;
-        println!("{}", row(columns.clone()));
+        println!("{}", row(columns));
     }
     participants[author].program.types(line);
 }
 
-/// Waits until every client has printed its expected lines, and prints the new ones side by side.
+/// Waits until everybody has printed the expected lines, and prints the new ones side by side.
 fn print_new_lines(participants: &mut [Participant]) {
     let mut new_lines: Vec<Vec<String>> = Vec::new();
-    for participant in &mut *participants {
+    for (participant, name) in participants.iter_mut().zip(COLUMNS) {
         if let Some(last) = participant.expected.last() {
-            participant.program.sees(last);
+            (participant.wait)(&participant.program, last);
         }
-        let lines = participant.program.lines();
+        let lines = (participant.lines)(&participant.program);
         if lines != participant.expected[..lines.len().min(participant.expected.len())] {
-            println!("{} should show {:?} and shows {lines:?}", participant.name, participant.expected);
+            println!("{name} should show {:?} and shows {lines:?}", participant.expected);
         }
         new_lines.push(
             lines[participant.printed.min(lines.len())..].iter().flat_map(|line| wrapped(line)).collect(),
@@ -124,7 +163,10 @@ fn print_new_lines(participants: &mut [Participant]) {
         let column = |participant: usize| {
             new_lines.get(participant).and_then(|lines| lines.get(line)).cloned().unwrap_or_default()
         };
-        println!("{}", row([column(0), column(1), column(2)]));
+        println!("{}", row(std::array::from_fn(column)));
+    }
+    if io::stdout().is_terminal() {
+        thread::sleep(READING_TIME);
     }
 }
 
@@ -141,6 +183,6 @@ fn wrapped(line: &str) -> Vec<String> {
     parts
 }
 
-fn row(columns: [String; 3]) -> String {
+fn row(columns: [String; COLUMNS.len()]) -> String {
     columns.map(|text| format!("{text:<WIDTH$}")).concat().trim_end().to_owned()
 }
