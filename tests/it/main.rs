@@ -20,6 +20,7 @@ mod picture;
 mod processes;
 mod python;
 mod random;
+mod readme;
 mod resume;
 mod scripts;
 mod seeded_bugs;
