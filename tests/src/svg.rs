@@ -48,7 +48,7 @@ const BASIC: [&str; 16] = [
 /// # Panics
 /// When a cell has an attribute that this module cannot draw, because the picture would be wrong.
 pub fn rows(screen: &Screen) -> Vec<Vec<Run>> {
-    let columns = screen.size().1.get();
+    let columns = screen.size().1;
     (0..=screen.cursor_position().0)
         .map(|row| {
             let cells = (0..columns).filter_map(|column| Some((column, screen.cell(row, column)?)));
@@ -179,11 +179,9 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::num::NonZero;
 
     fn screen(bytes: &str) -> Screen {
-        let size = |count| NonZero::new(count).unwrap();
-        let mut parser = vt100::Parser::new(size(3), size(20), 0);
+        let mut parser = vt100::Parser::new(3, 20, 0);
         parser.process(bytes.as_bytes());
         parser.screen().clone()
     }

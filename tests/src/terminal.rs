@@ -14,7 +14,6 @@ use std::{
     fmt,
     io::{Read, Write},
     net::SocketAddr,
-    num::NonZero,
     sync::Arc,
     thread::{self, JoinHandle},
 };
@@ -43,7 +42,7 @@ impl Screen {
     /// The text of each row, without the spaces at its end.
     pub fn rows(&self) -> Vec<String> {
         let screen = self.cells();
-        screen.rows(0, screen.size().1.get()).map(|row| row.trim_end().to_owned()).collect()
+        screen.rows(0, screen.size().1).map(|row| row.trim_end().to_owned()).collect()
     }
 
     /// The text of the row with the cursor, and the column of the cursor.
@@ -86,7 +85,6 @@ impl TerminalUser {
         arguments: &[&str],
         variables: &[(&str, &str)],
     ) -> TerminalUser {
-        let pair = native_pty_system().openpty(size(rows, columns)).unwrap();
         let mut command = CommandBuilder::new(binary("chat-client"));
         command.args(["--server", &server.to_string()]);
         command.args(arguments);
@@ -95,10 +93,15 @@ impl TerminalUser {
         for (key, value) in variables {
             command.env(key, value);
         }
+        TerminalUser::run((rows, columns), command)
+    }
+
+    /// Starts a command, such as a shell, in the place of the client.
+    pub fn run((rows, columns): (u16, u16), command: CommandBuilder) -> TerminalUser {
+        let pair = native_pty_system().openpty(size(rows, columns)).unwrap();
         let client = pair.slave.spawn_command(command).unwrap();
         drop(pair.slave);
-        let screen =
-            Screen { emulator: vt100::Parser::new(cells(rows), cells(columns), 0), bytes: Vec::new() };
+        let screen = Screen { emulator: vt100::Parser::new(rows, columns, 0), bytes: Vec::new() };
         let screen = Arc::new(Shared::new(screen));
         let mut from = pair.master.try_clone_reader().unwrap();
         let shown = Arc::clone(&screen);
@@ -142,7 +145,7 @@ impl TerminalUser {
 
     /// Gives the emulator this size.
     pub fn resize_emulator(&self, (rows, columns): (u16, u16)) {
-        self.screen.update(|screen| screen.emulator.screen_mut().set_size(cells(rows), cells(columns)));
+        self.screen.update(|screen| screen.emulator.screen_mut().set_size(rows, columns));
     }
 
     /// Types exactly this text. Enter is `\n`.
@@ -192,10 +195,6 @@ impl Drop for TerminalUser {
             let _ = reader.join();
         }
     }
-}
-
-fn cells(count: u16) -> NonZero<u16> {
-    NonZero::new(count).expect("a terminal has rows and columns")
 }
 
 fn size(rows: u16, cols: u16) -> PtySize {

@@ -148,7 +148,8 @@ fn cells_of(c: char) -> usize {
         | 0xd3e
         | 0xd57
         | 0xdcf
-        | 0xddf => 1,
+        | 0xddf
+        | 0x1171e => 1,
         _ if is_mark(c) => 0,
         _ => 1,
     }
