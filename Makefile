@@ -72,3 +72,14 @@ bench: ## measure the server (Rust only)
 
 compare: ## measure it beside the Go twin, ngircd, Redis and NATS, where they are installed
 	@ulimit -n "$$(ulimit -Hn)"; $(CARGO) build --release --package chat-server && $(CARGO) run --release --package chat-bench -- compare $(ARGS)
+
+# For which machine: this one, where nothing else is said. An archive for x86_64-unknown-linux-musl runs on each
+# Linux of that kind.
+FOR ?= $(shell rustc -vV | sed -n 's/^host: //p')
+# Panics name files of the registry and of this folder. Their names must not depend on who packs.
+DIST_RUSTFLAGS = --remap-path-prefix=$${CARGO_HOME:-$$HOME/.cargo}=cargo --remap-path-prefix=$(CURDIR)=rpc-chat
+
+.PHONY: dist
+dist: ## pack both programs, man pages and completions (FOR=x86_64-unknown-linux-musl)
+	RUSTFLAGS="$(DIST_RUSTFLAGS)" $(CARGO) build --locked --profile dist --target $(FOR) --package chat-server --package chat-client
+	$(CARGO) run --quiet --package chat-tests --bin dist -- $(FOR) $(TARGET)/$(FOR)/dist $(TARGET)/dist

@@ -7,6 +7,7 @@ mod console;
 mod conversation;
 mod cut_off;
 mod cuts;
+mod dist;
 mod fallback;
 mod faults_of_the_original;
 mod flood;

@@ -19,7 +19,7 @@ Usage: chat-client [--server HOST:PORT] [--name NAME] [options]
   --color WHEN         auto, always or never (default auto: on a terminal, unless $NO_COLOR is set)
   --bell MODE          ring on a terminal for: off, mention, all (default mention)
   --no-listen          do not let the server dial this client; the client dials instead
-  --help, --version
+  --help, --version    print this, or the version
 
 /help lists the commands inside the room. Exit codes: 0 left, 1 could not join or was lost, 2 wrong usage.
 ";

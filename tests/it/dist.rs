@@ -1,0 +1,268 @@
+//! The archive that `make dist` writes. It is made here by the same program, with the programs of the tests.
+
+use chat_tests::{
+    process::{binary, installed, repository},
+    terminal::TerminalUser,
+};
+use portable_pty::CommandBuilder;
+use std::{
+    collections::BTreeSet,
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::{Duration, UNIX_EPOCH},
+};
+
+/// The time of the commit of which the archive is made, as it seems to `dist`.
+const COMMIT_TIME: Duration = Duration::from_secs(1_700_000_000);
+
+/// An archive that is unpacked in a folder of its own.
+struct Unpacked {
+    archive: PathBuf,
+    root: PathBuf,
+}
+
+/// Makes an archive for a target that nobody has, and unpacks it as somebody does who installs from it.
+fn unpack(test: &str) -> Unpacked {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(test);
+    let _ = fs::remove_dir_all(&folder);
+    let (made, root) = (folder.join("made"), folder.join("unpacked"));
+    fs::create_dir_all(&root).unwrap();
+    let mut dist = Command::new(env!("CARGO_BIN_EXE_dist"));
+    dist.arg("some-target").arg(binary("chat-server").parent().unwrap()).arg(&made);
+    let output = dist.env("SOURCE_DATE_EPOCH", COMMIT_TIME.as_secs().to_string()).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let archive = made.join(format!("rpc-chat-{}-some-target.tar.gz", env!("CARGO_PKG_VERSION")));
+    assert_eq!(String::from_utf8(output.stdout).unwrap().trim(), archive.to_str().unwrap());
+    let mut tar = Command::new("tar");
+    tar.arg("-xzf").arg(&archive).args(["--strip-components", "1", "-C"]).arg(&root);
+    assert!(tar.status().unwrap().success());
+    Unpacked { archive, root }
+}
+
+impl Unpacked {
+    fn text(&self, path: &str) -> String {
+        fs::read_to_string(self.root.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+    }
+
+    /// The flags that the `--help` of this program lists.
+    fn flags(&self, program: &str) -> BTreeSet<String> {
+        let help = Command::new(self.root.join("bin").join(program)).arg("--help").output().unwrap();
+        let help = String::from_utf8(help.stdout).unwrap();
+        let lines = help.lines().filter(|line| line.starts_with("  --"));
+        let words = lines.flat_map(|line| line.split_whitespace().take_while(|word| word.starts_with("--")));
+        words.map(|word| word.trim_end_matches(',').to_owned()).collect()
+    }
+}
+
+/// The paths of all files below `folder`, relative to `root`.
+fn files(root: &Path, folder: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(root, &path));
+        } else {
+            found.push(path.strip_prefix(root).unwrap().to_str().unwrap().to_owned());
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn the_archive_has_programs_that_run_and_all_that_belongs_to_them() {
+    let unpacked = unpack("dist-content");
+    assert_eq!(
+        files(&unpacked.root, &unpacked.root),
+        [
+            "bin/chat-client",
+            "bin/chat-server",
+            "lib/systemd/system/chat-server.service",
+            "share/bash-completion/completions/chat-client",
+            "share/bash-completion/completions/chat-server",
+            "share/doc/rpc-chat/CHANGELOG.md",
+            "share/doc/rpc-chat/Containerfile",
+            "share/doc/rpc-chat/LICENSE-APACHE",
+            "share/doc/rpc-chat/LICENSE-MIT",
+            "share/doc/rpc-chat/README.md",
+            "share/doc/rpc-chat/client/README.md",
+            "share/doc/rpc-chat/server/README.md",
+            "share/fish/vendor_completions.d/chat-client.fish",
+            "share/fish/vendor_completions.d/chat-server.fish",
+            "share/man/man1/chat-client.1",
+            "share/man/man1/chat-server.1",
+            "share/zsh/site-functions/_chat-client",
+            "share/zsh/site-functions/_chat-server",
+        ]
+    );
+    for program in ["chat-client", "chat-server"] {
+        let version =
+            Command::new(unpacked.root.join("bin").join(program)).arg("--version").output().unwrap();
+        let expected = format!("{program} {}\n", env!("CARGO_PKG_VERSION"));
+        assert_eq!(String::from_utf8(version.stdout).unwrap(), expected);
+    }
+}
+
+#[test]
+fn two_archives_of_one_commit_are_equal() {
+    let (one, other) = (unpack("dist-one"), unpack("dist-other"));
+    assert!(fs::read(&one.archive).unwrap() == fs::read(other.archive).unwrap(), "the archives differ");
+    // These two are of one machine and of one second, so what could differ elsewhere is looked at as well.
+    for file in files(&one.root, &one.root) {
+        let time = fs::metadata(one.root.join(&file)).unwrap().modified().unwrap();
+        assert_eq!(time, UNIX_EPOCH + COMMIT_TIME, "{file}");
+    }
+    let list = Command::new("tar").args(["--numeric-owner", "-tvzf"]).arg(&one.archive).output().unwrap();
+    let list = String::from_utf8(list.stdout).unwrap();
+    assert!(list.lines().all(|line| line.split_whitespace().nth(1) == Some("0/0")), "{list}");
+    let names: Vec<&str> = list.lines().filter_map(|line| line.split_whitespace().last()).collect();
+    assert!(names.is_sorted(), "{names:#?}");
+}
+
+#[test]
+fn each_flag_is_in_the_man_page_and_in_each_completion() {
+    let unpacked = unpack("dist-flags");
+    for program in ["chat-client", "chat-server"] {
+        let flags = unpacked.flags(program);
+        assert!(flags.len() > 10 && flags.contains("--version"), "{flags:?}");
+        let man = unpacked.text(&format!("share/man/man1/{program}.1"));
+        let bash = unpacked.text(&format!("share/bash-completion/completions/{program}"));
+        let zsh = unpacked.text(&format!("share/zsh/site-functions/_{program}"));
+        let fish = unpacked.text(&format!("share/fish/vendor_completions.d/{program}.fish"));
+        for flag in flags {
+            assert!(man.contains(&format!("\\fB{}\\fR", flag.replace('-', "\\-"))), "{flag} in {man}");
+            let in_bash = bash.split([' ', '"']).any(|word| word == flag);
+            assert!(in_bash, "{flag} in {bash}");
+            let in_zsh = zsh.split('\'').any(|word| word.split(['=', '[']).next() == Some(&flag));
+            assert!(in_zsh, "{flag} in {zsh}");
+            let long = format!(" -l {} ", flag.trim_start_matches("--"));
+            assert!(fish.lines().any(|line| format!("{line} ").contains(&long)), "{flag} in {fish}");
+        }
+    }
+}
+
+#[test]
+fn the_man_pages_are_clean() {
+    if !installed("groff") {
+        println!("skipped: this machine has no groff");
+        return;
+    }
+    let unpacked = unpack("dist-man");
+    for program in ["chat-client", "chat-server"] {
+        let page = unpacked.root.join(format!("share/man/man1/{program}.1"));
+        let output = Command::new("groff").args(["-man", "-Tascii", "-ww", "-z"]).arg(page).output().unwrap();
+        assert!(output.status.success() && output.stderr.is_empty(), "{program}: {output:?}");
+    }
+}
+
+/// Where each shell says that it waits for a command.
+const PROMPT: &str = "ready>";
+
+/// Types these words and Tab into a shell that has these completions, and waits until the line is `complete`.
+fn completes(shell: &mut TerminalUser, typed: &str, complete: &str) {
+    shell.types(&format!("{typed}\t"));
+    shell.sees_typed(&format!("{PROMPT}{complete}"));
+    // Ctrl-U removes what is typed.
+    shell.types("\u{15}");
+    shell.sees_typed(PROMPT);
+}
+
+/// Starts this shell with these arguments, which make it find the completions, and types into it.
+fn shell_completes(shell: &str, root: &Path, arguments: &[&str]) {
+    if !installed(shell) {
+        println!("skipped: this machine has no {shell}");
+        return;
+    }
+    let work = root.join("work");
+    fs::create_dir_all(&work).unwrap();
+    fs::write(work.join("minutes.txt"), "").unwrap();
+    let mut command = CommandBuilder::new(shell);
+    command.args(arguments);
+    command.cwd(&work);
+    for (variable, value) in [("TERM", "xterm"), ("LC_ALL", "C"), ("PS1", PROMPT), ("HISTFILE", "")] {
+        command.env(variable, value);
+    }
+    for variable in ["HOME", "ZDOTDIR", "XDG_CONFIG_HOME"] {
+        command.env(variable, root);
+    }
+    // Fish looks here for completions, if it finds the program.
+    let path = env::var("PATH").unwrap();
+    command.env("PATH", format!("{}:{path}", root.join("bin").display()));
+    command.env("XDG_DATA_HOME", root.join("share"));
+    let mut shell = TerminalUser::run((40, 120), command);
+    shell.sees_typed(PROMPT);
+    completes(&mut shell, "chat-client --no-l", "chat-client --no-listen");
+    completes(&mut shell, "chat-client --color al", "chat-client --color always");
+    completes(&mut shell, "chat-client --bell=men", "chat-client --bell=mention");
+    completes(&mut shell, "chat-client --log min", "chat-client --log minutes.txt");
+    completes(&mut shell, "chat-server --listen :1 --cons", "chat-server --listen :1 --console");
+    completes(&mut shell, "chat-server --motd min", "chat-server --motd minutes.txt");
+}
+
+#[test]
+fn bash_completes_flags_words_and_files() {
+    let unpacked = unpack("dist-bash");
+    let folder = unpacked.root.join("share/bash-completion/completions");
+    let start = unpacked.root.join("bashrc");
+    let sources =
+        ["chat-client", "chat-server"].map(|program| format!(". '{}/{program}'\n", folder.display()));
+    // Debian reads /etc/bash.bashrc before this file.
+    fs::write(&start, sources.concat() + &format!("PS1='{PROMPT}'\nbind 'set enable-bracketed-paste off'\n"))
+        .unwrap();
+    shell_completes("bash", &unpacked.root, &["--noprofile", "--rcfile", start.to_str().unwrap(), "-i"]);
+}
+
+#[test]
+fn zsh_completes_flags_words_and_files() {
+    let unpacked = unpack("dist-zsh");
+    let folder = unpacked.root.join("share/zsh/site-functions");
+    let start = format!(
+        "fpath=('{}' $fpath)\nautoload -Uz compinit\ncompinit -u -D\nunsetopt prompt_sp\nPS1='{PROMPT}'\n",
+        folder.display()
+    );
+    fs::write(unpacked.root.join(".zshrc"), start).unwrap();
+    // -d leaves out the files of the machine.
+    shell_completes("zsh", &unpacked.root, &["-d", "-i"]);
+}
+
+#[test]
+fn fish_completes_flags_words_and_files() {
+    let unpacked = unpack("dist-fish");
+    // Where this folder exists, fish does not start to read all the man pages of the machine.
+    fs::create_dir_all(unpacked.root.join("share/fish/generated_completions")).unwrap();
+    let start = format!(
+        "set -g fish_greeting; set -g fish_autosuggestion_enabled 0
+         function fish_prompt; echo -n '{PROMPT}'; end"
+    );
+    shell_completes("fish", &unpacked.root, &["-C", &start]);
+}
+
+#[test]
+fn the_systemd_unit_is_valid() {
+    if !installed("systemd-analyze") {
+        println!("skipped: this machine has no systemd-analyze");
+        return;
+    }
+    // Systemd checks that the program and the page exist, so the unit gets ones that do.
+    let unit = fs::read_to_string(repository().join("server/chat-server.service")).unwrap();
+    assert!(unit.contains("/usr/local/bin/chat-server "));
+    let unit = unit.replace("/usr/local/bin/chat-server ", &format!("{} ", binary("chat-server").display()));
+    let unit = unit.replace("man:chat-server(1) ", "");
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("chat-server.service");
+    fs::write(&file, unit).unwrap();
+    let output = Command::new("systemd-analyze").arg("verify").arg(&file).output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+}
+
+#[test]
+fn each_package_says_what_it_is_and_where_it_lives() {
+    for package in ["common", "server", "client", "tests", "tests/benches"] {
+        let manifest = fs::read_to_string(repository().join(package).join("Cargo.toml")).unwrap();
+        for key in
+            ["description = ", "repository.workspace = ", "keywords.workspace = ", "license.workspace = "]
+        {
+            assert!(manifest.lines().any(|line| line.starts_with(key)), "{package} has no {key}");
+        }
+    }
+}
