@@ -86,11 +86,11 @@ fn main() -> ExitCode {
             let code = if interactive { 0 } else { FAILED };
             if interactive {
                 handler_screen.try_show_bye();
-                handler_log.finish(FORCED_EXIT_TIMEOUT);
             } else {
                 let why = "stopped by a signal before everything was sent and shown";
                 end_with(&handler_log, code, why);
             }
+            handler_log.finish(FORCED_EXIT_TIMEOUT);
             std::process::exit(code.into());
         }
     });

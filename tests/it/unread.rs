@@ -116,3 +116,18 @@ fn a_client_whose_errors_nobody_reads_shows_messages_and_leaves() {
 fn tail(text: &str) -> &str {
     text.lines().last().unwrap_or_default()
 }
+
+#[test]
+fn a_client_whose_messages_nobody_reads_says_why_a_signal_ends_it_with_one() {
+    let (_server, address) = Program::server(&[]);
+    let ann = Member::join(address, "ann");
+    let output = StuckOutput::full().unwrap();
+    let mut command = Command::new(binary("chat-client"));
+    command.args(["--server", &address.to_string(), "--name", "Tom"]);
+    let mut tom = Program::start_with("tom", &mut command, output.stdio().unwrap(), Stdio::piped());
+    ann.hear("tom's join", |kind| matches!(kind, EventKind::Joined { name } if name == "Tom"));
+    tom.signal("TERM");
+    assert_eq!(tom.exits(), Some(1));
+    let expected = "chat-client: stopped by a signal before everything was sent and shown\n";
+    assert_eq!(tom.error_output(), expected);
+}
