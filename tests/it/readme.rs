@@ -1,11 +1,185 @@
-//! The READMEs are short, and their links lead somewhere.
+//! Every command in the READMEs is run as it stands there, by a shell, with the programs that the first
+//! commands install. The READMEs are short, their links lead somewhere, and they list the flags of `--help`.
+//!
+//! The commands use the port that the programs use, 1234. Where another program listens there, and where
+//! `timeout` is missing, the test of the commands prints that it is skipped.
 
-use chat_tests::process::repository;
-use std::fs;
+use chat_tests::{
+    process::{installed, repository, Program},
+    watchdog::poll,
+};
+use std::{
+    collections::BTreeSet,
+    env, fs,
+    net::TcpListener,
+    path::PathBuf,
+    process::{self, Command},
+};
+
+const READMES: [&str; 4] = ["README.md", "client/README.md", "server/README.md", "tests/README.md"];
+
+/// A new folder for the installed programs and for what the commands write. Dropping it removes it.
+struct Folder(PathBuf);
+
+/// A command that goes on while the others run. Dropping it ends all of its processes.
+struct GoingOn(Program);
+
+impl Folder {
+    fn new() -> Folder {
+        let folder = env::temp_dir().join(format!("rpc-chat-readme-{}", process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        Folder(folder)
+    }
+
+    /// A program that finds the installed ones. What is about the project runs in its folder, and installs
+    /// nothing on this machine.
+    fn command(&self, program: &str, arguments: &[&str], line: &str) -> Command {
+        let is_about_project = line.starts_with("cargo ") || line.starts_with("make ");
+        let path = format!("{}/bin:{}", self.0.display(), env::var("PATH").unwrap_or_default());
+        let mut command = Command::new(program);
+        command
+            .args(arguments)
+            .arg(line)
+            .current_dir(if is_about_project { repository() } else { &self.0 })
+            .env("PATH", path)
+            .env("CARGO_INSTALL_ROOT", &self.0)
+            .env("CARGO_TARGET_DIR", repository().join("target"))
+            .env_remove("CHAT_NAME");
+        command
+    }
+
+    /// Runs a command to its end, and returns its standard output.
+    fn run(&self, line: &str) -> String {
+        let output = self.command("sh", &["-c"], line).output().unwrap();
+        assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Starts a command that does not end by itself.
+    fn start(&self, line: &str) -> GoingOn {
+        // A signal to `timeout` goes to all processes of the line.
+        GoingOn(Program::start(line, &mut self.command("timeout", &["3600", "sh", "-c"], line)))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+impl Drop for GoingOn {
+    fn drop(&mut self) {
+        if self.0.has_exited().is_none() {
+            self.0.signal("TERM");
+            self.0.exits();
+        }
+    }
+}
+
+/// The lines of the blocks of shell commands in a file of the repository.
+fn commands(file: &str) -> Vec<String> {
+    let text = fs::read_to_string(repository().join(file)).unwrap();
+    let blocks = text.split("```").skip(1).step_by(2).filter_map(|block| block.strip_prefix("sh\n"));
+    blocks.flat_map(str::lines).map(str::to_owned).collect()
+}
+
+/// The commands that stand inside the sentences of a file.
+fn commands_in_sentences(file: &str) -> Vec<String> {
+    let text = fs::read_to_string(repository().join(file)).unwrap().replace("```", "");
+    let spans = text.split('`').skip(1).step_by(2);
+    let is_command = |span: &&str| span.starts_with("make ") || span.starts_with("chat-server ");
+    spans.filter(is_command).map(str::to_owned).collect()
+}
+
+/// The flags in a text: `--` and the word behind it.
+fn flags(text: &str) -> BTreeSet<String> {
+    let words = text.split(|c: char| !(c.is_ascii_lowercase() || c == '-'));
+    words
+        .filter(|word| word.len() > 2 && word.starts_with("--") && !word.starts_with("---"))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn every_command_of_the_readmes_and_both_helps_run_as_they_stand_there() {
+    if TcpListener::bind("127.0.0.1:1234").is_err() || !installed("timeout") {
+        println!("skipped: another program listens on port 1234, or there is no timeout");
+        return;
+    }
+    let folder = Folder::new();
+    let mut going_on = Vec::new();
+    for line in READMES.map(commands).concat() {
+        println!("{line}");
+        if line.contains("jq ") && !installed("jq") {
+            println!("skipped, because jq is not installed");
+        } else if line == "chat-server" {
+            let server = folder.start(&line);
+            server.0.sees("Server running at 1234 ...\n");
+            going_on.push(server);
+        } else if line.contains("--stay") {
+            going_on.push(folder.start(&line));
+        } else if line.starts_with("chat-client") && !line.contains("--send") {
+            let person = folder.start(&line);
+            person.0.sees("Connected! Start typing...\n");
+            going_on.push(person);
+        } else {
+            let output = folder.run(&line);
+            assert!(line != "make demo" || output.contains("Bye!"), "{output}");
+        }
+    }
+    let [_server, sara, tom, ..] = &going_on[..] else { panic!("the READMEs start a server and two people") };
+    for person in [sara, tom] {
+        person.0.sees("[ci] build 512 is green\n");
+        person.0.sees("[disk] Filesystem");
+    }
+    let log = || fs::read_to_string(folder.0.join("room.txt")).unwrap_or_default();
+    poll("the log of the room", || log().contains("Connected!").then_some(()));
+
+    for program in ["client", "server"] {
+        let help = flags(&folder.run(&format!("chat-{program} --help")));
+        let text = fs::read_to_string(repository().join(program).join("README.md")).unwrap();
+        let rows = text.lines().filter(|line| line.starts_with("| `--")).collect::<Vec<_>>().join("\n");
+        assert_eq!(flags(&rows), help, "the flags of {program}/README.md and of chat-{program} --help");
+    }
+    // People and logs end before their server, or they would wait for it to come back.
+    going_on.into_iter().rev().for_each(drop);
+    run_the_commands_in_sentences(&folder);
+}
+
+/// Runs the commands that stand inside the sentences of the first README. Those that take minutes are in the
+/// gate of the project or in no test, but all are targets of make.
+fn run_the_commands_in_sentences(folder: &Folder) {
+    let all = commands_in_sentences("README.md");
+    let targets = folder.run("make help");
+    // So that the wait for the first line does not include a build.
+    folder.run("cargo build --release --package chat-server --package chat-client");
+    let mut room: Vec<GoingOn> = Vec::new();
+    for line in &all {
+        println!("{line}");
+        if line.starts_with("chat-server ") {
+            room.drain(..).rev().for_each(drop);
+            folder.start(line).0.sees("Others join with: chat-client --server ");
+        } else if line == "make run-server" {
+            let server = folder.start(line);
+            server.0.sees("Server running at 1234 ...\n");
+            room.push(server);
+        } else if line.starts_with("make run-client") {
+            let person = folder.start(line);
+            person.0.sees("Connected! Start typing...\n");
+            room.push(person);
+        } else {
+            assert!(targets.contains(&format!("  {line} ")), "make help does not list {line}");
+        }
+    }
+    for expected in ["make run-server", "make run-client NAME=Sara", "chat-server --listen 0.0.0.0:1234"] {
+        assert!(all.iter().any(|line| line == expected), "{expected} is in no sentence: {all:?}");
+    }
+}
 
 #[test]
 fn the_readme_fits_on_a_screen_or_two_and_its_links_lead_somewhere() {
-    for file in ["README.md", "client/README.md", "server/README.md", "tests/README.md"] {
+    for file in READMES {
         let path = repository().join(file);
         let text = fs::read_to_string(&path).unwrap();
         assert!(file != "README.md" || text.lines().count() <= 140, "{} lines", text.lines().count());
