@@ -38,7 +38,7 @@ fn exchange(server: &TestServer, round: usize, connection: usize, faults: Faults
     }
     bob.hear_text(&format!("alice {round} again"));
     let cut = proxy.connection_count() > 2;
-    assert_clean(&[alice.history(), bob.history().left_early()]);
+    assert_clean(|| [alice.history(), bob.history().left_early()]);
     cut
 }
 

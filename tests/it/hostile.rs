@@ -33,7 +33,7 @@ fn others_go_on_during(limits: Limits, attack: impl FnOnce(&TestServer)) {
     let end = ann.say("after");
     bob.hear_up_to(end);
     // The leave of the attacker may still be on its way to them.
-    assert_clean(&[ann.history().left_early(), bob.history().left_early()]);
+    assert_clean(|| [ann.history().left_early(), bob.history().left_early()]);
     server.stop();
 }
 
@@ -263,7 +263,7 @@ fn a_member_that_never_reads_replies_is_removed_and_delays_nobody() {
         "{left:?}"
     );
     bob.hear_up_to(ann.say("after"));
-    assert_clean(&[ann.history(), bob.history()]);
+    assert_clean(|| [ann.history(), bob.history()]);
 }
 
 #[test]

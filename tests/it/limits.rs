@@ -76,7 +76,7 @@ fn a_member_over_the_rate_limit_waits_and_loses_nothing() {
     let end = bob.say("not delayed");
     ann.hear_up_to(end);
     bob.hear_up_to(end - 1);
-    assert_clean(&[ann.history(), bob.history()]);
+    assert_clean(|| [ann.history(), bob.history()]);
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn a_full_channel_refuses_as_busy_and_loses_and_doubles_nothing() {
         .filter(|(number, _)| *number != 1)
         .for_each(|(_, member)| member.hear_up_to(end));
     members[1].hear_text("ann is done");
-    assert_clean(&members.each_ref().map(Member::history));
+    assert_clean(|| members.each_ref().map(Member::history));
 }
 
 #[test]

@@ -37,7 +37,7 @@ fn survives_a_panic(bug: Bug) {
     bob.hear_up_to(end);
     dan.hear_up_to(end);
     assert_eq!(ann.who(), ["ann", "bob", "dan"]);
-    assert_clean(&[ann.history(), bob.history(), dan.history()]);
+    assert_clean(|| [ann.history(), bob.history(), dan.history()]);
     server.stop();
     eprintln!("Dan dials again. All three have every message once and in one order; all threads have ended.");
 }
@@ -64,7 +64,7 @@ fn a_panic_in_a_delivery_ends_that_recipient_alone() {
         end = ann.say_until_accepted(&format!("{number}"));
     }
     bob.reconnect_until_received(end);
-    assert_clean(&[ann.history().left_early(), bob.history().left_early()]);
+    assert_clean(|| [ann.history().left_early(), bob.history().left_early()]);
     assert_eq!(bob.texts().len(), 100);
     server.stop();
 }

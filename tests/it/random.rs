@@ -11,5 +11,7 @@ use chat_tests::{
 fn random_members_lose_nothing() {
     const MOVES: u64 = 150;
     let server = TestServer::start();
-    assert_clean(&run_random_members(server.address(), seed_from_environment(), 3, &|number| number < MOVES));
+    let histories =
+        run_random_members(server.address(), seed_from_environment(), 3, &|number| number < MOVES);
+    assert_clean(|| &histories);
 }

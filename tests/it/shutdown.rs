@@ -32,7 +32,7 @@ fn every_member_receives_the_end_of_the_room() {
     }
     bob.hear_text("last words");
     server.stop();
-    assert_clean(&[ann.history(), bob.history()]);
+    assert_clean(|| [ann.history(), bob.history()]);
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn signal_under_load(signal: &str, round: usize) {
     }
     assert_eq!(server.exits(), Some(0), "round {round}: {}", server.error_output());
     histories.extend(listeners.iter().map(Member::history));
-    assert_clean(&histories);
+    assert_clean(|| &histories);
     let accepted = histories.iter().flat_map(|member| &member.sent).filter(|sent| sent.accepted.is_some());
     eprintln!(
         "  It had accepted {} messages. Everybody got each of the others' messages once, and then the end of \

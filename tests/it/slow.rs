@@ -32,7 +32,7 @@ fn a_recipient_that_never_answers_delays_nobody() {
     }
     bob.hear_up_to(last);
     assert_eq!(bob.texts().len(), COUNT);
-    assert_clean(&[alice.history(), bob.history()]);
+    assert_clean(|| [alice.history(), bob.history()]);
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn a_recipient_that_falls_behind_the_log_learns_exactly_what_it_missed() {
     bob.hear_up_to(last);
     assert!(slow.texts().len() < COUNT, "the log cannot hold all messages");
     assert_eq!(bob.texts().len(), COUNT);
-    assert_clean(&[alice.history(), bob.history(), slow.history()]);
+    assert_clean(|| [alice.history(), bob.history(), slow.history()]);
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn a_recipient_on_a_very_slow_connection_receives_all_in_order() {
         last = alice.say(&format!("{number}"));
     }
     slow.hear_up_to(last);
-    assert_clean(&[alice.history(), slow.history()]);
+    assert_clean(|| [alice.history(), slow.history()]);
 }
 
 #[test]
@@ -133,6 +133,6 @@ fn newcomers_that_ask_for_all_history_and_read_nothing_delay_nobody() {
     bob.hear_up_to(last);
     assert_eq!(bob.texts().len(), 3200);
     assert_eq!(bob.history().sessions.len(), 1, "bob is never cut off");
-    assert_clean(&[alice.history(), bob.history()]);
+    assert_clean(|| [alice.history(), bob.history()]);
     drop(newcomers);
 }

@@ -36,7 +36,7 @@ fn survives_without_descriptors(server: &Program, address: SocketAddr) {
     let late =
         poll("the server to accept a join again", || Member::try_join(address, "late", Callbacks::Open).ok());
     late.leave();
-    assert_clean(&[ann.history().left_early(), bob.history().left_early()]);
+    assert_clean(|| [ann.history().left_early(), bob.history().left_early()]);
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn members_lose_nothing(address: SocketAddr) {
     }
     let end = ann.say_until_accepted("the end");
     bob.reconnect_until_received(end);
-    assert_clean(&[ann.history().left_early(), bob.history().left_early()]);
+    assert_clean(|| [ann.history().left_early(), bob.history().left_early()]);
 }
 
 #[test]

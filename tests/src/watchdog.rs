@@ -13,6 +13,9 @@ use std::{
 /// The longest that a test waits for one thing. On an idle machine nothing takes a tenth of this.
 pub const WATCHDOG_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// The pause between two looks at a thing that cannot notify us.
+pub const PAUSE: Duration = Duration::from_millis(5);
+
 /// A failed wait prints at most this many bytes of the value.
 const MAX_PRINTED_BYTES: usize = 4000;
 
@@ -83,7 +86,6 @@ impl<T: Debug> Shared<T> {
 /// # Panics
 /// After [`WATCHDOG_TIMEOUT`], with `description`.
 pub fn poll<R>(description: &str, mut probe: impl FnMut() -> Option<R>) -> R {
-    const PAUSE: Duration = Duration::from_millis(5);
     let deadline = Instant::now() + WATCHDOG_TIMEOUT;
     loop {
         if let Some(result) = probe() {
