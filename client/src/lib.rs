@@ -44,5 +44,5 @@ pub use screen::Screen;
 pub use session::run;
 pub use settings::{
     parse_arguments, Bell, Channels, Environment, Input, InputSource, Invocation, JoinOptions, Options,
-    Outcome, ScreenOptions, Stop, UiEvent, UiEventHandler, Utterance,
+    Outcome, ScreenOptions, Stop, TimeFormat, UiEvent, UiEventHandler, Utterance,
 };

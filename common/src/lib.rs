@@ -94,11 +94,13 @@
 //! | Refused | 0, `u32` cause, `text` explanation |
 //! | Joined | 1, see below |
 //! | Accepted | 2, `u64` sequence |
-//! | People | 3, `list of text` names, `u32` total |
+//! | People | 3, `list of person` people, `u32` total |
 //! | Left | 4 |
 //! | Pong | 5 |
 //! | Renamed | 6, `u64` sequence |
 //! | History | 7, `list of event` events |
+//!
+//! A `person` is `text` name, `u32` here, `u32` idle, both in seconds.
 //!
 //! The fields of Joined are: `u64` room, `u64` sequence, `bool` called back, `u32` text limit, `optional u64`
 //! kept for, `optional text` motd. `kept for` is how long the room keeps what is said on a disk, in seconds;
@@ -122,6 +124,7 @@
 //! | 10 | banned |
 //! | 11 | out of order: the message id is not higher than that of the last message |
 //! | 12 | unsupported: the server does not do this |
+//! | 13 | muted: the operator lets the member say nothing for some time |
 //!
 //! A client that does not know a cause treats it as final, and shows the explanation.
 //!
@@ -210,3 +213,4 @@ pub mod shutdown;
 pub mod status;
 pub mod stream;
 pub mod token;
+pub mod units;

@@ -33,7 +33,7 @@ pub enum Request {
         /// The message.
         text: String,
     },
-    /// Asks for the names of all members. The reply is `People`.
+    /// Asks for all members. The reply is `People`.
     Who,
     /// Leaves the room. The reply is `Left`; then both connections close.
     Leave,
@@ -128,8 +128,8 @@ pub enum Reply {
     },
     /// To `Who`.
     People {
-        /// The names in sorted order, as many as fit into a frame.
-        names: Vec<String>,
+        /// The members in the order of their names, as many as fit into a frame.
+        people: Vec<Person>,
         /// The number of all members.
         total: u32,
     },
@@ -148,6 +148,17 @@ pub enum Reply {
         /// with the member's own among them, and private messages to this member.
         events: Vec<Event>,
     },
+}
+
+/// A member, for those who ask who is here. The times are durations, because clocks differ.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Person {
+    /// The name.
+    pub name: String,
+    /// For how long the member has been here, in seconds.
+    pub here: u32,
+    /// For how long the member has said nothing to everybody, in seconds. At most `here`.
+    pub idle: u32,
 }
 
 /// The reply to an accepted `Join`.
@@ -231,13 +242,15 @@ pub enum Cause {
     OutOfOrder,
     /// The server does not do what the request asks for.
     Unsupported,
+    /// The operator lets the member say nothing for some time.
+    Muted,
     /// A cause that this build does not know. The client treats it as final.
     Other(u32),
 }
 
 impl Cause {
     /// The causes by their number on the wire.
-    const NUMBERED: [Cause; 13] = [
+    const NUMBERED: [Cause; 14] = [
         Cause::InvalidName,
         Cause::NameTaken,
         Cause::Busy,
@@ -251,6 +264,7 @@ impl Cause {
         Cause::Banned,
         Cause::OutOfOrder,
         Cause::Unsupported,
+        Cause::Muted,
     ];
 }
 

@@ -8,8 +8,8 @@ use chat_common::{
     frame::encode_frame,
     hello::{answer_bytes, read_hello, Hello, Role},
     protocol::{
-        Callback, CallbackReply, Cause, Event, EventKind, Join, Joined, Place, Refusal, Reply, Request,
-        FRAME_BYTES, UNJOINED_FRAME_BYTES,
+        Callback, CallbackReply, Cause, Event, EventKind, Join, Joined, Person, Place, Refusal, Reply,
+        Request, FRAME_BYTES, UNJOINED_FRAME_BYTES,
     },
     status::Status,
     token::Token,
@@ -139,8 +139,8 @@ fn every_reply() {
     );
     assert_encoding(&Reply::Accepted { sequence: 5 }, "02000000 0500000000000000");
     assert_encoding(
-        &Reply::People { names: vec![ann(), hi()], total: 3 },
-        &format!("03000000 0200000000000000 {ANN} {HI} 03000000"),
+        &Reply::People { people: vec![Person { name: ann(), here: 9, idle: 2 }], total: 3 },
+        &format!("03000000 0100000000000000 {ANN} 09000000 02000000 03000000"),
     );
     assert_encoding(&Reply::Left, "04000000");
     assert_encoding(&Reply::Pong, "05000000");
@@ -164,7 +164,8 @@ fn every_cause() {
         Cause::Banned,
         Cause::OutOfOrder,
         Cause::Unsupported,
-        Cause::Other(13),
+        Cause::Muted,
+        Cause::Other(14),
     ];
     for (number, cause) in (0..).zip(causes) {
         assert_encoding(&cause, &format!("{number:02x}000000"));

@@ -195,7 +195,10 @@ class Client:
         elif line == "/who":
             reply = self.ask(2)
             reply.take("I")
-            names = [reply.text() for _ in range(reply.take("Q"))]
+            names = []
+            for _ in range(reply.take("Q")):
+                names.append(reply.text())
+                reply.take("II")  # for how long here, and for how long silent
             print("here: " + " ".join(names), flush=True)
         elif line == "/drop":
             self.disconnect()

@@ -252,7 +252,7 @@ impl Member {
     /// When the server does not reply with them.
     pub fn who(&mut self) -> Vec<String> {
         match self.ask(&Request::Who).unwrap() {
-            Reply::People { names, .. } => names,
+            Reply::People { people, .. } => people.into_iter().map(|person| person.name).collect(),
             other => panic!("the server replied to Who with {other:?}"),
         }
     }

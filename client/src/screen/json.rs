@@ -52,8 +52,9 @@ pub(crate) fn objects(event: &UiEvent) -> Vec<String> {
                 .time(now())
         }
         UiEvent::Renamed { name } => Object::new("you").text("name", name),
-        UiEvent::People { names, total } => {
-            Object::new("people").number("total", u64::from(*total)).texts("names", names)
+        UiEvent::People { people, total } => {
+            let names: Vec<String> = people.iter().map(|person| person.name.clone()).collect();
+            Object::new("people").number("total", u64::from(*total)).texts("names", &names)
         }
         UiEvent::Queued(text) => Object::new("waiting").text("text", text),
         UiEvent::Refused(text) => Object::new("refused").text("text", text),
@@ -176,6 +177,7 @@ fn quote(text: &str, out: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use chat_common::protocol::Person;
 
     #[test]
     fn a_message_is_one_object_on_one_line() {
@@ -202,7 +204,10 @@ mod tests {
 
     #[test]
     fn the_names_of_people_are_a_list() {
-        let event = UiEvent::People { names: vec!["Ann".into(), "Bob".into()], total: 2 };
+        let event = UiEvent::People {
+            people: ["Ann", "Bob"].map(|name| Person { name: name.into(), here: 9, idle: 2 }).into(),
+            total: 2,
+        };
         assert_eq!(objects(&event), ["{\"event\":\"people\",\"total\":2,\"names\":[\"Ann\",\"Bob\"]}"]);
     }
 }

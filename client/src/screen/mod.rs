@@ -81,7 +81,7 @@ impl Screen {
         if options.terminal || transcript.is_some() {
             clock.follow().unwrap_or_else(|error| log::warn!("cannot follow the time zone: {error}"));
         }
-        if options.terminal || options.dumb {
+        if options.terminal || options.plain {
             width.follow().unwrap_or_else(|error| log::warn!("cannot follow the terminal's width: {error}"));
         }
         let state = State {
@@ -216,7 +216,7 @@ impl State {
         let (mut stdout, mut stderr) = (String::new(), String::new());
         for line in lines(event, &self.own_name) {
             let out = if line.is_error { &mut stderr } else { &mut stdout };
-            if self.options.dumb {
+            if self.options.plain {
                 out.push_str(&wrap(&line, self.width.cells(), self.options.color).join("\n"));
             } else {
                 for (style, text) in &line.spans {

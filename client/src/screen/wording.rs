@@ -85,7 +85,10 @@ pub(crate) fn lines(event: &UiEvent, own_name: &str) -> Vec<StyledLine> {
         )),
         UiEvent::Refused(text) => error(format!("--- refused: {} ---", escape_line(text))),
         UiEvent::InvalidInput(text) => error(format!("--- {} ---", escape_line(text))),
-        UiEvent::People { names, total } => notice(&format!("{total} here: {}", list(names))),
+        UiEvent::People { people, total } => {
+            let names: Vec<String> = people.iter().map(|person| person.name.clone()).collect();
+            notice(&format!("{total} here: {}", list(&names)))
+        }
         UiEvent::History(events) if events.is_empty() => notice("nothing has been said yet"),
         UiEvent::History(events) => events.iter().map(|event| event_line(event, true, own_name)).collect(),
         UiEvent::Renamed { name } => notice(&format!("you are [{}] now", escape_line(name))),
@@ -172,6 +175,7 @@ pub(crate) fn mentions(text: &str, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use chat_common::protocol::Person;
 
     fn words_of(kind: EventKind) -> String {
         let event = UiEvent::Event { event: Event { sequence: 9, time: 0, kind }, earlier: false };
@@ -232,7 +236,7 @@ mod tests {
         for event in [
             UiEvent::Refused(text.clone()),
             UiEvent::Failed(text.clone()),
-            UiEvent::People { names: vec![text.clone()], total: 1 },
+            UiEvent::People { people: vec![Person { name: text.clone(), here: 0, idle: 0 }], total: 1 },
             UiEvent::Connected { name: text.clone(), room: 1, sequence: 1, motd: Some(text.clone()) },
         ] {
             assert!(lines(&event, "Tom").iter().all(|line| !line.text().contains('\u{1b}')));

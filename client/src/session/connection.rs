@@ -271,7 +271,7 @@ impl Client<'_> {
                 self.name = Some(name.clone());
                 UiEvent::Renamed { name: name.clone() }
             }
-            (Some(Request::Who), Reply::People { names, total }) => UiEvent::People { names, total },
+            (Some(Request::Who), Reply::People { people, total }) => UiEvent::People { people, total },
             (Some(Request::History { .. }), Reply::History { events }) => {
                 UiEvent::History(self.inbox.without_ignored(events))
             }

@@ -7,6 +7,7 @@ mod ui_event;
 pub use channels::{Channels, Input, Outcome, Stop};
 pub use options::{
     parse_arguments, Bell, Environment, InputSource, Invocation, JoinOptions, Options, ScreenOptions,
+    TimeFormat,
 };
 pub(crate) use options::{DEFAULT_HISTORY, EMPTY_MESSAGE_ERROR};
 pub use ui_event::{UiEvent, UiEventHandler, Utterance};

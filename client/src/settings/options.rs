@@ -1,7 +1,8 @@
 //! The command line and the environment variables, as one struct. This file does no I/O: `main.rs` passes
 //! both in.
 
-use std::path::PathBuf;
+use chat_common::units::{parse_time, TIME_FORM};
+use std::{path::PathBuf, time::Duration};
 
 /// The output of `--help`.
 const HELP: &str = "\
@@ -9,19 +10,27 @@ Joins a room of rpc-chat and takes part in it.
 
 Usage: chat-client [--server HOST:PORT] [--name NAME] [options]
 
-  --server HOST:PORT   where the room is (default 127.0.0.1:1234, or $CHAT_SERVER)
-  --name NAME          your name in it (asked for where it is absent, or $CHAT_NAME)
-  --send TEXT          say TEXT and leave; with - all of standard input, as one message
-  --stay               stay and read on after the end of input
-  --history N          show the last N messages first (default 20 on a terminal, else 0)
-  --json               print one JSON object a line for everything that happens
-  --log FILE           append a transcript to FILE
-  --color WHEN         auto, always or never (default auto: on a terminal, unless $NO_COLOR is set)
-  --bell MODE          ring on a terminal for: off, mention, all (default mention)
-  --no-listen          do not let the server dial this client; the client dials instead
-  --help, --version    print this, or the version
+  --server HOST[:PORT]  where the room is [$CHAT_SERVER, or 127.0.0.1:1234]
+  --name NAME           your name there [$CHAT_NAME, or the first line typed];
+                        NAME+ takes NAME-2, NAME-3, ... if NAME is taken
+  --send TEXT           say TEXT and leave; - says all of standard input
+  --to NAME             with --send: say it to NAME alone
+  --stay                stay and read on after the end of input
+  --wait TIME           how long to try to join, and to come back: 0, 30s, 5m
+  --history N           show the last N messages first [20 on a terminal, or 0]
+  --quiet               print nothing but what others say
+  --json                print one JSON object a line for everything that happens
+  --json-input          read one JSON object a line, such as {\"say\":\"hello\"}
+  --log FILE            append a transcript to FILE
+  --time FORMAT         before each line: off, time, date [time on a terminal]
+  --color WHEN          auto, always or never [auto: on a terminal, unless
+                        $NO_COLOR is set]
+  --bell MODE           ring on a terminal for: off, mention, all [mention]
+  --plain               one line after the other, and no cursor movement
+  --no-paste-guard      send a paste of many lines without asking
+  --no-listen           do not let the server dial this client
+  --help, --version     print this, or the version
 
-/help lists the commands inside the room. Exit codes: 0 left, 1 could not join or was lost, 2 wrong usage.
 ";
 
 const DEFAULT_SERVER: &str = "127.0.0.1:1234";
@@ -29,6 +38,17 @@ const DEFAULT_SERVER: &str = "127.0.0.1:1234";
 pub(crate) const DEFAULT_HISTORY: u32 = 20;
 /// The error of `--send` for an empty text, from the command line or from standard input.
 pub(crate) const EMPTY_MESSAGE_ERROR: &str = "--send needs a text that is not empty";
+
+/// What stands before each line of the output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimeFormat {
+    /// Nothing.
+    Off,
+    /// The time of day.
+    Time,
+    /// The date and the time of day.
+    Date,
+}
 
 /// When the terminal rings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,8 +96,13 @@ pub struct ScreenOptions {
     pub color: bool,
     /// Whether standard output is a terminal that understands escape sequences.
     pub terminal: bool,
-    /// Whether standard output is a terminal that understands none.
-    pub dumb: bool,
+    /// Whether standard output is a terminal on which one line follows the other: it understands no escape
+    /// sequences, or the person wants none.
+    pub plain: bool,
+    /// Whether to print nothing but what others say.
+    pub quiet: bool,
+    /// What stands before each line.
+    pub time: TimeFormat,
     /// Whether a person types on that terminal. Then messages go above the line being typed.
     pub typing: bool,
     /// When the terminal rings.
@@ -93,6 +118,8 @@ pub struct JoinOptions {
     pub server: String,
     /// The person's name. Without one, the first line of input is the name.
     pub name: Option<String>,
+    /// Whether to take the name with a number where somebody has it: `ci-2` for `ci`.
+    pub numbered: bool,
     /// How many earlier messages to ask for.
     pub history: u32,
     /// Whether a person types. Then the client asks again after a refused name, and `/quit` does not wait for
@@ -100,6 +127,10 @@ pub struct JoinOptions {
     pub interactive: bool,
     /// Whether to stay in the room after the end of input.
     pub stay: bool,
+    /// How long to try to join, and to come back. `None` depends on who uses the client.
+    pub wait: Option<Duration>,
+    /// Whether the client comes only to speak. Then nobody is told of it, and it receives nothing.
+    pub visitor: bool,
     /// Whether the server may dial the client. Otherwise the client opens the callback connection.
     pub listen: bool,
 }
@@ -110,9 +141,12 @@ impl JoinOptions {
         JoinOptions {
             server: server.into(),
             name: None,
+            numbered: false,
             history: 0,
             interactive: false,
             stay: false,
+            wait: None,
+            visitor: false,
             listen: true,
         }
     }
@@ -127,6 +161,12 @@ pub struct Options {
     pub screen: ScreenOptions,
     /// What to send.
     pub source: InputSource,
+    /// The recipient of a message from the command line. `None` says it to everybody.
+    pub to: Option<String>,
+    /// Whether each line of input is a JSON object.
+    pub json_input: bool,
+    /// Whether a paste of many lines on a terminal waits for the person's word.
+    pub paste_guard: bool,
 }
 
 /// What the command line asks for.
@@ -157,7 +197,7 @@ pub fn parse_arguments(
     environment: &Environment<'_>,
 ) -> Result<Invocation, String> {
     let mut options = defaults(environment);
-    let mut history = None;
+    let (mut history, mut time, mut plain) = (None, None, false);
     let mut arguments = arguments.into_iter();
     while let Some(argument) = arguments.next() {
         let (flag, attached) = match argument.split_once('=') {
@@ -166,11 +206,14 @@ pub fn parse_arguments(
         };
         let has_value = attached.is_some();
         let value = || attached.or_else(|| arguments.next()).ok_or(format!("{flag} needs a value"));
-        let Options { join, screen, source } = &mut options;
+        let Options { join, screen, source, to, json_input, paste_guard } = &mut options;
         match flag {
             "--server" => join.server = value()?,
             "--name" => join.name = Some(value()?),
             "--send" => *source = parse_send(value()?)?,
+            "--to" => *to = Some(value()?),
+            "--wait" => join.wait = Some(parse_wait(&value()?)?),
+            "--time" => time = Some(parse_time_format(&value()?)?),
             "--history" => history = Some(parse_history(&value()?)?),
             "--log" => screen.log = Some(value()?.into()),
             "--color" => match value()?.as_str() {
@@ -182,6 +225,10 @@ pub fn parse_arguments(
             "--bell" => screen.bell = parse_bell(&value()?)?,
             _ if has_value => return Err(format!("unknown flag {flag} with a value; see --help")),
             "--json" => screen.json = true,
+            "--json-input" => *json_input = true,
+            "--quiet" => screen.quiet = true,
+            "--plain" => plain = true,
+            "--no-paste-guard" => *paste_guard = false,
             "--stay" => join.stay = true,
             "--no-listen" => join.listen = false,
             "--help" | "-h" => return Ok(Invocation::Print(HELP.into())),
@@ -192,14 +239,16 @@ pub fn parse_arguments(
         }
     }
 
-    let Options { join, screen, source } = &mut options;
+    let Options { join, screen, source, .. } = &mut options;
     check_server(&join.server)?;
     let lines = *source == InputSource::StdinLines;
     if !lines && join.name.is_none() {
         return Err("--send needs a --name, because nobody is asked for one".into());
     }
-    screen.terminal &= !screen.json;
-    screen.dumb &= !screen.json;
+    screen.plain = (screen.plain || plain && screen.terminal) && !screen.json;
+    screen.terminal &= !screen.json && !screen.plain;
+    let on_terminal = screen.terminal || screen.plain;
+    screen.time = time.unwrap_or(if on_terminal { TimeFormat::Time } else { TimeFormat::Off });
     join.interactive = environment.stdin_terminal && lines;
     screen.typing = join.interactive;
     join.history = history.unwrap_or(if screen.terminal && lines { DEFAULT_HISTORY } else { 0 });
@@ -216,12 +265,15 @@ fn defaults(environment: &Environment<'_>) -> Options {
         json: false,
         color: ansi && variable("NO_COLOR").is_none(),
         terminal: ansi,
-        dumb: environment.stdout_terminal && !ansi,
+        plain: environment.stdout_terminal && !ansi,
+        quiet: false,
+        time: TimeFormat::Off,
         typing: false,
         bell: Bell::Mention,
         log: None,
     };
-    Options { join, screen, source: InputSource::StdinLines }
+    let source = InputSource::StdinLines;
+    Options { join, screen, source, to: None, json_input: false, paste_guard: true }
 }
 
 fn parse_send(text: String) -> Result<InputSource, String> {
@@ -234,6 +286,19 @@ fn parse_send(text: String) -> Result<InputSource, String> {
 
 fn parse_history(count: &str) -> Result<u32, String> {
     count.parse().map_err(|_| format!("--history needs a number, not \"{count}\""))
+}
+
+fn parse_wait(time: &str) -> Result<Duration, String> {
+    parse_time(time).ok_or(format!("--wait needs {TIME_FORM}, not \"{time}\""))
+}
+
+fn parse_time_format(format: &str) -> Result<TimeFormat, String> {
+    match format {
+        "off" => Ok(TimeFormat::Off),
+        "time" => Ok(TimeFormat::Time),
+        "date" => Ok(TimeFormat::Date),
+        _ => Err(format!("--time is off, time or date, not \"{format}\"")),
+    }
 }
 
 fn parse_bell(mode: &str) -> Result<Bell, String> {
@@ -304,6 +369,8 @@ mod tests {
             &["--history", "many"],
             &["--color", "red"],
             &["--bell=loud"],
+            &["--time", "later"],
+            &["--wait", "5"],
             &["--json=yes"],
             &["--send", "hi"],
             &["--send", " ", "--name", "ci"],
@@ -322,7 +389,7 @@ mod tests {
     #[test]
     fn a_dumb_terminal_gets_no_escape_sequences() {
         let options = run(&[], true, &[("TERM", "dumb")]);
-        assert!(options.screen.dumb && !options.screen.terminal && !options.screen.color);
+        assert!(options.screen.plain && !options.screen.terminal && !options.screen.color);
         assert!(options.join.interactive);
     }
 }

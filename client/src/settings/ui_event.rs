@@ -1,7 +1,7 @@
 //! Everything that the client can tell a person, before it becomes text. No I/O.
 
 use super::options::Bell;
-use chat_common::protocol::Event;
+use chat_common::protocol::{Event, Person};
 
 /// Receives every [`UiEvent`]. The main thread and the callback's thread call it.
 ///
@@ -77,8 +77,8 @@ pub enum UiEvent {
     InvalidInput(String),
     /// The members of the room.
     People {
-        /// Their names, sorted. A long list is cut.
-        names: Vec<String>,
+        /// In the order of their names. A long list is cut.
+        people: Vec<Person>,
         /// The number of members.
         total: u32,
     },

@@ -85,17 +85,17 @@ fn rename(service: &Service<'_>, calls: &mut MemberCalls, name: String) -> Resul
 }
 
 fn people(service: &Service<'_>) -> Reply {
-    /// The bytes beside a name and beside the list on the wire.
-    const LENGTH_BYTES: usize = 8;
+    /// The bytes beside a name and beside the list on the wire: a length and two times, and the rest.
+    const AROUND_NAME: usize = 16;
     const AROUND_BYTES: usize = 64;
-    let mut names = service.room.names();
-    let total = names.len() as u32;
+    let mut people = service.room.people();
+    let total = people.len() as u32;
     let mut bytes = AROUND_BYTES;
-    names.retain(|name| {
-        bytes += LENGTH_BYTES + name.len();
+    people.retain(|person| {
+        bytes += AROUND_NAME + person.name.len();
         bytes <= service.limits.max_frame.0
     });
-    Reply::People { names, total }
+    Reply::People { people, total }
 }
 
 fn history(service: &Service<'_>, calls: &MemberCalls, count: u32, before: Option<u64>) -> Reply {

@@ -74,7 +74,8 @@ impl Console {
         match (command, rest) {
             ("/help", _) => HELP.to_owned(),
             ("/who", _) => {
-                let names = self.with_room(Room::names).unwrap_or_default();
+                let people = self.with_room(Room::people).unwrap_or_default();
+                let names: Vec<String> = people.into_iter().map(|person| person.name).collect();
                 match names.len() {
                     0 => "nobody is here".to_owned(),
                     count => format!("{count} here: {}", names.join(", ")),

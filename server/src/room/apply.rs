@@ -143,6 +143,7 @@ impl Round<'_, '_, '_> {
         let folded = self.take_name(&join.name, address, None)?;
         *self.last_id += 1;
         let pair = Arc::new(ConnectionPair::new(*self.last_id, call));
+        let now = Instant::now();
         let member = Member {
             token: join.token,
             name: join.name.clone(),
@@ -153,6 +154,8 @@ impl Round<'_, '_, '_> {
             start: 0,
             told_from: 0,
             last_accepted: None,
+            entered: now,
+            last_said: now,
         };
         self.members.insert(pair.id, member);
         Ok(pair)
@@ -292,6 +295,9 @@ impl Round<'_, '_, '_> {
                 return Err(Refusal::new(Cause::NobodyOfThatName, why));
             }
         };
+        if matches!(audience, Audience::AllBut(_)) {
+            member.last_said = Instant::now();
+        }
         let sequence = self.staged.push(kind, audience);
         member.last_accepted = Some(LastAccepted { message_id, digest, sequence });
         self.effects.authors.push(id);

@@ -22,7 +22,7 @@ use crate::{
 };
 use chat_common::{
     codec::decode,
-    protocol::{Cause, Event, Refusal},
+    protocol::{Cause, Event, Person, Refusal},
     shutdown::Shutdown,
     token::Token,
 };
@@ -97,9 +97,9 @@ impl Room {
         })
     }
 
-    /// Returns the names of all members in the room, sorted.
-    pub(crate) fn names(&self) -> Vec<String> {
-        self.registry.names()
+    /// Returns all members in the room, in the order of their names.
+    pub(crate) fn people(&self) -> Vec<Person> {
+        self.registry.people()
     }
 
     /// Returns the connections of the session with this token.

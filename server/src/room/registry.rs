@@ -18,7 +18,7 @@ use crate::{
     delivery::{ConnectionPair, Recipient},
     door::name::fold,
 };
-use chat_common::token::Token;
+use chat_common::{protocol::Person, token::Token};
 use std::{
     collections::HashMap,
     net::IpAddr,
@@ -55,6 +55,10 @@ pub(crate) struct Member {
     /// The sequence number from which on the member is told of every event that it missed.
     pub(super) told_from: u64,
     pub(super) last_accepted: Option<LastAccepted>,
+    /// When the session entered the room for the first time.
+    pub(super) entered: Instant,
+    /// When the member last said something to everybody, or entered.
+    pub(super) last_said: Instant,
 }
 
 /// The last message of a session that was accepted.
@@ -99,6 +103,11 @@ impl Member {
         matches!(self.presence, Presence::Here { .. } | Presence::Joining { announced: true, .. })
     }
 
+    fn person(&self) -> Person {
+        let seconds = |since: Instant| u32::try_from(since.elapsed().as_secs()).unwrap_or(u32::MAX);
+        Person { name: self.name.clone(), here: seconds(self.entered), idle: seconds(self.last_said) }
+    }
+
     fn recipient(&self) -> Option<&Arc<Recipient>> {
         match &self.presence {
             Presence::Here { recipient, .. } => recipient.as_ref(),
@@ -113,14 +122,14 @@ impl Registry {
         change(&mut self.lock())
     }
 
-    /// Returns the names of all members in the room, sorted.
-    pub(crate) fn names(&self) -> Vec<String> {
+    /// Returns all members in the room, in the order of their names.
+    pub(crate) fn people(&self) -> Vec<Person> {
         let members = self.lock();
-        let mut names: Vec<String> =
-            members.values().filter(|member| member.is_here()).map(|member| member.name.clone()).collect();
+        let mut people: Vec<Person> =
+            members.values().filter(|member| member.is_here()).map(Member::person).collect();
         drop(members);
-        names.sort_unstable();
-        names
+        people.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+        people
     }
 
     /// Returns the connections of the session with this token. For a client that opens the callback

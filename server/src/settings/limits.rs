@@ -3,10 +3,13 @@
 //! The table below holds each limit once: its description, field, flag, type, default and range. The
 //! flags, `--help` and the line in the log at the start are made from it.
 
-use chat_common::protocol::{FRAME_BYTES, PING_INTERVAL};
+use chat_common::{
+    protocol::{FRAME_BYTES, PING_INTERVAL},
+    units::{parse_size, parse_time, show_size, show_time, SIZE_FORM, TIME_FORM},
+};
 use std::{fmt, time::Duration};
 
-/// A number of bytes. The flags understand `65536`, `64KiB` and `8MiB`.
+/// A number of bytes. The flags understand [a size](SIZE_FORM).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Bytes(pub usize);
 
@@ -30,14 +33,9 @@ impl Setting for usize {
 }
 
 impl Setting for Bytes {
-    const FORM: &'static str = "a size such as 65536, 64KiB or 8MiB";
+    const FORM: &'static str = SIZE_FORM;
     fn parse(text: &str) -> Option<Bytes> {
-        let (digits, unit) = match (text.strip_suffix("KiB"), text.strip_suffix("MiB")) {
-            (Some(digits), _) => (digits, 1 << 10),
-            (_, Some(digits)) => (digits, 1 << 20),
-            _ => (text, 1),
-        };
-        digits.parse::<usize>().ok()?.checked_mul(unit).map(Bytes)
+        usize::try_from(parse_size(text)?).ok().map(Bytes)
     }
     fn show(self) -> String {
         self.to_string()
@@ -45,28 +43,18 @@ impl Setting for Bytes {
 }
 
 impl Setting for Duration {
-    const FORM: &'static str = "a time such as 5s or 500ms";
+    const FORM: &'static str = TIME_FORM;
     fn parse(text: &str) -> Option<Duration> {
-        if let Some(digits) = text.strip_suffix("ms") {
-            return digits.parse().ok().map(Duration::from_millis);
-        }
-        text.strip_suffix('s')?.parse().ok().map(Duration::from_secs)
+        parse_time(text)
     }
     fn show(self) -> String {
-        match self.subsec_millis() {
-            0 => format!("{}s", self.as_secs()),
-            _ => format!("{}ms", self.as_millis()),
-        }
+        show_time(self)
     }
 }
 
 impl fmt::Display for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            bytes if bytes > 0 && bytes % (1 << 20) == 0 => write!(f, "{}MiB", bytes >> 20),
-            bytes if bytes > 0 && bytes % (1 << 10) == 0 => write!(f, "{}KiB", bytes >> 10),
-            bytes => write!(f, "{bytes}"),
-        }
+        f.write_str(&show_size(self.0 as u64))
     }
 }
 

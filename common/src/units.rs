@@ -1,0 +1,101 @@
+//! Times and sizes as people write them, in flags and commands: `200ms`, `60s`, `5m`, `2h`, `30d`; `64KiB`,
+//! `8MiB`, `1GiB`; a bare 0. No I/O, for any thread.
+
+use std::time::Duration;
+
+/// What a time looks like, for error messages.
+pub const TIME_FORM: &str = "a time such as 500ms, 5s, 10m, 2h or 30d";
+/// What a size looks like, for error messages.
+pub const SIZE_FORM: &str = "a size such as 65536, 64KiB, 8MiB or 1GiB";
+
+/// The units of time with their milliseconds, the longest first. `ms` stands before `s`, because it ends
+/// in `s` too.
+const TIME_UNITS: [(&str, u64); 5] =
+    [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("ms", 1), ("s", 1_000)];
+/// The units of size with their bytes, the largest first.
+const SIZE_UNITS: [(&str, u64); 3] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
+
+/// Reads a time. Returns `None` for anything that is not [a time](TIME_FORM) or 0.
+pub fn parse_time(text: &str) -> Option<Duration> {
+    if text == "0" {
+        return Some(Duration::ZERO);
+    }
+    let (digits, unit) = TIME_UNITS.iter().find_map(|(unit, ms)| Some((text.strip_suffix(unit)?, ms)))?;
+    parse_digits(digits)?.checked_mul(*unit).map(Duration::from_millis)
+}
+
+/// Writes a time in the largest unit in which it is a whole number. Parts of a millisecond are left out.
+pub fn show_time(time: Duration) -> String {
+    let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    let mut units = TIME_UNITS;
+    units.sort_unstable_by_key(|(_, unit)| std::cmp::Reverse(*unit));
+    let (unit, size) = units.into_iter().find(|(_, unit)| ms > 0 && ms % unit == 0).unwrap_or(("s", 1_000));
+    format!("{}{unit}", ms / size)
+}
+
+/// Reads a size in bytes. Returns `None` for anything that is not [a size](SIZE_FORM).
+pub fn parse_size(text: &str) -> Option<u64> {
+    let unit = SIZE_UNITS.iter().find_map(|(unit, bytes)| Some((text.strip_suffix(unit)?, *bytes)));
+    let (digits, unit) = unit.unwrap_or((text, 1));
+    parse_digits(digits)?.checked_mul(unit)
+}
+
+/// Writes a size in the largest unit in which it is a whole number.
+pub fn show_size(bytes: u64) -> String {
+    let unit = SIZE_UNITS.into_iter().find(|(_, unit)| bytes > 0 && bytes % unit == 0);
+    unit.map_or_else(|| bytes.to_string(), |(unit, size)| format!("{}{unit}", bytes / size))
+}
+
+/// std also accepts a plus sign.
+fn parse_digits(digits: &str) -> Option<u64> {
+    digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_a_number_with_a_unit_or_zero() {
+        for (text, ms) in [
+            ("0", 0),
+            ("200ms", 200),
+            ("60s", 60_000),
+            ("5m", 300_000),
+            ("2h", 7_200_000),
+            ("30d", 2_592_000_000),
+        ] {
+            assert_eq!(parse_time(text), Some(Duration::from_millis(ms)), "{text}");
+        }
+        for text in
+            ["", "5", "s", "5 s", "+5s", "-5s", "1.5s", "5w", "99999999999999999999s", "999999999999999999d"]
+        {
+            assert_eq!(parse_time(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_size_is_a_number_with_or_without_a_unit() {
+        for (text, bytes) in
+            [("0", 0), ("65536", 65_536), ("64KiB", 65_536), ("8MiB", 8 << 20), ("1GiB", 1 << 30)]
+        {
+            assert_eq!(parse_size(text), Some(bytes), "{text}");
+        }
+        for text in ["", "KiB", "1kb", "1TiB", "-1", "99999999999GiB"] {
+            assert_eq!(parse_size(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_shown_can_be_read_again() {
+        for text in ["0s", "1500ms", "60s", "90s", "2h", "30d"] {
+            let time = parse_time(text).unwrap();
+            assert_eq!(parse_time(&show_time(time)), Some(time), "{text}");
+        }
+        assert_eq!(show_time(Duration::from_secs(90)), "90s");
+        assert_eq!(show_time(Duration::from_secs(60)), "1m");
+        for text in ["0", "1000", "64KiB", "8MiB", "3GiB"] {
+            assert_eq!(show_size(parse_size(text).unwrap()), text);
+        }
+    }
+}
