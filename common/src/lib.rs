@@ -1,7 +1,8 @@
-//! The RPC layer that rpc-chat's server and client share: the wire, and connections that speak it.
+//! What rpc-chat's server and client share: the wire, connections that speak it, and what both need at a
+//! terminal.
 //!
-//! It reads no arguments and knows nothing of rooms. Each function runs on its caller's thread. Only
-//! [`background_writer`] starts a thread, which writes the log or another output.
+//! It reads no arguments and knows nothing of rooms. Each function runs on its caller's thread. Only two
+//! files start a thread: [`background_writer`], which writes the log or another output, and [`width`].
 //!
 //! The rest of this page specifies the wire, version 2, completely. A client in any language can be written
 //! from it; `tests/python/client.py` is one.
@@ -202,8 +203,11 @@ compile_error!(
 
 pub mod background_writer;
 pub mod batch;
+pub mod calendar;
 pub mod codec;
+pub mod color;
 pub mod error;
+pub mod escape;
 pub mod frame;
 pub mod hello;
 pub mod logging;
@@ -212,5 +216,7 @@ pub mod rpc;
 pub mod shutdown;
 pub mod status;
 pub mod stream;
+pub mod terminal;
 pub mod token;
 pub mod units;
+pub mod width;

@@ -16,9 +16,11 @@ type Floors = &'static [(&'static str, &'static [&'static str])];
 
 const COMMON: Floors = &[
     ("the roof", &["lib"]),
-    ("outputs", &["logging", "background_writer"]),
+    ("outputs", &["logging", "background_writer", "width"]),
     ("calls", &["rpc", "batch", "shutdown"]),
     ("bytes", &["frame", "stream", "hello", "status", "error", "codec", "protocol", "token"]),
+    ("rows of text", &["terminal"]),
+    ("text", &["escape", "color", "calendar", "units"]),
 ];
 
 const SERVER: Floors = &[

@@ -2,7 +2,7 @@
 //!
 //! The thread `clock` runs `date` again every hour. So no event waits for it.
 
-use crate::screen::calendar::DateTime;
+use chat_common::calendar::DateTime;
 use std::{
     io,
     process::{Command, Stdio},

@@ -4,10 +4,14 @@
 //! parses the JSON gets the original text, byte for byte.
 
 use crate::{
-    screen::{calendar::rfc3339, clock::now, escape::is_printable},
+    screen::clock::now,
     settings::{UiEvent, Utterance},
 };
-use chat_common::protocol::{Event, EventKind};
+use chat_common::{
+    calendar::rfc3339,
+    escape::is_printable,
+    protocol::{Event, EventKind},
+};
 use std::fmt::Write;
 
 /// Returns the objects of an event. Most events have one, some have none.

@@ -3,28 +3,26 @@
 //!
 //! The main thread and the callback's thread call [`Screen::show`]. `wording.rs` has the words.
 
-mod calendar;
 mod clock;
-mod color;
-mod escape;
 mod json;
-mod terminal;
 mod transcript;
-mod width;
 mod wording;
 
 use crate::{
     screen::{
         clock::{now, LocalClock},
-        color::{paint, Style},
-        terminal::{above_typed_line, unwrapped, wrap},
         transcript::Transcript,
-        width::TerminalWidth,
-        wording::{lines, mentions, INDENT},
+        wording::{lines, mentions},
     },
     settings::{Bell, ScreenOptions, Stop, UiEvent},
 };
-use chat_common::{background_writer::BackgroundWriter, protocol::EventKind};
+use chat_common::{
+    background_writer::BackgroundWriter,
+    color::{paint, Style},
+    protocol::EventKind,
+    terminal::{above_typed_line, unwrapped, wrap, INDENT},
+    width::TerminalWidth,
+};
 use crossbeam_channel::Sender;
 use std::{
     io::{self, Write},
@@ -217,7 +215,7 @@ impl State {
         for line in lines(event, &self.own_name) {
             let out = if line.is_error { &mut stderr } else { &mut stdout };
             if self.options.plain {
-                out.push_str(&wrap(&line, self.width.cells(), self.options.color).join("\n"));
+                out.push_str(&wrap(&line.spans, self.width.cells(), self.options.color).join("\n"));
             } else {
                 for (style, text) in &line.spans {
                     out.push_str(&paint(style, text, self.options.color).replace('\n', &next_line));
@@ -246,7 +244,7 @@ impl State {
             if let Some(time) = self.time_prefix(event) {
                 line.spans.insert(0, (Style::Dim, time));
             }
-            for row in wrap(&line, self.width.cells(), self.options.color) {
+            for row in wrap(&line.spans, self.width.cells(), self.options.color) {
                 writes.push(if self.options.typing {
                     above_typed_line(&row)
                 } else {

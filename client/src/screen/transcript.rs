@@ -5,11 +5,11 @@
 use crate::{
     screen::{
         clock::{now, LocalClock},
-        escape::escape_line,
         wording::{lines, StyledLine},
     },
     settings::{UiEvent, Utterance},
 };
+use chat_common::escape::escape_line;
 use std::{
     fs::{File, OpenOptions},
     io::{self, Write},

@@ -6,16 +6,13 @@
 
 use crate::{
     input::COMMAND_HELP,
-    screen::{
-        color::Style,
-        escape::{escape_line, escape_text},
-    },
     settings::{Bell, UiEvent, Utterance},
 };
-use chat_common::protocol::{Event, EventKind};
-
-/// The beginning of each further line of a text, so that it cannot look like a line of its own.
-pub(crate) const INDENT: &str = "    ";
+use chat_common::{
+    color::Style,
+    escape::{escape_line, escape_text},
+    protocol::{Event, EventKind},
+};
 
 /// One line to show. A line end inside a span begins an indented line.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 /// The style of one span of a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Style {
+pub enum Style {
     /// Messages.
     Text,
     /// Lines about the system, times, and the mark of an earlier event.
@@ -20,7 +20,7 @@ const COLORS: [u8; 12] = [27, 32, 36, 64, 71, 97, 125, 130, 133, 166, 168, 172];
 const RESET: &str = "\x1b[0m";
 
 /// Returns the text with the escape sequences of its style.
-pub(crate) fn paint(style: &Style, text: &str, color: bool) -> String {
+pub fn paint(style: &Style, text: &str, color: bool) -> String {
     let start = match style {
         Style::Dim if color => "\x1b[2m".into(),
         Style::Strong if color => "\x1b[1;35m".into(),

@@ -2,14 +2,14 @@
 //!
 //! std cannot ask for the size of a terminal, and cannot handle the signal WINCH, which the system sends to
 //! every process in the foreground when the size changes. A shell can do both. So a small shell script runs
-//! as long as the client. It prints the size at the start, after each WINCH, and after CONT (the size may
-//! have changed while the client was stopped). The thread `width` reads these lines and stores the width.
+//! as long as the program. It prints the size at the start, after each WINCH, and after CONT (the size may
+//! have changed while the program was stopped). The thread `width` reads these lines and stores the width.
 //!
 //! A new width arrives some milliseconds after the change. A row that is written in between, on a terminal
 //! that became narrower, is cut at the edge.
 //!
-//! Invariant: the shell ends when the client ends, even after `kill -9`. Its standard input is a pipe from
-//! the client, and `cat` reads that pipe. The system closes the pipe together with the client; then `cat`
+//! Invariant: the shell ends when the program ends, even after `kill -9`. Its standard input is a pipe from
+//! the program, and `cat` reads that pipe. The system closes the pipe together with the program; then `cat`
 //! ends, and the shell after it.
 
 use std::{
@@ -39,15 +39,15 @@ while wait $!; [ $? -gt 128 ]; do :; done
 ";
 
 /// The width of the terminal. Clones share it.
-#[derive(Clone, Default)]
-pub(crate) struct TerminalWidth {
+#[derive(Clone, Debug, Default)]
+pub struct TerminalWidth {
     /// In cells; 0 if unknown.
     cells: Arc<AtomicUsize>,
 }
 
 impl TerminalWidth {
     /// Returns the current width in cells.
-    pub(crate) fn cells(&self) -> usize {
+    pub fn cells(&self) -> usize {
         match self.cells.load(Relaxed) {
             0 => DEFAULT_WIDTH,
             cells => cells,
@@ -61,13 +61,13 @@ impl TerminalWidth {
     ///
     /// # Errors
     /// When the system gives no process or no thread.
-    pub(crate) fn follow(&self) -> io::Result<()> {
+    pub fn follow(&self) -> io::Result<()> {
         let mut shell = start_shell()?;
         let stdout = shell.stdout.take().expect("standard output is a pipe");
         let mut sizes = BufReader::new(stdout).lines().map_while(Result::ok);
         let width = self.clone();
         sizes.next().iter().for_each(|size| width.set(size));
-        // The thread owns the client's end of the pipe until the shell has ended.
+        // The thread owns this program's end of the pipe until the shell has ended.
         thread::Builder::new().name("width".into()).spawn(move || {
             sizes.for_each(|size| width.set(&size));
             shell.wait()

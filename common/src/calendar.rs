@@ -4,7 +4,7 @@ const DAY_SECONDS: i64 = 86_400;
 
 /// A date and a time of day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct DateTime {
+pub struct DateTime {
     year: i64,
     month: i64,
     day: i64,
@@ -19,7 +19,7 @@ impl DateTime {
     /// The calculation starts each year in March, so that the leap day is the last day of a year. Then 400
     /// years always have 146,097 days, and the lengths of the months repeat after five months, which have 153
     /// days.
-    pub(crate) fn from_seconds(seconds: i64) -> DateTime {
+    pub fn from_seconds(seconds: i64) -> DateTime {
         /// The days from 1 March of the year 0 to the epoch.
         const EPOCH: i64 = 719_468;
         let days = seconds.div_euclid(DAY_SECONDS) + EPOCH;
@@ -41,23 +41,23 @@ impl DateTime {
     }
 
     /// For example `2026-11-23`.
-    pub(crate) fn date(&self) -> String {
+    pub fn date(&self) -> String {
         format!("{:04}-{:02}-{:02}", self.year, self.month, self.day)
     }
 
     /// For example `08:05`.
-    pub(crate) fn minutes(&self) -> String {
+    pub fn minutes(&self) -> String {
         format!("{:02}:{:02}", self.hour, self.minute)
     }
 
     /// For example `08:05:09`.
-    pub(crate) fn seconds(&self) -> String {
+    pub fn seconds(&self) -> String {
         format!("{}:{:02}", self.minutes(), self.second)
     }
 }
 
 /// For example `2026-11-23T08:05:09.042Z`.
-pub(crate) fn rfc3339(milliseconds: u64) -> String {
+pub fn rfc3339(milliseconds: u64) -> String {
     let time = DateTime::from_seconds((milliseconds / 1000) as i64);
     format!("{}T{}.{:03}Z", time.date(), time.seconds(), milliseconds % 1000)
 }

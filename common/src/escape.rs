@@ -8,12 +8,12 @@
 const MAX_MARKS: usize = 4;
 
 /// Escapes a text that has to stay one line. A line end becomes `\n`.
-pub(crate) fn escape_line(text: &str) -> String {
+pub fn escape_line(text: &str) -> String {
     escape_text(text).replace('\n', "\\n")
 }
 
 /// Escapes a text. Its line ends stay, and the caller decides how the next line begins.
-pub(crate) fn escape_text(text: &str) -> String {
+pub fn escape_text(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut marks = 0;
     for c in text.chars() {
@@ -30,7 +30,7 @@ pub(crate) fn escape_text(text: &str) -> String {
 }
 
 /// Whether a terminal prints this character and does nothing else.
-pub(crate) fn is_printable(c: char) -> bool {
+pub fn is_printable(c: char) -> bool {
     match c {
         ' '..='~' => true,
         // std escapes these spaces, but French and Chinese text uses them.
@@ -42,7 +42,7 @@ pub(crate) fn is_printable(c: char) -> bool {
 }
 
 /// Whether this is a mark that a terminal draws on the character before it.
-pub(crate) fn is_mark(c: char) -> bool {
+pub fn is_mark(c: char) -> bool {
     !c.is_ascii() && is_printable_after_letter(c) && !c.escape_debug().eq([c])
 }
 

@@ -1,12 +1,12 @@
 //! Rows on a terminal. Where a person types, a new row goes above the line being typed, which stays complete.
 //!
-//! The first column is for the client's own lines and for the names of authors; the next rows of a text are
+//! The first column is for the program's own lines and for the names of authors; the next rows of a text are
 //! indented. So the text of a person must never wrap by itself. Two guards stand against that: a row is never
 //! wider than the terminal, and the terminal does not wrap while the row is written.
 //!
-//! The terminal stays in its ordinary line mode: the system edits the typed line, and the client cannot read
-//! it. The client does not need to. It moves the row with the cursor down by one, and puts the new row in its
-//! place. For each row:
+//! The terminal stays in its ordinary line mode: the system edits the typed line, and the program cannot read
+//! it. The program does not need to. It moves the row with the cursor down by one, and puts the new row in
+//! its place. For each row:
 //!
 //! | sequence | effect |
 //! |---|---|
@@ -22,16 +22,18 @@
 //! character at once, and could echo a typed key after it, in the middle of the sequence. Each row is written
 //! in one piece.
 //!
-//! A typed line that is longer than the terminal is wide takes several rows, and the client cannot know how
+//! A typed line that is longer than the terminal is wide takes several rows, and the program cannot know how
 //! many. The new row then goes above the last of them. Each typed row stays complete, and Enter sends the
 //! complete line. If the typed line ends exactly at the right edge, the next key may be echoed over its last
 //! cell. Terminals cause this: they forget that the next character has to wrap.
 
-use crate::screen::{
+use crate::{
     color::{paint, Style},
     escape::is_mark,
-    wording::{StyledLine, INDENT},
 };
+
+/// The beginning of each further row of a text, so that it cannot look like a line of its own.
+pub const INDENT: &str = "    ";
 
 /// How many rows of one line are shown. Its text may be thousands of line ends, and they would scroll away
 /// everything else.
@@ -40,22 +42,22 @@ const MAX_ROWS: usize = 40;
 const MAX_CHARACTER_CELLS: usize = 3;
 
 /// Returns the sequence that puts a row above the line being typed.
-pub(crate) fn above_typed_line(row: &str) -> String {
+pub fn above_typed_line(row: &str) -> String {
     format!("\x0b\x1b7\x1b[A\x1b[G{}\x1b8", unwrapped(&format!("\x1b[L{row}")))
 }
 
 /// Returns the sequence that writes a row without wrapping, in case the computed width is wrong.
-pub(crate) fn unwrapped(row: &str) -> String {
+pub fn unwrapped(row: &str) -> String {
     format!("\x1b[?7l{row}\x1b[?7h")
 }
 
-/// Wraps a line into rows for a terminal of `width` cells: between words, if that leaves no large gap. After
-/// [`MAX_ROWS`] comes one row more, which says how many are not shown.
-pub(crate) fn wrap(line: &StyledLine, width: usize, with_color: bool) -> Vec<String> {
+/// Wraps a line of these spans into rows for a terminal of `width` cells: between words, if that leaves no
+/// large gap. After [`MAX_ROWS`] comes one row more, which says how many are not shown.
+pub fn wrap(spans: &[(Style, String)], width: usize, with_color: bool) -> Vec<String> {
     // One cell stays free, because terminals differ when the cursor is after the last cell.
     let max_cells = width.saturating_sub(1).max(INDENT.len() + MAX_CHARACTER_CELLS);
     let characters: Vec<(char, &Style)> =
-        line.spans.iter().flat_map(|(style, text)| text.chars().map(move |c| (c, style))).collect();
+        spans.iter().flat_map(|(style, text)| text.chars().map(move |c| (c, style))).collect();
     let (mut rows, mut hidden_rows) = (Vec::new(), 0);
     let (mut rest, mut indent) = (Some(&characters[..]), "");
     while let Some(characters) = rest {
@@ -158,11 +160,10 @@ fn cells_of(c: char) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::screen::escape::escape_text;
+    use crate::escape::escape_text;
 
-    fn line(spans: &[(Style, &str)]) -> StyledLine {
-        let spans = spans.iter().map(|(style, text)| (style.clone(), (*text).to_owned())).collect();
-        StyledLine { spans, is_error: false }
+    fn line(spans: &[(Style, &str)]) -> Vec<(Style, String)> {
+        spans.iter().map(|(style, text)| (style.clone(), (*text).to_owned())).collect()
     }
 
     #[test]
