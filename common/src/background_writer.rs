@@ -67,7 +67,7 @@ impl BackgroundWriter {
         let (pieces_tx, pieces_rx) = bounded(QUEUED_PIECES);
         let left_out = Arc::new(AtomicU64::new(0));
         let writer = BackgroundWriter { pieces_tx, left_out: Arc::clone(&left_out) };
-        let output = Output { stream, left_out: 0, inside_line: false };
+        let output = CountingOutput::new(stream);
         thread::Builder::new()
             .name(name.to_owned())
             .spawn(move || write_loop(output, &pieces_rx, &left_out))?;
@@ -137,12 +137,13 @@ impl Drop for FinishOnDrop {
 /// # Blocking
 /// On the channel; a piece wakes it, and so does the drop of the last writer. On the reader of the stream,
 /// without a limit.
-fn write_loop(mut output: Output<impl Write>, pieces_rx: &Receiver<Piece>, left_out: &AtomicU64) {
+fn write_loop(mut output: CountingOutput<impl Write>, pieces_rx: &Receiver<Piece>, left_out: &AtomicU64) {
     for piece in pieces_rx {
         let finished_tx = match piece {
             Piece::Bytes { left_out, bytes } => {
                 output.left_out += left_out;
-                output.write(&bytes);
+                // Nobody is left who could be told. The output itself says what is missing.
+                let _ = output.write(&bytes);
                 None
             }
             Piece::Finish(finished_tx) => Some(finished_tx),
@@ -150,13 +151,15 @@ fn write_loop(mut output: Output<impl Write>, pieces_rx: &Receiver<Piece>, left_
         // No later piece may ever come that says the number.
         if finished_tx.is_some() || pieces_rx.is_empty() {
             output.left_out += left_out.swap(0, Relaxed);
-            output.say_left_out();
+            let _ = output.say_left_out();
         }
     }
 }
 
-/// The real stream, and what it lacks.
-struct Output<W> {
+/// A stream, and what it lacks. What could not be written is counted, and the stream says the number at the
+/// place where it is missing, as soon as it can be written again.
+#[derive(Debug)]
+pub struct CountingOutput<W> {
     stream: W,
     /// How many lines are missing after what was written last.
     left_out: u64,
@@ -164,18 +167,36 @@ struct Output<W> {
     inside_line: bool,
 }
 
-impl<W: Write> Output<W> {
-    fn write(&mut self, bytes: &[u8]) {
-        self.say_left_out();
-        // While the number cannot be written, later lines are left out as well, so it stays in its place.
-        if self.left_out > 0 || !self.put(bytes) {
-            self.left_out += count_lines(bytes);
-        }
+impl<W: Write> CountingOutput<W> {
+    /// Returns an output that lacks nothing.
+    pub fn new(stream: W) -> CountingOutput<W> {
+        CountingOutput { stream, left_out: 0, inside_line: false }
     }
 
-    fn say_left_out(&mut self) {
+    /// Returns how many lines are missing after what was written last.
+    pub fn left_out(&self) -> u64 {
+        self.left_out
+    }
+
+    /// Writes lines, or counts them as missing.
+    ///
+    /// # Blocking
+    /// On the reader of the stream, or its disk.
+    ///
+    /// # Errors
+    /// Why the stream did not take them.
+    pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        // While the number cannot be written, later lines are left out as well, so it stays in its place.
+        let written = self.say_left_out().and_then(|()| self.put(bytes));
+        if written.is_err() {
+            self.left_out += count_lines(bytes);
+        }
+        written
+    }
+
+    fn say_left_out(&mut self) -> io::Result<()> {
         if self.left_out == 0 {
-            return;
+            return Ok(());
         }
         let line_end = if self.inside_line { "\n" } else { "" };
         let notice = format!(
@@ -183,16 +204,15 @@ impl<W: Write> Output<W> {
              written ---\n",
             self.left_out
         );
-        if self.put(notice.as_bytes()) {
-            self.left_out = 0;
-        }
+        self.put(notice.as_bytes())?;
+        self.left_out = 0;
+        Ok(())
     }
 
-    /// Returns whether the stream took all the bytes.
-    fn put(&mut self, bytes: &[u8]) -> bool {
-        let written = self.stream.write_all(bytes).and_then(|()| self.stream.flush()).is_ok();
+    fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let written = self.stream.write_all(bytes).and_then(|()| self.stream.flush());
         // After an error, a part of the bytes may be written.
-        self.inside_line = !written || !bytes.ends_with(b"\n");
+        self.inside_line = written.is_err() || !bytes.ends_with(b"\n");
         written
     }
 }

@@ -88,7 +88,8 @@
 //!
 //! The fields of Join are: `text` name, `token`, `u16` port, `u32` history, `optional u64` resume,
 //! `optional place` since, `bool` visitor. A `place` is `u64` room, `u64` sequence. The server delivers
-//! the last `history` messages first, unless it resumes a session or knows the place `since`.
+//! the last `history` messages first, unless it resumes a session or knows the place `since`. Who came and
+//! went before this Join is not among them.
 //!
 //! | reply | variant, fields |
 //! |---|---|
@@ -101,7 +102,8 @@
 //! | Renamed | 6, `u64` sequence |
 //! | History | 7, `list of event` events |
 //!
-//! A `person` is `text` name, `u32` here, `u32` idle, both in seconds.
+//! A `person` is `text` name, `u32` here, `u32` idle, both in seconds. People are sorted as people count: the
+//! case of letters makes no difference, and `pupil_16` stands before `pupil_159`.
 //!
 //! The fields of Joined are: `u64` room, `u64` sequence, `bool` called back, `u32` text limit, `optional u64`
 //! kept for, `optional text` motd. `kept for` is how long the room keeps what is said on a disk, in seconds;

@@ -84,7 +84,8 @@ pub struct Join {
     /// The port of the client's listener, on the address that the call connection comes from.
     /// 0 means that there is no listener, and that the client opens the callback connection itself.
     pub port: u16,
-    /// How many earlier messages to deliver first. The server ignores it when it resumes a session, or when
+    /// How many earlier messages to deliver first, with the notices between them, but without those who came
+    /// and went. The server ignores it when it resumes a session, or when
     /// `since` is in its room.
     pub history: u32,
     /// To resume the session with this token: the highest sequence received in it, or 0 if there is none.
@@ -128,7 +129,8 @@ pub enum Reply {
     },
     /// To `Who`.
     People {
-        /// The members in the order of their names, as many as fit into a frame.
+        /// The members, as many as fit into a frame. They are sorted by their names as people count: the case
+        /// of letters makes no difference, and `pupil_16` stands before `pupil_159`.
         people: Vec<Person>,
         /// The number of all members.
         total: u32,

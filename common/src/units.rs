@@ -33,6 +33,26 @@ pub fn show_time(time: Duration) -> String {
     format!("{}{unit}", ms / size)
 }
 
+/// Writes a time for people, in its two largest units: `53s`, `4m 53s`, `2h 5m`, `3d`. A part of a second
+/// counts as a whole one.
+pub fn show_roughly(time: Duration) -> String {
+    let mut rest = u64::try_from(time.as_millis()).unwrap_or(u64::MAX).div_ceil(1_000);
+    let mut parts = Vec::new();
+    for (unit, seconds) in [("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)] {
+        if rest >= seconds || !parts.is_empty() {
+            parts.push((rest / seconds, unit));
+        }
+        rest %= seconds;
+    }
+    let shown = parts.iter().take(2).filter(|(count, _)| *count > 0);
+    let shown: Vec<String> = shown.map(|(count, unit)| format!("{count}{unit}")).collect();
+    if shown.is_empty() {
+        "0s".to_owned()
+    } else {
+        shown.join(" ")
+    }
+}
+
 /// Reads a size in bytes. Returns `None` for anything that is not [a size](SIZE_FORM).
 pub fn parse_size(text: &str) -> Option<u64> {
     let unit = SIZE_UNITS.iter().find_map(|(unit, bytes)| Some((text.strip_suffix(unit)?, *bytes)));
@@ -83,6 +103,22 @@ mod tests {
         }
         for text in ["", "KiB", "1kb", "1TiB", "-1", "99999999999GiB"] {
             assert_eq!(parse_size(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_time_for_people_has_at_most_two_units() {
+        for (ms, text) in [
+            (0, "0s"),
+            (1, "1s"),
+            (53_000, "53s"),
+            (60_000, "1m"),
+            (292_001, "4m 53s"),
+            (7_500_000, "2h 5m"),
+            (3_605_000, "1h"),
+            (259_200_000, "3d"),
+        ] {
+            assert_eq!(show_roughly(Duration::from_millis(ms)), text, "{ms}");
         }
     }
 

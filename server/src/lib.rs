@@ -7,7 +7,7 @@
 //! | folder | content | threads |
 //! |---|---|---|
 //! | `main.rs`, `lib.rs` | start and stop | `main` |
-//! | `operator` | the operator's commands and the statistics | `console`, `stats` |
+//! | `operator` | the operator's commands, statistics and transcript | `console`, `stats`, `transcript` |
 //! | `member` | a connection: hello, Join, requests | `connection`, one for each accepted connection |
 //! | `room` | the list of members, and what each command does | `broadcaster` |
 //! | `delivery` | the calls of a client's `Receive` | `recipient`, `flush`, `fanout` |
@@ -60,6 +60,7 @@
 //! | `fanout`: `delivery::fanout` | 1 | its channel | a round in a quiet room; the broadcaster's end |
 //! | `recipient`: `delivery::recipient` | 1 for each recipient | `read` | its client; `shut_down` |
 //! | `flush`: `delivery::Deliveries` | 1 for each full send buffer | `write` | its client; `shut_down` |
+//! | `transcript`: `operator::transcript` | 1 or none | a write; its channel | the file; an append |
 //! | `stats`: `operator::stats::stats_loop` | 1 | a sleep | one minute; shutdown |
 //! | `console`: `operator::console` | 1 or none | a read of standard input | the operator |
 //! | `log`, `output`: `background_writer` in chat-common | 1 each | a write; its channel | a reader; a line |
@@ -96,11 +97,15 @@ pub(crate) mod settings;
 use crate::{
     door::{accept_loop, Bans, Door},
     member::{serve_connection, Service},
-    operator::{stats_loop, Console},
+    operator::{stats_loop, Console, Transcript, TranscriptFile},
     room::{broadcast_loop, Room},
 };
-use ::log::info;
-use chat_common::{background_writer::BackgroundWriter, shutdown::Shutdown};
+use ::log::debug;
+use chat_common::{
+    background_writer::{BackgroundWriter, EXIT_TIMEOUT},
+    shutdown::Shutdown,
+};
+use crossbeam_channel::bounded;
 #[cfg(feature = "seeded-bugs")]
 pub use settings::seeded;
 pub use settings::{options, Bytes, Limits};
@@ -110,7 +115,11 @@ use std::{
     path::PathBuf,
     sync::Arc,
     thread,
+    time::Instant,
 };
+
+/// What members are told of a room with a transcript: the file is kept without end.
+const KEPT_FOR_EVER: u64 = u64::MAX;
 
 /// A server with a bound listener. It serves nothing before [`Server::run`].
 #[derive(Debug)]
@@ -118,6 +127,7 @@ pub struct Server {
     listener: TcpListener,
     settings: Settings,
     door: Arc<Door>,
+    transcript: Option<TranscriptFile>,
     shutdown: Arc<Shutdown>,
 }
 
@@ -130,6 +140,8 @@ pub struct Settings {
     pub motd: Option<String>,
     /// The file in which the bans survive a restart.
     pub ban_file: Option<PathBuf>,
+    /// The file to which everything that is said to everybody is appended. Everybody who joins is told so.
+    pub transcript: Option<PathBuf>,
     /// Where the replies to the operator's commands go. The server then reads the commands from standard
     /// input. `None` is a server without a console.
     pub console: Option<BackgroundWriter>,
@@ -139,13 +151,13 @@ impl Server {
     /// Returns a server for a listener that the caller has bound. `shutdown` stops [`Server::run`].
     ///
     /// # Blocking
-    /// On the file system, for the ban file.
+    /// On the file system, for the ban file and the transcript.
     ///
     /// # Errors
-    /// When the settings contradict each other, the ban file cannot be read or written, or the system has no
-    /// free file descriptor.
+    /// When the settings contradict each other, the ban file or the transcript cannot be used, or the system
+    /// has no free file descriptor.
     pub fn new(listener: TcpListener, settings: Settings, shutdown: Arc<Shutdown>) -> io::Result<Server> {
-        let Settings { limits, motd, ban_file, .. } = &settings;
+        let Settings { limits, motd, ban_file, transcript, .. } = &settings;
         let invalid = |why| io::Error::new(io::ErrorKind::InvalidInput, why);
         limits.check().map_err(invalid)?;
         if motd.as_ref().is_some_and(|motd| motd.len() > limits.max_text.0) {
@@ -155,7 +167,8 @@ impl Server {
         shutdown.wakes(&listener)?;
         let bans = ban_file.clone().map_or_else(|| Ok(Bans::default()), Bans::load)?;
         let door = Arc::new(Door::new(bans, limits));
-        Ok(Server { listener, settings, door, shutdown })
+        let transcript = transcript.as_deref().map(TranscriptFile::open).transpose()?;
+        Ok(Server { listener, settings, door, transcript, shutdown })
     }
 
     /// Returns the address that the server listens on.
@@ -175,11 +188,16 @@ impl Server {
     /// # Errors
     /// When the system cannot start a thread, or has no random bytes.
     pub fn run(self) -> io::Result<()> {
-        let Server { listener, settings: Settings { limits, motd, console, .. }, door, shutdown } = self;
+        let Server { listener, settings, door, transcript, shutdown } = self;
+        let Settings { limits, motd, console, .. } = settings;
         let (limits, door, shutdown) = (&limits, &door, &shutdown);
-        info!("limits: {}", limits.summary());
-        let (room, broadcaster) = Room::open(limits, door, shutdown)?;
+        debug!("limits: {}", limits.summary());
+        let (appended_tx, appended_rx) = bounded(1);
+        let appended_tx = transcript.is_some().then_some(appended_tx);
+        let (room, broadcaster) = Room::open(limits, door, shutdown, appended_tx)?;
         let room = Arc::new(room);
+        let start = |file| Transcript::start(file, room.log().clone(), appended_rx);
+        let transcript = transcript.map(start).transpose()?;
         if let Some(output) = console {
             let (door, shutdown) = (Arc::clone(door), Arc::clone(shutdown));
             let room = Arc::downgrade(&room);
@@ -187,17 +205,18 @@ impl Server {
             let run = move || console.run_loop(io::stdin().lock());
             thread::Builder::new().name("console".to_owned()).spawn(run)?;
         }
-        thread::scope(|scope| {
+        let kept_for = transcript.as_ref().map(|_| KEPT_FOR_EVER);
+        let ran = thread::scope(|scope| {
             let weak_room = Arc::downgrade(&room);
             let named = |name: &str| thread::Builder::new().name(name.to_owned());
             let stats = move || stats_loop(&weak_room, shutdown);
             let started = named("stats")
                 .spawn_scoped(scope, stats)
-                .and_then(|_| named("broadcaster").spawn_scoped(scope, || broadcast_loop(&broadcaster)));
+                .and_then(|_| named("broadcaster").spawn_scoped(scope, move || broadcast_loop(&broadcaster)));
             match &started {
                 Ok(_) => {
                     let motd = motd.as_deref();
-                    let service = Service { room: &room, door, limits, shutdown, motd };
+                    let service = Service { room: &room, door, limits, shutdown, motd, kept_for };
                     let serve = |stream, peer, slot| serve_connection(&service, stream, peer, slot);
                     accept_loop(door, limits, shutdown, &listener, serve);
                 }
@@ -206,6 +225,12 @@ impl Server {
             }
             drop(room); // This drops the last sender of the channel, so the broadcaster ends.
             started.map(drop)
-        })
+        });
+        if let Some(transcript) = transcript {
+            // It may still need a moment if the recipients have taken all the time.
+            let moment = Instant::now() + EXIT_TIMEOUT;
+            transcript.finish(shutdown.deadline(limits.drain_timeout).max(moment));
+        }
+        ran
     }
 }

@@ -1,6 +1,7 @@
 //! The server's program: arguments, logger, port, signal handler, exit code. Runs on the main thread.
 //! [`Server::run`] does everything else.
 
+mod joining;
 mod memory;
 
 use chat_common::{
@@ -17,7 +18,7 @@ use std::{
     env,
     fs::File,
     io::{self, IsTerminal, Read, Write},
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket},
+    net::TcpListener,
     path::Path,
     process::{self, ExitCode},
     sync::Arc,
@@ -71,6 +72,7 @@ fn serve(mut options: Options, log: &BackgroundWriter) -> Result<(), String> {
         limits: options.limits,
         motd,
         ban_file: options.ban_file,
+        transcript: options.transcript,
         console: (options.console || io::stdin().is_terminal()).then(|| output.clone()),
     };
     let shutdown = Arc::new(Shutdown::new());
@@ -78,9 +80,7 @@ fn serve(mut options: Options, log: &BackgroundWriter) -> Result<(), String> {
     let server = Server::new(listener, settings, shutdown).map_err(|error| error.to_string())?;
     let address = server.local_addr().map_err(|error| error.to_string())?;
     output.write_text(&format!("Server running at {} ...\n", address.port()));
-    if !address.ip().is_loopback() {
-        output.write_text(&format!("Others join with: chat-client --server {}\n", reachable(address)));
-    }
+    output.write_text(&(joining::line(address) + "\n"));
     server.run().map_err(|error| error.to_string())?;
     info!("stopped");
     Ok(())
@@ -126,27 +126,6 @@ fn stop_on_signal(shutdown: &Arc<Shutdown>, log: &BackgroundWriter) -> Result<()
         shutdown.request();
         info!("stopping: delivering what was accepted");
     })
-}
-
-/// Returns the address that other machines use to reach a server that listens at `address`.
-fn reachable(address: SocketAddr) -> String {
-    if !address.ip().is_unspecified() {
-        return address.to_string();
-    }
-    // Connecting a UDP socket sends nothing. It only asks the system which of our addresses it would use.
-    // The remote addresses are reserved for documentation.
-    let (any, remote): (IpAddr, IpAddr) = match address.ip() {
-        IpAddr::V4(any) => (any.into(), Ipv4Addr::new(192, 0, 2, 1).into()),
-        IpAddr::V6(any) => (any.into(), Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into()),
-    };
-    let own = UdpSocket::bind((any, 0)).and_then(|socket| {
-        socket.connect((remote, 9))?;
-        socket.local_addr()
-    });
-    own.map_or_else(
-        |_| format!("ADDRESS-OF-THIS-MACHINE:{}", address.port()),
-        |own| SocketAddr::new(own.ip(), address.port()).to_string(),
-    )
 }
 
 /// Prints a text for a person who asked for it, and then wants it complete.

@@ -45,7 +45,7 @@ fn who_and_stats_show_the_members_and_the_state_of_the_room() {
     sara.types("hello");
     tom.sees("[Sara] hello\n");
     server.types("/who");
-    server.sees("2 here: Sara, Tom\n");
+    server.sees("Sara  127.0.0.1\nTom   127.0.0.1\n2 here\n");
     server.types("/stats");
     let stats = server.line_starting_with("members ");
     for part in
@@ -54,7 +54,8 @@ fn who_and_stats_show_the_members_and_the_state_of_the_room() {
         assert!(stats.contains(part), "{part} in {stats:?}");
     }
     server.types("/help");
-    for command in ["/who", "/say", "/kick", "/ban", "/unban", "/bans", "/stats", "/stop"] {
+    for command in ["/who", "/say", "/kick", "/mute", "/unmute", "/ban", "/unban", "/bans", "/stats", "/stop"]
+    {
         server.sees(command);
     }
 }
@@ -79,7 +80,9 @@ fn a_removed_member_reads_the_reason_and_may_join_again() {
     let sara = Program::joined_client(address, "Sara");
     let mut tom = Program::joined_client(address, "Tom");
     server.types("/kick tom too loud");
-    server.sees("removed: Tom\n");
+    server.sees(
+        "removed: Tom (127.0.0.1); a ban of this machine's own address 127.0.0.1 would hit 1 other here\n",
+    );
     sara.sees("User [Tom] left (removed: too loud)\n");
     tom.logs("the operator removed you from the room: too loud");
     assert_eq!(tom.exits(), Some(1));
@@ -98,7 +101,9 @@ fn a_banned_name_stays_out_over_a_restart_until_the_ban_is_removed() {
     let (mut server, address) = Program::server(&flags);
     let mut tom = Program::joined_client(address, "Tom");
     server.types("/ban Tom");
-    server.sees("banned: name tom; removed: Tom\n");
+    server.sees(
+        "banned: name tom (in every spelling that counts as the same name); removed: Tom (127.0.0.1)\n",
+    );
     assert_eq!(tom.exits(), Some(1));
     server.types("/stop");
     assert_eq!(server.exits(), Some(0));
@@ -148,7 +153,7 @@ fn a_banned_address_or_network_stays_out_and_what_is_neither_is_not_taken_for_a_
     let (mut server, address) = Program::server(&["--console"]);
     let mut tom = Program::joined_client(address, "Tom");
     server.types("/ban 127.0.0.1");
-    server.sees("banned: address 127.0.0.1; removed: Tom\n");
+    server.sees("banned: address 127.0.0.1 (this address alone); removed: Tom (127.0.0.1)\n");
     assert_eq!(tom.exits(), Some(1));
     let mut sara = Program::client(address, "Sara", &[]);
     sara.logs("this address is banned from the room");
@@ -158,7 +163,7 @@ fn a_banned_address_or_network_stays_out_and_what_is_neither_is_not_taken_for_a_
     server.types("/ban 10.0.0.0/64");
     server.sees("the length after 10.0.0.0/ is a number from 0 to 32, not \"64\"");
     server.types("/ban 127.0.0.77/8");
-    server.sees("banned: address 127.0.0.0/8; nobody here to remove\n");
+    server.sees("banned: address 127.0.0.0/8 (16777216 addresses); nobody here to remove\n");
     server.types("/unban 127.0.0.1");
     server.sees("no longer banned: address 127.0.0.1; still banned with all of: address 127.0.0.0/8\n");
     assert_eq!(Program::client(address, "Sara", &[]).exits(), Some(1));
@@ -176,7 +181,9 @@ fn a_banned_member_whose_connection_is_lost_cannot_resume() {
     drop(ann);
     server.logs("Ann left (connection lost)");
     server.types("/ban Ann");
-    server.sees("banned: name ann; removed: Ann\n");
+    server.sees(
+        "banned: name ann (in every spelling that counts as the same name); removed: Ann (127.0.0.1)\n",
+    );
     let resume = Join { resume: Some(0), ..Join::new("Ann", token, 0) };
     match RawPeer::connect_call(address).unwrap().join_with(resume) {
         Err(Reply::Refused(refusal)) => assert_eq!(refusal.cause, Cause::SessionOver),

@@ -12,13 +12,14 @@ use chat_server::{Bytes, Limits};
 use chat_tests::{
     checker::assert_clean,
     member::{Callbacks, Member, MemberError},
-    process::Program,
+    process::{binary, Program},
     raw::{self, RawPeer},
     server::{without_rate_limit, TestServer},
     watchdog::poll,
 };
 use std::{
     net::TcpListener,
+    process::Command,
     thread,
     time::{Duration, Instant},
 };
@@ -152,8 +153,10 @@ fn a_silent_member_is_removed_after_the_dead_time() {
 }
 
 #[test]
-fn the_limits_in_force_are_logged_at_start() {
-    let (server, _) = Program::server(&["--max-text", "1KiB", "--rate=7"]);
+fn the_limits_in_force_are_logged_at_start_for_those_who_debug() {
+    let mut command = Command::new(binary("chat-server"));
+    command.args(["--listen", "127.0.0.1:0", "--max-text", "1KiB", "--rate=7"]).env("RUST_LOG", "debug");
+    let (server, _) = Program::start_server(&mut command);
     server.logs("limits: ");
     server.logs("max-text 1KiB");
     server.logs("rate 7");

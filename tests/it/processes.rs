@@ -64,7 +64,13 @@ fn a_port_in_use_is_an_error_with_exit_code_one() {
 #[test]
 fn every_printed_line_is_as_the_contract_says() {
     let (server, address) = Program::server(&[]);
-    assert_eq!(server.output(), format!("Server running at {} ...\n", address.port()));
+    let port = address.port();
+    let lines = [
+        format!("Server running at {port} ..."),
+        format!("Others on this machine join with: chat-client --server 127.0.0.1:{port}"),
+    ];
+    server.sees(&format!("{}\n", lines[1]));
+    assert_eq!(server.lines(), lines);
     let mut ali = Program::joined_client(address, "Ali");
     let mut command = Command::new(binary("chat-client"));
     let mut sara = Program::start("sara", command.args(["--server", &address.to_string()]));

@@ -86,7 +86,7 @@ fn replies_of_the_console_that_nobody_reads_delay_neither_the_room_nor_its_stop(
     server.reads_output(output.into_reader());
     server.sees("--- lines left out here: ");
     server.types("/who");
-    server.sees("1 here: ann\n");
+    server.sees("ann  127.0.0.1\n1 here\n");
     server.signal("TERM");
     assert_eq!(server.exits(), Some(0), "{}", tail(&server.error_output()));
 }

@@ -50,6 +50,35 @@ impl Ban {
         Err(format!("{word:?} is neither an address nor a possible name; a network is written ADDRESS/BITS"))
     }
 
+    /// Returns the ban of the host at `address`: what an operator means who writes the address alone.
+    pub(crate) fn of_host(address: IpAddr) -> Ban {
+        Ban::Address(Network::host(address.to_canonical()))
+    }
+
+    /// Returns what the ban covers, for the operator.
+    pub(crate) fn coverage(&self) -> String {
+        let Ban::Address(Network { address, bits }) = self else {
+            return "in every spelling that counts as the same name".to_owned();
+        };
+        let free_bits = width(*address) - bits;
+        match (address, free_bits) {
+            (IpAddr::V4(_), 0) => "this address alone".to_owned(),
+            (IpAddr::V6(_), 0) => {
+                format!("this address alone, and not the others that its host has in its /{IPV6_HOST_BITS}")
+            }
+            (IpAddr::V4(_), _) => format!("{} addresses", 1_u64 << free_bits),
+            (IpAddr::V6(_), _) if *bits > IPV6_HOST_BITS => {
+                format!("2^{free_bits} addresses, a part of the /{IPV6_HOST_BITS} of one host")
+            }
+            (IpAddr::V6(_), _) if *bits == IPV6_HOST_BITS => {
+                format!("all addresses of one host, which are its /{IPV6_HOST_BITS}")
+            }
+            (IpAddr::V6(_), _) => {
+                format!("{} hosts, each with its /{IPV6_HOST_BITS}", 1_u128 << (IPV6_HOST_BITS - bits))
+            }
+        }
+    }
+
     /// Returns whether it bans a client with this name or address.
     pub(crate) fn covers(&self, name: &str, address: IpAddr) -> bool {
         match self {
@@ -81,12 +110,15 @@ impl Network {
         Network { address: first_bits(address, bits.min(width(address))), bits }
     }
 
+    /// Returns the network that the host at `address` has for itself.
+    fn host(address: IpAddr) -> Network {
+        let bits = if address.is_ipv6() { IPV6_HOST_BITS } else { width(address) };
+        Network::around(address, bits)
+    }
+
     fn parse(written: IpAddr, bits: Option<&str>) -> Result<Network, String> {
         let address = written.to_canonical();
-        let Some(bits) = bits else {
-            let bits = if address.is_ipv6() { IPV6_HOST_BITS } else { width(address) };
-            return Ok(Network::around(address, bits));
-        };
+        let Some(bits) = bits else { return Ok(Network::host(address)) };
         // In the IPv6 form of an IPv4 address, the first 96 bits are always the same.
         let first = width(written) - width(address);
         let number = bits.parse::<u8>().ok().filter(|_| bits.bytes().all(|byte| byte.is_ascii_digit()));
@@ -153,6 +185,25 @@ mod tests {
             let (_, again) = shown.split_once(' ').unwrap();
             assert_eq!(ban(again), ban(word));
         }
+    }
+
+    #[test]
+    fn a_ban_says_what_it_covers() {
+        for (word, coverage) in [
+            ("Sara", "in every spelling that counts as the same name"),
+            ("192.0.2.7", "this address alone"),
+            ("192.168.1.0/24", "256 addresses"),
+            ("0.0.0.0/0", "4294967296 addresses"),
+            ("2001:db8::1", "all addresses of one host, which are its /64"),
+            ("2001:db8::1/128", "this address alone, and not the others that its host has in its /64"),
+            ("2001:db8::/120", "2^8 addresses, a part of the /64 of one host"),
+            ("2001:db8::/48", "65536 hosts, each with its /64"),
+            ("::/0", "18446744073709551616 hosts, each with its /64"),
+        ] {
+            assert_eq!(ban(word).coverage(), coverage, "{word}");
+        }
+        assert_eq!(Ban::of_host("2001:db8::7".parse().unwrap()), ban("2001:db8::1"));
+        assert_eq!(Ban::of_host("::ffff:192.0.2.7".parse().unwrap()), ban("192.0.2.7"));
     }
 
     #[test]

@@ -95,8 +95,9 @@ impl SharedLog {
 pub(crate) struct Reader {
     /// The session of the reader. It does not get its own events.
     pub(crate) session: u64,
-    /// From this sequence number on, the reader is told of every event that is gone. Before it, only of
-    /// messages: whoever reads the history of the room need not know who came and went.
+    /// From this sequence number on, the reader gets all that happened, and is told of every event that is
+    /// gone. Before it, only of what was said: whoever reads the history of the room need not know who came
+    /// and went.
     pub(crate) told_from: u64,
 }
 
@@ -179,7 +180,8 @@ impl Log {
                 *cursor += 1;
                 continue;
             };
-            if entry.audience.includes(reader.session) && !batch.push(&entry.encoded, limit) {
+            let is_told = entry.class != Class::Move || entry.sequence >= reader.told_from;
+            if is_told && entry.audience.includes(reader.session) && !batch.push(&entry.encoded, limit) {
                 return;
             }
             *cursor += 1;
@@ -205,8 +207,8 @@ impl Log {
         told
     }
 
-    /// Returns the cursor from which the session `reader` gets its last `count` messages, and the other
-    /// events between them. Returns `None` if there is no message for it.
+    /// Returns the cursor from which the session `reader` gets its last `count` messages, and the notices
+    /// between them. Returns `None` if there is no message for it.
     pub(crate) fn position_before(&self, count: usize, reader: u64) -> Option<u64> {
         let said = self.said.from(0).rev();
         let messages = said.filter(|entry| entry.class == Class::Message && entry.audience.includes(reader));

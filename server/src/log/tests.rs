@@ -160,6 +160,25 @@ fn a_reader_is_told_exactly_which_comings_and_goings_it_missed() {
 }
 
 #[test]
+fn a_newcomer_gets_what_was_said_and_nobody_who_came_or_went_before_its_join() {
+    let log = log_of(100, 1 << 20);
+    append(&log, says("1"), Audience::All);
+    comes_or_goes(&log, "2");
+    append(&log, says("3"), Audience::All);
+    (4..7).for_each(|_| comes_or_goes(&log, "4 to 6"));
+    append(&log, EventKind::Notice { text: "7".into() }, Audience::All);
+    let sequences = |told_from| -> Vec<u64> {
+        let (mut cursor, mut batch) = (1, Batch::new());
+        log.read().read_into(&mut cursor, Reader { session: 9, told_from }, 1 << 16, &mut batch);
+        assert_eq!(cursor, 8);
+        let Callback::Receive { events, .. } = decode(&batch.finish(false)[HEADER_BYTES..]).unwrap();
+        events.iter().map(|event| event.sequence).collect()
+    };
+    assert_eq!(sequences(6), [1, 3, 6, 7]);
+    assert_eq!(sequences(0), [1, 2, 3, 4, 5, 6, 7]);
+}
+
+#[test]
 fn what_came_and_went_before_the_oldest_message_goes_with_it() {
     let log = log_of(2, 1 << 20);
     comes_or_goes(&log, "1");

@@ -73,7 +73,7 @@ pub(super) fn join(
     peer: SocketAddr,
     join: Join,
 ) -> Result<MemberCalls, Refusal> {
-    let Service { room, limits, shutdown, motd, .. } = *service;
+    let Service { room, limits, shutdown, motd, kept_for, .. } = *service;
     if shutdown.is_requested() {
         return Err(stopping());
     }
@@ -111,7 +111,7 @@ pub(super) fn join(
         sequence,
         called_back,
         text_limit: limits.max_text.0 as u32,
-        kept_for: None,
+        kept_for,
         motd: motd.map(str::to_owned),
     };
     let (replied_tx, replied_rx) = bounded(1);

@@ -27,4 +27,6 @@ pub(crate) struct Service<'env> {
     pub(crate) shutdown: &'env Shutdown,
     /// The message of the day, a text for everybody who joins.
     pub(crate) motd: Option<&'env str>,
+    /// For how long the room keeps what is said on a disk, in seconds, or `None` if it does not.
+    pub(crate) kept_for: Option<u64>,
 }

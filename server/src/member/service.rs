@@ -10,7 +10,7 @@ use crate::{
 };
 use chat_common::{
     frame::has_memory_for,
-    protocol::{Cause, Refusal, Reply, Request},
+    protocol::{Cause, Person, Refusal, Reply, Request},
 };
 
 /// How much memory the longest reply takes at most, in frames: encoded, as values, and encoded again.
@@ -88,7 +88,7 @@ fn people(service: &Service<'_>) -> Reply {
     /// The bytes beside a name and beside the list on the wire: a length and two times, and the rest.
     const AROUND_NAME: usize = 16;
     const AROUND_BYTES: usize = 64;
-    let mut people = service.room.people();
+    let mut people: Vec<Person> = service.room.people().into_iter().map(|(person, _)| person).collect();
     let total = people.len() as u32;
     let mut bytes = AROUND_BYTES;
     people.retain(|person| {

@@ -3,12 +3,20 @@
 //! std cannot wake a thread from that read, so it is not joined. It ends with the process. It holds the room
 //! weakly, because the room ends when it is dropped.
 
-use super::stats::summary;
+use super::{
+    stats::summary,
+    who::{covering, muted, removed, who},
+};
 use crate::{
     door::{name::fold, Ban, Door},
-    room::{Command, Room},
+    room::{Command, MutedFor, Room},
+    settings::COMMANDS,
 };
-use chat_common::{background_writer::BackgroundWriter, shutdown::Shutdown};
+use chat_common::{
+    background_writer::BackgroundWriter,
+    shutdown::Shutdown,
+    units::{parse_time, TIME_FORM},
+};
 use log::{info, warn};
 use std::{
     io::{self, BufRead, Read},
@@ -17,16 +25,6 @@ use std::{
 
 /// A longer line is read to its end, but not kept. No command needs more. In bytes.
 const MAX_LINE_BYTES: usize = 1024 * 1024;
-
-const HELP: &str = "\
-/who                        who is here
-/say TEXT                   say something to everybody, as the server
-/kick NAME [REASON]         remove a member, who can join again
-/ban ADDRESS[/BITS]|NAME    remove all members with the address or name, and refuse them from now on
-/unban ADDRESS[/BITS]|NAME  remove a ban
-/bans                       list the bans
-/stats                      show the statistics
-/stop                       deliver what was accepted, and stop the server";
 
 const ENDING: &str = "the room is ending";
 
@@ -72,15 +70,12 @@ impl Console {
             return format!("the text has {} bytes, and {} are the most", text.len(), self.max_text);
         }
         match (command, rest) {
-            ("/help", _) => HELP.to_owned(),
-            ("/who", _) => {
-                let people = self.with_room(Room::people).unwrap_or_default();
-                let names: Vec<String> = people.into_iter().map(|person| person.name).collect();
-                match names.len() {
-                    0 => "nobody is here".to_owned(),
-                    count => format!("{count} here: {}", names.join(", ")),
-                }
+            ("/help", _) => COMMANDS.to_owned(),
+            ("/who", pattern) => {
+                let answer = self.with_room(|room| who(&room.people(), pattern, room.mutes()));
+                answer.unwrap_or(ENDING.to_owned())
             }
+            ("/mute", "") => self.with_room(|room| muted(&room.mutes().list())).unwrap_or(ENDING.to_owned()),
             ("/stats", _) => self.with_room(summary).unwrap_or(ENDING.to_owned()),
             ("/bans", _) => match self.door.bans.list() {
                 bans if bans.is_empty() => "nobody is banned".to_owned(),
@@ -90,8 +85,8 @@ impl Console {
                 self.shutdown.request();
                 "stopping: delivering what was accepted".to_owned()
             }
-            ("/say" | "/kick" | "/ban" | "/unban", "") => {
-                let usage = HELP.lines().find(|line| line.starts_with(&format!("{command} ")));
+            ("/say" | "/kick" | "/unmute" | "/ban" | "/unban", "") => {
+                let usage = COMMANDS.lines().find(|line| line.starts_with(&format!("{command} ")));
                 format!("usage: {}", usage.unwrap_or(command))
             }
             ("/say", text) => {
@@ -99,6 +94,11 @@ impl Console {
                 said.and_then(Result::ok).map_or(ENDING, |()| "said").to_owned()
             }
             ("/kick", _) => self.remove(Ban::Name(fold(name)), text),
+            ("/mute" | "/unmute", _) => match Ban::of(name) {
+                Ok(Ban::Name(folded)) if command == "/mute" => self.mute(folded, reason.trim()),
+                Ok(Ban::Name(folded)) => self.unmute(folded),
+                _ => format!("{name:?} is no name; a mute is for a name, and /who lists who is here"),
+            },
             ("/ban" | "/unban", word) => match Ban::of(word) {
                 Ok(ban) if command == "/ban" => self.add_ban(&ban),
                 Ok(ban) => self.remove_ban(&ban),
@@ -116,11 +116,39 @@ impl Console {
         let kept = self.door.bans.add(ban);
         let out = self.remove(ban.clone(), "banned");
         match kept {
-            Ok(true) => format!("banned: {ban}; {out}"),
-            Ok(false) => format!("banned already: {ban}; {out}"),
+            Ok(true) => format!("banned: {}; {out}", covering(ban)),
+            Ok(false) => format!("banned already: {}; {out}", covering(ban)),
             Err(error) => {
+                let ban = covering(ban);
                 format!("banned until the server ends: {ban}; the ban file cannot be written: {error}; {out}")
             }
+        }
+    }
+
+    /// Mutes a name for the time in `time`, or without a time limit if that is empty.
+    fn mute(&self, folded: String, time: &str) -> String {
+        let time = match (time, parse_time(time)) {
+            ("", _) => MutedFor::Good,
+            (_, Some(time)) if !time.is_zero() => MutedFor::Time(time),
+            _ => return format!("{time:?} is no time; /mute NAME [TIME] takes {TIME_FORM}"),
+        };
+        let name = folded.clone();
+        match self.with_room(|room| room.ask(|muted_tx| Command::Mute { folded, time, muted_tx })) {
+            Some(Ok(Ok(Some(name)))) => format!("muted: {name} {time}; /unmute {name} ends it"),
+            Some(Ok(Ok(None))) => {
+                format!("muted: {name} {time}; nobody here has this name now, and /unmute {name} ends it")
+            }
+            Some(Ok(Err(_))) => "there are too many mutes; /mute lists them, /unmute ends one".to_owned(),
+            _ => ENDING.to_owned(),
+        }
+    }
+
+    fn unmute(&self, folded: String) -> String {
+        let name = folded.clone();
+        match self.with_room(|room| room.ask(|unmuted_tx| Command::Unmute { folded, unmuted_tx })) {
+            Some(Ok(true)) => format!("no longer muted: {name}"),
+            Some(Ok(false)) => format!("not muted: {name}; /mute lists who is"),
+            _ => ENDING.to_owned(),
         }
     }
 
@@ -139,10 +167,11 @@ impl Console {
     /// Removes the members that `ban` covers. Returns the text to print.
     fn remove(&self, ban: Ban, reason: &str) -> String {
         let reason = reason.to_owned();
-        let names = self.with_room(|room| room.ask(|removed_tx| Command::Remove { ban, reason, removed_tx }));
-        match names {
-            Some(Ok(names)) if !names.is_empty() => format!("removed: {}", names.join(", ")),
-            _ => "nobody here to remove".to_owned(),
+        // Who bans an address does not need it offered.
+        let offer = matches!(ban, Ban::Name(_));
+        match self.with_room(|room| room.ask(|removed_tx| Command::Remove { ban, reason, removed_tx })) {
+            Some(Ok(members)) => removed(&members, offer),
+            _ => ENDING.to_owned(),
         }
     }
 

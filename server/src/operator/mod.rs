@@ -3,6 +3,9 @@
 
 mod console;
 mod stats;
+mod transcript;
+mod who;
 
 pub(crate) use console::Console;
 pub(crate) use stats::stats_loop;
+pub(crate) use transcript::{Transcript, TranscriptFile};

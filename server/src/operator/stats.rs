@@ -3,7 +3,7 @@
 
 use crate::room::Room;
 use chat_common::shutdown::Shutdown;
-use log::info;
+use log::{log, Level};
 use std::{fs, sync::Weak, time::Duration};
 
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
@@ -16,15 +16,39 @@ pub(super) fn summary(room: &Room) -> String {
     format!("{}, threads {threads}", room.summary())
 }
 
-/// The whole life of the thread `stats`: one line in the server's log each minute.
+/// The whole life of the thread `stats`: one line in the server's log each minute. It is for everybody if
+/// something has happened in that minute, and otherwise for those who debug.
 ///
 /// # Blocking
 /// For a minute each time; shutdown wakes it.
 pub(crate) fn stats_loop(room: &Weak<Room>, shutdown: &Shutdown) {
+    let mut before = None;
     while !shutdown.sleep(LOG_INTERVAL) {
         // The room is let go before the line is logged, because the room ends when it is dropped.
-        if let Some(line) = room.upgrade().map(|room| summary(&room)) {
-            info!("{line}");
+        if let Some((next, line)) = room.upgrade().map(|room| (room.next_sequence(), summary(&room))) {
+            log!(level(before.replace(next), next), "{line}");
         }
+    }
+}
+
+/// Returns the level of a line. `before` and `next` are the sequence numbers of the next event when the last
+/// line was written, and now.
+fn level(before: Option<u64>, next: u64) -> Level {
+    // The first event has the number 1.
+    if next > before.unwrap_or(1) {
+        Level::Info
+    } else {
+        Level::Debug
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statistics_of_a_minute_in_which_nothing_happened_are_for_those_who_debug() {
+        assert_eq!((level(None, 1), level(Some(7), 7)), (Level::Debug, Level::Debug));
+        assert_eq!((level(None, 2), level(Some(7), 8)), (Level::Info, Level::Info));
     }
 }

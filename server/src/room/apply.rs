@@ -5,7 +5,8 @@
 //! round.
 
 use super::{
-    command::{Command, Entrance, Message, MessageKind},
+    command::{Command, Entrance, Message, MessageKind, Removed, TooManyMutes},
+    mutes::{MutedFor, Mutes},
     registry::{id_of, LastAccepted, Member, Members, Presence},
 };
 #[cfg(feature = "seeded-bugs")]
@@ -37,6 +38,7 @@ use std::{
 pub(super) struct Round<'r, 'scope, 'env> {
     pub(super) limits: &'env Limits,
     pub(super) door: &'env Door,
+    pub(super) mutes: &'r Mutes,
     pub(super) log: &'env SharedLog,
     pub(super) deliveries: &'r Deliveries<'scope, 'env>,
     pub(super) members: &'r mut Members,
@@ -117,8 +119,16 @@ impl Round<'_, '_, '_> {
                 }
             }
             Command::Remove { ban, reason, removed_tx } => {
-                let names = self.remove(&ban, &reason);
-                self.effects.answer(removed_tx, names);
+                let removed = self.remove(&ban, &reason);
+                self.effects.answer(removed_tx, removed);
+            }
+            Command::Mute { folded, time, muted_tx } => {
+                let muted = self.mute(&folded, time);
+                self.effects.answer(muted_tx, muted);
+            }
+            Command::Unmute { folded, unmuted_tx } => {
+                let was_muted = self.unmute(&folded);
+                self.effects.answer(unmuted_tx, was_muted);
             }
             Command::Notice(text) => {
                 self.staged.push(EventKind::Notice { text }, Audience::All);
@@ -230,14 +240,21 @@ impl Round<'_, '_, '_> {
         member.presence = Presence::Here { pair: Arc::clone(pair), recipient };
         if !announced {
             let name = member.name.clone();
-            let (kind, line) = match member.joined {
-                None => (EventKind::Joined { name: name.clone() }, format!("{name} joined")),
-                Some(_) => (EventKind::Back { name: name.clone() }, format!("{name} is back")),
+            let address = member.address.to_canonical();
+            let is_new = member.joined.is_none();
+            let (kind, line) = match is_new {
+                true => (EventKind::Joined { name: name.clone() }, format!("{name} joined from {address}")),
+                false => (EventKind::Back { name: name.clone() }, format!("{name} is back from {address}")),
             };
             let sequence = self.staged.push(kind, Audience::AllBut(pair.id));
             member.joined.get_or_insert(sequence);
             self.effects.authors.push(pair.id);
             self.effects.lines.push((Some(member.address), line));
+            let joined = member.joined;
+            if let Some(time) = self.mutes.left(&member.folded).filter(|_| is_new) {
+                self.tell(pair.id, time.sentence());
+            }
+            return joined;
         }
         member.joined
     }
@@ -281,6 +298,9 @@ impl Round<'_, '_, '_> {
             }
             None => {}
         }
+        if let Some(time) = self.mutes.left(&member.folded) {
+            return Err(Refusal::new(Cause::Muted, time.sentence()));
+        }
         let author = member.name.clone();
         let others = Audience::AllBut(id);
         let (kind, audience) = match (kind, recipient) {
@@ -312,11 +332,15 @@ impl Round<'_, '_, '_> {
             // time.
             return Ok(Reply::Renamed { sequence: self.staged.next() - 1 });
         }
+        if let Some(time) = self.mutes.left(&member.folded) {
+            return Err(Refusal::new(Cause::Muted, time.sentence()));
+        }
         let folded = self.take_name(&name, member.address, Some(id))?;
         let member = self.members.get_mut(&id).ok_or_else(Refusal::busy)?;
         member.folded = folded;
         let from = std::mem::replace(&mut member.name, name.clone());
-        self.effects.lines.push((Some(member.address), format!("{from} is now {name}")));
+        let address = member.address.to_canonical();
+        self.effects.lines.push((Some(member.address), format!("{from} is now {name}, from {address}")));
         self.effects.authors.push(id);
         let sequence = self.staged.push(EventKind::Renamed { from, to: name }, Audience::AllBut(id));
         Ok(Reply::Renamed { sequence })
@@ -332,8 +356,48 @@ impl Round<'_, '_, '_> {
         }
     }
 
-    /// Ends all sessions that `ban` covers, lost ones too. Returns their names.
-    fn remove(&mut self, ban: &Ban, reason: &str) -> Vec<String> {
+    /// Mutes a name. The member that has it is told at once, or when it resumes its session. Returns that
+    /// member's name.
+    fn mute(&mut self, folded: &str, time: MutedFor) -> Result<Option<String>, TooManyMutes> {
+        if !self.mutes.add(folded, time) {
+            return Err(TooManyMutes);
+        }
+        let member = self.tell_name(folded, &time.sentence());
+        let name = member.as_deref().unwrap_or(folded);
+        self.effects.lines.push((None, format!("the operator has muted {name} {time}")));
+        Ok(member)
+    }
+
+    /// Ends a mute. Returns whether there was one.
+    fn unmute(&mut self, folded: &str) -> bool {
+        let was_muted = self.mutes.remove(folded);
+        if was_muted {
+            let member = self.tell_name(folded, "you are no longer muted");
+            let name = member.as_deref().unwrap_or(folded);
+            self.effects.lines.push((None, format!("the operator has ended the mute of {name}")));
+        }
+        was_muted
+    }
+
+    /// Tells something to the member with this name, if there is one. Returns its name.
+    fn tell_name(&mut self, folded: &str, text: &str) -> Option<String> {
+        // One that has not entered yet is told when it does.
+        let has_entered =
+            |member: &Member| member.joined.is_some() && !matches!(member.presence, Presence::Over { .. });
+        let found = self.members.iter().find(|(_, member)| member.folded == folded && has_entered(member));
+        let (id, name) = found.map(|(id, member)| (*id, member.name.clone()))?;
+        self.tell(id, text.to_owned());
+        Some(name)
+    }
+
+    /// Says something to one session alone, as the server.
+    fn tell(&mut self, id: u64, text: String) {
+        self.effects.has_private = true;
+        self.staged.push(EventKind::Notice { text }, Audience::Only(id));
+    }
+
+    /// Ends all sessions that `ban` covers, lost ones too.
+    fn remove(&mut self, ban: &Ban, reason: &str) -> Vec<Removed> {
         let with_reason = |text: &str| match reason {
             "" => text.to_owned(),
             reason => format!("{text}: {reason}"),
@@ -342,15 +406,23 @@ impl Round<'_, '_, '_> {
             ban.covers(&member.name, member.address) && !matches!(member.presence, Presence::Over { .. })
         };
         let covered = self.members.iter().filter(|(_, member)| is_covered(member));
-        let covered: Vec<_> = covered.map(|(id, member)| (*id, member.pair().map(Arc::clone))).collect();
-        let mut names = Vec::new();
-        for (id, pair) in covered {
+        let covered: Vec<_> = covered
+            .map(|(id, member)| (*id, member.address.to_canonical(), member.pair().map(Arc::clone)))
+            .collect();
+        let mut removed = Vec::new();
+        for (id, address, pair) in covered {
             self.effects.closings.extend(pair.map(|pair| (pair, "removed")));
             let why = with_reason("the operator removed you from the room");
             let over = Presence::Over { since: Instant::now(), why };
-            names.extend(self.end(id, over, Some(with_reason("removed"))));
+            let name = self.end(id, over, Some(with_reason("removed")));
+            removed.extend(name.map(|name| Removed { name, address, others: 0 }));
         }
-        names
+        for Removed { address, others, .. } in &mut removed {
+            let ban = Ban::of_host(*address);
+            let is_hit = |member: &&Member| member.is_here() && ban.covers(&member.name, member.address);
+            *others = self.members.values().filter(is_hit).count();
+        }
+        removed
     }
 
     /// Ends the presence of a member, and stages the event for the others with the `reason`. Returns the
@@ -365,7 +437,8 @@ impl Round<'_, '_, '_> {
             let why = reason.as_ref().map_or(String::new(), |why| format!(" ({why})"));
             let by_operator = matches!(member.presence, Presence::Over { .. });
             let address = (!by_operator).then_some(member.address);
-            self.effects.lines.push((address, format!("{name} left{why}")));
+            let line = format!("{name} left{why} from {}", member.address.to_canonical());
+            self.effects.lines.push((address, line));
             self.effects.authors.push(id);
             self.staged.push(EventKind::Left { name: name.clone(), reason }, Audience::AllBut(id));
         }

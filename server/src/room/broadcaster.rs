@@ -45,6 +45,7 @@
 use super::{
     apply::{Effects, Round},
     command::Command,
+    mutes::Mutes,
     registry::Registry,
 };
 use crate::{
@@ -54,7 +55,7 @@ use crate::{
     settings::Limits,
 };
 use chat_common::{protocol::EventKind, shutdown::Shutdown};
-use crossbeam_channel::{Receiver, RecvTimeoutError};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use log::{info, warn, Level};
 use std::{iter, sync::Arc, thread};
 
@@ -64,11 +65,14 @@ const SMALL_ROOM: usize = 32;
 /// What the broadcaster works with.
 pub(crate) struct Broadcaster<'env> {
     pub(super) registry: Registry,
+    pub(super) mutes: Mutes,
     pub(super) log: SharedLog,
     pub(super) limits: &'env Limits,
     pub(super) door: &'env Door,
     pub(super) shutdown: &'env Shutdown,
     pub(super) commands_rx: Receiver<Command>,
+    /// Gets a value after each append, unless one waits there. For a reader that is no recipient.
+    pub(super) appended_tx: Option<Sender<()>>,
 }
 
 /// The whole life of the thread `broadcaster`. It ends when the last sender of the channel is dropped and
@@ -117,11 +121,12 @@ struct Rounds<'b, 'scope, 'env> {
 impl Rounds<'_, '_, '_> {
     /// Carries out the commands of one round, and publishes the result.
     fn run_round(&mut self, commands: impl Iterator<Item = Command>) {
-        let Broadcaster { registry, log, limits, door, .. } = self.broadcaster;
+        let Broadcaster { registry, mutes, log, limits, door, .. } = self.broadcaster;
         let (staged, effects) = registry.change(|members| {
             let mut round = Round {
                 limits,
                 door,
+                mutes,
                 log,
                 deliveries: &self.deliveries,
                 members,
@@ -139,9 +144,13 @@ impl Rounds<'_, '_, '_> {
     /// Publishes a round: to readers of the log, to senders that wait for an answer, to the recipients,
     /// and to the server's log.
     fn publish(&mut self, staged: StagedBatch, mut effects: Effects) {
-        let Broadcaster { registry, log, limits, door, .. } = self.broadcaster;
+        let Broadcaster { registry, log, limits, door, appended_tx, .. } = self.broadcaster;
         let (first, end) = (staged.first(), staged.next());
         log.append(staged);
+        if let Some(appended_tx) = appended_tx {
+            // If the channel is full, its reader will see this append as well.
+            let _ = appended_tx.try_send(());
+        }
         // Usually the senders get their replies first. They then send the commands of the next round
         // while this thread writes to the recipients. In a small and quiet room the recipients come
         // first, which saves 18 of 188 us until the last of ten has the message.

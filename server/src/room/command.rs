@@ -1,6 +1,7 @@
 //! The commands for the broadcaster. Plain values: any thread may send them. A sender that needs an
 //! answer adds a channel with space for one.
 
+use super::mutes::MutedFor;
 use crate::{
     delivery::ConnectionPair,
     door::{Ban, Slot},
@@ -54,11 +55,32 @@ pub(crate) enum Command {
     /// The connections of a member have ended. `reason` is `None` if the client sent Leave.
     Leave { pair: Arc<ConnectionPair>, reason: Option<String> },
     /// The operator removes the members that `ban` covers. This does not add the ban to the list of bans.
-    /// The answer has the names of the removed members.
-    Remove { ban: Ban, reason: String, removed_tx: Sender<Vec<String>> },
+    Remove { ban: Ban, reason: String, removed_tx: Sender<Vec<Removed>> },
+    /// The operator lets nobody with this name say anything for some time. The name is in its folded form.
+    Mute {
+        folded: String,
+        time: MutedFor,
+        /// Gets the name of the member that has it, if there is one.
+        muted_tx: Sender<Result<Option<String>, TooManyMutes>>,
+    },
+    /// The operator ends a mute. The answer says whether there was one.
+    Unmute { folded: String, unmuted_tx: Sender<bool> },
     /// The operator says something to everybody.
     Notice(String),
 }
+
+/// A member that the operator has removed.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Removed {
+    pub(crate) name: String,
+    pub(crate) address: IpAddr,
+    /// How many others are in the room whom a ban of the address would remove.
+    pub(crate) others: usize,
+}
+
+/// The list of mutes is full.
+#[derive(Debug)]
+pub(crate) struct TooManyMutes;
 
 /// Where the deliveries to a member begin.
 #[derive(Clone, Copy, Debug)]

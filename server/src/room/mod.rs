@@ -7,12 +7,15 @@
 mod apply;
 mod broadcaster;
 mod command;
+mod mutes;
+mod natural_order;
 mod registry;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use broadcaster::{broadcast_loop, Broadcaster};
-pub(crate) use command::{Command, Entrance, Message, MessageKind};
+pub(crate) use command::{Command, Entrance, Message, MessageKind, Removed};
+pub(crate) use mutes::{MutedFor, Mutes};
 
 use crate::{
     delivery::{ConnectionPair, Recipient},
@@ -30,6 +33,7 @@ use crossbeam_channel::{bounded, Sender, TrySendError};
 use registry::Registry;
 use std::{
     io,
+    net::IpAddr,
     sync::{atomic::Ordering::Relaxed, Arc},
 };
 
@@ -40,12 +44,14 @@ pub(crate) struct Room {
     /// A random number. Clients use it to tell this run of the server from another.
     pub(crate) number: u64,
     registry: Registry,
+    mutes: Mutes,
     log: SharedLog,
     commands_tx: Sender<Command>,
 }
 
 impl Room {
-    /// Returns a room, and the broadcaster that the caller must run for it.
+    /// Returns a room, and the broadcaster that the caller must run for it. `appended_tx` gets a value when
+    /// the log has grown.
     ///
     /// # Errors
     /// When the system has no random bytes.
@@ -53,12 +59,21 @@ impl Room {
         limits: &'env Limits,
         door: &'env Door,
         shutdown: &'env Shutdown,
+        appended_tx: Option<Sender<()>>,
     ) -> io::Result<(Room, Broadcaster<'env>)> {
         let (commands_tx, commands_rx) = bounded(limits.queue);
-        let (registry, log) = (Registry::default(), SharedLog::new(limits));
-        let broadcaster =
-            Broadcaster { registry: registry.clone(), log: log.clone(), limits, door, shutdown, commands_rx };
-        Ok((Room { number: Token::random()?.to_u64(), registry, log, commands_tx }, broadcaster))
+        let (registry, mutes, log) = (Registry::default(), Mutes::default(), SharedLog::new(limits));
+        let broadcaster = Broadcaster {
+            registry: registry.clone(),
+            mutes: mutes.clone(),
+            log: log.clone(),
+            limits,
+            door,
+            shutdown,
+            commands_rx,
+            appended_tx,
+        };
+        Ok((Room { number: Token::random()?.to_u64(), registry, mutes, log, commands_tx }, broadcaster))
     }
 
     /// Sends a command and waits for the answer. `command` gets the sender for the answer.
@@ -97,9 +112,19 @@ impl Room {
         })
     }
 
-    /// Returns all members in the room, in the order of their names.
-    pub(crate) fn people(&self) -> Vec<Person> {
+    /// Returns all members in the room with their addresses, sorted by their names as people count.
+    pub(crate) fn people(&self) -> Vec<(Person, IpAddr)> {
         self.registry.people()
+    }
+
+    /// Returns the log, for a reader that is no recipient.
+    pub(crate) fn log(&self) -> &SharedLog {
+        &self.log
+    }
+
+    /// Returns the names that the operator has muted.
+    pub(crate) fn mutes(&self) -> &Mutes {
+        &self.mutes
     }
 
     /// Returns the connections of the session with this token.
@@ -116,6 +141,11 @@ impl Room {
             messages.into_iter().map(<[u8]>::to_vec).collect()
         };
         encoded.iter().map(|bytes| decode(bytes).expect("the log holds what we encoded")).collect()
+    }
+
+    /// Returns the sequence number that the next event gets.
+    pub(crate) fn next_sequence(&self) -> u64 {
+        self.log.read().next()
     }
 
     /// Returns the statistics of the room in one line. `members` counts the members that have a callback

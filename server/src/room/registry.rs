@@ -14,6 +14,7 @@
 //! s.mu.Unlock()
 //! ```
 
+use super::natural_order::sort_key;
 use crate::{
     delivery::{ConnectionPair, Recipient},
     door::name::fold,
@@ -122,13 +123,14 @@ impl Registry {
         change(&mut self.lock())
     }
 
-    /// Returns all members in the room, in the order of their names.
-    pub(crate) fn people(&self) -> Vec<Person> {
+    /// Returns all members in the room with their addresses, sorted by their names as people count.
+    pub(crate) fn people(&self) -> Vec<(Person, IpAddr)> {
         let members = self.lock();
-        let mut people: Vec<Person> =
-            members.values().filter(|member| member.is_here()).map(Member::person).collect();
+        let here = members.values().filter(|member| member.is_here());
+        let mut people: Vec<(Person, IpAddr)> =
+            here.map(|member| (member.person(), member.address.to_canonical())).collect();
         drop(members);
-        people.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+        people.sort_by_cached_key(|(person, _)| sort_key(&person.name));
         people
     }
 

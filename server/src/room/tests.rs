@@ -4,6 +4,7 @@
 use super::{
     apply::{Effects, Round},
     command::{Command, Entrance, Message, MessageKind},
+    mutes::{MutedFor, Mutes},
     registry::{Members, Presence},
 };
 use crate::{
@@ -32,6 +33,7 @@ use std::{
 struct TestRoom<'r, 'scope, 'env> {
     limits: &'env Limits,
     door: &'env Door,
+    mutes: Mutes,
     log: &'env SharedLog,
     deliveries: &'r Deliveries<'scope, 'env>,
     members: Members,
@@ -44,7 +46,8 @@ fn with_room(limits: &Limits, test: impl FnOnce(TestRoom<'_, '_, '_>)) {
     thread::scope(|scope| {
         let (deliveries, _) = Deliveries::new(scope, &log, limits);
         let (door, log, deliveries) = (&door, &log, &deliveries);
-        test(TestRoom { limits, door, log, deliveries, members: Members::new(), last_id: 0 });
+        let mutes = Mutes::default();
+        test(TestRoom { limits, door, mutes, log, deliveries, members: Members::new(), last_id: 0 });
     });
 }
 
@@ -70,6 +73,7 @@ impl TestRoom<'_, '_, '_> {
         let mut round = Round {
             limits: self.limits,
             door: self.door,
+            mutes: &self.mutes,
             log: self.log,
             deliveries: self.deliveries,
             members: &mut self.members,
@@ -109,6 +113,30 @@ impl TestRoom<'_, '_, '_> {
         effects.replies.remove(0).1
     }
 
+    fn rename(&mut self, pair: &Arc<ConnectionPair>, name: &str) -> Reply {
+        let (replied_tx, _replied_rx) = bounded(1);
+        let (pair, name) = (Arc::clone(pair), name.to_owned());
+        self.apply(Command::Rename { pair, name, replied_tx }).replies.remove(0).1
+    }
+
+    fn mute(&mut self, folded: &str, time: MutedFor) -> Option<String> {
+        let (muted_tx, muted_rx) = bounded(1);
+        self.apply(Command::Mute { folded: folded.to_owned(), time, muted_tx });
+        muted_rx.recv().unwrap().unwrap()
+    }
+
+    /// The notices that only the session `reader` gets.
+    fn told(&self, reader: u64) -> Vec<String> {
+        let mut batch = Batch::new();
+        self.log.read().read_into(&mut 1, Reader { session: reader, told_from: 0 }, 1 << 20, &mut batch);
+        let Callback::Receive { events, .. } = decode(&batch.finish(false)[HEADER_BYTES..]).unwrap();
+        let text = |event: Event| match event.kind {
+            EventKind::Notice { text } => Some(text),
+            _ => None,
+        };
+        events.into_iter().filter_map(text).collect()
+    }
+
     fn lose(&mut self, pair: &Arc<ConnectionPair>) {
         self.apply(Command::Leave { pair: Arc::clone(pair), reason: Some("connection lost".to_owned()) });
     }
@@ -121,7 +149,7 @@ impl TestRoom<'_, '_, '_> {
         let (removed_tx, removed_rx) = bounded(1);
         let ban = Ban::of(name).unwrap();
         self.apply(Command::Remove { ban, reason: String::new(), removed_tx });
-        removed_rx.recv().unwrap()
+        removed_rx.recv().unwrap().into_iter().map(|removed| removed.name).collect()
     }
 
     fn events(&self) -> Vec<Event> {
@@ -233,6 +261,65 @@ fn only_the_same_message_counts_as_accepted_before() {
             panic!("a higher number is new")
         };
         assert_eq!(room.events().last().unwrap().sequence, sequence);
+    });
+}
+
+#[test]
+fn a_muted_member_says_nothing_until_the_mute_ends_and_its_name_stays_muted() {
+    with_room(&Limits::default(), |mut room| {
+        let ann = room.join("Ann", 1, address(1));
+        let before = room.say(&ann, 1, "before");
+        assert_eq!(room.mute("ann", MutedFor::Good), Some("Ann".to_owned()));
+        let is_muted = |reply: Reply| match reply {
+            Reply::Refused(refusal) => assert_eq!(refusal.cause, Cause::Muted),
+            other => panic!("{other:?}"),
+        };
+        // The reply to a message that was accepted before the mute was lost.
+        assert_eq!(room.say(&ann, 1, "before"), before);
+        is_muted(room.say(&ann, 2, "no"));
+        is_muted(room.rename(&ann, "Bob"));
+        // Neither a lost connection nor a new session lifts the mute.
+        room.lose(&ann);
+        let ann = room.resume(1, address(1)).unwrap();
+        room.enter(&ann, Entrance::Resumed(0));
+        is_muted(room.say(&ann, 2, "no"));
+        room.apply(Command::Leave { pair: ann, reason: None });
+        let ann = room.join("ANN", 2, address(2));
+        is_muted(room.say(&ann, 1, "no"));
+        // Ann was told when she was muted, and the one who has her name now when she joined.
+        let sentence = "the operator has muted you without a time limit; you can read on, and leave";
+        assert_eq!((room.told(1), room.told(2)), (vec![sentence.to_owned()], vec![sentence.to_owned()]));
+        assert!(room.told(0).is_empty(), "nobody else is told");
+        let (unmuted_tx, unmuted_rx) = bounded(1);
+        room.apply(Command::Unmute { folded: "ann".to_owned(), unmuted_tx });
+        assert_eq!(unmuted_rx.recv(), Ok(true));
+        assert!(matches!(room.say(&ann, 1, "yes"), Reply::Accepted { .. }));
+        // One who is not here is muted when the name comes.
+        assert_eq!(room.mute("cid", MutedFor::Good), None);
+        let cid = room.join("Cid", 3, address(3));
+        is_muted(room.say(&cid, 1, "no"));
+        // A name that is muted cannot be a way out, and its new owner is muted too.
+        assert!(matches!(room.rename(&ann, "dan"), Reply::Renamed { .. }));
+        is_muted(room.rename(&cid, "Eve"));
+    });
+}
+
+#[test]
+fn a_removal_counts_the_others_whom_a_ban_of_the_address_would_hit() {
+    with_room(&Limits::default(), |mut room| {
+        for (number, (name, last)) in (1..).zip([("Ann", 1), ("Bob", 1), ("Cid", 1), ("Dan", 2)]) {
+            room.join(name, number, address(last));
+        }
+        let mut others = |name: &str| {
+            let (removed_tx, removed_rx) = bounded(1);
+            let ban = Ban::of(name).unwrap();
+            room.apply(Command::Remove { ban, reason: String::new(), removed_tx });
+            let removed = removed_rx.recv().unwrap();
+            removed.into_iter().map(|removed| (removed.name, removed.others)).collect::<Vec<_>>()
+        };
+        assert_eq!(others("ann"), [("Ann".to_owned(), 2)]);
+        assert_eq!(others("dan"), [("Dan".to_owned(), 0)]);
+        assert_eq!(others("10.0.0.1"), [("Bob".to_owned(), 0), ("Cid".to_owned(), 0)]);
     });
 }
 

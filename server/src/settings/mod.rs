@@ -1,8 +1,10 @@
 //! What a person can set: the limits and the command line. Plain values, without threads or I/O.
 
+mod commands;
 mod limits;
 pub mod options;
 #[cfg(feature = "seeded-bugs")]
 pub mod seeded;
 
+pub(crate) use commands::COMMANDS;
 pub use limits::{Bytes, Limits};

@@ -13,6 +13,8 @@ pub struct Options {
     pub motd: Option<PathBuf>,
     /// The file in which the bans survive a restart.
     pub ban_file: Option<PathBuf>,
+    /// The file to which everything that is said to everybody is appended.
+    pub transcript: Option<PathBuf>,
     /// Whether to read the operator's commands from standard input even if it is not a terminal.
     pub console: bool,
     /// All limits.
@@ -40,6 +42,7 @@ pub fn parse(words: impl IntoIterator<Item = String>) -> Result<Wanted, String> 
         listen: DEFAULT_LISTEN.to_owned(),
         motd: None,
         ban_file: None,
+        transcript: None,
         console: false,
         limits: Limits::default(),
     };
@@ -69,6 +72,7 @@ pub fn parse(words: impl IntoIterator<Item = String>) -> Result<Wanted, String> 
             "listen" => options.listen = host_and_port(value()?)?,
             "motd" => options.motd = Some(value()?.into()),
             "ban-file" => options.ban_file = Some(value()?.into()),
+            "transcript" => options.transcript = Some(value()?.into()),
             "console" if attached.is_none() => options.console = true,
             _ if Limits::default().table().iter().any(|(limit, ..)| *limit == name) => {
                 let value = value()?;

@@ -116,11 +116,10 @@ fn main() -> ExitCode {
     }
 }
 
-/// The lines of the server's log, without their times, and without the long one that lists the limits.
+/// The lines of the server's log, without their times.
 fn log_lines(server: &Program) -> Vec<String> {
     let log = server.error_output();
-    let texts = log.lines().filter_map(|line| Some(line.split_once("] ")?.1.to_owned()));
-    texts.filter(|text| !text.starts_with("limits: ")).collect()
+    log.lines().filter_map(|line| Some(line.split_once("] ")?.1.to_owned())).collect()
 }
 
 /// Expects this line next from every client except the author's, and prints what is new.

@@ -1,0 +1,257 @@
+//! The transcript: a file that keeps what is said to everybody, and who came and went. The thread
+//! `transcript` is one more reader of the log, with a position of its own.
+//!
+//! - Nobody MUST wait for the file. The broadcaster only sends a wake-up, and leaves it out if one is there.
+//! - What the log dropped before it could be written, and what the file did not take, MUST be told: in the
+//!   server's log, and in the file as soon as it takes something.
+//! - At a clean stop everything that was accepted MUST be in the file, if it takes that in time.
+//!
+//! A line begins with the date and the time, in UTC as in the server's log. A line end in a text becomes `\n`,
+//! so no text can pass for a line. Private messages are not the transcript's to read.
+
+use crate::log::{Reader, SharedLog};
+use chat_common::{
+    background_writer::CountingOutput,
+    batch::Batch,
+    calendar::DateTime,
+    codec::decode,
+    escape::escape_line,
+    frame::HEADER_BYTES,
+    protocol::{Callback, Event, EventKind, FRAME_BYTES},
+};
+use crossbeam_channel::{bounded, Receiver, Sender};
+use log::warn;
+use std::{
+    collections::HashMap,
+    convert::Infallible,
+    fs::{self, File, OpenOptions},
+    hash::{DefaultHasher, Hash, Hasher},
+    io::{self, Read, Seek, SeekFrom, Write},
+    os::unix::fs::FileTypeExt,
+    path::{Path, PathBuf},
+    thread,
+    time::Instant,
+};
+
+/// No session has this id. A reader with it gets what everybody gets.
+const EVERYBODY: Reader = Reader { session: 0, told_from: 0 };
+/// The most authors whose last message is known, to recognize its repetition. With more the list begins
+/// again.
+const MAX_AUTHORS: usize = 10_000;
+
+/// The open file of a transcript.
+#[derive(Debug)]
+pub(crate) struct TranscriptFile {
+    file: File,
+    path: PathBuf,
+}
+
+impl TranscriptFile {
+    /// Opens the file, and keeps what it already has.
+    ///
+    /// # Blocking
+    /// On the file system. Not on the reader of a named pipe.
+    ///
+    /// # Errors
+    /// When the file cannot be opened or written. Names it.
+    pub(crate) fn open(path: &Path) -> io::Result<TranscriptFile> {
+        let open = || {
+            let is_pipe = fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_fifo());
+            // A pipe that is open in both directions waits for no reader.
+            let mut file = OpenOptions::new().append(true).create(true).read(is_pipe).open(path)?;
+            if !is_pipe && ends_inside_line(path) {
+                file.write_all(b"\n")?;
+            }
+            Ok(file)
+        };
+        let file = open().map_err(|error: io::Error| {
+            let why = format!("cannot write the transcript {}: {error}", path.display());
+            io::Error::new(error.kind(), why)
+        })?;
+        Ok(TranscriptFile { file, path: path.to_owned() })
+    }
+}
+
+/// Whether the last line of a file has no end, as after a power cut. What cannot be read counts as whole.
+fn ends_inside_line(path: &Path) -> bool {
+    let last = || {
+        let mut byte = [0];
+        let mut file = File::open(path)?;
+        file.seek(SeekFrom::End(-1))?;
+        file.read_exact(&mut byte)?;
+        io::Result::Ok(byte[0])
+    };
+    last().is_ok_and(|byte| byte != b'\n')
+}
+
+/// The running transcript, for the thread that stops the server.
+#[derive(Debug)]
+pub(crate) struct Transcript {
+    path: PathBuf,
+    /// No value is ever sent. The thread drops the sender at its end.
+    written_rx: Receiver<Infallible>,
+}
+
+impl Transcript {
+    /// Starts the thread `transcript`. It reads the log from the beginning, and looks for more after each
+    /// value in `appended_rx`. When that is disconnected, it writes what is left and ends.
+    ///
+    /// The thread is never joined, because nothing wakes it from a write that blocks.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub(crate) fn start(
+        file: TranscriptFile,
+        log: SharedLog,
+        appended_rx: Receiver<()>,
+    ) -> io::Result<Transcript> {
+        let (written_tx, written_rx): (Sender<Infallible>, _) = bounded(0);
+        let path = file.path.clone();
+        let TranscriptFile { file, path: own_path } = file;
+        let mut writer = Writer::new(CountingOutput::new(file), own_path);
+        thread::Builder::new().name("transcript".to_owned()).spawn(move || {
+            let _held_to_the_end = written_tx;
+            transcript_loop(&mut writer, &log, &appended_rx);
+        })?;
+        Ok(Transcript { path, written_rx })
+    }
+
+    /// Waits until everything is written. Logs it if that takes too long.
+    ///
+    /// # Blocking
+    /// On the file, until `deadline` at most.
+    pub(crate) fn finish(&self, deadline: Instant) {
+        // An error either way: the sender is dropped, or the time is over.
+        if self.written_rx.recv_deadline(deadline) == Err(crossbeam_channel::RecvTimeoutError::Timeout) {
+            warn!("the transcript {} is not complete: nobody takes what is written", self.path.display());
+        }
+    }
+}
+
+/// The whole life of the thread `transcript`.
+///
+/// # Blocking
+/// On the channel; an append wakes it, and so does the end of the broadcaster. On the file, without a limit.
+fn transcript_loop(writer: &mut Writer<impl Write>, log: &SharedLog, appended_rx: &Receiver<()>) {
+    let mut cursor = 1;
+    for () in appended_rx {
+        writer.write_from(&mut cursor, log);
+    }
+    writer.write_from(&mut cursor, log);
+    let missing = writer.output.left_out();
+    if missing > 0 {
+        warn!("the transcript {} lacks its last lines: {missing}", writer.path.display());
+    }
+}
+
+/// Writes events as lines.
+#[derive(Debug)]
+struct Writer<W> {
+    output: CountingOutput<W>,
+    path: PathBuf,
+    /// Whether the last write failed. Its reason is logged once.
+    is_failing: bool,
+    /// The number and a hash of the last message of each author.
+    last_messages: HashMap<String, (u64, u64)>,
+}
+
+impl<W: Write> Writer<W> {
+    fn new(output: CountingOutput<W>, path: PathBuf) -> Writer<W> {
+        Writer { output, path, is_failing: false, last_messages: HashMap::new() }
+    }
+
+    /// Writes all events from `cursor` on, and moves the cursor behind them.
+    fn write_from(&mut self, cursor: &mut u64, log: &SharedLog) {
+        let mut batch = Batch::new();
+        loop {
+            batch.clear();
+            let next = {
+                let log = log.read();
+                log.read_into(cursor, EVERYBODY, FRAME_BYTES as usize, &mut batch);
+                log.next()
+            };
+            if batch.events() > 0 {
+                let payload = &batch.finish(false)[HEADER_BYTES..];
+                let Callback::Receive { events, .. } =
+                    decode(payload).expect("the log holds what we encoded");
+                for event in &events {
+                    let line = self.line(event);
+                    line.iter().for_each(|line| self.write(line));
+                }
+            }
+            // Without events there was no memory for one, and the next wake-up tries again.
+            if *cursor == next || batch.events() == 0 {
+                return;
+            }
+        }
+    }
+
+    /// Writes one line. Each is one write, so that no other is counted as missing with it.
+    fn write(&mut self, line: &str) {
+        let written = self.output.write(line.as_bytes());
+        let is_failing = written.is_err();
+        match (written, self.is_failing) {
+            (Err(error), false) => {
+                warn!("cannot write the transcript {}: {error}; the room goes on", self.path.display());
+            }
+            (Ok(()), true) => {
+                warn!(
+                    "the transcript {} can be written again, and says how many lines it lacks",
+                    self.path.display()
+                );
+            }
+            _ => {}
+        }
+        self.is_failing = is_failing;
+    }
+
+    /// Returns the line of an event, with its end. Returns `None` for a message that its author said before,
+    /// because it did not know whether the room had it.
+    fn line(&mut self, event: &Event) -> Option<String> {
+        let words = match &event.kind {
+            EventKind::Message { author, message_id, repeated, text } => {
+                self.record(author, *message_id, *repeated, ("said", text))?;
+                format!("[{author}] {text}")
+            }
+            EventKind::Action { author, message_id, repeated, text } => {
+                self.record(author, *message_id, *repeated, ("does", text))?;
+                format!("* {author} {text}")
+            }
+            EventKind::Joined { name } => format!("User [{name}] joined"),
+            EventKind::Left { name, reason } => {
+                let reason = reason.as_ref().map_or(String::new(), |reason| format!(" ({reason})"));
+                format!("User [{name}] left{reason}")
+            }
+            EventKind::Back { name } => format!("User [{name}] is back"),
+            EventKind::Renamed { from, to } => {
+                if let Some(last) = self.last_messages.remove(from) {
+                    self.last_messages.insert(to.clone(), last);
+                }
+                format!("User [{from}] is now [{to}]")
+            }
+            EventKind::Notice { text } => format!("Server: {text}"),
+            EventKind::Ended { reason } => format!("--- the room has ended: {reason} ---"),
+            EventKind::Missed { first, messages } => {
+                let count = event.sequence.saturating_sub(*first).saturating_add(1);
+                let what = if *messages { "events" } else { "comings and goings" };
+                warn!("the transcript {} is too slow and lacks {what}: {count}", self.path.display());
+                format!("--- {what} left out here: {count}, because the file was too slow ---")
+            }
+            EventKind::Private { .. } => return None,
+        };
+        let time = DateTime::from_seconds((event.time / 1000) as i64);
+        Some(format!("{}T{}Z {}\n", time.date(), time.seconds(), escape_line(&words)))
+    }
+
+    /// Records the last message of an author. Returns `None` if it repeats the one before.
+    fn record(&mut self, author: &str, id: u64, repeated: bool, content: (&str, &String)) -> Option<()> {
+        let mut hasher = DefaultHasher::new();
+        content.hash(&mut hasher);
+        let last = (id, hasher.finish());
+        if self.last_messages.len() >= MAX_AUTHORS {
+            self.last_messages.clear();
+        }
+        let before = self.last_messages.insert(author.to_owned(), last);
+        (!repeated || before != Some(last)).then_some(())
+    }
+}

@@ -1,0 +1,124 @@
+//! The names that the operator has muted. Only the broadcaster changes the list, so a message that waits in
+//! its channel is refused too. Any thread may read the list. Nothing blocks while it holds the lock.
+//!
+//! A mute holds for a name. A muted member cannot take another name, so the mute stays with it. It is still
+//! there when the member leaves and joins again, or when somebody else takes the name.
+
+use chat_common::units::show_roughly;
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+/// The most mutes at a time. An operator types no more, and a script that does is told.
+const MAX_MUTES: usize = 10_000;
+
+/// The list, shared by all threads.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Mutes {
+    /// When each mute ends, by the name in its folded form. `None` means that only the operator ends it.
+    list: Arc<Mutex<BTreeMap<String, Option<Instant>>>>,
+}
+
+/// For how long a mute still holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MutedFor {
+    Time(Duration),
+    /// Until the operator ends it, or the server ends.
+    Good,
+}
+
+impl Mutes {
+    /// Mutes a name, given in its folded form. A later mute takes the place of an earlier one. Returns false
+    /// when there are too many.
+    pub(super) fn add(&self, folded: &str, time: MutedFor) -> bool {
+        let mut list = self.lock();
+        list.retain(|_, until| left(*until).is_some());
+        if list.len() >= MAX_MUTES && !list.contains_key(folded) {
+            return false;
+        }
+        let until = match time {
+            // A time that no clock can hold does not end.
+            MutedFor::Time(time) => Instant::now().checked_add(time),
+            MutedFor::Good => None,
+        };
+        list.insert(folded.to_owned(), until);
+        true
+    }
+
+    /// Ends a mute. Returns false when there was none.
+    pub(super) fn remove(&self, folded: &str) -> bool {
+        self.lock().remove(folded).is_some_and(|until| left(until).is_some())
+    }
+
+    /// Returns for how long a name is still muted, given in its folded form, or `None` if it is not.
+    pub(crate) fn left(&self, folded: &str) -> Option<MutedFor> {
+        self.lock().get(folded).and_then(|until| left(*until))
+    }
+
+    /// Returns all mutes, in the order of their names.
+    pub(crate) fn list(&self) -> Vec<(String, MutedFor)> {
+        let list = self.lock();
+        list.iter().filter_map(|(name, until)| Some((name.clone(), left(*until)?))).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Option<Instant>>> {
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Returns for how long a mute still holds, or `None` if it has ended.
+fn left(until: Option<Instant>) -> Option<MutedFor> {
+    let Some(until) = until else { return Some(MutedFor::Good) };
+    let left = until.saturating_duration_since(Instant::now());
+    (!left.is_zero()).then_some(MutedFor::Time(left))
+}
+
+impl MutedFor {
+    /// Returns the sentence for the muted member.
+    pub(super) fn sentence(self) -> String {
+        format!("the operator has muted you {self}; you can read on, and leave")
+    }
+}
+
+impl fmt::Display for MutedFor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            MutedFor::Time(time) => write!(f, "for {}", show_roughly(*time)),
+            MutedFor::Good => f.write_str("without a time limit"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: MutedFor = MutedFor::Time(Duration::from_secs(3600));
+
+    #[test]
+    fn a_mute_ends_with_its_time_or_by_the_operator() {
+        let mutes = Mutes::default();
+        assert!(mutes.add("ann", HOUR) && mutes.add("bob", MutedFor::Good));
+        assert!(mutes.add("cid", MutedFor::Time(Duration::ZERO)));
+        assert!(mutes.add("dan", MutedFor::Time(Duration::MAX)));
+        assert!(matches!(mutes.left("ann"), Some(MutedFor::Time(_))));
+        assert_eq!(mutes.left("bob"), Some(MutedFor::Good));
+        assert_eq!((mutes.left("cid"), mutes.left("dan")), (None, Some(MutedFor::Good)));
+        assert_eq!(mutes.list().len(), 3);
+        assert!(mutes.remove("bob") && !mutes.remove("bob") && !mutes.remove("cid"));
+        assert_eq!(mutes.left("bob"), None);
+    }
+
+    #[test]
+    fn the_list_is_bounded_and_mutes_that_have_ended_take_no_place() {
+        let mutes = Mutes::default();
+        assert!((1..MAX_MUTES).all(|number| mutes.add(&number.to_string(), HOUR)));
+        assert!(mutes.add("over", MutedFor::Time(Duration::ZERO)));
+        assert!(mutes.add("last", HOUR));
+        assert!(!mutes.add("one more", HOUR));
+        assert!(mutes.add("last", MutedFor::Good), "it is muted already");
+    }
+}
