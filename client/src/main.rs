@@ -31,7 +31,7 @@ const STOP_CAPACITY: usize = 4;
 const LEAVE_GRACE: Duration = Duration::from_millis(1500);
 
 fn main() -> ExitCode {
-    let log = match logging::start("warn") {
+    let log = match logging::start("warn", io::stderr()) {
         Ok(log) => log,
         Err(error) => {
             // Without standard error, only the exit code can tell.

@@ -11,6 +11,8 @@ pub enum Style {
     Strong,
     /// The name of a person. It decides the color.
     Name(String),
+    /// The codes of a program's own style, as between `ESC [` and `m`.
+    Codes(String),
 }
 
 /// Some of the 256 terminal colors. They differ clearly and are readable on black and on white.
@@ -24,6 +26,7 @@ pub fn paint(style: &Style, text: &str, color: bool) -> String {
     let start = match style {
         Style::Dim if color => "\x1b[2m".into(),
         Style::Strong if color => "\x1b[1;35m".into(),
+        Style::Codes(codes) if color => format!("\x1b[{codes}m"),
         Style::Name(name) if color => format!("\x1b[38;5;{}m", color_of(name)),
         _ => return text.to_owned(),
     };

@@ -220,5 +220,6 @@ pub mod status;
 pub mod stream;
 pub mod terminal;
 pub mod token;
+pub mod typed_line;
 pub mod units;
 pub mod width;

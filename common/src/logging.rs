@@ -6,12 +6,12 @@ use env_logger::{Builder, Env, Target, WriteStyle};
 use std::{
     backtrace::{Backtrace, BacktraceStatus},
     env,
-    io::{self, IsTerminal},
+    io::{self, IsTerminal, Write},
     panic, thread,
 };
 
-/// Starts the log, and logs panics from now on. Returns the writer to standard error, for sentences that
-/// have to stand in order with the log. `$RUST_LOG` sets the level; without it, the level is
+/// Starts the log to `stderr`, and logs panics from now on. Returns the writer to it, for sentences that have
+/// to stand in order with the log. `stderr` is standard error, with what the program needs around it. `$RUST_LOG` sets the level; without it, the level is
 /// `default_level`.
 ///
 /// # Errors
@@ -19,8 +19,8 @@ use std::{
 ///
 /// # Panics
 /// When the process has a logger already.
-pub fn start(default_level: &str) -> io::Result<BackgroundWriter> {
-    let writer = BackgroundWriter::start("log", io::stderr())?;
+pub fn start(default_level: &str, stderr: impl Write + Send + 'static) -> io::Result<BackgroundWriter> {
+    let writer = BackgroundWriter::start("log", stderr)?;
     let mut builder = Builder::from_env(Env::default().default_filter_or(default_level));
     builder.target(Target::Pipe(Box::new(writer.clone())));
     // With this kind of target, env_logger does not look at standard error.

@@ -35,6 +35,9 @@ use crate::{
 /// The beginning of each further row of a text, so that it cannot look like a line of its own.
 pub const INDENT: &str = "    ";
 
+/// Moves to the first column and deletes the row, which may have half a typed line. For the last line of all.
+pub const CLEAR_ROW: &str = "\x1b[G\x1b[K";
+
 /// How many rows of one line are shown. Its text may be thousands of line ends, and they would scroll away
 /// everything else.
 const MAX_ROWS: usize = 40;

@@ -4,7 +4,7 @@
 
 use chat_common::{background_writer::EXIT_TIMEOUT, logging};
 use std::{
-    env,
+    env, io,
     process::{Command, Output},
     thread,
 };
@@ -14,7 +14,7 @@ const PROGRAM: &str = "CHAT_TEST_PROGRAM";
 
 /// The program: logs, has a thread that panics, and ends with a sentence.
 fn program() {
-    let log = logging::start("info").unwrap();
+    let log = logging::start("info", io::stderr()).unwrap();
     let _finish = log.finish_on_drop(EXIT_TIMEOUT);
     log::info!("before");
     log::debug!("too much");

@@ -8,6 +8,7 @@ use chat_common::{
     background_writer::{BackgroundWriter, EXIT_TIMEOUT, FORCED_EXIT_TIMEOUT},
     logging,
     shutdown::Shutdown,
+    typed_line::{AboveTypedLine, TypedLine},
 };
 use chat_server::{
     options::{parse, Options, Wanted},
@@ -34,7 +35,8 @@ const WRONG_USAGE: u8 = 2;
 const MOTD_WHITE_SPACE: usize = 1024;
 
 fn main() -> ExitCode {
-    let log = match logging::start("info") {
+    let typed_line = TypedLine::default();
+    let log = match logging::start("info", above(&typed_line, io::stderr())) {
         Ok(log) => log,
         Err(error) => {
             // If standard error is closed, the exit code is all that is left.
@@ -57,17 +59,30 @@ fn main() -> ExitCode {
         Err(why) => return fail(&log, WRONG_USAGE, &why),
     };
     memory::restart_with_one_heap();
-    serve(*options, &log).map_or_else(|why| fail(&log, FAILED, &why), |()| ExitCode::SUCCESS)
+    serve(*options, &log, &typed_line).map_or_else(|why| fail(&log, FAILED, &why), |()| ExitCode::SUCCESS)
 }
 
-fn serve(mut options: Options, log: &BackgroundWriter) -> Result<(), String> {
+/// Returns a stream that leaves the line alone which the operator is typing, if both are on a terminal.
+fn above<W: Write + IsTerminal>(typed_line: &TypedLine, stream: W) -> AboveTypedLine<W> {
+    // One that is never open.
+    let other = TypedLine::default();
+    let typed_line = if stream.is_terminal() { typed_line.clone() } else { other };
+    AboveTypedLine::new(stream, typed_line)
+}
+
+/// Whether the operator types commands on a terminal that can move its cursor.
+fn types_on_terminal() -> bool {
+    io::stdin().is_terminal() && env::var("TERM").is_ok_and(|term| !term.is_empty() && term != "dumb")
+}
+
+fn serve(mut options: Options, log: &BackgroundWriter, typed_line: &TypedLine) -> Result<(), String> {
     memory::fit(&mut options.limits)?;
     let motd = options.motd.as_deref().map(|file| read_motd(file, options.limits.max_text.0)).transpose()?;
-    let output = BackgroundWriter::start("output", io::stdout())
+    let output = BackgroundWriter::start("output", above(typed_line, io::stdout()))
         .map_err(|error| format!("cannot start a thread: {error}"))?;
     let _finish_output = output.finish_on_drop(EXIT_TIMEOUT);
     let listener = TcpListener::bind(&options.listen)
-        .map_err(|error| format!("cannot listen on {}: {error}", options.listen))?;
+        .map_err(|error| format!("cannot listen on {}: {error}{}", options.listen, advice(&error)))?;
     let settings = Settings {
         limits: options.limits,
         motd,
@@ -76,14 +91,33 @@ fn serve(mut options: Options, log: &BackgroundWriter) -> Result<(), String> {
         console: (options.console || io::stdin().is_terminal()).then(|| output.clone()),
     };
     let shutdown = Arc::new(Shutdown::new());
-    stop_on_signal(&shutdown, log).map_err(|error| format!("cannot handle signals: {error}"))?;
+    stop_on_signal(&shutdown, log, typed_line).map_err(|error| format!("cannot handle signals: {error}"))?;
     let server = Server::new(listener, settings, shutdown).map_err(|error| error.to_string())?;
     let address = server.local_addr().map_err(|error| error.to_string())?;
     output.write_text(&format!("Server running at {} ...\n", address.port()));
     output.write_text(&(joining::line(address) + "\n"));
-    server.run().map_err(|error| error.to_string())?;
+    if types_on_terminal() {
+        // The first lines are for programs too, and are plain on a terminal as well.
+        output.finish(EXIT_TIMEOUT);
+        typed_line.open().unwrap_or_else(|error| warn!("cannot follow the terminal's width: {error}"));
+    }
+    let ran = server.run();
+    typed_line.close();
+    ran.map_err(|error| error.to_string())?;
     info!("stopped");
     Ok(())
+}
+
+/// Returns what the operator can do about an address on which the server cannot listen, if that is known.
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "; is a server running there? --listen takes another port",
+        io::ErrorKind::AddrNotAvailable => {
+            "; this machine has no such address; --listen 0.0.0.0:PORT takes all it has"
+        }
+        io::ErrorKind::PermissionDenied => "; ports below 1024 are for the system; take a higher one",
+        _ => "",
+    }
 }
 
 /// Reads the message of the day, without the white space at its end.
@@ -109,9 +143,13 @@ fn read_motd(file: &Path, max_bytes: usize) -> Result<String, String> {
 ///
 /// Some tools send one signal both to the process and to its group, so the server gets it twice. A second
 /// signal within `SAME_SIGNAL` counts as the same one.
-fn stop_on_signal(shutdown: &Arc<Shutdown>, log: &BackgroundWriter) -> Result<(), ctrlc::Error> {
+fn stop_on_signal(
+    shutdown: &Arc<Shutdown>,
+    log: &BackgroundWriter,
+    typed_line: &TypedLine,
+) -> Result<(), ctrlc::Error> {
     const SAME_SIGNAL: Duration = Duration::from_millis(5);
-    let (shutdown, log) = (Arc::clone(shutdown), log.clone());
+    let (shutdown, log, typed_line) = (Arc::clone(shutdown), log.clone(), typed_line.clone());
     let mut last: Option<Instant> = None;
     ctrlc::set_handler(move || {
         let is_same = last.replace(Instant::now()).is_some_and(|last| last.elapsed() < SAME_SIGNAL);
@@ -124,6 +162,7 @@ fn stop_on_signal(shutdown: &Arc<Shutdown>, log: &BackgroundWriter) -> Result<()
             process::exit(130);
         }
         shutdown.request();
+        typed_line.close();
         info!("stopping: delivering what was accepted");
     })
 }

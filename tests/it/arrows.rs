@@ -16,10 +16,10 @@ type Floors = &'static [(&'static str, &'static [&'static str])];
 
 const COMMON: Floors = &[
     ("the roof", &["lib"]),
-    ("outputs", &["logging", "background_writer", "width"]),
+    ("outputs", &["logging", "background_writer", "typed_line"]),
     ("calls", &["rpc", "batch", "shutdown"]),
     ("bytes", &["frame", "stream", "hello", "status", "error", "codec", "protocol", "token"]),
-    ("rows of text", &["terminal"]),
+    ("rows of text", &["terminal", "width"]),
     ("text", &["escape", "color", "calendar", "units"]),
 ];
 

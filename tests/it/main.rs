@@ -4,6 +4,7 @@
 mod arrows;
 mod commands;
 mod console;
+mod console_line;
 mod conversation;
 mod cut_off;
 mod cuts;
@@ -15,6 +16,7 @@ mod fooled;
 mod hostile;
 mod limits;
 mod machines;
+mod operator;
 mod order;
 mod panics;
 mod picture;

@@ -9,7 +9,8 @@ use crate::{
     process::binary,
     watchdog::{poll, Shared},
 };
-use portable_pty::{native_pty_system, Child, CommandBuilder, MasterPty, PtySize};
+pub use portable_pty::CommandBuilder;
+use portable_pty::{native_pty_system, Child, MasterPty, PtySize};
 use std::{
     fmt,
     io::{Read, Write},

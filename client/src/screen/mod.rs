@@ -20,7 +20,7 @@ use chat_common::{
     background_writer::BackgroundWriter,
     color::{paint, Style},
     protocol::EventKind,
-    terminal::{above_typed_line, unwrapped, wrap, INDENT},
+    terminal::{above_typed_line, unwrapped, wrap, CLEAR_ROW, INDENT},
     width::TerminalWidth,
 };
 use crossbeam_channel::Sender;
@@ -31,8 +31,6 @@ use std::{
 
 const PROMPT: &str = "Enter your name: ";
 const CLEAR: &str = "\x1b[H\x1b[2J";
-/// Moves to the first column and deletes the row, which may have half a typed line. For the last line of all.
-const CLEAR_ROW: &str = "\x1b[G\x1b[K";
 const RING: &str = "\x07";
 
 /// Standard output, and the transcript.

@@ -56,10 +56,11 @@ impl TranscriptFile {
     /// When the file cannot be opened or written. Names it.
     pub(crate) fn open(path: &Path) -> io::Result<TranscriptFile> {
         let open = || {
-            let is_pipe = fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_fifo());
+            let kind = fs::metadata(path).ok().map(|metadata| metadata.file_type());
+            let is_pipe = kind.is_some_and(|kind| kind.is_fifo());
             // A pipe that is open in both directions waits for no reader.
             let mut file = OpenOptions::new().append(true).create(true).read(is_pipe).open(path)?;
-            if !is_pipe && ends_inside_line(path) {
+            if kind.is_some_and(|kind| kind.is_file()) && ends_inside_line(path) {
                 file.write_all(b"\n")?;
             }
             Ok(file)

@@ -5,7 +5,7 @@ pub(crate) const COMMANDS: &str = "\
 /who [PATTERN]              who is here; or only whose name has PATTERN in it
 /say TEXT                   say something to everybody, as the server
 /kick NAME [REASON]         remove a member, who can join again
-/mute [NAME [TIME]]         let a member say nothing, for 10m; or list the mutes
+/mute [NAME [TIME]]         let NAME say nothing, for 10m; or list the mutes
 /unmute NAME                let the member speak again
 /ban ADDRESS[/BITS]|NAME    remove who has the address or name; refuse them
 /unban ADDRESS[/BITS]|NAME  remove a ban

@@ -1,7 +1,7 @@
 //! Reads the command line: words in, [`Options`] or a one-line error out. No I/O; runs on the main
 //! thread.
 
-use super::limits::Limits;
+use super::{commands::COMMANDS, limits::Limits};
 use std::path::PathBuf;
 
 /// The options of the command line.
@@ -93,21 +93,56 @@ fn host_and_port(text: String) -> Result<String, String> {
     }
 }
 
+/// How wide a line of `--help` may be, in characters: that of a usual terminal.
+const HELP_WIDTH: usize = 80;
+/// The column in which the text of a flag begins.
+const TEXT_COLUMN: usize = 24;
+
+const FLAGS: [(&str, &str); 6] = [
+    ("--listen HOST:PORT", "where to listen; port 0 picks a free one, and 0.0.0.0 lets other machines in"),
+    ("--motd FILE", "a text for everybody who joins"),
+    ("--ban-file FILE", "the file in which the bans survive a restart"),
+    ("--transcript FILE", "append to FILE what is said to everybody; who joins is told so"),
+    ("--console", "read the operator's commands even if standard input is no terminal"),
+    ("--help, --version", "print this, or the version"),
+];
+
+const NOTES: &str = "\
+RUST_LOG sets the log level [info]; debug shows the limits at start as well.
+Ctrl-C stops in good order; a second one stops at once.";
+
 fn help() -> String {
-    let mut text = format!(
-        "chat-server: a room for chat-client\n\nUsage: chat-server [FLAGS]\n\n  \
-         --listen HOST:PORT     where to listen; port 0 picks a free one [{DEFAULT_LISTEN}]\n  \
-         --motd FILE            a text for everybody who joins\n  \
-         --ban-file FILE        the file in which the bans survive a restart\n  \
-         --console              read operator's commands even if standard input is no terminal\n  \
-         --help, --version      print this, or the version\n\nLimits:\n"
-    );
-    for (flag, value, what) in Limits::default().table() {
-        let flag = format!("--{flag}");
-        text += &format!("  {flag:<22} {what} [{value}]\n");
+    let mut text = "chat-server: a room for chat-client\n\nUsage: chat-server [FLAGS]\n\n".to_owned();
+    for (flag, what) in FLAGS {
+        let default =
+            if flag.starts_with("--listen") { format!(" [{DEFAULT_LISTEN}]") } else { String::new() };
+        text += &help_of_flag(flag, &format!("{what}{default}"));
     }
-    text += "\nRUST_LOG sets the log level [info]. Ctrl-C stops in good order; a second one stops at once.";
-    text
+    text += "\nLimits:\n";
+    for (flag, value, what) in Limits::default().table() {
+        text += &help_of_flag(&format!("--{flag}"), &format!("{what} [{value}]"));
+    }
+    text += "\nThe operator's commands:\n";
+    COMMANDS.lines().for_each(|command| text += &format!("  {command}\n"));
+    text + "\n" + NOTES
+}
+
+/// Returns the lines of a flag. Its text begins in the same column in each line, and is wrapped between words.
+fn help_of_flag(flag: &str, what: &str) -> String {
+    let (flag, indent) = (format!("  {flag}"), " ".repeat(TEXT_COLUMN));
+    let (mut text, mut line) = match flag.len() < TEXT_COLUMN {
+        true => (String::new(), format!("{flag:<TEXT_COLUMN$}")),
+        // A long flag stands alone in its line.
+        false => (flag + "\n", indent.clone()),
+    };
+    for word in what.split(' ') {
+        if line.chars().count() + word.chars().count() > HELP_WIDTH {
+            text += &(line.trim_end().to_owned() + "\n");
+            line.clone_from(&indent);
+        }
+        line = line + word + " ";
+    }
+    text + line.trim_end() + "\n"
 }
 
 #[cfg(test)]
@@ -142,7 +177,18 @@ mod tests {
     fn every_limit_is_in_the_help() {
         let help = help();
         for (flag, ..) in Limits::default().table() {
-            assert!(help.contains(&format!("--{flag} ")), "{flag}");
+            assert!(help.split_whitespace().any(|word| word == format!("--{flag}")), "{flag}");
+        }
+    }
+
+    #[test]
+    fn the_help_fits_a_usual_terminal_and_lists_the_commands() {
+        let help = help();
+        for line in help.lines() {
+            assert!(line.chars().count() <= HELP_WIDTH, "{line}");
+        }
+        for command in COMMANDS.lines() {
+            assert!(help.contains(command), "{command}");
         }
     }
 

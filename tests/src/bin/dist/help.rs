@@ -1,11 +1,25 @@
 //! Reads what a program prints for `--help`.
 //!
 //! The text begins with a line that says what the program is, and one that begins with `Usage: `. Below them,
-//! a line that begins with `--` after two spaces is a flag, a line that ends with `:` is a heading, and all
-//! other lines are notes.
+//! a line that begins with `--` after two spaces is a flag, one that begins with `/` after two spaces is a
+//! command, a line that ends with `:` is a heading, and all other lines are notes. A line that begins with more
+//! spaces goes on with the line above it.
 
 use crate::output_of;
 use std::{path::Path, process::Command};
+
+/// The lines of a text. A line that begins far to the right belongs to the one above it.
+fn joined_lines(text: &str) -> Vec<String> {
+    const FAR_RIGHT: &str = "        ";
+    let mut lines: Vec<String> = Vec::new();
+    for line in text.lines() {
+        match lines.last_mut() {
+            Some(above) if line.starts_with(FAR_RIGHT) => *above += &format!("  {}", line.trim()),
+            _ => lines.push(line.to_owned()),
+        }
+    }
+    lines
+}
 
 /// All that a `--help` says.
 pub(crate) struct Help {
@@ -25,6 +39,8 @@ pub(crate) struct Group {
     pub(crate) heading: Option<String>,
     /// The flags.
     pub(crate) flags: Vec<Flag>,
+    /// What can be typed while the program runs: a command and what it does in each.
+    pub(crate) commands: Vec<String>,
 }
 
 /// One line of flags.
@@ -64,8 +80,10 @@ impl Help {
         let summary = summary[..1].to_lowercase() + &summary[1..];
         let mut help =
             Help { summary, usage: usage.to_owned(), groups: vec![Group::new(None)], notes: vec![] };
-        for line in below.lines() {
-            if let Some(flag) = line.strip_prefix("  ").filter(|rest| rest.starts_with("--")) {
+        for line in joined_lines(below) {
+            if line.starts_with("  /") {
+                help.groups.last_mut()?.commands.push(line.trim().to_owned());
+            } else if let Some(flag) = line.strip_prefix("  ").filter(|rest| rest.starts_with("--")) {
                 help.groups.last_mut()?.flags.push(Flag::read(flag));
             } else if let Some(heading) = line.strip_suffix(':') {
                 help.groups.push(Group::new(Some(heading.to_owned())));
@@ -84,7 +102,7 @@ impl Help {
 
 impl Group {
     fn new(heading: Option<String>) -> Group {
-        Group { heading, flags: Vec::new() }
+        Group { heading, flags: Vec::new(), commands: Vec::new() }
     }
 }
 
@@ -103,7 +121,7 @@ impl Flag {
             !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b':')
         };
         let first = rest.split("  ").next().filter(is_value);
-        let text = rest[first.map_or(0, str::len)..].trim().to_owned();
+        let text = rest[first.map_or(0, str::len)..].split_whitespace().collect::<Vec<_>>().join(" ");
         // A text that ends with a default in brackets belongs to a flag that takes a value.
         let unnamed = text.ends_with(']').then_some("VALUE");
         Flag { names, value: first.or(unnamed).map(str::to_owned), text }
@@ -177,12 +195,15 @@ mod tests {
     #[test]
     fn a_help_is_a_summary_a_usage_groups_of_flags_and_notes() {
         let text = "one: a room\n\nUsage: one [FLAGS]\n\n  --a FILE  a\n  --b  b\n\n\
-                    Limits:\n  --c  c [1]\n\nA note.";
+                    Limits:\n  --c\n          c and\n          so on [1]\n\nTyped:\n  /who  who\n\nA note.";
         let help = Help::read(text).unwrap();
         assert_eq!((help.summary.as_str(), help.usage.as_str()), ("a room", "one [FLAGS]"));
         let groups: Vec<_> =
             help.groups.iter().map(|group| (group.heading.as_deref(), group.flags.len())).collect();
-        assert_eq!(groups, [(None, 2), (Some("Limits"), 1)]);
+        assert_eq!(groups, [(None, 2), (Some("Limits"), 1), (Some("Typed"), 0)]);
+        let c = &help.groups[1].flags[0];
+        assert_eq!((c.text.as_str(), c.value.as_deref()), ("c and so on [1]", Some("VALUE")));
+        assert_eq!(help.groups[2].commands, ["/who  who"]);
         assert_eq!(help.notes, ["A note."]);
         assert_eq!(Help::read("Joins a room.\n\nUsage: two\n").unwrap().summary, "joins a room");
     }

@@ -1,0 +1,167 @@
+//! Writes lines above the line that a person is typing, for a program that writes from a thread of its own.
+//!
+//! The stream gets whole lines. Each row of one is a single write, so that a typed key that the terminal
+//! echoes cannot land inside it (see [`terminal`](crate::terminal)).
+
+use crate::{
+    color::Style,
+    escape::escape_text,
+    terminal::{above_typed_line, wrap, CLEAR_ROW},
+    width::TerminalWidth,
+};
+use std::{
+    io::{self, Write},
+    sync::{
+        atomic::{AtomicBool, Ordering::Relaxed},
+        Arc,
+    },
+};
+
+/// A longer line is written in parts. In bytes.
+const MAX_LINE_BYTES: usize = 64 * 1024;
+
+/// Whether a person is typing a line, and how wide the terminal is. Clones share both.
+#[derive(Clone, Debug, Default)]
+pub struct TypedLine {
+    is_open: Arc<AtomicBool>,
+    width: TerminalWidth,
+}
+
+impl TypedLine {
+    /// Protects the typed line from now on, and follows the width of the terminal.
+    ///
+    /// # Blocking
+    /// On the program `stty`, for some milliseconds.
+    ///
+    /// # Errors
+    /// When the system gives no process or no thread. The typed line is protected all the same, and the width
+    /// is that of a usual terminal.
+    pub fn open(&self) -> io::Result<()> {
+        self.is_open.store(true, Relaxed);
+        self.width.follow()
+    }
+
+    /// Nobody types any more. The next line takes the place of what is typed.
+    pub fn close(&self) {
+        self.is_open.store(false, Relaxed);
+    }
+}
+
+/// A stream to a terminal on which a person may be typing.
+#[derive(Debug)]
+pub struct AboveTypedLine<W> {
+    stream: W,
+    typed_line: TypedLine,
+    /// The beginning of a line whose end has not come yet.
+    begun: Vec<u8>,
+    /// Whether the last line went above the typed one.
+    was_open: bool,
+}
+
+impl<W: Write> AboveTypedLine<W> {
+    /// Returns a stream that writes to `stream` as it is, as long as `typed_line` is not open.
+    pub fn new(stream: W, typed_line: TypedLine) -> AboveTypedLine<W> {
+        AboveTypedLine { stream, typed_line, begun: Vec::new(), was_open: false }
+    }
+
+    fn write_line(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let is_open = self.typed_line.is_open.load(Relaxed);
+        let was_open = std::mem::replace(&mut self.was_open, is_open);
+        if !is_open {
+            let before = if was_open { CLEAR_ROW } else { "" };
+            return self.stream.write_all(&[before.as_bytes(), bytes].concat());
+        }
+        let text = String::from_utf8_lossy(bytes);
+        let rows = wrap(&spans(text.trim_end_matches('\n')), self.typed_line.width.cells(), true);
+        rows.iter().try_for_each(|row| self.stream.write_all(above_typed_line(row).as_bytes()))
+    }
+}
+
+impl<W: Write> Write for AboveTypedLine<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let is_used = self.was_open || !self.begun.is_empty() || self.typed_line.is_open.load(Relaxed);
+        if !is_used {
+            return self.stream.write(bytes);
+        }
+        for part in bytes.split_inclusive(|byte| *byte == b'\n') {
+            self.begun.extend_from_slice(part);
+            if part.ends_with(b"\n") || self.begun.len() >= MAX_LINE_BYTES {
+                let line = std::mem::take(&mut self.begun);
+                self.write_line(&line)?;
+            }
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
+    }
+}
+
+/// Returns the spans of a text that a program has colored. Every other escape sequence is escaped.
+fn spans(text: &str) -> Vec<(Style, String)> {
+    let mut spans = Vec::new();
+    let mut style = Style::Text;
+    for (index, part) in text.split("\x1b[").enumerate() {
+        let mut shown = part;
+        if index > 0 {
+            let codes = part.find(|c: char| !c.is_ascii_digit() && c != ';').unwrap_or(part.len());
+            match part[codes..].strip_prefix('m') {
+                Some(rest) => {
+                    let codes = &part[..codes];
+                    style = if codes.trim_matches('0').is_empty() {
+                        Style::Text
+                    } else {
+                        Style::Codes(codes.into())
+                    };
+                    shown = rest;
+                }
+                None => spans.push((style.clone(), escape_text("\x1b["))),
+            }
+        }
+        spans.push((style.clone(), escape_text(shown)));
+    }
+    spans
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(lines: &[&str], typed_line: &TypedLine) -> String {
+        let mut stream = AboveTypedLine::new(Vec::new(), typed_line.clone());
+        lines.iter().for_each(|line| stream.write_all(line.as_bytes()).unwrap());
+        String::from_utf8(stream.stream).unwrap()
+    }
+
+    #[test]
+    fn each_whole_line_goes_above_the_typed_one_while_there_is_one() {
+        let typed_line = TypedLine::default();
+        assert_eq!(written(&["one\ntwo"], &typed_line), "one\ntwo");
+        typed_line.is_open.store(true, Relaxed);
+        let expected = above_typed_line("one") + &above_typed_line("two");
+        assert_eq!(written(&["one\nt", "wo\nthr"], &typed_line), expected);
+    }
+
+    #[test]
+    fn the_first_line_after_the_typed_one_clears_its_row() {
+        let typed_line = TypedLine::default();
+        typed_line.is_open.store(true, Relaxed);
+        let mut stream = AboveTypedLine::new(Vec::new(), typed_line.clone());
+        stream.write_all(b"one\n").unwrap();
+        typed_line.close();
+        stream.write_all(b"two\nthree\n").unwrap();
+        let text = String::from_utf8(stream.stream).unwrap();
+        let expected = above_typed_line("one") + CLEAR_ROW + "two\nthree\n";
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn colors_stay_and_every_other_escape_sequence_is_shown_as_text() {
+        let spans = spans("\x1b[32mINFO \x1b[0m a\x1b[2Jb");
+        let text: Vec<(Style, &str)> = spans.iter().map(|(style, text)| (style.clone(), &**text)).collect();
+        let plain = |text| (Style::Text, text);
+        let green = Style::Codes("32".to_owned());
+        assert_eq!(text, [plain(""), (green, "INFO "), plain(" a"), plain("\\u{1b}["), plain("2Jb")]);
+    }
+}

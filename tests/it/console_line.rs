@@ -1,0 +1,91 @@
+//! The line that the operator is typing stays complete while the log and the replies go above it. Tested with
+//! the real server on a real pseudo-terminal.
+
+use chat_tests::{
+    member::Member,
+    process::{binary, server_address},
+    terminal::{CommandBuilder, Screen, TerminalUser},
+};
+use std::net::SocketAddr;
+
+/// Starts a server on a terminal of this size, and returns it with its address.
+fn server((rows, columns): (u16, u16), variables: &[(&str, &str)]) -> (TerminalUser, SocketAddr) {
+    let mut command = CommandBuilder::new(binary("chat-server"));
+    command.args(["--listen", "127.0.0.1:0", "--rate-burst", "0"]);
+    command.env("TERM", "xterm-256color");
+    variables.iter().for_each(|(name, value)| command.env(name, value));
+    let operator = TerminalUser::run((rows, columns), command);
+    let address = operator.screen().wait("the first line", |screen| {
+        let text = String::from_utf8_lossy(screen.bytes()).into_owned();
+        let line = text.lines().find(|line| line.contains("Server running at ") && line.contains(" ..."))?;
+        Some(server_address(&line[line.find("Server").unwrap()..]))
+    });
+    // The room is open when the console reads.
+    (operator, address)
+}
+
+#[test]
+fn a_half_typed_command_survives_the_log_and_still_works() {
+    for size in [(24, 80), (8, 40)] {
+        let (mut operator, address) = server(size, &[]);
+        operator.types("/sa");
+        operator.sees_typed("/sa");
+        let mut names = Vec::new();
+        for number in 0..12 {
+            let member = Member::join(address, &format!("m{number}"));
+            operator.sees(&format!("m{number} joined from"));
+            operator.still_sees_typed("/sa");
+            names.push(member);
+        }
+        operator.types("\x7fay the end");
+        operator.sees_typed("/say the end");
+        names.pop().unwrap().leave();
+        operator.sees("m11 left");
+        operator.still_sees_typed("/say the end");
+        operator.types("\n");
+        names[0].hear("the notice", |kind| format!("{kind:?}").contains("the end"));
+        operator.sees("said");
+        operator.types("/who");
+        operator.types("\n");
+        operator.sees("11 here");
+        operator.sees_typed("");
+    }
+}
+
+#[test]
+fn a_server_that_stops_leaves_nothing_typed_behind_and_a_free_row() {
+    let (mut operator, address) = server((24, 80), &[]);
+    let _member = Member::join(address, "Ann");
+    operator.sees("Ann joined from");
+    operator.types("half typ");
+    operator.sees_typed("half typ");
+    // Ctrl-C.
+    operator.types("\x03");
+    assert_eq!(operator.exits(), 0);
+    operator.sees("stopped");
+    operator.sees_typed("");
+    let shown = operator.screen().read_with(Screen::text_above_cursor);
+    assert!(!shown.contains("half typ"), "{shown}");
+}
+
+#[test]
+fn a_terminal_that_cannot_move_its_cursor_gets_plain_lines() {
+    let (operator, address) = server((24, 80), &[("TERM", "dumb")]);
+    let _member = Member::join(address, "Ann");
+    operator.sees("Ann joined from");
+    let is_plain = operator.screen().read_with(|screen| !screen.bytes().contains(&0x1b));
+    assert!(is_plain);
+}
+
+#[test]
+fn nothing_but_two_lines_stands_on_the_terminal_of_a_server_that_has_started() {
+    let (mut operator, _) = server((24, 80), &[]);
+    operator.types("/who\n");
+    operator.sees("nobody is here");
+    operator.screen().read_with(|screen| {
+        let rows: Vec<String> = screen.rows().into_iter().filter(|row| !row.is_empty()).collect();
+        assert!(rows[0].starts_with("Server running at "), "{rows:?}");
+        assert!(rows[1].starts_with("Others on this machine join with: chat-client --server "), "{rows:?}");
+        assert_eq!(rows[2..], ["/who", "nobody is here"]);
+    });
+}
