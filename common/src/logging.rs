@@ -11,8 +11,8 @@ use std::{
 };
 
 /// Starts the log to `stderr`, and logs panics from now on. Returns the writer to it, for sentences that have
-/// to stand in order with the log. `stderr` is standard error, with what the program needs around it. `$RUST_LOG` sets the level; without it, the level is
-/// `default_level`.
+/// to stand in order with the log. `stderr` is standard error, with what the program needs around it.
+/// `$RUST_LOG` sets the level; without it, the level is `default_level`.
 ///
 /// # Errors
 /// When the system gives no thread.

@@ -64,9 +64,11 @@
 //! | `stats`: `operator::stats::stats_loop` | 1 | a sleep | one minute; shutdown |
 //! | `console`: `operator::console` | 1 or none | a read of standard input | the operator |
 //! | `log`, `output`: `background_writer` in chat-common | 1 each | a write; its channel | a reader; a line |
+//! | `width`: `width` in chat-common | 1 on a terminal | a read from a shell | a new width of the terminal |
 //!
-//! No thread but `log` and `output` waits for a reader of standard error or of standard output. These two
-//! belong to the program, and a server in another program does not have them.
+//! No thread but `log` and `output` waits for a reader of standard error or of standard output, and none but
+//! `transcript` for its file. The threads `log`, `output` and `width` belong to the program, and a server in
+//! another program does not have them.
 //!
 //! Commands flow one way: from the connections to the broadcaster, then to the log, then to the recipients. A
 //! sender that needs an answer sends a channel for it, with space for that one answer. So the broadcaster
@@ -81,7 +83,8 @@
 //!    carries out the commands that are left.
 //! 4. The broadcaster appends the room's end to the log. A recipient's thread ends when its client has
 //!    acknowledged that event.
-//! 5. The threads of all recipients have ended, so the broadcaster ends, and [`Server::run`] returns.
+//! 5. The threads of all recipients have ended, so the broadcaster ends, and with it the channel to the
+//!    transcript. That writes what is left, and [`Server::run`] returns.
 //!
 //! All steps share one deadline, `drain_timeout` after step 1. At half of it the server shuts down the
 //! connections that are left. At the deadline it closes the recipients that are left.

@@ -10,7 +10,8 @@ use log::{debug, warn};
 use std::{env, fs, os::unix::process::CommandExt, process::Command};
 
 /// What the process may take besides what the limits bound, in bytes: 16 MiB for the stacks of the eight
-/// threads that a server has beside those of its clients, 8 MiB for the lines that wait for a reader, and the heap's own overhead.
+/// threads that a server has beside those of its clients, 8 MiB for the lines that wait for a reader, and the
+/// heap's own overhead.
 const RESERVE_BYTES: u64 = 32 << 20;
 /// The fewest connections that are worth a server.
 const FEWEST_CONNECTIONS: usize = 2;

@@ -1,5 +1,6 @@
-//! The operator's commands from standard input, and a line in the server's log each minute. Threads
-//! `console` and `stats`. They may read the room, and change it only through commands to the broadcaster.
+//! The operator's commands from standard input, a line in the server's log each minute, and the transcript.
+//! Threads `console`, `stats` and `transcript`. They may read the room, and change it only through commands to
+//! the broadcaster.
 
 mod console;
 mod stats;

@@ -6,8 +6,8 @@
 //!   server's log, and in the file as soon as it takes something.
 //! - At a clean stop everything that was accepted MUST be in the file, if it takes that in time.
 //!
-//! A line begins with the date and the time, in UTC as in the server's log. A line end in a text becomes `\n`,
-//! so no text can pass for a line. Private messages are not the transcript's to read.
+//! A line begins with the date and the time, in UTC as in the server's log. A line end in a text becomes
+//! `\n`, so no text can pass for a line. Private messages are not the transcript's to read.
 
 use crate::log::{Reader, SharedLog};
 use chat_common::{

@@ -127,7 +127,8 @@ fn help() -> String {
     text + "\n" + NOTES
 }
 
-/// Returns the lines of a flag. Its text begins in the same column in each line, and is wrapped between words.
+/// Returns the lines of a flag. Its text begins in the same column in each line, and is wrapped between
+/// words.
 fn help_of_flag(flag: &str, what: &str) -> String {
     let (flag, indent) = (format!("  {flag}"), " ".repeat(TEXT_COLUMN));
     let (mut text, mut line) = match flag.len() < TEXT_COLUMN {

@@ -61,7 +61,7 @@ fn main() -> ExitCode {
             expected: vec!["Connected! Start typing...".to_owned()],
             printed: 0,
         });
-        participants[SERVER].expected.push(format!("{name} joined"));
+        participants[SERVER].expected.push(format!("{name} joined from 127.0.0.1"));
         let joined = participants.len() - 1;
         other_clients_should_see(&mut participants, joined, &format!("User [{name}] joined"));
     }
@@ -80,7 +80,7 @@ fn main() -> ExitCode {
     print_new_lines(&mut participants);
     type_in(&mut participants, BOB, "exit");
     participants[BOB].expected.push("Bye!".to_owned());
-    participants[SERVER].expected.push("Bob left".to_owned());
+    participants[SERVER].expected.push("Bob left from 127.0.0.1".to_owned());
     other_clients_should_see(&mut participants, BOB, "User [Bob] left");
 
     println!("\nThe server gets SIGTERM and tells the clients that are still there:\n");

@@ -2,8 +2,8 @@
 //!
 //! The text begins with a line that says what the program is, and one that begins with `Usage: `. Below them,
 //! a line that begins with `--` after two spaces is a flag, one that begins with `/` after two spaces is a
-//! command, a line that ends with `:` is a heading, and all other lines are notes. A line that begins with more
-//! spaces goes on with the line above it.
+//! command, a line that ends with `:` is a heading, and all other lines are notes. A line that begins with
+//! more spaces goes on with the line above it.
 
 use crate::output_of;
 use std::{path::Path, process::Command};
