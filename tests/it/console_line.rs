@@ -20,7 +20,10 @@ fn server((rows, columns): (u16, u16), variables: &[(&str, &str)]) -> (TerminalU
         let line = text.lines().find(|line| line.contains("Server running at ") && line.contains(" ..."))?;
         Some(server_address(&line[line.find("Server").unwrap()..]))
     });
-    // The room is open when the console reads.
+    operator.screen().wait("the second line", |screen| {
+        let text = String::from_utf8_lossy(screen.bytes()).into_owned();
+        text.contains(&format!("join with: chat-client --server {address}\r\n")).then_some(())
+    });
     (operator, address)
 }
 

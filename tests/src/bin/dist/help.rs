@@ -136,9 +136,9 @@ impl Flag {
         }
     }
 
-    /// The words of a text that lists them, such as "auto, always or never (default auto)".
+    /// The words of a text that lists them, such as "auto, always or never [auto]".
     fn words(&self) -> Option<Vec<&str>> {
-        let list = self.text.split(" (").next()?.rsplit(": ").next()?;
+        let list = self.text.split(" [").next()?.rsplit(": ").next()?;
         let words: Vec<&str> = list.split(", ").flat_map(|words| words.split(" or ")).collect();
         let is_word = |word: &&str| word.bytes().all(|byte| byte.is_ascii_lowercase());
         (words.len() > 1 && words.iter().all(is_word)).then_some(words)
@@ -161,8 +161,8 @@ mod tests {
 
     #[test]
     fn a_line_is_names_a_value_and_a_text() {
-        let color = "auto, always or never (default auto: on a terminal, unless $NO_COLOR is set)";
-        let bell = "ring on a terminal for: off, mention, all (default mention)";
+        let color = "auto, always or never [auto: on a terminal, unless $NO_COLOR is set]";
+        let bell = "ring on a terminal for: off, mention, all [mention]";
         for (names, value, text, words) in [
             ("--stay              ", None, "stay here", 0),
             ("--server ", Some("HOST:PORT"), "where it is", 0),
