@@ -7,6 +7,7 @@
 use super::{
     command::{Command, Entrance, Message, MessageKind, Removed, TooManyMutes},
     mutes::{MutedFor, Mutes},
+    natural_order::sort_key,
     registry::{id_of, LastAccepted, Member, Members, Presence},
 };
 #[cfg(feature = "seeded-bugs")]
@@ -417,6 +418,7 @@ impl Round<'_, '_, '_> {
             let name = self.end(id, over, Some(with_reason("removed")));
             removed.extend(name.map(|name| Removed { name, address, others: 0 }));
         }
+        removed.sort_by_cached_key(|member| sort_key(&member.name));
         for Removed { address, others, .. } in &mut removed {
             let ban = Ban::of_host(*address);
             let is_hit = |member: &&Member| member.is_here() && ban.covers(&member.name, member.address);
