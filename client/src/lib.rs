@@ -39,8 +39,8 @@ mod screen;
 mod session;
 mod settings;
 
-pub use input::{cannot_read, read_lines_loop, read_message, MessageError};
-pub use screen::Screen;
+pub use input::{cannot_read, read_lines_loop, read_message, read_objects_loop, MessageError};
+pub use screen::{help_text, Screen};
 pub use session::run;
 pub use settings::{
     parse_arguments, Bell, Channels, Environment, Input, InputSource, Invocation, JoinOptions, Options,

@@ -7,11 +7,14 @@ mod calendar;
 mod clock;
 mod color;
 mod escape;
+mod help;
 mod json;
 mod terminal;
 mod transcript;
 mod width;
 mod wording;
+
+pub use help::help_text;
 
 use crate::{
     screen::{
@@ -180,6 +183,9 @@ impl State {
     }
 
     fn write(&mut self, event: &UiEvent) -> io::Result<()> {
+        if self.options.quiet && !is_said_or_error(event) {
+            return Ok(());
+        }
         if self.repeats_missed_moves(event) && !self.options.json {
             return Ok(());
         }
@@ -287,6 +293,18 @@ impl State {
             Bell::Mention => concerns_person,
             Bell::All => true,
         }
+    }
+}
+
+/// Whether the event is something that somebody else says, or an error of the client.
+fn is_said_or_error(event: &UiEvent) -> bool {
+    match event {
+        UiEvent::Event { event, .. } => matches!(
+            event.kind,
+            EventKind::Message { .. } | EventKind::Action { .. } | EventKind::Private { .. }
+        ),
+        UiEvent::Refused(_) | UiEvent::InvalidInput(_) | UiEvent::Unsent(_) | UiEvent::Failed(_) => true,
+        _ => false,
     }
 }
 
