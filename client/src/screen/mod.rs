@@ -9,6 +9,7 @@ mod color;
 mod escape;
 mod help;
 mod json;
+mod reader;
 mod terminal;
 mod transcript;
 mod width;
@@ -87,6 +88,8 @@ impl Screen {
         if options.terminal || options.plain {
             width.follow().unwrap_or_else(|error| log::warn!("cannot follow the terminal's width: {error}"));
         }
+        reader::watch(stop_tx.clone())
+            .unwrap_or_else(|error| log::warn!("cannot follow who reads the output: {error}"));
         let state = State {
             own_name: String::new(),
             clock,
