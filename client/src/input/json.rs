@@ -227,9 +227,9 @@ mod tests {
             let repeats = parse_object(&text).is_err_and(|why| why.contains("twice"));
             assert!(ours == theirs || ours.is_none() && repeats, "{text:?}: {ours:?} and {theirs:?}");
             if ours.is_some() {
-                read += 1
+                read += 1;
             } else {
-                refused += 1
+                refused += 1;
             }
         }
         assert!(read > 5_000 && refused > 5_000, "{read} and {refused}");

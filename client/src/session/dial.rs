@@ -1,6 +1,6 @@
 //! Connects to the server. Runs on the main thread.
 //!
-//! A failure is said in words that tell what to do, because the first connection is where most people stumble.
+//! A failure is said in words that tell what to do, because most people stumble at the first connection.
 
 use chat_common::stream::Stream;
 use std::{
@@ -57,7 +57,9 @@ fn not_reached(server: &str, error: &io::Error) -> String {
             "is the server running there? chat-server --listen 0.0.0.0:{port} starts one for other machines"
         ),
         ErrorKind::TimedOut => {
-            format!("no reply; is that machine on, is the address right, and is port {port} open in its firewall?")
+            format!(
+                "no reply; is that machine on, is it the right one, and is port {port} open in its firewall?"
+            )
         }
         _ if error.raw_os_error().is_some_and(|number| UNREACHABLE.contains(&number)) => {
             format!("no way leads to {host}; is it on, and are both machines in one network?")

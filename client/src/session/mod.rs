@@ -162,8 +162,10 @@ impl Client<'_> {
                     }
                     Ok(Input::Failed(reason)) => return Err(Outcome::Failed(reason)),
                     Ok(Input::Leave) => return Err(Outcome::Left),
-                    // A program has its name from the options.
-                    Ok(input @ (Input::Say(_) | Input::Rename(_) | Input::Mistake(_))) => self.take(Ok(input)),
+                    // A program has its name from the options, so this waits for a name as a typed line does.
+                    Ok(input @ (Input::Say(_) | Input::Rename(_) | Input::Mistake(_))) => {
+                        self.take(Ok(input));
+                    }
                     Ok(Input::End) | Err(_) if self.options.interactive => return Err(Outcome::Left),
                     Ok(Input::End) | Err(_) => return Err(Outcome::Failed("no name was given".into())),
                 },

@@ -1,8 +1,9 @@
 //! Reads what a program prints for `--help`.
 //!
 //! The text begins with a line that says what the program is, and one that begins with `Usage: `. Below them,
-//! a line that begins with `--` after two spaces is a flag, a line that ends with `:` is a heading, and all
-//! other lines are notes.
+//! a line that begins with `--` after two spaces is a flag, and lines that begin far to the right go on with
+//! its text. A line that ends with `:` is a heading, other lines after two spaces are commands, and all other
+//! lines are notes.
 
 use crate::output_of;
 use std::{path::Path, process::Command};
@@ -15,16 +16,18 @@ pub(crate) struct Help {
     pub(crate) usage: String,
     /// The flags, in their groups.
     pub(crate) groups: Vec<Group>,
-    /// What stands below the flags, a paragraph in each.
+    /// What stands below the flags and commands, a paragraph in each.
     pub(crate) notes: Vec<String>,
 }
 
-/// Flags below one heading.
+/// Flags and commands below one heading.
 pub(crate) struct Group {
     /// The heading, without its colon. The first group has none.
     pub(crate) heading: Option<String>,
     /// The flags.
     pub(crate) flags: Vec<Flag>,
+    /// The commands, each with what it does.
+    pub(crate) commands: Vec<String>,
 }
 
 /// One line of flags.
@@ -64,13 +67,20 @@ impl Help {
         let summary = summary[..1].to_lowercase() + &summary[1..];
         let mut help =
             Help { summary, usage: usage.to_owned(), groups: vec![Group::new(None)], notes: vec![] };
-        for line in below.lines() {
+        let mut inside_note = false;
+        for line in &joined(below) {
+            inside_note &= !line.is_empty();
             if let Some(flag) = line.strip_prefix("  ").filter(|rest| rest.starts_with("--")) {
                 help.groups.last_mut()?.flags.push(Flag::read(flag));
             } else if let Some(heading) = line.strip_suffix(':') {
                 help.groups.push(Group::new(Some(heading.to_owned())));
+            } else if let Some(command) = line.strip_prefix("  ") {
+                help.groups.last_mut()?.commands.push(command.to_owned());
+            } else if let (true, Some(note)) = (inside_note, help.notes.last_mut()) {
+                *note += &format!(" {line}");
             } else if !line.is_empty() {
                 help.notes.push(line.to_owned());
+                inside_note = true;
             }
         }
         Some(help)
@@ -84,8 +94,21 @@ impl Help {
 
 impl Group {
     fn new(heading: Option<String>) -> Group {
-        Group { heading, flags: Vec::new() }
+        Group { heading, flags: Vec::new(), commands: Vec::new() }
     }
+}
+
+/// The lines of a text, each with the lines that go on with it.
+fn joined(text: &str) -> Vec<String> {
+    const FAR_RIGHT: &str = "          ";
+    let mut lines: Vec<String> = Vec::new();
+    for line in text.lines() {
+        match lines.last_mut() {
+            Some(last) if line.starts_with(FAR_RIGHT) => *last += &format!(" {}", line.trim_start()),
+            _ => lines.push(line.to_owned()),
+        }
+    }
+    lines
 }
 
 impl Flag {
@@ -118,9 +141,9 @@ impl Flag {
         }
     }
 
-    /// The words of a text that lists them, such as "auto, always or never (default auto)".
+    /// The words of a text that lists them, such as "auto, always or never [auto]".
     fn words(&self) -> Option<Vec<&str>> {
-        let list = self.text.split(" (").next()?.rsplit(": ").next()?;
+        let list = self.text.split(" [").next()?.rsplit(": ").next()?;
         let words: Vec<&str> = list.split(", ").flat_map(|words| words.split(" or ")).collect();
         let is_word = |word: &&str| word.bytes().all(|byte| byte.is_ascii_lowercase());
         (words.len() > 1 && words.iter().all(is_word)).then_some(words)
@@ -143,8 +166,8 @@ mod tests {
 
     #[test]
     fn a_line_is_names_a_value_and_a_text() {
-        let color = "auto, always or never (default auto: on a terminal, unless $NO_COLOR is set)";
-        let bell = "ring on a terminal for: off, mention, all (default mention)";
+        let color = "auto, always or never [auto: on a terminal, unless $NO_COLOR is set]";
+        let bell = "ring on a terminal for: off, mention, all [mention]";
         for (names, value, text, words) in [
             ("--stay              ", None, "stay here", 0),
             ("--server ", Some("HOST:PORT"), "where it is", 0),
@@ -175,15 +198,17 @@ mod tests {
     }
 
     #[test]
-    fn a_help_is_a_summary_a_usage_groups_of_flags_and_notes() {
-        let text = "one: a room\n\nUsage: one [FLAGS]\n\n  --a FILE  a\n  --b  b\n\n\
-                    Limits:\n  --c  c [1]\n\nA note.";
+    fn a_help_is_a_summary_a_usage_groups_of_flags_and_commands_and_notes() {
+        let text = "one: a room\n\nUsage: one [FLAGS]\n\n  --a FILE  a\n            goes on\n  --b  b\n\n\
+                    Limits:\n  --c  c [1]\n\nCommands:\n  /who  lists\n\nA note\ngoes on.\n\nAnother.";
         let help = Help::read(text).unwrap();
         assert_eq!((help.summary.as_str(), help.usage.as_str()), ("a room", "one [FLAGS]"));
         let groups: Vec<_> =
             help.groups.iter().map(|group| (group.heading.as_deref(), group.flags.len())).collect();
-        assert_eq!(groups, [(None, 2), (Some("Limits"), 1)]);
-        assert_eq!(help.notes, ["A note."]);
+        assert_eq!(groups, [(None, 2), (Some("Limits"), 1), (Some("Commands"), 0)]);
+        assert_eq!(help.groups[0].flags[0].text, "a goes on");
+        assert_eq!(help.groups[2].commands, ["/who  lists"]);
+        assert_eq!(help.notes, ["A note goes on.", "Another."]);
         assert_eq!(Help::read("Joins a room.\n\nUsage: two\n").unwrap().summary, "joins a room");
     }
 }

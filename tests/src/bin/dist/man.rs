@@ -14,6 +14,11 @@ pub(crate) fn page(program: &str, other: &str, version: &str, help: &Help) -> St
     for group in &help.groups {
         page += &format!(".SH {}\n", escape(&group.heading.as_deref().unwrap_or("Options").to_uppercase()));
         group.flags.iter().for_each(|flag| page += &entry(flag));
+        if !group.commands.is_empty() {
+            let commands: String = group.commands.iter().map(|command| escape(command) + "\n").collect();
+            // Without filling, so that each stands on a line of its own.
+            page += &format!(".nf\n{commands}.fi\n");
+        }
     }
     page += ".SH NOTES\n";
     page += &help.notes.iter().map(|note| escape(note) + "\n").collect::<Vec<_>>().join(".PP\n");
