@@ -7,6 +7,7 @@ use chat_tests::{
     watchdog::poll,
 };
 use std::{
+    io::{BufRead, BufReader},
     net::SocketAddr,
     process::{Command, Stdio},
 };
@@ -93,8 +94,10 @@ fn a_client_ends_soon_after_its_reader_though_nothing_is_said() {
     command.args(["--server", &server.address().to_string(), "--name", "head", "--stay"]);
     let mut head =
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    drop(head.stdout.take());
-    // Its input stays open, nobody says anything, and `Connected!` may have been written before the drop.
+    let mut reader = BufReader::new(head.stdout.take().unwrap());
+    reader.read_line(&mut String::new()).unwrap();
+    // Its input stays open and nobody says anything, so it writes nothing more by itself.
+    drop(reader);
     let status = poll("the client to end", || head.try_wait().unwrap());
     let end = head.wait_with_output().unwrap();
     assert_eq!((status.code(), String::from_utf8(end.stderr).unwrap().as_str()), (Some(0), ""));
