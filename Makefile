@@ -13,26 +13,41 @@ TARGET = $(or $(CARGO_TARGET_DIR),target)
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-# One build makes both programs. cargo shows what it compiles, and this says for how long about.
-build-programs = @[ -x $(TARGET)/release/chat-client ] || \
-	echo "Building the server and the client: about a minute the first time ..."; \
-	$(CARGO) build --release --package chat-server --package chat-client
+# Builds, and says so once, only where there is something to build. Cargo's lines about single packages are left
+# out, and warnings and errors are shown. $(1): what is built, and how long it takes. $(2): arguments of cargo build.
+define build
+@{ $(CARGO) build $(2) 2>&1 || echo "error: the build has failed"; } | { said=; failed=0; \
+	while IFS= read -r line; do \
+		case "$$line" in \
+		*" Compiling "*) [ "$$said" ] || echo "Building $(1) ..." >&2; said=yes;; \
+		*" Finished "*|*" Fresh "*) ;; \
+		*) echo "$$line" >&2;; \
+		esac; \
+		case "$$line" in error*) failed=1;; esac; \
+	done; exit $$failed; }
+endef
+comma := ,
+build-programs = $(call build,the server and the client: about a minute the first time,\
+	--release --package chat-server --package chat-client)
+
+# Ctrl-C is how a person ends a program, and no error that make has to report. The shell gets the signal too, and
+# must outlive the program to say so. A program that Ctrl-C ends at once has the code 130.
+run = trap : INT; $(1); code=$$?; [ $$code -eq 130 ] || exit $$code
 
 # The descriptor limit goes up to what the system allows, because each member takes two.
 run-server: ## start a room here (LISTEN=HOST:PORT, ARGS="more flags")
 	$(build-programs)
-	@ulimit -n "$$(ulimit -Hn)"; exec $(TARGET)/release/chat-server --listen $(LISTEN) $(ARGS)
+	@ulimit -n "$$(ulimit -Hn)"; $(call run,$(TARGET)/release/chat-server --listen $(LISTEN) $(ARGS))
 
 run-client: ## join a room (NAME=name, SERVER=HOST:PORT, ARGS="more flags")
 	$(build-programs)
-	@exec $(TARGET)/release/chat-client --server $(SERVER) $(if $(NAME),--name $(NAME)) $(ARGS)
+	@$(call run,$(TARGET)/release/chat-client --server $(SERVER) $(if $(NAME),--name $(NAME)) $(ARGS))
 
 # The demo asks for both programs again, so it names the packages as its harness does (tests/src/process.rs).
 demo: ## watch a server and three clients talk, in one terminal: a few seconds
-	@[ -x $(TARGET)/debug/demo ] || \
-		echo "Building the server, the client and the demo: about a minute the first time ..."
-	@$(CARGO) build --package chat-server --package chat-client --package chat-tests \
-		--bin chat-server --bin chat-client --bin demo
+	$(call build,the server$(comma) the client and the demo: about a minute the first time,\
+		--package chat-server --package chat-client --package chat-tests \
+		--bin chat-server --bin chat-client --bin demo)
 	@exec $(TARGET)/debug/demo
 
 test: ## run all the tests

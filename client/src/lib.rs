@@ -9,6 +9,7 @@
 //! | `listener` | one connection to the room | the listening socket | a connection; its shutdown |
 //! | `callback` | one callback connection | its stream | the server; to stop, a shutdown of the stream |
 //! | `width` | the program | the pipe from a shell | the shell, when the terminal's size changes |
+//! | `reader` | the program | nothing | its timer, twice a second, while standard output is a pipe |
 //! | `clock` | the program | nothing | its timer, once an hour |
 //! | `log` | the program | standard error | a line in its channel; a reader of standard error |
 //! | ctrlc's | the program | nothing | a signal |
@@ -22,8 +23,8 @@
 //!
 //! `listener` and `callback` are scoped threads. The scope is one connection to the room, and its end waits
 //! for both. So no thread of an old connection still runs when the next connection begins, and the last
-//! sequence that a resumed session announces is final. The threads `stdin`, `width`, `clock` and `log`
-//! are never joined, because std cannot wake them. They end with the program.
+//! sequence that a resumed session announces is final. The threads `stdin`, `width`, `reader`, `clock` and
+//! `log` are never joined, because std cannot wake them. They end with the program.
 //!
 //! Only `log` waits for the reader of standard error. `main` and `callback` wait for the reader of standard
 //! output: a client that cannot show a message takes no more of them.
@@ -39,8 +40,8 @@ mod screen;
 mod session;
 mod settings;
 
-pub use input::{cannot_read, read_lines_loop, read_message, MessageError};
-pub use screen::Screen;
+pub use input::{cannot_read, read_lines_loop, read_message, read_objects_loop, MessageError};
+pub use screen::{help_text, Screen};
 pub use session::run;
 pub use settings::{
     parse_arguments, Bell, Channels, Environment, Input, InputSource, Invocation, JoinOptions, Options,

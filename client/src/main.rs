@@ -1,8 +1,8 @@
 //! The program: arguments, logger, signals and exit code. Everything else is in the library.
 
 use chat_client::{
-    cannot_read, parse_arguments, read_lines_loop, read_message, Channels, Environment, Input, InputSource,
-    Invocation, MessageError, Outcome, Screen, Stop,
+    cannot_read, help_text, parse_arguments, read_lines_loop, read_message, read_objects_loop, Channels,
+    Environment, Input, InputSource, Invocation, MessageError, Options, Outcome, Screen, Stop, Utterance,
 };
 use chat_common::{
     background_writer::{BackgroundWriter, EXIT_TIMEOUT, FORCED_EXIT_TIMEOUT},
@@ -46,32 +46,24 @@ fn main() -> ExitCode {
         variable: &|name| std::env::var(name).ok(),
     };
     let arguments = std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned());
-    let options = match parse_arguments(arguments, &environment) {
+    let mut options = match parse_arguments(arguments, &environment) {
         Ok(Invocation::Run(options)) => *options,
-        Ok(Invocation::Print(text)) => {
-            return match print(&text) {
-                // It is not a failure when nobody reads the text.
-                Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                    cannot_write(&log, &error.to_string())
-                }
-                _ => ExitCode::SUCCESS,
-            };
-        }
+        Ok(Invocation::Help) => return print(&log, &help_text()),
+        Ok(Invocation::Print(text)) => return print(&log, &text),
         Err(error) => return end_with(&log, WRONG_USAGE, &error),
     };
-    let source = match options.source {
+    if options.source == InputSource::StdinMessage {
         // This happens before the signal handler is set, so that a signal still ends the program while it
         // reads.
-        InputSource::StdinMessage => match read_message(io::stdin().lock()) {
+        options.source = match read_message(io::stdin().lock()) {
             Ok(text) => InputSource::Message(text),
             Err(MessageError::Invalid(why)) => return end_with(&log, WRONG_USAGE, &why),
             Err(MessageError::Unreadable(error)) => return end_with(&log, FAILED, &cannot_read(&error)),
-        },
-        other => other,
-    };
+        };
+    }
 
     let (stop_tx, stop_rx) = bounded(STOP_CAPACITY);
-    let screen = match Screen::open(options.screen, log.clone(), stop_tx.clone()) {
+    let screen = match Screen::open(options.screen.clone(), log.clone(), stop_tx.clone()) {
         Ok(screen) => Arc::new(screen),
         Err(error) => return end_with(&log, FAILED, &error),
     };
@@ -99,7 +91,7 @@ fn main() -> ExitCode {
     }
 
     let (input_tx, input_rx) = bounded(READ_AHEAD_LINES);
-    if let Err(error) = start_input(source, input_tx) {
+    if let Err(error) = start_input(&options, input_tx) {
         return end_with(&log, FAILED, &cannot_read(&error));
     }
     let channels = Channels { input_rx, stop_rx };
@@ -113,16 +105,24 @@ fn main() -> ExitCode {
 }
 
 /// Starts the thread `stdin`, which is never joined. A message from the command line needs no thread.
-fn start_input(source: InputSource, input_tx: Sender<Input>) -> io::Result<()> {
-    if let InputSource::Message(text) = source {
+fn start_input(options: &Options, input_tx: Sender<Input>) -> io::Result<()> {
+    if let InputSource::Message(text) = &options.source {
+        let text = text.clone();
+        let utterance = match options.to.clone() {
+            Some(to) => Utterance::Private { to, text },
+            None => Utterance::Message(text),
+        };
         // The channel has room for both, and its receiver still exists.
-        let _ = input_tx.try_send(Input::Text(text));
+        let _ = input_tx.try_send(Input::Say(utterance));
         let _ = input_tx.try_send(Input::End);
         return Ok(());
     }
-    thread::Builder::new()
-        .name("stdin".into())
-        .spawn(move || read_lines_loop(io::stdin().lock(), &input_tx))?;
+    let json_input = options.json_input;
+    let read = move || match json_input {
+        true => read_objects_loop(io::stdin().lock(), &input_tx),
+        false => read_lines_loop(io::stdin().lock(), &input_tx),
+    };
+    thread::Builder::new().name("stdin".into()).spawn(read)?;
     Ok(())
 }
 
@@ -130,10 +130,13 @@ fn start_input(source: InputSource, input_tx: Sender<Input>) -> io::Result<()> {
 ///
 /// # Blocking
 /// On the reader of standard output.
-fn print(text: &str) -> io::Result<()> {
+fn print(log: &BackgroundWriter, text: &str) -> ExitCode {
     let mut stdout = io::stdout().lock();
-    stdout.write_all(text.as_bytes())?;
-    stdout.flush()
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        // It is not a failure when nobody reads the text.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => cannot_write(log, &error.to_string()),
+        _ => ExitCode::SUCCESS,
+    }
 }
 
 fn cannot_write(log: &BackgroundWriter, error: &str) -> ExitCode {

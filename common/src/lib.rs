@@ -115,18 +115,18 @@
 //! | cause | means |
 //! |---|---|
 //! | 0 | invalid name |
-//! | 1 | the name is taken |
+//! | 1 | the name is taken; to a Join that resumes: and the session is over |
 //! | 2 | busy: send the same request again after a moment |
 //! | 3 | invalid text |
 //! | 4 | out of turn |
 //! | 5 | nobody has the recipient's name |
 //! | 6 | unknown session |
-//! | 7 | the session is over |
+//! | 7 | the session is over: the operator removed the member |
 //! | 8 | invalid port |
 //! | 9 | the server is shutting down |
 //! | 10 | banned |
 //! | 11 | out of order: the message id is not higher than that of the last message |
-//! | 12 | unsupported: the server does not do this |
+//! | 12 | unsupported: the server does not do this, or not for a visitor |
 //! | 13 | muted: the operator lets the member say nothing for some time |
 //!
 //! A client that does not know a cause treats it as final, and shows the explanation.
@@ -195,8 +195,14 @@
 //! message of the same author had the same kind, message id and text. No other message may be dropped because
 //! of its id: ids are public, and anybody can send any id.
 //!
-//! `visitor` is for clients that only speak and receive nothing. A server that takes none refuses such a Join
-//! as *unsupported*.
+//! # Visitors
+//!
+//! A client that comes only to speak sets `visitor` in its Join, with port 0. Nobody is told of a visitor,
+//! and so a visitor receives nothing: nobody listens unseen. It opens no callback connection, and a hello
+//! with its token is refused. It may send Broadcast, Private, Action, Ping and Leave. Other requests are
+//! refused as *unsupported*. It is not among the People, and no Private reaches it. The name is its own while
+//! it is there, as a member's is. It resumes its session as a member does, with `visitor` set again. A Join
+//! that would make a member of a visitor, or a visitor of a member, is refused as *unsupported*.
 
 #[cfg(not(unix))]
 compile_error!(

@@ -94,8 +94,8 @@ pub struct Join {
     /// For a new session of a client that was here before: what it has received. The server delivers what was
     /// said to everybody since then, and tells what it no longer has.
     pub since: Option<Place>,
-    /// Whether the client comes only to speak, and receives nothing. A server that takes no visitors refuses
-    /// such a Join as unsupported.
+    /// Whether the client comes only to speak. A visitor is not announced, has no callback connection
+    /// (`port` is 0), and receives nothing. To resume a session, the client sends what it sent before.
     pub visitor: bool,
 }
 
@@ -170,10 +170,11 @@ pub struct Joined {
     /// restarted the room, and sequences begin again at 1.
     pub room: u64,
     /// The sequence of this join. Events with a lower sequence happened before it.
-    /// In a resumed session it is the sequence of the original join.
+    /// In a resumed session it is the sequence of the original join. A visitor's join is not in the log; its
+    /// sequence is that of the next event.
     pub sequence: u64,
     /// Whether the server has reached the client's listener. If not, the client opens the callback
-    /// connection.
+    /// connection, unless it is a visitor.
     pub called_back: bool,
     /// The longest text that the server accepts, in bytes.
     pub text_limit: u32,
@@ -218,7 +219,8 @@ impl fmt::Display for Refusal {
 pub enum Cause {
     /// The name breaks a rule, or is reserved.
     InvalidName,
-    /// Another member has the name.
+    /// Another member has the name. In the reply to a Join that resumes: it has taken the name while the
+    /// connection was lost, and the session is over.
     NameTaken,
     /// The server has no room for the request now. The client may send it again after a moment.
     Busy,
@@ -230,8 +232,7 @@ pub enum Cause {
     NobodyOfThatName,
     /// The server has no session with this token, or has it no more. The client joins anew.
     UnknownSession,
-    /// The session has ended and cannot be resumed: another member has the name, or the operator removed the
-    /// member.
+    /// The session has ended and cannot be resumed, because the operator removed the member.
     SessionOver,
     /// The port in the Join cannot be a client's listener.
     InvalidPort,
@@ -242,7 +243,7 @@ pub enum Cause {
     /// The message id is lower than that of a message which was accepted before, or it is the id of another
     /// message.
     OutOfOrder,
-    /// The server does not do what the request asks for.
+    /// The server does not do what the request asks for, or not for a visitor.
     Unsupported,
     /// The operator lets the member say nothing for some time.
     Muted,

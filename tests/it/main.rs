@@ -2,6 +2,7 @@
 // A panic is how a test reports a failure, and the output is for the person who runs the test.
 #![allow(clippy::unwrap_used, clippy::print_stderr, clippy::print_stdout)]
 mod arrows;
+mod bots;
 mod commands;
 mod console;
 mod console_line;
@@ -16,9 +17,11 @@ mod fooled;
 mod hostile;
 mod limits;
 mod machines;
+mod numbers;
 mod operator;
 mod order;
 mod panics;
+mod patience;
 mod picture;
 mod processes;
 mod python;
@@ -33,3 +36,5 @@ mod starved;
 mod terminal;
 mod tidy;
 mod unread;
+mod visitors;
+mod words;

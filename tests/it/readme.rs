@@ -117,7 +117,7 @@ fn every_command_of_the_readmes_and_both_helps_run_as_they_stand_there() {
             let server = folder.start(&line);
             server.0.sees("Server running at 1234 ...\n");
             going_on.push(server);
-        } else if line.contains("--stay") {
+        } else if line.contains("--stay") || line.contains("--json-input") {
             going_on.push(folder.start(&line));
         } else if line.starts_with("chat-client") && !line.contains("--send") {
             let person = folder.start(&line);

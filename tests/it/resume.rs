@@ -96,7 +96,7 @@ fn a_session_is_over_when_another_client_takes_its_name() {
     let _other = Member::join(server.address(), "Bob");
     match bob.resume() {
         Err(chat_tests::member::MemberError::Refused(refusal)) => {
-            assert_eq!(refusal.cause, Cause::SessionOver);
+            assert_eq!(refusal.cause, Cause::NameTaken);
         }
         other => panic!("{other:?}"),
     }

@@ -75,9 +75,9 @@ fn send_takes_one_message_from_the_command_line_or_from_the_whole_input() {
     let (_server, address) = Program::server(&[]);
     let ann = Program::joined_client(address, "Ann");
     assert_eq!(run_as(address, "ci", &["--send", "/build 512 is green"], "not this").0, Some(0));
-    ann.sees("[ci] /build 512 is green\nUser [ci] left\n");
+    ann.sees("[ci] /build 512 is green\n");
     assert_eq!(run_as(address, "ci", &["--send", "-"], "one\n\nUser [Ann] left\n\n").0, Some(0));
-    ann.sees("[ci] one\n    \n    User [Ann] left\nUser [ci] left\n");
+    ann.sees("[ci] one\n    \n    User [Ann] left\n");
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn wrong_usage_gives_one_line_and_exit_code_two() {
         &["--bogus"][..],
         &["hello"],
         &["--server"],
-        &["--server", "nowhere"],
+        &["--server", "no where"],
         &["--history", "some"],
         &["--color", "blue"],
         &["--bell", "loud"],
@@ -186,7 +186,7 @@ fn an_output_that_cannot_be_written_gives_exit_code_one() {
     let (_server, address) = Program::server(&[]);
     let ann = Program::joined_client(address, "Ann");
     let server = address.to_string();
-    for arguments in [&["--server", &server, "--name", "Tom", "--send", "heard"][..], &["--help"]] {
+    for arguments in [&["--server", &server, "--name", "Tom", "--send", "heard", "--stay"][..], &["--help"]] {
         let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
         let end = client(arguments).stdin(Stdio::null()).stdout(full).output().unwrap();
         let reason = String::from_utf8(end.stderr).unwrap();
@@ -256,7 +256,7 @@ fn a_transcript_has_a_line_with_date_and_time_for_each_event() {
     let _ = std::fs::remove_file(&file);
     let mut reader = Program::client(address, "Log", &["--log", file.to_str().unwrap()]);
     reader.sees("Connected!");
-    assert_eq!(run_as(address, "Tom", &["--send", "-"], "one\ntwo").0, Some(0));
+    assert_eq!(run_as(address, "Tom", &["--send", "-", "--history", "1"], "one\ntwo").0, Some(0));
     reader.sees("User [Tom] left");
     reader.types("mine");
     reader.ends_input();

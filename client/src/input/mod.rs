@@ -1,10 +1,13 @@
-//! Reads standard input: line by line in a loop, or all of it as one message.
+//! Reads standard input: line by line in a loop, as JSON objects, or all of it as one message.
 //!
 //! The loop runs on the thread `stdin`. Nobody joins that thread, because std cannot wake a blocked read.
 
 mod command;
+mod json;
+mod objects;
 
 pub(crate) use command::{parse_command, Command, COMMAND_HELP};
+pub use objects::read_objects_loop;
 
 use crate::settings::{Input, EMPTY_MESSAGE_ERROR};
 use crossbeam_channel::Sender;
@@ -160,7 +163,7 @@ mod tests {
             .iter()
             .map(|piece| match piece {
                 Input::Line(text) | Input::Text(text) => text.as_str(),
-                Input::End | Input::Failed(_) => "",
+                _ => "",
             })
             .collect();
         let (last, first) = texts[..texts.len() - 1].split_last().unwrap();

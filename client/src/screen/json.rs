@@ -36,6 +36,7 @@ pub(crate) fn objects(event: &UiEvent) -> Vec<String> {
             joined(state, name, room, sequence).number("waiting", *queued as u64)
         }
         UiEvent::ServerBusy => connection("busy"),
+        UiEvent::NotReached(reason) => connection("trying").text("reason", reason),
         UiEvent::Bye => connection("left"),
         UiEvent::Failed(reason) => connection("failed").text("reason", reason),
         UiEvent::Event { event, earlier } => room_object(event, *earlier),

@@ -4,9 +4,13 @@
 //! The main thread and the callback's thread call [`Screen::show`]. `wording.rs` has the words.
 
 mod clock;
+mod help;
 mod json;
+mod reader;
 mod transcript;
 mod wording;
+
+pub use help::help_text;
 
 use crate::{
     screen::{
@@ -80,6 +84,8 @@ impl Screen {
         if options.terminal || options.plain {
             width.follow().unwrap_or_else(|error| log::warn!("cannot follow the terminal's width: {error}"));
         }
+        reader::watch(stop_tx.clone())
+            .unwrap_or_else(|error| log::warn!("cannot follow who reads the output: {error}"));
         let state = State {
             own_name: String::new(),
             clock,
@@ -176,6 +182,9 @@ impl State {
     }
 
     fn write(&mut self, event: &UiEvent) -> io::Result<()> {
+        if self.options.quiet && !is_said_or_error(event) {
+            return Ok(());
+        }
         if self.repeats_missed_moves(event) && !self.options.json {
             return Ok(());
         }
@@ -283,6 +292,18 @@ impl State {
             Bell::Mention => concerns_person,
             Bell::All => true,
         }
+    }
+}
+
+/// Whether the event is something that somebody else says, or an error of the client.
+fn is_said_or_error(event: &UiEvent) -> bool {
+    match event {
+        UiEvent::Event { event, .. } => matches!(
+            event.kind,
+            EventKind::Message { .. } | EventKind::Action { .. } | EventKind::Private { .. }
+        ),
+        UiEvent::Refused(_) | UiEvent::InvalidInput(_) | UiEvent::Unsent(_) | UiEvent::Failed(_) => true,
+        _ => false,
     }
 }
 

@@ -68,6 +68,9 @@ pub(crate) fn lines(event: &UiEvent, own_name: &str) -> Vec<StyledLine> {
         UiEvent::Accepted { .. } => Vec::new(),
         UiEvent::Queued(text) => notice(&format!("waiting to be sent: {}", escape_line(text))),
         UiEvent::ServerBusy => notice("the server is busy; trying again"),
+        UiEvent::NotReached(reason) => {
+            notice(&format!("cannot join yet: {}; trying again", escape_line(reason)))
+        }
         // The reason is for programs and for the log. It does not help a person.
         UiEvent::Lost { ended: true, .. } => notice("trying to get back in, and keeping what you type"),
         UiEvent::Lost { .. } => notice("connection lost; trying to get it back, and keeping what you type"),

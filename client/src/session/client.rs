@@ -8,6 +8,9 @@ use crate::{
 use chat_common::{protocol::Request, token::Token};
 use crossbeam_channel::{never, Receiver, RecvError};
 
+/// No server allows a longer name. A request with one might not fit into a frame. In bytes.
+const MAX_NAME_BYTES: usize = 256;
+
 /// The state of the client.
 pub(crate) struct Client<'a> {
     pub(crate) options: &'a JoinOptions,
@@ -20,6 +23,8 @@ pub(crate) struct Client<'a> {
     pub(crate) queue: SendQueue,
     pub(crate) token: Token,
     pub(crate) name: Option<String>,
+    /// The name to which a number may be added where somebody has it.
+    pub(crate) numbered_name: Option<String>,
     /// The longest text that the server takes, in bytes.
     pub(crate) text_limit: usize,
     /// Whether the client has ever joined. Before that, an error ends the client. After it, the client
@@ -61,7 +66,8 @@ impl Client<'_> {
     /// Takes input that cannot be sent now. Shows that it waits.
     pub(crate) fn take_for_later(&mut self, input: Result<Input, RecvError>) {
         let typed = match &input {
-            Ok(Input::Line(text) | Input::Text(text)) => text.clone(),
+            Ok(Input::Line(text) | Input::Text(text) | Input::Rename(text)) => text.clone(),
+            Ok(Input::Say(utterance)) => utterance.text().to_owned(),
             _ => String::new(),
         };
         let before = self.queue.len();
@@ -80,6 +86,10 @@ impl Client<'_> {
             },
             Ok(Input::Text(text)) if text.trim().is_empty() => {}
             Ok(Input::Text(text)) => self.say(&Utterance::Message(text)),
+            Ok(Input::Say(utterance)) => self.say(&utterance),
+            Ok(Input::Rename(name)) => self.rename(name),
+            Ok(Input::Leave) => self.quit(),
+            Ok(Input::Mistake(why)) => self.reject(why),
             Ok(Input::End) | Err(_) => self.end_input(),
             Ok(Input::Failed(reason)) => {
                 self.input_error = Some(reason);
@@ -98,21 +108,35 @@ impl Client<'_> {
                 None => self.reject("nobody has spoken to you alone yet; try /msg NAME TEXT".into()),
             },
             Command::Who => self.queue.push(Request::Who),
-            Command::Nick(name) => self.queue.push(Request::Rename { name }),
+            Command::Nick(name) => self.rename(name),
             Command::History(count) => self.queue.push(Request::History { count, before: None }),
             Command::Help => (self.show)(UiEvent::Help),
             Command::Clear => (self.show)(UiEvent::Clear),
             Command::Bell(bell) => (self.show)(UiEvent::Bell(bell)),
             Command::Ignore(name) => (self.show)(UiEvent::Ignoring(self.inbox.toggle_ignored(name))),
-            Command::Quit => {
-                self.end_input();
-                self.stay = false;
-            }
+            Command::Quit => self.quit(),
         }
     }
 
     fn say(&mut self, utterance: &Utterance) {
+        if let Utterance::Private { to, .. } = utterance {
+            if to.len() > MAX_NAME_BYTES {
+                return self.reject("nobody here has a name of this length".into());
+            }
+        }
         self.queue.push_utterance(utterance, self.text_limit);
+    }
+
+    fn rename(&mut self, name: String) {
+        if name.len() > MAX_NAME_BYTES {
+            return self.reject("the name is too long; choose a shorter one".into());
+        }
+        self.queue.push(Request::Rename { name });
+    }
+
+    fn quit(&mut self) {
+        self.end_input();
+        self.stay = false;
     }
 
     fn reject(&mut self, help: String) {

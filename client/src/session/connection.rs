@@ -3,7 +3,13 @@
 //! with it.
 
 use crate::{
-    session::{backoff::Backoff, client::Client, inbox::JoinKind, listener::Callbacks},
+    session::{
+        backoff::Backoff,
+        client::Client,
+        dial::{connect, DIAL_TIMEOUT},
+        inbox::JoinKind,
+        listener::Callbacks,
+    },
     settings::{Outcome, UiEvent, Utterance},
 };
 use chat_common::{
@@ -12,20 +18,15 @@ use chat_common::{
     protocol::{Cause, Join, Joined, Refusal, Reply, Request, FRAME_BYTES, PING_INTERVAL},
     rpc::Connection,
     status::Status,
-    stream::Stream,
     token::Token,
 };
 use crossbeam_channel::{bounded, never, select, Receiver};
 use std::{
-    io,
-    net::ToSocketAddrs,
     sync::Arc,
     thread,
     time::{Duration, Instant},
 };
 
-/// The limit for one dial, and for the hello after it.
-const DIAL_TIMEOUT: Duration = Duration::from_secs(3);
 /// The limit for one call. During a Join the server dials the client within 2 s; other calls are faster.
 /// Together with a ping after 5 s, this detects a dead server within 15 s.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -36,6 +37,9 @@ const FIRST_BUSY_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_BUSY_PAUSE: Duration = Duration::from_secs(1);
 /// The person is told that the server is busy when a pause is longer than this.
 const BUSY_PAUSE_TO_SHOW: Duration = Duration::from_millis(300);
+
+/// How high the number behind a name goes that somebody else has.
+const HIGHEST_NUMBER: u32 = 99;
 
 const INVALID_REPLY: &str = "the server sent an invalid reply";
 
@@ -85,17 +89,17 @@ impl Client<'_> {
         thread::scope(|scope| {
             let _guard = callbacks.close_on_drop();
             let mut port = 0;
-            if self.options.listen {
+            if self.options.listen && !self.options.visitor {
                 port = callbacks.listen(scope, call.stream()).unwrap_or_else(|error| {
                     log::info!("cannot listen, so the server cannot dial us: {error}");
                     0
                 });
             }
-            let (joined, resumed) = match self.join(&mut call, name, port) {
+            let (name, joined, resumed) = match self.join(&mut call, name, port) {
                 Ok(joined) => joined,
                 Err(end) => return end,
             };
-            let dials = !joined.called_back || !callbacks.is_serving();
+            let dials = !self.options.visitor && (!joined.called_back || !callbacks.is_serving());
             if dials {
                 let server = call.stream().peer_addr().map_err(RpcError::from);
                 let opened = server.and_then(|server| callbacks.dial(scope, server, DIAL_TIMEOUT));
@@ -120,8 +124,7 @@ impl Client<'_> {
     /// On the name service, which has no limit. Then on the server: 3 s for each address of the name, 3 s for
     /// the hello.
     fn dial(&self) -> Result<Connection, ConnectionEnd> {
-        let stream =
-            connect(&self.options.server).map_err(|error| ConnectionEnd::NotJoined(error.to_string()))?;
+        let stream = connect(&self.options.server).map_err(ConnectionEnd::NotJoined)?;
         let mut call = Connection::new(Arc::new(stream), FRAME_BYTES);
         match call.greet(Role::Call, Token::NONE, DIAL_TIMEOUT) {
             Ok(_) => Ok(call),
@@ -129,38 +132,54 @@ impl Client<'_> {
         }
     }
 
-    /// Resumes the session if the server may know it, else joins. The result says whether it was resumed.
+    /// Resumes the session if the server may know it, else joins. Returns the name, and whether the session
+    /// was resumed.
     ///
     /// # Blocking
-    /// On the server, 10 s at most for each of at most three calls.
+    /// On the server, 10 s at most for each call. There are at most three, and one for each number that is
+    /// added to the name.
     fn join(
         &mut self,
         call: &mut Connection,
         name: &str,
         mut port: u16,
-    ) -> Result<(Joined, bool), ConnectionEnd> {
+    ) -> Result<(String, Joined, bool), ConnectionEnd> {
+        let mut name = name.to_owned();
+        let mut others = self.numbered_name.as_deref().map(numbered_names).into_iter().flatten();
         loop {
             let resume = self.may_resume.then(|| self.inbox.last_sequence());
             // After a lost session the client asks for everything since the last event that it has. If the
             // room is another one by now, it asks for all messages; the inbox knows which were shown.
             let history = if self.was_joined { u32::MAX } else { self.options.history };
             let since = self.inbox.place();
-            let join = Join { history, resume, since, ..Join::new(name, self.token, port) };
+            let visitor = self.options.visitor;
+            let join = Join { history, resume, since, visitor, ..Join::new(name.as_str(), self.token, port) };
             self.may_resume = true;
             let Refusal { cause, text } = match call.call(&Request::Join(join), CALL_TIMEOUT) {
-                Ok(Reply::Joined(joined)) => return Ok((joined, resume.is_some())),
+                Ok(Reply::Joined(joined)) => return Ok((name, joined, resume.is_some())),
                 Ok(Reply::Refused(refusal)) => refusal,
                 Ok(_) => return Err(ConnectionEnd::NotJoined(INVALID_REPLY.into())),
                 Err(error) => return Err(ConnectionEnd::NotJoined(error.to_string())),
             };
             self.may_resume = resume.is_some();
             match cause {
-                Cause::UnknownSession if resume.is_some() => {
+                Cause::UnknownSession | Cause::NameTaken if resume.is_some() => {
                     self.may_resume = false;
                     self.inbox.end_session();
+                    if cause == Cause::NameTaken && self.numbered_name.is_none() {
+                        return Err(ConnectionEnd::NameRefused(text));
+                    }
                 }
                 // The system chose a port that the server does not dial, such as the server's own port.
                 Cause::InvalidPort if port != 0 => port = 0,
+                Cause::NameTaken if self.numbered_name.is_some() => match others.find(|other| *other != name)
+                {
+                    Some(other) => name = other,
+                    None => {
+                        let why = format!("all numbers up to {HIGHEST_NUMBER} are taken, too");
+                        return Err(ConnectionEnd::NameRefused(format!("{text}; {why}")));
+                    }
+                },
                 Cause::InvalidName | Cause::NameTaken => return Err(ConnectionEnd::NameRefused(text)),
                 Cause::Busy | Cause::Stopping => return Err(ConnectionEnd::ServerBusy(text)),
                 _ => return Err(ConnectionEnd::failed(text)),
@@ -169,14 +188,15 @@ impl Client<'_> {
     }
 
     /// Records and shows a successful join.
-    fn on_joined(&mut self, name: &str, joined: Joined, resumed: bool) {
+    fn on_joined(&mut self, name: String, joined: Joined, resumed: bool) {
+        self.name = Some(name.clone());
         let Joined { room, sequence, text_limit, motd, .. } = joined;
         self.text_limit = text_limit as usize;
         self.was_joined = true;
         if !resumed {
             self.queue.on_new_session();
         }
-        let (name, queued) = (name.to_owned(), self.queue.len());
+        let queued = self.queue.len();
         (self.show)(match self.inbox.on_joined(room, sequence) {
             JoinKind::First => UiEvent::Connected { name, room, sequence, motd },
             JoinKind::SameRoom if resumed => UiEvent::Resumed { queued },
@@ -295,17 +315,9 @@ impl Client<'_> {
     }
 }
 
-/// Tries each address of the name.
-///
-/// # Blocking
-/// On the name service, then 3 s for each address.
-fn connect(server: &str) -> io::Result<Stream> {
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    for address in server.to_socket_addrs()? {
-        match Stream::connect(address, DIAL_TIMEOUT) {
-            Ok(stream) => return Ok(stream),
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
+/// The names to try in the place of one that somebody has: the name itself, and then the name with each
+/// number.
+fn numbered_names(name: &str) -> impl Iterator<Item = String> {
+    let name = name.to_owned();
+    std::iter::once(name.clone()).chain((2..=HIGHEST_NUMBER).map(move |number| format!("{name}-{number}")))
 }

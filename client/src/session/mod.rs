@@ -10,6 +10,7 @@
 mod backoff;
 mod client;
 mod connection;
+mod dial;
 mod inbox;
 mod listener;
 mod send_queue;
@@ -29,9 +30,10 @@ use std::time::{Duration, Instant};
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// The server keeps a lost session for this long. A program that only has messages left to send then gives
-/// up.
+/// up, if its options say nothing else.
 const RESUME_TIME: Duration = Duration::from_secs(60);
-/// How long a program tries to join a busy server for the first time.
+/// How long a program tries to join a busy server for the first time, if its options say nothing else. It
+/// does not try again where it finds no server.
 const BUSY_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Joins the room, takes part in it until the person leaves, and leaves.
@@ -56,6 +58,7 @@ pub fn run(options: &JoinOptions, channels: &Channels, show: UiEventHandler<'_>)
                 queue: SendQueue::new(first_message_id),
                 token,
                 name: options.name.clone(),
+                numbered_name: options.name.clone().filter(|_| options.numbered),
                 text_limit: usize::MAX,
                 was_joined: false,
                 opened_callback_shown: false,
@@ -82,14 +85,14 @@ impl Client<'_> {
     fn run_loop(&mut self) -> Outcome {
         let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         let mut offline_since = Instant::now();
-        let mut busy_shown = false;
+        let mut wait_shown = false;
         loop {
             let name = match self.name.clone().map_or_else(|| self.read_name(), Ok) {
                 Ok(name) => name,
                 Err(outcome) => return outcome,
             };
             let started = Instant::now();
-            match self.connect_once(&name) {
+            let (reason, is_busy) = match self.connect_once(&name) {
                 ConnectionEnd::Finished(outcome) => return outcome,
                 ConnectionEnd::NameRefused(reason) if self.options.interactive && !self.ending => {
                     (self.show)(UiEvent::Refused(reason));
@@ -98,28 +101,34 @@ impl Client<'_> {
                 }
                 ConnectionEnd::NameRefused(reason) => return Outcome::Failed(reason),
                 ConnectionEnd::Lost(reason) => {
-                    (self.show)(UiEvent::Lost { reason, ended: self.inbox.room_has_ended() });
+                    (self.show)(UiEvent::Lost { reason: reason.clone(), ended: self.inbox.room_has_ended() });
                     offline_since = Instant::now();
                     // A server that closes each new connection at once must not get attempts without a pause.
                     if started.elapsed() > LONGEST_PAUSE {
                         backoff.reset();
                     }
+                    (reason, false)
                 }
-                ConnectionEnd::NotJoined(reason) | ConnectionEnd::ServerBusy(reason) if self.was_joined => {
-                    log::info!("not connected yet: {reason:?}");
-                }
-                ConnectionEnd::ServerBusy(_)
-                    if self.options.interactive || offline_since.elapsed() < BUSY_PATIENCE =>
-                {
-                    if !std::mem::replace(&mut busy_shown, true) {
-                        (self.show)(UiEvent::ServerBusy);
-                    }
-                }
-                ConnectionEnd::NotJoined(reason) | ConnectionEnd::ServerBusy(reason) => {
-                    return Outcome::Failed(format!("cannot join at {}: {reason}", self.options.server));
-                }
+                ConnectionEnd::NotJoined(reason) => (reason, false),
+                ConnectionEnd::ServerBusy(reason) => (reason, true),
+            };
+            let waited = offline_since.elapsed();
+            let tries_again = match self.options.wait {
+                Some(wait) => waited < wait,
+                None => self.was_joined || is_busy && (self.options.interactive || waited < BUSY_PATIENCE),
+            };
+            if !tries_again {
+                let what = if self.was_joined { "cannot get back in" } else { "cannot join" };
+                return Outcome::Failed(format!("{what} at {}: {reason}", self.options.server));
             }
-            if let Some(outcome) = self.wait_offline(backoff.pause(), offline_since) {
+            if self.was_joined {
+                log::info!("not connected yet: {reason:?}");
+            } else if !std::mem::replace(&mut wait_shown, true) {
+                (self.show)(if is_busy { UiEvent::ServerBusy } else { UiEvent::NotReached(reason) });
+            }
+            // The last attempt is at the end of the wait.
+            let left = self.options.wait.map_or(Duration::MAX, |wait| wait - waited);
+            if let Some(outcome) = self.wait_offline(backoff.pause().min(left), offline_since) {
                 return outcome;
             }
         }
@@ -147,9 +156,16 @@ impl Client<'_> {
                     Ok(Input::Line(line) | Input::Text(line)) => {
                         let name = line.trim().to_owned();
                         self.name = Some(name.clone());
+                        // A typed name is taken as it is typed.
+                        self.numbered_name = None;
                         return Ok(name);
                     }
                     Ok(Input::Failed(reason)) => return Err(Outcome::Failed(reason)),
+                    Ok(Input::Leave) => return Err(Outcome::Left),
+                    // A program has its name from the options, so this waits for a name as a typed line does.
+                    Ok(input @ (Input::Say(_) | Input::Rename(_) | Input::Mistake(_))) => {
+                        self.take(Ok(input));
+                    }
                     Ok(Input::End) | Err(_) if self.options.interactive => return Err(Outcome::Left),
                     Ok(Input::End) | Err(_) => return Err(Outcome::Failed("no name was given".into())),
                 },
@@ -170,7 +186,7 @@ impl Client<'_> {
                 if self.options.interactive || self.queue.is_empty() {
                     return Some(Outcome::Left);
                 }
-                if offline_since.elapsed() > RESUME_TIME {
+                if offline_since.elapsed() > self.options.wait.unwrap_or(RESUME_TIME) {
                     return Some(Outcome::Failed("the server has not come back".into()));
                 }
             }
@@ -179,7 +195,11 @@ impl Client<'_> {
             let input_rx = if reads { self.input_rx.clone() } else { never() };
             select! {
                 recv(self.stop_rx) -> stop => if self.stops_now(stop) {
-                    return Some(Outcome::Left);
+                    // A script must not take this for success: what it has to say is not even read.
+                    return Some(match self.was_joined || self.options.interactive {
+                        true => Outcome::Left,
+                        false => Outcome::Failed("stopped by a signal before it could join".into()),
+                    });
                 },
                 recv(input_rx) -> input => self.take_for_later(input),
                 recv(timer) -> _ => return None,

@@ -1,5 +1,6 @@
 //! What goes into the client, except for the options, and its outcome.
 
+use super::ui_event::Utterance;
 use crossbeam_channel::Receiver;
 
 /// One piece of input from a person or a script.
@@ -9,6 +10,14 @@ pub enum Input {
     Line(String),
     /// A message that is sent as it is, even if it begins with `/`. It may have several lines.
     Text(String),
+    /// What a program says. It is sent as it is.
+    Say(Utterance),
+    /// The name that a program wants to have from now on.
+    Rename(String),
+    /// A program leaves, even if it would stay after the end of the input.
+    Leave,
+    /// A program's input is not valid. The text is the reason.
+    Mistake(String),
     /// The end of the input. The client sends what came before and then leaves, unless it has to stay.
     /// Dropping the sender has the same meaning.
     End,

@@ -2,38 +2,11 @@
 //! both in.
 
 use chat_common::units::{parse_time, TIME_FORM};
-use std::{path::PathBuf, time::Duration};
+use std::{net::Ipv6Addr, path::PathBuf, time::Duration};
 
-/// The output of `--help`.
-const HELP: &str = "\
-Joins a room of rpc-chat and takes part in it.
-
-Usage: chat-client [--server HOST:PORT] [--name NAME] [options]
-
-  --server HOST[:PORT]  where the room is [$CHAT_SERVER, or 127.0.0.1:1234]
-  --name NAME           your name there [$CHAT_NAME, or the first line typed];
-                        NAME+ takes NAME-2, NAME-3, ... if NAME is taken
-  --send TEXT           say TEXT and leave; - says all of standard input
-  --to NAME             with --send: say it to NAME alone
-  --stay                stay and read on after the end of input
-  --wait TIME           how long to try to join, and to come back: 0, 30s, 5m
-  --history N           show the last N messages first [20 on a terminal, or 0]
-  --quiet               print nothing but what others say
-  --json                print one JSON object a line for everything that happens
-  --json-input          read one JSON object a line, such as {\"say\":\"hello\"}
-  --log FILE            append a transcript to FILE
-  --time FORMAT         before each line: off, time, date [time on a terminal]
-  --color WHEN          auto, always or never [auto: on a terminal, unless
-                        $NO_COLOR is set]
-  --bell MODE           ring on a terminal for: off, mention, all [mention]
-  --plain               one line after the other, and no cursor movement
-  --no-paste-guard      send a paste of many lines without asking
-  --no-listen           do not let the server dial this client
-  --help, --version     print this, or the version
-
-";
-
-const DEFAULT_SERVER: &str = "127.0.0.1:1234";
+const DEFAULT_SERVER: &str = "127.0.0.1";
+/// The port of a server that is given without one.
+const DEFAULT_PORT: u16 = 1234;
 /// How many messages a terminal shows after joining, and `/history` without a number.
 pub(crate) const DEFAULT_HISTORY: u32 = 20;
 /// The error of `--send` for an empty text, from the command line or from standard input.
@@ -114,11 +87,11 @@ pub struct ScreenOptions {
 /// How the client joins.
 #[derive(Clone, Debug)]
 pub struct JoinOptions {
-    /// The server's address, as `HOST:PORT`.
+    /// The server's address, as `HOST:PORT`. An IPv6 address stands in brackets.
     pub server: String,
     /// The person's name. Without one, the first line of input is the name.
     pub name: Option<String>,
-    /// Whether to take the name with a number where somebody has it: `ci-2` for `ci`.
+    /// Whether to take the name with a number where somebody has it: `ci-2` for `ci`. The highest is 99.
     pub numbered: bool,
     /// How many earlier messages to ask for.
     pub history: u32,
@@ -127,9 +100,13 @@ pub struct JoinOptions {
     pub interactive: bool,
     /// Whether to stay in the room after the end of input.
     pub stay: bool,
-    /// How long to try to join, and to come back. `None` depends on who uses the client.
+    /// How long to try to join, and to come back. With 0 there is one attempt to join, and none to come back.
+    /// An attempt that has begun in time goes on to its own limit. With `None` a program makes one attempt
+    /// to join, for 5 s where the server is busy, and then comes back without a limit; a person's client
+    /// also waits for a busy server without a limit.
     pub wait: Option<Duration>,
-    /// Whether the client comes only to speak. Then nobody is told of it, and it receives nothing.
+    /// Whether the client comes only to speak. Then nobody is told of it, and it receives nothing. It has no
+    /// callback connection.
     pub visitor: bool,
     /// Whether the server may dial the client. Otherwise the client opens the callback connection.
     pub listen: bool,
@@ -174,6 +151,8 @@ pub struct Options {
 pub enum Invocation {
     /// Join a room.
     Run(Box<Options>),
+    /// Print the help and exit.
+    Help,
     /// Print this text and exit.
     Print(String),
 }
@@ -231,7 +210,7 @@ pub fn parse_arguments(
             "--no-paste-guard" => *paste_guard = false,
             "--stay" => join.stay = true,
             "--no-listen" => join.listen = false,
-            "--help" | "-h" => return Ok(Invocation::Print(HELP.into())),
+            "--help" | "-h" => return Ok(Invocation::Help),
             "--version" | "-V" => {
                 return Ok(Invocation::Print(format!("chat-client {}\n", env!("CARGO_PKG_VERSION"))))
             }
@@ -239,17 +218,24 @@ pub fn parse_arguments(
         }
     }
 
-    let Options { join, screen, source, .. } = &mut options;
-    check_server(&join.server)?;
-    let lines = *source == InputSource::StdinLines;
-    if !lines && join.name.is_none() {
-        return Err("--send needs a --name, because nobody is asked for one".into());
+    check_combinations(&options)?;
+    let Options { join, screen, source, json_input, .. } = &mut options;
+    join.server = parse_server(&join.server)?;
+    // No name can have a plus sign, so it is never a part of the name.
+    if let Some(name) = join.name.as_mut().filter(|name| name.ends_with('+')) {
+        name.pop();
+        join.numbered = true;
     }
+    let lines = *source == InputSource::StdinLines;
+    join.visitor = !lines && !join.stay && history.unwrap_or(0) == 0;
+    screen.json |= *json_input;
+    // A visitor hears nothing, and a script that has sent its message needs no words about it.
+    screen.quiet |= join.visitor && !screen.json;
     screen.plain = (screen.plain || plain && screen.terminal) && !screen.json;
     screen.terminal &= !screen.json && !screen.plain;
     let on_terminal = screen.terminal || screen.plain;
     screen.time = time.unwrap_or(if on_terminal { TimeFormat::Time } else { TimeFormat::Off });
-    join.interactive = environment.stdin_terminal && lines;
+    join.interactive = environment.stdin_terminal && lines && !*json_input;
     screen.typing = join.interactive;
     join.history = history.unwrap_or(if screen.terminal && lines { DEFAULT_HISTORY } else { 0 });
     Ok(Invocation::Run(Box::new(options)))
@@ -280,8 +266,45 @@ fn parse_send(text: String) -> Result<InputSource, String> {
     match text {
         text if text == "-" => Ok(InputSource::StdinMessage),
         text if text.trim().is_empty() => Err(EMPTY_MESSAGE_ERROR.into()),
-        text => Ok(InputSource::Message(text)),
+        text => parse_message(&text).map(InputSource::Message),
     }
+}
+
+/// Reads the text of a message from the command line. It is said as it is, with one exception: a text that
+/// looks like a private message must not be said to everybody by accident.
+fn parse_message(text: &str) -> Result<String, String> {
+    let is_private = |text: &str| {
+        let verb = text.split_whitespace().next().unwrap_or_default();
+        ["/msg", "/reply"].iter().any(|private| verb.eq_ignore_ascii_case(private))
+    };
+    let start = text.trim_start();
+    if is_private(start) {
+        let verb = start.split_whitespace().next().unwrap_or_default();
+        return Err(format!(
+            "--send says its text as it is, to everybody: \
+             --to NAME says it to one person alone, and a text that begins with /{verb} says {verb}"
+        ));
+    }
+    match start.strip_prefix('/').filter(|rest| is_private(rest)) {
+        Some(rest) => Ok(format!("{}{rest}", &text[..text.len() - start.len()])),
+        None => Ok(text.to_owned()),
+    }
+}
+
+/// Checks which options go together.
+fn check_combinations(options: &Options) -> Result<(), String> {
+    let Options { join, source, to, json_input, .. } = options;
+    let sends = *source != InputSource::StdinLines;
+    let no_name = join.name.is_none();
+    Err(match () {
+        () if sends && *json_input => "--json-input reads what to send, so --send does not go with it",
+        () if sends && no_name => "--send needs a --name, because nobody is asked for one",
+        () if *json_input && no_name => "--json-input needs a --name, because no line is a name",
+        () if to.is_some() && !sends => "--to needs a --send with the text",
+        () if to.as_ref().is_some_and(|to| to.trim().is_empty()) => "--to needs a name",
+        () => return Ok(()),
+    }
+    .into())
 }
 
 fn parse_history(count: &str) -> Result<u32, String> {
@@ -305,20 +328,36 @@ fn parse_bell(mode: &str) -> Result<Bell, String> {
     Bell::parse(mode).ok_or(format!("--bell is off, mention or all, not \"{mode}\""))
 }
 
-/// Checks that the text has the form `HOST:PORT`. Whether the host exists is only known after dialling.
-fn check_server(server: &str) -> Result<(), String> {
-    let valid = server.rsplit_once(':').is_some_and(|(host, port)| {
-        let bracketed = host.starts_with('[') && host.ends_with(']');
-        !host.is_empty()
-            && (bracketed || !host.contains(':'))
-            && port.parse::<u16>().is_ok_and(|port| port > 0)
-    });
-    if !valid {
-        return Err(format!(
-            "the server is given as HOST:PORT, such as 127.0.0.1:1234 or [::1]:1234, not \"{server}\""
-        ));
+/// Reads the address of a server. Returns it in the form `HOST:PORT`. Whether the host exists is only known
+/// after dialling.
+fn parse_server(server: &str) -> Result<String, String> {
+    let is_ipv6 = |text: &str| text.parse::<Ipv6Addr>().is_ok();
+    let is_host = |host: &str| {
+        let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        match bracketed {
+            Some(address) => address.contains(':'),
+            None => !host.is_empty() && !host.contains([':', '/', '[', ']', '@']),
+        }
+    };
+    let has_spaces = server.contains(|c: char| c.is_whitespace() || c.is_control());
+    let parts = server.rsplit_once(':');
+    let port_of = |port: &str| port.parse::<u16>().ok().filter(|port| *port > 0);
+    match parts {
+        _ if has_spaces => {}
+        // `::1:80` is an address, and so is what stands before `:80`.
+        Some((host, port)) if is_ipv6(server) && is_ipv6(host) && port_of(port).is_some() => {
+            return Err(format!(
+                "is {port} the port? The server is [{host}]:{port} or [{server}], not {server}"
+            ));
+        }
+        _ if is_ipv6(server) => return Ok(format!("[{server}]:{DEFAULT_PORT}")),
+        _ if is_host(server) => return Ok(format!("{server}:{DEFAULT_PORT}")),
+        Some((host, port)) if is_host(host) && port_of(port).is_some() => return Ok(server.to_owned()),
+        _ => {}
     }
-    Ok(())
+    Err(format!(
+        "the server is HOST or HOST:PORT, such as 192.168.1.5, 127.0.0.1:1234 or [::1]:1234, not \"{server}\""
+    ))
 }
 
 #[cfg(test)]
@@ -362,8 +401,14 @@ mod tests {
             &["--serve"][..],
             &["hello"],
             &["--server"],
-            &["--server", "here"],
+            &["--server", ""],
+            &["--server", "here there"],
             &["--server", "::1:80"],
+            &["--server", "[::1"],
+            &["--server", "[here]:80"],
+            &["--server", "http://here:80"],
+            &["--server", "here:"],
+            &["--server", "here:65536"],
             &["--server", "here:0"],
             &["--server", ":80"],
             &["--history", "many"],
@@ -374,10 +419,82 @@ mod tests {
             &["--json=yes"],
             &["--send", "hi"],
             &["--send", " ", "--name", "ci"],
+            &["--send", "/msg Bob hi", "--name", "ci"],
+            &["--send", " \t/reply hi", "--name", "ci"],
+            &["--send", "/MSG", "--name", "ci", "--to", "Bob"],
+            &["--to", "Bob", "--name", "ci"],
+            &["--to", " ", "--name", "ci", "--send", "hi"],
+            &["--json-input"],
+            &["--json-input", "--name", "ci", "--send", "hi"],
         ] {
             let error = with(arguments, false, &[]).unwrap_err();
             assert!(!error.contains('\n'), "{error}");
         }
+    }
+
+    #[test]
+    fn a_server_without_a_port_is_at_port_1234() {
+        for (given, server) in [
+            ("127.0.0.1", "127.0.0.1:1234"),
+            ("room.example", "room.example:1234"),
+            ("room.example:80", "room.example:80"),
+            ("::1", "[::1]:1234"),
+            ("fe80::1", "[fe80::1]:1234"),
+            ("[::1]", "[::1]:1234"),
+            ("[::1]:80", "[::1]:80"),
+        ] {
+            assert_eq!(run(&["--server", given], false, &[]).join.server, server);
+            assert_eq!(run(&[], false, &[("CHAT_SERVER", given)]).join.server, server);
+        }
+    }
+
+    #[test]
+    fn a_text_to_send_is_said_as_it_is_except_for_a_slash_before_msg_and_reply() {
+        for (given, said) in [
+            ("/etc/passwd changed", "/etc/passwd changed"),
+            ("//etc", "//etc"),
+            ("/msgs", "/msgs"),
+            ("exit", "exit"),
+            ("//msg Bob hi", "/msg Bob hi"),
+            (" //reply hi", " /reply hi"),
+        ] {
+            let options = run(&["--name", "ci", "--send", given], false, &[]);
+            assert_eq!(options.source, InputSource::Message(said.into()));
+        }
+    }
+
+    #[test]
+    fn a_name_with_a_plus_sign_takes_a_number_where_it_is_taken() {
+        for (arguments, variables) in
+            [(&["--name", "ci+"][..], &[][..]), (&[][..], &[("CHAT_NAME", "ci+")][..])]
+        {
+            let join = run(arguments, false, variables).join;
+            assert_eq!((join.name.as_deref(), join.numbered), (Some("ci"), true));
+        }
+        assert!(!run(&["--name", "ci"], false, &[]).join.numbered);
+    }
+
+    #[test]
+    fn only_a_client_that_sends_and_leaves_is_a_visitor() {
+        for (arguments, visitor) in [
+            (&["--send", "hi"][..], true),
+            (&["--send", "-", "--json"], true),
+            (&["--send", "hi", "--history", "0"], true),
+            (&["--send", "hi", "--history", "5"], false),
+            (&["--send", "hi", "--stay"], false),
+            (&[], false),
+        ] {
+            let options = run(&[arguments, &["--name", "ci"]].concat(), false, &[]);
+            assert_eq!(options.join.visitor, visitor, "{arguments:?}");
+            assert_eq!(options.screen.quiet, visitor && !options.screen.json, "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn json_input_is_for_programs_and_implies_json() {
+        let options = run(&["--name", "bot", "--json-input"], true, &[("TERM", "xterm")]);
+        assert!(options.screen.json && options.json_input && !options.screen.terminal);
+        assert!(!options.join.interactive && !options.screen.typing && options.join.history == 0);
     }
 
     #[test]

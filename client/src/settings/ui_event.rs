@@ -46,6 +46,8 @@ pub enum UiEvent {
     Queued(String),
     /// The server is too busy to take a message or to let the client in. The client tries again.
     ServerBusy,
+    /// The client cannot join yet, and tries again. The text is the reason.
+    NotReached(String),
     /// The connection is lost. The client tries to connect again.
     Lost {
         /// The reason, for people.

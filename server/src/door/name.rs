@@ -9,10 +9,6 @@
 
 use std::{collections::BTreeSet, ops::RangeInclusive};
 
-/// The rules, for a person whose name is refused.
-const RULES: &str = "a name is letters and digits of one script, and an accented letter is one character; \
-                     _ . - may follow the first";
-
 /// Names that look like the room's own, in the form of [`skeleton`]. After the Latin names come their
 /// spellings in Cyrillic and in Greek letters of the same look.
 const RESERVED: &str = "\
@@ -238,31 +234,44 @@ fn look_alike(c: char) -> Option<&'static str> {
 /// Checks a name against the rules. `max_length` is in characters.
 ///
 /// # Errors
-/// What is wrong with the name and what is allowed, for the person who chose it.
+/// What is wrong with the name, and an example of one that works, for the person who chose it.
 pub(crate) fn validate(name: &str, max_length: usize) -> Result<(), String> {
     check_length(name, max_length)?;
-    if name.is_empty() {
-        return Err(format!("the name is empty; {RULES}"));
-    }
     let of_script = |script: &Script, c| script.has_letter(c) || script.zero_of(c).is_some();
-    let acceptable = |(position, c): (usize, char)| match c {
-        '_' | '.' | '-' => position > 0,
-        _ => c.is_ascii_digit() || SCRIPTS.iter().any(|script| of_script(script, c)),
+    let is_letter = |c: char| c.is_ascii_digit() || SCRIPTS.iter().any(|script| of_script(script, c));
+    let Some(first) = name.chars().next() else {
+        return Err("a name has at least one letter or digit; try Sara".to_owned());
     };
-    if let Some((_, c)) = name.chars().enumerate().find(|&character| !acceptable(character)) {
-        return Err(format!("the name may not have {c:?} there; {RULES}"));
+    if let Some(c) = name.chars().find(|c| !is_letter(*c) && !"_.-".contains(*c)) {
+        return Err(match c {
+            ' ' => "a name is one word, without spaces; try Sara_B".to_owned(),
+            // A mark that stands behind its letter looks like an accent.
+            _ if is_mark(c) => {
+                "a letter and its accent are one character in a name; type it as one key, or try it \
+                 without the accent, as in Andre for André"
+                    .to_owned()
+            }
+            _ if c.is_alphabetic() => {
+                format!("the letter {c:?} is not for names; try Sara, or a usual letter in its place")
+            }
+            _ => format!("{c:?} does not go into a name; take letters, digits, _ . and -, as in Sara_2"),
+        });
+    }
+    if !is_letter(first) {
+        return Err(format!("a name begins with a letter or a digit, not with {first}; try Sara{first}2"));
     }
     let of_a_script = || name.chars().filter(|c| !c.is_ascii() || c.is_ascii_alphabetic());
     let Some(script) = SCRIPTS.iter().find(|script| of_a_script().all(|c| of_script(script, c))) else {
-        return Err(format!("the name mixes letters of two scripts; {RULES}"));
+        let why = "all letters of a name are of one alphabet; try Sara or Сара, but not a mixture";
+        return Err(why.to_owned());
     };
     let zeros: BTreeSet<char> = name.chars().filter_map(|c| script.zero_of(c)).collect();
     if zeros.len() + usize::from(name.contains(|c: char| c.is_ascii_digit())) > 1 {
-        return Err(format!("the name mixes digits of two kinds; {RULES}"));
+        return Err("all digits of a name are of one kind; try 0 to 9, as in Sara2".to_owned());
     }
     // A Bengali 4 alone looks like an 8, so a letter comes first and says which digits follow.
     if name.starts_with(|c| script.zero_of(c).is_some()) {
-        return Err(format!("a name may begin with 0 to 9, but with no other digits; {RULES}"));
+        return Err("a name begins with a letter, or with one of 0 to 9; try 7b or Sara2".to_owned());
     }
     let skeleton = skeleton(name);
     // `adm1n` and `ADMlN` are for the room, too. With short words that would refuse `Ali` because of `all`.
@@ -270,9 +279,14 @@ pub(crate) fn validate(name: &str, max_length: usize) -> Result<(), String> {
         |name: &str| name.replace(['1', 'l'], "i").replace('0', "o").replace('5', "s").replace("rn", "m");
     let is_like = |reserved: &str| reserved.len() > 3 && shape(reserved) == shape(&skeleton);
     if RESERVED.split(' ').any(|reserved| reserved == skeleton || is_like(reserved)) {
-        return Err("the name is reserved for the room itself; choose another".to_owned());
+        return Err("the name is reserved for the room itself; choose another, such as Sara".to_owned());
     }
     Ok(())
+}
+
+/// Whether the character is a mark that is drawn over or under the letter before it.
+fn is_mark(c: char) -> bool {
+    matches!(u32::from(c), 0x300..=0x36f | 0x1ab0..=0x1aff | 0x1dc0..=0x1dff | 0x20d0..=0x20ff)
 }
 
 /// Checks only the length of a name. `max_length` is in characters.
@@ -283,7 +297,9 @@ pub(crate) fn check_length(name: &str, max_length: usize) -> Result<(), String> 
     // A character has at most four bytes. This comparison comes first, so a name that is far too long
     // costs no time.
     if name.len() > 4 * max_length || name.chars().count() > max_length {
-        return Err(format!("the name has more than {max_length} characters; choose a shorter one"));
+        return Err(format!(
+            "a name has at most {max_length} characters; choose a shorter one, such as Sara"
+        ));
     }
     Ok(())
 }
@@ -392,6 +408,29 @@ mod tests {
     }
 
     #[test]
+    fn each_refusal_says_the_rule_and_shows_a_name_that_works() {
+        for (name, rule, example) in [
+            ("", "at least one letter or digit", "Sara"),
+            ("Sara B", "one word, without spaces", "Sara_B"),
+            ("-Sara", "begins with a letter or a digit, not with -", "Sara-2"),
+            ("_", "begins with a letter or a digit, not with _", "Sara_2"),
+            ("Sara+", "'+' does not go into a name", "Sara_2"),
+            ("Sara🦀", "'🦀' does not go into a name", "Sara_2"),
+            ("Andre\u{301}", "its accent are one character", "Andre"),
+            ("\u{ff21}nn", "the letter 'Ａ' is not for names", "Sara"),
+            ("S\u{430}ra", "of one alphabet", "Сара"),
+            ("কমল\u{9e7}2", "of one kind", "Sara2"),
+            ("\u{9e6}\u{9ed}", "begins with a letter, or with one of 0 to 9", "7b"),
+            ("admin", "reserved for the room", "Sara"),
+            (&"x".repeat(33), "at most 32 characters", "Sara"),
+        ] {
+            let why = validate(name, 32).unwrap_err();
+            assert!(why.contains(rule) && why.contains(example), "{name}: {why}");
+            assert_eq!(validate(example, 32), Ok(()));
+        }
+    }
+
+    #[test]
     fn a_second_spelling_of_a_name_is_refused() {
         let bad = [
             ("a compatibility ideograph", "\u{f9e1}"),
@@ -422,7 +461,7 @@ mod tests {
         ];
         for (what, name) in bad {
             let why = validate(name, 32).expect_err(what);
-            assert!(why.contains("a name is letters and digits of one script"), "{what}: {why}");
+            assert!(!why.contains('\n'), "{what}: {why}");
         }
     }
 

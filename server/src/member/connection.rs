@@ -182,7 +182,7 @@ fn serve_member(
         if calls.pair.close_reason().is_some() {
             break;
         }
-        if !calls.pair.has_callback() && Instant::now() > callback_due {
+        if !calls.visitor && !calls.pair.has_callback() && Instant::now() > callback_due {
             calls.pair.close("no callback connection");
             break;
         }

@@ -21,6 +21,8 @@ use std::{net::SocketAddr, sync::Arc};
 #[derive(Debug)]
 pub(super) struct MemberCalls {
     pub(super) pair: Arc<ConnectionPair>,
+    /// Whether the member came only to speak. It then has no callback connection.
+    pub(super) visitor: bool,
     /// The reply to its Join.
     pub(super) joined: Joined,
     /// The broadcaster sends a value when it has written a reply. One request is carried out at a time,
@@ -81,11 +83,11 @@ pub(super) fn join(
     if join.resume.is_none() {
         name::validate(&join.name, limits.max_name).map_err(|why| Refusal::new(Cause::InvalidName, why))?;
     }
-    if join.visitor {
-        let why = "this server takes no visitors; join as a member";
-        return Err(Refusal::new(Cause::Unsupported, why));
+    let Join { token, port, history, resume, since, visitor, .. } = join;
+    if visitor && port != 0 {
+        let why = "a visitor receives nothing, so it has no listener; announce port 0";
+        return Err(Refusal::new(Cause::InvalidPort, why));
     }
-    let Join { token, port, history, resume, since, .. } = join;
     let since = since.filter(|place| place.room == room.number).map(|place| place.sequence);
     let entrance = match (resume, since) {
         (Some(sequence), _) => Entrance::Resumed(sequence),
@@ -115,5 +117,5 @@ pub(super) fn join(
         motd: motd.map(str::to_owned),
     };
     let (replied_tx, replied_rx) = bounded(1);
-    Ok(MemberCalls { pair, joined, replied_tx, replied_rx, reply_pending: false })
+    Ok(MemberCalls { pair, visitor, joined, replied_tx, replied_rx, reply_pending: false })
 }

@@ -25,7 +25,6 @@ use chat_common::{
     protocol::{Cause, EventKind, Join, Refusal, Reply},
     rpc::Connection,
     stream::Stream,
-    token::Token,
 };
 use crossbeam_channel::Sender;
 use std::{
@@ -96,7 +95,7 @@ impl Round<'_, '_, '_> {
             Command::Claim { join, address, call, claimed_tx } => {
                 self.forget_absent();
                 let claimed = match join.resume {
-                    Some(_) => self.resume(&join.token, address, call),
+                    Some(_) => self.resume(&join, address, call),
                     None => self.claim(&join, address, call),
                 };
                 self.effects.answer(claimed_tx, claimed);
@@ -160,6 +159,7 @@ impl Round<'_, '_, '_> {
             name: join.name.clone(),
             folded,
             address,
+            visitor: join.visitor,
             presence: Presence::Joining { pair: Arc::clone(&pair), announced: false },
             joined: None,
             start: 0,
@@ -175,16 +175,22 @@ impl Round<'_, '_, '_> {
     /// Gives a session new connections. If it still has old ones, they are closed.
     fn resume(
         &mut self,
-        token: &Token,
+        join: &Join,
         address: IpAddr,
         call: Arc<Stream>,
     ) -> Result<Arc<ConnectionPair>, Refusal> {
-        let Some((id, member)) = self.members.iter_mut().find(|(_, member)| member.token == *token) else {
+        let Some((id, member)) = self.members.iter_mut().find(|(_, member)| member.token == join.token)
+        else {
             let why = "the session is not known here; join anew";
             return Err(Refusal::new(Cause::UnknownSession, why));
         };
-        if let Presence::Over { why, .. } = &member.presence {
-            return Err(Refusal::new(Cause::SessionOver, why.clone()));
+        if let Presence::Over { cause, why, .. } = &member.presence {
+            return Err(Refusal::new(*cause, why.clone()));
+        }
+        // Nobody was told of a visitor, so its session must not begin to listen.
+        if member.visitor != join.visitor {
+            let why = "a session does not change between a visitor's and a member's; join anew";
+            return Err(Refusal::new(Cause::Unsupported, why));
         }
         if let Some(why) = self.door.bans.reason(&member.name, address) {
             return Err(Refusal::new(Cause::SessionOver, why));
@@ -239,7 +245,15 @@ impl Round<'_, '_, '_> {
         };
         self.effects.recipients_changed = true;
         member.presence = Presence::Here { pair: Arc::clone(pair), recipient };
-        if !announced {
+        if member.visitor {
+            // Nothing is staged. Everything with a lower sequence than the next event was before it.
+            let came = if member.joined.is_none() { "came" } else { "came back" };
+            member.joined.get_or_insert(next);
+            if !announced {
+                let line = format!("{} {came} to speak, from {}", member.name, member.address);
+                self.effects.lines.push((Some(member.address), line));
+            }
+        } else if !announced {
             let name = member.name.clone();
             let address = member.address.to_canonical();
             let is_new = member.joined.is_none();
@@ -414,7 +428,7 @@ impl Round<'_, '_, '_> {
         for (id, address, pair) in covered {
             self.effects.closings.extend(pair.map(|pair| (pair, "removed")));
             let why = with_reason("the operator removed you from the room");
-            let over = Presence::Over { since: Instant::now(), why };
+            let over = Presence::Over { since: Instant::now(), cause: Cause::SessionOver, why };
             let name = self.end(id, over, Some(with_reason("removed")));
             removed.extend(name.map(|name| Removed { name, address, others: 0 }));
         }
@@ -431,7 +445,7 @@ impl Round<'_, '_, '_> {
     /// member's name.
     fn end(&mut self, id: u64, presence: Presence, reason: Option<String>) -> Option<String> {
         let member = self.members.get_mut(&id)?;
-        let was_here = member.is_here();
+        let (was_here, was_seen) = (member.is_here(), member.is_seen());
         self.effects.recipients_changed = true;
         member.presence = presence;
         let name = member.name.clone();
@@ -439,8 +453,11 @@ impl Round<'_, '_, '_> {
             let why = reason.as_ref().map_or(String::new(), |why| format!(" ({why})"));
             let by_operator = matches!(member.presence, Presence::Over { .. });
             let address = (!by_operator).then_some(member.address);
-            let line = format!("{name} left{why} from {}", member.address.to_canonical());
+            let left = if member.visitor { "went" } else { "left" };
+            let line = format!("{name} {left}{why} from {}", member.address.to_canonical());
             self.effects.lines.push((address, line));
+        }
+        if was_seen {
             self.effects.authors.push(id);
             self.staged.push(EventKind::Left { name: name.clone(), reason }, Audience::AllBut(id));
         }
@@ -477,7 +494,7 @@ impl Round<'_, '_, '_> {
             };
             let name = &holder.name;
             let why = format!("the name {name} was taken by somebody else while the connection was lost");
-            holder.presence = Presence::Over { since: Instant::now(), why };
+            holder.presence = Presence::Over { since: Instant::now(), cause: Cause::NameTaken, why };
         }
         Ok(folded)
     }

@@ -19,7 +19,10 @@ use crate::{
     delivery::{ConnectionPair, Recipient},
     door::name::fold,
 };
-use chat_common::{protocol::Person, token::Token};
+use chat_common::{
+    protocol::{Cause, Person},
+    token::Token,
+};
 use std::{
     collections::HashMap,
     net::IpAddr,
@@ -48,6 +51,9 @@ pub(crate) struct Member {
     pub(super) folded: String,
     /// The address of the client's call connection.
     pub(super) address: IpAddr,
+    /// Whether the member came only to speak. The others do not see it, and it receives nothing. A session
+    /// never changes this.
+    pub(super) visitor: bool,
     pub(super) presence: Presence,
     /// The sequence number of the session's join, once it has entered the room.
     pub(super) joined: Option<u64>,
@@ -81,8 +87,8 @@ pub(super) enum Presence {
     Here { pair: Arc<ConnectionPair>, recipient: Option<Arc<Recipient>> },
     /// The connection was lost. The client may resume the session.
     Lost { since: Instant },
-    /// The session cannot be resumed. A client that tries gets the reason `why`.
-    Over { since: Instant, why: String },
+    /// The session cannot be resumed. A client that tries gets the `cause` and the reason `why`.
+    Over { since: Instant, cause: Cause, why: String },
 }
 
 impl Member {
@@ -99,9 +105,14 @@ impl Member {
         self.pair().is_some_and(|own| Arc::ptr_eq(own, pair))
     }
 
-    /// Returns whether the others see the member in the room.
+    /// Returns whether the member is in the room.
     pub(super) fn is_here(&self) -> bool {
         matches!(self.presence, Presence::Here { .. } | Presence::Joining { announced: true, .. })
+    }
+
+    /// Returns whether the others see the member in the room.
+    pub(super) fn is_seen(&self) -> bool {
+        self.is_here() && !self.visitor
     }
 
     fn person(&self) -> Person {
@@ -123,10 +134,11 @@ impl Registry {
         change(&mut self.lock())
     }
 
-    /// Returns all members in the room with their addresses, sorted by their names as people count.
+    /// Returns all members in the room with their addresses, sorted by their names as people count. Visitors
+    /// are not among them.
     pub(crate) fn people(&self) -> Vec<(Person, IpAddr)> {
         let members = self.lock();
-        let here = members.values().filter(|member| member.is_here());
+        let here = members.values().filter(|member| member.is_seen());
         let mut people: Vec<(Person, IpAddr)> =
             here.map(|member| (member.person(), member.address.to_canonical())).collect();
         drop(members);
@@ -135,10 +147,10 @@ impl Registry {
     }
 
     /// Returns the connections of the session with this token. For a client that opens the callback
-    /// connection itself.
+    /// connection itself, which a visitor cannot.
     pub(crate) fn pair_with(&self, token: &Token) -> Option<Arc<ConnectionPair>> {
         let members = self.lock();
-        let member = members.values().find(|member| member.token == *token)?;
+        let member = members.values().find(|member| member.token == *token && !member.visitor)?;
         member.pair().map(Arc::clone)
     }
 
@@ -170,10 +182,10 @@ impl Registry {
     }
 }
 
-/// Returns the session id of the member in the room with this name. The case of letters makes no
-/// difference.
+/// Returns the session id of the member in the room with this name, but not of a visitor, who receives
+/// nothing. The case of letters makes no difference.
 pub(super) fn id_of(members: &Members, name: &str) -> Option<u64> {
     let folded = fold(name);
-    let found = members.iter().find(|(_, member)| member.is_here() && member.folded == folded);
+    let found = members.iter().find(|(_, member)| member.is_seen() && member.folded == folded);
     found.map(|(id, _)| *id)
 }

@@ -1,25 +1,12 @@
 //! Reads what a program prints for `--help`.
 //!
 //! The text begins with a line that says what the program is, and one that begins with `Usage: `. Below them,
-//! a line that begins with `--` after two spaces is a flag, one that begins with `/` after two spaces is a
-//! command, a line that ends with `:` is a heading, and all other lines are notes. A line that begins with
-//! more spaces goes on with the line above it.
+//! a line that begins with `--` after two spaces is a flag, and lines that begin far to the right go on with
+//! its text. A line that ends with `:` is a heading, other lines after two spaces are commands, and all other
+//! lines are notes.
 
 use crate::output_of;
 use std::{path::Path, process::Command};
-
-/// The lines of a text. A line that begins far to the right belongs to the one above it.
-fn joined_lines(text: &str) -> Vec<String> {
-    const FAR_RIGHT: &str = "        ";
-    let mut lines: Vec<String> = Vec::new();
-    for line in text.lines() {
-        match lines.last_mut() {
-            Some(above) if line.starts_with(FAR_RIGHT) => *above += &format!("  {}", line.trim()),
-            _ => lines.push(line.to_owned()),
-        }
-    }
-    lines
-}
 
 /// All that a `--help` says.
 pub(crate) struct Help {
@@ -29,17 +16,17 @@ pub(crate) struct Help {
     pub(crate) usage: String,
     /// The flags, in their groups.
     pub(crate) groups: Vec<Group>,
-    /// What stands below the flags, a paragraph in each.
+    /// What stands below the flags and commands, a paragraph in each.
     pub(crate) notes: Vec<String>,
 }
 
-/// Flags below one heading.
+/// Flags and commands below one heading.
 pub(crate) struct Group {
     /// The heading, without its colon. The first group has none.
     pub(crate) heading: Option<String>,
     /// The flags.
     pub(crate) flags: Vec<Flag>,
-    /// What can be typed while the program runs: a command and what it does in each.
+    /// The commands, each with what it does.
     pub(crate) commands: Vec<String>,
 }
 
@@ -80,15 +67,20 @@ impl Help {
         let summary = summary[..1].to_lowercase() + &summary[1..];
         let mut help =
             Help { summary, usage: usage.to_owned(), groups: vec![Group::new(None)], notes: vec![] };
-        for line in joined_lines(below) {
-            if line.starts_with("  /") {
-                help.groups.last_mut()?.commands.push(line.trim().to_owned());
-            } else if let Some(flag) = line.strip_prefix("  ").filter(|rest| rest.starts_with("--")) {
+        let mut inside_note = false;
+        for line in &joined(below) {
+            inside_note &= !line.is_empty();
+            if let Some(flag) = line.strip_prefix("  ").filter(|rest| rest.starts_with("--")) {
                 help.groups.last_mut()?.flags.push(Flag::read(flag));
             } else if let Some(heading) = line.strip_suffix(':') {
                 help.groups.push(Group::new(Some(heading.to_owned())));
+            } else if let Some(command) = line.strip_prefix("  ") {
+                help.groups.last_mut()?.commands.push(command.to_owned());
+            } else if let (true, Some(note)) = (inside_note, help.notes.last_mut()) {
+                *note += &format!(" {line}");
             } else if !line.is_empty() {
                 help.notes.push(line.to_owned());
+                inside_note = true;
             }
         }
         Some(help)
@@ -106,6 +98,19 @@ impl Group {
     }
 }
 
+/// The lines of a text, each with the lines that go on with it.
+fn joined(text: &str) -> Vec<String> {
+    const FAR_RIGHT: &str = "          ";
+    let mut lines: Vec<String> = Vec::new();
+    for line in text.lines() {
+        match lines.last_mut() {
+            Some(last) if line.starts_with(FAR_RIGHT) => *last += &format!(" {}", line.trim_start()),
+            _ => lines.push(line.to_owned()),
+        }
+    }
+    lines
+}
+
 impl Flag {
     /// Reads a line from the first hyphen on.
     fn read(line: &str) -> Flag {
@@ -121,7 +126,7 @@ impl Flag {
             !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b':')
         };
         let first = rest.split("  ").next().filter(is_value);
-        let text = rest[first.map_or(0, str::len)..].split_whitespace().collect::<Vec<_>>().join(" ");
+        let text = rest[first.map_or(0, str::len)..].trim().to_owned();
         // A text that ends with a default in brackets belongs to a flag that takes a value.
         let unnamed = text.ends_with(']').then_some("VALUE");
         Flag { names, value: first.or(unnamed).map(str::to_owned), text }
@@ -193,18 +198,17 @@ mod tests {
     }
 
     #[test]
-    fn a_help_is_a_summary_a_usage_groups_of_flags_and_notes() {
-        let text = "one: a room\n\nUsage: one [FLAGS]\n\n  --a FILE  a\n  --b  b\n\n\
-                    Limits:\n  --c\n          c and\n          so on [1]\n\nTyped:\n  /who  who\n\nA note.";
+    fn a_help_is_a_summary_a_usage_groups_of_flags_and_commands_and_notes() {
+        let text = "one: a room\n\nUsage: one [FLAGS]\n\n  --a FILE  a\n            goes on\n  --b  b\n\n\
+                    Limits:\n  --c  c [1]\n\nCommands:\n  /who  lists\n\nA note\ngoes on.\n\nAnother.";
         let help = Help::read(text).unwrap();
         assert_eq!((help.summary.as_str(), help.usage.as_str()), ("a room", "one [FLAGS]"));
         let groups: Vec<_> =
             help.groups.iter().map(|group| (group.heading.as_deref(), group.flags.len())).collect();
-        assert_eq!(groups, [(None, 2), (Some("Limits"), 1), (Some("Typed"), 0)]);
-        let c = &help.groups[1].flags[0];
-        assert_eq!((c.text.as_str(), c.value.as_deref()), ("c and so on [1]", Some("VALUE")));
-        assert_eq!(help.groups[2].commands, ["/who  who"]);
-        assert_eq!(help.notes, ["A note."]);
+        assert_eq!(groups, [(None, 2), (Some("Limits"), 1), (Some("Commands"), 0)]);
+        assert_eq!(help.groups[0].flags[0].text, "a goes on");
+        assert_eq!(help.groups[2].commands, ["/who  lists"]);
+        assert_eq!(help.notes, ["A note goes on.", "Another."]);
         assert_eq!(Help::read("Joins a room.\n\nUsage: two\n").unwrap().summary, "joins a room");
     }
 }

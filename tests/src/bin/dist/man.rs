@@ -15,8 +15,9 @@ pub(crate) fn page(program: &str, other: &str, version: &str, help: &Help) -> St
         page += &format!(".SH {}\n", escape(&group.heading.as_deref().unwrap_or("Options").to_uppercase()));
         group.flags.iter().for_each(|flag| page += &entry(flag));
         if !group.commands.is_empty() {
-            let lines: String = group.commands.iter().map(|command| escape(command) + "\n").collect();
-            page += &format!(".nf\n{lines}.fi\n");
+            let commands: String = group.commands.iter().map(|command| escape(command) + "\n").collect();
+            // Without filling, so that each stands on a line of its own.
+            page += &format!(".nf\n{commands}.fi\n");
         }
     }
     page += ".SH NOTES\n";

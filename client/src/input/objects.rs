@@ -1,0 +1,186 @@
+//! Reads standard input as JSON objects, one a line. Nothing in them is ever taken for a command.
+//!
+//! The loop runs on the thread `stdin`. A line that is not valid becomes a mistake, and the next line is read
+//! as if it had not been there.
+
+use super::{
+    cannot_read,
+    json::{parse_object, Value},
+    MAX_PIECE_BYTES,
+};
+use crate::settings::{Input, Utterance};
+use crossbeam_channel::Sender;
+use std::{
+    collections::BTreeMap,
+    io::{self, BufRead, Read},
+};
+
+/// What a line can be, for a person who wrote another one.
+const FORMS: &str = "a line is one of {\"say\":\"hello\"}, {\"to\":\"Ann\",\"text\":\"hello\"}, \
+                     {\"do\":\"waves\"}, {\"name\":\"Sal\"} and {\"leave\":true}";
+/// The most characters of an unknown key that its mistake shows.
+const MAX_KEY_CHARACTERS: usize = 32;
+
+/// Passes on what each line says, until the end of the input or of the client, or until the input cannot be
+/// read. Blank lines are skipped.
+///
+/// # Blocking
+/// On `reader`, without a limit. On the channel, too: a client that cannot send stops reading.
+pub fn read_objects_loop(mut reader: impl BufRead, input_tx: &Sender<Input>) {
+    for number in 1_u64.. {
+        let input = match read_line(&mut reader) {
+            Ok(Line::End) => break,
+            Ok(Line::Bytes(bytes)) if bytes.trim_ascii().is_empty() => continue,
+            Ok(Line::Bytes(bytes)) => parse_line(&bytes),
+            Ok(Line::TooLong) => Err(format!("a line has at most {MAX_PIECE_BYTES} bytes")),
+            Err(error) => {
+                // A line that the error cuts is not sent.
+                let _ = input_tx.send(Input::Failed(cannot_read(&error)));
+                return;
+            }
+        };
+        let input = input.unwrap_or_else(|why| Input::Mistake(format!("line {number}: {why}")));
+        if input_tx.send(input).is_err() {
+            return;
+        }
+    }
+    // An error means that the client has already left.
+    let _ = input_tx.send(Input::End);
+}
+
+enum Line {
+    Bytes(Vec<u8>),
+    TooLong,
+    End,
+}
+
+/// Reads a line. Of a line that is too long it keeps nothing.
+fn read_line(reader: &mut impl BufRead) -> io::Result<Line> {
+    let (mut line, mut too_long) = (Vec::new(), false);
+    loop {
+        // The first byte above the limit shows that the line is longer.
+        let free = (MAX_PIECE_BYTES + 1 - line.len()) as u64;
+        match reader.take(free).read_until(b'\n', &mut line) {
+            Ok(0) if line.is_empty() && !too_long => return Ok(Line::End),
+            Ok(read) if read == 0 || line.ends_with(b"\n") => {
+                return Ok(if too_long { Line::TooLong } else { Line::Bytes(line) });
+            }
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+            // Either the line goes on, or a signal has interrupted the read.
+            Ok(_) | Err(_) if line.len() > MAX_PIECE_BYTES => {
+                line.clear();
+                too_long = true;
+            }
+            Ok(_) | Err(_) => {}
+        }
+    }
+}
+
+fn parse_line(bytes: &[u8]) -> Result<Input, String> {
+    let text = std::str::from_utf8(bytes)
+        .map_err(|error| format!("byte {} is not UTF-8", error.valid_up_to() + 1))?;
+    to_input(parse_object(text)?.into_iter().collect())
+}
+
+/// Returns what an object means.
+fn to_input(mut members: BTreeMap<String, Value>) -> Result<Input, String> {
+    for (key, value) in &members {
+        match (key.as_str(), value) {
+            ("say" | "to" | "text" | "do" | "name", Value::Text(text)) if !text.is_empty() => {}
+            ("say" | "to" | "text" | "do" | "name", _) => {
+                return Err(format!("\"{key}\" needs a text that is not empty"));
+            }
+            ("leave", Value::Flag(true)) => {}
+            ("leave", _) => return Err("\"leave\" needs true".into()),
+            _ => {
+                let key: String = key.chars().take(MAX_KEY_CHARACTERS).collect();
+                return Err(format!("there is no key \"{key}\"; {FORMS}"));
+            }
+        }
+    }
+    let keys: Vec<String> = members.keys().cloned().collect();
+    let mut text = |key: &str| match members.remove(key) {
+        Some(Value::Text(text)) => text,
+        // It was checked above that the other keys have a text.
+        _ => String::new(),
+    };
+    match keys.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["say"] => Ok(Input::Say(Utterance::Message(text("say")))),
+        ["text", "to"] => Ok(Input::Say(Utterance::Private { to: text("to"), text: text("text") })),
+        ["do"] => Ok(Input::Say(Utterance::Action(text("do")))),
+        ["name"] => Ok(Input::Rename(text("name"))),
+        ["leave"] => Ok(Input::Leave),
+        [] => Err(format!("the object is empty; {FORMS}")),
+        ["to"] => Err("\"to\" needs a \"text\" beside it".into()),
+        ["text"] => Err("\"text\" needs a \"to\" beside it; \"say\" says a text to everybody".into()),
+        _ => Err(format!("the keys \"{}\" do not go together; {FORMS}", keys.join("\", \""))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crossbeam_channel::unbounded;
+
+    fn inputs(bytes: &[u8]) -> Vec<Input> {
+        let (tx, rx) = unbounded();
+        read_objects_loop(bytes, &tx);
+        rx.try_iter().collect()
+    }
+
+    fn say(text: &str) -> Input {
+        Input::Say(Utterance::Message(text.into()))
+    }
+
+    #[test]
+    fn each_object_becomes_what_it_says_and_no_text_is_a_command() {
+        let lines = "{\"say\":\"/quit\"}\r\n\n  \t\n{\"text\":\"{\\\"leave\\\":true}\",\"to\":\"Ann\"}\n\
+                     {\"do\":\"waves\"}\n{\"name\":\"Sal\"}\n{\"leave\":true}\n{\"say\":\" \"}";
+        let private = Utterance::Private { to: "Ann".into(), text: "{\"leave\":true}".into() };
+        assert_eq!(
+            inputs(lines.as_bytes()),
+            [
+                say("/quit"),
+                Input::Say(private),
+                Input::Say(Utterance::Action("waves".into())),
+                Input::Rename("Sal".into()),
+                Input::Leave,
+                say(" "),
+                Input::End
+            ]
+        );
+    }
+
+    #[test]
+    fn a_bad_line_is_a_mistake_with_its_number_and_the_next_line_is_said() {
+        let long = format!("{{\"say\":\"{}\"}}", "x".repeat(3 * MAX_PIECE_BYTES));
+        for (line, why) in [
+            (&b"/quit"[..], "character 1: an object begins with {"),
+            (b"{}", "the object is empty"),
+            (b"{\"say\":\"\"}", "\"say\" needs a text that is not empty"),
+            (b"{\"say\":true}", "\"say\" needs a text"),
+            (b"{\"leave\":false}", "\"leave\" needs true"),
+            (b"{\"leave\":\"true\"}", "\"leave\" needs true"),
+            (b"{\"to\":\"Ann\"}", "\"to\" needs a \"text\""),
+            (b"{\"text\":\"hi\"}", "\"text\" needs a \"to\""),
+            (b"{\"say\":\"a\",\"do\":\"b\"}", "the keys \"do\", \"say\" do not go together"),
+            (b"{\"Say\":\"a\"}", "there is no key \"Say\""),
+            (b"{\"say\":\"\xff\"}", "byte 9 is not UTF-8"),
+            (long.as_bytes(), "a line has at most 65536 bytes"),
+        ] {
+            let got = inputs(&[line, b"\n{\"say\":\"next\"}\n"].concat());
+            let [Input::Mistake(mistake), next, Input::End] = &got[..] else { panic!("{got:?}") };
+            assert!(mistake.starts_with(&format!("line 1: {why}")) && *next == say("next"), "{mistake}");
+        }
+    }
+
+    #[test]
+    fn a_line_of_the_most_bytes_is_said_and_one_more_is_a_mistake() {
+        let object = |length: usize| {
+            let around = "{\"say\":\"\"}\n".len();
+            format!("{{\"say\":\"{}\"}}\n", "x".repeat(length - around))
+        };
+        assert!(matches!(inputs(object(MAX_PIECE_BYTES).as_bytes())[0], Input::Say(_)));
+        assert!(matches!(inputs(object(MAX_PIECE_BYTES + 2).as_bytes())[0], Input::Mistake(_)));
+    }
+}

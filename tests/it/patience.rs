@@ -1,0 +1,115 @@
+//! How long the client tries to join and to come back, `--wait`.
+
+use chat_common::{hello::HELLO_BYTES, status::Status};
+use chat_tests::{
+    process::{binary, Program},
+    raw::RawPeer,
+    server::TestServer,
+    watchdog::WATCHDOG_TIMEOUT,
+};
+use std::{
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    process::Command,
+    time::{Duration, Instant},
+};
+
+/// An address at which nobody listens now.
+fn free_address() -> SocketAddr {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()
+}
+
+fn server_at(address: SocketAddr) -> Program {
+    let mut command = Command::new(binary("chat-server"));
+    Program::start_server(command.args(["--listen", &address.to_string()])).0
+}
+
+#[test]
+fn a_script_may_start_before_its_server() {
+    let address = free_address();
+    let mut ci = Program::client(address, "ci", &["--wait", "5m"]);
+    ci.sees("--- cannot join yet: is the server running? ");
+    let _server = server_at(address);
+    ci.sees("Connected!");
+    let ann = Program::joined_client(address, "Ann");
+    ci.types("in time");
+    ci.ends_input();
+    assert_eq!(ci.exits(), Some(0));
+    ann.sees("[ci] in time\n");
+    assert_eq!(ci.output().matches("cannot join yet").count(), 1, "{}", ci.output());
+}
+
+#[test]
+fn a_client_gives_up_at_the_end_of_its_wait_and_not_before() {
+    for (arguments, at_least) in [
+        (&["--wait", "700ms", "--send", "hi"][..], Duration::from_millis(700)),
+        (&["--wait", "0", "--send", "hi"], Duration::ZERO),
+        (&["--send", "hi"], Duration::ZERO),
+    ] {
+        let started = Instant::now();
+        let mut ci = Program::client(free_address(), "ci", arguments);
+        assert_eq!(ci.exits(), Some(1));
+        assert!(started.elapsed() >= at_least, "{:?}", started.elapsed());
+        let error = ci.error_output();
+        assert!(error.starts_with("chat-client: cannot join at 127.0.0.1:"), "{error}");
+        assert!(error.contains("is the server running?") && error.lines().count() == 1, "{error}");
+        assert_eq!(ci.output(), "");
+    }
+}
+
+#[test]
+fn a_lost_connection_is_given_up_at_the_end_of_the_wait() {
+    for wait in ["0", "300ms"] {
+        let (server, address) = Program::server(&[]);
+        let mut ann = Program::client(address, "Ann", &["--wait", wait]);
+        ann.sees("Connected!");
+        drop(server);
+        assert_eq!(ann.exits(), Some(1));
+        let error = ann.error_output();
+        assert!(error.starts_with(&format!("chat-client: cannot get back in at {address}: ")), "{error}");
+    }
+}
+
+#[test]
+fn a_client_with_a_wait_comes_back_in_time() {
+    let (server, address) = Program::server(&[]);
+    let mut ann = Program::client(address, "Ann", &["--wait", "5m"]);
+    ann.sees("Connected!");
+    drop(server);
+    ann.sees("connection lost");
+    let _server = server_at(address);
+    ann.sees("connected again: the room was restarted");
+    ann.ends_input();
+    assert_eq!(ann.exits(), Some(0));
+}
+
+#[test]
+fn a_busy_server_is_tried_again_and_a_final_refusal_ends_the_client_at_once() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let mut ann = Program::client(listener.local_addr().unwrap(), "Ann", &["--wait", "5m"]);
+    let refuse = |status| {
+        let mut peer = RawPeer::accept(&listener);
+        let hello = peer.connection.read_hello(WATCHDOG_TIMEOUT).unwrap().unwrap();
+        assert_eq!(hello.to_bytes().len(), HELLO_BYTES);
+        peer.connection.refuse(status);
+    };
+    refuse(Status::Busy);
+    refuse(Status::Busy);
+    ann.sees("--- the server is busy; trying again ---");
+    refuse(Status::Banned);
+    assert_eq!(ann.exits(), Some(1));
+    assert_eq!(ann.error_output(), "chat-client: this address is banned from the room\n");
+
+    let server = TestServer::start();
+    let mut bad = Program::client(server.address(), "system", &["--wait", "5m", "--send", "hi"]);
+    assert_eq!(bad.exits(), Some(1));
+    assert!(bad.error_output().contains("reserved"), "{}", bad.error_output());
+}
+
+#[test]
+fn a_signal_while_a_script_waits_for_its_server_is_no_success() {
+    let mut ci = Program::client(free_address(), "ci", &["--wait", "5m", "--json", "--send", "hi"]);
+    ci.sees("\"state\":\"trying\"");
+    ci.signal("TERM");
+    assert_eq!(ci.exits(), Some(1));
+    assert_eq!(ci.error_output(), "chat-client: stopped by a signal before it could join\n");
+}
