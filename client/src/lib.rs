@@ -9,7 +9,7 @@
 //! | `listener` | one connection to the room | the listening socket | a connection; its shutdown |
 //! | `callback` | one callback connection | its stream | the server; to stop, a shutdown of the stream |
 //! | `width` | the program | the pipe from a shell | the shell, when the terminal's size changes |
-//! | `clock` | the program | nothing | its timer, once an hour |
+//! | `clock` | the program | nothing | its timer: a fold or a day ends, an hour has passed; a first move |
 //! | `log` | the program | standard error | a line in its channel; a reader of standard error |
 //! | ctrlc's | the program | nothing | a signal |
 //!
@@ -43,6 +43,6 @@ pub use input::{cannot_read, read_lines_loop, read_message, MessageError};
 pub use screen::Screen;
 pub use session::run;
 pub use settings::{
-    parse_arguments, Bell, Channels, Environment, Input, InputSource, Invocation, JoinOptions, Options,
-    Outcome, ScreenOptions, Stop, TimeFormat, UiEvent, UiEventHandler, Utterance,
+    parse_arguments, Bell, Channels, Environment, Found, Input, InputSource, Invocation, JoinOptions,
+    Options, Outcome, ScreenOptions, Stop, TimeFormat, UiEvent, UiEventHandler, Utterance,
 };

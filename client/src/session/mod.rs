@@ -12,6 +12,8 @@ mod client;
 mod connection;
 mod inbox;
 mod listener;
+mod memory;
+mod search;
 mod send_queue;
 
 use crate::{
