@@ -2,6 +2,7 @@
 // A panic is how a test reports a failure, and the output is for the person who runs the test.
 #![allow(clippy::unwrap_used, clippy::print_stderr, clippy::print_stdout)]
 mod arrows;
+mod calm;
 mod commands;
 mod console;
 mod conversation;
@@ -16,6 +17,7 @@ mod hostile;
 mod limits;
 mod machines;
 mod order;
+mod outputs;
 mod panics;
 mod picture;
 mod processes;

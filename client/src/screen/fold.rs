@@ -22,6 +22,8 @@ use std::{
 
 /// A fold ends when nobody has moved for this long.
 const QUIET_TIME: Duration = Duration::from_secs(1);
+/// The same for what happened before the join. All of that comes at once.
+const EARLIER_QUIET_TIME: Duration = Duration::from_millis(200);
 /// A fold ends this long after its first move, even if people keep moving.
 const MAX_AGE: Duration = Duration::from_secs(5);
 /// A fold with this many moves ends, so that a flood does not fill the memory. It is twice the members that
@@ -78,7 +80,8 @@ impl Fold {
 
     /// When the fold ends by itself. `None` if it has no moves.
     pub(crate) fn due(&self) -> Option<Instant> {
-        Some((self.last_at? + QUIET_TIME).min(self.first_at? + MAX_AGE))
+        let quiet_time = if self.earlier { EARLIER_QUIET_TIME } else { QUIET_TIME };
+        Some((self.last_at? + quiet_time).min(self.first_at? + MAX_AGE))
     }
 
     /// Ends the fold and returns its lines.

@@ -36,10 +36,13 @@ pub(crate) fn describe(
     if found.is_empty() {
         return vec![format!("nobody here is called \"{}\"; 0 of {of}", escape_line(pattern))];
     }
-    let exact = |person: &&&Person| person.name.to_lowercase() == pattern.to_lowercase();
-    let meant = found.iter().find(exact).or(if found.len() == 1 { found.first() } else { None });
+    let count = format!("{} of {of}", found.len());
+    if let [person] = found[..] {
+        return vec![format!("{}; {count}", about(person, viewer))];
+    }
+    let meant = found.iter().find(|person| person.name.to_lowercase() == pattern.to_lowercase());
     let mut lines: Vec<String> = meant.iter().map(|person| about(person, viewer)).collect();
-    lines.push(format!("{names}; {} of {of}", found.len()));
+    lines.push(format!("{names}; {count}"));
     lines
 }
 
@@ -48,6 +51,7 @@ fn about(person: &Person, viewer: &Viewer<'_>) -> String {
     let since = viewer.time_of(viewer.now.saturating_sub(u64::from(person.here) * 1000));
     let you = if person.name == viewer.own_name { " (you)" } else { "" };
     let silent = match person.idle {
+        0 if person.here == 0 => "silent so far".to_owned(),
         0 => "spoke just now".to_owned(),
         idle => format!("silent for {}", in_words(idle.into())),
     };
@@ -112,16 +116,14 @@ mod tests {
         let pupils = [("pupil_1", 3_600, 300), ("pupil_16", 90_000, 0), ("Tom", 60, 60)];
         assert_eq!(
             said(&pupils, 3, Some("16"), false),
-            ["pupil_16: here since 1970-01-01 03:46, spoke just now", "pupil_16; 1 of 3"]
+            ["pupil_16: here since 1970-01-01 03:46, spoke just now; 1 of 3"]
         );
         assert_eq!(
             said(&pupils, 3, Some("Pupil_1"), false),
             ["pupil_1: here since 03:46, silent for 5 minutes", "pupil_1, pupil_16; 2 of 3"]
         );
-        assert_eq!(
-            said(&pupils, 3, Some("tom"), true)[0],
-            "Tom (you): here since 04:45, silent for 1 minute"
-        );
+        let own = ["Tom (you): here since 04:45, silent for 1 minute; 1 of 3"];
+        assert_eq!(said(&pupils, 3, Some("tom"), true), own);
     }
 
     #[test]

@@ -207,9 +207,11 @@ impl Client<'_> {
             let now = Instant::now();
             let send_at = if self.queue.is_empty() { ping_at } else { retry_at.unwrap_or(now) };
             let pause = send_at.saturating_duration_since(now);
-            // A due request is sent before more input is read. That slows a fast pipe down.
+            // A due request is sent before more input is read. That slows a fast pipe down. A search may have
+            // many requests, and a person does not wait for all of them.
             let reads = self.queue.is_empty() || self.options.interactive && !self.queue.is_full();
-            let input_rx = if reads && !pause.is_zero() { self.input_rx.clone() } else { never() };
+            let reads_now = reads && (!pause.is_zero() || self.queue.is_searching());
+            let input_rx = if reads_now { self.input_rx.clone() } else { never() };
             select! {
                 recv(self.stop_rx) -> stop => if self.stops_now(stop) {
                     return self.leave(call);

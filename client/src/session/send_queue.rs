@@ -55,6 +55,11 @@ impl SendQueue {
         self.requests.front().map(|(request, _)| request)
     }
 
+    /// Whether the first request is a page of a search.
+    pub(crate) fn is_searching(&self) -> bool {
+        matches!(self.requests.front(), Some((_, Purpose::Search(_))))
+    }
+
     /// Records whether the reply to the last call has not arrived. The call was the first request, or a ping
     /// if there was none.
     pub(crate) fn set_awaits_reply(&mut self, awaits_reply: bool) {
