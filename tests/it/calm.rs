@@ -220,10 +220,8 @@ fn a_day_that_ends_is_said_on_a_terminal_while_nothing_happens() {
     fs::write(folder.join("date"), script).unwrap();
     fs::set_permissions(folder.join("date"), fs::Permissions::from_mode(0o755)).unwrap();
     let path = format!("{}:{path}", folder.display());
-    let (room, address) = PlayedRoom::new();
-    let arguments = ["--name", "Alice", "--no-listen"];
-    let mut alice = TerminalUser::start(address, (24, 80), &arguments, &[("PATH", &path)]);
-    let _callback = room.accept_member(None);
+    let (_server, address) = Program::server(&[]);
+    let mut alice = TerminalUser::start(address, (24, 80), &["--name", "Alice"], &[("PATH", &path)]);
     alice.types("half");
     alice.sees("--- it is ");
     alice.screen().read_with(|screen| {

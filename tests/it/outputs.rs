@@ -121,6 +121,7 @@ fn quiet_leaves_what_others_say_on_standard_output_and_errors_on_standard_error(
         let arguments = ["--quiet", "--history", "1", "--log", log_path, "--json"];
         let mut bot = Program::client(address, "Bot", &arguments[..if json { 6 } else { 5 }]);
         bot.sees("long ago");
+        drop(Program::joined_client(address, "Eve"));
         tom.types("hello");
         tom.types("/me waves");
         tom.types("/msg Bot psst");
