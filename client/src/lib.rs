@@ -10,7 +10,7 @@
 //! | `callback` | one callback connection | its stream | the server; to stop, a shutdown of the stream |
 //! | `width` | the program | the pipe from a shell | the shell, when the terminal's size changes |
 //! | `reader` | the program | nothing | its timer, twice a second, while standard output is a pipe |
-//! | `clock` | the program | nothing | its timer, once an hour |
+//! | `clock` | the program | nothing | its timer: a fold or a day ends, an hour has passed; a first move |
 //! | `log` | the program | standard error | a line in its channel; a reader of standard error |
 //! | ctrlc's | the program | nothing | a signal |
 //!
@@ -44,6 +44,6 @@ pub use input::{cannot_read, read_lines_loop, read_message, read_objects_loop, M
 pub use screen::{help_text, Screen};
 pub use session::run;
 pub use settings::{
-    parse_arguments, Bell, Channels, Environment, Input, InputSource, Invocation, JoinOptions, Options,
-    Outcome, ScreenOptions, Stop, TimeFormat, UiEvent, UiEventHandler, Utterance,
+    parse_arguments, Bell, Channels, Environment, Found, Input, InputSource, Invocation, JoinOptions,
+    Options, Outcome, ScreenOptions, Stop, TimeFormat, UiEvent, UiEventHandler, Utterance,
 };

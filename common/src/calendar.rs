@@ -50,6 +50,11 @@ impl DateTime {
         format!("{:02}:{:02}", self.hour, self.minute)
     }
 
+    /// For example `2026-11-23 08:05:09`.
+    pub fn date_and_seconds(&self) -> String {
+        format!("{} {}", self.date(), self.seconds())
+    }
+
     /// For example `08:05:09`.
     pub fn seconds(&self) -> String {
         format!("{}:{:02}", self.minutes(), self.second)

@@ -6,6 +6,8 @@
 
 /// How many marks one letter may have. No script needs more. A hundred marks would cover the lines above.
 const MAX_MARKS: usize = 4;
+/// Joins two emoji into one picture, such as a family. Anywhere else it is invisible, and is escaped.
+pub(crate) const ZERO_WIDTH_JOINER: char = '\u{200d}';
 
 /// Escapes a text that has to stay one line. A line end becomes `\n`.
 pub fn escape_line(text: &str) -> String {
@@ -16,7 +18,16 @@ pub fn escape_line(text: &str) -> String {
 pub fn escape_text(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut marks = 0;
-    for c in text.chars() {
+    // Whether what came last is an emoji, perhaps with a skin tone or a variation selector 16.
+    let mut after_emoji = false;
+    let mut characters = text.chars().peekable();
+    while let Some(c) = characters.next() {
+        if c == ZERO_WIDTH_JOINER && after_emoji && characters.peek().is_some_and(|next| is_emoji(*next)) {
+            out.push(c);
+            after_emoji = false;
+            continue;
+        }
+        after_emoji = is_emoji(c) || after_emoji && (c == '\u{fe0f}' || is_skin_tone(c));
         marks = if is_mark(c) { marks + 1 } else { 0 };
         match c {
             '\n' => out.push(c),
@@ -27,6 +38,23 @@ pub fn escape_text(text: &str) -> String {
         }
     }
     out
+}
+
+/// Whether this can be a part of a picture that is joined from emoji.
+fn is_emoji(c: char) -> bool {
+    let in_blocks = matches!(
+        c,
+        '\u{2194}'..='\u{2195}'
+            | '\u{2600}'..='\u{27bf}'
+            | '\u{2b00}'..='\u{2bff}'
+            | '\u{1f300}'..='\u{1faff}'
+    );
+    in_blocks && !is_skin_tone(c) && is_printable(c)
+}
+
+/// Whether this character colors the emoji before it.
+pub(crate) fn is_skin_tone(c: char) -> bool {
+    matches!(c, '\u{1f3fb}'..='\u{1f3ff}')
 }
 
 /// Whether a terminal prints this character and does nothing else.
@@ -91,5 +119,41 @@ mod tests {
     fn at_most_four_marks_on_a_letter_are_printed() {
         let marked = format!("a{}b", "\u{301}".repeat(6));
         assert_eq!(escape_text(&marked), format!("a{}\\u{{301}}\\u{{301}}b", "\u{301}".repeat(4)));
+    }
+
+    #[test]
+    fn a_joiner_stays_between_two_emoji_and_nowhere_else() {
+        for text in [
+            "👨\u{200d}👩\u{200d}👧\u{200d}👦",
+            "👩🏽\u{200d}💻",
+            "🏳\u{fe0f}\u{200d}🌈",
+            "🏴\u{200d}☠\u{fe0f}",
+            "❤\u{fe0f}\u{200d}🔥",
+            "🙂\u{200d}↔\u{fe0f}",
+        ] {
+            assert_eq!(escape_text(text), text);
+        }
+        for (text, escaped) in [
+            ("a\u{200d}b", "a\\u{200d}b"),
+            ("\u{200d}👩", "\\u{200d}👩"),
+            ("👩\u{200d}", "👩\\u{200d}"),
+            ("👩\u{200d}\u{200d}👩", "👩\\u{200d}\\u{200d}👩"),
+            ("👩\u{200d}🏽", "👩\\u{200d}🏽"),
+            ("👩\u{200d} 👩", "👩\\u{200d} 👩"),
+            ("👩\u{200d}a", "👩\\u{200d}a"),
+            ("e\u{301}\u{200d}👩", "e\u{301}\\u{200d}👩"),
+            ("a\u{fe0f}\u{200d}👩", "a\u{fe0f}\\u{200d}👩"),
+            // Its kind stays out: the non-joiner, the word joiner.
+            ("👩\u{200c}👩", "👩\\u{200c}👩"),
+            ("👩\u{2060}👩", "👩\\u{2060}👩"),
+        ] {
+            assert_eq!(escape_text(text), escaped, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn flags_and_keycaps_stay_and_tags_are_escaped() {
+        assert_eq!(escape_text("🇩🇪 1\u{fe0f}\u{20e3}"), "🇩🇪 1\u{fe0f}\u{20e3}");
+        assert_eq!(escape_text("🏴\u{e0067}"), "🏴\\u{e0067}");
     }
 }

@@ -212,6 +212,7 @@ compile_error!(
 pub mod background_writer;
 pub mod batch;
 pub mod calendar;
+mod cells;
 pub mod codec;
 pub mod color;
 pub mod error;
@@ -229,3 +230,4 @@ pub mod token;
 pub mod typed_line;
 pub mod units;
 pub mod width;
+pub mod wrap;

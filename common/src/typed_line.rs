@@ -6,8 +6,9 @@
 use crate::{
     color::Style,
     escape::escape_text,
-    terminal::{above_typed_line, wrap, CLEAR_ROW},
+    terminal::{above_typed_line, CLEAR_ROW},
     width::TerminalWidth,
+    wrap::wrap,
 };
 use std::{
     io::{self, Write},

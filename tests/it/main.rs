@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, clippy::print_stdout)]
 mod arrows;
 mod bots;
+mod calm;
 mod commands;
 mod console;
 mod console_line;
@@ -20,6 +21,7 @@ mod machines;
 mod numbers;
 mod operator;
 mod order;
+mod outputs;
 mod panics;
 mod patience;
 mod picture;

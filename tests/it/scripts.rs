@@ -278,6 +278,7 @@ fn a_transcript_has_a_line_with_date_and_time_for_each_event() {
         "[Tom] one\\ntwo",
         "User [Tom] left",
         "[Log] mine",
+        "Bye!",
     ];
     assert_eq!(words, expected);
 }

@@ -9,9 +9,11 @@ pub(crate) enum Command {
     Nothing,
     Say(Utterance),
     Reply(String),
-    Who,
+    /// Who is here, or those of them whose name contains this.
+    Who(Option<String>),
     Nick(String),
     History(u32),
+    Search(String),
     Help,
     Clear,
     Bell(Option<Bell>),
@@ -21,12 +23,13 @@ pub(crate) enum Command {
 
 /// The lines of `/help`.
 pub(crate) const COMMAND_HELP: &[&str] = &[
-    "/who                list who is here",
+    "/who [PATTERN]      list who is here, or whose name contains PATTERN",
     "/msg NAME TEXT      say something to one person alone",
     "/reply TEXT         reply to the last private message",
     "/me TEXT            do something: * Sara waves",
     "/nick NAME          change your name",
     "/history [N]        show the last N messages again",
+    "/search TEXT        show the messages that contain TEXT",
     "/ignore [NAME]      hide a person's messages, or show them again",
     "/bell [MODE]        ring for: off, mention, all",
     "/clear              clear the screen",
@@ -54,7 +57,7 @@ pub(crate) fn parse_command(line: &str) -> Result<Command, String> {
     let required = |help: &str| if rest.is_empty() { Err(help.to_owned()) } else { Ok(rest.to_owned()) };
     match verb {
         "help" => Ok(Command::Help),
-        "who" => Ok(Command::Who),
+        "who" => Ok(Command::Who((!rest.is_empty()).then(|| rest.to_owned()))),
         "clear" => Ok(Command::Clear),
         "quit" => Ok(Command::Quit),
         "me" => Ok(Command::Say(Utterance::Action(required("what do you do? try /me waves")?))),
@@ -72,6 +75,7 @@ pub(crate) fn parse_command(line: &str) -> Result<Command, String> {
             Ok(count) if count > 0 => Ok(Command::History(count)),
             _ => Err(format!("how many? \"{rest}\" is not a number above 0; try /history 50")),
         },
+        "search" => required("what do you look for? try /search lunch").map(Command::Search),
         "bell" if rest.is_empty() => Ok(Command::Bell(None)),
         "bell" => match Bell::parse(rest) {
             Some(bell) => Ok(Command::Bell(Some(bell))),
@@ -110,6 +114,9 @@ mod tests {
             ),
             ("/me waves", Command::Say(Utterance::Action("waves".into()))),
             ("/nick Sal", Command::Nick("Sal".into())),
+            ("/who", Command::Who(None)),
+            ("/who pupil ", Command::Who(Some("pupil".into()))),
+            ("/search two words", Command::Search("two words".into())),
             ("/history", Command::History(DEFAULT_HISTORY)),
             ("/history 3", Command::History(3)),
             ("/bell off", Command::Bell(Some(Bell::Off))),
@@ -132,6 +139,7 @@ mod tests {
             "/me",
             "/reply ",
             "/nick",
+            "/search ",
             "/history x",
             "/history 0",
             "/bell 3",

@@ -4,8 +4,8 @@
 //! parses the JSON gets the original text, byte for byte.
 
 use crate::{
-    screen::clock::now,
-    settings::{UiEvent, Utterance},
+    screen::{clock::now, people::matching},
+    settings::{Found, UiEvent, Utterance},
 };
 use chat_common::{
     calendar::rfc3339,
@@ -25,15 +25,17 @@ pub(crate) fn objects(event: &UiEvent) -> Vec<String> {
         UiEvent::AskName | UiEvent::Help | UiEvent::Clear | UiEvent::Bell(_) | UiEvent::Ignoring(_) => {
             return Vec::new()
         }
-        UiEvent::Connected { name, room, sequence, motd } => {
-            joined("connected", name, room, sequence).optional("motd", motd.as_deref())
+        UiEvent::Connected { name, room, sequence, motd, kept_for } => {
+            let object = joined("connected", name, room, sequence).optional("motd", motd.as_deref());
+            object.optional_number("kept_for", *kept_for)
         }
         UiEvent::OpenedCallback => connection("dialled"),
         UiEvent::Lost { reason, .. } => connection("lost").text("reason", reason),
         UiEvent::Resumed { queued } => connection("regained").number("waiting", *queued as u64),
-        UiEvent::Rejoined { name, room, sequence, restarted, queued } => {
+        UiEvent::Rejoined { name, room, sequence, restarted, queued, kept_for } => {
             let state = if *restarted { "restarted" } else { "rejoined" };
-            joined(state, name, room, sequence).number("waiting", *queued as u64)
+            let object = joined(state, name, room, sequence).number("waiting", *queued as u64);
+            object.optional_number("kept_for", *kept_for)
         }
         UiEvent::ServerBusy => connection("busy"),
         UiEvent::NotReached(reason) => connection("trying").text("reason", reason),
@@ -57,9 +59,23 @@ pub(crate) fn objects(event: &UiEvent) -> Vec<String> {
                 .time(now())
         }
         UiEvent::Renamed { name } => Object::new("you").text("name", name),
-        UiEvent::People { people, total } => {
-            let names: Vec<String> = people.iter().map(|person| person.name.clone()).collect();
-            Object::new("people").number("total", u64::from(*total)).texts("names", &names)
+        UiEvent::People { people, total, pattern } => {
+            let found = matching(people, pattern.as_deref());
+            let names: Vec<String> = found.iter().map(|person| person.name.clone()).collect();
+            let object = Object::new("people").number("total", u64::from(*total)).texts("names", &names);
+            match pattern {
+                None => object,
+                Some(pattern) => object
+                    .text("pattern", pattern)
+                    .numbers("here", found.iter().map(|person| person.here))
+                    .numbers("idle", found.iter().map(|person| person.idle)),
+            }
+        }
+        UiEvent::Found { text, matches, total, complete } => {
+            let object = |found: &Found| room_object(&found.event, true).optional("to", found.to.as_deref());
+            let end = Object::new("found").text("text", text).number("total", *total as u64);
+            let end = end.boolean("complete", *complete);
+            return matches.iter().map(object).chain([end]).map(Object::end).collect();
         }
         UiEvent::Queued(text) => Object::new("waiting").text("text", text),
         UiEvent::Refused(text) => Object::new("refused").text("text", text),
@@ -148,6 +164,26 @@ impl Object {
         object
     }
 
+    fn optional_number(self, key: &str, number: Option<u64>) -> Object {
+        match number {
+            Some(number) => self.number(key, number),
+            None => self,
+        }
+    }
+
+    fn numbers(self, key: &str, numbers: impl Iterator<Item = u32>) -> Object {
+        let mut object = self.key(key);
+        let numbers: Vec<String> = numbers.map(|number| number.to_string()).collect();
+        object.0.push_str(&format!("[{}]", numbers.join(",")));
+        object
+    }
+
+    fn boolean(self, key: &str, value: bool) -> Object {
+        let mut object = self.key(key);
+        object.0.push_str(if value { "true" } else { "false" });
+        object
+    }
+
     fn time(self, milliseconds: u64) -> Object {
         self.text("time", &rfc3339(milliseconds))
     }
@@ -209,10 +245,40 @@ mod tests {
 
     #[test]
     fn the_names_of_people_are_a_list() {
-        let event = UiEvent::People {
+        let who = |pattern: Option<&str>| UiEvent::People {
             people: ["Ann", "Bob"].map(|name| Person { name: name.into(), here: 9, idle: 2 }).into(),
             total: 2,
+            pattern: pattern.map(str::to_owned),
         };
-        assert_eq!(objects(&event), ["{\"event\":\"people\",\"total\":2,\"names\":[\"Ann\",\"Bob\"]}"]);
+        assert_eq!(objects(&who(None)), ["{\"event\":\"people\",\"total\":2,\"names\":[\"Ann\",\"Bob\"]}"]);
+        assert_eq!(
+            objects(&who(Some("b"))),
+            ["{\"event\":\"people\",\"total\":2,\"names\":[\"Bob\"],\
+              \"pattern\":\"b\",\"here\":[9],\"idle\":[2]}"]
+        );
+    }
+
+    #[test]
+    fn what_was_found_is_history_and_then_a_count() {
+        let author = String::from("Ann");
+        let kind = EventKind::Private { author, message_id: 0, repeated: false, text: "hi".into() };
+        let event = Event { sequence: 3, time: 1, kind };
+        let matches = vec![Found { event, to: Some("Bob".into()) }];
+        let found = UiEvent::Found { text: "h".into(), matches, total: 1, complete: true };
+        assert_eq!(
+            objects(&found),
+            [
+                "{\"event\":\"history\",\"kind\":\"private\",\"sequence\":3,\
+                 \"time\":\"1970-01-01T00:00:00.001Z\",\"author\":\"Ann\",\"text\":\"hi\",\"to\":\"Bob\"}",
+                "{\"event\":\"found\",\"text\":\"h\",\"total\":1,\"complete\":true}"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_room_that_keeps_what_is_said_has_the_time_in_seconds() {
+        let name = String::from("Tom");
+        let connected = UiEvent::Connected { name, room: 1, sequence: 1, motd: None, kept_for: Some(60) };
+        assert!(objects(&connected)[0].ends_with(",\"room\":\"0000000000000001\",\"kept_for\":60}"));
     }
 }

@@ -1,13 +1,20 @@
 //! Shows events on standard output: as plain lines, on a terminal, or as JSON. Also rings, and writes the
 //! transcript.
 //!
-//! The main thread and the callback's thread call [`Screen::show`]. `wording.rs` has the words.
+//! The main thread and the callback's thread call [`Screen::show`]. The thread `clock` shows what waits for a
+//! time: a burst of comings and goings, and the new day. `wording.rs` has the words.
 
 mod clock;
+mod fold;
 mod help;
 mod json;
+mod output;
+mod people;
+mod plain;
+mod quiet;
 mod reader;
 mod transcript;
+mod viewer;
 mod wording;
 
 pub use help::help_text;
@@ -15,51 +22,26 @@ pub use help::help_text;
 use crate::{
     screen::{
         clock::{now, LocalClock},
+        fold::Fold,
+        output::Output,
+        plain::Batch,
         transcript::Transcript,
-        wording::{lines, mentions},
     },
-    settings::{Bell, ScreenOptions, Stop, UiEvent},
+    settings::{ScreenOptions, Stop, TimeFormat, UiEvent},
 };
-use chat_common::{
-    background_writer::BackgroundWriter,
-    color::{paint, Style},
-    protocol::EventKind,
-    terminal::{above_typed_line, unwrapped, wrap, CLEAR_ROW, INDENT},
-    width::TerminalWidth,
-};
-use crossbeam_channel::Sender;
+use chat_common::{background_writer::BackgroundWriter, width::TerminalWidth};
+use crossbeam_channel::{bounded, Sender};
 use std::{
-    io::{self, Write},
-    sync::{Mutex, MutexGuard, PoisonError},
+    io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
-
-const PROMPT: &str = "Enter your name: ";
-const CLEAR: &str = "\x1b[H\x1b[2J";
-const RING: &str = "\x07";
 
 /// Standard output, and the transcript.
 pub struct Screen {
-    state: Mutex<State>,
-    stop_tx: Sender<Stop>,
-}
-
-/// Protected by one lock. It is held while a line is written, so that lines never mix.
-struct State {
-    options: ScreenOptions,
-    own_name: String,
-    clock: LocalClock,
-    width: TerminalWidth,
-    transcript: Option<Transcript>,
-    /// Whether everything that belongs in the transcript is there.
-    transcript_complete: bool,
-    /// Writes to standard error, in order with the log.
-    stderr: BackgroundWriter,
-    /// Whether the last output was the prompt, and the typed name is not echoed after it.
-    prompt_open: bool,
-    /// Whether this connection has shown that comings and goings are missing.
-    missed_moves_shown: bool,
-    /// The error that ended the writing to standard output.
-    write_error: Option<io::Error>,
+    /// Held while a line is written, so that lines never mix.
+    output: Arc<Mutex<Output>>,
+    /// Wakes the thread `clock`, because something has to be shown sooner than it knows.
+    wake_tx: Sender<()>,
 }
 
 impl Screen {
@@ -67,7 +49,8 @@ impl Screen {
     /// Errors for a person go to `stderr`.
     ///
     /// # Blocking
-    /// On the programs `date` and `stty`, for some milliseconds. After that, no event waits for a program.
+    /// On the programs `date` and `stty`, for some milliseconds. After that, no event on a terminal waits for
+    /// a program.
     ///
     /// # Errors
     /// When the file of the transcript cannot be opened: a sentence for people.
@@ -78,48 +61,68 @@ impl Screen {
     ) -> Result<Screen, String> {
         let transcript = options.log.as_deref().map(Transcript::open).transpose()?;
         let (clock, width) = (LocalClock::default(), TerminalWidth::default());
-        if options.terminal || transcript.is_some() {
-            clock.follow().unwrap_or_else(|error| log::warn!("cannot follow the time zone: {error}"));
+        let on_terminal = options.terminal || options.plain;
+        let shows_time = on_terminal || transcript.is_some() || options.time != TimeFormat::Off;
+        // A day that ends while the zone is asked for is not missed.
+        let started = now();
+        if shows_time {
+            clock.ask();
         }
-        if options.terminal || options.plain {
+        if on_terminal {
             width.follow().unwrap_or_else(|error| log::warn!("cannot follow the terminal's width: {error}"));
         }
         reader::watch(stop_tx.clone())
             .unwrap_or_else(|error| log::warn!("cannot follow who reads the output: {error}"));
-        let state = State {
+        let output = Output {
             own_name: String::new(),
-            clock,
+            day: clock.local(started).date(),
+            clock: clock.clone(),
+            has_clock: shows_time,
             width,
             transcript,
             transcript_complete: true,
             stderr,
+            stop_tx,
+            fold: Fold::default(),
+            batch: Batch::default(),
             prompt_open: false,
             missed_moves_shown: false,
             write_error: None,
             options,
         };
-        Ok(Screen { state: Mutex::new(state), stop_tx })
+        let (wake_tx, wake_rx) = bounded(1);
+        let screen = Screen { output: Arc::new(Mutex::new(output)), wake_tx };
+        if shows_time {
+            let output = Arc::clone(&screen.output);
+            if let Err(error) = clock.follow(wake_rx, move || lock(&output).on_time()) {
+                log::warn!("cannot follow the clock: {error}");
+                screen.lock().has_clock = false;
+            }
+        }
+        Ok(screen)
     }
 
-    /// Shows one event.
+    /// Shows one event. On a terminal, comings and goings may wait for about a second.
     ///
     /// # Blocking
-    /// On the reader of standard output, and on the disk of the transcript.
-    pub fn show(&self, mut event: UiEvent) {
-        let mut state = self.lock();
-        state.update(&mut event);
-        state.write_transcript(&event);
-        if let Err(error) = state.write(&event) {
-            state.write_error = Some(error);
-            // Without output there is no reason to stay.
-            let _ = self.stop_tx.try_send(Stop::WhenSent);
+    /// On the reader of standard output, and on the disk of the transcript. For `/who NAME` in a pipe, on the
+    /// program `date`.
+    pub fn show(&self, event: UiEvent) {
+        let mut output = self.lock();
+        let before = output.due();
+        output.show(event);
+        let after = output.due();
+        drop(output);
+        if after.is_some_and(|after| before.is_none_or(|before| after < before)) {
+            // A full channel means that the thread wakes already.
+            let _ = self.wake_tx.try_send(());
         }
     }
 
     /// Returns why standard output cannot be written. A closed pipe, as after `| head -1`, is not an error.
     pub fn write_error(&self) -> Option<String> {
-        let state = self.lock();
-        let error = state.write_error.as_ref()?;
+        let output = self.lock();
+        let error = output.write_error.as_ref()?;
         (error.kind() != io::ErrorKind::BrokenPipe).then(|| error.to_string())
     }
 
@@ -130,189 +133,18 @@ impl Screen {
 
     /// Shows the goodbye, unless another thread is writing. For a program that is about to exit.
     pub fn try_show_bye(&self) {
-        if let Ok(mut state) = self.state.try_lock() {
+        if let Ok(mut output) = self.output.try_lock() {
             // The program exits in any case, so an error does not matter.
-            let _ = state.write(&UiEvent::Bye);
+            output.show(UiEvent::Bye);
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // Each field is valid after any panic.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl State {
-    /// Updates the screen's own state from an event, and puts the current mode into a question for the bell.
-    fn update(&mut self, event: &mut UiEvent) {
-        match event {
-            UiEvent::Connected { name, .. } | UiEvent::Rejoined { name, .. } | UiEvent::Renamed { name } => {
-                self.own_name.clone_from(name);
-            }
-            UiEvent::Bell(mode) => self.options.bell = *mode.get_or_insert(self.options.bell),
-            _ => {}
-        }
-    }
-
-    /// Whether the person has read already that comings and goings are missing. After a flood of them they
-    /// can be missing between any two messages, and must not fill the screen.
-    fn repeats_missed_moves(&mut self, event: &UiEvent) -> bool {
-        match event {
-            UiEvent::Connected { .. } | UiEvent::Rejoined { .. } | UiEvent::Resumed { .. } => {
-                self.missed_moves_shown = false;
-                false
-            }
-            UiEvent::Event { event, .. }
-                if matches!(event.kind, EventKind::Missed { messages: false, .. }) =>
-            {
-                std::mem::replace(&mut self.missed_moves_shown, true)
-            }
-            _ => false,
-        }
-    }
-
-    fn write_transcript(&mut self, event: &UiEvent) {
-        let Some(transcript) = &mut self.transcript else { return };
-        if let Err(why) = transcript.write(event, &self.own_name, &self.clock) {
-            // The chat goes on without it. The person learns it now, and a script from the exit code.
-            self.stderr.write_text(&format!("chat-client: {why}\n"));
-            self.transcript = None;
-            self.transcript_complete = false;
-        }
-    }
-
-    fn write(&mut self, event: &UiEvent) -> io::Result<()> {
-        if self.options.quiet && !is_said_or_error(event) {
-            return Ok(());
-        }
-        if self.repeats_missed_moves(event) && !self.options.json {
-            return Ok(());
-        }
-        if self.options.terminal {
-            // Each row is one write, because the system may echo a typed key between two writes.
-            return self.terminal_writes(event).iter().try_for_each(|row| self.write_stdout(row));
-        }
-        let (mut stdout, stderr) = if self.options.json { json_text(event) } else { self.plain_text(event) };
-        self.stderr.write_text(&stderr);
-        if stdout.is_empty() {
-            return Ok(());
-        }
-        if std::mem::replace(&mut self.prompt_open, stdout == PROMPT) {
-            stdout.insert(0, '\n');
-        }
-        self.write_stdout(&stdout)
-    }
-
-    fn write_stdout(&self, text: &str) -> io::Result<()> {
-        if self.write_error.is_some() {
-            return Ok(());
-        }
-        let mut stdout = io::stdout().lock();
-        stdout.write_all(text.as_bytes())?;
-        stdout.flush()
-    }
-
-    /// Returns plain lines for standard output and for standard error.
-    fn plain_text(&self, event: &UiEvent) -> (String, String) {
-        if *event == UiEvent::AskName {
-            return (PROMPT.into(), String::new());
-        }
-        let next_line = format!("\n{INDENT}");
-        let (mut stdout, mut stderr) = (String::new(), String::new());
-        for line in lines(event, &self.own_name) {
-            let out = if line.is_error { &mut stderr } else { &mut stdout };
-            if self.options.plain {
-                out.push_str(&wrap(&line.spans, self.width.cells(), self.options.color).join("\n"));
-            } else {
-                for (style, text) in &line.spans {
-                    out.push_str(&paint(style, text, self.options.color).replace('\n', &next_line));
-                }
-            }
-            out.push('\n');
-        }
-        (stdout, stderr)
-    }
-
-    /// Returns what to write to a terminal, one text for each write.
-    fn terminal_writes(&self, event: &UiEvent) -> Vec<String> {
-        match event {
-            UiEvent::AskName if self.options.typing => return vec![PROMPT.into()],
-            // No typed name ends this line.
-            UiEvent::AskName => return vec![format!("{PROMPT}\n")],
-            UiEvent::Clear => return vec![CLEAR.into()],
-            UiEvent::Bye if self.options.typing => return vec![format!("{CLEAR_ROW}Bye!\n")],
-            _ => {}
-        }
-        let mut writes = Vec::new();
-        if self.rings(event) {
-            writes.push(RING.into());
-        }
-        for mut line in lines(event, &self.own_name) {
-            if let Some(time) = self.time_prefix(event) {
-                line.spans.insert(0, (Style::Dim, time));
-            }
-            for row in wrap(&line.spans, self.width.cells(), self.options.color) {
-                writes.push(if self.options.typing {
-                    above_typed_line(&row)
-                } else {
-                    unwrapped(&row) + "\n"
-                });
-            }
-        }
-        writes
-    }
-
-    /// Returns the local time for the beginning of a line. It has the date if that is not today.
-    fn time_prefix(&self, event: &UiEvent) -> Option<String> {
-        let now = now();
-        let time = match event {
-            UiEvent::Event { event, .. } => event.time,
-            UiEvent::Accepted { .. }
-            | UiEvent::Lost { .. }
-            | UiEvent::Resumed { .. }
-            | UiEvent::Rejoined { .. } => now,
-            _ => return None,
-        };
-        let (time, today) = (self.clock.local(time), self.clock.local(now).date());
-        let date = if time.date() == today { String::new() } else { time.date() + " " };
-        Some(format!("{date}{} ", time.minutes()))
-    }
-
-    fn rings(&self, event: &UiEvent) -> bool {
-        let UiEvent::Event { event, earlier: false } = event else { return false };
-        let concerns_person = match &event.kind {
-            EventKind::Message { text, .. } | EventKind::Action { text, .. } => {
-                mentions(text, &self.own_name)
-            }
-            EventKind::Private { .. } => true,
-            _ => return false,
-        };
-        match self.options.bell {
-            Bell::Off => false,
-            Bell::Mention => concerns_person,
-            Bell::All => true,
-        }
+    fn lock(&self) -> MutexGuard<'_, Output> {
+        lock(&self.output)
     }
 }
 
-/// Whether the event is something that somebody else says, or an error of the client.
-fn is_said_or_error(event: &UiEvent) -> bool {
-    match event {
-        UiEvent::Event { event, .. } => matches!(
-            event.kind,
-            EventKind::Message { .. } | EventKind::Action { .. } | EventKind::Private { .. }
-        ),
-        UiEvent::Refused(_) | UiEvent::InvalidInput(_) | UiEvent::Unsent(_) | UiEvent::Failed(_) => true,
-        _ => false,
-    }
-}
-
-/// Returns JSON for standard output, and for standard error what a person has to read in any case.
-fn json_text(event: &UiEvent) -> (String, String) {
-    let stderr = match event {
-        UiEvent::AskName => PROMPT.into(),
-        UiEvent::Failed(_) => lines(event, "").iter().map(|line| line.text() + "\n").collect(),
-        _ => String::new(),
-    };
-    (json::objects(event).iter().map(|object| format!("{object}\n")).collect(), stderr)
+fn lock(output: &Mutex<Output>) -> MutexGuard<'_, Output> {
+    // Each field is valid after any panic.
+    output.lock().unwrap_or_else(PoisonError::into_inner)
 }

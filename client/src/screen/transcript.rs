@@ -1,10 +1,15 @@
-//! The transcript: a file with a line for each message, our own included, with date and time.
+//! The transcript: a file with a line for everything that is shown, with date and time.
+//!
+//! It has our own messages, which a terminal shows as they were typed, and every coming and going, which a
+//! terminal folds. What happened before the join, or was missed and came later, is marked `(earlier)` and has
+//! the time when it happened. The replies to `/history`, `/search` and `/help` are left out: they repeat what
+//! has its line already, or what was said before anybody kept this transcript.
 //!
 //! Any thread that shows an event may write it, one at a time.
 
 use crate::{
     screen::{
-        clock::{now, LocalClock},
+        viewer::Viewer,
         wording::{lines, StyledLine},
     },
     settings::{UiEvent, Utterance},
@@ -31,37 +36,27 @@ impl Transcript {
         }
     }
 
-    /// Writes an event, if it belongs in the transcript. `own_name` is the person's name.
+    /// Writes an event, if it belongs in the transcript.
     ///
     /// # Errors
     /// When the file cannot be written: a sentence for people, with the path.
-    pub(crate) fn write(
-        &mut self,
-        event: &UiEvent,
-        own_name: &str,
-        clock: &LocalClock,
-    ) -> Result<(), String> {
-        let (mut time, mut texts) = (now(), Vec::new());
-        match event {
+    pub(crate) fn write(&mut self, event: &UiEvent, viewer: &Viewer<'_>) -> Result<(), String> {
+        let own_name = viewer.own_name;
+        let texts = match event {
+            UiEvent::History(_) | UiEvent::Found { .. } | UiEvent::Help => return Ok(()),
             UiEvent::Accepted { utterance: Utterance::Message(text), .. } => {
-                texts.push(format!("[{own_name}] {text}"));
+                vec![StyledLine::system(format!("[{own_name}] {text}"))]
             }
             UiEvent::Accepted { utterance: Utterance::Action(text), .. } => {
-                texts.push(format!("* {own_name} {text}"));
+                vec![StyledLine::system(format!("* {own_name} {text}"))]
             }
-            UiEvent::Event { event: room_event, earlier: false } => time = room_event.time,
-            UiEvent::Accepted { .. }
-            | UiEvent::Connected { .. }
-            | UiEvent::Lost { .. }
-            | UiEvent::Resumed { .. }
-            | UiEvent::Rejoined { .. } => {}
-            _ => return Ok(()),
+            _ => lines(event, viewer),
+        };
+        let mut text = String::new();
+        for line in texts {
+            let time = viewer.clock.local(line.time.unwrap_or(viewer.now)).date_and_seconds();
+            text += &format!("{time} {}\n", escape_line(&line.text()));
         }
-        // `lines` has no words for our own messages, because a terminal already shows what was typed.
-        texts.extend(lines(event, own_name).iter().map(StyledLine::text));
-        let time = clock.local(time);
-        let prefix = format!("{} {}", time.date(), time.seconds());
-        let text: String = texts.iter().map(|text| format!("{prefix} {}\n", escape_line(text))).collect();
         self.0.write_all(text.as_bytes()).map_err(|error| cannot_write(&self.1, &error))
     }
 }

@@ -6,7 +6,11 @@
 
 use crate::{
     input::COMMAND_HELP,
-    settings::{Bell, UiEvent, Utterance},
+    screen::{
+        people::{describe, in_words, list_some},
+        viewer::Viewer,
+    },
+    settings::{Bell, Found, UiEvent, Utterance},
 };
 use chat_common::{
     color::Style,
@@ -20,11 +24,13 @@ pub(crate) struct StyledLine {
     pub(crate) spans: Vec<(Style, String)>,
     /// Whether the line is about an error. If the output is not a terminal, it goes to standard error.
     pub(crate) is_error: bool,
+    /// When it happened, in milliseconds since the epoch. `None` means now.
+    pub(crate) time: Option<u64>,
 }
 
 impl StyledLine {
-    fn system(text: impl Into<String>) -> StyledLine {
-        StyledLine { spans: vec![(Style::Dim, text.into())], is_error: false }
+    pub(crate) fn system(text: impl Into<String>) -> StyledLine {
+        StyledLine { spans: vec![(Style::Dim, text.into())], is_error: false, time: None }
     }
 
     fn error(text: impl Into<String>) -> StyledLine {
@@ -37,7 +43,15 @@ impl StyledLine {
         if !before.is_empty() {
             spans.insert(0, (Style::Text, before.into()));
         }
-        StyledLine { spans, is_error: false }
+        StyledLine { spans, is_error: false, time: None }
+    }
+
+    /// Marks the line of an event that happened before the join.
+    pub(crate) fn earlier(mut self, earlier: bool) -> StyledLine {
+        if earlier {
+            self.spans.insert(0, (Style::Dim, "(earlier) ".into()));
+        }
+        self
     }
 
     /// Returns the text without styles.
@@ -46,17 +60,18 @@ impl StyledLine {
     }
 }
 
-/// Returns the lines for an event. A message that mentions `own_name` is strong.
-pub(crate) fn lines(event: &UiEvent, own_name: &str) -> Vec<StyledLine> {
+/// Returns the lines for an event. A message that mentions the viewer's name is strong.
+pub(crate) fn lines(event: &UiEvent, viewer: &Viewer<'_>) -> Vec<StyledLine> {
+    let own_name = viewer.own_name;
     let system = |text: String| vec![StyledLine::system(text)];
     let notice = |text: &str| system(format!("--- {text} ---"));
     let error = |text: String| vec![StyledLine::error(text)];
     match event {
         UiEvent::AskName | UiEvent::Clear => Vec::new(),
-        UiEvent::Connected { motd, .. } => {
+        UiEvent::Connected { motd, kept_for, .. } => {
             let motd = motd.as_ref().map(|motd| format!("Server: {}", escape_text(motd.trim_end())));
             let connected = "Connected! Start typing...".to_owned();
-            [connected].into_iter().chain(motd).map(StyledLine::system).collect()
+            [connected].into_iter().chain(motd).chain(kept(*kept_for)).map(StyledLine::system).collect()
         }
         UiEvent::OpenedCallback => {
             notice("the server could not dial this client, so this client dialled the server")
@@ -75,35 +90,69 @@ pub(crate) fn lines(event: &UiEvent, own_name: &str) -> Vec<StyledLine> {
         UiEvent::Lost { ended: true, .. } => notice("trying to get back in, and keeping what you type"),
         UiEvent::Lost { .. } => notice("connection lost; trying to get it back, and keeping what you type"),
         UiEvent::Resumed { queued } => notice(&format!("connected again{}", sending(*queued))),
-        UiEvent::Rejoined { restarted: true, queued, .. } => {
-            notice(&format!("connected again: the room was restarted{}", sending(*queued)))
+        UiEvent::Rejoined { restarted, queued, kept_for, .. } => {
+            let how = match restarted {
+                true => ": the room was restarted",
+                false => {
+                    " after a long time; what was said meanwhile follows, \
+                     as far as the room remembers it, but no private messages"
+                }
+            };
+            let connected = format!("--- connected again{how}{} ---", sending(*queued));
+            [connected].into_iter().chain(kept(*kept_for)).map(StyledLine::system).collect()
         }
-        UiEvent::Rejoined { queued, .. } => notice(&format!(
-            "connected again after a long time; what was said meanwhile follows, \
-             as far as the room remembers it, but no private messages{}",
-            sending(*queued)
-        )),
         UiEvent::Refused(text) => error(format!("--- refused: {} ---", escape_line(text))),
         UiEvent::InvalidInput(text) => error(format!("--- {} ---", escape_line(text))),
-        UiEvent::People { people, total } => {
-            let names: Vec<String> = people.iter().map(|person| person.name.clone()).collect();
-            notice(&format!("{total} here: {}", list(&names)))
+        UiEvent::People { people, total, pattern } => {
+            let said = describe(people, *total, pattern.as_deref(), viewer);
+            said.iter().flat_map(|said| notice(said)).collect()
         }
         UiEvent::History(events) if events.is_empty() => notice("nothing has been said yet"),
         UiEvent::History(events) => events.iter().map(|event| event_line(event, true, own_name)).collect(),
+        UiEvent::Found { matches, total, complete, .. } => {
+            let found = StyledLine::system(found(matches.len(), *total, *complete));
+            matches.iter().map(|found| found_line(found, own_name)).chain([found]).collect()
+        }
         UiEvent::Renamed { name } => notice(&format!("you are [{}] now", escape_line(name))),
         UiEvent::Help => COMMAND_HELP.iter().map(|help| StyledLine::system(*help)).collect(),
         UiEvent::Bell(bell) => notice(&format!("bell: {}", bell.map_or("as before", Bell::name))),
         UiEvent::Ignoring(names) if names.is_empty() => notice("ignoring nobody"),
-        UiEvent::Ignoring(names) => notice(&format!("ignoring: {}", list(names))),
+        UiEvent::Ignoring(names) => {
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            notice(&format!("ignoring: {}", list_some(&names, usize::MAX)))
+        }
         UiEvent::Unsent(count) => error(format!("--- lines that were not sent: {count} ---")),
         UiEvent::Failed(reason) => error(format!("chat-client: {}", escape_line(reason))),
         UiEvent::Bye => system("Bye!".into()),
     }
 }
 
-fn list(names: &[String]) -> String {
-    names.iter().map(|name| escape_line(name)).collect::<Vec<_>>().join(", ")
+/// The line of a room that keeps what is said, for this many seconds.
+fn kept(kept_for: Option<u64>) -> Option<String> {
+    let time = match kept_for? {
+        u64::MAX => String::new(),
+        seconds => format!(" for {}", in_words(seconds)),
+    };
+    Some(format!("--- what is said here is kept by the server{time} ---"))
+}
+
+/// The last line of a search.
+fn found(shown: usize, total: usize, complete: bool) -> String {
+    let at_least = if complete { "" } else { "at least " };
+    match total {
+        0 if complete => "--- nothing found ---".to_owned(),
+        total if total == shown => format!("--- {at_least}{total} found ---"),
+        total => format!("--- {at_least}{total} found; the last {shown} are shown ---"),
+    }
+}
+
+fn found_line(found: &Found, own_name: &str) -> StyledLine {
+    match (&found.to, &found.event.kind) {
+        (Some(to), EventKind::Private { text, .. }) => {
+            StyledLine { time: Some(found.event.time), ..private_line(to, "to ", text) }.earlier(true)
+        }
+        _ => event_line(&found.event, true, own_name),
+    }
 }
 
 fn sending(queued: usize) -> String {
@@ -113,9 +162,10 @@ fn sending(queued: usize) -> String {
     }
 }
 
-fn event_line(event: &Event, earlier: bool, own_name: &str) -> StyledLine {
+/// Returns the line for an event of the room.
+pub(crate) fn event_line(event: &Event, earlier: bool, own_name: &str) -> StyledLine {
     let style = |text| if mentions(text, own_name) { Style::Strong } else { Style::Text };
-    let mut line = match &event.kind {
+    let line = match &event.kind {
         EventKind::Message { author, text, .. } => {
             let author = escape_line(author);
             let tag = format!("[{author}]");
@@ -148,10 +198,7 @@ fn event_line(event: &Event, earlier: bool, own_name: &str) -> StyledLine {
         }
         EventKind::Notice { text } => StyledLine::system(format!("Server: {}", escape_text(text))),
     };
-    if earlier {
-        line.spans.insert(0, (Style::Dim, "(earlier) ".into()));
-    }
-    line
+    StyledLine { time: Some(event.time), ..line }.earlier(earlier)
 }
 
 /// A private message. `direction` is "to " on the author's own screen.
@@ -175,11 +222,18 @@ pub(crate) fn mentions(text: &str, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::screen::clock::LocalClock;
     use chat_common::protocol::Person;
+
+    fn words(event: &UiEvent) -> Vec<String> {
+        let clock = LocalClock::default();
+        let viewer = Viewer { own_name: "Tom", clock: &clock, now: 0, on_terminal: false };
+        lines(event, &viewer).iter().map(StyledLine::text).collect()
+    }
 
     fn words_of(kind: EventKind) -> String {
         let event = UiEvent::Event { event: Event { sequence: 9, time: 0, kind }, earlier: false };
-        lines(&event, "Tom").iter().map(StyledLine::text).collect()
+        words(&event).concat()
     }
 
     #[test]
@@ -236,10 +290,44 @@ mod tests {
         for event in [
             UiEvent::Refused(text.clone()),
             UiEvent::Failed(text.clone()),
-            UiEvent::People { people: vec![Person { name: text.clone(), here: 0, idle: 0 }], total: 1 },
-            UiEvent::Connected { name: text.clone(), room: 1, sequence: 1, motd: Some(text.clone()) },
+            UiEvent::People {
+                people: vec![Person { name: text.clone(), here: 0, idle: 0 }],
+                total: 1,
+                pattern: Some(text.clone()),
+            },
+            UiEvent::Connected {
+                name: text.clone(),
+                room: 1,
+                sequence: 1,
+                motd: Some(text.clone()),
+                kept_for: None,
+            },
         ] {
-            assert!(lines(&event, "Tom").iter().all(|line| !line.text().contains('\u{1b}')));
+            assert!(!words(&event).concat().contains('\u{1b}'));
+        }
+    }
+
+    #[test]
+    fn a_room_that_keeps_what_is_said_says_so_after_joining() {
+        let joined = |kept_for| {
+            let name = String::from("Tom");
+            words(&UiEvent::Connected { name, room: 1, sequence: 1, motd: Some("hi".into()), kept_for })
+        };
+        assert_eq!(joined(None), ["Connected! Start typing...", "Server: hi"]);
+        assert_eq!(joined(Some(u64::MAX))[2], "--- what is said here is kept by the server ---");
+        assert_eq!(joined(Some(172_800))[2], "--- what is said here is kept by the server for 2 days ---");
+    }
+
+    #[test]
+    fn a_search_says_how_much_it_has_found() {
+        for (shown, total, complete, words) in [
+            (0, 0, true, "--- nothing found ---"),
+            (3, 3, true, "--- 3 found ---"),
+            (50, 70, true, "--- 70 found; the last 50 are shown ---"),
+            (0, 0, false, "--- at least 0 found ---"),
+            (50, 70, false, "--- at least 70 found; the last 50 are shown ---"),
+        ] {
+            assert_eq!(found(shown, total, complete), words);
         }
     }
 

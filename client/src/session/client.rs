@@ -2,7 +2,10 @@
 
 use crate::{
     input::{parse_command, Command},
-    session::{inbox::Inbox, send_queue::SendQueue},
+    session::{
+        inbox::Inbox,
+        send_queue::{Purpose, SendQueue},
+    },
     settings::{Input, JoinOptions, Stop, UiEvent, UiEventHandler, Utterance},
 };
 use chat_common::{protocol::Request, token::Token};
@@ -107,9 +110,14 @@ impl Client<'_> {
                 Some(to) => self.say(&Utterance::Private { to, text }),
                 None => self.reject("nobody has spoken to you alone yet; try /msg NAME TEXT".into()),
             },
-            Command::Who => self.queue.push(Request::Who),
+            Command::Who(None) => self.queue.push(Request::Who),
+            Command::Who(Some(pattern)) => self.queue.push_for(Request::Who, Purpose::People(pattern)),
             Command::Nick(name) => self.rename(name),
             Command::History(count) => self.queue.push(Request::History { count, before: None }),
+            Command::Search(text) => {
+                let search = self.inbox.search(text);
+                self.queue.push_for(search.request(), Purpose::Search(Box::new(search)));
+            }
             Command::Help => (self.show)(UiEvent::Help),
             Command::Clear => (self.show)(UiEvent::Clear),
             Command::Bell(bell) => (self.show)(UiEvent::Bell(bell)),

@@ -9,6 +9,7 @@ use crate::{
         dial::{connect, DIAL_TIMEOUT},
         inbox::JoinKind,
         listener::Callbacks,
+        send_queue::Purpose,
     },
     settings::{Outcome, UiEvent, Utterance},
 };
@@ -190,7 +191,7 @@ impl Client<'_> {
     /// Records and shows a successful join.
     fn on_joined(&mut self, name: String, joined: Joined, resumed: bool) {
         self.name = Some(name.clone());
-        let Joined { room, sequence, text_limit, motd, .. } = joined;
+        let Joined { room, sequence, text_limit, motd, kept_for, .. } = joined;
         self.text_limit = text_limit as usize;
         self.was_joined = true;
         if !resumed {
@@ -198,11 +199,11 @@ impl Client<'_> {
         }
         let queued = self.queue.len();
         (self.show)(match self.inbox.on_joined(room, sequence) {
-            JoinKind::First => UiEvent::Connected { name, room, sequence, motd },
+            JoinKind::First => UiEvent::Connected { name, room, sequence, motd, kept_for },
             JoinKind::SameRoom if resumed => UiEvent::Resumed { queued },
             kind => {
                 let restarted = kind == JoinKind::RoomRestarted;
-                UiEvent::Rejoined { name, room, sequence, restarted, queued }
+                UiEvent::Rejoined { name, room, sequence, restarted, queued, kept_for }
             }
         });
     }
@@ -227,9 +228,11 @@ impl Client<'_> {
             let now = Instant::now();
             let send_at = if self.queue.is_empty() { ping_at } else { retry_at.unwrap_or(now) };
             let pause = send_at.saturating_duration_since(now);
-            // A due request is sent before more input is read. That slows a fast pipe down.
+            // A due request is sent before more input is read. That slows a fast pipe down. A search may have
+            // many requests, and a person does not wait for all of them.
             let reads = self.queue.is_empty() || self.options.interactive && !self.queue.is_full();
-            let input_rx = if reads && !pause.is_zero() { self.input_rx.clone() } else { never() };
+            let reads_now = reads && (!pause.is_zero() || self.queue.is_searching());
+            let input_rx = if reads_now { self.input_rx.clone() } else { never() };
             select! {
                 recv(self.stop_rx) -> stop => if self.stops_now(stop) {
                     return self.leave(call);
@@ -273,37 +276,59 @@ impl Client<'_> {
     /// # Errors
     /// The reason why the connection cannot go on. The request then stays in the queue.
     fn on_reply(&mut self, reply: Reply) -> Result<(), String> {
-        let accepted =
-            |message_id: u64, sequence, utterance| UiEvent::Accepted { message_id, sequence, utterance };
-        let event = match (self.queue.first(), reply) {
+        match (self.queue.first(), &reply) {
             (None, Reply::Pong) => return Ok(()),
-            (_, Reply::Refused(Refusal { cause: Cause::Stopping, text })) => return Err(text),
-            (Some(Request::Broadcast { message_id, text, .. }), Reply::Accepted { sequence }) => {
-                accepted(*message_id, sequence, Utterance::Message(text.clone()))
-            }
-            (Some(Request::Action { message_id, text, .. }), Reply::Accepted { sequence }) => {
-                accepted(*message_id, sequence, Utterance::Action(text.clone()))
-            }
-            (Some(Request::Private { message_id, to, text, .. }), Reply::Accepted { sequence }) => {
-                accepted(*message_id, sequence, Utterance::Private { to: to.clone(), text: text.clone() })
-            }
-            (Some(Request::Rename { name }), Reply::Renamed { .. }) => {
-                self.name = Some(name.clone());
-                UiEvent::Renamed { name: name.clone() }
-            }
-            (Some(Request::Who), Reply::People { people, total }) => UiEvent::People { people, total },
-            (Some(Request::History { .. }), Reply::History { events }) => {
-                UiEvent::History(self.inbox.without_ignored(events))
-            }
-            (Some(_), Reply::Refused(refusal)) => {
-                self.rejected += 1;
-                UiEvent::Refused(refusal.text)
-            }
+            (_, Reply::Refused(Refusal { cause: Cause::Stopping, text })) => return Err(text.clone()),
+            (Some(request), reply) if is_reply_to(request, reply) => {}
             _ => return Err(INVALID_REPLY.into()),
-        };
-        self.queue.pop_first();
-        (self.show)(event);
+        }
+        let Some((request, purpose)) = self.queue.pop_first() else { return Ok(()) };
+        match reply {
+            Reply::Accepted { sequence } => self.on_accepted(sequence, request),
+            Reply::Renamed { .. } => {
+                if let Request::Rename { name } = request {
+                    self.name = Some(name.clone());
+                    (self.show)(UiEvent::Renamed { name });
+                }
+            }
+            Reply::People { people, total } => {
+                let pattern = if let Purpose::People(pattern) = purpose { Some(pattern) } else { None };
+                (self.show)(UiEvent::People { people, total, pattern });
+            }
+            Reply::History { events } => match purpose {
+                Purpose::Search(mut search) => {
+                    let room = self.inbox.place().map(|place| place.room);
+                    if search.take_page(room, &events, |author| self.inbox.ignores(author)) {
+                        // What was typed meanwhile goes first.
+                        self.queue.push_for(search.request(), Purpose::Search(search));
+                    } else {
+                        (self.show)(search.end(true));
+                    }
+                }
+                _ => (self.show)(UiEvent::History(self.inbox.without_ignored(events))),
+            },
+            Reply::Refused(refusal) => {
+                self.rejected += 1;
+                (self.show)(UiEvent::Refused(refusal.text));
+                if let Purpose::Search(search) = purpose {
+                    (self.show)(search.end(false));
+                }
+            }
+            Reply::Joined(_) | Reply::Left | Reply::Pong => {}
+        }
         Ok(())
+    }
+
+    /// Remembers and shows a message of this client that the server has accepted.
+    fn on_accepted(&mut self, sequence: u64, request: Request) {
+        let (message_id, utterance) = match request {
+            Request::Broadcast { message_id, text, .. } => (message_id, Utterance::Message(text)),
+            Request::Action { message_id, text, .. } => (message_id, Utterance::Action(text)),
+            Request::Private { message_id, to, text, .. } => (message_id, Utterance::Private { to, text }),
+            _ => return,
+        };
+        self.inbox.remember_own(self.name.as_deref().unwrap_or_default(), sequence, &utterance);
+        (self.show)(UiEvent::Accepted { message_id, sequence, utterance });
     }
 
     /// Says goodbye. The client ends whether or not the server replies.
@@ -312,6 +337,20 @@ impl Client<'_> {
             log::debug!("left without a reply: {error}");
         }
         ConnectionEnd::Finished(Outcome::Left)
+    }
+}
+
+/// Whether the reply is one that the server may give to this request.
+fn is_reply_to(request: &Request, reply: &Reply) -> bool {
+    match reply {
+        Reply::Refused(_) => true,
+        Reply::Accepted { .. } => {
+            matches!(request, Request::Broadcast { .. } | Request::Action { .. } | Request::Private { .. })
+        }
+        Reply::Renamed { .. } => matches!(request, Request::Rename { .. }),
+        Reply::People { .. } => matches!(request, Request::Who),
+        Reply::History { .. } => matches!(request, Request::History { .. }),
+        Reply::Joined(_) | Reply::Left | Reply::Pong => false,
     }
 }
 

@@ -4,12 +4,16 @@
 //! The callback's thread passes events in. The main thread asks for the last sequence when no callback
 //! runs.
 
-use crate::settings::{UiEvent, UiEventHandler};
+use crate::{
+    session::{memory::Memory, search::Search},
+    settings::{Found, UiEvent, UiEventHandler, Utterance},
+};
 use chat_common::protocol::{Event, EventKind, Place, Request};
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     hash::{BuildHasher, RandomState},
     sync::{Mutex, MutexGuard, PoisonError},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 /// For how many authors the last message id is kept. This is far more than a room holds.
@@ -55,6 +59,8 @@ struct State {
     last_private_author: Option<String>,
     /// The ignored people. The key is the name in lower case, the value is the name as it was typed.
     ignored: BTreeMap<String, String>,
+    /// What was shown, for searches.
+    memory: Memory,
 }
 
 /// How a join relates to the one before it.
@@ -129,6 +135,41 @@ impl<'a> Inbox<'a> {
         state.ignored.values().cloned().collect()
     }
 
+    pub(crate) fn ignores(&self, author: &str) -> bool {
+        self.lock().ignores(author)
+    }
+
+    /// Remembers a message of this client, whose name is `author`.
+    pub(crate) fn remember_own(&self, author: &str, sequence: u64, utterance: &Utterance) {
+        // A clock that shows a time before 1970 is wrong, so any value will do.
+        let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
+        let (author, text, to) = (author.to_owned(), utterance.text().to_owned(), None);
+        let (kind, to) = match utterance {
+            Utterance::Message(_) => {
+                (EventKind::Message { author, message_id: 0, repeated: false, text }, to)
+            }
+            Utterance::Action(_) => (EventKind::Action { author, message_id: 0, repeated: false, text }, to),
+            Utterance::Private { to, .. } => {
+                (EventKind::Private { author, message_id: 0, repeated: false, text }, Some(to.clone()))
+            }
+        };
+        let mut state = self.lock();
+        if let Some(room) = state.room {
+            state.memory.record(room, Found { event: Event { sequence, time, kind }, to });
+        }
+    }
+
+    /// Begins a search for a text in what was shown, without the messages of ignored people.
+    pub(crate) fn search(&self, text: String) -> Search {
+        let state = self.lock();
+        let before = state.room.and_then(|room| state.memory.first_sequence(room));
+        let is_ignored = |found: &&Found| {
+            message_of(&found.event.kind).is_some_and(|message| state.ignores(message.author))
+        };
+        let seen = state.memory.messages().filter(|found| !is_ignored(found));
+        Search::new(text, state.room, before, seen)
+    }
+
     /// Returns these events without the messages of ignored people.
     pub(crate) fn without_ignored(&self, mut events: Vec<Event>) -> Vec<Event> {
         let state = self.lock();
@@ -177,6 +218,9 @@ impl<'a> Inbox<'a> {
                     true
                 }
             };
+            if let (true, Some(room)) = (shows, state.room) {
+                state.memory.record(room, Found { event: event.clone(), to: None });
+            }
             (shows, earlier)
         };
         if shows {

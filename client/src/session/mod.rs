@@ -13,6 +13,8 @@ mod connection;
 mod dial;
 mod inbox;
 mod listener;
+mod memory;
+mod search;
 mod send_queue;
 
 use crate::{

@@ -4,17 +4,28 @@
 //! arrives. So a lost connection loses nothing: the client sends the same request with the same id over the
 //! next connection, and the server knows by the id whether it has already accepted the message.
 
-use crate::settings::Utterance;
+use crate::{session::search::Search, settings::Utterance};
 use chat_common::protocol::Request;
 use std::collections::VecDeque;
 
 /// A queue of this length stops the reading of input, and that slows a pipe down.
 const MAX_QUEUED: usize = 1000;
 
+/// What the reply to a request is for, where the request does not tell.
+#[derive(Clone, Debug)]
+pub(crate) enum Purpose {
+    /// The request tells.
+    Itself,
+    /// To show only those whose name contains this.
+    People(String),
+    /// A page of a search.
+    Search(Box<Search>),
+}
+
 /// The queue of requests.
 #[derive(Debug)]
 pub(crate) struct SendQueue {
-    requests: VecDeque<Request>,
+    requests: VecDeque<(Request, Purpose)>,
     next_message_id: u64,
     /// Whether the first request was sent, and its reply has not arrived.
     awaits_reply: bool,
@@ -41,7 +52,12 @@ impl SendQueue {
     }
 
     pub(crate) fn first(&self) -> Option<&Request> {
-        self.requests.front()
+        self.requests.front().map(|(request, _)| request)
+    }
+
+    /// Whether the first request is a page of a search.
+    pub(crate) fn is_searching(&self) -> bool {
+        matches!(self.requests.front(), Some((_, Purpose::Search(_))))
     }
 
     /// Records whether the reply to the last call has not arrived. The call was the first request, or a ping
@@ -56,22 +72,28 @@ impl SendQueue {
         if !std::mem::take(&mut self.awaits_reply) {
             return;
         }
-        if let Some(
+        if let Some((
             Request::Broadcast { repeated, .. }
             | Request::Action { repeated, .. }
             | Request::Private { repeated, .. },
-        ) = self.requests.front_mut()
+            _,
+        )) = self.requests.front_mut()
         {
             *repeated = true;
         }
     }
 
-    pub(crate) fn pop_first(&mut self) -> Option<Request> {
+    /// Removes the first request, and returns what its reply is for.
+    pub(crate) fn pop_first(&mut self) -> Option<(Request, Purpose)> {
         self.requests.pop_front()
     }
 
     pub(crate) fn push(&mut self, request: Request) {
-        self.requests.push_back(request);
+        self.push_for(request, Purpose::Itself);
+    }
+
+    pub(crate) fn push_for(&mut self, request: Request, purpose: Purpose) {
+        self.requests.push_back((request, purpose));
     }
 
     /// Pushes a message. A text of more than `limit` bytes becomes several messages, so no text is lost.
@@ -159,7 +181,8 @@ mod tests {
             to: "Tom".into(),
             text: text.into(),
         };
-        let requests: Vec<Request> = std::iter::from_fn(|| queue.pop_first()).collect();
+        let requests: Vec<Request> =
+            std::iter::from_fn(|| queue.pop_first()).map(|(request, _)| request).collect();
         let hello = Request::Broadcast { message_id: 7, repeated: false, text: "hello".into() };
         assert_eq!(requests, [hello, Request::Who, private(8, "1234"), private(9, "56")]);
     }

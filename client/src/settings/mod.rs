@@ -10,4 +10,4 @@ pub use options::{
     TimeFormat,
 };
 pub(crate) use options::{DEFAULT_HISTORY, EMPTY_MESSAGE_ERROR};
-pub use ui_event::{UiEvent, UiEventHandler, Utterance};
+pub use ui_event::{Found, UiEvent, UiEventHandler, Utterance};

@@ -234,10 +234,11 @@ pub fn parse_arguments(
     screen.plain = (screen.plain || plain && screen.terminal) && !screen.json;
     screen.terminal &= !screen.json && !screen.plain;
     let on_terminal = screen.terminal || screen.plain;
+    screen.color &= !screen.plain;
     screen.time = time.unwrap_or(if on_terminal { TimeFormat::Time } else { TimeFormat::Off });
     join.interactive = environment.stdin_terminal && lines && !*json_input;
     screen.typing = join.interactive;
-    join.history = history.unwrap_or(if screen.terminal && lines { DEFAULT_HISTORY } else { 0 });
+    join.history = history.unwrap_or(if on_terminal && lines { DEFAULT_HISTORY } else { 0 });
     Ok(Invocation::Run(Box::new(options)))
 }
 

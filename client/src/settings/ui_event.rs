@@ -23,6 +23,8 @@ pub enum UiEvent {
         sequence: u64,
         /// The operator's message to everybody who joins.
         motd: Option<String>,
+        /// For how many seconds the room keeps what is said; [`u64::MAX`] is without end.
+        kept_for: Option<u64>,
     },
     /// The server could not dial the client, so the client opened the callback connection.
     OpenedCallback,
@@ -72,6 +74,8 @@ pub enum UiEvent {
         restarted: bool,
         /// How many requests wait to be sent.
         queued: usize,
+        /// As in [`UiEvent::Connected`].
+        kept_for: Option<u64>,
     },
     /// The server refused a request. The text is the reason.
     Refused(String),
@@ -83,9 +87,22 @@ pub enum UiEvent {
         people: Vec<Person>,
         /// The number of members.
         total: u32,
+        /// To show only those whose name contains it.
+        pattern: Option<String>,
     },
     /// The last messages, for `/history`.
     History(Vec<Event>),
+    /// What `/search` has found.
+    Found {
+        /// The text that was searched.
+        text: String,
+        /// The last messages with that text, oldest first.
+        matches: Vec<Found>,
+        /// The number of all messages with that text.
+        total: usize,
+        /// Whether all messages were searched. Otherwise `total` may be too small.
+        complete: bool,
+    },
     /// The person has a new name.
     Renamed {
         /// The new name.
@@ -105,6 +122,15 @@ pub enum UiEvent {
     Failed(String),
     /// The person has left.
     Bye,
+}
+
+/// A message that a search has found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// The message.
+    pub event: Event,
+    /// The recipient of a private message that this client has said.
+    pub to: Option<String>,
 }
 
 /// Something that this client says in the room.

@@ -6,3 +6,4 @@ mod calls;
 mod harness;
 mod joining;
 mod reconnecting;
+mod searching;

@@ -53,7 +53,7 @@ fn main() -> io::Result<()> {
     sara.types("/reply not a word\n");
     sara.sees("[to Tom, privately] not a word");
     sara.types("/who\n");
-    sara.sees("3 here");
+    sara.sees("3 in all");
 
     let half_typed = "yes, and I can type on while you two wri";
     sara.types(half_typed);

@@ -1,0 +1,137 @@
+//! The words for who is here, as `/who` shows them. No I/O.
+
+use crate::screen::viewer::Viewer;
+use chat_common::{escape::escape_line, protocol::Person};
+
+const UNITS: [(u64, &str); 4] = [(86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second")];
+
+/// Returns the people whose name contains the pattern, ignoring case. Without a pattern, all of them.
+pub(crate) fn matching<'p>(people: &'p [Person], pattern: Option<&str>) -> Vec<&'p Person> {
+    let pattern = pattern.unwrap_or_default().to_lowercase();
+    people.iter().filter(|person| person.name.to_lowercase().contains(&pattern)).collect()
+}
+
+/// Returns what to say about the people of a list, which the server may have cut: `total` are here. With a
+/// pattern, about those whose name contains it. If one person is meant, then more about that one.
+pub(crate) fn describe(
+    people: &[Person],
+    total: u32,
+    pattern: Option<&str>,
+    viewer: &Viewer<'_>,
+) -> Vec<String> {
+    let found = matching(people, pattern);
+    let all: Vec<&str> = found.iter().map(|person| person.name.as_str()).collect();
+    let names = list_some(&all, usize::MAX);
+    let is_cut = (people.len() as u64) < u64::from(total);
+    let Some(pattern) = pattern else {
+        let cut =
+            if is_cut { format!(", and the server names the first {}", people.len()) } else { String::new() };
+        return vec![match viewer.on_terminal {
+            // The end of a long list is what stays on a screen.
+            true => format!("here: {names}; {total} in all{cut}"),
+            false => format!("{total} here: {names}{cut}"),
+        }];
+    };
+    let of = if is_cut { format!("the first {} of {total}", people.len()) } else { total.to_string() };
+    if found.is_empty() {
+        return vec![format!("nobody here is called \"{}\"; 0 of {of}", escape_line(pattern))];
+    }
+    let count = format!("{} of {of}", found.len());
+    if let [person] = found[..] {
+        return vec![format!("{}; {count}", about(person, viewer))];
+    }
+    let meant = found.iter().find(|person| person.name.to_lowercase() == pattern.to_lowercase());
+    let mut lines: Vec<String> = meant.iter().map(|person| about(person, viewer)).collect();
+    lines.push(format!("{names}; {count}"));
+    lines
+}
+
+/// Since when a person is here, and for how long it has said nothing.
+fn about(person: &Person, viewer: &Viewer<'_>) -> String {
+    let since = viewer.time_of(viewer.now.saturating_sub(u64::from(person.here) * 1000));
+    let you = if person.name == viewer.own_name { " (you)" } else { "" };
+    let silent = match person.idle {
+        0 if person.here == 0 => "silent so far".to_owned(),
+        0 => "spoke just now".to_owned(),
+        idle => format!("silent for {}", in_words(idle.into())),
+    };
+    format!("{}{you}: here since {since}, {silent}", escape_line(&person.name))
+}
+
+/// Returns the names with commas between them. If there are more than `most`, then how many more.
+pub(crate) fn list_some(names: &[&str], most: usize) -> String {
+    let shown: Vec<String> = names.iter().take(most).map(|name| escape_line(name)).collect();
+    match names.len().saturating_sub(most) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
+/// Returns a time in its largest unit, such as `5 minutes`. The rest is left out.
+pub(crate) fn in_words(seconds: u64) -> String {
+    let (size, unit) = UNITS.into_iter().find(|(size, _)| seconds >= *size).unwrap_or((1, "second"));
+    match seconds / size {
+        1 => format!("1 {unit}"),
+        count => format!("{count} {unit}s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::screen::clock::LocalClock;
+
+    /// At 04:46:40 on 2 January 1970.
+    const NOW: u64 = 103_600_000;
+
+    fn said(names: &[(&str, u32, u32)], total: u32, pattern: Option<&str>, on_terminal: bool) -> Vec<String> {
+        let clock = LocalClock::default();
+        let viewer = Viewer { own_name: "Tom", clock: &clock, now: NOW, on_terminal };
+        let people: Vec<Person> = names
+            .iter()
+            .map(|(name, here, idle)| Person { name: (*name).into(), here: *here, idle: *idle })
+            .collect();
+        describe(&people, total, pattern, &viewer)
+    }
+
+    #[test]
+    fn the_total_comes_last_on_a_terminal_and_first_in_a_pipe() {
+        let two = [("Ann", 9, 9), ("Tom", 9, 9)];
+        assert_eq!(said(&two, 2, None, false), ["2 here: Ann, Tom"]);
+        assert_eq!(said(&two, 2, None, true), ["here: Ann, Tom; 2 in all"]);
+        let cut = "here: Ann, Tom; 9 in all, and the server names the first 2";
+        assert_eq!(said(&two, 9, None, true), [cut]);
+    }
+
+    #[test]
+    fn a_pattern_lists_who_has_it_in_the_name() {
+        let pupils = [("Pupil_1", 9, 9), ("pupil_16", 9, 9), ("Tom", 9, 9)];
+        assert_eq!(said(&pupils, 3, Some("PUPIL"), true), ["Pupil_1, pupil_16; 2 of 3"]);
+        assert_eq!(said(&pupils, 3, Some("x\u{7}"), true), ["nobody here is called \"x\\u{7}\"; 0 of 3"]);
+        assert_eq!(said(&pupils, 7, Some("pupil"), true), ["Pupil_1, pupil_16; 2 of the first 3 of 7"]);
+    }
+
+    #[test]
+    fn one_person_is_told_since_when_it_is_here_and_how_long_it_is_silent() {
+        let pupils = [("pupil_1", 3_600, 300), ("pupil_16", 90_000, 0), ("Tom", 60, 60)];
+        assert_eq!(
+            said(&pupils, 3, Some("16"), false),
+            ["pupil_16: here since 1970-01-01 03:46, spoke just now; 1 of 3"]
+        );
+        assert_eq!(
+            said(&pupils, 3, Some("Pupil_1"), false),
+            ["pupil_1: here since 03:46, silent for 5 minutes", "pupil_1, pupil_16; 2 of 3"]
+        );
+        let own = ["Tom (you): here since 04:45, silent for 1 minute; 1 of 3"];
+        assert_eq!(said(&pupils, 3, Some("tom"), true), own);
+    }
+
+    #[test]
+    fn a_time_in_words_has_one_unit() {
+        for (seconds, words) in
+            [(0, "0 seconds"), (1, "1 second"), (90, "1 minute"), (7_300, "2 hours"), (2_592_000, "30 days")]
+        {
+            assert_eq!(in_words(seconds), words);
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! What `--quiet` leaves: messages, actions and private messages of other people. No I/O.
+
+use crate::settings::UiEvent;
+use chat_common::protocol::{Event, EventKind};
+use std::borrow::Cow;
+
+/// Returns the part of an event that others have said, if there is one.
+pub(crate) fn said_by_others<'e>(event: &'e UiEvent, own_name: &str) -> Option<Cow<'e, UiEvent>> {
+    let is_said = |event: &Event| match &event.kind {
+        EventKind::Message { author, .. }
+        | EventKind::Private { author, .. }
+        | EventKind::Action { author, .. } => author != own_name,
+        _ => false,
+    };
+    let some = |events: Vec<Event>| (!events.is_empty()).then_some(Cow::Owned(UiEvent::History(events)));
+    match event {
+        UiEvent::Event { event: room_event, .. } => is_said(room_event).then_some(Cow::Borrowed(event)),
+        UiEvent::History(events) => some(events.iter().filter(|event| is_said(event)).cloned().collect()),
+        UiEvent::Found { matches, .. } => {
+            let events = matches.iter().map(|found| &found.event);
+            some(events.filter(|event| is_said(event)).cloned().collect())
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(kind: EventKind) -> UiEvent {
+        UiEvent::Event { event: Event { sequence: 1, time: 0, kind }, earlier: false }
+    }
+
+    fn message(author: &str) -> EventKind {
+        EventKind::Message { author: author.into(), message_id: 1, repeated: false, text: "hi".into() }
+    }
+
+    #[test]
+    fn only_what_others_say_is_left() {
+        let joined = event(EventKind::Joined { name: "Sara".into() });
+        let notice = event(EventKind::Notice { text: "hi".into() });
+        for quiet in [joined, notice, event(message("Tom")), UiEvent::Bye, UiEvent::Help] {
+            assert_eq!(said_by_others(&quiet, "Tom"), None);
+        }
+        assert!(said_by_others(&event(message("Sara")), "Tom").is_some());
+        let history = [message("Sara"), message("Tom"), EventKind::Joined { name: "Eve".into() }]
+            .map(|kind| Event { sequence: 1, time: 0, kind });
+        let left = said_by_others(&UiEvent::History(history.into()), "Tom").unwrap().into_owned();
+        assert!(matches!(left, UiEvent::History(events) if events.len() == 1));
+        assert_eq!(said_by_others(&UiEvent::History(Vec::new()), "Tom"), None);
+    }
+}

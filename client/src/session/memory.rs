@@ -1,0 +1,108 @@
+//! What was said and this client has seen, so that `/search` finds it: messages, actions and private ones,
+//! its own among them. Plain data, owned by the inbox.
+//!
+//! Invariant: of each room, the memory holds everything that the client was shown since the first message
+//! that it holds. So what a search does not find here is older, and the server may keep it. (A message that
+//! this client has missed is gone from the server as well.)
+
+use crate::settings::Found;
+use chat_common::protocol::{Event, EventKind};
+use std::collections::VecDeque;
+
+/// As many messages as a server keeps.
+const MAX_MESSAGES: usize = 8192;
+/// As many bytes as a server keeps.
+const MAX_BYTES: usize = 8 * 1024 * 1024;
+/// What a message costs beside its text, about. In bytes.
+const AROUND_TEXT_BYTES: usize = 128;
+
+#[derive(Default)]
+pub(crate) struct Memory {
+    said: VecDeque<Said>,
+    bytes: usize,
+}
+
+struct Said {
+    room: u64,
+    found: Found,
+}
+
+impl Memory {
+    /// Adds a message of this room. Any other event is ignored. The oldest messages go if there are too many.
+    pub(crate) fn record(&mut self, room: u64, found: Found) {
+        if text_of(&found.event).is_none() {
+            return;
+        }
+        self.bytes += cost(&found);
+        // A reply and an event come over two connections, so a message can come after a later one.
+        let sequence = found.event.sequence;
+        let is_before = |said: &Said| said.room != room || said.found.event.sequence < sequence;
+        let place = self.said.iter().rposition(is_before).map_or(0, |place| place + 1);
+        self.said.insert(place, Said { room, found });
+        while self.said.len() > MAX_MESSAGES || self.bytes > MAX_BYTES {
+            let Some(oldest) = self.said.pop_front() else { break };
+            self.bytes -= cost(&oldest.found);
+        }
+    }
+
+    /// The sequence of the first message of this room that the memory holds.
+    pub(crate) fn first_sequence(&self, room: u64) -> Option<u64> {
+        self.said.iter().find(|said| said.room == room).map(|said| said.found.event.sequence)
+    }
+
+    /// All messages, oldest first.
+    pub(crate) fn messages(&self) -> impl DoubleEndedIterator<Item = &Found> {
+        self.said.iter().map(|said| &said.found)
+    }
+}
+
+/// The author and the text of a message.
+pub(crate) fn text_of(event: &Event) -> Option<(&str, &str)> {
+    match &event.kind {
+        EventKind::Message { author, text, .. }
+        | EventKind::Private { author, text, .. }
+        | EventKind::Action { author, text, .. } => Some((author, text)),
+        _ => None,
+    }
+}
+
+fn cost(found: &Found) -> usize {
+    let said = text_of(&found.event).map_or(0, |(author, text)| author.len() + text.len());
+    said + found.to.as_ref().map_or(0, String::len) + AROUND_TEXT_BYTES
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(sequence: u64, text: &str) -> Found {
+        let author = "Sara".into();
+        let kind = EventKind::Message { author, message_id: 1, repeated: false, text: text.into() };
+        Found { event: Event { sequence, time: 0, kind }, to: None }
+    }
+
+    #[test]
+    fn messages_stay_in_the_order_of_their_room_and_rooms_in_the_order_of_the_visits() {
+        let mut memory = Memory::default();
+        for (room, sequence) in [(7, 5), (7, 9), (7, 8), (7, 12), (3, 2), (3, 1)] {
+            memory.record(room, found(sequence, "hi"));
+        }
+        let order: Vec<u64> = memory.messages().map(|found| found.event.sequence).collect();
+        assert_eq!(order, [5, 8, 9, 12, 1, 2]);
+        assert_eq!((memory.first_sequence(7), memory.first_sequence(3)), (Some(5), Some(1)));
+        assert_eq!(memory.first_sequence(4), None);
+    }
+
+    #[test]
+    fn the_memory_is_bounded_in_messages_and_in_bytes() {
+        let mut memory = Memory::default();
+        for sequence in 0..MAX_MESSAGES as u64 + 10 {
+            memory.record(1, found(sequence, "hi"));
+        }
+        assert_eq!((memory.messages().count(), memory.first_sequence(1)), (MAX_MESSAGES, Some(10)));
+        let long = "x".repeat(MAX_BYTES / 10);
+        (0..20).for_each(|sequence| memory.record(2, found(sequence, &long)));
+        assert!(memory.bytes <= MAX_BYTES && memory.messages().count() < 11);
+        assert_eq!(memory.messages().map(cost).sum::<usize>(), memory.bytes);
+    }
+}

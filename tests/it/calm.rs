@@ -1,0 +1,247 @@
+//! A room with many people stays calm on a terminal: bursts of comings and goings fold, and a pipe gets every
+//! one of them.
+
+use chat_common::{
+    hello::Hello,
+    protocol::{Callback, CallbackReply, Event, EventKind, Joined, Reply, Request},
+};
+use chat_tests::{
+    process::Program,
+    raw::RawPeer,
+    terminal::{Screen, TerminalUser},
+    watchdog::{poll, WATCHDOG_TIMEOUT},
+};
+use std::{
+    fs,
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    os::unix::fs::PermissionsExt,
+    thread,
+};
+
+/// A room that the test plays, so that it decides what happens at once.
+struct PlayedRoom {
+    listener: TcpListener,
+    next_sequence: u64,
+}
+
+impl PlayedRoom {
+    fn new() -> (PlayedRoom, SocketAddr) {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        (PlayedRoom { listener, next_sequence: 2 }, address)
+    }
+
+    /// Lets a client join, which was started with `--no-listen`. A thread answers its calls until it has
+    /// left.
+    fn accept_member(&self, kept_for: Option<u64>) -> RawPeer {
+        let accept = || {
+            let mut peer = RawPeer::accept(&self.listener);
+            let hello: Hello = peer.connection.read_hello(WATCHDOG_TIMEOUT).unwrap().unwrap();
+            peer.connection.welcome(&hello, WATCHDOG_TIMEOUT).unwrap();
+            peer
+        };
+        let mut call = accept();
+        let serve = move || {
+            while let Ok(Some(request)) = call.connection.next_request(WATCHDOG_TIMEOUT, WATCHDOG_TIMEOUT) {
+                let reply = match request {
+                    Request::Join(_) => Reply::Joined(Joined {
+                        room: 1,
+                        sequence: 1,
+                        called_back: false,
+                        text_limit: 4096,
+                        kept_for,
+                        motd: None,
+                    }),
+                    Request::Leave => Reply::Left,
+                    Request::Who => Reply::People { people: Vec::new(), total: 0 },
+                    _ => Reply::Pong,
+                };
+                if call.connection.reply(&reply, WATCHDOG_TIMEOUT).is_err() {
+                    break;
+                }
+            }
+        };
+        thread::Builder::new().name("calls".into()).spawn(serve).unwrap();
+        accept()
+    }
+
+    /// Delivers these events in one call.
+    fn deliver(&mut self, callback: &mut RawPeer, kinds: Vec<EventKind>) {
+        let sequences = self.next_sequence..;
+        let events: Vec<Event> =
+            sequences.zip(kinds).map(|(sequence, kind)| Event { sequence, time: 0, kind }).collect();
+        self.next_sequence += events.len() as u64;
+        let call = Callback::Receive { answer: true, events };
+        let _: CallbackReply = callback.connection.call(&call, WATCHDOG_TIMEOUT).unwrap();
+    }
+}
+
+fn pupils(count: usize, kind: impl Fn(String) -> EventKind) -> Vec<EventKind> {
+    (1..=count).map(|number| kind(format!("pupil_{number}"))).collect()
+}
+
+fn joined(name: String) -> EventKind {
+    EventKind::Joined { name }
+}
+
+fn left(name: String) -> EventKind {
+    EventKind::Left { name, reason: None }
+}
+
+fn says(text: &str) -> EventKind {
+    EventKind::Message { author: "Tom".into(), message_id: 1, repeated: false, text: text.into() }
+}
+
+/// The number of people in the folds of a screen that `did` this. A machine that stops for a second in the
+/// middle of a burst makes two folds of it.
+fn folded(screen: &Screen, did: &str) -> usize {
+    let text = screen.text_above_cursor();
+    let counts = text.split("--- ").filter(|words| words.contains(did)).map(|words| {
+        let count = words.split(' ').next().unwrap_or_default();
+        count.parse().unwrap_or(0)
+    });
+    counts.sum()
+}
+
+#[test]
+fn a_burst_folds_on_both_kinds_of_terminal_and_is_shown_while_nobody_types() {
+    for term in ["xterm", "dumb"] {
+        let (mut room, address) = PlayedRoom::new();
+        let arguments = ["--name", "Alice", "--no-listen", "--bell", "all"];
+        let mut alice = TerminalUser::start(address, (24, 80), &arguments, &[("TERM", term)]);
+        let mut callback = room.accept_member(None);
+        alice.sees("Start typing...");
+        alice.types("half");
+        room.deliver(&mut callback, pupils(41, left));
+        alice.screen().wait("41 people in folds", |screen| {
+            (folded(screen, "people left: pupil_1, pupil_2 and 39 more") == 41
+                || folded(screen, "people left") == 41)
+                .then_some(())
+        });
+        if term == "xterm" {
+            alice.still_sees_typed("half");
+        }
+        let rings =
+            alice.screen().read_with(|screen| screen.bytes().iter().filter(|byte| **byte == 7).count());
+        assert_eq!(rings, 0);
+    }
+}
+
+#[test]
+fn whatever_else_is_shown_comes_after_the_comings_and_goings_before_it() {
+    let (mut room, address) = PlayedRoom::new();
+    let alice = TerminalUser::start(address, (24, 80), &["--name", "Alice", "--no-listen"], &[]);
+    let mut callback = room.accept_member(None);
+    alice.sees("Start typing...");
+    let mut kinds = pupils(5, joined);
+    kinds.push(says("between"));
+    kinds.extend(pupils(5, left));
+    kinds.push(EventKind::Renamed { from: "Tom".into(), to: "Tim".into() });
+    kinds.extend(pupils(3, joined));
+    kinds.push(says("the end"));
+    room.deliver(&mut callback, kinds);
+    alice.sees("the end");
+    let shown = alice.screen().read_with(Screen::text_above_cursor);
+    let place = |words: &str| shown.find(words).unwrap_or_else(|| panic!("no {words:?} in {shown}"));
+    let order = [
+        "people joined",
+        "[Tom] between",
+        "people left",
+        "User [Tom] is now [Tim]",
+        // Few are shown as they are.
+        "User [pupil_1] joined",
+        "User [pupil_3] joined",
+        "[Tom] the end",
+    ];
+    assert!(order.windows(2).all(|pair| place(pair[0]) < place(pair[1])), "{shown}");
+}
+
+#[test]
+fn clearing_the_screen_and_leaving_lose_no_comings_and_goings() {
+    let (mut room, address) = PlayedRoom::new();
+    let mut alice = TerminalUser::start(address, (24, 80), &["--name", "Alice", "--no-listen"], &[]);
+    let mut callback = room.accept_member(None);
+    alice.sees("Start typing...");
+    // A slow machine may show the fold before it clears the screen, so the test tries again.
+    poll("a fold after an empty screen", || {
+        room.deliver(&mut callback, vec![says("before")]);
+        alice.sees("before");
+        room.deliver(&mut callback, pupils(5, joined));
+        alice.types("/clear\n");
+        alice.screen().wait("the cleared screen", |screen| {
+            (!screen.text_above_cursor().contains("before")).then_some(())
+        });
+        room.deliver(&mut callback, vec![says("after")]);
+        alice.sees("after");
+        alice.screen().read_with(|screen| (folded(screen, "people joined") > 0).then_some(()))
+    });
+    room.deliver(&mut callback, pupils(7, left));
+    alice.types("/quit\n");
+    alice.sees("Bye!");
+    alice.screen().wait("7 people in folds", |screen| (folded(screen, "people left") == 7).then_some(()));
+}
+
+#[test]
+fn a_pipe_a_program_and_a_transcript_get_every_coming_and_going() {
+    let file = std::env::temp_dir().join(format!("chat-calm-{}", std::process::id()));
+    let _ = fs::remove_file(&file);
+    for json in [false, true] {
+        let (mut room, address) = PlayedRoom::new();
+        let log = file.to_str().unwrap();
+        let arguments = ["--no-listen", "--log", log, "--stay", "--json"];
+        let mut bot = Program::client(address, "Bot", &arguments[..if json { 5 } else { 4 }]);
+        let mut callback = room.accept_member(None);
+        let mut kinds = pupils(41, left);
+        kinds.push(says("the end"));
+        room.deliver(&mut callback, kinds);
+        bot.sees("the end");
+        let of_pupil =
+            |line: &&String| line.starts_with("User [pupil_") || line.starts_with("{\"event\":\"left\",");
+        assert_eq!(bot.lines().iter().filter(of_pupil).count(), 41);
+        bot.signal("TERM");
+        bot.exits();
+    }
+    let transcript = fs::read_to_string(&file).unwrap();
+    fs::remove_file(&file).unwrap();
+    assert_eq!(transcript.matches(" User [pupil_").count(), 2 * 41, "{transcript}");
+}
+
+#[test]
+fn a_day_that_ends_is_said_on_a_terminal_while_nothing_happens() {
+    // The client asks the program `date` for its zone. This one puts it two seconds before midnight.
+    let folder = std::env::temp_dir().join(format!("chat-date-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let path = std::env::var("PATH").unwrap();
+    let script = format!(
+        "#!/bin/sh\nPATH='{path}'\noffset=$(( 86398 - $(date +%s) % 86400 ))\n\
+         [ $offset -ge 0 ] || offset=0\n\
+         printf '+%02d%02d%02d\\n' $((offset / 3600)) $((offset / 60 % 60)) $((offset % 60))\n"
+    );
+    fs::write(folder.join("date"), script).unwrap();
+    fs::set_permissions(folder.join("date"), fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{path}", folder.display());
+    let (_server, address) = Program::server(&[]);
+    let mut alice = TerminalUser::start(address, (24, 80), &["--name", "Alice"], &[("PATH", &path)]);
+    alice.types("half");
+    alice.sees("--- it is ");
+    alice.screen().read_with(|screen| {
+        let shown = screen.text_above_cursor();
+        assert!(shown.contains("00:00 --- it is ") && shown.contains(" now ---"), "{shown}");
+    });
+    alice.still_sees_typed("half");
+    fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn a_room_that_keeps_what_is_said_tells_it_to_people_and_to_programs() {
+    for (json, words) in [
+        (false, "Connected! Start typing...\n--- what is said here is kept by the server for 30 days ---\n"),
+        (true, ",\"kept_for\":2592000}\n"),
+    ] {
+        let (room, address) = PlayedRoom::new();
+        let arguments = ["--no-listen", "--json"];
+        let bot = Program::client(address, "Bot", &arguments[..if json { 2 } else { 1 }]);
+        let _callback = room.accept_member(Some(30 * 86_400));
+        bot.sees(words);
+    }
+}
