@@ -88,7 +88,7 @@ fn main() -> ExitCode {
     let handled = ctrlc::set_handler(move || {
         if interactive && handler_screen.was_ctrl_c() {
             let now = Instant::now();
-            if asked_at.replace(now).map_or(true, |asked_at| now - asked_at > CTRL_C_TIME) {
+            if asked_at.replace(now).is_none_or(|asked_at| now - asked_at > CTRL_C_TIME) {
                 let _ = stop_tx.try_send(Stop::Ask);
                 return;
             }

@@ -30,4 +30,5 @@ mod slow;
 mod starved;
 mod terminal;
 mod tidy;
+mod typing;
 mod unread;

@@ -42,7 +42,8 @@ const BUSY_PATIENCE: Duration = Duration::from_secs(5);
 /// Until the client has left. [`Stop::Now`](crate::Stop::Now) ends it at once while it waits for the person,
 /// for the next attempt to connect, or on an idle connection. It does not interrupt a call, which takes 10 s
 /// at most. Connecting takes at most: the name service, which has no limit; 3 s for each address of the
-/// server; 3 s for the hello; three calls; 6 s for the callback. A `show` that blocks delays all of this.
+/// server; 3 s for the hello; three calls; 6 s for the callback. A `show` that blocks delays all of this. A
+/// person whose client cannot go on in the room has to press Enter at the end, and any `Stop` ends that.
 pub fn run(options: &JoinOptions, channels: &Channels, show: UiEventHandler<'_>) -> Outcome {
     // Whether a person has taken part in the room, and may be in the middle of a line.
     let mut may_type = false;
@@ -86,8 +87,8 @@ pub fn run(options: &JoinOptions, channels: &Channels, show: UiEventHandler<'_>)
     outcome
 }
 
-/// Waits until the person has read why the client ends, so that no line that is meant for the room goes to the
-/// shell. What is typed is thrown away.
+/// Waits until the person has read why the client ends, so that no line that is meant for the room goes to
+/// the shell. What is typed is thrown away.
 ///
 /// # Blocking
 /// On the person. A request to stop and the end of the input wake it, too.
@@ -203,8 +204,8 @@ impl Client<'_> {
         }
     }
 
-    /// Takes what was typed before a question for another name, because it is no answer to it. Before the first
-    /// join it is the rest of a paste into the first question, and is forgotten.
+    /// Takes what was typed before a question for another name, because it is no answer to it. Before the
+    /// first join it is the rest of a paste into the first question, and is forgotten.
     fn take_typed_ahead(&mut self) {
         let typed_ahead: Vec<Input> = self.input_rx.try_iter().collect();
         for input in typed_ahead {
