@@ -1,8 +1,9 @@
 //! The program: arguments, logger, signals and exit code. Everything else is in the library.
 
 use chat_client::{
-    cannot_read, help_text, parse_arguments, read_lines_loop, read_message, read_objects_loop, Channels,
-    Environment, Input, InputSource, Invocation, MessageError, Options, Outcome, Screen, Stop, Utterance,
+    cannot_read, guard_pastes_loop, help_text, parse_arguments, read_lines_loop, read_message,
+    read_objects_loop, read_typed_loop, Channels, Environment, Input, InputSource, Invocation, MessageError,
+    Options, Outcome, Screen, Stop, Utterance,
 };
 use chat_common::{
     background_writer::{BackgroundWriter, EXIT_TIMEOUT, FORCED_EXIT_TIMEOUT},
@@ -14,7 +15,7 @@ use std::{
     process::ExitCode,
     sync::Arc,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// The client could not join, was refused, lost the server for good, or could not read its input or write
@@ -24,6 +25,11 @@ const FAILED: u8 = 1;
 const WRONG_USAGE: u8 = 2;
 /// How many lines are read ahead. A small number is enough, because the client has its own queue.
 const READ_AHEAD_LINES: usize = 16;
+/// How many typed lines are read ahead. Nobody types as many while the client waits for the server, and even
+/// lines of the greatest length take less than 4 MiB.
+const TYPE_AHEAD_LINES: usize = 1000;
+/// A second Ctrl-C within this time leaves.
+const CTRL_C_TIME: Duration = Duration::from_secs(3);
 /// How many requests to stop can wait. One is enough.
 const STOP_CAPACITY: usize = 4;
 /// How long the client may take to leave after a signal, whatever it waits for. `Leave` itself takes up to 1
@@ -71,7 +77,15 @@ fn main() -> ExitCode {
     let (_ended_tx, ended_rx) = bounded::<()>(0);
     let interactive = options.join.interactive;
     let (handler_screen, handler_log) = (Arc::clone(&screen), log.clone());
+    let mut asked_at: Option<Instant> = None;
     let handled = ctrlc::set_handler(move || {
+        if interactive && handler_screen.was_ctrl_c() {
+            let now = Instant::now();
+            if asked_at.replace(now).is_none_or(|asked_at| now - asked_at > CTRL_C_TIME) {
+                let _ = stop_tx.try_send(Stop::Ask);
+                return;
+            }
+        }
         let _ = stop_tx.try_send(Stop::Now);
         if ended_rx.recv_timeout(LEAVE_GRACE) == Err(RecvTimeoutError::Timeout) {
             // The last call has no reply, so its result is unknown. A script must not take it for a success.
@@ -104,7 +118,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Starts the thread `stdin`, which is never joined. A message from the command line needs no thread.
+/// Starts the thread `stdin`, and for a person the thread `paste`. Both are never joined. A message from the
+/// command line needs no thread.
 fn start_input(options: &Options, input_tx: Sender<Input>) -> io::Result<()> {
     if let InputSource::Message(text) = &options.source {
         let text = text.clone();
@@ -117,12 +132,21 @@ fn start_input(options: &Options, input_tx: Sender<Input>) -> io::Result<()> {
         let _ = input_tx.try_send(Input::End);
         return Ok(());
     }
-    let json_input = options.json_input;
-    let read = move || match json_input {
-        true => read_objects_loop(io::stdin().lock(), &input_tx),
-        false => read_lines_loop(io::stdin().lock(), &input_tx),
-    };
-    thread::Builder::new().name("stdin".into()).spawn(read)?;
+    let stdin = thread::Builder::new().name("stdin".into());
+    if options.json_input {
+        stdin.spawn(move || read_objects_loop(io::stdin().lock(), &input_tx))?;
+    } else if !options.join.interactive {
+        stdin.spawn(move || read_lines_loop(io::stdin().lock(), &input_tx))?;
+    } else if options.paste_guard {
+        let (typed_tx, typed_rx) = bounded(TYPE_AHEAD_LINES);
+        let paste = thread::Builder::new().name("paste".into());
+        paste.spawn(move || guard_pastes_loop(&typed_rx, &input_tx))?;
+        let pass = move |input| typed_tx.send((Instant::now(), input)).is_ok();
+        stdin.spawn(move || read_typed_loop(io::stdin().lock(), pass))?;
+    } else {
+        let pass = move |input| input_tx.send(input).is_ok();
+        stdin.spawn(move || read_typed_loop(io::stdin().lock(), pass))?;
+    }
     Ok(())
 }
 

@@ -39,7 +39,7 @@ impl TypedLine {
     /// is that of a usual terminal.
     pub fn open(&self) -> io::Result<()> {
         self.is_open.store(true, Relaxed);
-        self.width.follow()
+        self.width.follow().map(drop)
     }
 
     /// Nobody types any more. The next line takes the place of what is typed.

@@ -37,6 +37,7 @@ mod slow;
 mod starved;
 mod terminal;
 mod tidy;
+mod typing;
 mod unread;
 mod visitors;
 mod words;

@@ -1,10 +1,16 @@
-//! Reads standard input: line by line in a loop, as JSON objects, or all of it as one message.
+//! Reads standard input: line by line in a loop, as JSON objects, or all of it as one message. `typing.rs`
+//! reads a terminal.
 //!
 //! The loop runs on the thread `stdin`. Nobody joins that thread, because std cannot wake a blocked read.
 
 mod command;
 mod json;
+mod keys;
 mod objects;
+mod paste_guard;
+mod typing;
+
+pub use typing::{guard_pastes_loop, read_typed_loop, Typed};
 
 pub(crate) use command::{parse_command, Command, COMMAND_HELP};
 pub use objects::read_objects_loop;

@@ -5,7 +5,7 @@
 
 use crate::{
     screen::{clock::now, people::matching},
-    settings::{Found, UiEvent, Utterance},
+    settings::{Found, InputNotice, UiEvent, Utterance},
 };
 use chat_common::{
     calendar::rfc3339,
@@ -22,9 +22,13 @@ pub(crate) fn objects(event: &UiEvent) -> Vec<String> {
         object.text("room", &format!("{room:016x}"))
     };
     let object = match event {
-        UiEvent::AskName | UiEvent::Help | UiEvent::Clear | UiEvent::Bell(_) | UiEvent::Ignoring(_) => {
-            return Vec::new()
-        }
+        UiEvent::AskName
+        | UiEvent::CtrlCLeaves
+        | UiEvent::EnterLeaves
+        | UiEvent::Help
+        | UiEvent::Clear
+        | UiEvent::Bell(_)
+        | UiEvent::Ignoring(_) => return Vec::new(),
         UiEvent::Connected { name, room, sequence, motd, kept_for } => {
             let object = joined("connected", name, room, sequence).optional("motd", motd.as_deref());
             object.optional_number("kept_for", *kept_for)
@@ -80,6 +84,18 @@ pub(crate) fn objects(event: &UiEvent) -> Vec<String> {
         UiEvent::Queued(text) => Object::new("waiting").text("text", text),
         UiEvent::Refused(text) => Object::new("refused").text("text", text),
         UiEvent::InvalidInput(text) => Object::new("mistake").text("text", text),
+        UiEvent::Input(notice) => {
+            let (state, count) = match *notice {
+                InputNotice::KeysIgnored => ("keys_ignored", None),
+                InputNotice::LinesCut(count) => ("cut", Some(count)),
+                InputNotice::PasteHeld(count) => ("paste_held", Some(count)),
+                InputNotice::PasteDropped(count) => ("paste_dropped", Some(count)),
+                InputNotice::PasteTooLong(count) => ("paste_too_long", Some(count)),
+                InputNotice::PasteUnsent(count) => ("paste_unsent", Some(count)),
+            };
+            let object = Object::new("typed").text("state", state);
+            count.into_iter().fold(object, |object, count| object.number("lines", count as u64))
+        }
         UiEvent::Unsent(count) => Object::new("unsent").number("count", *count as u64),
     };
     vec![object.end()]

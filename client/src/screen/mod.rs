@@ -29,7 +29,10 @@ use crate::{
     },
     settings::{ScreenOptions, Stop, TimeFormat, UiEvent},
 };
-use chat_common::{background_writer::BackgroundWriter, width::TerminalWidth};
+use chat_common::{
+    background_writer::BackgroundWriter,
+    width::{CtrlC, TerminalWidth},
+};
 use crossbeam_channel::{bounded, Sender};
 use std::{
     io,
@@ -42,6 +45,7 @@ pub struct Screen {
     output: Arc<Mutex<Output>>,
     /// Wakes the thread `clock`, because something has to be shown sooner than it knows.
     wake_tx: Sender<()>,
+    ctrl_c: Option<CtrlC>,
 }
 
 impl Screen {
@@ -68,8 +72,12 @@ impl Screen {
         if shows_time {
             clock.ask();
         }
-        if on_terminal {
-            width.follow().unwrap_or_else(|error| log::warn!("cannot follow the terminal's width: {error}"));
+        let mut ctrl_c = None;
+        if on_terminal || options.typing {
+            match width.follow() {
+                Ok(follower) => ctrl_c = Some(follower),
+                Err(error) => log::warn!("cannot follow the terminal's width: {error}"),
+            }
         }
         reader::watch(stop_tx.clone())
             .unwrap_or_else(|error| log::warn!("cannot follow who reads the output: {error}"));
@@ -91,7 +99,7 @@ impl Screen {
             options,
         };
         let (wake_tx, wake_rx) = bounded(1);
-        let screen = Screen { output: Arc::new(Mutex::new(output)), wake_tx };
+        let screen = Screen { output: Arc::new(Mutex::new(output)), wake_tx, ctrl_c };
         if shows_time {
             let output = Arc::clone(&screen.output);
             if let Err(error) = clock.follow(wake_rx, move || lock(&output).on_time()) {
@@ -100,6 +108,15 @@ impl Screen {
             }
         }
         Ok(screen)
+    }
+
+    /// Whether the signal that has just come is from Ctrl-C on the terminal, and not to this program alone.
+    /// Without a terminal it never is.
+    ///
+    /// # Blocking
+    /// On a shell, for some milliseconds; 2 s at most.
+    pub fn was_ctrl_c(&self) -> bool {
+        self.ctrl_c.as_ref().is_some_and(CtrlC::was_typed)
     }
 
     /// Shows one event. On a terminal, comings and goings may wait for about a second.

@@ -170,7 +170,9 @@ impl Output {
         let (said, quiet) = self.to_show(event);
         match event {
             UiEvent::AskName => self.stderr.write_text(PROMPT),
-            UiEvent::Failed(_) => self.write_errors(&lines(event, &self.viewer())),
+            UiEvent::Failed(_) | UiEvent::CtrlCLeaves | UiEvent::EnterLeaves => {
+                self.write_errors(&lines(event, &self.viewer()));
+            }
             _ if quiet && said.is_none() => self.write_errors(&lines(event, &self.viewer())),
             _ => {}
         }
@@ -207,9 +209,10 @@ impl Output {
                 self.write_ring()?;
             }
             match event {
-                UiEvent::Bye if self.options.terminal && self.options.typing => {
-                    let bye: String = lines.iter().map(|line| self.prefix(line) + &line.text()).collect();
-                    self.write_stdout(&format!("{CLEAR_ROW}{bye}\n"))?;
+                // After Ctrl-C the system has thrown the typed line away, so it goes from the screen as well.
+                UiEvent::Bye | UiEvent::CtrlCLeaves if self.options.terminal && self.options.typing => {
+                    let text: String = lines.iter().map(|line| self.prefix(line) + &line.text()).collect();
+                    self.write_stdout(&format!("{CLEAR_ROW}{text}\n"))?;
                 }
                 _ => self.write_lines(&lines)?,
             }

@@ -10,7 +10,7 @@ use crate::{
         people::{describe, in_words, list_some},
         viewer::Viewer,
     },
-    settings::{Bell, Found, UiEvent, Utterance},
+    settings::{Bell, Found, InputNotice, UiEvent, Utterance},
 };
 use chat_common::{
     color::Style,
@@ -103,6 +103,10 @@ pub(crate) fn lines(event: &UiEvent, viewer: &Viewer<'_>) -> Vec<StyledLine> {
         }
         UiEvent::Refused(text) => error(format!("--- refused: {} ---", escape_line(text))),
         UiEvent::InvalidInput(text) => error(format!("--- {} ---", escape_line(text))),
+        // These are for the person at the terminal, and not for who reads the output.
+        UiEvent::Input(notice) => error(format!("--- {} ---", input_notice(*notice))),
+        UiEvent::CtrlCLeaves => error("--- Ctrl-C again to leave ---".into()),
+        UiEvent::EnterLeaves => error("--- press Enter to leave ---".into()),
         UiEvent::People { people, total, pattern } => {
             let said = describe(people, *total, pattern.as_deref(), viewer);
             said.iter().flat_map(|said| notice(said)).collect()
@@ -152,6 +156,30 @@ fn found_line(found: &Found, own_name: &str) -> StyledLine {
             StyledLine { time: Some(found.event.time), ..private_line(to, "to ", text) }.earlier(true)
         }
         _ => event_line(&found.event, true, own_name),
+    }
+}
+
+fn input_notice(notice: InputNotice) -> String {
+    let lines = |count| if count == 1 { "1 line".into() } else { format!("{count} lines") };
+    match notice {
+        InputNotice::KeysIgnored => {
+            "arrow keys do nothing here; Backspace, Ctrl-W and Ctrl-U edit the line, \
+            and a client with the feature \"edit\" has all keys"
+                .into()
+        }
+        InputNotice::LinesCut(count) => format!(
+            "not sent: {} of 4,095 bytes or more, where a terminal cuts; --send - <FILE sends a long text",
+            lines(count)
+        ),
+        InputNotice::PasteHeld(count) => {
+            format!("{} pasted: /paste sends them, /drop forgets them", lines(count))
+        }
+        InputNotice::PasteDropped(count) => format!("{} forgotten", lines(count)),
+        InputNotice::PasteTooLong(count) => format!(
+            "{} pasted, more than 1 MiB: forgotten; chat-client <FILE sends the lines of a file",
+            lines(count)
+        ),
+        InputNotice::PasteUnsent(count) => format!("{} pasted and not sent", lines(count)),
     }
 }
 

@@ -9,6 +9,7 @@ use crate::{
         dial::{connect, DIAL_TIMEOUT},
         inbox::JoinKind,
         listener::Callbacks,
+        loss::Loss,
         send_queue::Purpose,
     },
     settings::{Outcome, UiEvent, Utterance},
@@ -49,7 +50,7 @@ pub(crate) enum ConnectionEnd {
     /// The client ends, too.
     Finished(Outcome),
     /// The client had joined, and then lost the connection.
-    Lost(String),
+    Lost(Loss),
     /// The client could not join. It may try again.
     NotJoined(String),
     /// The server was too busy to let the client join. The client may try again.
@@ -190,6 +191,7 @@ impl Client<'_> {
 
     /// Records and shows a successful join.
     fn on_joined(&mut self, name: String, joined: Joined, resumed: bool) {
+        self.tell_loss();
         self.name = Some(name.clone());
         let Joined { room, sequence, text_limit, motd, kept_for, .. } = joined;
         self.text_limit = text_limit as usize;
@@ -213,7 +215,7 @@ impl Client<'_> {
     /// # Blocking
     /// On input, on a request to stop and on the loss of the callback, 5 s at most. On the server during a
     /// call, 10 s.
-    fn call_loop(&mut self, call: &mut Connection, lost_rx: &Receiver<String>) -> ConnectionEnd {
+    fn call_loop(&mut self, call: &mut Connection, lost_rx: &Receiver<Loss>) -> ConnectionEnd {
         let mut backoff = Backoff::new(FIRST_BUSY_PAUSE, LONGEST_BUSY_PAUSE);
         let mut busy_shown = false;
         let mut ping_at = Instant::now() + PING_INTERVAL;
@@ -250,7 +252,7 @@ impl Client<'_> {
                     self.queue.set_awaits_reply(reply.is_err());
                     let reply = match reply {
                         Ok(reply) => reply,
-                        Err(error) => return ConnectionEnd::Lost(error.to_string()),
+                        Err(error) => return ConnectionEnd::Lost(Loss::from(&error)),
                     };
                     ping_at = Instant::now() + PING_INTERVAL;
                     if matches!(reply, Reply::Refused(Refusal { cause: Cause::Busy, .. })) {
@@ -263,7 +265,7 @@ impl Client<'_> {
                         (retry_at, busy_shown) = (None, false);
                         backoff.reset();
                         if let Err(reason) = self.on_reply(reply) {
-                            return ConnectionEnd::Lost(reason);
+                            return ConnectionEnd::Lost(Loss { reason, closed: false });
                         }
                     }
                 },
