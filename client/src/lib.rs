@@ -34,11 +34,17 @@
 //! [`UiEvent`]. `main.rs` connects these to standard input and to a [`Screen`]. A test connects them to
 //! channels.
 
+#[cfg(feature = "edit")]
+mod editor;
+#[cfg(not(feature = "edit"))]
+#[path = "no_editor.rs"]
+mod editor;
 mod input;
 mod screen;
 mod session;
 mod settings;
 
+pub use editor::Editor;
 pub use input::{cannot_read, read_lines_loop, read_message, MessageError};
 pub use screen::Screen;
 pub use session::run;

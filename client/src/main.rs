@@ -1,8 +1,8 @@
 //! The program: arguments, logger, signals and exit code. Everything else is in the library.
 
 use chat_client::{
-    cannot_read, parse_arguments, read_lines_loop, read_message, Channels, Environment, Input, InputSource,
-    Invocation, MessageError, Outcome, Screen, Stop,
+    cannot_read, parse_arguments, read_lines_loop, read_message, Channels, Editor, Environment, Input,
+    InputSource, Invocation, MessageError, Outcome, Screen, Stop,
 };
 use chat_common::{
     background_writer::{BackgroundWriter, EXIT_TIMEOUT, FORCED_EXIT_TIMEOUT},
@@ -71,14 +71,24 @@ fn main() -> ExitCode {
     };
 
     let (stop_tx, stop_rx) = bounded(STOP_CAPACITY);
-    let screen = match Screen::open(options.screen, log.clone(), stop_tx.clone()) {
+    let mut screen_options = options.screen;
+    let edits = Editor::is_for(&screen_options);
+    // The client draws the typed line itself then, and the system echoes nothing.
+    screen_options.typing &= !edits;
+    let screen = match Screen::open(screen_options, log.clone(), stop_tx.clone()) {
         Ok(screen) => Arc::new(screen),
         Err(error) => return end_with(&log, FAILED, &error),
     };
+    let editor = match edits.then(|| Editor::open(&screen)).transpose() {
+        Ok(editor) => editor,
+        Err(error) => return end_with(&log, FAILED, &format!("cannot edit on this terminal: {error}")),
+    };
+    let _close_editor = editor.as_ref().map(Editor::close_on_drop);
     // The end of main drops this sender. That tells the signal handler not to end the program itself.
     let (_ended_tx, ended_rx) = bounded::<()>(0);
     let interactive = options.join.interactive;
-    let (handler_screen, handler_log) = (Arc::clone(&screen), log.clone());
+    let (handler_screen, handler_log, handler_editor) = (Arc::clone(&screen), log.clone(), editor.clone());
+    let editor_stop_tx = stop_tx.clone();
     let handled = ctrlc::set_handler(move || {
         let _ = stop_tx.try_send(Stop::Now);
         if ended_rx.recv_timeout(LEAVE_GRACE) == Err(RecvTimeoutError::Timeout) {
@@ -90,6 +100,7 @@ fn main() -> ExitCode {
                 let why = "stopped by a signal before everything was sent and shown";
                 end_with(&handler_log, code, why);
             }
+            handler_editor.iter().for_each(|editor| editor.close());
             handler_log.finish(FORCED_EXIT_TIMEOUT);
             std::process::exit(code.into());
         }
@@ -99,11 +110,18 @@ fn main() -> ExitCode {
     }
 
     let (input_tx, input_rx) = bounded(READ_AHEAD_LINES);
-    if let Err(error) = start_input(source, input_tx) {
+    let started = match editor.clone() {
+        Some(editor) => start_editor(editor, input_tx, editor_stop_tx),
+        None => start_input(source, input_tx),
+    };
+    if let Err(error) = started {
         return end_with(&log, FAILED, &cannot_read(&error));
     }
     let channels = Channels { input_rx, stop_rx };
-    let outcome = chat_client::run(&options.join, &channels, &|event| screen.show(event));
+    let outcome = chat_client::run(&options.join, &channels, &|event| {
+        editor.iter().for_each(|editor| editor.hear(&event));
+        screen.show(event);
+    });
     match (outcome, screen.write_error()) {
         (_, Some(error)) => cannot_write(&log, &error),
         (Outcome::Left, None) if screen.transcript_is_complete() => ExitCode::SUCCESS,
@@ -123,6 +141,14 @@ fn start_input(source: InputSource, input_tx: Sender<Input>) -> io::Result<()> {
     thread::Builder::new()
         .name("stdin".into())
         .spawn(move || read_lines_loop(io::stdin().lock(), &input_tx))?;
+    Ok(())
+}
+
+/// Starts the thread `stdin` for a person who edits. It is never joined.
+fn start_editor(editor: Arc<Editor>, input_tx: Sender<Input>, stop_tx: Sender<Stop>) -> io::Result<()> {
+    thread::Builder::new()
+        .name("stdin".into())
+        .spawn(move || editor.edit_loop(io::stdin().lock(), &input_tx, &stop_tx))?;
     Ok(())
 }
 

@@ -6,6 +6,9 @@
 
 /// How many marks one letter may have. No script needs more. A hundred marks would cover the lines above.
 const MAX_MARKS: usize = 4;
+/// Joins emoji to one picture.
+#[cfg(feature = "edit")]
+pub(crate) const JOINER: char = '\u{200d}';
 
 /// Escapes a text that has to stay one line. A line end becomes `\n`.
 pub(crate) fn escape_line(text: &str) -> String {

@@ -6,12 +6,19 @@
 mod calendar;
 mod clock;
 mod color;
+#[cfg(feature = "edit")]
+mod editing;
 mod escape;
 mod json;
 mod terminal;
 mod transcript;
+#[cfg(feature = "edit")]
+mod typed_line;
 mod width;
 mod wording;
+
+#[cfg(feature = "edit")]
+pub(crate) use escape::{is_mark, JOINER};
 
 use crate::{
     screen::{
@@ -60,6 +67,12 @@ struct State {
     missed_moves_shown: bool,
     /// The error that ended the writing to standard output.
     write_error: Option<io::Error>,
+    /// The line that a person edits, while it is on the screen.
+    #[cfg(feature = "edit")]
+    typed_line: Option<typed_line::TypedLine>,
+    /// That line, while the shell has the terminal.
+    #[cfg(feature = "edit")]
+    paused_line: Option<typed_line::TypedLine>,
 }
 
 impl Screen {
@@ -94,6 +107,10 @@ impl Screen {
             prompt_open: false,
             missed_moves_shown: false,
             write_error: None,
+            #[cfg(feature = "edit")]
+            typed_line: None,
+            #[cfg(feature = "edit")]
+            paused_line: None,
             options,
         };
         Ok(Screen { state: Mutex::new(state), stop_tx })
@@ -185,7 +202,10 @@ impl State {
         }
         if self.options.terminal {
             // Each row is one write, because the system may echo a typed key between two writes.
-            return self.terminal_writes(event).iter().try_for_each(|row| self.write_stdout(row));
+            let writes = self.terminal_writes(event);
+            #[cfg(feature = "edit")]
+            let writes = self.around_typed_line(event, writes);
+            return writes.iter().try_for_each(|row| self.write_stdout(row));
         }
         let (mut stdout, stderr) = if self.options.json { json_text(event) } else { self.plain_text(event) };
         self.stderr.write_text(&stderr);

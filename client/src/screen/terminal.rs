@@ -107,7 +107,7 @@ fn paint_all(characters: &[(char, &Style)], with_color: bool) -> String {
 /// Unicode leaves some widths open ("ambiguous": Greek, Cyrillic, frames, and more). These
 /// count as one cell, as in every terminal that is not set to an old East Asian encoding. Such a terminal
 /// cuts the row at its edge.
-fn cells_of(c: char) -> usize {
+pub(crate) fn cells_of(c: char) -> usize {
     match c as u32 {
         // East Asian letters, signs and punctuation, in whole blocks, for the Unicode to come.
         0x1100..=0x115f

@@ -12,6 +12,8 @@
 //! the client, and `cat` reads that pipe. The system closes the pipe together with the client; then `cat`
 //! ends, and the shell after it.
 
+#[cfg(feature = "edit")]
+use std::sync::OnceLock;
 use std::{
     io::{self, BufRead, BufReader},
     process::{Child, Command, Stdio},
@@ -24,6 +26,9 @@ use std::{
 
 /// The width of a terminal whose size is unknown. In cells.
 const DEFAULT_WIDTH: usize = 80;
+/// The height of such a terminal. In rows.
+#[cfg(feature = "edit")]
+const DEFAULT_HEIGHT: usize = 24;
 
 /// Prints `ROWS COLUMNS`, or an empty line if the size is unknown.
 ///
@@ -43,6 +48,17 @@ while wait $!; [ $? -gt 128 ]; do :; done
 pub(crate) struct TerminalWidth {
     /// In cells; 0 if unknown.
     cells: Arc<AtomicUsize>,
+    #[cfg(feature = "edit")]
+    height: Height,
+}
+
+/// What the editor wants to know beside the width.
+#[cfg(feature = "edit")]
+#[derive(Clone, Default)]
+struct Height {
+    /// In rows; 0 if unknown.
+    rows: Arc<AtomicUsize>,
+    on_change: Arc<OnceLock<Box<dyn Fn() + Send + Sync>>>,
 }
 
 impl TerminalWidth {
@@ -79,6 +95,36 @@ impl TerminalWidth {
     fn set(&self, size: &str) {
         if let Some(Ok(columns)) = size.split_once(' ').map(|(_, columns)| columns.trim().parse()) {
             self.cells.store(columns, Relaxed);
+        }
+        #[cfg(feature = "edit")]
+        self.height.set(size);
+    }
+
+    /// Returns the current height in rows.
+    #[cfg(feature = "edit")]
+    pub(crate) fn rows(&self) -> usize {
+        match self.height.rows.load(Relaxed) {
+            0 => DEFAULT_HEIGHT,
+            rows => rows,
+        }
+    }
+
+    /// Calls `on_change` after each change of the size, on the thread `width`, and after each CONT. The first call
+    /// of this function decides.
+    #[cfg(feature = "edit")]
+    pub(crate) fn on_change(&self, on_change: impl Fn() + Send + Sync + 'static) {
+        let _ = self.height.on_change.set(Box::new(on_change));
+    }
+}
+
+#[cfg(feature = "edit")]
+impl Height {
+    fn set(&self, size: &str) {
+        if let Some(Ok(rows)) = size.split_once(' ').map(|(rows, _)| rows.parse()) {
+            self.rows.store(rows, Relaxed);
+        }
+        if let Some(on_change) = self.on_change.get() {
+            on_change();
         }
     }
 }

@@ -1,0 +1,185 @@
+//! The editor: what a person types on a terminal, with history, completion and search. Only in a build with the
+//! feature `edit`; `no_editor.rs` stands in its place in every other build.
+//!
+//! The thread `stdin` reads the keys and has the typed line for itself. The [`Screen`] keeps a copy of it and
+//! draws it. It erases the copy before it writes a message and draws it again behind, in one write and under one
+//! lock. So a message is on the screen as soon as it is here, and tears nothing.
+
+mod completion;
+mod history;
+mod keys;
+mod line;
+mod names;
+mod raw_mode;
+mod typing;
+
+use crate::{
+    editor::{
+        keys::Keys,
+        names::KnownNames,
+        raw_mode::RawMode,
+        typing::{Effect, Typing},
+    },
+    input::cannot_read,
+    screen::Screen,
+    settings::{Input, ScreenOptions, Stop, UiEvent},
+};
+use crossbeam_channel::Sender;
+use std::{
+    io::{self, BufRead},
+    process::{Command, Stdio},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// A second Ctrl-C within this time leaves.
+const CTRL_C_TIME: Duration = Duration::from_secs(3);
+
+/// The terminal on which a person edits.
+pub struct Editor {
+    raw_mode: RawMode,
+    screen: Arc<Screen>,
+    names: KnownNames,
+}
+
+impl Editor {
+    /// Whether this build has an editor for a person with these options.
+    pub fn is_for(options: &ScreenOptions) -> bool {
+        options.terminal && options.typing
+    }
+
+    /// Changes the terminal's modes, and begins to draw the typed line.
+    ///
+    /// # Errors
+    /// When the terminal does not allow it.
+    pub fn open(screen: &Arc<Screen>) -> io::Result<Arc<Editor>> {
+        let editor = Editor {
+            raw_mode: RawMode::of_stdin()?,
+            screen: Arc::clone(screen),
+            names: KnownNames::default(),
+        };
+        let editor = Arc::new(editor);
+        editor.raw_mode.enter()?;
+        let resized = Arc::clone(&editor);
+        screen.start_editing(move || {
+            // The client may have been stopped, and a shell may have had the terminal meanwhile.
+            let _ = resized.raw_mode.enter_again();
+            resized.screen.redraw_typed_line();
+        });
+        Ok(editor)
+    }
+
+    /// Gives the terminal back as it was. More calls do no harm.
+    ///
+    /// It never waits for the screen, because a terminal that takes no output must not hold up the exit.
+    pub fn close(&self) {
+        self.screen.try_stop_editing();
+        // An error means that there is no terminal any more.
+        let _ = self.raw_mode.close();
+    }
+
+    /// Closes the editor when the returned value is dropped: after a panic as well.
+    #[must_use]
+    pub fn close_on_drop(self: &Arc<Editor>) -> impl Drop {
+        struct CloseOnDrop(Arc<Editor>);
+        impl Drop for CloseOnDrop {
+            fn drop(&mut self) {
+                self.0.close();
+            }
+        }
+        CloseOnDrop(Arc::clone(self))
+    }
+
+    /// Takes names for completion from an event.
+    pub fn hear(&self, event: &UiEvent) {
+        self.names.hear(event);
+    }
+
+    /// The life of the thread `stdin`: passes each line on, until the end of the input or of the client.
+    ///
+    /// # Blocking
+    /// On `keyboard`, without a limit. On the channel and on the screen, as long as those are full.
+    pub fn edit_loop(&self, mut keyboard: impl BufRead, input_tx: &Sender<Input>, stop_tx: &Sender<Stop>) {
+        let (mut keys, mut typing) = (Keys::default(), Typing::default());
+        let mut asked_at: Option<Instant> = None;
+        loop {
+            let bytes = match keyboard.fill_buf() {
+                Ok([]) => break,
+                Ok(bytes) => bytes.to_vec(),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => {
+                    let _ = input_tx.send(Input::Failed(cannot_read(&error)));
+                    return;
+                }
+            };
+            keyboard.consume(bytes.len());
+            for key in bytes.into_iter().filter_map(|byte| keys.take(byte)) {
+                match typing.press(key, &self.names) {
+                    Effect::Nothing => {}
+                    Effect::Submit => {
+                        self.draw(&typing);
+                        let is_answer = self.screen.end_typed_line();
+                        let text = typing.line.take();
+                        if !is_answer {
+                            typing.history.add(&text);
+                        }
+                        // Pasted line ends stay inside one message, and no part of it is a command.
+                        let input = if text.contains('\n') { Input::Text(text) } else { Input::Line(text) };
+                        if input_tx.send(input).is_err() {
+                            return;
+                        }
+                    }
+                    Effect::Pass(lines) => {
+                        if lines.into_iter().any(|line| input_tx.send(Input::Line(line)).is_err()) {
+                            return;
+                        }
+                    }
+                    Effect::Offer(words) => self.screen.show(UiEvent::InvalidInput(words.join(", "))),
+                    Effect::Refuse(why) => self.screen.show(UiEvent::InvalidInput(why.into())),
+                    Effect::Clear => self.screen.show(UiEvent::Clear),
+                    Effect::Interrupt => {
+                        self.draw(&typing);
+                        let now = Instant::now();
+                        if asked_at.replace(now).is_some_and(|asked_at| now - asked_at <= CTRL_C_TIME) {
+                            let _ = stop_tx.try_send(Stop::Now);
+                        } else {
+                            self.screen.show(UiEvent::InvalidInput("Ctrl-C again to leave".into()));
+                        }
+                    }
+                    Effect::Suspend => {
+                        self.draw(&typing);
+                        self.suspend();
+                    }
+                    // The person may stay after a mistake: nothing else is read only if the client ends.
+                    Effect::End => {
+                        let _ = input_tx.send(Input::End);
+                        return;
+                    }
+                }
+            }
+            self.draw(&typing);
+        }
+        // An error means that the client has already left.
+        let _ = input_tx.send(Input::End);
+    }
+
+    fn draw(&self, typing: &Typing) {
+        self.screen.draw_typed_line(&typing.prompt(), typing.line.text(), typing.line.cursor());
+    }
+
+    /// Gives the terminal back, stops, and goes on when the shell continues the client.
+    ///
+    /// The whole group of processes stops, as after Ctrl-Z in line mode: a `make` that has started the client, too.
+    /// std can send no signal, so a shell does. It is in the group and stops with it, so its end means that the
+    /// group has been stopped and goes on.
+    fn suspend(&self) {
+        self.screen.pause_editing();
+        let stopped = self.raw_mode.leave().and_then(|()| {
+            Command::new("sh").args(["-c", "kill -s TSTP 0"]).stdin(Stdio::null()).status().map(drop)
+        });
+        if let Err(error) = stopped.and_then(|()| self.raw_mode.enter()) {
+            log::warn!("cannot stop for the shell: {error}");
+        }
+        self.screen.go_on_editing();
+    }
+}
