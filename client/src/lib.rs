@@ -6,9 +6,10 @@
 //! |---|---|---|---|
 //! | main | the program | call connection, queue | input, a signal, a lost callback, a timer |
 //! | `stdin` | the program | standard input | the person |
+//! | `paste` | the program, where a person types | what is pasted | a typed line; a timer of some 20 ms |
 //! | `listener` | one connection to the room | the listening socket | a connection; its shutdown |
 //! | `callback` | one callback connection | its stream | the server; to stop, a shutdown of the stream |
-//! | `width` | the program | the pipe from a shell | the shell, when the terminal's size changes |
+//! | `width` | the program | the pipe from a shell | the shell: a new size of the terminal, or Ctrl-C |
 //! | `clock` | the program | nothing | its timer, once an hour |
 //! | `log` | the program | standard error | a line in its channel; a reader of standard error |
 //! | ctrlc's | the program | nothing | a signal |
@@ -22,8 +23,8 @@
 //!
 //! `listener` and `callback` are scoped threads. The scope is one connection to the room, and its end waits
 //! for both. So no thread of an old connection still runs when the next connection begins, and the last
-//! sequence that a resumed session announces is final. The threads `stdin`, `width`, `clock` and `log`
-//! are never joined, because std cannot wake them. They end with the program.
+//! sequence that a resumed session announces is final. The threads `stdin`, `paste`, `width`, `clock` and
+//! `log` are never joined, because std cannot wake them. They end with the program.
 //!
 //! Only `log` waits for the reader of standard error. `main` and `callback` wait for the reader of standard
 //! output: a client that cannot show a message takes no more of them.
@@ -45,10 +46,12 @@ mod session;
 mod settings;
 
 pub use editor::Editor;
-pub use input::{cannot_read, read_lines_loop, read_message, MessageError};
+pub use input::{
+    cannot_read, guard_pastes_loop, read_lines_loop, read_message, read_typed_loop, MessageError, Typed,
+};
 pub use screen::Screen;
 pub use session::run;
 pub use settings::{
-    parse_arguments, Bell, Channels, Environment, Input, InputSource, Invocation, JoinOptions, Options,
-    Outcome, ScreenOptions, Stop, TimeFormat, UiEvent, UiEventHandler, Utterance,
+    parse_arguments, Bell, Channels, Environment, Input, InputNotice, InputSource, Invocation, JoinOptions,
+    Options, Outcome, ScreenOptions, Stop, TimeFormat, UiEvent, UiEventHandler, Utterance,
 };

@@ -1,8 +1,8 @@
 //! The program: arguments, logger, signals and exit code. Everything else is in the library.
 
 use chat_client::{
-    cannot_read, parse_arguments, read_lines_loop, read_message, Channels, Editor, Environment, Input,
-    InputSource, Invocation, MessageError, Outcome, Screen, Stop,
+    cannot_read, guard_pastes_loop, parse_arguments, read_lines_loop, read_message, read_typed_loop,
+    Channels, Editor, Environment, Input, InputSource, Invocation, MessageError, Outcome, Screen, Stop,
 };
 use chat_common::{
     background_writer::{BackgroundWriter, EXIT_TIMEOUT, FORCED_EXIT_TIMEOUT},
@@ -14,7 +14,7 @@ use std::{
     process::ExitCode,
     sync::Arc,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// The client could not join, was refused, lost the server for good, or could not read its input or write
@@ -24,6 +24,11 @@ const FAILED: u8 = 1;
 const WRONG_USAGE: u8 = 2;
 /// How many lines are read ahead. A small number is enough, because the client has its own queue.
 const READ_AHEAD_LINES: usize = 16;
+/// How many typed lines are read ahead. Nobody types as many while the client waits for the server, and even
+/// lines of the greatest length take less than 4 MiB.
+const TYPE_AHEAD_LINES: usize = 1000;
+/// A second Ctrl-C within this time leaves.
+const CTRL_C_TIME: Duration = Duration::from_secs(3);
 /// How many requests to stop can wait. One is enough.
 const STOP_CAPACITY: usize = 4;
 /// How long the client may take to leave after a signal, whatever it waits for. `Leave` itself takes up to 1
@@ -89,7 +94,15 @@ fn main() -> ExitCode {
     let interactive = options.join.interactive;
     let (handler_screen, handler_log, handler_editor) = (Arc::clone(&screen), log.clone(), editor.clone());
     let editor_stop_tx = stop_tx.clone();
+    let mut asked_at: Option<Instant> = None;
     let handled = ctrlc::set_handler(move || {
+        if interactive && handler_screen.was_ctrl_c() {
+            let now = Instant::now();
+            if asked_at.replace(now).is_none_or(|asked_at| now - asked_at > CTRL_C_TIME) {
+                let _ = stop_tx.try_send(Stop::Ask);
+                return;
+            }
+        }
         let _ = stop_tx.try_send(Stop::Now);
         if ended_rx.recv_timeout(LEAVE_GRACE) == Err(RecvTimeoutError::Timeout) {
             // The last call has no reply, so its result is unknown. A script must not take it for a success.
@@ -110,11 +123,8 @@ fn main() -> ExitCode {
     }
 
     let (input_tx, input_rx) = bounded(READ_AHEAD_LINES);
-    let started = match editor.clone() {
-        Some(editor) => start_editor(editor, input_tx, editor_stop_tx),
-        None => start_input(source, input_tx),
-    };
-    if let Err(error) = started {
+    let editing = editor.clone().map(|editor| (editor, editor_stop_tx));
+    if let Err(error) = start_input(source, interactive, options.paste_guard, editing, input_tx) {
         return end_with(&log, FAILED, &cannot_read(&error));
     }
     let channels = Channels { input_rx, stop_rx };
@@ -130,25 +140,38 @@ fn main() -> ExitCode {
     }
 }
 
-/// Starts the thread `stdin`, which is never joined. A message from the command line needs no thread.
-fn start_input(source: InputSource, input_tx: Sender<Input>) -> io::Result<()> {
+/// Starts the thread `stdin`, and for a person the thread `paste`. Both are never joined. A message from the
+/// command line needs no thread.
+fn start_input(
+    source: InputSource,
+    interactive: bool,
+    paste_guard: bool,
+    editing: Option<(Arc<Editor>, Sender<Stop>)>,
+    input_tx: Sender<Input>,
+) -> io::Result<()> {
     if let InputSource::Message(text) = source {
         // The channel has room for both, and its receiver still exists.
         let _ = input_tx.try_send(Input::Text(text));
         let _ = input_tx.try_send(Input::End);
         return Ok(());
     }
-    thread::Builder::new()
-        .name("stdin".into())
-        .spawn(move || read_lines_loop(io::stdin().lock(), &input_tx))?;
-    Ok(())
-}
-
-/// Starts the thread `stdin` for a person who edits. It is never joined.
-fn start_editor(editor: Arc<Editor>, input_tx: Sender<Input>, stop_tx: Sender<Stop>) -> io::Result<()> {
-    thread::Builder::new()
-        .name("stdin".into())
-        .spawn(move || editor.edit_loop(io::stdin().lock(), &input_tx, &stop_tx))?;
+    let read_typed = move |pass: &mut dyn FnMut(Input) -> bool| match editing {
+        Some((editor, stop_tx)) => editor.edit_loop(io::stdin().lock(), &stop_tx, pass),
+        None => read_typed_loop(io::stdin().lock(), pass),
+    };
+    let stdin = thread::Builder::new().name("stdin".into());
+    if !interactive {
+        stdin.spawn(move || read_lines_loop(io::stdin().lock(), &input_tx))?;
+    } else if paste_guard {
+        let (typed_tx, typed_rx) = bounded(TYPE_AHEAD_LINES);
+        let paste = thread::Builder::new().name("paste".into());
+        paste.spawn(move || guard_pastes_loop(&typed_rx, &input_tx))?;
+        let mut pass = move |input| typed_tx.send((Instant::now(), input)).is_ok();
+        stdin.spawn(move || read_typed(&mut pass))?;
+    } else {
+        let mut pass = move |input| input_tx.send(input).is_ok();
+        stdin.spawn(move || read_typed(&mut pass))?;
+    }
     Ok(())
 }
 

@@ -44,7 +44,12 @@ impl Editor {
     }
 
     /// The life of the thread `stdin`.
-    pub fn edit_loop(&self, _keyboard: impl BufRead, _input_tx: &Sender<Input>, _stop_tx: &Sender<Stop>) {
+    pub fn edit_loop(
+        &self,
+        _keyboard: impl BufRead,
+        _stop_tx: &Sender<Stop>,
+        _pass: &mut dyn FnMut(Input) -> bool,
+    ) {
         match *self {}
     }
 }

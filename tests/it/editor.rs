@@ -172,6 +172,22 @@ fn a_paste_of_a_few_lines_is_edited_and_goes_out_as_one_message() {
 }
 
 #[test]
+fn a_paste_of_many_lines_is_held_until_the_person_says_what_to_do() {
+    let (_server, address) = Program::server(&["--rate-burst", "0"]);
+    let mut alice = TerminalUser::join_editor(address, SIZE, "Alice");
+    let tom = Program::joined_client(address, "Tom");
+    let paste: String = (1..=500).map(|count| format!("line {count}\r")).collect();
+    alice.types(&format!("half\x1b[200~{paste}\x1b[201~"));
+    alice.sees("500 lines pasted");
+    // The line being typed is not part of it.
+    alice.sees_typed("half");
+    alice.types("\x15/paste\r");
+    tom.sees("[Alice] line 500\n");
+    let said = tom.lines().iter().filter(|line| line.starts_with("[Alice] line ")).count();
+    assert_eq!(said, 500);
+}
+
+#[test]
 fn ctrl_z_gives_the_shell_its_terminal_and_fg_draws_the_line_again() {
     let (_server, address) = Program::server(&[]);
     let mut alice = shell();
@@ -214,7 +230,7 @@ fn the_terminal_has_its_modes_again_after_every_way_out() {
         ("/quit\r", "Bye!"),
         ("half a line\x03\x03", "Bye!"),
         ("TERM", "Bye!"),
-        ("kick", "kicked"),
+        ("kick", "press Enter to leave"),
     ];
     for (way, last) in ways {
         let (mut server, address) = Program::server(&["--console"]);

@@ -95,72 +95,76 @@ impl Editor {
         self.names.hear(event);
     }
 
-    /// The life of the thread `stdin`: passes each line on, until the end of the input or of the client.
+    /// The life of the thread `stdin`: passes each line on, until the end of the input or of the client. A second
+    /// Ctrl-C asks `stop_tx` to leave.
     ///
     /// # Blocking
-    /// On `keyboard`, without a limit. On the channel and on the screen, as long as those are full.
-    pub fn edit_loop(&self, mut keyboard: impl BufRead, input_tx: &Sender<Input>, stop_tx: &Sender<Stop>) {
+    /// On `keyboard`, without a limit. On the terminal. On `pass`, which returns false after the end of the client.
+    pub fn edit_loop(
+        &self,
+        mut keyboard: impl BufRead,
+        stop_tx: &Sender<Stop>,
+        pass: &mut dyn FnMut(Input) -> bool,
+    ) {
         let (mut keys, mut typing) = (Keys::default(), Typing::default());
         let mut asked_at: Option<Instant> = None;
         loop {
             let bytes = match keyboard.fill_buf() {
-                Ok([]) => break,
                 Ok(bytes) => bytes.to_vec(),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => {
-                    let _ = input_tx.send(Input::Failed(cannot_read(&error)));
+                    pass(Input::Failed(cannot_read(&error)));
                     return;
                 }
             };
             keyboard.consume(bytes.len());
+            let mut goes_on = !bytes.is_empty();
             for key in bytes.into_iter().filter_map(|byte| keys.take(byte)) {
                 match typing.press(key, &self.names) {
                     Effect::Nothing => {}
-                    Effect::Submit => {
-                        self.draw(&typing);
-                        let is_answer = self.screen.end_typed_line();
-                        let text = typing.line.take();
-                        if !is_answer {
-                            typing.history.add(&text);
-                        }
-                        // Pasted line ends stay inside one message, and no part of it is a command.
-                        let input = if text.contains('\n') { Input::Text(text) } else { Input::Line(text) };
-                        if input_tx.send(input).is_err() {
-                            return;
-                        }
-                    }
-                    Effect::Pass(lines) => {
-                        if lines.into_iter().any(|line| input_tx.send(Input::Line(line)).is_err()) {
-                            return;
-                        }
-                    }
+                    Effect::Submit => goes_on &= pass(self.submit(&mut typing)),
+                    Effect::Pass(lines) => goes_on &= lines.into_iter().all(|line| pass(Input::Line(line))),
                     Effect::Offer(words) => self.screen.show(UiEvent::InvalidInput(words.join(", "))),
                     Effect::Refuse(why) => self.screen.show(UiEvent::InvalidInput(why.into())),
                     Effect::Clear => self.screen.show(UiEvent::Clear),
                     Effect::Interrupt => {
-                        self.draw(&typing);
                         let now = Instant::now();
-                        if asked_at.replace(now).is_some_and(|asked_at| now - asked_at <= CTRL_C_TIME) {
-                            let _ = stop_tx.try_send(Stop::Now);
-                        } else {
-                            self.screen.show(UiEvent::InvalidInput("Ctrl-C again to leave".into()));
-                        }
+                        let again = asked_at.replace(now).is_some_and(|asked| now - asked <= CTRL_C_TIME);
+                        // A full channel has a request to stop already.
+                        let _ = stop_tx.try_send(if again { Stop::Now } else { Stop::Ask });
                     }
                     Effect::Suspend => {
                         self.draw(&typing);
                         self.suspend();
                     }
-                    // The person may stay after a mistake: nothing else is read only if the client ends.
-                    Effect::End => {
-                        let _ = input_tx.send(Input::End);
-                        return;
-                    }
+                    Effect::End => goes_on = false,
                 }
             }
             self.draw(&typing);
+            if !goes_on {
+                // It is of no use to a client that has already left.
+                pass(Input::End);
+                return;
+            }
         }
-        // An error means that the client has already left.
-        let _ = input_tx.send(Input::End);
+    }
+
+    /// Ends the typed line. Returns what it says.
+    fn submit(&self, typing: &mut Typing) -> Input {
+        self.draw(typing);
+        let answers = self.screen.end_typed_line();
+        let text = typing.line.take();
+        if answers {
+            // A name has one line.
+            return Input::Line(text.lines().next().unwrap_or_default().to_owned());
+        }
+        typing.history.add(&text);
+        // Pasted line ends stay inside one message, and no part of it is a command.
+        if text.contains('\n') {
+            Input::Text(text)
+        } else {
+            Input::Line(text)
+        }
     }
 
     fn draw(&self, typing: &Typing) {

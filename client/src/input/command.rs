@@ -16,6 +16,10 @@ pub(crate) enum Command {
     Clear,
     Bell(Option<Bell>),
     Ignore(Option<String>),
+    /// Send a held paste. With nothing held, the client says so.
+    Paste,
+    /// Forget a held paste. With nothing held, the client says so.
+    Drop,
     Quit,
 }
 
@@ -29,6 +33,7 @@ pub(crate) const COMMAND_HELP: &[&str] = &[
     "/history [N]        show the last N messages again",
     "/ignore [NAME]      hide a person's messages, or show them again",
     "/bell [MODE]        ring for: off, mention, all",
+    "/paste, /drop       send a paste that waits, or forget it",
     "/clear              clear the screen",
     "/quit, exit         leave",
     "//TEXT              say a text that begins with /",
@@ -45,7 +50,8 @@ pub(crate) fn parse_command(line: &str) -> Result<Command, String> {
         "exit" => return Ok(Command::Quit),
         _ => {}
     }
-    let Some(command) = line.strip_prefix('/') else { return message(line) };
+    // A slash after spaces is most likely a slip, and a private message must not be said to everybody.
+    let Some(command) = line.trim_start().strip_prefix('/') else { return message(line) };
     if command.starts_with('/') {
         return message(command);
     }
@@ -56,6 +62,8 @@ pub(crate) fn parse_command(line: &str) -> Result<Command, String> {
         "help" => Ok(Command::Help),
         "who" => Ok(Command::Who),
         "clear" => Ok(Command::Clear),
+        "paste" => Ok(Command::Paste),
+        "drop" => Ok(Command::Drop),
         "quit" => Ok(Command::Quit),
         "me" => Ok(Command::Say(Utterance::Action(required("what do you do? try /me waves")?))),
         "reply" => required("what is the reply? try /reply I am on my way").map(Command::Reply),
@@ -100,7 +108,9 @@ mod tests {
             ("  \t", Command::Nothing),
             ("hello  there ", message("hello  there ")),
             ("//etc/passwd", message("/etc/passwd")),
-            (" /who", message(" /who")),
+            (" \t/who", Command::Who),
+            ("  //x /y ", message("/x /y ")),
+            ("a /who", message("a /who")),
             ("exit", Command::Quit),
             ("exit now", message("exit now")),
             ("/quit", Command::Quit),
@@ -108,6 +118,9 @@ mod tests {
                 "/msg Sara  hi there",
                 Command::Say(Utterance::Private { to: "Sara".into(), text: "hi there".into() }),
             ),
+            (" /msg Sara hi", Command::Say(Utterance::Private { to: "Sara".into(), text: "hi".into() })),
+            ("/paste", Command::Paste),
+            ("/drop ", Command::Drop),
             ("/me waves", Command::Say(Utterance::Action("waves".into()))),
             ("/nick Sal", Command::Nick("Sal".into())),
             ("/history", Command::History(DEFAULT_HISTORY)),

@@ -1,8 +1,13 @@
-//! Reads standard input: line by line in a loop, or all of it as one message.
+//! Reads standard input: line by line in a loop, or all of it as one message. `typing.rs` reads a terminal.
 //!
 //! The loop runs on the thread `stdin`. Nobody joins that thread, because std cannot wake a blocked read.
 
 mod command;
+mod keys;
+mod paste_guard;
+mod typing;
+
+pub use typing::{guard_pastes_loop, read_typed_loop, Typed};
 
 pub(crate) use command::{parse_command, Command, COMMAND_HELP};
 
@@ -160,7 +165,7 @@ mod tests {
             .iter()
             .map(|piece| match piece {
                 Input::Line(text) | Input::Text(text) => text.as_str(),
-                Input::End | Input::Failed(_) => "",
+                _ => "",
             })
             .collect();
         let (last, first) = texts[..texts.len() - 1].split_last().unwrap();

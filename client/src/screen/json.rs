@@ -5,7 +5,7 @@
 
 use crate::{
     screen::{calendar::rfc3339, clock::now, escape::is_printable},
-    settings::{UiEvent, Utterance},
+    settings::{InputNotice, UiEvent, Utterance},
 };
 use chat_common::protocol::{Event, EventKind};
 use std::fmt::Write;
@@ -18,9 +18,13 @@ pub(crate) fn objects(event: &UiEvent) -> Vec<String> {
         object.text("room", &format!("{room:016x}"))
     };
     let object = match event {
-        UiEvent::AskName | UiEvent::Help | UiEvent::Clear | UiEvent::Bell(_) | UiEvent::Ignoring(_) => {
-            return Vec::new()
-        }
+        UiEvent::AskName
+        | UiEvent::CtrlCLeaves
+        | UiEvent::EnterLeaves
+        | UiEvent::Help
+        | UiEvent::Clear
+        | UiEvent::Bell(_)
+        | UiEvent::Ignoring(_) => return Vec::new(),
         UiEvent::Connected { name, room, sequence, motd } => {
             joined("connected", name, room, sequence).optional("motd", motd.as_deref())
         }
@@ -59,6 +63,18 @@ pub(crate) fn objects(event: &UiEvent) -> Vec<String> {
         UiEvent::Queued(text) => Object::new("waiting").text("text", text),
         UiEvent::Refused(text) => Object::new("refused").text("text", text),
         UiEvent::InvalidInput(text) => Object::new("mistake").text("text", text),
+        UiEvent::Input(notice) => {
+            let (state, count) = match *notice {
+                InputNotice::KeysIgnored => ("keys_ignored", None),
+                InputNotice::LinesCut(count) => ("cut", Some(count)),
+                InputNotice::PasteHeld(count) => ("paste_held", Some(count)),
+                InputNotice::PasteDropped(count) => ("paste_dropped", Some(count)),
+                InputNotice::PasteTooLong(count) => ("paste_too_long", Some(count)),
+                InputNotice::PasteUnsent(count) => ("paste_unsent", Some(count)),
+            };
+            let object = Object::new("typed").text("state", state);
+            count.into_iter().fold(object, |object, count| object.number("lines", count as u64))
+        }
         UiEvent::Unsent(count) => Object::new("unsent").number("count", *count as u64),
     };
     vec![object.end()]

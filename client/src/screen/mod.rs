@@ -26,8 +26,8 @@ use crate::{
         color::{paint, Style},
         terminal::{above_typed_line, unwrapped, wrap},
         transcript::Transcript,
-        width::TerminalWidth,
-        wording::{lines, mentions, INDENT},
+        width::{CtrlC, TerminalWidth},
+        wording::{lines, mentions, StyledLine, INDENT},
     },
     settings::{Bell, ScreenOptions, Stop, UiEvent},
 };
@@ -47,6 +47,7 @@ const RING: &str = "\x07";
 /// Standard output, and the transcript.
 pub struct Screen {
     state: Mutex<State>,
+    ctrl_c: Option<CtrlC>,
     stop_tx: Sender<Stop>,
 }
 
@@ -94,8 +95,12 @@ impl Screen {
         if options.terminal || transcript.is_some() {
             clock.follow().unwrap_or_else(|error| log::warn!("cannot follow the time zone: {error}"));
         }
-        if options.terminal || options.plain {
-            width.follow().unwrap_or_else(|error| log::warn!("cannot follow the terminal's width: {error}"));
+        let mut ctrl_c = None;
+        if options.terminal || options.plain || options.typing {
+            match width.follow() {
+                Ok(follower) => ctrl_c = Some(follower),
+                Err(error) => log::warn!("cannot follow the terminal's width: {error}"),
+            }
         }
         let state = State {
             own_name: String::new(),
@@ -113,7 +118,16 @@ impl Screen {
             paused_line: None,
             options,
         };
-        Ok(Screen { state: Mutex::new(state), stop_tx })
+        Ok(Screen { state: Mutex::new(state), ctrl_c, stop_tx })
+    }
+
+    /// Whether the signal that has just come is from Ctrl-C on the terminal, and not to this program alone.
+    /// Without a terminal it never is.
+    ///
+    /// # Blocking
+    /// On a shell, for some milliseconds; 2 s at most.
+    pub fn was_ctrl_c(&self) -> bool {
+        self.ctrl_c.as_ref().is_some_and(CtrlC::was_typed)
     }
 
     /// Shows one event.
@@ -256,6 +270,11 @@ impl State {
             UiEvent::AskName => return vec![format!("{PROMPT}\n")],
             UiEvent::Clear => return vec![CLEAR.into()],
             UiEvent::Bye if self.options.typing => return vec![format!("{CLEAR_ROW}Bye!\n")],
+            // The system has thrown the typed line away, so it goes from the screen as well.
+            UiEvent::CtrlCLeaves if self.options.typing => {
+                let text: String = lines(event, "").iter().map(StyledLine::text).collect();
+                return vec![format!("{CLEAR_ROW}{text}\n")];
+            }
             _ => {}
         }
         let mut writes = Vec::new();
@@ -314,7 +333,9 @@ impl State {
 fn json_text(event: &UiEvent) -> (String, String) {
     let stderr = match event {
         UiEvent::AskName => PROMPT.into(),
-        UiEvent::Failed(_) => lines(event, "").iter().map(|line| line.text() + "\n").collect(),
+        UiEvent::Failed(_) | UiEvent::CtrlCLeaves | UiEvent::EnterLeaves => {
+            lines(event, "").iter().map(|line| line.text() + "\n").collect()
+        }
         _ => String::new(),
     };
     (json::objects(event).iter().map(|object| format!("{object}\n")).collect(), stderr)

@@ -1,4 +1,6 @@
-//! The width of the terminal, always known before an event is shown.
+//! What a shell beside the client knows of the terminal: its width, and whether Ctrl-C was typed there.
+//!
+//! The width is always known before an event is shown.
 //!
 //! std cannot ask for the size of a terminal, and cannot handle the signal WINCH, which the system sends to
 //! every process in the foreground when the size changes. A shell can do both. So a small shell script runs
@@ -8,10 +10,16 @@
 //! A new width arrives some milliseconds after the change. A row that is written in between, on a terminal
 //! that became narrower, is cut at the edge.
 //!
+//! Ctrl-C on a terminal sends INT to every process in the foreground, to the shell as well. A signal that comes
+//! to the client alone, such as TERM, does not reach the shell. The client cannot tell its signals apart, so it
+//! asks the shell with USR1. A shell runs the traps of waiting signals in the order of their numbers, and INT
+//! has a lower one: so the shell says that it was interrupted before it says that it was asked.
+//!
 //! Invariant: the shell ends when the client ends, even after `kill -9`. Its standard input is a pipe from
 //! the client, and `cat` reads that pipe. The system closes the pipe together with the client; then `cat`
 //! ends, and the shell after it.
 
+use crossbeam_channel::{bounded, Receiver};
 #[cfg(feature = "edit")]
 use std::sync::OnceLock;
 use std::{
@@ -22,6 +30,7 @@ use std::{
         Arc,
     },
     thread,
+    time::Duration,
 };
 
 /// The width of a terminal whose size is unknown. In cells.
@@ -30,13 +39,21 @@ const DEFAULT_WIDTH: usize = 80;
 #[cfg(feature = "edit")]
 const DEFAULT_HEIGHT: usize = 24;
 
-/// Prints `ROWS COLUMNS`, or an empty line if the size is unknown.
+/// How long the shell may take to reply. It takes milliseconds, unless it was stopped.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(2);
+/// What the shell prints after Ctrl-C, and when it is asked.
+const INTERRUPTED: &str = "interrupted";
+const ASKED: &str = "asked";
+
+/// Prints `ROWS COLUMNS`, or an empty line if the size is unknown. After INT and USR1 it prints a word.
 ///
 /// A signal ends `wait` with a status above 128, and then its trap runs. The shell waits again until `cat`
 /// has ended. Without `3<&0`, the shell would connect a background process to /dev/null.
 const SCRIPT: &str = "
 print_size() { stty size </dev/tty || echo; }
 trap print_size WINCH CONT
+trap 'echo interrupted' INT
+trap 'echo asked' USR1
 exec 3<&0
 cat <&3 >/dev/null &
 print_size
@@ -70,25 +87,38 @@ impl TerminalWidth {
         }
     }
 
-    /// Asks for the width, and starts the thread and the shell that follow its changes.
+    /// Asks for the width, and starts the thread and the shell that follow its changes. What it returns knows
+    /// about Ctrl-C.
     ///
     /// # Blocking
     /// On the first line from the shell, for some milliseconds.
     ///
     /// # Errors
     /// When the system gives no process or no thread.
-    pub(crate) fn follow(&self) -> io::Result<()> {
+    pub(crate) fn follow(&self) -> io::Result<CtrlC> {
         let mut shell = start_shell()?;
         let stdout = shell.stdout.take().expect("standard output is a pipe");
-        let mut sizes = BufReader::new(stdout).lines().map_while(Result::ok);
+        let mut lines = BufReader::new(stdout).lines().map_while(Result::ok);
         let width = self.clone();
-        sizes.next().iter().for_each(|size| width.set(size));
+        let (reply_tx, reply_rx) = bounded(1);
+        let ctrl_c = CtrlC { shell: shell.id(), reply_rx };
+        lines.next().iter().for_each(|size| width.set(size));
         // The thread owns the client's end of the pipe until the shell has ended.
         thread::Builder::new().name("width".into()).spawn(move || {
-            sizes.for_each(|size| width.set(&size));
+            let mut interrupted = false;
+            for line in lines {
+                match line.as_str() {
+                    INTERRUPTED => interrupted = true,
+                    // A full channel has a reply that came too late. The next question throws it away.
+                    ASKED => drop(reply_tx.try_send(std::mem::take(&mut interrupted))),
+                    size => width.set(size),
+                }
+            }
+            // From here on nobody sends a signal to the shell, whose number may soon be another process's.
+            drop(reply_tx);
             shell.wait()
         })?;
-        Ok(())
+        Ok(ctrl_c)
     }
 
     /// Takes a line such as `24 80`: rows and columns. Any other line changes nothing.
@@ -129,6 +159,32 @@ impl Height {
     }
 }
 
+/// Knows whether a signal came from Ctrl-C on the terminal.
+pub(crate) struct CtrlC {
+    /// The process id of the shell.
+    shell: u32,
+    /// Whether the shell was interrupted since the last question. Disconnected when the shell has ended.
+    reply_rx: Receiver<bool>,
+}
+
+impl CtrlC {
+    /// Whether Ctrl-C was typed since the last call. False if the shell does not reply.
+    ///
+    /// # Blocking
+    /// On the shell, for some milliseconds; [`REPLY_TIMEOUT`] at most.
+    pub(crate) fn was_typed(&self) -> bool {
+        let gone = loop {
+            match self.reply_rx.try_recv() {
+                Ok(_) => {}
+                Err(error) => break error.is_disconnected(),
+            }
+        };
+        // std can send no signal but KILL, and not every machine has a program `kill`.
+        let ask = || Command::new("sh").args(["-c", "kill -s USR1 $0", &self.shell.to_string()]).status();
+        !gone && ask().is_ok() && self.reply_rx.recv_timeout(REPLY_TIMEOUT) == Ok(true)
+    }
+}
+
 fn start_shell() -> io::Result<Child> {
     let mut command = Command::new("sh");
     command.args(["-c", SCRIPT]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()
@@ -137,8 +193,6 @@ fn start_shell() -> io::Result<Child> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crossbeam_channel::bounded;
-    use std::time::Duration;
 
     #[test]
     fn a_size_is_rows_and_columns_and_an_unknown_size_changes_nothing() {
@@ -149,6 +203,24 @@ mod tests {
         assert_eq!(width.cells(), 30);
         width.set("0 0");
         assert_eq!(width.cells(), 80);
+    }
+
+    #[test]
+    fn a_signal_is_ctrl_c_if_the_shell_was_interrupted_as_well() {
+        let ctrl_c = TerminalWidth::default().follow().unwrap();
+        assert!(!ctrl_c.was_typed());
+        for _ in 0..2 {
+            let shell = ctrl_c.shell.to_string();
+            assert!(Command::new("sh").args(["-c", "kill -s INT $0", &shell]).status().unwrap().success());
+            assert!(ctrl_c.was_typed());
+            assert!(!ctrl_c.was_typed());
+        }
+        assert!(Command::new("sh")
+            .args(["-c", "kill -s KILL $0", &ctrl_c.shell.to_string()])
+            .status()
+            .unwrap()
+            .success());
+        assert!(!ctrl_c.was_typed());
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::{
         color::Style,
         escape::{escape_line, escape_text},
     },
-    settings::{Bell, UiEvent, Utterance},
+    settings::{Bell, InputNotice, UiEvent, Utterance},
 };
 use chat_common::protocol::{Event, EventKind};
 
@@ -85,6 +85,10 @@ pub(crate) fn lines(event: &UiEvent, own_name: &str) -> Vec<StyledLine> {
         )),
         UiEvent::Refused(text) => error(format!("--- refused: {} ---", escape_line(text))),
         UiEvent::InvalidInput(text) => error(format!("--- {} ---", escape_line(text))),
+        // These are for the person at the terminal, and not for who reads the output.
+        UiEvent::Input(notice) => error(format!("--- {} ---", input_notice(*notice))),
+        UiEvent::CtrlCLeaves => error("--- Ctrl-C again to leave ---".into()),
+        UiEvent::EnterLeaves => error("--- press Enter to leave ---".into()),
         UiEvent::People { people, total } => {
             let names: Vec<String> = people.iter().map(|person| person.name.clone()).collect();
             notice(&format!("{total} here: {}", list(&names)))
@@ -99,6 +103,30 @@ pub(crate) fn lines(event: &UiEvent, own_name: &str) -> Vec<StyledLine> {
         UiEvent::Unsent(count) => error(format!("--- lines that were not sent: {count} ---")),
         UiEvent::Failed(reason) => error(format!("chat-client: {}", escape_line(reason))),
         UiEvent::Bye => system("Bye!".into()),
+    }
+}
+
+fn input_notice(notice: InputNotice) -> String {
+    let lines = |count| if count == 1 { "1 line".into() } else { format!("{count} lines") };
+    match notice {
+        InputNotice::KeysIgnored => {
+            "arrow keys do nothing here; Backspace, Ctrl-W and Ctrl-U edit the line, \
+            and a client with the feature \"edit\" has all keys"
+                .into()
+        }
+        InputNotice::LinesCut(count) => format!(
+            "not sent: {} of 4,095 bytes or more, where a terminal cuts; --send - <FILE sends a long text",
+            lines(count)
+        ),
+        InputNotice::PasteHeld(count) => {
+            format!("{} pasted: /paste sends them, /drop forgets them", lines(count))
+        }
+        InputNotice::PasteDropped(count) => format!("{} forgotten", lines(count)),
+        InputNotice::PasteTooLong(count) => format!(
+            "{} pasted, more than 1 MiB: forgotten; chat-client <FILE sends the lines of a file",
+            lines(count)
+        ),
+        InputNotice::PasteUnsent(count) => format!("{} pasted and not sent", lines(count)),
     }
 }
 

@@ -36,6 +36,8 @@ pub(crate) struct Client<'a> {
     pub(crate) ending: bool,
     /// How many lines were not sent, because they were invalid or the server refused them.
     pub(crate) rejected: usize,
+    /// A loss that the person has not been told yet.
+    pub(crate) untold_loss: Option<UiEvent>,
     /// Why the input cannot be read any more.
     pub(crate) input_error: Option<String>,
 }
@@ -45,6 +47,7 @@ impl Client<'_> {
     pub(crate) fn stops_now(&mut self, stop: Result<Stop, RecvError>) -> bool {
         match stop {
             Ok(Stop::Now) => return true,
+            Ok(Stop::Ask) => (self.show)(UiEvent::CtrlCLeaves),
             Ok(Stop::WhenSent) => {
                 // Without a name, the next line would be the name and not a message.
                 let read_ahead = if self.name.is_some() { self.input_rx.len() } else { 0 };
@@ -58,8 +61,14 @@ impl Client<'_> {
         false
     }
 
+    /// Tells the person that the connection is lost, if that has not been told yet.
+    pub(crate) fn tell_loss(&mut self) {
+        self.untold_loss.take().into_iter().for_each(self.show);
+    }
+
     /// Takes input that cannot be sent now. Shows that it waits.
     pub(crate) fn take_for_later(&mut self, input: Result<Input, RecvError>) {
+        self.tell_loss();
         let typed = match &input {
             Ok(Input::Line(text) | Input::Text(text)) => text.clone(),
             _ => String::new(),
@@ -80,6 +89,7 @@ impl Client<'_> {
             },
             Ok(Input::Text(text)) if text.trim().is_empty() => {}
             Ok(Input::Text(text)) => self.say(&Utterance::Message(text)),
+            Ok(Input::Notice(notice)) => (self.show)(UiEvent::Input(notice)),
             Ok(Input::End) | Err(_) => self.end_input(),
             Ok(Input::Failed(reason)) => {
                 self.input_error = Some(reason);
@@ -101,6 +111,8 @@ impl Client<'_> {
             Command::Nick(name) => self.queue.push(Request::Rename { name }),
             Command::History(count) => self.queue.push(Request::History { count, before: None }),
             Command::Help => (self.show)(UiEvent::Help),
+            // What is held does not come here: see `input/paste_guard.rs`.
+            Command::Paste | Command::Drop => self.reject("no paste waits".into()),
             Command::Clear => (self.show)(UiEvent::Clear),
             Command::Bell(bell) => (self.show)(UiEvent::Bell(bell)),
             Command::Ignore(name) => (self.show)(UiEvent::Ignoring(self.inbox.toggle_ignored(name))),

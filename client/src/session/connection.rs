@@ -3,7 +3,7 @@
 //! with it.
 
 use crate::{
-    session::{backoff::Backoff, client::Client, inbox::JoinKind, listener::Callbacks},
+    session::{backoff::Backoff, client::Client, inbox::JoinKind, listener::Callbacks, loss::Loss},
     settings::{Outcome, UiEvent, Utterance},
 };
 use chat_common::{
@@ -44,7 +44,7 @@ pub(crate) enum ConnectionEnd {
     /// The client ends, too.
     Finished(Outcome),
     /// The client had joined, and then lost the connection.
-    Lost(String),
+    Lost(Loss),
     /// The client could not join. It may try again.
     NotJoined(String),
     /// The server was too busy to let the client join. The client may try again.
@@ -170,6 +170,7 @@ impl Client<'_> {
 
     /// Records and shows a successful join.
     fn on_joined(&mut self, name: &str, joined: Joined, resumed: bool) {
+        self.tell_loss();
         let Joined { room, sequence, text_limit, motd, .. } = joined;
         self.text_limit = text_limit as usize;
         self.was_joined = true;
@@ -192,7 +193,7 @@ impl Client<'_> {
     /// # Blocking
     /// On input, on a request to stop and on the loss of the callback, 5 s at most. On the server during a
     /// call, 10 s.
-    fn call_loop(&mut self, call: &mut Connection, lost_rx: &Receiver<String>) -> ConnectionEnd {
+    fn call_loop(&mut self, call: &mut Connection, lost_rx: &Receiver<Loss>) -> ConnectionEnd {
         let mut backoff = Backoff::new(FIRST_BUSY_PAUSE, LONGEST_BUSY_PAUSE);
         let mut busy_shown = false;
         let mut ping_at = Instant::now() + PING_INTERVAL;
@@ -227,7 +228,7 @@ impl Client<'_> {
                     self.queue.set_awaits_reply(reply.is_err());
                     let reply = match reply {
                         Ok(reply) => reply,
-                        Err(error) => return ConnectionEnd::Lost(error.to_string()),
+                        Err(error) => return ConnectionEnd::Lost(Loss::from(&error)),
                     };
                     ping_at = Instant::now() + PING_INTERVAL;
                     if matches!(reply, Reply::Refused(Refusal { cause: Cause::Busy, .. })) {
@@ -240,7 +241,7 @@ impl Client<'_> {
                         (retry_at, busy_shown) = (None, false);
                         backoff.reset();
                         if let Err(reason) = self.on_reply(reply) {
-                            return ConnectionEnd::Lost(reason);
+                            return ConnectionEnd::Lost(Loss { reason, closed: false });
                         }
                     }
                 },

@@ -11,7 +11,7 @@
 //! Go: `go rpc.ServeConn(conn)` serves every connection without an end; here are a scope, a limit and a
 //! token.
 
-use crate::session::inbox::Inbox;
+use crate::session::{inbox::Inbox, loss::Loss};
 use chat_common::{
     error::RpcError,
     hello::Role,
@@ -51,7 +51,7 @@ pub(crate) struct Callbacks<'a> {
     /// Disconnected by the main thread after it has shown the join. Before that, no event is shown.
     gate_rx: Receiver<Infallible>,
     /// Tells the main thread why the callback connection ended.
-    lost_tx: Sender<String>,
+    lost_tx: Sender<Loss>,
     stop: Shutdown,
     streams: Mutex<Streams>,
 }
@@ -86,7 +86,7 @@ impl<'a> Callbacks<'a> {
         token: Token,
         inbox: &'a Inbox<'a>,
         gate_rx: Receiver<Infallible>,
-        lost_tx: Sender<String>,
+        lost_tx: Sender<Loss>,
     ) -> Callbacks<'a> {
         Callbacks { token, inbox, gate_rx, lost_tx, stop: Shutdown::new(), streams: Mutex::default() }
     }
@@ -273,7 +273,7 @@ impl<'a> Callbacks<'a> {
         streams.open.retain(|(other, _)| *other != id);
         if streams.server == Some(id) && !streams.closed {
             // A full channel already has a reason. The first one makes the main thread end this connection.
-            let _ = self.lost_tx.try_send(end.to_string());
+            let _ = self.lost_tx.try_send(Loss::from(end));
         }
     }
 

@@ -12,14 +12,16 @@ mod client;
 mod connection;
 mod inbox;
 mod listener;
+mod loss;
 mod send_queue;
 
 use crate::{
     input::{parse_command, Command},
     session::{
-        backoff::Backoff, client::Client, connection::ConnectionEnd, inbox::Inbox, send_queue::SendQueue,
+        backoff::Backoff, client::Client, connection::ConnectionEnd, inbox::Inbox, loss::Loss,
+        send_queue::SendQueue,
     },
-    settings::{Channels, Input, JoinOptions, Outcome, UiEvent, UiEventHandler},
+    settings::{Channels, Input, InputNotice, JoinOptions, Outcome, UiEvent, UiEventHandler},
 };
 use chat_common::token::Token;
 use crossbeam_channel::{after, never, select};
@@ -42,6 +44,8 @@ const BUSY_PATIENCE: Duration = Duration::from_secs(5);
 /// at most. Connecting takes at most: the name service, which has no limit; 3 s for each address of the
 /// server; 3 s for the hello; three calls; 6 s for the callback. A `show` that blocks delays all of this.
 pub fn run(options: &JoinOptions, channels: &Channels, show: UiEventHandler<'_>) -> Outcome {
+    // Whether a person has taken part in the room, and may be in the middle of a line.
+    let mut may_type = false;
     let outcome = match Token::random() {
         Ok(token) => {
             // The shift leaves half of the ids above the first one, so counting up never wraps.
@@ -63,9 +67,11 @@ pub fn run(options: &JoinOptions, channels: &Channels, show: UiEventHandler<'_>)
                 stay: options.stay,
                 ending: false,
                 rejected: 0,
+                untold_loss: None,
                 input_error: None,
             };
             let outcome = client.run_loop();
+            may_type = options.interactive && client.was_joined && !client.ending;
             client.check_all_sent(outcome)
         }
         Err(error) => Outcome::Failed(format!("no random numbers from the system: {error}")),
@@ -74,7 +80,26 @@ pub fn run(options: &JoinOptions, channels: &Channels, show: UiEventHandler<'_>)
         Outcome::Left => UiEvent::Bye,
         Outcome::Failed(reason) => UiEvent::Failed(reason.clone()),
     });
+    if may_type && outcome != Outcome::Left {
+        wait_for_enter(channels, show);
+    }
     outcome
+}
+
+/// Waits until the person has read why the client ends, so that no line that is meant for the room goes to the
+/// shell. What is typed is thrown away.
+///
+/// # Blocking
+/// On the person. A request to stop and the end of the input wake it, too.
+fn wait_for_enter(channels: &Channels, show: UiEventHandler<'_>) {
+    let Channels { input_rx, stop_rx } = channels;
+    // What was typed before the question is no answer to it.
+    input_rx.try_iter().for_each(drop);
+    show(UiEvent::EnterLeaves);
+    select! {
+        recv(input_rx) -> _ => {}
+        recv(stop_rx) -> _ => {}
+    }
 }
 
 impl Client<'_> {
@@ -92,13 +117,23 @@ impl Client<'_> {
             match self.connect_once(&name) {
                 ConnectionEnd::Finished(outcome) => return outcome,
                 ConnectionEnd::NameRefused(reason) if self.options.interactive && !self.ending => {
+                    self.tell_loss();
                     (self.show)(UiEvent::Refused(reason));
                     self.name = None;
+                    self.take_typed_ahead();
+                    if self.ending {
+                        return Outcome::Left;
+                    }
                     continue;
                 }
                 ConnectionEnd::NameRefused(reason) => return Outcome::Failed(reason),
-                ConnectionEnd::Lost(reason) => {
-                    (self.show)(UiEvent::Lost { reason, ended: self.inbox.room_has_ended() });
+                ConnectionEnd::Lost(Loss { reason, closed }) => {
+                    let ended = self.inbox.room_has_ended();
+                    self.untold_loss = Some(UiEvent::Lost { reason, ended });
+                    // The next attempt says whether we were removed. Then that is the news, and not the loss.
+                    if ended || !closed {
+                        self.tell_loss();
+                    }
                     offline_since = Instant::now();
                     // A server that closes each new connection at once must not get attempts without a pause.
                     if started.elapsed() > LONGEST_PAUSE {
@@ -106,6 +141,7 @@ impl Client<'_> {
                     }
                 }
                 ConnectionEnd::NotJoined(reason) | ConnectionEnd::ServerBusy(reason) if self.was_joined => {
+                    self.tell_loss();
                     log::info!("not connected yet: {reason:?}");
                 }
                 ConnectionEnd::ServerBusy(_)
@@ -120,6 +156,7 @@ impl Client<'_> {
                 }
             }
             if let Some(outcome) = self.wait_offline(backoff.pause(), offline_since) {
+                self.tell_loss();
                 return outcome;
             }
         }
@@ -136,23 +173,44 @@ impl Client<'_> {
                 // Without a name nothing can be sent, so both kinds of stop end the client at once.
                 recv(self.stop_rx) -> stop => if self.stops_now(stop) || self.ending {
                     return Err(Outcome::Left);
+                } else {
+                    (self.show)(UiEvent::AskName);
                 },
                 recv(self.input_rx) -> input => match input {
-                    Ok(Input::Line(line) | Input::Text(line)) if line.trim().is_empty() => {
-                        (self.show)(UiEvent::AskName);
-                    }
+                    Ok(Input::Line(line)) if line.trim().is_empty() => (self.show)(UiEvent::AskName),
                     Ok(Input::Line(line)) if parse_command(&line) == Ok(Command::Quit) => {
                         return Err(Outcome::Left);
                     }
-                    Ok(Input::Line(line) | Input::Text(line)) => {
+                    Ok(Input::Line(line)) => {
                         let name = line.trim().to_owned();
                         self.name = Some(name.clone());
                         return Ok(name);
+                    }
+                    // A held paste is no name. It is sent after joining.
+                    Ok(input @ Input::Text(_)) => self.take_for_later(Ok(input)),
+                    Ok(Input::Notice(notice)) => {
+                        (self.show)(UiEvent::Input(notice));
+                        // The rest of a line with such keys follows.
+                        if notice != InputNotice::KeysIgnored {
+                            (self.show)(UiEvent::AskName);
+                        }
                     }
                     Ok(Input::Failed(reason)) => return Err(Outcome::Failed(reason)),
                     Ok(Input::End) | Err(_) if self.options.interactive => return Err(Outcome::Left),
                     Ok(Input::End) | Err(_) => return Err(Outcome::Failed("no name was given".into())),
                 },
+            }
+        }
+    }
+
+    /// Takes what was typed before a question for another name, because it is no answer to it. Before the first
+    /// join it is the rest of a paste into the first question, and is forgotten.
+    fn take_typed_ahead(&mut self) {
+        let typed_ahead: Vec<Input> = self.input_rx.try_iter().collect();
+        for input in typed_ahead {
+            match input {
+                Input::Line(line) if !self.was_joined && parse_command(&line) != Ok(Command::Quit) => {}
+                input => self.take_for_later(Ok(input)),
             }
         }
     }

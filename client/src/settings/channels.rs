@@ -9,6 +9,8 @@ pub enum Input {
     Line(String),
     /// A message that is sent as it is, even if it begins with `/`. It may have several lines.
     Text(String),
+    /// Something about the input itself, to be shown.
+    Notice(InputNotice),
     /// The end of the input. The client sends what came before and then leaves, unless it has to stay.
     /// Dropping the sender has the same meaning.
     End,
@@ -17,11 +19,30 @@ pub enum Input {
     Failed(String),
 }
 
+/// What becomes of something that was typed or pasted on a terminal, where it is not simply sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InputNotice {
+    /// Keys such as the arrows were typed. They do nothing.
+    KeysIgnored,
+    /// This many lines were so long that the terminal may have cut them. They are not sent.
+    LinesCut(usize),
+    /// This many pasted lines wait for the person's word.
+    PasteHeld(usize),
+    /// This many pasted lines were forgotten, as the person wished.
+    PasteDropped(usize),
+    /// This many pasted lines were forgotten, because they are too long to be held.
+    PasteTooLong(usize),
+    /// This many held lines were not sent, because the input ended or the person leaves.
+    PasteUnsent(usize),
+}
+
 /// A request to leave. It does not wait in line behind the input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
-    /// Leave now, for example after Ctrl-C. Unsent messages stay unsent.
+    /// Leave now, for example after a signal. Unsent messages stay unsent.
     Now,
+    /// A person has typed Ctrl-C once. The client says that a second one leaves.
+    Ask,
     /// Send what has been read, then leave, because nobody reads the output any more.
     WhenSent,
 }

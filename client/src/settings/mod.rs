@@ -4,7 +4,7 @@ mod channels;
 mod options;
 mod ui_event;
 
-pub use channels::{Channels, Input, Outcome, Stop};
+pub use channels::{Channels, Input, InputNotice, Outcome, Stop};
 pub use options::{
     parse_arguments, Bell, Environment, InputSource, Invocation, JoinOptions, Options, ScreenOptions,
     TimeFormat,

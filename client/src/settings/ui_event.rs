@@ -1,6 +1,6 @@
 //! Everything that the client can tell a person, before it becomes text. No I/O.
 
-use super::options::Bell;
+use super::{channels::InputNotice, options::Bell};
 use chat_common::protocol::{Event, Person};
 
 /// Receives every [`UiEvent`]. The main thread and the callback's thread call it.
@@ -75,6 +75,12 @@ pub enum UiEvent {
     Refused(String),
     /// The input is not valid. The text is one line of help.
     InvalidInput(String),
+    /// What becomes of something that was typed or pasted.
+    Input(InputNotice),
+    /// Ctrl-C was typed. A second one leaves.
+    CtrlCLeaves,
+    /// The client has ended, and Enter ends the program.
+    EnterLeaves,
     /// The members of the room.
     People {
         /// In the order of their names. A long list is cut.

@@ -1,8 +1,8 @@
 //! The first join: names, refusals, and a server that does not exist.
 
 use crate::harness::{
-    dial, joined_reply, message_event, next_request, receive_call, refuse, reply, run_client, Harness,
-    TEST_TIMEOUT,
+    broadcast, dial, joined_reply, message_event, next_request, receive_call, refuse, reply, run_client,
+    Harness, TEST_TIMEOUT,
 };
 use chat_client::{Input, Outcome, Stop, UiEvent};
 use chat_common::{
@@ -67,7 +67,10 @@ fn after_a_lost_name_a_person_is_asked_again_unless_the_input_has_ended() {
     run_client(
         |options| options.interactive = true,
         |harness| {
+            // What is typed before the question is no answer to it.
+            harness.type_line("early");
             rejoin_with_taken_name(&harness);
+            while harness.next_event() != UiEvent::AskName {}
             harness.type_line("Bert");
             let (mut call, _callback, _) = harness.accept_member(2);
             let rejoined = loop {
@@ -76,6 +79,8 @@ fn after_a_lost_name_a_person_is_asked_again_unless_the_input_has_ended() {
                 }
             };
             assert_eq!(rejoined, "Bert");
+            assert_eq!(broadcast(next_request(&mut call)).1, "early");
+            reply(&mut call, &Reply::Accepted { sequence: 6 });
             harness.stop(&mut call);
         },
     );

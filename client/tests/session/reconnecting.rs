@@ -20,9 +20,9 @@ fn a_message_without_a_reply_is_sent_again_with_the_same_id_after_resuming() {
             harness.type_line("hi");
             let (message_id, _) = broadcast(next_request(&mut call));
             drop((call, callback));
-            assert!(matches!(harness.next_event(), UiEvent::Lost { .. }));
 
             let (mut call, _callback, again) = harness.accept_member(1);
+            assert!(matches!(harness.next_event(), UiEvent::Lost { .. }));
             assert_eq!((again.token, again.resume), (join.token, Some(8)));
             assert_eq!(harness.next_event(), UiEvent::Resumed { queued: 1 });
             assert_eq!(broadcast(next_request(&mut call)), (message_id, "hi".into()));
@@ -43,7 +43,6 @@ fn after_a_restart_the_client_joins_again_and_sends_its_queue() {
             let (call, callback, _) = harness.accept_member(1);
             assert!(matches!(harness.next_event(), UiEvent::Connected { .. }));
             drop((call, callback));
-            assert!(matches!(harness.next_event(), UiEvent::Lost { .. }));
             let (mut call, join) = harness.accept_join();
             assert_eq!(join.resume, Some(0));
             harness.type_line("hi");
@@ -54,6 +53,7 @@ fn after_a_restart_the_client_joins_again_and_sends_its_queue() {
             assert_eq!(join.resume, None);
             let _callback = dial(&join).unwrap();
             reply(&mut call, &joined_reply(2, true));
+            assert!(matches!(harness.next_event(), UiEvent::Lost { .. }));
             assert!(matches!(harness.next_event(), UiEvent::Rejoined { restarted: true, room: 2, .. }));
             assert_eq!(broadcast(next_request(&mut call)).1, "hi");
             reply(&mut call, &Reply::Accepted { sequence: 6 });
@@ -111,7 +111,7 @@ fn the_loss_of_the_callback_ends_the_whole_connection() {
 }
 
 #[test]
-fn a_client_whose_session_is_over_does_not_join_again() {
+fn one_who_was_removed_reads_the_reason_and_not_that_the_connection_is_lost() {
     run_client(
         |_| {},
         |harness| {
@@ -119,6 +119,54 @@ fn a_client_whose_session_is_over_does_not_join_again() {
             let (mut call, _) = harness.accept_join();
             refuse(&mut call, Cause::SessionOver);
             assert_eq!(harness.outcome(), Outcome::Failed("SessionOver".into()));
+            assert!(matches!(harness.next_event(), UiEvent::Connected { .. }));
+            assert_eq!(harness.next_event(), UiEvent::Failed("SessionOver".into()));
+        },
+    );
+}
+
+#[test]
+fn after_a_final_end_a_person_presses_enter_first_and_what_is_typed_is_thrown_away() {
+    let press_enter = |harness: &Harness| harness.type_line("for the room");
+    let ctrl_c = |harness: &Harness| harness.stop_tx.send(Stop::Ask).unwrap();
+    let end_of_input = |harness: &Harness| harness.input_tx.send(Input::End).unwrap();
+    for wake in [&press_enter as &dyn Fn(&Harness), &ctrl_c, &end_of_input] {
+        run_client(
+            |options| options.interactive = true,
+            |harness| {
+                drop(harness.accept_member(1));
+                let (mut call, _) = harness.accept_join();
+                harness.type_line("typed ahead");
+                refuse(&mut call, Cause::SessionOver);
+                while harness.next_event() != UiEvent::EnterLeaves {}
+                assert!(harness.outcome_rx.try_recv().is_err());
+                wake(&harness);
+                assert_eq!(harness.outcome(), Outcome::Failed("SessionOver".into()));
+                assert!(harness.event_rx.try_recv().is_err());
+            },
+        );
+    }
+}
+
+#[test]
+fn a_silent_server_is_told_before_the_next_attempt_and_a_closed_connection_after_it() {
+    run_client(
+        |_| {},
+        |harness| {
+            drop(harness.accept_member(1));
+            // Nothing is shown before this attempt has ended.
+            let (call, _) = harness.accept_join();
+            assert!(matches!(harness.next_event(), UiEvent::Connected { .. }));
+            assert!(harness.event_rx.try_recv().is_err());
+            drop(call);
+            assert!(matches!(harness.next_event(), UiEvent::Lost { .. }));
+            // Now the server takes a request and does not reply.
+            let (mut call, _callback, _) = harness.accept_member(1);
+            assert!(matches!(harness.next_event(), UiEvent::Resumed { .. }));
+            harness.type_line("hi");
+            next_request(&mut call);
+            assert!(matches!(harness.next_event(), UiEvent::Lost { .. }));
+            harness.stop_tx.send(Stop::Now).unwrap();
         },
     );
 }

@@ -1,0 +1,228 @@
+//! Holds a paste of many lines until the person says what to do with it. No I/O, no threads.
+//!
+//! A paste is a *burst*: lines that come so close together that nobody has typed them. A burst of a few lines
+//! passes as if it had been typed. The lines of a held paste are texts and never commands, because nobody has
+//! read them before they are sent.
+
+use crate::{
+    input::command::{parse_command, Command},
+    settings::{Input, InputNotice},
+};
+
+/// A burst of more lines is held. Empty lines do not count, because they are not sent.
+const MAX_UNHELD_LINES: usize = 10;
+/// The most that is held. What is longer is forgotten.
+const MAX_HELD_BYTES: usize = 1024 * 1024;
+
+/// Takes what a person types or pastes, and returns what goes to the client.
+///
+/// Invariant: a line that is neither returned nor held has been reported as an [`InputNotice`].
+#[derive(Debug, Default)]
+pub(crate) struct PasteGuard {
+    /// The lines that came together, until [`PasteGuard::end_burst`].
+    burst: Lines,
+    /// How many lines of the burst the terminal has cut.
+    cut: usize,
+    held: Lines,
+}
+
+/// Lines, each with its line end. They are one string, so that its length is what they take in memory.
+#[derive(Debug, Default)]
+struct Lines {
+    text: String,
+    count: usize,
+    /// How many of them are not empty.
+    said: usize,
+    /// Whether a line did not fit. Then the text is not complete.
+    too_long: bool,
+}
+
+impl Lines {
+    fn push(&mut self, line: &str) {
+        self.count += 1;
+        self.said += usize::from(!line.trim().is_empty());
+        self.push_text(line);
+        self.push_text("\n");
+    }
+
+    fn push_text(&mut self, text: &str) {
+        self.too_long |= self.text.len() + text.len() > MAX_HELD_BYTES;
+        if !self.too_long {
+            self.text.push_str(text);
+        }
+    }
+}
+
+impl PasteGuard {
+    /// Adds a line, without its line end, to the burst.
+    pub(crate) fn add(&mut self, line: &str) {
+        self.burst.push(line);
+    }
+
+    /// Adds a line that the terminal has cut. It is not sent.
+    pub(crate) fn add_cut(&mut self) {
+        self.cut += 1;
+    }
+
+    /// How many lines the burst has.
+    pub(crate) fn burst_lines(&self) -> usize {
+        self.burst.count + self.cut
+    }
+
+    /// The burst is over. Returns what to pass on, which is nothing of a burst that is held.
+    pub(crate) fn end_burst(&mut self) -> Vec<Input> {
+        let mut passed = Vec::new();
+        if let cut @ 1.. = std::mem::take(&mut self.cut) {
+            passed.push(Input::Notice(InputNotice::LinesCut(cut)));
+        }
+        let burst = std::mem::take(&mut self.burst);
+        if burst.said <= MAX_UNHELD_LINES && !burst.too_long {
+            burst.text.lines().for_each(|line| self.pass_typed(line, &mut passed));
+        } else if burst.too_long || self.held.text.len() + burst.text.len() > MAX_HELD_BYTES {
+            passed.push(Input::Notice(InputNotice::PasteTooLong(burst.count)));
+        } else {
+            self.held.text.push_str(&burst.text);
+            self.held.count += burst.count;
+            passed.push(Input::Notice(InputNotice::PasteHeld(self.held.count)));
+        }
+        passed
+    }
+
+    /// The input has ended. Returns what to pass on before the end.
+    pub(crate) fn end_input(&mut self) -> Vec<Input> {
+        let mut passed = self.end_burst();
+        passed.extend(self.forget(InputNotice::PasteUnsent));
+        passed
+    }
+
+    /// Passes one line on. With a held paste, some commands are about it.
+    fn pass_typed(&mut self, line: &str, passed: &mut Vec<Input>) {
+        let mut line = line;
+        if self.held.count > 0 {
+            if let Some((last, command)) = split_last_line(line) {
+                self.held.push(last);
+                line = command;
+            }
+            match parse_command(line) {
+                Ok(Command::Paste) => {
+                    let held = std::mem::take(&mut self.held);
+                    let lines = held.text.lines().filter(|line| !line.trim().is_empty());
+                    return passed.extend(lines.map(|line| Input::Text(line.to_owned())));
+                }
+                Ok(Command::Drop) => return passed.extend(self.forget(InputNotice::PasteDropped)),
+                Ok(Command::Quit) => passed.extend(self.forget(InputNotice::PasteUnsent)),
+                _ => {}
+            }
+        }
+        passed.push(Input::Line(line.to_owned()));
+    }
+
+    /// Forgets the held paste. Returns the notice for its number of lines, if there was one.
+    fn forget(&mut self, notice: impl FnOnce(usize) -> InputNotice) -> Option<Input> {
+        let count = std::mem::take(&mut self.held).count;
+        (count > 0).then(|| Input::Notice(notice(count)))
+    }
+}
+
+/// Splits `last line/paste`. A paste often has no line end after its last line. The terminal keeps such a line
+/// for editing, and the command is typed directly behind it.
+fn split_last_line(line: &str) -> Option<(&str, &str)> {
+    let at = ["/paste", "/drop"].iter().find_map(|word| Some(line.trim_end().strip_suffix(word)?.len()))?;
+    (!line[..at].ends_with(|c: char| c.is_whitespace() || c == '/') && at > 0).then(|| line.split_at(at))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(text: &str) -> Input {
+        Input::Line(text.into())
+    }
+
+    fn notice(notice: InputNotice) -> Input {
+        Input::Notice(notice)
+    }
+
+    fn burst(guard: &mut PasteGuard, lines: &[&str]) -> Vec<Input> {
+        lines.iter().for_each(|line| guard.add(line));
+        guard.end_burst()
+    }
+
+    const ELEVEN: [&str; 11] = ["/kick Tom", "2", "exit", "4", "5", "6", "7", "8", "9", "10", " //11"];
+
+    #[test]
+    fn a_burst_of_ten_lines_passes_as_typed_and_one_more_is_held_whole() {
+        let mut guard = PasteGuard::default();
+        let ten = ["/who", "2", "", "4", "5", "6", "7", "8", "9", "10", "11", ""];
+        assert_eq!(burst(&mut guard, &ten), ten.map(line));
+        assert_eq!(burst(&mut guard, &ELEVEN), [notice(InputNotice::PasteHeld(11))]);
+        assert_eq!(burst(&mut guard, &["typed meanwhile"]), [line("typed meanwhile")]);
+    }
+
+    #[test]
+    fn paste_sends_the_held_lines_as_texts_and_only_once() {
+        let mut guard = PasteGuard::default();
+        let with_an_empty_line = [&ELEVEN[..], &["  "]].concat();
+        assert_eq!(burst(&mut guard, &with_an_empty_line), [notice(InputNotice::PasteHeld(12))]);
+        assert_eq!(burst(&mut guard, &[" /paste "]), ELEVEN.map(|text| Input::Text(text.into())));
+        // With nothing held, the client says so.
+        assert_eq!(burst(&mut guard, &["/paste"]), [line("/paste")]);
+    }
+
+    #[test]
+    fn a_command_typed_behind_a_last_line_without_end_is_no_part_of_it() {
+        for (typed, last) in [("12/paste", true), ("12 /paste", false), ("//paste", false)] {
+            let mut guard = PasteGuard::default();
+            burst(&mut guard, &ELEVEN);
+            let passed = burst(&mut guard, &[typed]);
+            let texts = [&ELEVEN[..], &["12"]].concat();
+            let texts: Vec<Input> = texts.iter().map(|text| Input::Text((*text).into())).collect();
+            assert_eq!(passed, if last { texts } else { vec![line(typed)] }, "{typed}");
+        }
+        let mut guard = PasteGuard::default();
+        assert_eq!(burst(&mut guard, &["and/paste"]), [line("and/paste")]);
+        burst(&mut guard, &ELEVEN);
+        assert_eq!(burst(&mut guard, &["12/drop"]), [notice(InputNotice::PasteDropped(12))]);
+    }
+
+    #[test]
+    fn a_second_paste_is_held_with_the_first_until_both_are_dropped() {
+        let mut guard = PasteGuard::default();
+        burst(&mut guard, &ELEVEN);
+        assert_eq!(burst(&mut guard, &ELEVEN), [notice(InputNotice::PasteHeld(22))]);
+        assert_eq!(burst(&mut guard, &["/drop"]), [notice(InputNotice::PasteDropped(22))]);
+        assert_eq!(burst(&mut guard, &["/drop"]), [line("/drop")]);
+        assert_eq!(guard.end_input(), []);
+    }
+
+    #[test]
+    fn a_paste_that_is_held_at_the_end_is_reported() {
+        for (last, passed) in [(None, vec![]), (Some("exit"), vec![line("exit")])] {
+            let mut guard = PasteGuard::default();
+            burst(&mut guard, &ELEVEN);
+            last.iter().for_each(|line| guard.add(line));
+            let expected = [vec![notice(InputNotice::PasteUnsent(11))], passed].concat();
+            assert_eq!(guard.end_input(), expected);
+        }
+    }
+
+    #[test]
+    fn what_is_too_long_is_forgotten_and_leaves_a_held_paste_alone() {
+        let mut guard = PasteGuard::default();
+        burst(&mut guard, &ELEVEN);
+        let half = "x".repeat(MAX_HELD_BYTES / 2);
+        assert_eq!(burst(&mut guard, &[&half, &half]), [notice(InputNotice::PasteTooLong(2))]);
+        let many = vec!["x"; MAX_HELD_BYTES / 2];
+        assert_eq!(burst(&mut guard, &many), [notice(InputNotice::PasteTooLong(many.len()))]);
+        assert_eq!(guard.end_input(), [notice(InputNotice::PasteUnsent(11))]);
+    }
+
+    #[test]
+    fn cut_lines_are_reported_together_and_the_others_pass() {
+        let mut guard = PasteGuard::default();
+        guard.add_cut();
+        guard.add("whole");
+        guard.add_cut();
+        assert_eq!(guard.end_burst(), [notice(InputNotice::LinesCut(2)), line("whole")]);
+    }
+}

@@ -1,0 +1,133 @@
+//! What a person types on a terminal: keys that are no text, lines that the terminal cuts, and pastes.
+//!
+//! Two threads run here, one after the other. `stdin` reads lines and notes when each of them came; `paste`
+//! collects those that come together, and asks the [`PasteGuard`] what to pass on.
+//!
+//! `stdin` MUST NOT wait for the client: then the lines that a person types during a long call would come
+//! together, and look like a paste. So a channel with more space than a person can fill stands between the
+//! two, and each line in it has its time.
+
+use crate::{
+    input::{cannot_read, keys::strip_keys, paste_guard::PasteGuard, to_text},
+    settings::{Input, InputNotice},
+};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use std::{
+    borrow::Cow,
+    io::{self, BufRead, Read},
+    time::{Duration, Instant},
+};
+
+/// A terminal in line mode keeps this much of a line, and throws the rest of it away. (Linux does; what is
+/// typed after the limit changes nothing but the last byte.) So a line of this length may be cut. In bytes.
+const CUT_LINE_BYTES: usize = 4095;
+/// A program may leave the terminal in a mode in which lines have no end. Such a line is cut, too. In bytes.
+const MAX_LINE_BYTES: u64 = 64 * 1024;
+/// Lines that come within this time of each other are a burst. Nobody types a line so fast.
+const FIRST_LINE_PAUSE: Duration = Duration::from_millis(20);
+/// A burst that has begun ends after this time. A slow terminal, or one behind a network, passes a paste on in
+/// parts.
+const NEXT_LINE_PAUSE: Duration = Duration::from_millis(100);
+
+/// A line, or the end of the input, and when it came.
+pub type Typed = (Instant, Input);
+
+/// Passes each typed line on, without the keys in it that are no text, until the end of the input or of the
+/// client.
+///
+/// # Blocking
+/// On `reader`, without a limit, and on `pass`, which returns false after the end of the client.
+pub fn read_typed_loop(mut reader: impl BufRead, mut pass: impl FnMut(Input) -> bool) {
+    let mut keys_seen = false;
+    loop {
+        let mut bytes = Vec::new();
+        let ended = match read_line(&mut reader, &mut bytes) {
+            Ok(ended) => ended,
+            Err(error) => {
+                pass(Input::Failed(cannot_read(&error)));
+                return;
+            }
+        };
+        let line = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+        let mut goes_on = true;
+        if line.len() >= CUT_LINE_BYTES {
+            goes_on = pass(Input::Notice(InputNotice::LinesCut(1)));
+        } else if !bytes.is_empty() {
+            let line = to_text(line);
+            let text = strip_keys(&line);
+            if matches!(text, Cow::Owned(_)) && !std::mem::replace(&mut keys_seen, true) {
+                goes_on = pass(Input::Notice(InputNotice::KeysIgnored));
+            }
+            goes_on = goes_on && pass(Input::Line(text.into_owned()));
+        }
+        if ended {
+            pass(Input::End);
+        }
+        if ended || !goes_on {
+            return;
+        }
+    }
+}
+
+/// Reads a line with its line end, and the first [`MAX_LINE_BYTES`] at most. Returns whether the input has
+/// ended.
+fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
+    let mut rest = Vec::new();
+    let mut read = reader.take(MAX_LINE_BYTES).read_until(b'\n', line)?;
+    let mut complete = line.ends_with(b"\n");
+    while !complete && read > 0 {
+        rest.clear();
+        read = reader.take(MAX_LINE_BYTES).read_until(b'\n', &mut rest)?;
+        complete = rest.ends_with(b"\n");
+    }
+    Ok(!complete)
+}
+
+/// Passes on what was typed, and holds what was pasted, until the end of the input or of the client.
+///
+/// # Blocking
+/// On both channels. A line waits some 20 ms, because the next one decides whether it was typed.
+pub fn guard_pastes_loop(typed_rx: &Receiver<Typed>, input_tx: &Sender<Input>) {
+    let mut guard = PasteGuard::default();
+    // When the burst is over. `None` without a burst.
+    let mut quiet_at: Option<Instant> = None;
+    loop {
+        let typed = match quiet_at {
+            Some(quiet_at) => typed_rx.recv_deadline(quiet_at),
+            None => typed_rx.recv().map_err(RecvTimeoutError::from),
+        };
+        let mut passed = Vec::new();
+        // The client may have been busy, so the deadline may be over for a line that came before it.
+        let came = typed.as_ref().map_or_else(|_| Instant::now(), |(came, _)| *came);
+        if quiet_at.is_some_and(|quiet_at| came > quiet_at) {
+            passed = guard.end_burst();
+            quiet_at = None;
+        }
+        let mut ended = false;
+        match typed {
+            Ok((_, Input::Line(line))) => guard.add(&line),
+            Ok((_, Input::Notice(InputNotice::LinesCut(1)))) => guard.add_cut(),
+            Ok((_, last @ (Input::End | Input::Failed(_)))) => {
+                passed.extend(guard.end_input());
+                passed.push(last);
+                ended = true;
+            }
+            Ok((_, text @ Input::Text(_))) => {
+                passed.extend(guard.end_burst());
+                passed.push(text);
+            }
+            Ok((_, other)) => passed.push(other),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => ended = true,
+        }
+        quiet_at = match guard.burst_lines() {
+            0 => None,
+            1 => Some(quiet_at.unwrap_or(came + FIRST_LINE_PAUSE)),
+            _ => Some(came + NEXT_LINE_PAUSE),
+        };
+        let gone = passed.into_iter().any(|input| input_tx.send(input).is_err());
+        if ended || gone {
+            return;
+        }
+    }
+}
