@@ -1,4 +1,5 @@
-//! Stands in the place of the editor in a build without the feature `edit`. There is never a value of its type.
+//! Stands in the place of the editor in a build without the feature `edit`. There is never a value of its
+//! type.
 
 use crate::{
     screen::Screen,

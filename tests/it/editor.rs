@@ -76,8 +76,8 @@ fn a_line_of_three_rows_stays_whole_and_editable_under_a_burst() {
         });
         alice.types("\r");
         tom.sees(&format!("[Alice] {whole}\n"));
-        // Each message is drawn once, in its order. The emulator keeps no rows that have left the screen, so this
-        // looks at what has been written.
+        // Each message is drawn once, in its order. The emulator keeps no rows that have left the screen, so
+        // this looks at what has been written.
         let bytes = alice.screen().read_with(|screen| String::from_utf8_lossy(screen.bytes()).into_owned());
         let numbers: Vec<String> = bytes
             .split("[Tom]")

@@ -338,8 +338,8 @@ pub fn client_with_editor() -> PathBuf {
     BUILT.get_or_init(|| build(&target_folder().join("edit"), &arguments)).join("chat-client")
 }
 
-/// The folder of the profile with which this test was built, such as `.../target/debug`. The test is a file in
-/// it, or in a folder in it.
+/// The folder of the profile with which this test was built, such as `.../target/debug`. The test is a file
+/// in it, or in a folder in it.
 fn profile_folder() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {

@@ -1,7 +1,7 @@
 //! Turns the bytes of a keyboard into keys. No I/O.
 //!
-//! A terminal sends a character as itself, Ctrl with a letter as one byte below 32, and other keys as a sequence
-//! that begins with ESC. It marks a paste at its beginning and at its end, where it was asked to.
+//! A terminal sends a character as itself, Ctrl with a letter as one byte below 32, and other keys as a
+//! sequence that begins with ESC. It marks a paste at its beginning and at its end, where it was asked to.
 
 /// A longer sequence is no key that a terminal has. Its rest is skipped.
 const MAX_SEQUENCE_BYTES: usize = 16;

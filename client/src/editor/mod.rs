@@ -1,9 +1,9 @@
-//! The editor: what a person types on a terminal, with history, completion and search. Only in a build with the
-//! feature `edit`; `no_editor.rs` stands in its place in every other build.
+//! The editor: what a person types on a terminal, with history, completion and search. Only in a build with
+//! the feature `edit`; `no_editor.rs` stands in its place in every other build.
 //!
 //! The thread `stdin` reads the keys and has the typed line for itself. The [`Screen`] keeps a copy of it and
-//! draws it. It erases the copy before it writes a message and draws it again behind, in one write and under one
-//! lock. So a message is on the screen as soon as it is here, and tears nothing.
+//! draws it. It erases the copy before it writes a message and draws it again behind, in one write and under
+//! one lock. So a message is on the screen as soon as it is here, and tears nothing.
 
 mod completion;
 mod history;
@@ -95,11 +95,12 @@ impl Editor {
         self.names.hear(event);
     }
 
-    /// The life of the thread `stdin`: passes each line on, until the end of the input or of the client. A second
-    /// Ctrl-C asks `stop_tx` to leave.
+    /// The life of the thread `stdin`: passes each line on, until the end of the input or of the client. A
+    /// second Ctrl-C asks `stop_tx` to leave.
     ///
     /// # Blocking
-    /// On `keyboard`, without a limit. On the terminal. On `pass`, which returns false after the end of the client.
+    /// On `keyboard`, without a limit. On the terminal. On `pass`, which returns false after the end of the
+    /// client.
     pub fn edit_loop(
         &self,
         mut keyboard: impl BufRead,
@@ -173,9 +174,9 @@ impl Editor {
 
     /// Gives the terminal back, stops, and goes on when the shell continues the client.
     ///
-    /// The whole group of processes stops, as after Ctrl-Z in line mode: a `make` that has started the client, too.
-    /// std can send no signal, so a shell does. It is in the group and stops with it, so its end means that the
-    /// group has been stopped and goes on.
+    /// The whole group of processes stops, as after Ctrl-Z in line mode: a `make` that has started the
+    /// client, too. std can send no signal, so a shell does. It is in the group and stops with it, so its end
+    /// means that the group has been stopped and goes on.
     fn suspend(&self) {
         self.screen.pause_editing();
         let stopped = self.raw_mode.leave().and_then(|()| {

@@ -8,7 +8,8 @@ use crate::editor::{
     names::KnownNames,
 };
 
-/// A paste of more lines does not go into the line being edited. It is passed on line by line, and may be held.
+/// A paste of more lines does not go into the line being edited. It is passed on line by line, and may be
+/// held.
 const MAX_EDITED_LINES: usize = 10;
 /// No line that a person looks for needs more. In bytes.
 const MAX_SEARCH_BYTES: usize = 256;

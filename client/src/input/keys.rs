@@ -1,7 +1,7 @@
 //! What remains of a typed line without the keys that a terminal sends as escape sequences. No I/O.
 //!
-//! In the terminal's line mode an arrow key is only a sequence such as `ESC [ A` in the middle of the line. It
-//! moves nothing, and it must not reach the room.
+//! In the terminal's line mode an arrow key is only a sequence such as `ESC [ A` in the middle of the line.
+//! It moves nothing, and it must not reach the room.
 
 use std::borrow::Cow;
 

@@ -124,8 +124,8 @@ impl PasteGuard {
     }
 }
 
-/// Splits `last line/paste`. A paste often has no line end after its last line. The terminal keeps such a line
-/// for editing, and the command is typed directly behind it.
+/// Splits `last line/paste`. A paste often has no line end after its last line. The terminal keeps such a
+/// line for editing, and the command is typed directly behind it.
 fn split_last_line(line: &str) -> Option<(&str, &str)> {
     let at = ["/paste", "/drop"].iter().find_map(|word| Some(line.trim_end().strip_suffix(word)?.len()))?;
     (!line[..at].ends_with(|c: char| c.is_whitespace() || c == '/') && at > 0).then(|| line.split_at(at))

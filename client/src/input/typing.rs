@@ -25,8 +25,8 @@ const CUT_LINE_BYTES: usize = 4095;
 const MAX_LINE_BYTES: u64 = 64 * 1024;
 /// Lines that come within this time of each other are a burst. Nobody types a line so fast.
 const FIRST_LINE_PAUSE: Duration = Duration::from_millis(20);
-/// A burst that has begun ends after this time. A slow terminal, or one behind a network, passes a paste on in
-/// parts.
+/// A burst that has begun ends after this time. A slow terminal, or one behind a network, passes a paste on
+/// in parts.
 const NEXT_LINE_PAUSE: Duration = Duration::from_millis(100);
 
 /// A line, or the end of the input, and when it came.

@@ -11,8 +11,8 @@ const PASTE_MARKS_ON: &str = "\x1b[?2004h";
 const PASTE_MARKS_OFF: &str = "\x1b[?2004l";
 
 impl Screen {
-    /// Begins to show a typed line, and calls `on_resize` when the size of the terminal has changed and when the
-    /// client goes on after a stop.
+    /// Begins to show a typed line, and calls `on_resize` when the size of the terminal has changed and when
+    /// the client goes on after a stop.
     ///
     /// # Blocking
     /// On the terminal, like everything here that draws.
@@ -41,8 +41,8 @@ impl Screen {
         self.redraw(&mut self.lock());
     }
 
-    /// The line is complete: it stays on the screen, and an empty one begins. Returns whether it has answered a
-    /// question.
+    /// The line is complete: it stays on the screen, and an empty one begins. Returns whether it has answered
+    /// a question.
     pub(crate) fn end_typed_line(&self) -> bool {
         let mut state = self.lock();
         let size = state.size();

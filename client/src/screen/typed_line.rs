@@ -1,8 +1,9 @@
 //! The rows of the line being edited, and the sequences that erase and draw them. No I/O.
 //!
-//! Each row is shorter than the terminal is wide, and ends with a line end of ours. So the terminal never wraps
-//! it, and the client always knows in which row the cursor is. Where terminals differ about the width of a
-//! character, the cursor is still right: its place is found by writing the row once more, up to the cursor.
+//! Each row is shorter than the terminal is wide, and ends with a line end of ours. So the terminal never
+//! wraps it, and the client always knows in which row the cursor is. Where terminals differ about the width
+//! of a character, the cursor is still right: its place is found by writing the row once more, up to the
+//! cursor.
 
 use crate::screen::{
     escape::{is_mark, is_printable, JOINER},
@@ -53,8 +54,8 @@ impl TypedLine {
         format!("\r{}\x1b[J", move_up(up))
     }
 
-    /// Returns the sequence that draws the line, on a terminal of this size on which it is not drawn yet. A line
-    /// that is higher than the terminal is shown in part, around the cursor.
+    /// Returns the sequence that draws the line, on a terminal of this size on which it is not drawn yet. A
+    /// line that is higher than the terminal is shown in part, around the cursor.
     pub(crate) fn draw(&mut self, (rows, columns): (usize, usize)) -> String {
         let layout = self.layout(columns.saturating_sub(1).max(MIN_ROW_CELLS));
         let visible = visible(layout.rows.len(), layout.cursor_row, rows.saturating_sub(1).max(1));

@@ -10,10 +10,11 @@
 //! A new width arrives some milliseconds after the change. A row that is written in between, on a terminal
 //! that became narrower, is cut at the edge.
 //!
-//! Ctrl-C on a terminal sends INT to every process in the foreground, to the shell as well. A signal that comes
-//! to the client alone, such as TERM, does not reach the shell. The client cannot tell its signals apart, so it
-//! asks the shell with USR1. A shell runs the traps of waiting signals in the order of their numbers, and INT
-//! has a lower one: so the shell says that it was interrupted before it says that it was asked.
+//! Ctrl-C on a terminal sends INT to every process in the foreground, to the shell as well. A signal that
+//! comes to the client alone, such as TERM, does not reach the shell. The client cannot tell its signals
+//! apart, so it asks the shell with USR1. A shell runs the traps of waiting signals in the order of their
+//! numbers, and INT has a lower one: so the shell says that it was interrupted before it says that it was
+//! asked.
 //!
 //! Invariant: the shell ends when the client ends, even after `kill -9`. Its standard input is a pipe from
 //! the client, and `cat` reads that pipe. The system closes the pipe together with the client; then `cat`
@@ -139,8 +140,8 @@ impl TerminalWidth {
         }
     }
 
-    /// Calls `on_change` after each change of the size, on the thread `width`, and after each CONT. The first call
-    /// of this function decides.
+    /// Calls `on_change` after each change of the size, on the thread `width`, and after each CONT. The first
+    /// call of this function decides.
     #[cfg(feature = "edit")]
     pub(crate) fn on_change(&self, on_change: impl Fn() + Send + Sync + 'static) {
         let _ = self.height.on_change.set(Box::new(on_change));

@@ -86,8 +86,8 @@ pub fn run(options: &JoinOptions, channels: &Channels, show: UiEventHandler<'_>)
     outcome
 }
 
-/// Waits until the person has read why the client ends, so that no line that is meant for the room goes to the
-/// shell. What is typed is thrown away.
+/// Waits until the person has read why the client ends, so that no line that is meant for the room goes to
+/// the shell. What is typed is thrown away.
 ///
 /// # Blocking
 /// On the person. A request to stop and the end of the input wake it, too.
@@ -203,8 +203,8 @@ impl Client<'_> {
         }
     }
 
-    /// Takes what was typed before a question for another name, because it is no answer to it. Before the first
-    /// join it is the rest of a paste into the first question, and is forgotten.
+    /// Takes what was typed before a question for another name, because it is no answer to it. Before the
+    /// first join it is the rest of a paste into the first question, and is forgotten.
     fn take_typed_ahead(&mut self) {
         let typed_ahead: Vec<Input> = self.input_rx.try_iter().collect();
         for input in typed_ahead {
