@@ -56,7 +56,9 @@ test: ## run all the tests
 check: ## format, lints, tests, model, docs: what CI runs, with warnings as errors
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --package chat-client --all-targets --features edit -- -D warnings
 	$(CARGO) test
+	$(CARGO) test --package chat-client --features edit --lib
 	$(MAKE) model
 	$(MAKE) doc
 
@@ -68,7 +70,7 @@ picture: ## draw the picture of a session in the README again
 	$(CARGO) run --quiet --package chat-tests --bin picture
 
 doc: ## build the documentation, warnings as errors
-	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" $(CARGO) doc --no-deps --document-private-items --package chat-common --package chat-server --package chat-client
+	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" $(CARGO) doc --no-deps --document-private-items --package chat-common --package chat-server --package chat-client --features chat-client/edit
 
 faults: ## measure what faults cost the others; prints a table, takes about 3 minutes
 	@ulimit -n "$$(ulimit -Hn)"; $(CARGO) run --release --package chat-tests --bin faults
@@ -95,6 +97,6 @@ FOR ?= $(shell rustc -vV | sed -n 's/^host: //p')
 DIST_RUSTFLAGS = --remap-path-prefix=$${CARGO_HOME:-$$HOME/.cargo}=cargo --remap-path-prefix=$(CURDIR)=rpc-chat
 
 .PHONY: dist
-dist: ## pack both programs, man pages and completions (FOR=x86_64-unknown-linux-musl)
-	RUSTFLAGS="$(DIST_RUSTFLAGS)" $(CARGO) build --locked --profile dist --target $(FOR) --package chat-server --package chat-client
+dist: ## pack both programs, the client with its editor, man pages and completions (FOR=x86_64-unknown-linux-musl)
+	RUSTFLAGS="$(DIST_RUSTFLAGS)" $(CARGO) build --locked --profile dist --target $(FOR) --package chat-server --package chat-client --features chat-client/edit
 	$(CARGO) run --quiet --package chat-tests --bin dist -- $(FOR) $(TARGET)/$(FOR)/dist $(TARGET)/dist

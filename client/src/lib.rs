@@ -5,7 +5,7 @@
 //! | thread | lives as long as | owns | is woken by |
 //! |---|---|---|---|
 //! | main | the program | call connection, queue | input, a signal, a lost callback, a timer |
-//! | `stdin` | the program | standard input | the person |
+//! | `stdin` | the program | standard input; with the feature `edit`, the typed line | the person |
 //! | `paste` | the program, where a person types | what is pasted | a typed line; a timer of some 20 ms |
 //! | `listener` | one connection to the room | the listening socket | a connection; its shutdown |
 //! | `callback` | one callback connection | its stream | the server; to stop, a shutdown of the stream |
@@ -28,7 +28,8 @@
 //! `log` are never joined, because std cannot wake them. They end with the program.
 //!
 //! Only `log` waits for the reader of standard error. `main` and `callback` wait for the reader of standard
-//! output: a client that cannot show a message takes no more of them.
+//! output: a client that cannot show a message takes no more of them. So does `stdin` with the feature `edit`,
+//! where it draws what is typed.
 //!
 //! # Use in another program
 //!
@@ -36,11 +37,17 @@
 //! [`UiEvent`]. `main.rs` connects these to standard input and to a [`Screen`]. A test connects them to
 //! channels.
 
+#[cfg(feature = "edit")]
+mod editor;
+#[cfg(not(feature = "edit"))]
+#[path = "no_editor.rs"]
+mod editor;
 mod input;
 mod screen;
 mod session;
 mod settings;
 
+pub use editor::Editor;
 pub use input::{
     cannot_read, guard_pastes_loop, read_lines_loop, read_message, read_objects_loop, read_typed_loop,
     MessageError, Typed,

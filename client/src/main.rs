@@ -2,8 +2,8 @@
 
 use chat_client::{
     cannot_read, guard_pastes_loop, help_text, parse_arguments, read_lines_loop, read_message,
-    read_objects_loop, read_typed_loop, Channels, Environment, Input, InputSource, Invocation, MessageError,
-    Options, Outcome, Screen, Stop, Utterance,
+    read_objects_loop, read_typed_loop, Channels, Editor, Environment, Input, InputSource, Invocation,
+    MessageError, Options, Outcome, Screen, Stop, Utterance,
 };
 use chat_common::{
     background_writer::{BackgroundWriter, EXIT_TIMEOUT, FORCED_EXIT_TIMEOUT},
@@ -69,14 +69,24 @@ fn main() -> ExitCode {
     }
 
     let (stop_tx, stop_rx) = bounded(STOP_CAPACITY);
-    let screen = match Screen::open(options.screen.clone(), log.clone(), stop_tx.clone()) {
+    let mut screen_options = options.screen.clone();
+    let edits = Editor::is_for(&screen_options);
+    // The client draws the typed line itself then, and the system echoes nothing.
+    screen_options.typing &= !edits;
+    let screen = match Screen::open(screen_options, log.clone(), stop_tx.clone()) {
         Ok(screen) => Arc::new(screen),
         Err(error) => return end_with(&log, FAILED, &error),
     };
+    let editor = match edits.then(|| Editor::open(&screen)).transpose() {
+        Ok(editor) => editor,
+        Err(error) => return end_with(&log, FAILED, &format!("cannot edit on this terminal: {error}")),
+    };
+    let _close_editor = editor.as_ref().map(Editor::close_on_drop);
     // The end of main drops this sender. That tells the signal handler not to end the program itself.
     let (_ended_tx, ended_rx) = bounded::<()>(0);
     let interactive = options.join.interactive;
-    let (handler_screen, handler_log) = (Arc::clone(&screen), log.clone());
+    let (handler_screen, handler_log, handler_editor) = (Arc::clone(&screen), log.clone(), editor.clone());
+    let editor_stop_tx = stop_tx.clone();
     let mut asked_at: Option<Instant> = None;
     let handled = ctrlc::set_handler(move || {
         if interactive && handler_screen.was_ctrl_c() {
@@ -96,6 +106,7 @@ fn main() -> ExitCode {
                 let why = "stopped by a signal before everything was sent and shown";
                 end_with(&handler_log, code, why);
             }
+            handler_editor.iter().for_each(|editor| editor.close());
             handler_log.finish(FORCED_EXIT_TIMEOUT);
             std::process::exit(code.into());
         }
@@ -105,11 +116,15 @@ fn main() -> ExitCode {
     }
 
     let (input_tx, input_rx) = bounded(READ_AHEAD_LINES);
-    if let Err(error) = start_input(&options, input_tx) {
+    let editing = editor.clone().map(|editor| (editor, editor_stop_tx));
+    if let Err(error) = start_input(&options, editing, input_tx) {
         return end_with(&log, FAILED, &cannot_read(&error));
     }
     let channels = Channels { input_rx, stop_rx };
-    let outcome = chat_client::run(&options.join, &channels, &|event| screen.show(event));
+    let outcome = chat_client::run(&options.join, &channels, &|event| {
+        editor.iter().for_each(|editor| editor.hear(&event));
+        screen.show(event);
+    });
     match (outcome, screen.write_error()) {
         (_, Some(error)) => cannot_write(&log, &error),
         (Outcome::Left, None) if screen.transcript_is_complete() => ExitCode::SUCCESS,
@@ -120,7 +135,11 @@ fn main() -> ExitCode {
 
 /// Starts the thread `stdin`, and for a person the thread `paste`. Both are never joined. A message from the
 /// command line needs no thread.
-fn start_input(options: &Options, input_tx: Sender<Input>) -> io::Result<()> {
+fn start_input(
+    options: &Options,
+    editing: Option<(Arc<Editor>, Sender<Stop>)>,
+    input_tx: Sender<Input>,
+) -> io::Result<()> {
     if let InputSource::Message(text) = &options.source {
         let text = text.clone();
         let utterance = match options.to.clone() {
@@ -132,6 +151,10 @@ fn start_input(options: &Options, input_tx: Sender<Input>) -> io::Result<()> {
         let _ = input_tx.try_send(Input::End);
         return Ok(());
     }
+    let read_typed = move |pass: &mut dyn FnMut(Input) -> bool| match editing {
+        Some((editor, stop_tx)) => editor.edit_loop(io::stdin().lock(), &stop_tx, pass),
+        None => read_typed_loop(io::stdin().lock(), pass),
+    };
     let stdin = thread::Builder::new().name("stdin".into());
     if options.json_input {
         stdin.spawn(move || read_objects_loop(io::stdin().lock(), &input_tx))?;
@@ -141,11 +164,11 @@ fn start_input(options: &Options, input_tx: Sender<Input>) -> io::Result<()> {
         let (typed_tx, typed_rx) = bounded(TYPE_AHEAD_LINES);
         let paste = thread::Builder::new().name("paste".into());
         paste.spawn(move || guard_pastes_loop(&typed_rx, &input_tx))?;
-        let pass = move |input| typed_tx.send((Instant::now(), input)).is_ok();
-        stdin.spawn(move || read_typed_loop(io::stdin().lock(), pass))?;
+        let mut pass = move |input| typed_tx.send((Instant::now(), input)).is_ok();
+        stdin.spawn(move || read_typed(&mut pass))?;
     } else {
-        let pass = move |input| input_tx.send(input).is_ok();
-        stdin.spawn(move || read_typed_loop(io::stdin().lock(), pass))?;
+        let mut pass = move |input| input_tx.send(input).is_ok();
+        stdin.spawn(move || read_typed(&mut pass))?;
     }
     Ok(())
 }

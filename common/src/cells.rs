@@ -7,7 +7,7 @@
 use crate::escape::{is_mark, ZERO_WIDTH_JOINER};
 
 /// The cells of the widest character.
-pub(crate) const MAX_CHARACTER_CELLS: usize = 3;
+pub const MAX_CHARACTER_CELLS: usize = 3;
 
 /// Returns how many cells a character takes. Where terminals differ, it is the larger number, because a row
 /// may be shorter. A test compares it with the data of Unicode, for every character.
@@ -15,7 +15,7 @@ pub(crate) const MAX_CHARACTER_CELLS: usize = 3;
 /// Unicode leaves some widths open ("ambiguous": Greek, Cyrillic, frames, and more). These
 /// count as one cell, as in every terminal that is not set to an old East Asian encoding. Such a terminal
 /// cuts the row at its edge.
-pub(crate) fn cells_of(c: char) -> usize {
+pub fn cells_of(c: char) -> usize {
     match c as u32 {
         // East Asian letters, signs and punctuation, in whole blocks, for the Unicode to come.
         0x1100..=0x115f

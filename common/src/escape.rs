@@ -7,7 +7,7 @@
 /// How many marks one letter may have. No script needs more. A hundred marks would cover the lines above.
 const MAX_MARKS: usize = 4;
 /// Joins two emoji into one picture, such as a family. Anywhere else it is invisible, and is escaped.
-pub(crate) const ZERO_WIDTH_JOINER: char = '\u{200d}';
+pub const ZERO_WIDTH_JOINER: char = '\u{200d}';
 
 /// Escapes a text that has to stay one line. A line end becomes `\n`.
 pub fn escape_line(text: &str) -> String {

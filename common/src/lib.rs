@@ -212,7 +212,7 @@ compile_error!(
 pub mod background_writer;
 pub mod batch;
 pub mod calendar;
-mod cells;
+pub mod cells;
 pub mod codec;
 pub mod color;
 pub mod error;

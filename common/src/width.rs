@@ -21,11 +21,12 @@
 
 use crossbeam_channel::{bounded, Receiver};
 use std::{
+    fmt,
     io::{self, BufRead, BufReader},
     process::{Child, Command, Stdio},
     sync::{
         atomic::{AtomicUsize, Ordering::Relaxed},
-        Arc,
+        Arc, OnceLock,
     },
     thread,
     time::Duration,
@@ -33,6 +34,8 @@ use std::{
 
 /// The width of a terminal whose size is unknown. In cells.
 const DEFAULT_WIDTH: usize = 80;
+/// The height of such a terminal. In rows.
+const DEFAULT_HEIGHT: usize = 24;
 
 /// How long the shell may take to reply. It takes milliseconds, unless it was stopped.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -60,6 +63,15 @@ while wait $!; [ $? -gt 128 ]; do :; done
 pub struct TerminalWidth {
     /// In cells; 0 if unknown.
     cells: Arc<AtomicUsize>,
+    height: Height,
+}
+
+/// The height, and who wants to know of changes.
+#[derive(Clone, Default)]
+struct Height {
+    /// In rows; 0 if unknown.
+    rows: Arc<AtomicUsize>,
+    on_change: Arc<OnceLock<Box<dyn Fn() + Send + Sync>>>,
 }
 
 impl TerminalWidth {
@@ -109,6 +121,38 @@ impl TerminalWidth {
     fn set(&self, size: &str) {
         if let Some(Ok(columns)) = size.split_once(' ').map(|(_, columns)| columns.trim().parse()) {
             self.cells.store(columns, Relaxed);
+        }
+        self.height.set(size);
+    }
+
+    /// Returns the current height in rows.
+    pub fn rows(&self) -> usize {
+        match self.height.rows.load(Relaxed) {
+            0 => DEFAULT_HEIGHT,
+            rows => rows,
+        }
+    }
+
+    /// Calls `on_change` after each change of the size, on the thread `width`, and after each CONT. The first
+    /// call of this function decides.
+    pub fn on_change(&self, on_change: impl Fn() + Send + Sync + 'static) {
+        let _ = self.height.on_change.set(Box::new(on_change));
+    }
+}
+
+impl fmt::Debug for Height {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Height").field("rows", &self.rows).finish_non_exhaustive()
+    }
+}
+
+impl Height {
+    fn set(&self, size: &str) {
+        if let Some(Ok(rows)) = size.split_once(' ').map(|(rows, _)| rows.parse()) {
+            self.rows.store(rows, Relaxed);
+        }
+        if let Some(on_change) = self.on_change.get() {
+            on_change();
         }
     }
 }

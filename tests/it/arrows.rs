@@ -37,6 +37,7 @@ const SERVER: Floors = &[
 const CLIENT: Floors = &[
     ("the roof", &["main", "lib"]),
     ("the session", &["session"]),
+    ("the editor", &["editor", "no_editor"]),
     ("the screen", &["screen"]),
     ("input", &["input"]),
     ("settings", &["settings"]),

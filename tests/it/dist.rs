@@ -1,7 +1,7 @@
 //! The archive that `make dist` writes. It is made here by the same program, with the programs of the tests.
 
 use chat_tests::{
-    process::{binary, installed, repository},
+    process::{binary, client_with_editor, installed, repository},
     terminal::TerminalUser,
 };
 use portable_pty::CommandBuilder;
@@ -102,6 +102,16 @@ fn the_archive_has_programs_that_run_and_all_that_belongs_to_them() {
         let expected = format!("{program} {}\n", env!("CARGO_PKG_VERSION"));
         assert_eq!(String::from_utf8(version.stdout).unwrap(), expected);
     }
+}
+
+#[test]
+fn the_client_in_the_archive_is_built_with_its_editor() {
+    let makefile = fs::read_to_string(repository().join("Makefile")).unwrap();
+    let recipe = makefile.split("\ndist: ").nth(1).unwrap();
+    assert!(recipe.lines().any(|line| line.contains(" build ") && line.contains("chat-client/edit")));
+    let version = Command::new(client_with_editor()).arg("--version").output().unwrap();
+    let expected = format!("chat-client {} (edit)\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(String::from_utf8(version.stdout).unwrap(), expected);
 }
 
 #[test]

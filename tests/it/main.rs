@@ -11,6 +11,7 @@ mod conversation;
 mod cut_off;
 mod cuts;
 mod dist;
+mod editor;
 mod fallback;
 mod faults_of_the_original;
 mod flood;

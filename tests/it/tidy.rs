@@ -5,6 +5,7 @@ use std::{
     collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 /// Every file below these folders of the repository whose name ends with `ending`, with its text.
@@ -37,28 +38,23 @@ fn code(text: &str) -> String {
     text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
 }
 
-/// The names in the `[dependencies]` section of a manifest, without the optional ones.
-fn dependencies(manifest: &str) -> BTreeSet<String> {
-    let section =
-        manifest.split("\n[").find(|section| section.starts_with("dependencies]")).unwrap_or_default();
-    let required =
-        section.lines().skip(1).filter(|line| !line.starts_with('#') && !line.contains("optional = true"));
-    required
-        .filter_map(|line| line.split(['.', ' ', '=']).next())
-        .filter(|name| !name.is_empty())
-        .map(str::to_owned)
-        .collect()
+/// The names of the packages that this one is built from directly, with its default features.
+fn dependencies(package: &str) -> BTreeSet<String> {
+    let mut tree = Command::new(env!("CARGO"));
+    tree.current_dir(repository()).args(["tree", "--locked", "--offline", "--package", package]);
+    let output = tree.args(["--edges", "normal", "--depth", "1", "--prefix", "none"]).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
 }
 
 #[test]
 fn the_programs_are_built_from_six_packages() {
     let six = ["bincode", "crossbeam-channel", "ctrlc", "env_logger", "log", "serde"];
-    let mut found = BTreeSet::new();
-    for package in ["common", "server", "client"] {
-        let manifest = fs::read_to_string(repository().join(package).join("Cargo.toml")).unwrap();
-        found.extend(dependencies(&manifest).into_iter().filter(|name| !name.starts_with("chat-")));
-    }
-    assert_eq!(found.iter().map(String::as_str).collect::<Vec<_>>(), six);
+    let packages = ["chat-common", "chat-server", "chat-client"];
+    let found: BTreeSet<String> = packages.into_iter().flat_map(dependencies).collect();
+    let others = found.iter().map(String::as_str).filter(|name| !name.starts_with("chat-"));
+    assert_eq!(others.collect::<Vec<_>>(), six);
 }
 
 #[test]

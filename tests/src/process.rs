@@ -322,28 +322,53 @@ pub fn repository() -> &'static Path {
 /// this test.
 pub fn binary(name: &str) -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    let folder = BUILT.get_or_init(|| {
+    // This package is named too, because cargo chooses the features of shared dependencies for all named
+    // packages together. So the build reuses what has been compiled for a program of this package.
+    let arguments = ["--bin", "chat-server", "--bin", "chat-client"];
+    let packages = ["--package", "chat-server", "--package", "chat-client", "--package", "chat-tests"];
+    BUILT.get_or_init(|| build(target_folder(), &[&arguments[..], &packages[..]].concat())).join(name)
+}
+
+/// The path of a `chat-client` with the feature `edit`. The first call builds it.
+///
+/// It has a target folder of its own, because both builds give the program the same name.
+pub fn client_with_editor() -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    let arguments = ["--package", "chat-client", "--features", "edit"];
+    BUILT.get_or_init(|| build(&target_folder().join("edit"), &arguments)).join("chat-client")
+}
+
+/// The folder of the profile with which this test was built, such as `.../target/debug`. The test is a file
+/// in it, or in a folder in it.
+fn profile_folder() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
         let this = env::current_exe().unwrap();
-        // The path is such as .../target/debug/deps/it-0123 or .../target/release/faults.
-        let profile = this
-            .ancestors()
-            .find(|folder| matches!(folder.file_name().and_then(OsStr::to_str), Some("debug" | "release")))
-            .expect("Cargo names the folder of a test after its profile");
-        let target = profile.parent().expect("the folder of a profile is in the target folder");
-        let mut build = Command::new(env!("CARGO"));
-        // This package is named too, because cargo chooses the features of shared dependencies for all named
-        // packages together. So the build reuses what has been compiled for a program of this package.
-        build
-            .current_dir(repository())
-            .args(["build", "--quiet", "--bin", "chat-server", "--bin", "chat-client"])
-            .args(["--package", "chat-server", "--package", "chat-client", "--package", "chat-tests"])
-            .arg("--target-dir")
-            .arg(target);
-        if profile.ends_with("release") {
-            build.arg("--release");
-        }
-        assert!(build.status().unwrap().success(), "the programs do not build");
-        profile.to_owned()
-    });
-    folder.join(name)
+        let is_profile =
+            |folder: &&Path| matches!(folder.file_name().and_then(OsStr::to_str), Some("debug" | "release"));
+        this.ancestors()
+            .find(is_profile)
+            .expect("Cargo names the folder of a test after its profile")
+            .to_owned()
+    })
+}
+
+fn target_folder() -> &'static Path {
+    profile_folder().parent().expect("the folder of a profile is in the target folder")
+}
+
+/// Builds with the Cargo and the profile of this test. Returns the folder of the programs.
+fn build(target: &Path, arguments: &[&str]) -> PathBuf {
+    let mut build = Command::new(env!("CARGO"));
+    build
+        .current_dir(repository())
+        .args(["build", "--quiet"])
+        .args(arguments)
+        .arg("--target-dir")
+        .arg(target);
+    if profile_folder().ends_with("release") {
+        build.arg("--release");
+    }
+    assert!(build.status().unwrap().success(), "the programs do not build");
+    target.join(profile_folder().file_name().expect("the folder of a profile has a name"))
 }

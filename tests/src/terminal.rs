@@ -6,7 +6,7 @@
 //! ended.
 
 use crate::{
-    process::binary,
+    process::{binary, client_with_editor},
     watchdog::{poll, Shared},
 };
 pub use portable_pty::CommandBuilder;
@@ -96,6 +96,23 @@ impl TerminalUser {
             command.env(key, value);
         }
         TerminalUser::run((rows, columns), command)
+    }
+
+    /// Starts a client with the editor, which reads each key.
+    pub fn start_editor(server: SocketAddr, size: (u16, u16), arguments: &[&str]) -> TerminalUser {
+        let mut command = CommandBuilder::new(client_with_editor());
+        command.args(["--server", &server.to_string()]);
+        command.args(arguments);
+        command.env("TERM", "xterm-256color");
+        command.env_remove("NO_COLOR");
+        TerminalUser::run(size, command)
+    }
+
+    /// Starts a client with the editor and this name, and waits until it has joined.
+    pub fn join_editor(server: SocketAddr, size: (u16, u16), name: &str) -> TerminalUser {
+        let person = TerminalUser::start_editor(server, size, &["--name", name]);
+        person.sees("...");
+        person
     }
 
     /// Starts a command, such as a shell, in the place of the client.

@@ -112,6 +112,10 @@ pub fn guard_pastes_loop(typed_rx: &Receiver<Typed>, input_tx: &Sender<Input>) {
                 passed.push(last);
                 ended = true;
             }
+            Ok((_, text @ Input::Text(_))) => {
+                passed.extend(guard.end_burst());
+                passed.push(text);
+            }
             Ok((_, other)) => passed.push(other),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => ended = true,

@@ -5,6 +5,8 @@
 //! time: a burst of comings and goings, and the new day. `wording.rs` has the words.
 
 mod clock;
+#[cfg(feature = "edit")]
+mod editing;
 mod fold;
 mod help;
 mod json;
@@ -14,6 +16,8 @@ mod plain;
 mod quiet;
 mod reader;
 mod transcript;
+#[cfg(feature = "edit")]
+mod typed_line;
 mod viewer;
 mod wording;
 
@@ -96,6 +100,8 @@ impl Screen {
             prompt_open: false,
             missed_moves_shown: false,
             write_error: None,
+            #[cfg(feature = "edit")]
+            editing: editing::Editing::default(),
             options,
         };
         let (wake_tx, wake_rx) = bounded(1);

@@ -58,6 +58,9 @@ pub(crate) struct Output {
     pub(crate) day: String,
     /// Whether the last output was the prompt, and the typed name is not echoed after it.
     pub(crate) prompt_open: bool,
+    /// The line that a person edits.
+    #[cfg(feature = "edit")]
+    pub(crate) editing: super::editing::Editing,
     /// Whether this connection has shown that comings and goings are missing.
     pub(crate) missed_moves_shown: bool,
     /// The error that ended the writing to standard output.
@@ -113,7 +116,7 @@ impl Output {
         Ok(())
     }
 
-    fn on_written(&mut self, result: io::Result<()>) {
+    pub(crate) fn on_written(&mut self, result: io::Result<()>) {
         if let Err(error) = result {
             self.write_error = Some(error);
             // Without output there is no reason to stay.
@@ -189,7 +192,7 @@ impl Output {
         let (said, _) = self.to_show(event);
         let lines = match said.as_deref() {
             // The fold is not shown yet, so it is not cleared.
-            Some(UiEvent::Clear) if self.options.terminal => return self.write_stdout(CLEAR),
+            Some(UiEvent::Clear) if self.options.terminal => return self.write_rows(CLEAR),
             Some(UiEvent::Event { event, earlier }) if self.folds() && Fold::takes(event) => {
                 self.write_new_day()?;
                 let ended = self.fold.push(event.clone(), *earlier, Instant::now());
@@ -207,6 +210,11 @@ impl Output {
             self.end_fold()?;
             if said.is_some() && self.rings(event) {
                 self.write_ring()?;
+            }
+            #[cfg(feature = "edit")]
+            if *event == UiEvent::Bye {
+                let end = self.end_editing();
+                self.write_stdout(&end)?;
             }
             match event {
                 // After Ctrl-C the system has thrown the typed line away, so it goes from the screen as well.
@@ -266,6 +274,10 @@ impl Output {
     }
 
     fn write_prompt(&mut self) -> io::Result<()> {
+        #[cfg(feature = "edit")]
+        if let Some(asked) = self.ask_in_edited_line(PROMPT) {
+            return self.write_stdout(&asked);
+        }
         let ScreenOptions { terminal, plain, typing, quiet, .. } = self.options;
         if typing && terminal {
             return self.write_stdout(PROMPT);
@@ -302,11 +314,11 @@ impl Output {
             if self.options.plain {
                 return self.write_plain(&rows.iter().map(|row| format!("{row}\n")).collect::<String>());
             }
-            // Each row is one write, because the system may echo a typed key between two writes.
-            let typing = self.options.typing;
-            let writes =
-                rows.iter().map(|row| if typing { above_typed_line(row) } else { unwrapped(row) + "\n" });
-            return writes.into_iter().try_for_each(|write| self.write_stdout(&write));
+            if self.options.typing {
+                // Each row is one write, because the system may echo a typed key between two writes.
+                return rows.iter().try_for_each(|row| self.write_stdout(&above_typed_line(row)));
+            }
+            return self.write_rows(&rows.iter().map(|row| unwrapped(row) + "\n").collect::<String>());
         }
         self.write_errors(lines);
         let next_line = format!("\n{INDENT}");
@@ -321,6 +333,16 @@ impl Output {
             stdout.insert(0, '\n');
         }
         self.write_stdout(&stdout)
+    }
+
+    /// Writes rows to a terminal on which the system echoes nothing. A line that the person edits stays below
+    /// them.
+    fn write_rows(&mut self, rows: &str) -> io::Result<()> {
+        #[cfg(feature = "edit")]
+        if let Some(around) = self.around_edited_line(rows) {
+            return self.write_stdout(&around);
+        }
+        self.write_stdout(rows)
     }
 
     /// Writes lines about errors to standard error, without a time.
@@ -350,7 +372,7 @@ impl Output {
         self.write_stdout(&text)
     }
 
-    fn write_stdout(&self, text: &str) -> io::Result<()> {
+    pub(crate) fn write_stdout(&self, text: &str) -> io::Result<()> {
         if self.write_error.is_some() || text.is_empty() {
             return Ok(());
         }

@@ -212,7 +212,9 @@ pub fn parse_arguments(
             "--no-listen" => join.listen = false,
             "--help" | "-h" => return Ok(Invocation::Help),
             "--version" | "-V" => {
-                return Ok(Invocation::Print(format!("chat-client {}\n", env!("CARGO_PKG_VERSION"))))
+                let features = if cfg!(feature = "edit") { " (edit)" } else { "" };
+                let version = env!("CARGO_PKG_VERSION");
+                return Ok(Invocation::Print(format!("chat-client {version}{features}\n")));
             }
             _ => return Err(format!("unknown argument \"{argument}\"; see --help")),
         }

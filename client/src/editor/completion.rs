@@ -1,0 +1,93 @@
+//! What Tab completes: commands at the start of a line, and names. No I/O.
+
+use crate::input::COMMAND_HELP;
+
+/// Commands whose first argument is a name.
+const NAME_COMMANDS: &[&str] = &["/msg", "/ignore", "/who"];
+
+/// What Tab can put in the place of the word before the cursor.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Completion {
+    /// Where the word begins. In bytes.
+    pub(crate) start: usize,
+    /// The whole words, the most likely one first.
+    pub(crate) words: Vec<String>,
+    /// What follows a word that is the only one.
+    pub(crate) suffix: &'static str,
+}
+
+/// Returns the completions for the text before the cursor. `names` are the people, the likeliest first.
+pub(crate) fn complete(before: &str, names: &[String]) -> Completion {
+    let start = before
+        .rfind(char::is_whitespace)
+        .map_or(0, |index| index + before[index..].chars().next().map_or(1, char::len_utf8));
+    let word = &before[start..];
+    if start == 0 && word.starts_with('/') {
+        let words = commands().filter(|command| command.starts_with(word)).map(str::to_owned).collect();
+        return Completion { start, words, suffix: " " };
+    }
+    let after_command = before[..start].trim_end();
+    let suffix = if start == 0 && !word.is_empty() { ": " } else { " " };
+    let start = start + usize::from(word.starts_with('@'));
+    let word = before[start..].to_lowercase();
+    // Without a letter, only a command that needs a name offers all of them.
+    let offers = !word.is_empty() || NAME_COMMANDS.contains(&after_command);
+    let matches = |name: &&String| offers && name.to_lowercase().starts_with(&word);
+    Completion { start, words: names.iter().filter(matches).cloned().collect(), suffix }
+}
+
+/// The commands that the help lists.
+fn commands() -> impl Iterator<Item = &'static str> {
+    let words =
+        COMMAND_HELP.iter().filter_map(|help| help.split("  ").next()).flat_map(str::split_whitespace);
+    let commands = words.map(|word| word.trim_end_matches(','));
+    commands.filter(|word| word.starts_with('/') && !word.starts_with("//"))
+}
+
+/// Returns the longest text with which all words begin, without regard to upper and lower case.
+pub(crate) fn common_start(words: &[String]) -> &str {
+    let Some((first, rest)) = words.split_first() else { return "" };
+    let mut end = first.len();
+    for word in rest {
+        let same = first.chars().zip(word.chars()).take_while(|(a, b)| a.to_lowercase().eq(b.to_lowercase()));
+        end = end.min(same.map(|(c, _)| c.len_utf8()).sum());
+    }
+    &first[..end]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(before: &str) -> (usize, Vec<String>, &'static str) {
+        let names = ["Sara", "samuel", "Tom", "Ömer"].map(String::from);
+        let Completion { start, words, suffix } = complete(before, &names);
+        (start, words, suffix)
+    }
+
+    #[test]
+    fn a_name_is_completed_by_where_it_stands() {
+        assert_eq!(words("sar"), (0, vec!["Sara".into()], ": "));
+        assert_eq!(words("hello t"), (6, vec!["Tom".into()], " "));
+        assert_eq!(words("hello @t"), (7, vec!["Tom".into()], " "));
+        assert_eq!(words("ö"), (0, vec!["Ömer".into()], ": "));
+        assert_eq!(words("/msg t"), (5, vec!["Tom".into()], " "));
+        assert_eq!(words("/msg ").1.len(), 4);
+        assert_eq!(words("/ignore s").1, ["Sara", "samuel"]);
+        assert!(words("hello ").1.is_empty() && words("").1.is_empty());
+    }
+
+    #[test]
+    fn a_command_is_completed_at_the_start_of_a_line_alone() {
+        assert_eq!(words("/wh"), (0, vec!["/who".into()], " "));
+        assert!(words("/").1.len() > 8);
+        assert!(words("see /wh").1.is_empty());
+    }
+
+    #[test]
+    fn several_words_are_completed_as_far_as_they_are_the_same() {
+        assert_eq!(common_start(&["Sara".into(), "samuel".into()]), "Sa");
+        assert_eq!(common_start(&["Tom".into()]), "Tom");
+        assert_eq!(common_start(&[]), "");
+    }
+}

@@ -1,0 +1,240 @@
+//! Turns the bytes of a keyboard into keys. No I/O.
+//!
+//! A terminal sends a character as itself, Ctrl with a letter as one byte below 32, and other keys as a
+//! sequence that begins with ESC. It marks a paste at its beginning and at its end, where it was asked to.
+
+/// A longer sequence is no key that a terminal has. Its rest is skipped.
+const MAX_SEQUENCE_BYTES: usize = 16;
+/// A longer paste is not taken at all.
+pub(crate) const MAX_PASTE_BYTES: usize = 1024 * 1024;
+const PASTE_END: &[u8] = b"\x1b[201~";
+
+/// What one key asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Key {
+    Character(char),
+    Enter,
+    Tab,
+    Left,
+    Right,
+    WordLeft,
+    WordRight,
+    LineStart,
+    LineEnd,
+    Up,
+    Down,
+    DeleteBefore,
+    DeleteAfter,
+    DeleteWord,
+    DeleteToStart,
+    DeleteToEnd,
+    PutBack,
+    Search,
+    Cancel,
+    Redraw,
+    Interrupt,
+    /// Ctrl-D.
+    End,
+    Suspend,
+    Paste(String),
+    /// A paste of more than [`MAX_PASTE_BYTES`].
+    PasteTooLong,
+}
+
+/// What the bytes so far are the beginning of.
+#[derive(Debug, Default)]
+pub(crate) enum Keys {
+    #[default]
+    Ground,
+    Escape,
+    /// Behind `ESC [` or `ESC O`.
+    Sequence(Vec<u8>),
+    /// The first bytes of a character.
+    Character(Vec<u8>),
+    /// A paste, with its end mark as soon as that has come.
+    Paste(Vec<u8>),
+    /// A paste that is too long, of which only the last bytes are kept.
+    SkippedPaste(Vec<u8>),
+}
+
+impl Keys {
+    /// Takes the next byte. Returns a key if it completes one.
+    pub(crate) fn take(&mut self, byte: u8) -> Option<Key> {
+        match std::mem::take(self) {
+            Keys::Ground => self.begin(byte),
+            Keys::Escape => match byte {
+                b'[' | b'O' => {
+                    *self = Keys::Sequence(Vec::new());
+                    None
+                }
+                b'b' | b'B' => Some(Key::WordLeft),
+                b'f' | b'F' => Some(Key::WordRight),
+                0x7f | 0x08 => Some(Key::DeleteWord),
+                0x1b => {
+                    *self = Keys::Escape;
+                    None
+                }
+                // A control character after a lone ESC is a key of its own.
+                0..=31 => self.begin(byte),
+                _ => None,
+            },
+            Keys::Sequence(mut sequence) => {
+                if sequence.len() < MAX_SEQUENCE_BYTES {
+                    sequence.push(byte);
+                }
+                match byte {
+                    // The Linux console sends `ESC [ [ A` for F1.
+                    b'[' if sequence.len() == 1 => {
+                        *self = Keys::Sequence(sequence);
+                        None
+                    }
+                    0x40..=0x7e => self.end_sequence(&sequence),
+                    0x20..=0x3f => {
+                        *self = Keys::Sequence(sequence);
+                        None
+                    }
+                    _ => self.begin(byte),
+                }
+            }
+            Keys::Character(mut bytes) => {
+                bytes.push(byte);
+                match std::str::from_utf8(&bytes) {
+                    Ok(text) => text.chars().next().map(Key::Character),
+                    Err(error) if error.error_len().is_none() => {
+                        *self = Keys::Character(bytes);
+                        None
+                    }
+                    Err(_) if byte.is_ascii() => self.begin(byte),
+                    Err(_) => Some(Key::Character(char::REPLACEMENT_CHARACTER)),
+                }
+            }
+            Keys::Paste(mut bytes) => {
+                bytes.push(byte);
+                if let Some(text) = bytes.strip_suffix(PASTE_END) {
+                    return Some(Key::Paste(String::from_utf8_lossy(text).into_owned()));
+                }
+                let too_long = bytes.len() > MAX_PASTE_BYTES + PASTE_END.len();
+                *self = if too_long { Keys::SkippedPaste(Vec::new()) } else { Keys::Paste(bytes) };
+                None
+            }
+            Keys::SkippedPaste(mut last) => {
+                if last.len() == PASTE_END.len() {
+                    last.remove(0);
+                }
+                last.push(byte);
+                if last == PASTE_END {
+                    return Some(Key::PasteTooLong);
+                }
+                *self = Keys::SkippedPaste(last);
+                None
+            }
+        }
+    }
+
+    fn begin(&mut self, byte: u8) -> Option<Key> {
+        match byte {
+            0x1b => {
+                *self = Keys::Escape;
+                None
+            }
+            // Some terminals and most scripts send a line feed for Enter.
+            b'\r' | b'\n' => Some(Key::Enter),
+            b'\t' => Some(Key::Tab),
+            0x7f | 0x08 => Some(Key::DeleteBefore),
+            0..=31 => control(byte | 0x40),
+            32..=126 => Some(Key::Character(byte.into())),
+            _ => {
+                *self = Keys::Character(vec![byte]);
+                None
+            }
+        }
+    }
+
+    fn end_sequence(&mut self, sequence: &[u8]) -> Option<Key> {
+        match sequence {
+            b"A" => Some(Key::Up),
+            b"B" => Some(Key::Down),
+            b"C" => Some(Key::Right),
+            b"D" => Some(Key::Left),
+            b"H" | b"1~" | b"7~" => Some(Key::LineStart),
+            b"F" | b"4~" | b"8~" => Some(Key::LineEnd),
+            b"3~" => Some(Key::DeleteAfter),
+            b"1;5C" | b"1;3C" => Some(Key::WordRight),
+            b"1;5D" | b"1;3D" => Some(Key::WordLeft),
+            b"200~" => {
+                *self = Keys::Paste(Vec::new());
+                None
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The key for Ctrl with this letter. Letters that readline uses mean the same here.
+fn control(letter: u8) -> Option<Key> {
+    Some(match letter {
+        b'A' => Key::LineStart,
+        b'B' => Key::Left,
+        b'C' => Key::Interrupt,
+        b'D' => Key::End,
+        b'E' => Key::LineEnd,
+        b'F' => Key::Right,
+        b'G' => Key::Cancel,
+        b'K' => Key::DeleteToEnd,
+        b'L' => Key::Redraw,
+        b'N' => Key::Down,
+        b'P' => Key::Up,
+        b'R' => Key::Search,
+        b'U' => Key::DeleteToStart,
+        b'W' => Key::DeleteWord,
+        b'Y' => Key::PutBack,
+        b'Z' => Key::Suspend,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(bytes: &[u8]) -> Vec<Key> {
+        let mut keys = Keys::default();
+        bytes.iter().filter_map(|byte| keys.take(*byte)).collect()
+    }
+
+    #[test]
+    fn sequences_are_keys_and_never_text() {
+        assert_eq!(
+            keys(b"\x1b[A\x1bOB\x1b[1;5C\x1b[3~\x1bb"),
+            [Key::Up, Key::Down, Key::WordRight, Key::DeleteAfter, Key::WordLeft]
+        );
+        // A function key, the report of a mouse, and a sequence without end leave nothing behind.
+        for unknown in ["\x1b[15~x", "\x1b[<0;12;3Mx", "\x1b[[Ax", &format!("\x1b[{}mx", "1;".repeat(100))] {
+            assert_eq!(keys(unknown.as_bytes()), [Key::Character('x')], "{unknown:?}");
+        }
+        assert_eq!(keys(b"\x1b\x03"), [Key::Interrupt]);
+    }
+
+    #[test]
+    fn a_character_of_several_bytes_is_one_key() {
+        assert_eq!(keys("é🦀".as_bytes()), [Key::Character('é'), Key::Character('🦀')]);
+        assert_eq!(keys(b"\xc3x"), [Key::Character('x')]);
+        assert_eq!(keys(b"\xff\xffx").last(), Some(&Key::Character('x')));
+    }
+
+    #[test]
+    fn a_paste_is_one_key_whatever_it_has_inside() {
+        assert_eq!(
+            keys(b"\x1b[200~a\r\x03\x1b[A\x1b[201~b"),
+            [Key::Paste("a\r\x03\x1b[A".into()), Key::Character('b')]
+        );
+    }
+
+    #[test]
+    fn a_paste_that_is_too_long_is_skipped_to_its_end() {
+        let mut bytes = b"\x1b[200~".to_vec();
+        bytes.resize(MAX_PASTE_BYTES + 100, b'x');
+        bytes.extend_from_slice(b"\x1b[201~y");
+        assert_eq!(keys(&bytes), [Key::PasteTooLong, Key::Character('y')]);
+    }
+}

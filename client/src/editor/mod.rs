@@ -1,0 +1,190 @@
+//! The editor: what a person types on a terminal, with history, completion and search. Only in a build with
+//! the feature `edit`; `no_editor.rs` stands in its place in every other build.
+//!
+//! The thread `stdin` reads the keys and has the typed line for itself. The [`Screen`] keeps a copy of it and
+//! draws it. It erases the copy before it writes a message and draws it again behind, in one write and under
+//! one lock. So a message is on the screen as soon as it is here, and tears nothing.
+
+mod completion;
+mod history;
+mod keys;
+mod line;
+mod names;
+mod raw_mode;
+mod typing;
+
+use crate::{
+    editor::{
+        keys::Keys,
+        names::KnownNames,
+        raw_mode::RawMode,
+        typing::{Effect, Typing},
+    },
+    input::cannot_read,
+    screen::Screen,
+    settings::{Input, ScreenOptions, Stop, UiEvent},
+};
+use crossbeam_channel::Sender;
+use std::{
+    io::{self, BufRead},
+    process::{Command, Stdio},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// A second Ctrl-C within this time leaves.
+const CTRL_C_TIME: Duration = Duration::from_secs(3);
+
+/// The terminal on which a person edits.
+pub struct Editor {
+    raw_mode: RawMode,
+    screen: Arc<Screen>,
+    names: KnownNames,
+}
+
+impl Editor {
+    /// Whether this build has an editor for a person with these options.
+    pub fn is_for(options: &ScreenOptions) -> bool {
+        options.terminal && options.typing
+    }
+
+    /// Changes the terminal's modes, and begins to draw the typed line.
+    ///
+    /// # Errors
+    /// When the terminal does not allow it.
+    pub fn open(screen: &Arc<Screen>) -> io::Result<Arc<Editor>> {
+        let editor = Editor {
+            raw_mode: RawMode::of_stdin()?,
+            screen: Arc::clone(screen),
+            names: KnownNames::default(),
+        };
+        let editor = Arc::new(editor);
+        editor.raw_mode.enter()?;
+        let resized = Arc::clone(&editor);
+        screen.start_editing(move || {
+            // The client may have been stopped, and a shell may have had the terminal meanwhile.
+            let _ = resized.raw_mode.enter_again();
+            resized.screen.redraw_typed_line();
+        });
+        Ok(editor)
+    }
+
+    /// Gives the terminal back as it was. More calls do no harm.
+    ///
+    /// It never waits for the screen, because a terminal that takes no output must not hold up the exit.
+    pub fn close(&self) {
+        self.screen.try_stop_editing();
+        // An error means that there is no terminal any more.
+        let _ = self.raw_mode.close();
+    }
+
+    /// Closes the editor when the returned value is dropped: after a panic as well.
+    #[must_use]
+    pub fn close_on_drop(self: &Arc<Editor>) -> impl Drop {
+        struct CloseOnDrop(Arc<Editor>);
+        impl Drop for CloseOnDrop {
+            fn drop(&mut self) {
+                self.0.close();
+            }
+        }
+        CloseOnDrop(Arc::clone(self))
+    }
+
+    /// Takes names for completion from an event.
+    pub fn hear(&self, event: &UiEvent) {
+        self.names.hear(event);
+    }
+
+    /// The life of the thread `stdin`: passes each line on, until the end of the input or of the client. A
+    /// second Ctrl-C asks `stop_tx` to leave.
+    ///
+    /// # Blocking
+    /// On `keyboard`, without a limit. On the terminal. On `pass`, which returns false after the end of the
+    /// client.
+    pub fn edit_loop(
+        &self,
+        mut keyboard: impl BufRead,
+        stop_tx: &Sender<Stop>,
+        pass: &mut dyn FnMut(Input) -> bool,
+    ) {
+        let (mut keys, mut typing) = (Keys::default(), Typing::default());
+        let mut asked_at: Option<Instant> = None;
+        loop {
+            let bytes = match keyboard.fill_buf() {
+                Ok(bytes) => bytes.to_vec(),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => {
+                    pass(Input::Failed(cannot_read(&error)));
+                    return;
+                }
+            };
+            keyboard.consume(bytes.len());
+            let mut goes_on = !bytes.is_empty();
+            for key in bytes.into_iter().filter_map(|byte| keys.take(byte)) {
+                match typing.press(key, &self.names) {
+                    Effect::Nothing => {}
+                    Effect::Submit => goes_on &= pass(self.submit(&mut typing)),
+                    Effect::Pass(lines) => goes_on &= lines.into_iter().all(|line| pass(Input::Line(line))),
+                    Effect::Offer(words) => self.screen.show(UiEvent::InvalidInput(words.join(", "))),
+                    Effect::Refuse(why) => self.screen.show(UiEvent::InvalidInput(why.into())),
+                    Effect::Clear => self.screen.show(UiEvent::Clear),
+                    Effect::Interrupt => {
+                        let now = Instant::now();
+                        let again = asked_at.replace(now).is_some_and(|asked| now - asked <= CTRL_C_TIME);
+                        // A full channel has a request to stop already.
+                        let _ = stop_tx.try_send(if again { Stop::Now } else { Stop::Ask });
+                    }
+                    Effect::Suspend => {
+                        self.draw(&typing);
+                        self.suspend();
+                    }
+                    Effect::End => goes_on = false,
+                }
+            }
+            self.draw(&typing);
+            if !goes_on {
+                // It is of no use to a client that has already left.
+                pass(Input::End);
+                return;
+            }
+        }
+    }
+
+    /// Ends the typed line. Returns what it says.
+    fn submit(&self, typing: &mut Typing) -> Input {
+        self.draw(typing);
+        let answers = self.screen.end_typed_line();
+        let text = typing.line.take();
+        if answers {
+            // A name has one line.
+            return Input::Line(text.lines().next().unwrap_or_default().to_owned());
+        }
+        typing.history.add(&text);
+        // Pasted line ends stay inside one message, and no part of it is a command.
+        if text.contains('\n') {
+            Input::Text(text)
+        } else {
+            Input::Line(text)
+        }
+    }
+
+    fn draw(&self, typing: &Typing) {
+        self.screen.draw_typed_line(&typing.prompt(), typing.line.text(), typing.line.cursor());
+    }
+
+    /// Gives the terminal back, stops, and goes on when the shell continues the client.
+    ///
+    /// The whole group of processes stops, as after Ctrl-Z in line mode: a `make` that has started the
+    /// client, too. std can send no signal, so a shell does. It is in the group and stops with it, so its end
+    /// means that the group has been stopped and goes on.
+    fn suspend(&self) {
+        self.screen.pause_editing();
+        let stopped = self.raw_mode.leave().and_then(|()| {
+            Command::new("sh").args(["-c", "kill -s TSTP 0"]).stdin(Stdio::null()).status().map(drop)
+        });
+        if let Err(error) = stopped.and_then(|()| self.raw_mode.enter()) {
+            log::warn!("cannot stop for the shell: {error}");
+        }
+        self.screen.go_on_editing();
+    }
+}

@@ -1,0 +1,56 @@
+//! Stands in the place of the editor in a build without the feature `edit`. There is never a value of its
+//! type.
+
+use crate::{
+    screen::Screen,
+    settings::{Input, ScreenOptions, Stop, UiEvent},
+};
+use crossbeam_channel::Sender;
+use std::{
+    io::{self, BufRead},
+    sync::Arc,
+};
+
+/// The terminal on which a person edits.
+pub enum Editor {}
+
+impl Editor {
+    /// Whether this build has an editor for a person with these options. This one has none.
+    pub fn is_for(_options: &ScreenOptions) -> bool {
+        false
+    }
+
+    /// Without an editor, nobody can open one.
+    ///
+    /// # Errors
+    /// Always.
+    pub fn open(_screen: &Arc<Screen>) -> io::Result<Arc<Editor>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Gives the terminal back as it was.
+    pub fn close(&self) {
+        match *self {}
+    }
+
+    /// Closes the editor when the returned value is dropped.
+    #[must_use]
+    pub fn close_on_drop(self: &Arc<Editor>) -> Arc<Editor> {
+        Arc::clone(self)
+    }
+
+    /// Takes names for completion from an event.
+    pub fn hear(&self, _event: &UiEvent) {
+        match *self {}
+    }
+
+    /// The life of the thread `stdin`.
+    pub fn edit_loop(
+        &self,
+        _keyboard: impl BufRead,
+        _stop_tx: &Sender<Stop>,
+        _pass: &mut dyn FnMut(Input) -> bool,
+    ) {
+        match *self {}
+    }
+}

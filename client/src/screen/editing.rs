@@ -1,0 +1,146 @@
+//! Shows the line that a person edits: erases it before a message and draws it again behind.
+//!
+//! The thread `stdin` changes the line, and the threads that show events write around it. Each change is one
+//! write under the screen's lock, so that no thread ever sees half of it.
+
+use crate::screen::{output::Output, typed_line::TypedLine, Screen};
+
+/// The terminal marks a paste at its beginning and its end.
+const PASTE_MARKS_ON: &str = "\x1b[?2004h";
+const PASTE_MARKS_OFF: &str = "\x1b[?2004l";
+
+/// The line that a person edits.
+#[derive(Default)]
+pub(crate) struct Editing {
+    /// The line, while it is on the screen.
+    line: Option<TypedLine>,
+    /// That line, while the shell has the terminal.
+    paused: Option<TypedLine>,
+}
+
+impl Screen {
+    /// Begins to show a typed line, and calls `on_resize` when the size of the terminal has changed and when
+    /// the client goes on after a stop.
+    ///
+    /// # Blocking
+    /// On the terminal, like everything here that draws.
+    pub(crate) fn start_editing(&self, on_resize: impl Fn() + Send + Sync + 'static) {
+        let mut output = self.lock();
+        output.width.on_change(on_resize);
+        output.editing.line = Some(TypedLine::default());
+        output.write_edited(PASTE_MARKS_ON);
+    }
+
+    /// Draws the line as it is now. `cursor` is in bytes.
+    pub(crate) fn draw_typed_line(&self, prompt: &str, text: &str, cursor: usize) {
+        let mut output = self.lock();
+        let Some(line) = &mut output.editing.line else { return };
+        if (line.prompt.as_str(), line.text.as_str(), line.cursor) == (prompt, text, cursor) {
+            return;
+        }
+        prompt.clone_into(&mut line.prompt);
+        text.clone_into(&mut line.text);
+        line.cursor = cursor;
+        output.redraw();
+    }
+
+    /// Draws the line again, after the terminal has changed.
+    pub(crate) fn redraw_typed_line(&self) {
+        self.lock().redraw();
+    }
+
+    /// The line is complete: it stays on the screen, and an empty one begins. Returns whether it has answered
+    /// a question.
+    pub(crate) fn end_typed_line(&self) -> bool {
+        let mut output = self.lock();
+        let size = output.size();
+        let Some(line) = &mut output.editing.line else { return false };
+        let answers = !line.question.is_empty();
+        let last = line.last_sight(size);
+        *line = TypedLine::default();
+        output.write_edited(&last);
+        answers
+    }
+
+    /// The shell gets the terminal. The line stays above what the shell writes.
+    pub(crate) fn pause_editing(&self) {
+        let mut output = self.lock();
+        let size = output.size();
+        if let Some(mut line) = output.editing.line.take() {
+            let last = line.last_sight(size) + PASTE_MARKS_OFF;
+            output.editing.paused = Some(line);
+            output.write_edited(&last);
+        }
+    }
+
+    /// The client has the terminal again.
+    pub(crate) fn go_on_editing(&self) {
+        let mut output = self.lock();
+        if let Some(line) = output.editing.paused.take() {
+            output.editing.line = Some(line);
+            output.write_edited(PASTE_MARKS_ON);
+            output.redraw();
+        }
+    }
+
+    /// Takes the typed line from the screen for good, unless another thread is writing.
+    pub(crate) fn try_stop_editing(&self) {
+        let Ok(mut output) = self.output.try_lock() else { return };
+        let end = output.end_editing();
+        output.write_edited(&end);
+    }
+}
+
+impl Output {
+    /// Returns what to write so that the rows stand above the typed line, if there is one.
+    pub(crate) fn around_edited_line(&mut self, rows: &str) -> Option<String> {
+        let size = self.size();
+        let line = self.editing.line.as_mut().filter(|_| !rows.is_empty())?;
+        Some(line.erase(size.1) + rows + &line.draw(size))
+    }
+
+    /// Puts a question before the typed line, if there is one. Returns what to write.
+    pub(crate) fn ask_in_edited_line(&mut self, question: &str) -> Option<String> {
+        let size = self.size();
+        let line = self.editing.line.as_mut()?;
+        question.clone_into(&mut line.question);
+        Some(line.erase(size.1) + &line.draw(size))
+    }
+
+    /// The client leaves, and shows the typed line no more. Returns what to write.
+    pub(crate) fn end_editing(&mut self) -> String {
+        let columns = self.width.cells();
+        let erased = self.editing.line.take().map(|mut line| line.erase(columns) + PASTE_MARKS_OFF);
+        erased.unwrap_or_default()
+    }
+
+    fn redraw(&mut self) {
+        let size = self.size();
+        if let Some(line) = &mut self.editing.line {
+            let drawn = line.erase(size.1) + &line.draw(size);
+            self.write_edited(&drawn);
+        }
+    }
+
+    fn write_edited(&mut self, text: &str) {
+        let written = self.write_stdout(text);
+        self.on_written(written);
+    }
+
+    fn size(&self) -> (usize, usize) {
+        (self.width.rows(), self.width.cells())
+    }
+}
+
+impl TypedLine {
+    /// Draws the line with the cursor behind it, and ends it.
+    fn last_sight(&mut self, size: (usize, usize)) -> String {
+        let (erased, cursor) = (self.erase(size.1), self.cursor);
+        self.cursor = self.text.len();
+        let drawn = self.draw(size);
+        self.cursor = cursor;
+        // What is drawn next begins in a new row.
+        self.erase(size.1);
+        format!("{erased}{drawn}\n")
+    }
+}

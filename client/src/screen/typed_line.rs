@@ -1,0 +1,192 @@
+//! The rows of the line being edited, and the sequences that erase and draw them. No I/O.
+//!
+//! Each row is shorter than the terminal is wide, and ends with a line end of ours. So the terminal never
+//! wraps it, and the client always knows in which row the cursor is. Where terminals differ about the width
+//! of a character, the cursor is still right: its place is found by writing the row once more, up to the
+//! cursor.
+
+use chat_common::{
+    cells::cells_of,
+    escape::{is_mark, is_printable, ZERO_WIDTH_JOINER as JOINER},
+    terminal::unwrapped,
+};
+use std::ops::Range;
+
+/// Even a very narrow terminal shows something. In cells.
+const MIN_ROW_CELLS: usize = 4;
+
+/// The copy of the typed line that the screen draws.
+#[derive(Debug, Default)]
+pub(crate) struct TypedLine {
+    /// A question of the client, such as the one for a name. It stays until a line answers it.
+    pub(crate) question: String,
+    /// What the editor puts before the line.
+    pub(crate) prompt: String,
+    pub(crate) text: String,
+    /// In bytes.
+    pub(crate) cursor: usize,
+    /// What was drawn last: the cells of each row above the cursor, and of the cursor's row before it.
+    drawn_above: Vec<usize>,
+    drawn_before: usize,
+}
+
+/// One row, and how many cells it takes.
+#[derive(Debug, Default)]
+struct Row {
+    text: String,
+    cells: usize,
+}
+
+/// All rows of the line, and where the cursor is.
+struct Layout {
+    rows: Vec<Row>,
+    cursor_row: usize,
+    /// The cursor's row, up to the cursor.
+    before: Row,
+}
+
+impl TypedLine {
+    /// Returns the sequence that erases what was drawn. `columns` is the width now: a terminal that became
+    /// narrower has wrapped the rows again.
+    pub(crate) fn erase(&mut self, columns: usize) -> String {
+        let columns = columns.max(1);
+        let above = self.drawn_above.drain(..).map(|cells| cells.div_ceil(columns).max(1)).sum::<usize>();
+        let up = above + std::mem::take(&mut self.drawn_before) / columns;
+        format!("\r{}\x1b[J", move_up(up))
+    }
+
+    /// Returns the sequence that draws the line, on a terminal of this size on which it is not drawn yet. A
+    /// line that is higher than the terminal is shown in part, around the cursor.
+    pub(crate) fn draw(&mut self, (rows, columns): (usize, usize)) -> String {
+        let layout = self.layout(columns.saturating_sub(1).max(MIN_ROW_CELLS));
+        let visible = visible(layout.rows.len(), layout.cursor_row, rows.saturating_sub(1).max(1));
+        let cursor_row = layout.cursor_row - visible.start;
+        let rows = &layout.rows[visible];
+        self.drawn_above = rows[..cursor_row].iter().map(|row| row.cells).collect();
+        self.drawn_before = layout.before.cells;
+        let texts: Vec<&str> = rows.iter().map(|row| row.text.as_str()).collect();
+        let mut drawn = texts.join("\r\n");
+        let below = rows.len() - 1 - cursor_row;
+        if below > 0 || layout.before.text.len() < rows[cursor_row].text.len() {
+            drawn += &format!("{}\r{}", move_up(below), layout.before.text);
+        }
+        unwrapped(&drawn)
+    }
+
+    fn layout(&self, max_cells: usize) -> Layout {
+        let mut layout = Layout { rows: vec![Row::default()], cursor_row: 0, before: Row::default() };
+        let before = self.question.len() + self.prompt.len();
+        let mut at = 0;
+        let characters = self.question.chars().chain(self.prompt.chars()).chain(self.text.chars());
+        for c in characters {
+            let shown = shown(c);
+            let cells = shown.chars().map(cells_of).sum::<usize>();
+            if layout.rows.last().is_some_and(|row| c != '\n' && row.cells + cells > max_cells) {
+                layout.rows.push(Row::default());
+            }
+            if at == before + self.cursor {
+                layout.put_cursor();
+            }
+            if c == '\n' {
+                layout.rows.push(Row::default());
+            } else if let Some(row) = layout.rows.last_mut() {
+                row.text += &shown;
+                row.cells += cells;
+            }
+            at += c.len_utf8();
+        }
+        if at == before + self.cursor {
+            layout.put_cursor();
+        }
+        layout
+    }
+}
+
+impl Layout {
+    /// The cursor is behind what has been laid out so far.
+    fn put_cursor(&mut self) {
+        self.cursor_row = self.rows.len() - 1;
+        let row = &self.rows[self.cursor_row];
+        self.before = Row { text: row.text.clone(), cells: row.cells };
+    }
+}
+
+/// How a typed character is shown. A terminal obeys some characters; those are shown as escapes.
+fn shown(c: char) -> String {
+    match c {
+        '\n' => String::new(),
+        '\t' => " ".repeat(4),
+        _ if is_printable(c) || is_mark(c) || c == JOINER => c.into(),
+        _ => c.escape_unicode().collect(),
+    }
+}
+
+/// Which rows are shown, where there is room for `room` of them.
+fn visible(rows: usize, cursor_row: usize, room: usize) -> Range<usize> {
+    let start = (cursor_row + 1).saturating_sub(room);
+    start..rows.min(start + room)
+}
+
+fn move_up(rows: usize) -> String {
+    if rows == 0 {
+        String::new()
+    } else {
+        format!("\x1b[{rows}A")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn typed(text: &str, cursor: usize) -> TypedLine {
+        TypedLine { text: text.into(), cursor, ..TypedLine::default() }
+    }
+
+    /// The rows as they are drawn, without sequences.
+    fn rows(line: &TypedLine, columns: usize) -> Vec<String> {
+        line.layout(columns - 1).rows.into_iter().map(|row| row.text).collect()
+    }
+
+    #[test]
+    fn a_row_is_never_as_wide_as_the_terminal() {
+        assert_eq!(rows(&typed("0123456789", 0), 5), ["0123", "4567", "89"]);
+        assert_eq!(rows(&typed("漢字漢", 0), 5), ["漢字", "漢"]);
+        assert_eq!(rows(&typed("a\n\nb\t\u{1b}", 0), 20), ["a", "", "b    \\u{1b}"]);
+        assert_eq!(rows(&typed("", 0), 5), [""]);
+    }
+
+    #[test]
+    fn the_cursor_stands_where_the_next_character_goes() {
+        let mut line = typed("0123456789", 4);
+        let layout = line.layout(4);
+        assert_eq!((layout.cursor_row, layout.before.text.as_str()), (1, ""));
+        line.cursor = 10;
+        assert_eq!(line.layout(4).before.text, "89");
+        line.question = "name: ".into();
+        let layout = line.layout(4);
+        assert_eq!((layout.rows.len(), layout.cursor_row, layout.before.text.as_str()), (4, 3, "6789"));
+    }
+
+    #[test]
+    fn what_was_drawn_is_erased_after_the_terminal_became_narrower() {
+        let mut line = typed("0123456789", 10);
+        line.draw((24, 6));
+        assert_eq!(line.erase(6), "\r\x1b[1A\x1b[J");
+        line.draw((24, 6));
+        // The row of five cells takes three rows of two cells, and the cursor is in the third of its own.
+        assert_eq!(line.erase(2), "\r\x1b[5A\x1b[J");
+        assert_eq!(line.erase(2), "\r\x1b[J");
+    }
+
+    #[test]
+    fn a_line_higher_than_the_terminal_is_shown_around_the_cursor() {
+        let mut line = typed("0123456789", 10);
+        let drawn = line.draw((3, 5));
+        assert!(drawn.contains("4567") && drawn.contains("89") && !drawn.contains("0123"), "{drawn:?}");
+        line.erase(5);
+        line.cursor = 0;
+        let drawn = line.draw((3, 5));
+        assert!(drawn.contains("0123") && drawn.contains("4567") && !drawn.contains("89"), "{drawn:?}");
+    }
+}
