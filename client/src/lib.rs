@@ -28,8 +28,8 @@
 //! `log` are never joined, because std cannot wake them. They end with the program.
 //!
 //! Only `log` waits for the reader of standard error. `main` and `callback` wait for the reader of standard
-//! output: a client that cannot show a message takes no more of them. So does `stdin` with the feature `edit`,
-//! where it draws what is typed.
+//! output: a client that cannot show a message takes no more of them. So does `stdin` with the feature
+//! `edit`, where it draws what is typed.
 //!
 //! # Use in another program
 //!

@@ -58,22 +58,26 @@ fn a_line_of_three_rows_stays_whole_and_editable_under_a_burst() {
         let (_server, address) = Program::server(&["--rate-burst", "0"]);
         let mut alice = TerminalUser::join_editor(address, size, "Alice");
         let mut tom = Program::joined_client(address, "Tom");
-        let typed: String = (0..36).map(|word| format!("w{word} ")).collect();
-        assert!(typed.len() > 2 * 39 && typed.len() < 4 * 39);
+        let typed: String = (0..33).map(|word| format!("w{word} ")).collect();
+        assert!(typed.len() > 2 * 39 && typed.len() < 3 * 39 + 20);
         let burst: String = (0..200).map(|count| format!("b{count}\n")).collect();
-        // The burst comes while the line is typed, key by key, and while the cursor is in the middle of it.
+        alice.types(&typed);
+        alice.screen().wait("the typed line", |screen| screen.cursor_row().0.ends_with("w32").then_some(()));
+        // More keys are typed while the burst comes.
         tom.types_exactly(&burst);
-        for key in typed.split_inclusive(' ') {
-            alice.types(key);
-        }
-        alice.types("\x01");
+        let more = ["and ", "even ", "more "];
+        more.iter().for_each(|word| alice.types(word));
+        let typed = typed + &more.concat();
         alice.sees("b199");
-        alice.types("> \x05!");
+        alice.types("\x01> \x05!");
         let whole = format!("> {typed}!");
         let without_spaces = |text: &str| text.replace(' ', "");
         alice.screen().wait("the whole line at the bottom", |screen| {
             without_spaces(&screen.rows().concat()).ends_with(&without_spaces(&whole)).then_some(())
         });
+        // No older sight of the line is left above it.
+        let shown = alice.screen().read_with(Screen::rows).concat();
+        assert_eq!(without_spaces(&shown).matches("w17w18").count(), 1, "{shown}");
         alice.types("\r");
         tom.sees(&format!("[Alice] {whole}\n"));
         // Each message is drawn once, in its order. The emulator keeps no rows that have left the screen, so
