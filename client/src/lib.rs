@@ -24,8 +24,8 @@
 //!
 //! `listener` and `callback` are scoped threads. The scope is one connection to the room, and its end waits
 //! for both. So no thread of an old connection still runs when the next connection begins, and the last
-//! sequence that a resumed session announces is final. The threads `stdin`, `paste`, `width`, `reader`, `clock` and
-//! `log` are never joined, because std cannot wake them. They end with the program.
+//! sequence that a resumed session announces is final. The threads `stdin`, `paste`, `width`, `reader`,
+//! `clock` and `log` are never joined, because std cannot wake them. They end with the program.
 //!
 //! Only `log` waits for the reader of standard error. `main` and `callback` wait for the reader of standard
 //! output: a client that cannot show a message takes no more of them. So does `stdin` with the feature

@@ -16,8 +16,8 @@ pub const INDENT: &str = "    ";
 /// everything else.
 const MAX_ROWS: usize = 40;
 
-/// Wraps a line of these spans into rows for a terminal of `width` cells: between words, if that leaves no large gap. After
-/// [`MAX_ROWS`] comes one row more, which says how many are not shown.
+/// Wraps a line of these spans into rows for a terminal of `width` cells: between words, if that leaves no
+/// large gap. After [`MAX_ROWS`] comes one row more, which says how many are not shown.
 pub fn wrap(spans: &[(Style, String)], width: usize, with_color: bool) -> Vec<String> {
     // One cell stays free, because terminals differ when the cursor is after the last cell.
     let max_cells = width.saturating_sub(1).max(INDENT.len() + MAX_CHARACTER_CELLS);

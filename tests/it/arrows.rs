@@ -19,8 +19,8 @@ const COMMON: Floors = &[
     ("outputs", &["logging", "background_writer", "typed_line"]),
     ("calls", &["rpc", "batch", "shutdown"]),
     ("bytes", &["frame", "stream", "hello", "status", "error", "codec", "protocol", "token"]),
-    ("rows of text", &["terminal", "width"]),
-    ("text", &["escape", "color", "calendar", "units"]),
+    ("rows of text", &["terminal", "width", "wrap"]),
+    ("text", &["escape", "color", "calendar", "units", "cells"]),
 ];
 
 const SERVER: Floors = &[

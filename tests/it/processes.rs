@@ -45,7 +45,7 @@ fn wrong_usage_is_one_line_and_exit_code_two() {
         ("chat-server", &["--rate", "many"]),
         ("chat-client", &["--colour", "red"]),
         ("chat-client", &["--server"]),
-        ("chat-client", &["--server", "nowhere"]),
+        ("chat-client", &["--server", "nowhere:99999"]),
     ] {
         let (code, out, err) = run_to_end(name, arguments);
         assert_eq!((code, out.as_str()), (Some(2), ""), "{name} {arguments:?}");

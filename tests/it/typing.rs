@@ -55,7 +55,7 @@ fn arrow_keys_and_other_sequences_never_reach_the_room_and_are_explained_once() 
     alice.types("\x1b[A\x1b[D\n\x1bOP  \n");
     alice.types("he\x1b[3~l\x1b[1;5Dl\x1bbo\x1b]11;rgb:0/0/0\x07\n\x1b\n");
     alice.types("\x1b[A/who\n");
-    alice.sees("2 here: Alice, Tom");
+    alice.sees("here: Alice, Tom; 2 in all");
     alice.types("last\n");
     assert_eq!(heard(&tom, "last"), ["hello", "last"]);
     assert_eq!(hints(&alice, "arrow keys do nothing here"), 1);

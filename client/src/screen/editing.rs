@@ -9,15 +9,6 @@ use crate::screen::{output::Output, typed_line::TypedLine, Screen};
 const PASTE_MARKS_ON: &str = "\x1b[?2004h";
 const PASTE_MARKS_OFF: &str = "\x1b[?2004l";
 
-/// The line that a person edits.
-#[derive(Default)]
-pub(crate) struct Editing {
-    /// The line, while it is on the screen.
-    line: Option<TypedLine>,
-    /// That line, while the shell has the terminal.
-    paused: Option<TypedLine>,
-}
-
 impl Screen {
     /// Begins to show a typed line, and calls `on_resize` when the size of the terminal has changed and when
     /// the client goes on after a stop.
@@ -27,14 +18,14 @@ impl Screen {
     pub(crate) fn start_editing(&self, on_resize: impl Fn() + Send + Sync + 'static) {
         let mut output = self.lock();
         output.width.on_change(on_resize);
-        output.editing.line = Some(TypedLine::default());
+        output.typed_line = Some(TypedLine::default());
         output.write_edited(PASTE_MARKS_ON);
     }
 
     /// Draws the line as it is now. `cursor` is in bytes.
     pub(crate) fn draw_typed_line(&self, prompt: &str, text: &str, cursor: usize) {
         let mut output = self.lock();
-        let Some(line) = &mut output.editing.line else { return };
+        let Some(line) = &mut output.typed_line else { return };
         if (line.prompt.as_str(), line.text.as_str(), line.cursor) == (prompt, text, cursor) {
             return;
         }
@@ -54,7 +45,7 @@ impl Screen {
     pub(crate) fn end_typed_line(&self) -> bool {
         let mut output = self.lock();
         let size = output.size();
-        let Some(line) = &mut output.editing.line else { return false };
+        let Some(line) = &mut output.typed_line else { return false };
         let answers = !line.question.is_empty();
         let last = line.last_sight(size);
         *line = TypedLine::default();
@@ -66,9 +57,9 @@ impl Screen {
     pub(crate) fn pause_editing(&self) {
         let mut output = self.lock();
         let size = output.size();
-        if let Some(mut line) = output.editing.line.take() {
+        if let Some(mut line) = output.typed_line.take() {
             let last = line.last_sight(size) + PASTE_MARKS_OFF;
-            output.editing.paused = Some(line);
+            output.paused_line = Some(line);
             output.write_edited(&last);
         }
     }
@@ -76,8 +67,8 @@ impl Screen {
     /// The client has the terminal again.
     pub(crate) fn go_on_editing(&self) {
         let mut output = self.lock();
-        if let Some(line) = output.editing.paused.take() {
-            output.editing.line = Some(line);
+        if let Some(line) = output.paused_line.take() {
+            output.typed_line = Some(line);
             output.write_edited(PASTE_MARKS_ON);
             output.redraw();
         }
@@ -95,14 +86,14 @@ impl Output {
     /// Returns what to write so that the rows stand above the typed line, if there is one.
     pub(crate) fn around_edited_line(&mut self, rows: &str) -> Option<String> {
         let size = self.size();
-        let line = self.editing.line.as_mut().filter(|_| !rows.is_empty())?;
+        let line = self.typed_line.as_mut().filter(|_| !rows.is_empty())?;
         Some(line.erase(size.1) + rows + &line.draw(size))
     }
 
     /// Puts a question before the typed line, if there is one. Returns what to write.
     pub(crate) fn ask_in_edited_line(&mut self, question: &str) -> Option<String> {
         let size = self.size();
-        let line = self.editing.line.as_mut()?;
+        let line = self.typed_line.as_mut()?;
         question.clone_into(&mut line.question);
         Some(line.erase(size.1) + &line.draw(size))
     }
@@ -110,13 +101,13 @@ impl Output {
     /// The client leaves, and shows the typed line no more. Returns what to write.
     pub(crate) fn end_editing(&mut self) -> String {
         let columns = self.width.cells();
-        let erased = self.editing.line.take().map(|mut line| line.erase(columns) + PASTE_MARKS_OFF);
+        let erased = self.typed_line.take().map(|mut line| line.erase(columns) + PASTE_MARKS_OFF);
         erased.unwrap_or_default()
     }
 
     fn redraw(&mut self) {
         let size = self.size();
-        if let Some(line) = &mut self.editing.line {
+        if let Some(line) = &mut self.typed_line {
             let drawn = line.erase(size.1) + &line.draw(size);
             self.write_edited(&drawn);
         }

@@ -101,7 +101,9 @@ impl Screen {
             missed_moves_shown: false,
             write_error: None,
             #[cfg(feature = "edit")]
-            editing: editing::Editing::default(),
+            typed_line: None,
+            #[cfg(feature = "edit")]
+            paused_line: None,
             options,
         };
         let (wake_tx, wake_rx) = bounded(1);

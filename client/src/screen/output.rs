@@ -58,9 +58,12 @@ pub(crate) struct Output {
     pub(crate) day: String,
     /// Whether the last output was the prompt, and the typed name is not echoed after it.
     pub(crate) prompt_open: bool,
-    /// The line that a person edits.
+    /// The line that a person edits, while it is on the screen.
     #[cfg(feature = "edit")]
-    pub(crate) editing: super::editing::Editing,
+    pub(crate) typed_line: Option<super::typed_line::TypedLine>,
+    /// That line, while the shell has the terminal.
+    #[cfg(feature = "edit")]
+    pub(crate) paused_line: Option<super::typed_line::TypedLine>,
     /// Whether this connection has shown that comings and goings are missing.
     pub(crate) missed_moves_shown: bool,
     /// The error that ended the writing to standard output.

@@ -1,6 +1,6 @@
 //! What goes into the client, except for the options, and its outcome.
 
-use super::ui_event::Utterance;
+use super::utterance::Utterance;
 use crossbeam_channel::Receiver;
 
 /// One piece of input from a person or a script.

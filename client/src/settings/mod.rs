@@ -3,6 +3,7 @@
 mod channels;
 mod options;
 mod ui_event;
+mod utterance;
 
 pub use channels::{Channels, Input, InputNotice, Outcome, Stop};
 pub use options::{
@@ -10,4 +11,5 @@ pub use options::{
     TimeFormat,
 };
 pub(crate) use options::{DEFAULT_HISTORY, EMPTY_MESSAGE_ERROR};
-pub use ui_event::{Found, UiEvent, UiEventHandler, Utterance};
+pub use ui_event::{Found, UiEvent, UiEventHandler};
+pub use utterance::Utterance;

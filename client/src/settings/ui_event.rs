@@ -1,6 +1,6 @@
 //! Everything that the client can tell a person, before it becomes text. No I/O.
 
-use super::{channels::InputNotice, options::Bell};
+use super::{channels::InputNotice, options::Bell, utterance::Utterance};
 use chat_common::protocol::{Event, Person};
 
 /// Receives every [`UiEvent`]. The main thread and the callback's thread call it.
@@ -137,29 +137,4 @@ pub struct Found {
     pub event: Event,
     /// The recipient of a private message that this client has said.
     pub to: Option<String>,
-}
-
-/// Something that this client says in the room.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Utterance {
-    /// A message to everybody.
-    Message(String),
-    /// An action, such as `* Sara waves`.
-    Action(String),
-    /// A message to one person.
-    Private {
-        /// The recipient's name.
-        to: String,
-        /// The message.
-        text: String,
-    },
-}
-
-impl Utterance {
-    /// The text, without the recipient.
-    pub(crate) fn text(&self) -> &str {
-        match self {
-            Utterance::Message(text) | Utterance::Action(text) | Utterance::Private { text, .. } => text,
-        }
-    }
 }

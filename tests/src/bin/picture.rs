@@ -43,7 +43,7 @@ fn main() -> io::Result<()> {
 
     let mut script = Program::client(address, "ci", &["--send", "build 512 is green: 214 tests passed"]);
     assert_eq!(script.exits(), Some(0));
-    sara.sees("[ci] left");
+    sara.sees("tests passed");
     tom.types("/me pours a coffee for everybody");
     sara.sees("for everybody");
     ida.types("Sara, shall we tag it today?");
