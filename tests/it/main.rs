@@ -31,4 +31,5 @@ mod slow;
 mod starved;
 mod terminal;
 mod tidy;
+mod typing;
 mod unread;

@@ -14,6 +14,7 @@ use std::{
     fmt,
     io::{Read, Write},
     net::SocketAddr,
+    process::Command,
     sync::Arc,
     thread::{self, JoinHandle},
 };
@@ -197,8 +198,18 @@ impl TerminalUser {
 
     /// Waits until the client has ended by itself and returns its exit code.
     pub fn exits(&mut self) -> u32 {
-        let client = &mut self.client;
-        poll("the client to end", || client.try_wait().unwrap()).exit_code()
+        poll("the client to end", || self.has_exited())
+    }
+
+    /// The exit code of the client, or `None` while it runs.
+    pub fn has_exited(&mut self) -> Option<u32> {
+        self.client.try_wait().unwrap().map(|status| status.exit_code())
+    }
+
+    /// Sends the client alone a signal, such as `TERM`.
+    pub fn signal(&self, signal: &str) {
+        let pid = self.client.process_id().expect("the client runs").to_string();
+        assert!(Command::new("kill").args(["-s", signal, &pid]).status().unwrap().success());
     }
 }
 

@@ -13,8 +13,7 @@
 //! Ctrl-C on a terminal sends INT to every process in the foreground, to the shell as well. A signal that
 //! comes to the client alone, such as TERM, does not reach the shell. The client cannot tell its signals
 //! apart, so it asks the shell with USR1. A shell runs the traps of waiting signals in the order of their
-//! numbers, and INT has a lower one: so the shell says that it was interrupted before it says that it was
-//! asked.
+//! numbers, and INT has a lower one: so it says that it was interrupted before it says that it was asked.
 //!
 //! Invariant: the shell ends when the client ends, even after `kill -9`. Its standard input is a pipe from
 //! the client, and `cat` reads that pipe. The system closes the pipe together with the client; then `cat`

@@ -42,7 +42,8 @@ const BUSY_PATIENCE: Duration = Duration::from_secs(5);
 /// Until the client has left. [`Stop::Now`](crate::Stop::Now) ends it at once while it waits for the person,
 /// for the next attempt to connect, or on an idle connection. It does not interrupt a call, which takes 10 s
 /// at most. Connecting takes at most: the name service, which has no limit; 3 s for each address of the
-/// server; 3 s for the hello; three calls; 6 s for the callback. A `show` that blocks delays all of this.
+/// server; 3 s for the hello; three calls; 6 s for the callback. A `show` that blocks delays all of this. A
+/// person whose client cannot go on in the room has to press Enter at the end, and any `Stop` ends that.
 pub fn run(options: &JoinOptions, channels: &Channels, show: UiEventHandler<'_>) -> Outcome {
     // Whether a person has taken part in the room, and may be in the middle of a line.
     let mut may_type = false;
