@@ -279,10 +279,13 @@ fn the_client_explains_a_refused_name_and_asks_again() {
     let (_server, address) = Program::server(&[]);
     let _tom = Program::joined_client(address, "Tom");
     let mut alice = TerminalUser::start(address, (24, 80), &[], &[]);
-    for refused in ["tom", "system", "a b"] {
+    for (before, refused) in ["tom", "system", "a b"].into_iter().enumerate() {
         alice.sees_typed("Enter your name:");
         alice.types(&format!("{refused}\n"));
-        alice.sees("refused");
+        // What is typed before the next question is no answer to it, so each refusal is waited for.
+        alice.screen().wait("the refusal", |screen| {
+            (screen.text_above_cursor().matches("refused").count() > before).then_some(())
+        });
     }
     alice.sees_typed("Enter your name:");
     alice.types("Alice\n");
