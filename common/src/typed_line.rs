@@ -14,7 +14,7 @@ use std::{
     io::{self, Write},
     sync::{
         atomic::{AtomicBool, Ordering::Relaxed},
-        Arc,
+        Arc, Mutex, PoisonError,
     },
 };
 
@@ -25,6 +25,9 @@ const MAX_LINE_BYTES: usize = 64 * 1024;
 #[derive(Clone, Debug, Default)]
 pub struct TypedLine {
     is_open: Arc<AtomicBool>,
+    /// Held while the rows of one line are written, so that no line of another stream lands between them.
+    /// All these streams go to the same terminal: where one waits for it, the other would wait as well.
+    rows: Arc<Mutex<()>>,
     width: TerminalWidth,
 }
 
@@ -74,6 +77,7 @@ impl<W: Write> AboveTypedLine<W> {
         }
         let text = String::from_utf8_lossy(bytes);
         let rows = wrap(&spans(text.trim_end_matches('\n')), self.typed_line.width.cells(), true);
+        let _rows = self.typed_line.rows.lock().unwrap_or_else(PoisonError::into_inner);
         rows.iter().try_for_each(|row| self.stream.write_all(above_typed_line(row).as_bytes()))
     }
 }
@@ -142,6 +146,39 @@ mod tests {
         typed_line.is_open.store(true, Relaxed);
         let expected = above_typed_line("one") + &above_typed_line("two");
         assert_eq!(written(&["one\nt", "wo\nthr"], &typed_line), expected);
+    }
+
+    #[test]
+    fn the_rows_of_a_line_stay_together_while_another_stream_writes() {
+        /// A terminal to which two streams write, a row at a time.
+        #[derive(Clone, Default)]
+        struct Terminal(Arc<Mutex<Vec<u8>>>);
+        impl Write for Terminal {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                self.0.lock().unwrap().extend_from_slice(bytes);
+                std::thread::yield_now();
+                Ok(bytes.len())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let (terminal, typed_line) = (Terminal::default(), TypedLine::default());
+        typed_line.is_open.store(true, Relaxed);
+        let lines = ["a", "b"].map(|letter| letter.repeat(200) + "\n");
+        std::thread::scope(|scope| {
+            for line in &lines {
+                let mut stream = AboveTypedLine::new(terminal.clone(), typed_line.clone());
+                let write = move || (0..500).for_each(|_| stream.write_all(line.as_bytes()).unwrap());
+                std::thread::Builder::new().name("stream".into()).spawn_scoped(scope, write).unwrap();
+            }
+        });
+        let text = String::from_utf8(terminal.0.lock().unwrap().clone()).unwrap();
+        let mut rest = text.as_str();
+        let wholes = lines.map(|line| written(&[&line], &typed_line));
+        while !rest.is_empty() {
+            rest = wholes.iter().find_map(|whole| rest.strip_prefix(whole)).expect("no line is torn");
+        }
     }
 
     #[test]
