@@ -76,7 +76,7 @@ impl<W: Write> AboveTypedLine<W> {
             return self.stream.write_all(&[before.as_bytes(), bytes].concat());
         }
         let text = String::from_utf8_lossy(bytes);
-        let rows = wrap(&spans(text.trim_end_matches('\n')), self.typed_line.width.cells(), true);
+        let rows = wrap(&spans(text.trim_end_matches('\n')), self.typed_line.width.cells(), true, usize::MAX);
         let _rows = self.typed_line.rows.lock().unwrap_or_else(PoisonError::into_inner);
         rows.iter().try_for_each(|row| self.stream.write_all(above_typed_line(row).as_bytes()))
     }

@@ -12,13 +12,13 @@ use crate::{
 /// The beginning of each further row of a text, so that it cannot look like a line of its own.
 pub const INDENT: &str = "    ";
 
-/// How many rows of one line are shown. Its text may be thousands of line ends, and they would scroll away
-/// everything else.
-const MAX_ROWS: usize = 40;
+/// How many rows of what a person says are shown. Its text may be thousands of line ends, and they would
+/// scroll away everything else.
+pub const MAX_ROWS: usize = 40;
 
 /// Wraps a line of these spans into rows for a terminal of `width` cells: between words, if that leaves no
-/// large gap. After [`MAX_ROWS`] comes one row more, which says how many are not shown.
-pub fn wrap(spans: &[(Style, String)], width: usize, with_color: bool) -> Vec<String> {
+/// large gap. After `max_rows` comes one row more, which says how many are not shown.
+pub fn wrap(spans: &[(Style, String)], width: usize, with_color: bool, max_rows: usize) -> Vec<String> {
     // One cell stays free, because terminals differ when the cursor is after the last cell.
     let max_cells = width.saturating_sub(1).max(INDENT.len() + MAX_CHARACTER_CELLS);
     let characters: Vec<(char, &Style)> =
@@ -27,7 +27,7 @@ pub fn wrap(spans: &[(Style, String)], width: usize, with_color: bool) -> Vec<St
     let (mut rest, mut indent) = (Some(&characters[..]), "");
     while let Some(characters) = rest {
         let (end, next) = row_end(characters, max_cells - indent.len());
-        if rows.len() < MAX_ROWS {
+        if rows.len() < max_rows {
             rows.push(indent.to_owned() + &paint_all(&characters[..end], with_color));
         } else {
             hidden_rows += 1;
@@ -92,66 +92,78 @@ mod tests {
     #[test]
     fn a_long_line_becomes_rows_that_fit_and_are_indented() {
         let line = line(&[(Style::Name("Sara".into()), "[Sara]"), (Style::Text, " 0123456789")]);
-        assert_eq!(wrap(&line, 11, false), ["[Sara]", "    012345", "    6789"]);
-        assert_eq!(wrap(&line, 80, false), ["[Sara] 0123456789"]);
+        assert_eq!(wrap(&line, 11, false, MAX_ROWS), ["[Sara]", "    012345", "    6789"]);
+        assert_eq!(wrap(&line, 80, false, MAX_ROWS), ["[Sara] 0123456789"]);
     }
 
     #[test]
     fn words_are_not_split_if_that_leaves_no_large_gap() {
         assert_eq!(
-            wrap(&line(&[(Style::Text, "one two three four")]), 14, false),
+            wrap(&line(&[(Style::Text, "one two three four")]), 14, false, MAX_ROWS),
             ["one two three", "    four"]
         );
         assert_eq!(
-            wrap(&line(&[(Style::Text, "one two threefour")]), 14, false),
+            wrap(&line(&[(Style::Text, "one two threefour")]), 14, false, MAX_ROWS),
             ["one two", "    threefour"]
         );
-        assert_eq!(wrap(&line(&[(Style::Text, "a threefourfive")]), 11, false), ["a threefou", "    rfive"]);
+        assert_eq!(
+            wrap(&line(&[(Style::Text, "a threefourfive")]), 11, false, MAX_ROWS),
+            ["a threefou", "    rfive"]
+        );
     }
 
     #[test]
     fn a_line_end_begins_an_indented_row() {
-        assert_eq!(wrap(&line(&[(Style::Text, "one\n\ntwo")]), 80, false), ["one", "    ", "    two"]);
+        assert_eq!(
+            wrap(&line(&[(Style::Text, "one\n\ntwo")]), 80, false, MAX_ROWS),
+            ["one", "    ", "    two"]
+        );
     }
 
     #[test]
     fn wide_characters_take_two_cells_and_marks_none() {
-        assert_eq!(wrap(&line(&[(Style::Text, "漢字漢字漢")]), 9, false), ["漢字漢字", "    漢"]);
+        assert_eq!(wrap(&line(&[(Style::Text, "漢字漢字漢")]), 9, false, MAX_ROWS), ["漢字漢字", "    漢"]);
         assert_eq!(
-            wrap(&line(&[(Style::Text, "e\u{301}e\u{301}e\u{301}e\u{301}e\u{301}e\u{301}")]), 7, false).len(),
+            wrap(
+                &line(&[(Style::Text, "e\u{301}e\u{301}e\u{301}e\u{301}e\u{301}e\u{301}")]),
+                7,
+                false,
+                MAX_ROWS
+            )
+            .len(),
             1
         );
     }
 
     #[test]
     fn a_text_shows_forty_rows_and_how_many_more() {
-        let rows = wrap(&line(&[(Style::Text, &"\n".repeat(4_095))]), 80, false);
+        let rows = wrap(&line(&[(Style::Text, &"\n".repeat(4_095))]), 80, false, MAX_ROWS);
         assert_eq!(rows.len(), 41);
         assert_eq!(rows[39..], ["    ", "    (more rows: 4056)"]);
         let numbers: Vec<String> = (1..=40).map(|number| number.to_string()).collect();
-        let rows = wrap(&line(&[(Style::Text, &numbers.join("\n"))]), 80, false);
+        let rows = wrap(&line(&[(Style::Text, &numbers.join("\n"))]), 80, false, MAX_ROWS);
         assert_eq!((rows.len(), rows[39].as_str()), (40, "    40"));
     }
 
     #[test]
     fn each_row_has_its_own_color_sequences() {
-        let rows = wrap(&line(&[(Style::Dim, "0123456789")]), 8, true);
+        let rows = wrap(&line(&[(Style::Dim, "0123456789")]), 8, true, MAX_ROWS);
         assert_eq!(rows, ["\x1b[2m0123456\x1b[0m", "    \x1b[2m789\x1b[0m"]);
     }
 
     #[test]
     fn even_a_terminal_of_width_zero_gets_the_whole_text() {
-        let all = wrap(&line(&[(Style::Text, "漢字\u{17d8}\u{17d8}abc")]), 0, false).concat();
+        let all = wrap(&line(&[(Style::Text, "漢字\u{17d8}\u{17d8}abc")]), 0, false, MAX_ROWS).concat();
         assert_eq!(all.replace(' ', ""), "漢字\u{17d8}\u{17d8}abc");
     }
 
     #[test]
     fn a_joined_picture_is_not_split_between_two_rows() {
         let family = "👨\u{200d}👩\u{200d}👧";
-        let rows = wrap(&line(&[(Style::Text, &format!("abcdefgh{family}"))]), 12, false);
+        let rows = wrap(&line(&[(Style::Text, &format!("abcdefgh{family}"))]), 12, false, MAX_ROWS);
         assert_eq!(rows, ["abcdefgh", &format!("    {family}")]);
         // Nothing is lost of one that fits into no row.
         let long = ["👨"; 20].join("\u{200d}");
-        assert_eq!(wrap(&line(&[(Style::Text, &long)]), 12, false).concat().replace(' ', ""), long);
+        assert_eq!(wrap(&line(&[(Style::Text, &long)]), 12, false, MAX_ROWS).concat().replace(' ', ""), long);
     }
 }

@@ -13,7 +13,9 @@ use std::{
 pub(crate) fn line(address: SocketAddr) -> String {
     let reachable = reachable(address);
     let who = if reachable.ip().is_loopback() { "Others on this machine" } else { "Others" };
-    format!("{who} join with: chat-client --server {reachable}")
+    // Some shells take brackets for a pattern.
+    let quote = if reachable.is_ipv6() { "'" } else { "" };
+    format!("{who} join with: chat-client --server {quote}{reachable}{quote}")
 }
 
 /// Returns the address that others use to reach a server that listens at `address`. With a wildcard and no
@@ -83,9 +85,9 @@ mod tests {
             line("127.0.0.1:1234"),
             "Others on this machine join with: chat-client --server 127.0.0.1:1234"
         );
-        assert_eq!(line("[::1]:9"), "Others on this machine join with: chat-client --server [::1]:9");
+        assert_eq!(line("[::1]:9"), "Others on this machine join with: chat-client --server '[::1]:9'");
         assert_eq!(line("192.0.2.7:1234"), "Others join with: chat-client --server 192.0.2.7:1234");
-        assert_eq!(line("[2001:db8::7]:1"), "Others join with: chat-client --server [2001:db8::7]:1");
+        assert_eq!(line("[2001:db8::7]:1"), "Others join with: chat-client --server '[2001:db8::7]:1'");
     }
 
     #[test]

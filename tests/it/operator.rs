@@ -255,6 +255,28 @@ fn what_the_log_dropped_before_it_could_be_written_is_told_in_the_transcript() {
 }
 
 #[test]
+fn a_transcript_that_is_moved_goes_on_in_a_new_file() {
+    let folder = std::env::temp_dir().join(format!("rpc-chat-moved-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let (file, moved) = (folder.join("room.txt"), folder.join("room.txt.1"));
+    let (server, address) = server_with_transcript(file.to_str().unwrap(), &[]);
+    let mut tom = Program::joined_client(address, "Tom");
+    let has = |file: &std::path::Path, text: &str| {
+        let text_there = std::fs::read_to_string(file).unwrap_or_default().contains(text);
+        text_there.then_some(())
+    };
+    tom.types("before");
+    poll("the first line", || has(&file, "[Tom] before"));
+    std::fs::rename(&file, &moved).unwrap();
+    tom.types("after");
+    poll("the new file", || has(&file, "[Tom] after"));
+    assert!(has(&moved, "[Tom] after").is_none() && has(&file, "before").is_none());
+    server.logs("goes on in a new file");
+    drop(server);
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
 fn a_transcript_that_cannot_be_opened_is_named_before_the_room_opens() {
     for path in ["/", "/nonexistent/room.txt"] {
         let mut command = Command::new(binary("chat-server"));
@@ -278,7 +300,7 @@ fn the_server_tells_how_others_join_in_words_that_can_be_pasted_and_nothing_else
         });
         let pasted = line.split_once(": ").unwrap().1.to_owned();
         let (_, address) = pasted.rsplit_once(' ').unwrap();
-        let client = Program::client(address.parse().unwrap(), "Sara", &[]);
+        let client = Program::client(address.trim_matches('\'').parse().unwrap(), "Sara", &[]);
         client.sees("Connected! Start typing...\n");
         assert_eq!(server.lines().len(), 2);
         server.signal("TERM");

@@ -270,3 +270,16 @@ fn a_lost_server_is_still_told_and_comes_before_what_waits() {
     let at = |text: &str| shown.find(text).unwrap_or_else(|| panic!("{text} in {shown}"));
     assert!(at("connection lost") < at("waiting to be sent"), "{shown}");
 }
+
+#[test]
+fn a_paste_that_is_refused_line_by_line_is_told_once_and_counted() {
+    let (mut server, address) = Program::server(&["--console"]);
+    let mut alice = TerminalUser::start(address, (24, 80), &["--name", "Alice", "--no-paste-guard"], &[]);
+    alice.sees("Start typing...");
+    server.types("/mute Alice");
+    alice.sees("muted you");
+    alice.types(&"nothing of this is heard\n".repeat(30));
+    alice.sees("--- refused: the operator has muted you");
+    alice.types("/who\n");
+    alice.sees("times more ---");
+}

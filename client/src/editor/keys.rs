@@ -49,6 +49,9 @@ pub(crate) enum Keys {
     Escape,
     /// Behind `ESC [` or `ESC O`.
     Sequence(Vec<u8>),
+    /// Behind `ESC ]` and the like: a text for the terminal, up to BEL or `ESC \\`. Whether the last byte was
+    /// ESC.
+    Text(bool),
     /// The first bytes of a character.
     Character(Vec<u8>),
     /// A paste, with its end mark as soon as that has come.
@@ -65,6 +68,10 @@ impl Keys {
             Keys::Escape => match byte {
                 b'[' | b'O' => {
                     *self = Keys::Sequence(Vec::new());
+                    None
+                }
+                b']' | b'P' | b'X' | b'^' | b'_' => {
+                    *self = Keys::Text(false);
                     None
                 }
                 b'b' | b'B' => Some(Key::WordLeft),
@@ -96,6 +103,16 @@ impl Keys {
                     _ => self.begin(byte),
                 }
             }
+            Keys::Text(escaped) => match byte {
+                0x07 => None,
+                b'\\' if escaped => None,
+                // A person has typed these keys, and no terminal sends them inside a text.
+                b'\r' | b'\n' | 0x03 | 0x04 => self.begin(byte),
+                _ => {
+                    *self = Keys::Text(byte == 0x1b);
+                    None
+                }
+            },
             Keys::Character(mut bytes) => {
                 bytes.push(byte);
                 match std::str::from_utf8(&bytes) {
@@ -213,6 +230,11 @@ mod tests {
             assert_eq!(keys(unknown.as_bytes()), [Key::Character('x')], "{unknown:?}");
         }
         assert_eq!(keys(b"\x1b\x03"), [Key::Interrupt]);
+        // The title of a window, and a color that a terminal reports.
+        for text in ["\x1b]0;title\x07x", "\x1b]11;rgb:0/0/0\x1b\\x", "\x1bP1$r0m\x1b\\x"] {
+            assert_eq!(keys(text.as_bytes()), [Key::Character('x')], "{text:?}");
+        }
+        assert_eq!(keys(b"\x1b]\x03"), [Key::Interrupt], "nobody is locked out by a text without an end");
     }
 
     #[test]

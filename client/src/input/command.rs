@@ -40,6 +40,7 @@ pub(crate) const COMMAND_HELP: &[&str] = &[
     "/clear              clear the screen",
     "/quit, exit         leave",
     "//TEXT              say a text that begins with /",
+    "/help               list these",
 ];
 
 /// Parses a line without its line end.

@@ -180,8 +180,14 @@ impl Object {
         object
     }
 
+    /// The highest number means without end. Many programs cannot read it, so it is `null`.
     fn optional_number(self, key: &str, number: Option<u64>) -> Object {
         match number {
+            Some(u64::MAX) => {
+                let mut object = self.key(key);
+                object.0.push_str("null");
+                object
+            }
             Some(number) => self.number(key, number),
             None => self,
         }

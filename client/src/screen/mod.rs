@@ -98,6 +98,7 @@ impl Screen {
             fold: Fold::default(),
             batch: Batch::default(),
             prompt_open: false,
+            refused: None,
             missed_moves_shown: false,
             write_error: None,
             #[cfg(feature = "edit")]

@@ -34,6 +34,8 @@ use std::{
 const PROMPT: &str = "Enter your name: ";
 const CLEAR: &str = "\x1b[H\x1b[2J";
 const RING: &str = "\x07";
+/// The same refusal is shown again after this time.
+const REFUSAL_PAUSE: Duration = Duration::from_secs(2);
 
 /// The outputs, and what the screen knows.
 pub(crate) struct Output {
@@ -64,6 +66,8 @@ pub(crate) struct Output {
     /// That line, while the shell has the terminal.
     #[cfg(feature = "edit")]
     pub(crate) paused_line: Option<super::typed_line::TypedLine>,
+    /// The last refusal on a terminal, when it was, and how often it came again since it was shown.
+    pub(crate) refused: Option<(String, Instant, usize)>,
     /// Whether this connection has shown that comings and goings are missing.
     pub(crate) missed_moves_shown: bool,
     /// The error that ended the writing to standard output.
@@ -142,6 +146,28 @@ impl Output {
         }
     }
 
+    /// Whether a terminal has shown this refusal a moment ago, as when a paste is sent while the operator lets
+    /// its author say nothing. It is then counted.
+    fn repeats_refusal(&mut self, event: &UiEvent) -> bool {
+        let UiEvent::Refused(text) = event else { return false };
+        let now = Instant::now();
+        match &mut self.refused {
+            Some((last, at, more)) if self.options.terminal || self.options.plain => {
+                let repeats = last == text && now.duration_since(*at) < REFUSAL_PAUSE;
+                *at = now;
+                *more += usize::from(repeats);
+                if !repeats {
+                    last.clone_from(text);
+                }
+                repeats
+            }
+            refused => {
+                *refused = Some((text.clone(), now, 0));
+                false
+            }
+        }
+    }
+
     /// Whether the person has read already that comings and goings are missing. After a flood of them they
     /// can be missing between any two messages, and must not fill the screen.
     fn repeats_missed_moves(&mut self, event: &UiEvent) -> bool {
@@ -192,8 +218,11 @@ impl Output {
             self.end_fold()?;
             return self.write_prompt();
         }
+        if self.repeats_refusal(event) {
+            return Ok(());
+        }
         let (said, _) = self.to_show(event);
-        let lines = match said.as_deref() {
+        let mut lines = match said.as_deref() {
             // The fold is not shown yet, so it is not cleared.
             Some(UiEvent::Clear) if self.options.terminal => return self.write_rows(CLEAR),
             Some(UiEvent::Event { event, earlier }) if self.folds() && Fold::takes(event) => {
@@ -209,6 +238,9 @@ impl Output {
             }
         };
         if !lines.is_empty() {
+            if let Some((.., more @ 1..)) = self.refused.take_if(|_| !matches!(event, UiEvent::Refused(_))) {
+                lines.insert(0, StyledLine::system(format!("--- refused {more} times more ---")));
+            }
             self.write_new_day()?;
             self.end_fold()?;
             if said.is_some() && self.rings(event) {
@@ -312,7 +344,8 @@ impl Output {
     fn write_lines(&mut self, lines: &[StyledLine]) -> io::Result<()> {
         let (width, color) = (self.width.cells(), self.options.color);
         if self.on_terminal() {
-            let rows = lines.iter().flat_map(|line| wrap(&self.with_time(line).spans, width, color));
+            let rows =
+                lines.iter().flat_map(|line| wrap(&self.with_time(line).spans, width, color, line.max_rows));
             let rows: Vec<String> = rows.collect();
             if self.options.plain {
                 return self.write_plain(&rows.iter().map(|row| format!("{row}\n")).collect::<String>());

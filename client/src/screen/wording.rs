@@ -16,6 +16,7 @@ use chat_common::{
     color::Style,
     escape::{escape_line, escape_text},
     protocol::{Event, EventKind},
+    wrap::MAX_ROWS,
 };
 
 /// One line to show. A line end inside a span begins an indented line.
@@ -26,11 +27,13 @@ pub(crate) struct StyledLine {
     pub(crate) is_error: bool,
     /// When it happened, in milliseconds since the epoch. `None` means now.
     pub(crate) time: Option<u64>,
+    /// How many rows of it a terminal shows.
+    pub(crate) max_rows: usize,
 }
 
 impl StyledLine {
     pub(crate) fn system(text: impl Into<String>) -> StyledLine {
-        StyledLine { spans: vec![(Style::Dim, text.into())], is_error: false, time: None }
+        StyledLine { spans: vec![(Style::Dim, text.into())], is_error: false, time: None, max_rows: MAX_ROWS }
     }
 
     fn error(text: impl Into<String>) -> StyledLine {
@@ -43,7 +46,7 @@ impl StyledLine {
         if !before.is_empty() {
             spans.insert(0, (Style::Text, before.into()));
         }
-        StyledLine { spans, is_error: false, time: None }
+        StyledLine { spans, is_error: false, time: None, max_rows: MAX_ROWS }
     }
 
     /// Marks the line of an event that happened before the join.
@@ -109,7 +112,9 @@ pub(crate) fn lines(event: &UiEvent, viewer: &Viewer<'_>) -> Vec<StyledLine> {
         UiEvent::EnterLeaves => error("--- press Enter to leave ---".into()),
         UiEvent::People { people, total, pattern } => {
             let said = describe(people, *total, pattern.as_deref(), viewer);
-            said.iter().flat_map(|said| notice(said)).collect()
+            // Who asks for a list gets all of it, and the total at its end.
+            let whole = |line| StyledLine { max_rows: usize::MAX, ..line };
+            said.iter().flat_map(|said| notice(said)).map(whole).collect()
         }
         UiEvent::History(events) if events.is_empty() => notice("nothing has been said yet"),
         UiEvent::History(events) => events.iter().map(|event| event_line(event, true, own_name)).collect(),
@@ -163,9 +168,11 @@ fn input_notice(notice: InputNotice) -> String {
     let lines = |count| if count == 1 { "1 line".into() } else { format!("{count} lines") };
     match notice {
         InputNotice::KeysIgnored => {
-            "arrow keys do nothing here; Backspace, Ctrl-W and Ctrl-U edit the line, \
-            and a client with the feature \"edit\" has all keys"
-                .into()
+            let editor = match cfg!(feature = "edit") {
+                true => "on a terminal without --plain there is an editor",
+                false => "a client with the feature \"edit\" has all keys",
+            };
+            format!("arrow keys do nothing here; Backspace, Ctrl-W and Ctrl-U edit the line, and {editor}")
         }
         InputNotice::LinesCut(count) => format!(
             "not sent: {} of 4,095 bytes or more, where a terminal cuts; --send - <FILE sends a long text",
@@ -357,6 +364,23 @@ mod tests {
         ] {
             assert_eq!(found(shown, total, complete), words);
         }
+    }
+
+    #[test]
+    fn a_list_of_people_is_shown_whole_and_a_text_is_not() {
+        let people = (0..200).map(|number| Person { name: format!("pupil_{number}"), here: 0, idle: 0 });
+        let who = UiEvent::People { people: people.collect(), total: 200, pattern: None };
+        let clock = LocalClock::default();
+        let viewer = Viewer { own_name: "Tom", clock: &clock, now: 0, on_terminal: true };
+        let rows = |event| {
+            let lines = lines(event, &viewer).into_iter();
+            lines.flat_map(|line| chat_common::wrap::wrap(&line.spans, 40, false, line.max_rows)).count()
+        };
+        assert!(rows(&who) > MAX_ROWS);
+        let text = "x\n".repeat(200);
+        let kind = EventKind::Message { author: "Sara".into(), message_id: 1, repeated: false, text };
+        let said = UiEvent::Event { event: Event { sequence: 1, time: 0, kind }, earlier: false };
+        assert_eq!(rows(&said), MAX_ROWS + 1);
     }
 
     #[test]

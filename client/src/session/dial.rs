@@ -51,7 +51,10 @@ fn not_reached(server: &str, error: &io::Error) -> String {
             "is the server running? chat-server starts one on this machine".into()
         }
         ErrorKind::ConnectionRefused if here => {
-            format!("is the server running? chat-server --listen {server} starts one on this machine")
+            // Some shells take brackets for a pattern.
+            let quote = if server.starts_with('[') { "'" } else { "" };
+            let listen = format!("{quote}{server}{quote}");
+            format!("is the server running? chat-server --listen {listen} starts one on this machine")
         }
         ErrorKind::ConnectionRefused => format!(
             "is the server running there? chat-server --listen 0.0.0.0:{port} starts one for other machines"
@@ -77,7 +80,7 @@ mod tests {
         let refused = || ErrorKind::ConnectionRefused.into();
         for (server, error, words) in [
             ("127.0.0.1:1234", refused(), "is the server running? chat-server starts one"),
-            ("[::1]:99", refused(), "chat-server --listen [::1]:99 starts one"),
+            ("[::1]:99", refused(), "chat-server --listen '[::1]:99' starts one"),
             ("192.0.2.7:99", refused(), "chat-server --listen 0.0.0.0:99 starts one for other machines"),
             ("192.0.2.7:99", ErrorKind::TimedOut.into(), "is port 99 open in its firewall?"),
             ("192.0.2.7:99", io::Error::from_raw_os_error(UNREACHABLE[0]), "no way leads to 192.0.2.7;"),

@@ -20,14 +20,14 @@ use chat_common::{
     protocol::{Callback, Event, EventKind, FRAME_BYTES},
 };
 use crossbeam_channel::{bounded, Receiver, Sender};
-use log::warn;
+use log::{info, warn};
 use std::{
     collections::HashMap,
     convert::Infallible,
-    fs::{self, File, OpenOptions},
+    fs::{self, File, Metadata, OpenOptions},
     hash::{DefaultHasher, Hash, Hasher},
     io::{self, Read, Seek, SeekFrom, Write},
-    os::unix::fs::FileTypeExt,
+    os::unix::fs::{FileTypeExt, MetadataExt},
     path::{Path, PathBuf},
     thread,
     time::Instant,
@@ -71,6 +71,31 @@ impl TranscriptFile {
         })?;
         Ok(TranscriptFile { file, path: path.to_owned() })
     }
+
+    /// Goes on in a new file if the old one was moved or removed, as when logs are rotated.
+    fn follow_path(&mut self) -> io::Result<()> {
+        let place = |metadata: &Metadata| (metadata.dev(), metadata.ino());
+        let open = self.file.metadata()?;
+        let there = fs::metadata(&self.path);
+        if !open.is_file() || there.is_ok_and(|there| place(&there) == place(&open)) {
+            return Ok(());
+        }
+        *self = TranscriptFile::open(&self.path)?;
+        info!("the transcript {} was moved or removed, and goes on in a new file", self.path.display());
+        Ok(())
+    }
+}
+
+impl Write for TranscriptFile {
+    /// Writes to the file that has the path now.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.follow_path()?;
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
 }
 
 /// Whether the last line of a file has no end, as after a power cut. What cannot be read counts as whole.
@@ -108,8 +133,7 @@ impl Transcript {
     ) -> io::Result<Transcript> {
         let (written_tx, written_rx): (Sender<Infallible>, _) = bounded(0);
         let path = file.path.clone();
-        let TranscriptFile { file, path: own_path } = file;
-        let mut writer = Writer::new(CountingOutput::new(file), own_path);
+        let mut writer = Writer::new(CountingOutput::new(file), path.clone());
         thread::Builder::new().name("transcript".to_owned()).spawn(move || {
             let _held_to_the_end = written_tx;
             transcript_loop(&mut writer, &log, &appended_rx);

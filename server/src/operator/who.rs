@@ -7,8 +7,9 @@ use crate::{
 use chat_common::{protocol::Person, units::show_roughly};
 use std::{net::IpAddr, time::Duration};
 
-/// Returns the members whose names contain `pattern`, each with its address, and their number at the end.
-/// With exactly one of them also since when it is here, and for how long it is silent.
+/// Returns the members whose names contain `pattern`, each with its address, and their number at the end. With
+/// exactly one of them, or for the one that is called so, also since when it is here, and for how long it is
+/// silent.
 pub(super) fn who(people: &[(Person, IpAddr)], pattern: &str, mutes: &Mutes) -> String {
     let wanted = pattern.to_lowercase();
     let found: Vec<_> =
@@ -23,7 +24,8 @@ pub(super) fn who(people: &[(Person, IpAddr)], pattern: &str, mutes: &Mutes) -> 
     let mut lines: Vec<String> = Vec::new();
     for (person, address) in &found {
         let mut line = format!("{:width$}  {address}", person.name);
-        if !pattern.is_empty() && found.len() == 1 {
+        let is_meant = found.len() == 1 || fold(&person.name) == fold(pattern);
+        if !pattern.is_empty() && is_meant {
             let time = |seconds: u32| show_roughly(Duration::from_secs(seconds.into()));
             line += &format!("  here for {}, silent for {}", time(person.here), time(person.idle));
         }
