@@ -146,8 +146,8 @@ impl Output {
         }
     }
 
-    /// Whether a terminal has shown this refusal a moment ago, as when a paste is sent while the operator lets
-    /// its author say nothing. It is then counted.
+    /// Whether a terminal has shown this refusal a moment ago, as when a paste is sent while its author is
+    /// muted. It is then counted.
     fn repeats_refusal(&mut self, event: &UiEvent) -> bool {
         let UiEvent::Refused(text) = event else { return false };
         let now = Instant::now();

@@ -7,9 +7,9 @@ use crate::{
 use chat_common::{protocol::Person, units::show_roughly};
 use std::{net::IpAddr, time::Duration};
 
-/// Returns the members whose names contain `pattern`, each with its address, and their number at the end. With
-/// exactly one of them, or for the one that is called so, also since when it is here, and for how long it is
-/// silent.
+/// Returns the members whose names contain `pattern`, each with its address, and their number at the end.
+/// With exactly one of them, or for the one that is called so, also since when it is here, and for how long
+/// it is silent.
 pub(super) fn who(people: &[(Person, IpAddr)], pattern: &str, mutes: &Mutes) -> String {
     let wanted = pattern.to_lowercase();
     let found: Vec<_> =
