@@ -4,6 +4,7 @@ SERVER ?= 127.0.0.1:1234
 LISTEN ?= 127.0.0.1:1234
 NAME ?=
 ARGS ?=
+JOURNAL ?=
 # Where cargo puts what it builds.
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
@@ -35,9 +36,9 @@ build-programs = $(call build,the server and the client: about a minute the firs
 run = trap : INT; $(1); code=$$?; [ $$code -eq 130 ] || exit $$code
 
 # The descriptor limit goes up to what the system allows, because each member takes two.
-run-server: ## start a room here (LISTEN=HOST:PORT, ARGS="more flags")
+run-server: ## start a room here (LISTEN=HOST:PORT, JOURNAL=folder, ARGS="more flags")
 	$(build-programs)
-	@ulimit -n "$$(ulimit -Hn)"; $(call run,$(TARGET)/release/chat-server --listen $(LISTEN) $(ARGS))
+	@ulimit -n "$$(ulimit -Hn)"; $(call run,$(TARGET)/release/chat-server --listen $(LISTEN) $(if $(JOURNAL),--journal $(JOURNAL)) $(ARGS))
 
 run-client: ## join a room (NAME=name, SERVER=HOST:PORT, ARGS="more flags")
 	$(build-programs)
@@ -75,6 +76,8 @@ doc: ## build the documentation, warnings as errors
 faults: ## measure what faults cost the others; prints a table, takes about 3 minutes
 	@ulimit -n "$$(ulimit -Hn)"; $(CARGO) run --release --package chat-tests --bin faults
 	CHAT_ROUNDS=100 $(CARGO) test --release --package chat-tests --test it -- signal_under_load killed_again
+	CHAT_ROUNDS=200 $(CARGO) test --release --package chat-tests --test it -- journal::a_server_that_is_killed
+	CHAT_CRASHES=100000 $(CARGO) test --release --package chat-server --lib -- journal::tests::no_crash
 
 soak: ## ten minutes of joins, leaves and random faults, checked
 	$(CARGO) run --release --package chat-tests --bin soak

@@ -1,5 +1,5 @@
 //! What rpc-chat's server and client share: the wire, connections that speak it, and what both need at a
-//! terminal.
+//! terminal or write for programs.
 //!
 //! It reads no arguments and knows nothing of rooms. Each function runs on its caller's thread. Only two
 //! files start a thread: [`background_writer`], which writes the log or another output, and [`width`].
@@ -128,6 +128,7 @@
 //! | 11 | out of order: the message id is not higher than that of the last message |
 //! | 12 | unsupported: the server does not do this, or not for a visitor |
 //! | 13 | muted: the operator lets the member say nothing for some time |
+//! | 14 | no space: the server's disk is full; what was said before is safe |
 //!
 //! A client that does not know a cause treats it as final, and shows the explanation.
 //!
@@ -219,6 +220,7 @@ pub mod error;
 pub mod escape;
 pub mod frame;
 pub mod hello;
+pub mod json;
 pub mod logging;
 pub mod protocol;
 pub mod rpc;

@@ -247,13 +247,15 @@ pub enum Cause {
     Unsupported,
     /// The operator lets the member say nothing for some time.
     Muted,
+    /// The server's disk is full, and nothing can be kept. The client may send it again later.
+    NoSpace,
     /// A cause that this build does not know. The client treats it as final.
     Other(u32),
 }
 
 impl Cause {
     /// The causes by their number on the wire.
-    const NUMBERED: [Cause; 14] = [
+    const NUMBERED: [Cause; 15] = [
         Cause::InvalidName,
         Cause::NameTaken,
         Cause::Busy,
@@ -268,6 +270,7 @@ impl Cause {
         Cause::OutOfOrder,
         Cause::Unsupported,
         Cause::Muted,
+        Cause::NoSpace,
     ];
 }
 

@@ -29,7 +29,8 @@ pub fn show_time(time: Duration) -> String {
     let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     let mut units = TIME_UNITS;
     units.sort_unstable_by_key(|(_, unit)| std::cmp::Reverse(*unit));
-    let (unit, size) = units.into_iter().find(|(_, unit)| ms > 0 && ms % unit == 0).unwrap_or(("s", 1_000));
+    let (unit, size) =
+        units.into_iter().find(|(_, unit)| ms > 0 && ms.is_multiple_of(*unit)).unwrap_or(("s", 1_000));
     format!("{}{unit}", ms / size)
 }
 
@@ -62,7 +63,7 @@ pub fn parse_size(text: &str) -> Option<u64> {
 
 /// Writes a size in the largest unit in which it is a whole number.
 pub fn show_size(bytes: u64) -> String {
-    let unit = SIZE_UNITS.into_iter().find(|(_, unit)| bytes > 0 && bytes % unit == 0);
+    let unit = SIZE_UNITS.into_iter().find(|(_, unit)| bytes > 0 && bytes.is_multiple_of(*unit));
     unit.map_or_else(|| bytes.to_string(), |(unit, size)| format!("{}{unit}", bytes / size))
 }
 

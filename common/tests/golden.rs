@@ -165,7 +165,8 @@ fn every_cause() {
         Cause::OutOfOrder,
         Cause::Unsupported,
         Cause::Muted,
-        Cause::Other(14),
+        Cause::NoSpace,
+        Cause::Other(15),
     ];
     for (number, cause) in (0..).zip(causes) {
         assert_encoding(&cause, &format!("{number:02x}000000"));

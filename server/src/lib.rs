@@ -56,10 +56,11 @@
 //! |---|---|---|---|
 //! | `main`: `door::listener::accept_loop` | 1 | `accept` | a new connection; the shutdown of the listener |
 //! | `connection`: `member::connection` | 1 for each connection | `read` | its client; `shut_down` |
-//! | `broadcaster`: `room::broadcaster` | 1 | the channel | a command; the drop of the last sender |
+//! | `broadcaster`: `room::broadcaster` | 1 | the channel; the journal | a command; the last sender's drop |
 //! | `fanout`: `delivery::fanout` | 1 | its channel | a round in a quiet room; the broadcaster's end |
 //! | `recipient`: `delivery::recipient` | 1 for each recipient | `read` | its client; `shut_down` |
 //! | `flush`: `delivery::Deliveries` | 1 for each full send buffer | `write` | its client; `shut_down` |
+//! | `journal-fill`: `log::journal` | 1 or none | the disk; its channel | the disk; a new file in use |
 //! | `transcript`: `operator::transcript` | 1 or none | a write; its channel | the file; an append |
 //! | `stats`: `operator::stats::stats_loop` | 1 | a sleep | one minute; shutdown |
 //! | `console`: `operator::console` | 1 or none | a read of standard input | the operator |
@@ -67,8 +68,9 @@
 //! | `width`: `width` in chat-common | 1 on a terminal | a read from a shell | a new width of the terminal |
 //!
 //! No thread but `log` and `output` waits for a reader of standard error or of standard output, and none but
-//! `transcript` for its file. The threads `log`, `output` and `width` belong to the program, and a server in
-//! another program does not have them.
+//! `transcript` for its file. With a journal the broadcaster waits for its own disk, once for each round.
+//! Those who read what memory no longer holds wait for the disk on their own threads. The threads `log`,
+//! `output` and `width` belong to the program, and a server in another program does not have them.
 //!
 //! Commands flow one way: from the connections to the broadcaster, then to the log, then to the recipients. A
 //! sender that needs an answer sends a channel for it, with space for that one answer. So the broadcaster
@@ -99,23 +101,28 @@ pub(crate) mod settings;
 
 use crate::{
     door::{accept_loop, Bans, Door},
+    log::journal::{disk::Directory, Journal, JournalError, JournalOptions, Opened},
     member::{serve_connection, Service},
     operator::{stats_loop, Console, Transcript, TranscriptFile},
-    room::{broadcast_loop, Room},
+    room::{broadcast_loop, Past, Room},
 };
-use ::log::debug;
+use ::log::{debug, info};
 use chat_common::{
     background_writer::{BackgroundWriter, EXIT_TIMEOUT},
     shutdown::Shutdown,
 };
 use crossbeam_channel::bounded;
+pub use log::journal::{
+    export::export,
+    tool::{check, repair_journal, Check},
+};
 #[cfg(feature = "seeded-bugs")]
 pub use settings::seeded;
 pub use settings::{options, Bytes, Limits};
 use std::{
     io,
     net::{SocketAddr, TcpListener},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     thread,
     time::Instant,
@@ -132,6 +139,35 @@ pub struct Server {
     door: Arc<Door>,
     transcript: Option<TranscriptFile>,
     shutdown: Arc<Shutdown>,
+    past: Past,
+    journal: Option<Journal<Directory>>,
+}
+
+/// Opens the journal in the directory `path`, and logs what is in it.
+fn open_journal(
+    path: &Path,
+    keeping: &options::Keeping,
+    limits: &Limits,
+) -> Result<(Past, Option<Journal<Directory>>), String> {
+    let started = Instant::now();
+    let why = |error: &dyn std::fmt::Display| format!("the journal {}: {error}", path.display());
+    let disk = Directory::open(path.to_owned()).map_err(|error| why(&error))?;
+    let keep = Some(keeping.time).filter(|time| !time.is_zero());
+    let keep_bytes = Some(keeping.bytes).filter(|bytes| *bytes > 0);
+    let options = JournalOptions::new(keeping.segment_bytes).keeping(keep, keep_bytes);
+    let (past, journal, opened) = Past::open(disk, &options, limits).map_err(|error| match error {
+        JournalError::Damaged { .. } => why(&format!("{error}; chat-server --repair cuts it there")),
+        error => why(&error),
+    })?;
+    let Opened { events, cut, .. } = opened;
+    if let Some((file, bytes)) = cut {
+        info!(
+            "the journal ended inside a batch that nobody was told of: {bytes} bytes are cut, and kept in \
+             {file}"
+        );
+    }
+    info!("journal {}: {events} events, opened in {:?}", path.display(), started.elapsed());
+    Ok((past, Some(journal)))
 }
 
 /// The settings of a server.
@@ -143,6 +179,10 @@ pub struct Settings {
     pub motd: Option<String>,
     /// The file in which the bans survive a restart.
     pub ban_file: Option<PathBuf>,
+    /// The directory in which the room survives a restart.
+    pub journal: Option<PathBuf>,
+    /// How the journal is kept.
+    pub keeping: options::Keeping,
     /// The file to which everything that is said to everybody is appended. Everybody who joins is told so.
     pub transcript: Option<PathBuf>,
     /// Where the replies to the operator's commands go. The server then reads the commands from standard
@@ -160,7 +200,7 @@ impl Server {
     /// When the settings contradict each other, the ban file or the transcript cannot be used, or the system
     /// has no free file descriptor.
     pub fn new(listener: TcpListener, settings: Settings, shutdown: Arc<Shutdown>) -> io::Result<Server> {
-        let Settings { limits, motd, ban_file, transcript, .. } = &settings;
+        let Settings { limits, motd, ban_file, transcript, journal, keeping, .. } = &settings;
         let invalid = |why| io::Error::new(io::ErrorKind::InvalidInput, why);
         limits.check().map_err(invalid)?;
         if motd.as_ref().is_some_and(|motd| motd.len() > limits.max_text.0) {
@@ -171,7 +211,11 @@ impl Server {
         let bans = ban_file.clone().map_or_else(|| Ok(Bans::default()), Bans::load)?;
         let door = Arc::new(Door::new(bans, limits));
         let transcript = transcript.as_deref().map(TranscriptFile::open).transpose()?;
-        Ok(Server { listener, settings, door, transcript, shutdown })
+        let (past, journal) = match journal {
+            None => (Past::none(limits)?, None),
+            Some(path) => open_journal(path, keeping, limits).map_err(io::Error::other)?,
+        };
+        Ok(Server { listener, settings, door, transcript, shutdown, past, journal })
     }
 
     /// Returns the address that the server listens on.
@@ -191,13 +235,13 @@ impl Server {
     /// # Errors
     /// When the system cannot start a thread, or has no random bytes.
     pub fn run(self) -> io::Result<()> {
-        let Server { listener, settings, door, transcript, shutdown } = self;
-        let Settings { limits, motd, console, .. } = settings;
+        let Server { listener, settings, door, transcript, shutdown, past, journal } = self;
+        let Settings { limits, motd, console, keeping, .. } = settings;
         let (limits, door, shutdown) = (&limits, &door, &shutdown);
         debug!("limits: {}", limits.summary());
         let (appended_tx, appended_rx) = bounded(1);
         let appended_tx = transcript.is_some().then_some(appended_tx);
-        let (room, broadcaster) = Room::open(limits, door, shutdown, appended_tx)?;
+        let (room, broadcaster) = Room::open(limits, door, shutdown, past, appended_tx);
         let room = Arc::new(room);
         let start = |file| Transcript::start(file, room.log().clone(), appended_rx);
         let transcript = transcript.map(start).transpose()?;
@@ -208,14 +252,18 @@ impl Server {
             let run = move || console.run_loop(io::stdin().lock());
             thread::Builder::new().name("console".to_owned()).spawn(run)?;
         }
-        let kept_for = transcript.as_ref().map(|_| KEPT_FOR_EVER);
+        let journal_keeps = journal.as_ref().map(|_| match keeping.time.as_secs() {
+            0 => KEPT_FOR_EVER,
+            seconds => seconds,
+        });
+        let kept_for = transcript.as_ref().map(|_| KEPT_FOR_EVER).or(journal_keeps);
         let ran = thread::scope(|scope| {
             let weak_room = Arc::downgrade(&room);
             let named = |name: &str| thread::Builder::new().name(name.to_owned());
             let stats = move || stats_loop(&weak_room, shutdown);
-            let started = named("stats")
-                .spawn_scoped(scope, stats)
-                .and_then(|_| named("broadcaster").spawn_scoped(scope, move || broadcast_loop(&broadcaster)));
+            let started = named("stats").spawn_scoped(scope, stats).and_then(|_| {
+                named("broadcaster").spawn_scoped(scope, move || broadcast_loop(&broadcaster, journal))
+            });
             match &started {
                 Ok(_) => {
                     let motd = motd.as_deref();
@@ -227,7 +275,8 @@ impl Server {
                 Err(_) => shutdown.request(),
             }
             drop(room); // This drops the last sender of the channel, so the broadcaster ends.
-            started.map(drop)
+            let ended = started?.join().expect("the broadcaster catches its panics");
+            ended.map_err(|error| io::Error::other(format!("the journal cannot be written: {error}")))
         });
         if let Some(transcript) = transcript {
             // It may still need a moment if the recipients have taken all the time.

@@ -11,14 +11,15 @@ use chat_common::{
     typed_line::{AboveTypedLine, TypedLine},
 };
 use chat_server::{
-    options::{parse, Options, Wanted},
-    Server, Settings,
+    check, export,
+    options::{parse, Keeping, Options, Wanted},
+    repair_journal, Check, Server, Settings,
 };
 use log::{info, warn};
 use std::{
     env,
     fs::File,
-    io::{self, IsTerminal, Read, Write},
+    io::{self, BufWriter, IsTerminal, Read, Write},
     net::TcpListener,
     path::Path,
     process::{self, ExitCode},
@@ -47,13 +48,25 @@ fn main() -> ExitCode {
     let _finish_log = log.finish_on_drop(EXIT_TIMEOUT);
     let options = match parse(env::args().skip(1)) {
         Ok(Wanted::Run(options)) => options,
-        Ok(Wanted::Print(text)) => {
-            return match print(&text) {
-                // It is not a failure when nobody reads the text.
-                Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                    fail(&log, FAILED, &format!("cannot write: {error}"))
-                }
-                _ => ExitCode::SUCCESS,
+        Ok(Wanted::Print(text)) => return print_and_end(&log, &text, ExitCode::SUCCESS),
+        Ok(Wanted::Check(path)) => {
+            return match check(&path) {
+                Ok(Check::Whole(text)) => print_and_end(&log, &text, ExitCode::SUCCESS),
+                Ok(Check::Damaged(text)) => print_and_end(&log, &text, ExitCode::from(FAILED)),
+                Err(why) => fail(&log, FAILED, &why),
+            };
+        }
+        Ok(Wanted::Repair(path)) => {
+            return match repair_journal(&path, Keeping::default().segment_bytes) {
+                Ok(text) => print_and_end(&log, &text, ExitCode::SUCCESS),
+                Err(why) => fail(&log, FAILED, &why),
+            };
+        }
+        Ok(Wanted::Export { directory, since, private }) => {
+            let mut out = BufWriter::new(io::stdout().lock());
+            return match export(&directory, since, private, &mut out) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(why) => fail(&log, FAILED, &why),
             };
         }
         Err(why) => return fail(&log, WRONG_USAGE, &why),
@@ -87,6 +100,8 @@ fn serve(mut options: Options, log: &BackgroundWriter, typed_line: &TypedLine) -
         limits: options.limits,
         motd,
         ban_file: options.ban_file,
+        journal: options.journal,
+        keeping: options.keeping,
         transcript: options.transcript,
         console: (options.console || io::stdin().is_terminal()).then(|| output.clone()),
     };
@@ -175,6 +190,17 @@ fn print(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     writeln!(stdout, "{text}")?;
     stdout.flush()
+}
+
+/// Prints a text, and returns `code`, unless the text cannot be written.
+fn print_and_end(log: &BackgroundWriter, text: &str, code: ExitCode) -> ExitCode {
+    match print(text) {
+        // It is not a failure when nobody reads the text.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            fail(log, FAILED, &format!("cannot write: {error}"))
+        }
+        _ => code,
+    }
 }
 
 fn fail(log: &BackgroundWriter, code: u8, why: &str) -> ExitCode {

@@ -18,6 +18,7 @@ const COMMON: Floors = &[
     ("the roof", &["lib"]),
     ("outputs", &["logging", "background_writer", "typed_line"]),
     ("calls", &["rpc", "batch", "shutdown"]),
+    ("lines for programs", &["json"]),
     ("bytes", &["frame", "stream", "hello", "status", "error", "codec", "protocol", "token"]),
     ("rows of text", &["terminal", "width", "wrap"]),
     ("text", &["escape", "color", "calendar", "units", "cells"]),

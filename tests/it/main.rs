@@ -17,6 +17,7 @@ mod faults_of_the_original;
 mod flood;
 mod fooled;
 mod hostile;
+mod journal;
 mod limits;
 mod machines;
 mod numbers;

@@ -195,7 +195,8 @@ impl Program {
         self.output().lines().map(str::to_owned).collect()
     }
 
-    fn pid(&self) -> u32 {
+    /// The number of the process.
+    pub fn pid(&self) -> u32 {
         self.child.id()
     }
 

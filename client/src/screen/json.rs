@@ -1,18 +1,10 @@
-//! Writes events as JSON for programs, one object for each line. No I/O.
-//!
-//! Every character that a terminal might execute is escaped, so the output is safe to print. A program that
-//! parses the JSON gets the original text, byte for byte.
+//! Writes what the client shows as JSON for programs, one object for each line. No I/O.
 
 use crate::{
     screen::{clock::now, people::matching},
     settings::{Found, InputNotice, UiEvent, Utterance},
 };
-use chat_common::{
-    calendar::rfc3339,
-    escape::is_printable,
-    protocol::{Event, EventKind},
-};
-use std::fmt::Write;
+use chat_common::json::{room_object, Object};
 
 /// Returns the objects of an event. Most events have one, some have none.
 pub(crate) fn objects(event: &UiEvent) -> Vec<String> {
@@ -101,146 +93,10 @@ pub(crate) fn objects(event: &UiEvent) -> Vec<String> {
     vec![object.end()]
 }
 
-fn room_object(event: &Event, earlier: bool) -> Object {
-    let kind = match event.kind {
-        EventKind::Message { .. } => "message",
-        EventKind::Private { .. } => "private",
-        EventKind::Action { .. } => "action",
-        EventKind::Joined { .. } => "joined",
-        EventKind::Left { .. } => "left",
-        EventKind::Back { .. } => "back",
-        EventKind::Renamed { .. } => "renamed",
-        EventKind::Missed { messages: true, .. } => "missed",
-        // A program that looks for lost messages must not take these for some.
-        EventKind::Missed { messages: false, .. } => "missed_moves",
-        EventKind::Ended { .. } => "ended",
-        EventKind::Notice { .. } => "notice",
-    };
-    // Earlier events have another name, so that a program does not react to old messages by accident.
-    let object = if earlier { Object::new("history").text("kind", kind) } else { Object::new(kind) };
-    let object = object.number("sequence", event.sequence).time(event.time);
-    match &event.kind {
-        EventKind::Message { author, text, .. }
-        | EventKind::Private { author, text, .. }
-        | EventKind::Action { author, text, .. } => object.text("author", author).text("text", text),
-        EventKind::Joined { name } | EventKind::Back { name } => object.text("name", name),
-        EventKind::Left { name, reason } => object.text("name", name).optional("reason", reason.as_deref()),
-        EventKind::Renamed { from, to } => object.text("from", from).text("to", to),
-        EventKind::Missed { first, .. } => object
-            .number("first", *first)
-            .number("count", event.sequence.saturating_sub(*first).saturating_add(1)),
-        EventKind::Ended { reason } => object.text("reason", reason),
-        EventKind::Notice { text } => object.text("text", text),
-    }
-}
-
-/// The beginning of a JSON object, without its closing brace.
-struct Object(String);
-
-impl Object {
-    fn new(event: &str) -> Object {
-        Object("{".to_owned()).text("event", event)
-    }
-
-    fn key(mut self, key: &str) -> Object {
-        if self.0.len() > 1 {
-            self.0.push(',');
-        }
-        quote(key, &mut self.0);
-        self.0.push(':');
-        self
-    }
-
-    fn text(self, key: &str, text: &str) -> Object {
-        let mut object = self.key(key);
-        quote(text, &mut object.0);
-        object
-    }
-
-    fn optional(self, key: &str, text: Option<&str>) -> Object {
-        match text {
-            Some(text) => self.text(key, text),
-            None => self,
-        }
-    }
-
-    fn texts(self, key: &str, texts: &[String]) -> Object {
-        let mut object = self.key(key);
-        for (index, text) in texts.iter().enumerate() {
-            object.0.push(if index == 0 { '[' } else { ',' });
-            quote(text, &mut object.0);
-        }
-        object.0.push_str(if texts.is_empty() { "[]" } else { "]" });
-        object
-    }
-
-    fn number(self, key: &str, number: u64) -> Object {
-        let mut object = self.key(key);
-        object.0.push_str(&number.to_string());
-        object
-    }
-
-    /// The highest number means without end. Many programs cannot read it, so it is `null`.
-    fn optional_number(self, key: &str, number: Option<u64>) -> Object {
-        match number {
-            Some(u64::MAX) => {
-                let mut object = self.key(key);
-                object.0.push_str("null");
-                object
-            }
-            Some(number) => self.number(key, number),
-            None => self,
-        }
-    }
-
-    fn numbers(self, key: &str, numbers: impl Iterator<Item = u32>) -> Object {
-        let mut object = self.key(key);
-        let numbers: Vec<String> = numbers.map(|number| number.to_string()).collect();
-        object.0.push_str(&format!("[{}]", numbers.join(",")));
-        object
-    }
-
-    fn boolean(self, key: &str, value: bool) -> Object {
-        let mut object = self.key(key);
-        object.0.push_str(if value { "true" } else { "false" });
-        object
-    }
-
-    fn time(self, milliseconds: u64) -> Object {
-        self.text("time", &rfc3339(milliseconds))
-    }
-
-    fn end(mut self) -> String {
-        self.0.push('}');
-        self.0
-    }
-}
-
-/// Appends a JSON string.
-fn quote(text: &str, out: &mut String) {
-    out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\t' => out.push_str("\\t"),
-            _ if is_printable(c) => out.push(c),
-            _ => {
-                for unit in c.encode_utf16(&mut [0; 2]) {
-                    // Writing to a String cannot fail.
-                    let _ = write!(out, "\\u{unit:04x}");
-                }
-            }
-        }
-    }
-    out.push('"');
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use chat_common::protocol::Person;
+    use chat_common::protocol::{Event, EventKind, Person};
 
     #[test]
     fn a_message_is_one_object_on_one_line() {

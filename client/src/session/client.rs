@@ -4,6 +4,7 @@ use crate::{
     input::{parse_command, Command},
     session::{
         inbox::Inbox,
+        pages::Pages,
         send_queue::{Purpose, SendQueue},
     },
     settings::{Input, JoinOptions, Stop, UiEvent, UiEventHandler, Utterance},
@@ -123,7 +124,10 @@ impl Client<'_> {
             Command::Who(None) => self.queue.push(Request::Who),
             Command::Who(Some(pattern)) => self.queue.push_for(Request::Who, Purpose::People(pattern)),
             Command::Nick(name) => self.rename(name),
-            Command::History(count) => self.queue.push(Request::History { count, before: None }),
+            Command::History(count) => {
+                let pages = Pages::new(count, self.inbox.place().map(|place| place.room));
+                self.queue.push_for(pages.request(), Purpose::Pages(Box::new(pages)));
+            }
             Command::Search(text) => {
                 let search = self.inbox.search(text);
                 self.queue.push_for(search.request(), Purpose::Search(Box::new(search)));

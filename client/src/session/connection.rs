@@ -183,7 +183,9 @@ impl Client<'_> {
                     }
                 },
                 Cause::InvalidName | Cause::NameTaken => return Err(ConnectionEnd::NameRefused(text)),
-                Cause::Busy | Cause::Stopping => return Err(ConnectionEnd::ServerBusy(text)),
+                Cause::Busy | Cause::Stopping | Cause::NoSpace => {
+                    return Err(ConnectionEnd::ServerBusy(text))
+                }
                 _ => return Err(ConnectionEnd::failed(text)),
             }
         }
@@ -233,7 +235,7 @@ impl Client<'_> {
             // A due request is sent before more input is read. That slows a fast pipe down. A search may have
             // many requests, and a person does not wait for all of them.
             let reads = self.queue.is_empty() || self.options.interactive && !self.queue.is_full();
-            let reads_now = reads && (!pause.is_zero() || self.queue.is_searching());
+            let reads_now = reads && (!pause.is_zero() || self.queue.is_paging());
             let input_rx = if reads_now { self.input_rx.clone() } else { never() };
             select! {
                 recv(self.stop_rx) -> stop => if self.stops_now(stop) {
@@ -307,13 +309,28 @@ impl Client<'_> {
                         (self.show)(search.end(true));
                     }
                 }
-                _ => (self.show)(UiEvent::History(self.inbox.without_ignored(events))),
+                Purpose::Pages(mut pages) => {
+                    let room = self.inbox.place().map(|place| place.room);
+                    if pages.take_page(room, events) {
+                        self.queue.push_for(pages.request(), Purpose::Pages(pages));
+                    } else {
+                        (self.show)(UiEvent::History(self.inbox.without_ignored(pages.end())));
+                    }
+                }
+                Purpose::Itself | Purpose::People(_) => {}
             },
             Reply::Refused(refusal) => {
                 self.rejected += 1;
                 (self.show)(UiEvent::Refused(refusal.text));
-                if let Purpose::Search(search) = purpose {
-                    (self.show)(search.end(false));
+                match purpose {
+                    Purpose::Search(search) => (self.show)(search.end(false)),
+                    Purpose::Pages(pages) => {
+                        let events = self.inbox.without_ignored(pages.end());
+                        if !events.is_empty() {
+                            (self.show)(UiEvent::History(events));
+                        }
+                    }
+                    Purpose::Itself | Purpose::People(_) => {}
                 }
             }
             Reply::Joined(_) | Reply::Left | Reply::Pong => {}

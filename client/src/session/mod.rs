@@ -15,6 +15,7 @@ mod inbox;
 mod listener;
 mod loss;
 mod memory;
+mod pages;
 mod search;
 mod send_queue;
 

@@ -4,7 +4,10 @@
 //! arrives. So a lost connection loses nothing: the client sends the same request with the same id over the
 //! next connection, and the server knows by the id whether it has already accepted the message.
 
-use crate::{session::search::Search, settings::Utterance};
+use crate::{
+    session::{pages::Pages, search::Search},
+    settings::Utterance,
+};
 use chat_common::protocol::Request;
 use std::collections::VecDeque;
 
@@ -20,6 +23,8 @@ pub(crate) enum Purpose {
     People(String),
     /// A page of a search.
     Search(Box<Search>),
+    /// A page of the history.
+    Pages(Box<Pages>),
 }
 
 /// The queue of requests.
@@ -55,9 +60,9 @@ impl SendQueue {
         self.requests.front().map(|(request, _)| request)
     }
 
-    /// Whether the first request is a page of a search.
-    pub(crate) fn is_searching(&self) -> bool {
-        matches!(self.requests.front(), Some((_, Purpose::Search(_))))
+    /// Whether the first request is one of several pages.
+    pub(crate) fn is_paging(&self) -> bool {
+        matches!(self.requests.front(), Some((_, Purpose::Search(_) | Purpose::Pages(_))))
     }
 
     /// Records whether the reply to the last call has not arrived. The call was the first request, or a ping

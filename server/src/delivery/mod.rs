@@ -20,7 +20,11 @@ pub(crate) use fanout::FanoutWorker;
 pub(crate) use recipient::Recipient;
 pub(crate) use shared_batch::SharedBatch;
 
-use crate::{door::Slot, log::SharedLog, settings::Limits};
+use crate::{
+    door::Slot,
+    log::{Reader, SharedLog},
+    settings::Limits,
+};
 use chat_common::{error::RpcError, rpc::Connection};
 use crossbeam_channel::{Receiver, Sender};
 use log::{error, warn};
@@ -66,13 +70,13 @@ impl<'scope, 'env> Deliveries<'scope, 'env> {
         mut connection: Connection,
         slot: Option<Slot>,
         cursor: u64,
-        told_from: u64,
+        reader: Reader,
     ) -> Option<Arc<Recipient>> {
         let (log, limits) = (self.log, self.limits);
         #[cfg(feature = "seeded-bugs")]
         let cursor = limits.seeded.begins_too_early(cursor);
         let stream = Arc::clone(connection.stream());
-        let recipient = Arc::new(Recipient::new(Arc::clone(pair), stream, cursor, told_from, limits));
+        let recipient = Arc::new(Recipient::new(Arc::clone(pair), stream, cursor, reader, limits));
         let own = Arc::clone(&recipient);
         let run = move || {
             let _held_to_the_end = slot;

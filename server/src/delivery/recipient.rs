@@ -39,16 +39,16 @@ pub(crate) struct Recipient {
 }
 
 impl Recipient {
-    /// Returns a recipient that reads the log from `cursor` on, and is told of every gap from `told_from` on.
+    /// Returns a recipient that reads the log from `cursor` on, as `reader`.
     /// Its calls are written to `stream`.
     pub(super) fn new(
         pair: Arc<ConnectionPair>,
         stream: Arc<Stream>,
         cursor: u64,
-        told_from: u64,
+        reader: Reader,
         limits: &Limits,
     ) -> Recipient {
-        let window = SendWindow::new(Reader { session: pair.id, told_from }, cursor, limits);
+        let window = SendWindow::new(reader, cursor, limits);
         Recipient { pair, stream, window }
     }
 

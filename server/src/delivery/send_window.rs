@@ -228,7 +228,8 @@ impl SendWindow {
         if looked_too_early == Some(state.cursor) {
             return AckOutcome::Idle;
         }
-        if self.prepare(&mut state, log, call) {
+        let (state, has_next) = self.prepare(state, log, call);
+        if has_next {
             return AckOutcome::NextCall;
         }
         let log = log.read();
@@ -242,7 +243,7 @@ impl SendWindow {
     /// [`SendWindow::on_flushed`]. Returns false when there is nothing to write, or when an answer must
     /// come first.
     pub(crate) fn next_call(&self, log: &SharedLog, call: &mut Batch) -> bool {
-        self.prepare(&mut self.lock(), log, call)
+        self.prepare(self.lock(), log, call).1
     }
 
     /// For the thread that wrote a call, or the unsent part of one. `waited` means that the system did
@@ -269,14 +270,37 @@ impl SendWindow {
     }
 
     /// As [`SendWindow::next_call`], for a caller that holds the lock.
-    fn prepare(&self, state: &mut State, log: &SharedLog, call: &mut Batch) -> bool {
+    ///
+    /// # Blocking
+    /// On the disk, without the lock, if the recipient is behind what memory holds.
+    fn prepare<'w>(
+        &'w self,
+        mut state: MutexGuard<'w, State>,
+        log: &SharedLog,
+        call: &mut Batch,
+    ) -> (MutexGuard<'w, State>, bool) {
         if state.flushing || (state.outstanding >= state.limit && state.ack_pending.is_some()) {
-            return false;
+            return (state, false);
         }
         call.clear();
+        if let Some(archive) = log.archive_for(state.cursor) {
+            // No other thread writes while `flushing` is set.
+            state.flushing = true;
+            let mut cursor = state.cursor;
+            drop(state);
+            for limit in [CALL_BYTES.min(self.frame_limit), self.frame_limit] {
+                if call.events() == 0 && log.archive_for(cursor).is_some() {
+                    log.read_archived(archive, &mut cursor, self.reader, limit, call);
+                }
+            }
+            state = self.lock();
+            (state.cursor, state.flushing) = (cursor, false);
+        }
         let has_ended = {
             let log = log.read();
-            log.read_into(&mut state.cursor, self.reader, CALL_BYTES.min(self.frame_limit), call);
+            if call.events() == 0 {
+                log.read_into(&mut state.cursor, self.reader, CALL_BYTES.min(self.frame_limit), call);
+            }
             if call.events() == 0 {
                 // An event that is too long for an ordinary call gets its own call.
                 log.read_into(&mut state.cursor, self.reader, self.frame_limit, call);
@@ -285,11 +309,11 @@ impl SendWindow {
         };
         let asks_for_last_answer = has_ended && state.outstanding > 0 && state.ack_pending.is_none();
         if call.events() == 0 && !asks_for_last_answer {
-            return false;
+            return (state, false);
         }
         state.count(call, has_ended);
         state.flushing = true;
-        true
+        (state, true)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -16,6 +16,7 @@
 //! its order.
 
 pub(crate) mod counters;
+pub(crate) mod journal;
 #[cfg(feature = "seeded-bugs")]
 mod seeded;
 mod shelf;
@@ -30,11 +31,15 @@ use chat_common::{
     protocol::{Event, EventKind},
 };
 use counters::Counters;
+use journal::{archive::Archive, disk::Directory};
+use log::warn;
 use shelf::Shelf;
-use staged::{encode_event, Class, Entry};
+use staged::{encode_event, restored, sequence_of, Class, Entry};
 pub(crate) use staged::{Audience, StagedBatch};
 use std::{
+    collections::VecDeque,
     iter,
+    ops::ControlFlow,
     sync::{Arc, PoisonError},
 };
 use sync::{RwLock, RwLockReadGuard};
@@ -44,6 +49,8 @@ use sync::{RwLock, RwLockReadGuard};
 pub(crate) struct SharedLog {
     /// Protects the log. Only the broadcaster writes.
     log: Arc<RwLock<Log>>,
+    /// The journal's files. Only threads that may wait for the disk read them.
+    archive: Option<Arc<Archive<Directory>>>,
     pub(crate) counters: Arc<Counters>,
 }
 
@@ -60,7 +67,7 @@ impl SharedLog {
             #[cfg(feature = "seeded-bugs")]
             seeded: limits.seeded,
         };
-        SharedLog { log: Arc::new(RwLock::new(log)), counters: Arc::default() }
+        SharedLog { log: Arc::new(RwLock::new(log)), archive: None, counters: Arc::default() }
     }
 
     /// Locks the log for reading. Several readers may hold the lock at a time.
@@ -90,6 +97,150 @@ impl SharedLog {
     }
 }
 
+/// Puts the events of a journal into a log, before anybody reads it.
+impl SharedLog {
+    /// Adds an event. If the log is then too large, its oldest events go.
+    pub(crate) fn restore(&self, audience: Audience, event: &Event) {
+        let mut log = self.log.write().unwrap_or_else(PoisonError::into_inner);
+        log.append(restored(audience, event));
+    }
+
+    /// Lets those who read the log go on in the files of a journal.
+    pub(crate) fn with_archive(self, archive: &Arc<Archive<Directory>>) -> SharedLog {
+        SharedLog { archive: Some(Arc::clone(archive)), ..self }
+    }
+
+    /// Lets the log begin at an event that is not the first of the room.
+    pub(crate) fn begin_at(&self, sequence: u64) {
+        let mut log = self.log.write().unwrap_or_else(PoisonError::into_inner);
+        (log.next, log.said.dropped) = (sequence, sequence - 1);
+    }
+}
+
+/// What memory no longer holds, for threads that may wait for the disk.
+impl SharedLog {
+    /// Returns the files in which the event at `cursor` may be, if memory no longer holds it.
+    pub(crate) fn archive_for(&self, cursor: u64) -> Option<&Archive<Directory>> {
+        self.archive.as_deref().filter(|_| cursor < self.read().first())
+    }
+
+    /// As [`Log::read_into`], from the files, up to where memory begins.
+    ///
+    /// # Blocking
+    /// On the disk.
+    pub(crate) fn read_archived(
+        &self,
+        archive: &Archive<Directory>,
+        cursor: &mut u64,
+        reader: Reader,
+        limit: usize,
+        batch: &mut Batch,
+    ) {
+        let end = self.read().first();
+        let kept = archive.first().max(reader.kept_from).min(end);
+        if *cursor < kept && !self.read().tell_missed(cursor, kept - 1, true, limit, batch) {
+            return;
+        }
+        let (from, mut is_full) = (*cursor, false);
+        let read = archive.read(from, end, &mut |audience, event| {
+            is_full = reader.reads(audience, &event) && !batch.push(&encode_event(&event), limit);
+            if is_full {
+                return ControlFlow::Break(());
+            }
+            *cursor = event.sequence + 1;
+            ControlFlow::Continue(())
+        });
+        if let Err(error) = &read {
+            warn!("a part of the journal cannot be read: {error}");
+        }
+        if !is_full && *cursor < end {
+            self.read().tell_missed(cursor, end - 1, true, limit, batch);
+        }
+    }
+
+    /// Returns the cursor from which the session `reader` gets its last `count` messages. Returns `None` if
+    /// there is no message for it.
+    ///
+    /// # Blocking
+    /// On the disk, where memory has fewer.
+    pub(crate) fn position_before(&self, count: usize, reader: u64) -> Option<u64> {
+        let (found, mut start, end) = {
+            let log = self.read();
+            let (found, start) = log.position_before(count, reader);
+            (found, start, log.first())
+        };
+        self.read_back(end, count - found, reader, &mut |event| {
+            start = Some(event.sequence);
+            true
+        });
+        start
+    }
+
+    /// Returns from which event on the last `count` messages for the session `reader` are kept for it; 0
+    /// where there is no journal, and memory alone decides.
+    ///
+    /// # Blocking
+    /// As [`SharedLog::position_before`].
+    pub(crate) fn kept_from(&self, count: usize, reader: u64) -> u64 {
+        let has_journal = self.archive.is_some();
+        has_journal.then(|| self.position_before(count, reader)).flatten().unwrap_or_default()
+    }
+
+    /// Returns the last `count` messages before the sequence number `before` that the session `reader` may
+    /// read, its own included. They are encoded, and the oldest is first. Together they have at most `limit`
+    /// bytes.
+    ///
+    /// # Blocking
+    /// On the disk, where memory has fewer.
+    pub(crate) fn last_messages(&self, count: usize, before: u64, reader: u64, limit: usize) -> Vec<Vec<u8>> {
+        let (mut found, end) = {
+            let log = self.read();
+            let found = log.last_messages(count, before, reader, limit);
+            let found: VecDeque<Vec<u8>> = found.into_iter().map(<[u8]>::to_vec).collect();
+            // Where the limit cut memory's messages, the older ones would leave a gap.
+            let oldest = found.front().map_or(before, |oldest| sequence_of(oldest));
+            (found, log.first().min(oldest))
+        };
+        let mut bytes: usize = found.iter().map(Vec::len).sum();
+        let is_cut = self.read().has_message_before(end, reader);
+        if !is_cut {
+            self.read_back(end, count - found.len(), reader, &mut |event| {
+                let encoded = encode_event(event);
+                bytes += encoded.len();
+                if bytes <= limit {
+                    found.push_front(encoded.into_vec());
+                }
+                bytes <= limit
+            });
+        }
+        found.into()
+    }
+
+    /// Passes the last `count` messages before `end` that a session may read to `each`, newest first, from
+    /// the files, until it returns false. A file that cannot be read ends it.
+    fn read_back(&self, end: u64, count: usize, reader: u64, each: &mut dyn FnMut(&Event) -> bool) {
+        let Some(archive) = self.archive.as_deref().filter(|_| count > 0) else { return };
+        let mut left = count;
+        let read = archive.read_back(end, &mut |audience, event| {
+            if Class::of(&event.kind) == Class::Message && is_readable(audience, reader) {
+                left -= 1;
+                if !each(&event) || left == 0 {
+                    return ControlFlow::Break(());
+                }
+            }
+            ControlFlow::Continue(())
+        });
+        if let Err(error) = read {
+            warn!("a part of the journal cannot be read: {error}");
+        }
+    }
+}
+
+/// Whether a session finds an event in the history: what was said to everybody, and to it alone.
+fn is_readable(audience: Audience, reader: u64) -> bool {
+    matches!(audience, Audience::AllBut(_)) || audience == Audience::Only(reader)
+}
+
 /// Who reads the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Reader {
@@ -99,6 +250,17 @@ pub(crate) struct Reader {
     /// gone. Before it, only of what was said: whoever reads the history of the room need not know who came
     /// and went.
     pub(crate) told_from: u64,
+    /// What is older than this sequence number counts as gone, even if the journal has it.
+    pub(crate) kept_from: u64,
+}
+
+impl Reader {
+    /// Whether the reader gets an event of the journal.
+    fn reads(&self, audience: Audience, event: &Event) -> bool {
+        let class = Class::of(&event.kind);
+        let is_told = class != Class::Move || event.sequence >= self.told_from;
+        class != Class::End && is_told && audience.includes(self.session)
+    }
 }
 
 /// A bounded sequence of encoded events.
@@ -207,23 +369,27 @@ impl Log {
         told
     }
 
-    /// Returns the cursor from which the session `reader` gets its last `count` messages, and the notices
-    /// between them. Returns `None` if there is no message for it.
-    pub(crate) fn position_before(&self, count: usize, reader: u64) -> Option<u64> {
+    /// Returns how many of the last `count` messages for the session `reader` are here, and the sequence
+    /// number of the oldest of them.
+    fn position_before(&self, count: usize, reader: u64) -> (usize, Option<u64>) {
         let said = self.said.from(0).rev();
         let messages = said.filter(|entry| entry.class == Class::Message && entry.audience.includes(reader));
-        messages.take(count).last().map(|entry| entry.sequence)
+        messages.take(count).fold((0, None), |(found, _), entry| (found + 1, Some(entry.sequence)))
+    }
+
+    /// Whether there is a message here before `sequence` that the session `reader` may read.
+    fn has_message_before(&self, sequence: u64, reader: u64) -> bool {
+        let mut before = self.said.before(sequence);
+        before.any(|entry| entry.class == Class::Message && is_readable(entry.audience, reader))
     }
 
     /// Returns the last `count` messages before the sequence number `before` that the session `reader` may
     /// read, its own included. They are encoded, and the oldest is first. Together they have at most `limit`
     /// bytes.
-    pub(crate) fn last_messages(&self, count: usize, before: u64, reader: u64, limit: usize) -> Vec<&[u8]> {
+    fn last_messages(&self, count: usize, before: u64, reader: u64, limit: usize) -> Vec<&[u8]> {
         let mut bytes = 0;
-        let readable =
-            |audience| matches!(audience, Audience::AllBut(_)) || audience == Audience::Only(reader);
         let mut found: Vec<&[u8]> = (self.said.before(before).rev())
-            .filter(|entry| entry.class == Class::Message && readable(entry.audience))
+            .filter(|entry| entry.class == Class::Message && is_readable(entry.audience, reader))
             .take(count)
             .map(|entry| &*entry.encoded)
             .take_while(|encoded| {

@@ -11,10 +11,10 @@ impl Log {
         reader: u64,
         entry: &'a Entry,
     ) -> Option<&'a Entry> {
-        if self.seeded.has(Bug::Drop) && cursor % 100 == 0 {
+        if self.seeded.has(Bug::Drop) && cursor.is_multiple_of(100) {
             return None;
         }
-        if self.seeded.has(Bug::Swap) && reader % 2 == 0 {
+        if self.seeded.has(Bug::Swap) && reader.is_multiple_of(2) {
             return Some(self.swapped(cursor).unwrap_or(entry));
         }
         Some(entry)

@@ -4,17 +4,19 @@
 //! The broadcaster stages the events of a round, and appends the batch when the round is complete. A
 //! journal, if there were one, would be written between the two.
 
+use super::journal::record::push_event;
 use chat_common::{
     codec::encode_into,
     protocol::{Event, EventKind},
 };
+use serde::{Deserialize, Serialize};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The memory of an event besides its encoding, in bytes: the entry, and the overhead of one allocation.
 const ENTRY_BYTES: usize = std::mem::size_of::<Entry>() + 16;
 
 /// The sessions that receive an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Audience {
     /// Every session but the author's.
     AllBut(u64),
@@ -49,7 +51,7 @@ pub(super) enum Class {
 }
 
 impl Class {
-    fn of(kind: &EventKind) -> Class {
+    pub(super) fn of(kind: &EventKind) -> Class {
         match kind {
             EventKind::Message { .. } | EventKind::Action { .. } | EventKind::Private { .. } => {
                 Class::Message
@@ -86,11 +88,13 @@ impl Entry {
 pub(crate) struct StagedBatch {
     first: u64,
     pub(super) entries: Vec<Entry>,
+    /// The messages among the events: sequence number, author, digest.
+    said: Vec<(u64, u64, u64)>,
 }
 
 impl StagedBatch {
     pub(super) fn new(first: u64) -> StagedBatch {
-        StagedBatch { first, entries: Vec::new() }
+        StagedBatch { first, entries: Vec::new(), said: Vec::new() }
     }
 
     /// Returns the sequence number of the first event.
@@ -114,6 +118,41 @@ impl StagedBatch {
         self.entries.push(Entry { sequence, audience, class, time, encoded });
         sequence
     }
+
+    /// Adds a message of the session `author`, as [`StagedBatch::push`] does.
+    pub(crate) fn push_message(
+        &mut self,
+        kind: EventKind,
+        audience: Audience,
+        author: u64,
+        digest: u64,
+    ) -> u64 {
+        let sequence = self.push(kind, audience);
+        self.said.push((sequence, author, digest));
+        sequence
+    }
+
+    /// Appends the records of all events to the data of a batch of the journal.
+    pub(crate) fn write_records(&self, data: &mut Vec<u8>) {
+        let mut said = self.said.iter().peekable();
+        for entry in &self.entries {
+            let message = said.next_if(|(sequence, ..)| *sequence == entry.sequence);
+            let (_, author, digest) = message.copied().unwrap_or_default();
+            push_event(author, entry.audience, digest, &entry.encoded, data);
+        }
+    }
+}
+
+/// Returns the entry of an event that comes from the journal. The room's end is for nobody any more, because
+/// the room goes on.
+pub(super) fn restored(audience: Audience, event: &Event) -> Entry {
+    /// No session has this id.
+    const NOBODY: Audience = Audience::Only(0);
+    let (class, audience) = match Class::of(&event.kind) {
+        Class::End => (Class::Notice, NOBODY),
+        class => (class, audience),
+    };
+    Entry { sequence: event.sequence, audience, class, time: event.time, encoded: encode_event(event) }
 }
 
 /// Milliseconds since the Unix epoch.
@@ -125,4 +164,9 @@ pub(super) fn encode_event(event: &Event) -> Box<[u8]> {
     let mut bytes = Vec::new();
     encode_into(event, &mut bytes).expect("an event of ours encodes");
     bytes.into_boxed_slice()
+}
+
+/// Returns the sequence number of an encoded event, which stands first in it.
+pub(super) fn sequence_of(encoded: &[u8]) -> u64 {
+    encoded.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
 }

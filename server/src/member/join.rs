@@ -89,11 +89,6 @@ pub(super) fn join(
         return Err(Refusal::new(Cause::InvalidPort, why));
     }
     let since = since.filter(|place| place.room == room.number).map(|place| place.sequence);
-    let entrance = match (resume, since) {
-        (Some(sequence), _) => Entrance::Resumed(sequence),
-        (None, Some(sequence)) => Entrance::Since(sequence),
-        (None, None) => Entrance::New { history },
-    };
     let (address, call) = (peer.ip(), Arc::clone(call));
     let pair = room.ask(|claimed_tx| Command::Claim { join, address, call, claimed_tx })??;
     #[cfg(feature = "seeded-bugs")]
@@ -105,6 +100,17 @@ pub(super) fn join(
     #[cfg(feature = "seeded-bugs")]
     drop(held);
     let called_back = callback.is_some();
+    let entrance = match (resume, since) {
+        (Some(sequence), _) => Entrance::Resumed(sequence),
+        (None, Some(sequence)) => {
+            let kept_from = room.kept_from(limits.max_history, pair.id);
+            Entrance::Since { sequence, kept_from }
+        }
+        (None, None) => {
+            let count = (history as usize).min(limits.max_history);
+            Entrance::New { start: room.position_before(count, pair.id) }
+        }
+    };
     let entering = Arc::clone(&pair);
     let entered = room.ask(|entered_tx| Command::Enter { pair: entering, entrance, callback, entered_tx })?;
     let sequence = entered.ok_or_else(Refusal::busy)?;

@@ -34,7 +34,7 @@ use std::{
 };
 
 /// No session has this id. A reader with it gets what everybody gets.
-const EVERYBODY: Reader = Reader { session: 0, told_from: 0 };
+const EVERYBODY: Reader = Reader { session: 0, told_from: 0, kept_from: 0 };
 /// The most authors whose last message is known, to recognize its repetition. With more the list begins
 /// again.
 const MAX_AUTHORS: usize = 10_000;
@@ -119,8 +119,8 @@ pub(crate) struct Transcript {
 }
 
 impl Transcript {
-    /// Starts the thread `transcript`. It reads the log from the beginning, and looks for more after each
-    /// value in `appended_rx`. When that is disconnected, it writes what is left and ends.
+    /// Starts the thread `transcript`. It reads the log from its end at the start, and looks for more after
+    /// each value in `appended_rx`. When that is disconnected, it writes what is left and ends.
     ///
     /// The thread is never joined, because nothing wakes it from a write that blocks.
     ///
@@ -133,10 +133,12 @@ impl Transcript {
     ) -> io::Result<Transcript> {
         let (written_tx, written_rx): (Sender<Infallible>, _) = bounded(0);
         let path = file.path.clone();
+        // What an earlier server has said is in the file already.
+        let cursor = log.read().next();
         let mut writer = Writer::new(CountingOutput::new(file), path.clone());
         thread::Builder::new().name("transcript".to_owned()).spawn(move || {
             let _held_to_the_end = written_tx;
-            transcript_loop(&mut writer, &log, &appended_rx);
+            transcript_loop(&mut writer, cursor, &log, &appended_rx);
         })?;
         Ok(Transcript { path, written_rx })
     }
@@ -157,8 +159,12 @@ impl Transcript {
 ///
 /// # Blocking
 /// On the channel; an append wakes it, and so does the end of the broadcaster. On the file, without a limit.
-fn transcript_loop(writer: &mut Writer<impl Write>, log: &SharedLog, appended_rx: &Receiver<()>) {
-    let mut cursor = 1;
+fn transcript_loop(
+    writer: &mut Writer<impl Write>,
+    mut cursor: u64,
+    log: &SharedLog,
+    appended_rx: &Receiver<()>,
+) {
     for () in appended_rx {
         writer.write_from(&mut cursor, log);
     }

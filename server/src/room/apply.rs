@@ -10,6 +10,7 @@ use super::{
     natural_order::sort_key,
     registry::{id_of, LastAccepted, Member, Members, Presence},
 };
+use crate::log::journal::record::{push, Record};
 #[cfg(feature = "seeded-bugs")]
 use crate::settings::seeded::Bug;
 use crate::{
@@ -44,6 +45,8 @@ pub(super) struct Round<'r, 'scope, 'env> {
     pub(super) members: &'r mut Members,
     /// The id of the newest session.
     pub(super) last_id: &'r mut u64,
+    /// Whether the journal has space. Without it, nothing is accepted that can be refused.
+    pub(super) has_space: bool,
     pub(super) staged: StagedBatch,
     pub(super) effects: Effects,
 }
@@ -55,6 +58,8 @@ pub(super) struct Effects {
     pub(super) commands: usize,
     /// The sessions that caused some of the events. They do not get their own events.
     pub(super) authors: Vec<u64>,
+    /// The sessions that the journal has to write again.
+    pub(super) changed: Vec<u64>,
     /// Whether some of the events are private.
     pub(super) has_private: bool,
     /// Whether recipients have come or gone.
@@ -133,7 +138,25 @@ impl Round<'_, '_, '_> {
             Command::Notice(text) => {
                 self.staged.push(EventKind::Notice { text }, Audience::All);
             }
+            Command::TellLost => self.tell_lost(Instant::now()),
         }
+    }
+
+    /// Returns the records of the sessions that have changed in this round.
+    pub(super) fn records(&self) -> Vec<u8> {
+        let mut data = Vec::new();
+        let mut changed = self.effects.changed.clone();
+        changed.sort_unstable();
+        changed.dedup();
+        for id in changed {
+            match self.members.get(&id).map(|member| member.record(id)) {
+                None => push(&Record::Gone { session: id }, &mut data),
+                Some(record) => {
+                    record.into_iter().for_each(|record| push(&Record::Session(record), &mut data));
+                }
+            }
+        }
+        data
     }
 
     /// Makes a new session with a name. If a lost session has that name, it is over and cannot be
@@ -144,6 +167,9 @@ impl Round<'_, '_, '_> {
         address: IpAddr,
         call: Arc<Stream>,
     ) -> Result<Arc<ConnectionPair>, Refusal> {
+        if !self.has_space {
+            return Err(no_space());
+        }
         // This client makes a new session, so it has given up the one that it had with this token.
         let former = self.members.iter().find(|(_, member)| member.token == join.token);
         if let Some((id, pair)) = former.map(|(id, member)| (*id, member.pair().map(Arc::clone))) {
@@ -164,6 +190,7 @@ impl Round<'_, '_, '_> {
             joined: None,
             start: 0,
             told_from: 0,
+            kept_from: 0,
             last_accepted: None,
             entered: now,
             last_said: now,
@@ -215,10 +242,9 @@ impl Round<'_, '_, '_> {
         let Presence::Joining { announced, .. } = member.presence else { return None };
         let next = self.staged.next();
         (member.start, member.told_from) = match entrance {
-            Entrance::New { history } => {
-                (self.log.read().position_before(history as usize, pair.id).unwrap_or(next), next)
-            }
-            Entrance::Since(sequence) => {
+            Entrance::New { start } => (start.unwrap_or(next).min(next), next),
+            Entrance::Since { sequence, kept_from } => {
+                member.kept_from = kept_from;
                 let start = sequence.saturating_add(1).min(next);
                 (start, start)
             }
@@ -233,7 +259,8 @@ impl Round<'_, '_, '_> {
         let recipient = match callback {
             None => None,
             Some(callback) => {
-                let recipient = self.deliveries.start(pair, callback, None, member.start, member.told_from);
+                let recipient =
+                    self.deliveries.start(pair, callback, None, member.start, member.reader(pair.id));
                 if recipient.is_none() {
                     let line = "no thread for a recipient".to_owned();
                     self.effects.lines.push((Some(member.address), line));
@@ -245,6 +272,7 @@ impl Round<'_, '_, '_> {
         };
         self.effects.recipients_changed = true;
         member.presence = Presence::Here { pair: Arc::clone(pair), recipient };
+        self.effects.changed.push(pair.id);
         if member.visitor {
             // Nothing is staged. Everything with a lower sequence than the next event was before it.
             let came = if member.joined.is_none() { "came" } else { "came back" };
@@ -277,9 +305,12 @@ impl Round<'_, '_, '_> {
     /// Gives a member the callback connection that its client opened.
     fn attach(&mut self, pair: &Arc<ConnectionPair>, callback: Connection, slot: Slot) {
         let member = self.members.get_mut(&pair.id).filter(|member| member.is_on(pair));
-        if let Some(Member { presence: Presence::Here { recipient, .. }, start, told_from, .. }) = member {
+        let reader = member.as_ref().map(|member| member.reader(pair.id));
+        if let (Some(Member { presence: Presence::Here { recipient, .. }, start, .. }), Some(reader)) =
+            (member, reader)
+        {
             if recipient.is_none() {
-                *recipient = self.deliveries.start(pair, callback, Some(slot), *start, *told_from);
+                *recipient = self.deliveries.start(pair, callback, Some(slot), *start, reader);
                 self.effects.recipients_changed = true;
             }
             if recipient.is_some() {
@@ -311,6 +342,7 @@ impl Round<'_, '_, '_> {
                 let why = format!("a message had the number {last}; the next needs a higher one");
                 return Err(Refusal::new(Cause::OutOfOrder, why));
             }
+            None if !self.has_space => return Err(no_space()),
             None => {}
         }
         if let Some(time) = self.mutes.left(&member.folded) {
@@ -333,7 +365,7 @@ impl Round<'_, '_, '_> {
         if matches!(audience, Audience::AllBut(_)) {
             member.last_said = Instant::now();
         }
-        let sequence = self.staged.push(kind, audience);
+        let sequence = self.staged.push_message(kind, audience, id, digest);
         member.last_accepted = Some(LastAccepted { message_id, digest, sequence });
         self.effects.authors.push(id);
         self.log.counters.accepted.fetch_add(1, Relaxed);
@@ -347,6 +379,9 @@ impl Round<'_, '_, '_> {
             // time.
             return Ok(Reply::Renamed { sequence: self.staged.next() - 1 });
         }
+        if !self.has_space {
+            return Err(no_space());
+        }
         if let Some(time) = self.mutes.left(&member.folded) {
             return Err(Refusal::new(Cause::Muted, time.sentence()));
         }
@@ -354,6 +389,7 @@ impl Round<'_, '_, '_> {
         let member = self.members.get_mut(&id).ok_or_else(Refusal::busy)?;
         member.folded = folded;
         let from = std::mem::replace(&mut member.name, name.clone());
+        self.effects.changed.push(id);
         let address = member.address.to_canonical();
         self.effects.lines.push((Some(member.address), format!("{from} is now {name}, from {address}")));
         self.effects.authors.push(id);
@@ -365,7 +401,7 @@ impl Round<'_, '_, '_> {
     /// one, or before its first join, it is removed.
     fn leave(&mut self, id: u64, reason: Option<String>) {
         let is_over = reason.is_none();
-        self.end(id, Presence::Lost { since: Instant::now() }, reason);
+        self.end(id, Presence::Lost { since: Instant::now(), told: true }, reason);
         if self.members.get(&id).is_some_and(|member| is_over || member.joined.is_none()) {
             self.members.remove(&id);
         }
@@ -447,6 +483,7 @@ impl Round<'_, '_, '_> {
         let member = self.members.get_mut(&id)?;
         let (was_here, was_seen) = (member.is_here(), member.is_seen());
         self.effects.recipients_changed = true;
+        self.effects.changed.push(id);
         member.presence = presence;
         let name = member.name.clone();
         if was_here {
@@ -482,7 +519,7 @@ impl Round<'_, '_, '_> {
                 && (member.folded == folded || looks_like(&member.name, name))
                 && !matches!(member.presence, Presence::Over { .. })
         });
-        if let Some((_, holder)) = holder {
+        if let Some((id, holder)) = holder {
             let Presence::Lost { .. } = holder.presence else {
                 let why = match holder.folded == folded {
                     true => format!("the name {name} is taken; choose another"),
@@ -494,7 +531,8 @@ impl Round<'_, '_, '_> {
             };
             let name = &holder.name;
             let why = format!("the name {name} was taken by somebody else while the connection was lost");
-            holder.presence = Presence::Over { since: Instant::now(), cause: Cause::NameTaken, why };
+            let (id, over) = (*id, Presence::Over { since: Instant::now(), cause: Cause::NameTaken, why });
+            self.end(id, over, Some(CONNECTION_LOST.to_owned()));
         }
         Ok(folded)
     }
@@ -506,9 +544,15 @@ impl Round<'_, '_, '_> {
         let (now, keep) = (Instant::now(), self.limits.resume_within);
         let since = |member: &Member| match member.presence {
             Presence::Joining { .. } | Presence::Here { .. } => None,
-            Presence::Lost { since } | Presence::Over { since, .. } => Some(since),
+            Presence::Lost { since, .. } | Presence::Over { since, .. } => Some(since),
         };
-        self.members.retain(|_, member| since(member).is_none_or(|since| now.duration_since(since) <= keep));
+        self.tell_lost(now);
+        let changed = &mut self.effects.changed;
+        self.members.retain(|id, member| {
+            let keeps = since(member).is_none_or(|since| now.duration_since(since) <= keep);
+            changed.extend((!keeps).then_some(*id));
+            keeps
+        });
         let absent = |(id, member): (&u64, &Member)| Some((Host::of(member.address), since(member)?, *id));
         let mut absent: Vec<(Host, Instant, u64)> = self.members.iter().filter_map(absent).collect();
         let excess = absent.len().saturating_sub(self.limits.max_connections);
@@ -522,8 +566,38 @@ impl Round<'_, '_, '_> {
         let ranked = hosts.flat_map(|host| (0_usize..).map(Reverse).zip(host.iter().rev()));
         let mut ranked: Vec<_> = ranked.map(|(newer, (_, since, id))| (newer, since, id)).collect();
         ranked.sort_unstable();
-        for (.., id) in &ranked[..excess] {
+        for (.., id) in ranked.into_iter().take(excess) {
             self.members.remove(id);
+            self.effects.changed.push(*id);
         }
     }
+
+    /// Tells the others of the sessions of the journal that have not come back in time.
+    pub(super) fn tell_lost(&mut self, now: Instant) {
+        let keep = self.limits.resume_within;
+        let is_due = |member: &Member| match member.presence {
+            Presence::Lost { since, told: false } => now.duration_since(since) > keep,
+            _ => false,
+        };
+        let due: Vec<u64> =
+            self.members.iter().filter(|(_, member)| is_due(member)).map(|(id, _)| *id).collect();
+        for id in due {
+            self.leave(id, Some(CONNECTION_LOST.to_owned()));
+        }
+    }
+}
+
+/// Returns the records that open a file of the journal: all sessions that can be resumed.
+pub(super) fn checkpoint(members: &Members, last_session: u64) -> Vec<u8> {
+    let mut data = Vec::new();
+    push(&Record::Checkpoint { last_session }, &mut data);
+    let records = members.iter().filter_map(|(id, member)| member.record(*id));
+    records.for_each(|record| push(&Record::Session(record), &mut data));
+    data
+}
+
+/// Returns the refusal of a server whose disk is full.
+fn no_space() -> Refusal {
+    let why = "the server's disk is full, so nothing new can be kept; what was said before is safe";
+    Refusal::new(Cause::NoSpace, why)
 }

@@ -2,15 +2,17 @@
 //! sends them to the recipients.
 //!
 //! Requirements:
-//! - It MUST NOT wait for a client or the operator. It waits for the channel. It holds locks only for a
-//!   short time, and a full send buffer costs it some 8 ms.
-//! - It MUST NOT show a part of a round before the round is complete: no reply, no event, no line in the
-//!   server's log.
+//! - It MUST NOT wait for a client or the operator. It waits for the channel, and with a journal for its own
+//!   disk, once for each round. It holds locks only for a short time, and a full send buffer costs it some
+//!   8 ms.
+//! - It MUST NOT show a part of a round before the round is complete, and on the disk if there is a journal:
+//!   no reply, no event, no line in the server's log.
 //!
 //! It takes all commands that wait in the channel as one round, and carries them out into a staged batch
-//! ([`apply`](super::apply)). It appends the batch to the log, answers the senders, and writes the round
-//! to every recipient that is up to date. Joins, leaves and messages come through the same channel. So
-//! all recipients see one order, and a new member gets exactly the events after its own join.
+//! ([`apply`](super::apply)). It waits until the journal has the batch, appends it to the log, answers the
+//! senders, and writes the round to every recipient that is up to date. Joins, leaves and messages come
+//! through the same channel. So all recipients see one order, and a new member gets exactly the events
+//! after its own join.
 //!
 //! The threads of all deliveries are in **one scope, which lasts as long as the broadcaster**. A scope
 //! ends when all its threads have ended. A scope for each message would end with the slowest recipient,
@@ -43,7 +45,7 @@
 //! ```
 
 use super::{
-    apply::{Effects, Round},
+    apply::{checkpoint, Effects, Round},
     command::Command,
     mutes::Mutes,
     registry::Registry,
@@ -51,18 +53,22 @@ use super::{
 use crate::{
     delivery::{Deliveries, FanoutWorker, Recipient, SharedBatch},
     door::Door,
-    log::{Audience, SharedLog, StagedBatch},
+    log::{
+        journal::{disk::Directory, Journal, JournalError},
+        Audience, SharedLog, StagedBatch,
+    },
     settings::Limits,
 };
 use chat_common::{protocol::EventKind, shutdown::Shutdown};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use log::{info, warn, Level};
-use std::{iter, sync::Arc, thread};
+use std::{iter, sync::Arc, thread, time::Instant};
 
 /// The most recipients of a small room. Writing to all of them takes less than 200 us.
 const SMALL_ROOM: usize = 32;
 
 /// What the broadcaster works with.
+#[derive(Debug)]
 pub(crate) struct Broadcaster<'env> {
     pub(super) registry: Registry,
     pub(super) mutes: Mutes,
@@ -71,6 +77,10 @@ pub(crate) struct Broadcaster<'env> {
     pub(super) door: &'env Door,
     pub(super) shutdown: &'env Shutdown,
     pub(super) commands_rx: Receiver<Command>,
+    /// The id of the newest session.
+    pub(super) last_id: u64,
+    /// Until when the sessions of the journal may come back in silence.
+    pub(super) silent_until: Option<Instant>,
     /// Gets a value after each append, unless one waits there. For a reader that is no recipient.
     pub(super) appended_tx: Option<Sender<()>>,
 }
@@ -79,22 +89,30 @@ pub(crate) struct Broadcaster<'env> {
 /// everything is delivered, or at the end of `drain_timeout`.
 ///
 /// # Blocking
-/// On the channel. A command wakes it, and so does the drop of the last sender. At the end on the
-/// deliveries, until `drain_timeout` after the request to stop.
-pub(crate) fn broadcast_loop(broadcaster: &Broadcaster<'_>) {
-    let Broadcaster { log, limits, shutdown, commands_rx, .. } = broadcaster;
+/// On the channel. A command wakes it, and so does the drop of the last sender. On the disk of the journal,
+/// once for each round. At the end on the deliveries, until `drain_timeout` after the request to stop.
+///
+/// # Errors
+/// When the disk fails. Nobody is told of the round that it has not taken, and the room ends.
+pub(crate) fn broadcast_loop(
+    broadcaster: &Broadcaster<'_>,
+    journal: Option<Journal<Directory>>,
+) -> Result<(), JournalError> {
+    let Broadcaster { log, limits, shutdown, .. } = broadcaster;
     thread::scope(|scope| {
         let (deliveries, delivered_rx) = Deliveries::new(scope, log, limits);
         let fanout = FanoutWorker::new(&deliveries);
-        let mut rounds = Rounds { broadcaster, deliveries, fanout, recipients: Arc::new([]), last_id: 0 };
-        while let Ok(command) = commands_rx.recv() {
-            rounds.run_round(iter::once(command).chain(commands_rx.try_iter().take(limits.queue)));
-        }
-        let mut last = log.stage();
-        last.push(EventKind::Ended { reason: "the server is shutting down".to_owned() }, Audience::All);
-        rounds.publish(last, Effects::default());
+        let (last_id, recipients) = (broadcaster.last_id, Arc::new([]) as Arc<[_]>);
+        let mut rounds =
+            Rounds { broadcaster, deliveries, fanout, recipients, last_id, journal, unwritten: Vec::new() };
+        let ended = rounds.run_to_the_end();
         let Rounds { recipients, deliveries, fanout, .. } = rounds;
         drop((deliveries, fanout));
+        if ended.is_err() {
+            // Nobody may learn more than the disk has. The clients come back to the next server.
+            shutdown.request();
+            recipients.iter().for_each(|recipient| recipient.pair.close("the disk failed"));
+        }
         // No value is ever sent. The channel is disconnected when all deliveries have ended.
         if let Err(RecvTimeoutError::Timeout) =
             delivered_rx.recv_deadline(shutdown.deadline(limits.drain_timeout))
@@ -104,7 +122,8 @@ pub(crate) fn broadcast_loop(broadcaster: &Broadcaster<'_>) {
                 recipient.pair.close("the server shut down");
             }
         }
-    });
+        ended
+    })
 }
 
 /// What the broadcaster keeps from one round to the next.
@@ -116,13 +135,39 @@ struct Rounds<'b, 'scope, 'env> {
     recipients: Arc<[Arc<Recipient>]>,
     /// The id of the newest session.
     last_id: u64,
+    journal: Option<Journal<Directory>>,
+    /// The sessions that have changed in rounds without an event. The journal writes them with the next
+    /// event.
+    unwritten: Vec<u64>,
 }
 
 impl Rounds<'_, '_, '_> {
+    /// Takes commands until their last sender is dropped, and then ends the room.
+    fn run_to_the_end(&mut self) -> Result<(), JournalError> {
+        let Broadcaster { log, limits, commands_rx, silent_until, .. } = self.broadcaster;
+        if let Some(until) = silent_until {
+            while let Ok(command) = commands_rx.recv_deadline(*until) {
+                self.run_round(iter::once(command).chain(commands_rx.try_iter().take(limits.queue)))?;
+            }
+            self.run_round(iter::once(Command::TellLost))?;
+        }
+        while let Ok(command) = commands_rx.recv() {
+            self.run_round(iter::once(command).chain(commands_rx.try_iter().take(limits.queue)))?;
+        }
+        let mut last = log.stage();
+        last.push(EventKind::Ended { reason: "the server is shutting down".to_owned() }, Audience::All);
+        self.commit(&last, Vec::new())?;
+        self.publish(last, Effects::default());
+        Ok(())
+    }
+
     /// Carries out the commands of one round, and publishes the result.
-    fn run_round(&mut self, commands: impl Iterator<Item = Command>) {
+    fn run_round(&mut self, commands: impl Iterator<Item = Command>) -> Result<(), JournalError> {
         let Broadcaster { registry, mutes, log, limits, door, .. } = self.broadcaster;
-        let (staged, effects) = registry.change(|members| {
+        let (writes, has_space) =
+            (self.journal.is_some(), self.journal.as_ref().is_none_or(Journal::has_space));
+        let effects = Effects { changed: std::mem::take(&mut self.unwritten), ..Effects::default() };
+        let (staged, mut effects, records) = registry.change(|members| {
             let mut round = Round {
                 limits,
                 door,
@@ -131,14 +176,31 @@ impl Rounds<'_, '_, '_> {
                 deliveries: &self.deliveries,
                 members,
                 last_id: &mut self.last_id,
+                has_space,
                 staged: log.stage(),
-                effects: Effects::default(),
+                effects,
             };
             commands.for_each(|command| round.apply(command));
-            (round.staged, round.effects)
+            let records = if writes { round.records() } else { Vec::new() };
+            (round.staged, round.effects, records)
         });
-        // A journal would be written here, because nobody has seen a part of the round yet.
+        if writes && staged.first() == staged.next() {
+            self.unwritten.extend(std::mem::take(&mut effects.changed));
+        }
+        self.commit(&staged, records)?;
         self.publish(staged, effects);
+        Ok(())
+    }
+
+    /// Waits until the disk has the round. `records` are those of the sessions that it changed.
+    fn commit(&mut self, staged: &StagedBatch, mut records: Vec<u8>) -> Result<(), JournalError> {
+        let Some(journal) = self.journal.as_mut().filter(|_| staged.first() < staged.next()) else {
+            return Ok(());
+        };
+        staged.write_records(&mut records);
+        let (registry, last_session) = (&self.broadcaster.registry, self.last_id);
+        journal
+            .commit(&records, staged.first(), || registry.change(|members| checkpoint(members, last_session)))
     }
 
     /// Publishes a round: to readers of the log, to senders that wait for an answer, to the recipients,

@@ -12,11 +12,7 @@ use chat_common::{
     stream::Stream,
 };
 use crossbeam_channel::Sender;
-use std::{
-    hash::{DefaultHasher, Hash, Hasher},
-    net::IpAddr,
-    sync::Arc,
-};
+use std::{net::IpAddr, sync::Arc};
 
 /// A command in the broadcaster's channel.
 #[derive(Debug)]
@@ -67,6 +63,8 @@ pub(crate) enum Command {
     Unmute { folded: String, unmuted_tx: Sender<bool> },
     /// The operator says something to everybody.
     Notice(String),
+    /// The time is over in which the sessions of the journal may come back in silence.
+    TellLost,
 }
 
 /// A member that the operator has removed.
@@ -85,10 +83,11 @@ pub(crate) struct TooManyMutes;
 /// Where the deliveries to a member begin.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Entrance {
-    /// A new session: with this many earlier messages.
-    New { history: u32 },
-    /// A new session of a client that has received everything up to this sequence number.
-    Since(u64),
+    /// A new session: with what was said from `start` on.
+    New { start: Option<u64> },
+    /// A new session of a client that has received everything up to this sequence number. What is older
+    /// than `kept_from` is too much for it, and counts as gone.
+    Since { sequence: u64, kept_from: u64 },
     /// A session that has received everything up to this sequence number.
     Resumed(u64),
 }
@@ -109,14 +108,22 @@ pub(crate) struct Message {
 impl Message {
     /// Hashes the text, so that the broadcaster need not.
     pub(crate) fn new(message_id: u64, repeated: bool, text: String, kind: MessageKind) -> Message {
-        let mut hasher = DefaultHasher::new();
-        (&kind, &text).hash(&mut hasher);
-        Message { message_id, repeated, text, kind, digest: hasher.finish() }
+        let (number, to) = match &kind {
+            MessageKind::Message => (0, ""),
+            MessageKind::Action => (1, ""),
+            MessageKind::Private { to } => (2, to.as_str()),
+        };
+        let bytes = [number, to.len() as u8].into_iter().chain(to.bytes()).chain(text.bytes());
+        // FNV-1a. The journal keeps this number, so it must be the same in every build.
+        let digest = bytes.fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        Message { message_id, repeated, text, kind, digest }
     }
 }
 
 /// The kind of a message.
-#[derive(Debug, Hash)]
+#[derive(Debug)]
 pub(crate) enum MessageKind {
     /// A message to everybody else.
     Message,

@@ -9,6 +9,7 @@ mod broadcaster;
 mod command;
 mod mutes;
 mod natural_order;
+mod past;
 mod registry;
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,7 @@ mod tests;
 pub(crate) use broadcaster::{broadcast_loop, Broadcaster};
 pub(crate) use command::{Command, Entrance, Message, MessageKind, Removed};
 pub(crate) use mutes::{MutedFor, Mutes};
+pub(crate) use past::Past;
 
 use crate::{
     delivery::{ConnectionPair, Recipient},
@@ -32,9 +34,9 @@ use chat_common::{
 use crossbeam_channel::{bounded, Sender, TrySendError};
 use registry::Registry;
 use std::{
-    io,
     net::IpAddr,
     sync::{atomic::Ordering::Relaxed, Arc},
+    time::Instant,
 };
 
 /// The room, for every thread except the broadcaster. When it is dropped, the broadcaster carries out the
@@ -50,19 +52,22 @@ pub(crate) struct Room {
 }
 
 impl Room {
-    /// Returns a room, and the broadcaster that the caller must run for it. `appended_tx` gets a value when
-    /// the log has grown.
-    ///
-    /// # Errors
-    /// When the system has no random bytes.
+    /// Returns a room, and the broadcaster that the caller must run for it. The room goes on where `past`
+    /// ended. `appended_tx` gets a value when the log has grown.
     pub(crate) fn open<'env>(
         limits: &'env Limits,
         door: &'env Door,
         shutdown: &'env Shutdown,
+        past: Past,
         appended_tx: Option<Sender<()>>,
-    ) -> io::Result<(Room, Broadcaster<'env>)> {
+    ) -> (Room, Broadcaster<'env>) {
         let (commands_tx, commands_rx) = bounded(limits.queue);
-        let (registry, mutes, log) = (Registry::default(), Mutes::default(), SharedLog::new(limits));
+        let Past { number, log, sessions, last_session: last_id } = past;
+        let (registry, mutes) = (Registry::default(), Mutes::default());
+        let silent_until = (!sessions.is_empty()).then(|| Instant::now() + limits.resume_within);
+        registry.change(|members| {
+            members.extend(sessions.into_iter().map(|(id, record)| (id, registry::Member::restored(record))));
+        });
         let broadcaster = Broadcaster {
             registry: registry.clone(),
             mutes: mutes.clone(),
@@ -71,9 +76,11 @@ impl Room {
             door,
             shutdown,
             commands_rx,
+            last_id,
+            silent_until,
             appended_tx,
         };
-        Ok((Room { number: Token::random()?.to_u64(), registry, mutes, log, commands_tx }, broadcaster))
+        (Room { number, registry, mutes, log, commands_tx }, broadcaster)
     }
 
     /// Sends a command and waits for the answer. `command` gets the sender for the answer.
@@ -135,12 +142,25 @@ impl Room {
     /// Returns the last `count` messages before the sequence number `before` that the session `reader` may
     /// read, oldest first. Together they have at most `limit` bytes.
     pub(crate) fn last_messages(&self, count: u32, before: u64, reader: u64, limit: usize) -> Vec<Event> {
-        let encoded: Vec<Vec<u8>> = {
-            let log = self.log.read();
-            let messages = log.last_messages(count as usize, before, reader, limit);
-            messages.into_iter().map(<[u8]>::to_vec).collect()
-        };
+        let encoded = self.log.last_messages(count as usize, before, reader, limit);
         encoded.iter().map(|bytes| decode(bytes).expect("the log holds what we encoded")).collect()
+    }
+
+    /// Returns from where the session `reader` gets its last `count` messages.
+    ///
+    /// # Blocking
+    /// On the disk of the journal, where memory has fewer.
+    pub(crate) fn position_before(&self, count: usize, reader: u64) -> Option<u64> {
+        self.log.position_before(count, reader)
+    }
+
+    /// Returns from which event on the last `count` messages are kept for a session that comes back after a
+    /// long time.
+    ///
+    /// # Blocking
+    /// As [`Room::position_before`].
+    pub(crate) fn kept_from(&self, count: usize, reader: u64) -> u64 {
+        self.log.kept_from(count, reader)
     }
 
     /// Returns the sequence number that the next event gets.

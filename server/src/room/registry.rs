@@ -18,6 +18,10 @@ use super::natural_order::sort_key;
 use crate::{
     delivery::{ConnectionPair, Recipient},
     door::name::fold,
+    log::{
+        journal::record::{SessionRecord, SessionState},
+        Reader,
+    },
 };
 use chat_common::{
     protocol::{Cause, Person},
@@ -61,6 +65,8 @@ pub(crate) struct Member {
     pub(super) start: u64,
     /// The sequence number from which on the member is told of every event that it missed.
     pub(super) told_from: u64,
+    /// What is older than this sequence number counts as gone for this member.
+    pub(super) kept_from: u64,
     pub(super) last_accepted: Option<LastAccepted>,
     /// When the session entered the room for the first time.
     pub(super) entered: Instant,
@@ -85,8 +91,9 @@ pub(super) enum Presence {
     Joining { pair: Arc<ConnectionPair>, announced: bool },
     /// In the room. `recipient` is `None` until the callback connection is there.
     Here { pair: Arc<ConnectionPair>, recipient: Option<Arc<Recipient>> },
-    /// The connection was lost. The client may resume the session.
-    Lost { since: Instant },
+    /// The connection was lost. The client may resume the session. `told` is false for a session of the
+    /// journal: its connection ended with the server, and the others need not know if it comes back.
+    Lost { since: Instant, told: bool },
     /// The session cannot be resumed. A client that tries gets the `cause` and the reason `why`.
     Over { since: Instant, cause: Cause, why: String },
 }
@@ -107,7 +114,66 @@ impl Member {
 
     /// Returns whether the member is in the room.
     pub(super) fn is_here(&self) -> bool {
-        matches!(self.presence, Presence::Here { .. } | Presence::Joining { announced: true, .. })
+        matches!(
+            self.presence,
+            Presence::Here { .. }
+                | Presence::Joining { announced: true, .. }
+                | Presence::Lost { told: false, .. }
+        )
+    }
+
+    /// Returns what the journal keeps of this session, if it has entered the room.
+    pub(super) fn record(&self, id: u64) -> Option<SessionRecord> {
+        let state = match &self.presence {
+            Presence::Over { cause, why, .. } => SessionState::Over(*cause, why.clone()),
+            _ if self.is_here() => SessionState::Here,
+            _ => SessionState::Lost,
+        };
+        Some(SessionRecord {
+            id,
+            token: self.token,
+            name: self.name.clone(),
+            address: self.address,
+            visitor: self.visitor,
+            joined: self.joined?,
+            start: self.start,
+            told_from: self.told_from,
+            last: self.last_accepted.map(|last| (last.message_id, last.digest, last.sequence)),
+            state,
+        })
+    }
+
+    /// Returns the session of a record, as it is when the server starts again.
+    pub(super) fn restored(record: SessionRecord) -> Member {
+        let since = Instant::now();
+        Member {
+            token: record.token,
+            folded: fold(&record.name),
+            name: record.name,
+            address: record.address,
+            visitor: record.visitor,
+            presence: match record.state {
+                SessionState::Here => Presence::Lost { since, told: false },
+                SessionState::Lost => Presence::Lost { since, told: true },
+                SessionState::Over(cause, why) => Presence::Over { since, cause, why },
+            },
+            joined: Some(record.joined),
+            start: record.start,
+            told_from: record.told_from,
+            kept_from: 0,
+            last_accepted: record.last.map(|(message_id, digest, sequence)| LastAccepted {
+                message_id,
+                digest,
+                sequence,
+            }),
+            entered: since,
+            last_said: since,
+        }
+    }
+
+    /// Returns the member as a reader of the log.
+    pub(super) fn reader(&self, id: u64) -> Reader {
+        Reader { session: id, told_from: self.told_from, kept_from: self.kept_from }
     }
 
     /// Returns whether the others see the member in the room.

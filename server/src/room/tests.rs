@@ -78,6 +78,7 @@ impl TestRoom<'_, '_, '_> {
             deliveries: self.deliveries,
             members: &mut self.members,
             last_id: &mut self.last_id,
+            has_space: true,
             staged: self.log.stage(),
             effects: Effects::default(),
         };
@@ -102,7 +103,7 @@ impl TestRoom<'_, '_, '_> {
 
     fn join(&mut self, name: &str, number: u32, address: IpAddr) -> Arc<ConnectionPair> {
         let pair = self.claim(Join::new(name, token(number), 0), address).unwrap();
-        self.enter(&pair, Entrance::New { history: 0 }).unwrap();
+        self.enter(&pair, Entrance::New { start: None }).unwrap();
         pair
     }
 
@@ -128,7 +129,12 @@ impl TestRoom<'_, '_, '_> {
     /// The notices that only the session `reader` gets.
     fn told(&self, reader: u64) -> Vec<String> {
         let mut batch = Batch::new();
-        self.log.read().read_into(&mut 1, Reader { session: reader, told_from: 0 }, 1 << 20, &mut batch);
+        self.log.read().read_into(
+            &mut 1,
+            Reader { session: reader, told_from: 0, kept_from: 0 },
+            1 << 20,
+            &mut batch,
+        );
         let Callback::Receive { events, .. } = decode(&batch.finish(false)[HEADER_BYTES..]).unwrap();
         let text = |event: Event| match event.kind {
             EventKind::Notice { text } => Some(text),
@@ -154,7 +160,12 @@ impl TestRoom<'_, '_, '_> {
 
     fn events(&self) -> Vec<Event> {
         let mut batch = Batch::new();
-        self.log.read().read_into(&mut 1, Reader { session: 0, told_from: 0 }, 1 << 20, &mut batch);
+        self.log.read().read_into(
+            &mut 1,
+            Reader { session: 0, told_from: 0, kept_from: 0 },
+            1 << 20,
+            &mut batch,
+        );
         let Callback::Receive { events, .. } = decode(&batch.finish(false)[HEADER_BYTES..]).unwrap();
         events
     }
@@ -225,7 +236,7 @@ fn a_rename_and_a_resumption_that_meet_leave_each_name_with_one_member() {
                     (_, 1) => teacher = room.claim(Join::new("Teacher", token(2), 0), address(2)).ok(),
                     (..) => {
                         if let Some(pair) = &teacher {
-                            room.enter(pair, Entrance::New { history: 0 });
+                            room.enter(pair, Entrance::New { start: None });
                         }
                     }
                 }

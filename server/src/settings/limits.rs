@@ -155,6 +155,8 @@ limits! {
     log_messages "log-messages": usize = 8192, at least 1, at most 100_000_000;
     /// Memory of the events in the log.
     log_size "log-size": Bytes = Bytes(8 << 20), at least Bytes(64 << 10), at most Bytes(1 << 40);
+    /// Earlier messages that a newcomer gets at most, and that one who comes back after a long time gets.
+    max_history "max-history": usize = 10_000, at least 0, at most 100_000_000;
     /// Time in which a client can resume a lost session.
     resume_within "resume-within": Duration = Duration::from_secs(60), at least MOMENT, at most LONGEST;
     /// Requests that a member may send at once; 0 turns this rate and that of new connections off.

@@ -2,7 +2,8 @@
 //! thread.
 
 use super::{commands::COMMANDS, limits::Limits};
-use std::path::PathBuf;
+use chat_common::units::{parse_size, parse_time, show_size, SIZE_FORM, TIME_FORM};
+use std::{path::PathBuf, time::Duration};
 
 /// The options of the command line.
 #[derive(Debug, PartialEq, Eq)]
@@ -13,12 +14,37 @@ pub struct Options {
     pub motd: Option<PathBuf>,
     /// The file in which the bans survive a restart.
     pub ban_file: Option<PathBuf>,
+    /// The directory in which the room survives a restart.
+    pub journal: Option<PathBuf>,
+    /// How the journal is kept.
+    pub keeping: Keeping,
     /// The file to which everything that is said to everybody is appended.
     pub transcript: Option<PathBuf>,
     /// Whether to read the operator's commands from standard input even if it is not a terminal.
     pub console: bool,
     /// All limits.
     pub limits: Limits,
+}
+
+/// How the journal is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Keeping {
+    /// For how long events are kept; 0 is without end.
+    pub time: Duration,
+    /// The most bytes of all files; 0 is without a limit.
+    pub bytes: u64,
+    /// The length of a file, in bytes.
+    pub segment_bytes: u64,
+}
+
+/// The shortest and the longest file of a journal, in bytes. A file is read whole when the journal is opened.
+const MIN_SEGMENT: u64 = 64 << 10;
+const MAX_SEGMENT: u64 = 1 << 30;
+
+impl Default for Keeping {
+    fn default() -> Keeping {
+        Keeping { time: Duration::from_secs(30 * 86_400), bytes: 1 << 30, segment_bytes: 16 << 20 }
+    }
 }
 
 /// What the program is asked to do.
@@ -28,6 +54,19 @@ pub enum Wanted {
     Run(Box<Options>),
     /// Print this text and exit.
     Print(String),
+    /// Check the journal in this directory, and exit.
+    Check(PathBuf),
+    /// Cut the journal in this directory where it is damaged, and exit.
+    Repair(PathBuf),
+    /// Print the journal in this directory, and exit.
+    Export {
+        /// The directory.
+        directory: PathBuf,
+        /// Leave out what is older than this.
+        since: Option<Duration>,
+        /// Print private messages as well.
+        private: bool,
+    },
 }
 
 /// Loopback, so that nobody opens a server to the network by accident.
@@ -42,10 +81,13 @@ pub fn parse(words: impl IntoIterator<Item = String>) -> Result<Wanted, String> 
         listen: DEFAULT_LISTEN.to_owned(),
         motd: None,
         ban_file: None,
+        journal: None,
+        keeping: Keeping::default(),
         transcript: None,
         console: false,
         limits: Limits::default(),
     };
+    let (mut task, mut since, mut private) = (None, None, false);
     let mut words = words.into_iter();
     while let Some(word) = words.next() {
         let (flag, attached) = match word.split_once('=') {
@@ -71,6 +113,23 @@ pub fn parse(words: impl IntoIterator<Item = String>) -> Result<Wanted, String> 
         match name {
             "listen" => options.listen = host_and_port(value()?)?,
             "motd" => options.motd = Some(value()?.into()),
+            "check" => task = Some(Wanted::Check(value()?.into())),
+            "repair" => task = Some(Wanted::Repair(value()?.into())),
+            "export" => {
+                task = Some(Wanted::Export { directory: value()?.into(), since: None, private: false });
+            }
+            "since" => since = Some(time("--since", &value()?)?),
+            "private" if attached.is_none() => private = true,
+            "keep" => options.keeping.time = time("--keep", &value()?)?,
+            "keep-size" => options.keeping.bytes = size("--keep-size", &value()?)?,
+            "segment-size" => {
+                options.keeping.segment_bytes = size("--segment-size", &value()?)?;
+                let (least, most) = (MIN_SEGMENT, MAX_SEGMENT);
+                if !(least..=most).contains(&options.keeping.segment_bytes) {
+                    return Err(format!("--segment-size takes {} to {}", show_size(least), show_size(most)));
+                }
+            }
+            "journal" => options.journal = Some(value()?.into()),
             "ban-file" => options.ban_file = Some(value()?.into()),
             "transcript" => options.transcript = Some(value()?.into()),
             "console" if attached.is_none() => options.console = true,
@@ -83,7 +142,23 @@ pub fn parse(words: impl IntoIterator<Item = String>) -> Result<Wanted, String> 
         }
     }
     options.limits.check()?;
-    Ok(Wanted::Run(Box::new(options)))
+    match task {
+        Some(Wanted::Export { directory, .. }) => Ok(Wanted::Export { directory, since, private }),
+        _ if since.is_some() || private => {
+            let flag = if private { "--private" } else { "--since" };
+            Err(format!("{flag} goes with --export, which names the directory of a journal"))
+        }
+        Some(task) => Ok(task),
+        None => Ok(Wanted::Run(Box::new(options))),
+    }
+}
+
+fn time(flag: &str, text: &str) -> Result<Duration, String> {
+    parse_time(text).ok_or_else(|| format!("{flag} takes {TIME_FORM}, not {text:?}"))
+}
+
+fn size(flag: &str, text: &str) -> Result<u64, String> {
+    parse_size(text).ok_or_else(|| format!("{flag} takes {SIZE_FORM}, not {text:?}"))
 }
 
 fn host_and_port(text: String) -> Result<String, String> {
@@ -98,10 +173,19 @@ const HELP_WIDTH: usize = 80;
 /// The column in which the text of a flag begins.
 const TEXT_COLUMN: usize = 24;
 
-const FLAGS: [(&str, &str); 6] = [
+const FLAGS: [(&str, &str); 15] = [
     ("--listen HOST:PORT", "where to listen; port 0 picks a free one, and 0.0.0.0 lets other machines in"),
     ("--motd FILE", "a text for everybody who joins"),
     ("--ban-file FILE", "the file in which the bans survive a restart"),
+    ("--journal DIR", "keep the room in DIR, over restarts and crashes"),
+    ("--keep TIME", "how long what is said is kept there; 0 is without end [30d]"),
+    ("--keep-size SIZE", "the most bytes in DIR; 0 is without a limit [1GiB]"),
+    ("--segment-size SIZE", "the length of a file in DIR [16MiB]"),
+    ("--check DIR", "say whether the journal in DIR is whole, and exit"),
+    ("--repair DIR", "cut the journal in DIR where it is damaged, and exit"),
+    ("--export DIR", "print the journal in DIR as JSON lines, and exit"),
+    ("--since TIME", "with --export: nothing older than that, such as 2h or 30d"),
+    ("--private", "with --export: private messages as well"),
     ("--transcript FILE", "append to FILE what is said to everybody; who joins is told so"),
     ("--console", "read the operator's commands even if standard input is no terminal"),
     ("--help, --version", "print this, or the version"),
@@ -175,6 +259,15 @@ mod tests {
     }
 
     #[test]
+    fn an_export_has_its_flags_before_or_after_it() {
+        let since = Some(Duration::from_secs(7_200));
+        let export = |since, private| Ok(Wanted::Export { directory: "j".into(), since, private });
+        assert_eq!(parsed("--export j"), export(None, false));
+        assert_eq!(parsed("--since 2h --export j --private"), export(since, true));
+        assert_eq!(parsed("--export i --since 1h --export=j --since 2h"), export(since, false));
+    }
+
+    #[test]
     fn every_limit_is_in_the_help() {
         let help = help();
         for (flag, ..) in Limits::default().table() {
@@ -205,6 +298,12 @@ mod tests {
             "--rate many",
             "--max-text 1MiB",
             "--max-frame 4096",
+            "--export",
+            "--since 2h",
+            "--private",
+            "--private --check somewhere",
+            "--export somewhere --since yesterday",
+            "--export somewhere --private=yes",
         ] {
             let error = parsed(line).expect_err(line);
             assert!(!error.contains('\n') && error.len() > 10, "{error}");

@@ -88,7 +88,7 @@ pub fn latency(
     const SENDER: usize = 0;
     let mut room = Room::join(server.address, protocol, 1 + recipients)?;
     room.wait_until_quiet(QUIET_TIME)?;
-    let is_stuck = |member: usize| stuck && member % 10 == 0;
+    let is_stuck = |member: usize| stuck && member.is_multiple_of(10);
     let listeners: Vec<usize> = (1..=recipients).filter(|&member| !is_stuck(member)).collect();
     if stuck {
         for member in (1..=recipients).filter(|&member| is_stuck(member)) {

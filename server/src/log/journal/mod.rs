@@ -1,0 +1,517 @@
+//! The journal: the log of the room on a disk, so that a restarted server goes on where it was.
+//!
+//! The broadcaster writes the events of a round as one batch, and waits until the disk has it, before anybody
+//! is told of the round. It waits for its own disk, and for nothing else.
+//!
+//! # Files
+//!
+//! A journal is a directory. Each file `N.journal` begins with the event that has the sequence number `N`
+//! (20 digits), and goes on until the next file begins. `next` is a file of zeros, made ahead of use: so a
+//! full disk is noticed in time, and a write into a file that does not grow is cheaper to sync.
+//!
+//! [`sector`] has the bytes of a sector, [`segment`] those of a file and of a batch, [`record`] what a batch
+//! holds. All numbers are little-endian.
+//!
+//! # What a crash leaves
+//!
+//! A batch is written once, into zeros, and the next is written only when it is synced. So after a crash
+//! everything is whole up to the last batch, and the sectors of that one are as written or zero. It is then
+//! cut, because nobody was told of it. A disk that turned the whole last batch to zeros looks as if it had
+//! never been written; this cannot be told apart. Everything else that is not whole is damage: the journal is
+//! then not opened, because what was lost would be lost in silence.
+//!
+//! A failed write or sync is never tried again. The system may have dropped what it could not write, and a
+//! second sync would say that all is well.
+
+pub(crate) mod archive;
+mod crc32c;
+pub(crate) mod disk;
+pub(crate) mod export;
+mod filler;
+pub(crate) mod record;
+pub(crate) mod repair;
+mod sector;
+#[cfg(test)]
+mod seeded;
+mod segment;
+#[cfg(test)]
+mod tests;
+pub(crate) mod tool;
+
+use archive::{Archive, IndexedFile};
+use disk::{Disk, DiskFile};
+use filler::{fill, Filler, NEXT};
+use log::{info, warn};
+use record::{records, Record};
+use sector::{Seal, PAGE, PAGE_SECTORS, SECTOR};
+use segment::{batch_sectors, scan, write_batch, Damage, Header};
+use std::{
+    collections::VecDeque,
+    fmt, io,
+    sync::{atomic::Ordering::Relaxed, Arc},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+/// A journal that is open for writing.
+#[derive(Debug)]
+pub(crate) struct Journal<D: Disk> {
+    disk: Arc<D>,
+    salt: [u8; 16],
+    room: u64,
+    /// The length of a usual file, in sectors.
+    segment_sectors: u32,
+    file: D::File,
+    seal: Seal,
+    /// The length of this file, in sectors.
+    sectors: u32,
+    /// The sector at which the next batch begins.
+    end: u32,
+    /// The checksum of the last sector that was written.
+    chain: u32,
+    /// The index of all files, for those who read what memory no longer holds.
+    archive: Arc<Archive<D>>,
+    /// Makes the next file ahead of use. `None` makes it when it is needed.
+    filler: Option<Filler<D>>,
+    /// Whether a write has failed. Nothing is written after that.
+    failed: bool,
+    #[cfg(test)]
+    bug: Option<seeded::Bug>,
+    keep: Option<Duration>,
+    keep_bytes: Option<u64>,
+}
+
+/// How a journal is opened.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct JournalOptions {
+    /// The length of a file, in bytes. A batch that needs more gets a longer file.
+    pub(crate) segment_bytes: u64,
+    /// Whether a thread makes the next file ahead of use.
+    pub(crate) fills_ahead: bool,
+    /// For how long events are kept. A file goes when all of it is older.
+    pub(crate) keep: Option<Duration>,
+    /// The most bytes of all files. The oldest go; the file in use and the one before it always stay.
+    pub(crate) keep_bytes: Option<u64>,
+    #[cfg(test)]
+    bug: Option<seeded::Bug>,
+}
+
+impl JournalOptions {
+    /// Files of this length that are all kept, each made when it is needed.
+    pub(crate) fn new(segment_bytes: u64) -> JournalOptions {
+        JournalOptions { segment_bytes, ..JournalOptions::default() }
+    }
+
+    /// Makes the next file ahead of use, and keeps what these say.
+    pub(crate) fn keeping(self, keep: Option<Duration>, keep_bytes: Option<u64>) -> JournalOptions {
+        JournalOptions { fills_ahead: true, keep, keep_bytes, ..self }
+    }
+}
+
+/// What opening found.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Opened {
+    /// The number of the room.
+    pub(crate) room: u64,
+    /// How many events there are.
+    pub(crate) events: u64,
+    /// The sequence number of the next event.
+    pub(crate) next: u64,
+    /// The torn batch that was cut: the file in which its bytes are kept, and how many they are.
+    pub(crate) cut: Option<(String, u64)>,
+}
+
+/// Why a journal cannot be opened or written.
+#[derive(Debug)]
+pub(crate) enum JournalError {
+    /// The disk reports an error, and it was about this file.
+    Disk { file: String, error: io::Error },
+    /// A file is damaged. `next` is the first event that cannot be read.
+    Damaged { file: String, offset: u64, why: String, next: u64 },
+}
+
+impl fmt::Display for JournalError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            JournalError::Disk { file, error } => write!(f, "{file}: {error}"),
+            JournalError::Damaged { file, offset, why, .. } => write!(f, "{file}: {offset}: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for JournalError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            JournalError::Disk { error, .. } => Some(error),
+            JournalError::Damaged { .. } => None,
+        }
+    }
+}
+
+fn on_disk(file: &str) -> impl Fn(io::Error) -> JournalError + '_ {
+    move |error| JournalError::Disk { file: file.to_owned(), error }
+}
+
+fn name_of(first: u64) -> String {
+    format!("{first:020}.journal")
+}
+
+/// Returns the first sequence numbers of all files of a journal, in order.
+///
+/// # Errors
+/// When the directory cannot be read.
+pub(crate) fn segments(disk: &impl Disk) -> Result<Vec<u64>, JournalError> {
+    let names = disk.names().map_err(on_disk("."))?;
+    let first =
+        |name: &String| name.strip_suffix(".journal").filter(|digits| digits.len() == 20)?.parse().ok();
+    let mut segments: Vec<u64> = names.iter().filter_map(first).collect();
+    segments.sort_unstable();
+    Ok(segments)
+}
+
+/// Reads one file whole.
+fn read_file<D: Disk>(disk: &D, name: &str) -> Result<Vec<u8>, JournalError> {
+    let file = disk.open(name).map_err(on_disk(name))?;
+    let length = file.length().map_err(on_disk(name))?;
+    // The header says how long the file was made, but a damaged file may be of any length.
+    let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
+    file.read_at(&mut bytes, 0).map_err(on_disk(name))?;
+    Ok(bytes)
+}
+
+/// Reads a whole journal, and passes each record to `each`.
+///
+/// Returns the header of the last file and where it ends, or `None` for a journal without files.
+///
+/// # Errors
+/// When a file cannot be read, or at the first damage.
+pub(crate) fn read_all<D: Disk>(
+    disk: &D,
+    each: &mut dyn FnMut(Record) -> Result<(), String>,
+) -> Result<Option<Last>, JournalError> {
+    let mut files = VecDeque::new();
+    let segments = segments(disk)?;
+    let mut last: Option<Last> = None;
+    let mut next = segments.first().copied().unwrap_or(1);
+    for (index, first) in segments.iter().enumerate() {
+        let (name, is_last) = (name_of(*first), index + 1 == segments.len());
+        let damaged =
+            |Damage { offset, why }, next| JournalError::Damaged { file: name.clone(), offset, why, next };
+        let bytes = read_file(disk, &name)?;
+        if *first != next {
+            let why = format!("the events from {next} on are missing before this file");
+            return Err(damaged(Damage { offset: 0, why }, next));
+        }
+        let mut file = IndexedFile::new(*first, (bytes.len() / SECTOR) as u32);
+        let found = scan(&bytes, *first, is_last, &mut |sector, data| {
+            file.add(next, sector);
+            records(data).try_for_each(|record| {
+                let record = record?;
+                if let Record::Event { event, .. } = &record {
+                    if event.sequence != next {
+                        return Err(format!("event {next} is missing here"));
+                    }
+                    next += 1;
+                    file.newest = event.time;
+                }
+                each(record)
+            })
+        });
+        let found = found.map_err(|damage| damaged(damage, next))?;
+        if let Some(last) = &last {
+            let Header { before, salt, room, .. } = found.header;
+            // After a repair a new room begins, and its first file follows none.
+            let is_new_room = before == 0 && room != last.header.room;
+            let follows = before == last.chain && room == last.header.room;
+            if salt != last.header.salt || !(follows || is_new_room) {
+                let why = "this file does not follow the one before it".to_owned();
+                return Err(damaged(Damage { offset: 0, why }, *first));
+            }
+        }
+        let torn = found.torn.map(|torn_end| {
+            (found.end, bytes[found.end as usize * SECTOR..torn_end as usize * SECTOR].to_vec())
+        });
+        files.push_back(file);
+        last = Some(Last {
+            header: found.header,
+            end: found.end,
+            chain: found.chain,
+            torn,
+            next,
+            files: VecDeque::new(),
+        });
+    }
+    if let Some(last) = &mut last {
+        last.files = files;
+    }
+    Ok(last)
+}
+
+/// The end of a journal.
+#[derive(Debug)]
+pub(crate) struct Last {
+    header: Header,
+    end: u32,
+    chain: u32,
+    /// The first sector and the bytes of a torn batch.
+    torn: Option<(u32, Vec<u8>)>,
+    /// The sequence number of the next event.
+    next: u64,
+    files: VecDeque<IndexedFile>,
+}
+
+impl Last {
+    /// Returns the length of a torn batch, up to its last sector that is there.
+    fn torn_bytes(&self) -> Option<usize> {
+        self.torn.as_ref().map(|(_, bytes)| bytes.len())
+    }
+}
+
+impl<D: Disk> Journal<D> {
+    /// Opens the journal in `disk`, or makes a new one there, and passes each record to `each`, oldest first.
+    /// A torn batch is cut, and its bytes are kept in a file beside.
+    ///
+    /// # Blocking
+    /// On the disk.
+    ///
+    /// # Errors
+    /// When the disk fails, or the journal is damaged.
+    pub(crate) fn open(
+        disk: Arc<D>,
+        options: &JournalOptions,
+        random: impl Fn() -> io::Result<[u8; 16]>,
+        each: &mut dyn FnMut(Record) -> Result<(), String>,
+    ) -> Result<(Journal<D>, Opened), JournalError> {
+        if disk.names().map_err(on_disk("."))?.iter().any(|name| name == repair::MARK) {
+            let error = io::Error::other("a repair was stopped; --repair goes on with it");
+            return Err(on_disk(repair::MARK)(error));
+        }
+        let mut events = 0;
+        let mut count = |record: Record| {
+            events += u64::from(matches!(record, Record::Event { .. }));
+            each(record)
+        };
+        #[cfg(test)]
+        if options.bug == Some(seeded::Bug::CutDamage) {
+            seeded::cut_damage(&*disk);
+        }
+        let last = read_all(&*disk, &mut count)?;
+        let segment_sectors = (options.segment_bytes / PAGE as u64) as u32 * PAGE_SECTORS;
+        let filler = |disk: &Arc<D>| {
+            let start = || Filler::start(Arc::clone(disk), segment_sectors);
+            options.fills_ahead.then(start).transpose().map_err(on_disk(NEXT))
+        };
+        let Some(Last { header, end, chain, torn, next, files }) = last else {
+            let (salt, room) = (random().map_err(on_disk("."))?, random().map_err(on_disk("."))?);
+            let room = u64::from_le_bytes(*room.first_chunk().expect("sixteen bytes have eight"));
+            let header = Header::new(salt, room, 1, segment_sectors, 0);
+            let file = fill(&*disk, segment_sectors).map_err(on_disk(NEXT))?;
+            let mut data = Vec::new();
+            record::push(&Record::Checkpoint { last_session: 0 }, &mut data);
+            let (end, chain) = begin(&*disk, &file, &header, &data)?;
+            let mut indexed = IndexedFile::new(1, segment_sectors);
+            indexed.add(1, PAGE_SECTORS);
+            let journal = Journal {
+                archive: Arc::new(Archive::new(Arc::clone(&disk), salt, [indexed].into())),
+                keep: options.keep,
+                keep_bytes: options.keep_bytes,
+                seal: header.seal(),
+                sectors: segment_sectors,
+                failed: false,
+                #[cfg(test)]
+                bug: options.bug,
+                filler: filler(&disk)?,
+                disk,
+                salt,
+                room,
+                segment_sectors,
+                file,
+                end,
+                chain,
+            };
+            return Ok((journal, Opened { room, events: 0, next: 1, cut: None }));
+        };
+        let name = name_of(header.first);
+        let file = disk.open(&name).map_err(on_disk(&name))?;
+        // A server that was killed may have written its last batch and not waited for the disk. From here on
+        // it counts as committed.
+        file.sync().and_then(|()| disk.sync_names()).map_err(on_disk(&name))?;
+        let mut cut = None;
+        if let Some((start, bytes)) = torn {
+            let kept = format!("{name}.torn-{}", u64::from(start) * SECTOR as u64);
+            let beside = disk.create(&kept).map_err(on_disk(&kept))?;
+            beside.write_at(&bytes, 0).and_then(|()| beside.sync()).map_err(on_disk(&kept))?;
+            disk.sync_names().map_err(on_disk("."))?;
+            let zeros = vec![0; bytes.len()];
+            let offset = u64::from(start) * SECTOR as u64;
+            file.write_at(&zeros, offset).and_then(|()| file.sync()).map_err(on_disk(&name))?;
+            cut = Some((kept, bytes.len() as u64));
+        }
+        let journal = Journal {
+            archive: Arc::new(Archive::new(Arc::clone(&disk), header.salt, files)),
+            keep: options.keep,
+            keep_bytes: options.keep_bytes,
+            filler: filler(&disk)?,
+            disk,
+            salt: header.salt,
+            room: header.room,
+            segment_sectors,
+            file,
+            seal: header.seal(),
+            sectors: header.sectors,
+            end,
+            chain,
+            failed: false,
+            #[cfg(test)]
+            bug: options.bug,
+        };
+        #[cfg(test)]
+        let next = next - u64::from(options.bug == Some(seeded::Bug::NumberUsedTwice) && events > 0);
+        Ok((journal, Opened { room: header.room, events, next, cut }))
+    }
+
+    /// Writes a batch of records, of which the first event has the sequence number `first`. When this
+    /// returns, the disk has it. `checkpoint` returns the records that open a new file: the state before the
+    /// batch.
+    ///
+    /// Invariant: the batch has an event, so that no two files have the same name.
+    ///
+    /// # Blocking
+    /// On the disk.
+    ///
+    /// # Errors
+    /// When the disk fails. Then nothing may be written any more, and nobody may be told of the batch.
+    pub(crate) fn commit(
+        &mut self,
+        data: &[u8],
+        first: u64,
+        checkpoint: impl FnOnce() -> Vec<u8>,
+    ) -> Result<(), JournalError> {
+        if self.failed {
+            return Err(on_disk(&name_of(self.seal.segment))(io::Error::other("a write before this failed")));
+        }
+        self.failed = true;
+        if batch_sectors(data.len()) > self.sectors - self.end {
+            let mut opening = checkpoint();
+            opening.extend(data);
+            self.roll(first, &opening)?;
+        } else {
+            let name = name_of(self.seal.segment);
+            let (bytes, chain) = write_batch(&self.seal, self.end, self.chain, data);
+            let offset = u64::from(self.end) * SECTOR as u64;
+            self.write_synced(&bytes, offset).map_err(on_disk(&name))?;
+            let sector = self.end;
+            self.archive.change(|files| files.back_mut().map(|file| file.add(first, sector)));
+            self.chain = chain;
+            self.end += (bytes.len() / SECTOR) as u32;
+        }
+        self.failed = false;
+        Ok(())
+    }
+
+    /// Writes to the file in use, and waits until the disk has it.
+    fn write_synced(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        #[cfg(test)]
+        match self.bug {
+            Some(seeded::Bug::NoSync) => return self.file.write_at(bytes, offset),
+            Some(seeded::Bug::RetriedSync) => {
+                self.file.write_at(bytes, offset)?;
+                return self.file.sync().or_else(|_| self.file.sync());
+            }
+            Some(seeded::Bug::PageWrittenTwice) => {
+                let mut page = vec![0; PAGE];
+                self.file.read_at(&mut page, offset - PAGE as u64)?;
+                // The old page is gone for the moment between the two writes.
+                self.file.write_at(&vec![0; PAGE], offset - PAGE as u64)?;
+                self.file.sync()?;
+                page.extend(bytes);
+                self.file.write_at(&page, offset - PAGE as u64)?;
+                return self.file.sync();
+            }
+            _ => {}
+        }
+        self.file.write_at(bytes, offset)?;
+        self.file.sync()
+    }
+
+    /// Returns the files, for those who read what memory no longer holds.
+    pub(crate) fn archive(&self) -> &Arc<Archive<D>> {
+        &self.archive
+    }
+
+    /// Removes the oldest files that are not to be kept. A file that cannot be removed stays, and is tried
+    /// again with the next one.
+    fn drop_oldest(&self) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
+        let oldest_kept = self.keep.map_or(0, |keep| now.saturating_sub(keep.as_millis() as u64));
+        let goes = |files: &mut VecDeque<IndexedFile>| {
+            let bytes: u64 = files.iter().map(|file| u64::from(file.sectors) * SECTOR as u64).sum();
+            let is_old = |file: &IndexedFile| file.newest < oldest_kept;
+            let is_much = self.keep_bytes.is_some_and(|most| bytes > most);
+            if files.len() > 2 && (is_much || files.front().is_some_and(is_old)) {
+                return files.pop_front();
+            }
+            None
+        };
+        while let Some(file) = self.archive.change(goes) {
+            let name = name_of(file.first);
+            match self.disk.remove(&name) {
+                Ok(()) => info!("the journal drops {name}, as --keep and --keep-size say"),
+                Err(error) => {
+                    warn!("the journal cannot drop {name}: {error}");
+                    return self.archive.change(|files| files.push_front(file));
+                }
+            }
+        }
+    }
+
+    /// Returns whether there is space for more than what has to be written in any case.
+    pub(crate) fn has_space(&self) -> bool {
+        !self.filler.as_ref().is_some_and(|filler| filler.is_full.load(Relaxed))
+    }
+
+    /// Goes on in a new file, which begins with the batch `data`.
+    fn roll(&mut self, first: u64, data: &[u8]) -> Result<(), JournalError> {
+        let file = match &self.filler {
+            Some(filler) => filler.take(),
+            None => fill(&*self.disk, self.segment_sectors),
+        };
+        let file = file.map_err(on_disk(NEXT))?;
+        let sectors = self.segment_sectors.max(PAGE_SECTORS + batch_sectors(data.len()));
+        let header = Header::new(self.salt, self.room, first, sectors, self.chain);
+        (self.end, self.chain) = begin(&*self.disk, &file, &header, data)?;
+        (self.file, self.seal, self.sectors) = (file, header.seal(), sectors);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
+        let mut indexed = IndexedFile::new(first, sectors);
+        indexed.add(first, PAGE_SECTORS);
+        self.archive.change(|files| {
+            // Its last event came before this one.
+            if let Some(before) = files.back_mut() {
+                before.newest = now;
+            }
+            files.push_back(indexed);
+        });
+        self.drop_oldest();
+        if let Some(filler) = &self.filler {
+            filler.want();
+        }
+        Ok(())
+    }
+}
+
+/// Makes the file `next`, which has zeros alone, a file of the journal: with this header, and one batch.
+/// Returns where the next batch begins, and the checksum before it.
+fn begin<D: Disk>(
+    disk: &D,
+    file: &D::File,
+    header: &Header,
+    data: &[u8],
+) -> Result<(u32, u32), JournalError> {
+    let (mut bytes, chain) = header.write();
+    let (batch, chain) = write_batch(&header.seal(), PAGE_SECTORS, chain, data);
+    bytes.extend(batch);
+    // The name comes last. A file with a name of the journal is whole up to here, whatever happens.
+    file.write_at(&bytes, 0).and_then(|()| file.sync()).map_err(on_disk(NEXT))?;
+    let name = name_of(header.first);
+    disk.rename(NEXT, &name).and_then(|()| disk.sync_names()).map_err(on_disk(&name))?;
+    Ok(((bytes.len() / SECTOR) as u32, chain))
+}
