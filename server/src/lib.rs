@@ -166,7 +166,8 @@ fn open_journal(
              {file}"
         );
     }
-    info!("journal {}: {events} events, opened in {:?}", path.display(), started.elapsed());
+    let (sessions, took) = (past.sessions(), started.elapsed());
+    info!("journal {}: {events} events and {sessions} sessions, opened in {took:.1?}", path.display());
     Ok((past, Some(journal)))
 }
 

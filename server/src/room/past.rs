@@ -38,6 +38,11 @@ impl Past {
         Ok(Past { number, log: SharedLog::new(limits), sessions: HashMap::new(), last_session: 0 })
     }
 
+    /// Returns how many sessions there are that can be resumed.
+    pub(crate) fn sessions(&self) -> usize {
+        self.sessions.len()
+    }
+
     /// Opens a journal, and returns it with the room that it holds.
     ///
     /// # Blocking

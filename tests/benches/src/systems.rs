@@ -16,6 +16,8 @@ use std::{
 pub enum System {
     /// The server of this repository with its defaults, except the rate limit and the limit on connections.
     RpcChat,
+    /// The same with a journal, beside the program.
+    Journal,
     /// Another build of rpc-chat's server: the program that `$CHAT_SERVER_BEFORE` names.
     Before,
     /// `tests/go-twin`, a goroutine per recipient per message.
@@ -51,6 +53,7 @@ impl System {
     pub fn name(self) -> &'static str {
         match self {
             System::RpcChat => "rpc-chat",
+            System::Journal => "rpc-chat-journal",
             System::Before => "before",
             System::GoTwin => "go-twin",
             System::GoTwinLog => "go-twin-log",
@@ -66,7 +69,11 @@ impl System {
 
     /// Returns the system with this name, if it can be measured.
     pub fn by_name(name: &str) -> Option<System> {
-        COMPARED.into_iter().chain(STRATEGIES).chain([System::Before]).find(|system| system.name() == name)
+        COMPARED
+            .into_iter()
+            .chain(STRATEGIES)
+            .chain([System::Journal, System::Before])
+            .find(|system| system.name() == name)
     }
 
     /// Returns the protocol that the system speaks.
@@ -77,6 +84,7 @@ impl System {
             System::Nats => Protocol::Nats,
             System::Ngircd => Protocol::Irc,
             System::RpcChat
+            | System::Journal
             | System::Before
             | System::ScopePerMessage
             | System::ScopePerBatch
@@ -110,7 +118,7 @@ impl System {
             return Ok(false);
         }
         match self {
-            System::RpcChat => {
+            System::RpcChat | System::Journal => {
                 let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
                 let mut command = Command::new(cargo);
                 command.args(["build", "--release", "--quiet", "--package", "chat-server"]);
@@ -144,6 +152,15 @@ impl System {
         let room = ["--listen", &listen, "--rate-burst", "0", "--max-connections", "10000"];
         let command = match self {
             System::RpcChat => with_args(sibling_program("chat-server")?, &room),
+            System::Journal => {
+                let folder = sibling_program("bench-journal")?;
+                if folder.exists() {
+                    fs::remove_dir_all(&folder)?;
+                }
+                let mut command = with_args(sibling_program("chat-server")?, &room);
+                command.arg("--journal").arg(folder);
+                command
+            }
             System::Before => {
                 let program = env::var_os("CHAT_SERVER_BEFORE").ok_or_else(|| {
                     io::Error::new(

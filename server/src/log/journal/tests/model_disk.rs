@@ -81,12 +81,7 @@ impl ModelDisk {
         let mut names = state.synced_names.clone();
         for change in &state.name_changes {
             if random.below(2) == 0 {
-                for (name, id) in change {
-                    match id {
-                        Some(id) => drop(names.insert(name.clone(), *id)),
-                        None => drop(names.remove(name)),
-                    }
-                }
+                apply(change, &mut names);
             }
         }
         let files = state.files.iter().map(|file| file.crashed(random)).collect();
@@ -146,6 +141,15 @@ impl Contents {
     }
 }
 
+fn apply(change: &[(String, Option<usize>)], names: &mut BTreeMap<String, usize>) {
+    for (name, id) in change {
+        match id {
+            Some(id) => drop(names.insert(name.clone(), *id)),
+            None => drop(names.remove(name)),
+        }
+    }
+}
+
 impl State {
     /// Counts one write or sync.
     fn spend(&mut self) -> io::Result<()> {
@@ -160,12 +164,7 @@ impl State {
     }
 
     fn change(&mut self, change: Vec<(String, Option<usize>)>) {
-        for (name, id) in &change {
-            match id {
-                Some(id) => drop(self.names.insert(name.clone(), *id)),
-                None => drop(self.names.remove(name)),
-            }
-        }
+        apply(&change, &mut self.names);
         self.name_changes.push(change);
     }
 
