@@ -111,7 +111,9 @@ pub fn check(path: &Path) -> Result<Check, String> {
     match read {
         Ok(None) => Err(no_journal(path)),
         Ok(Some(last)) => {
-            let mut text = format!("whole: {events} events in {files} files");
+            let plural = |count: u64| if count == 1 { "" } else { "s" };
+            let (some, more) = (plural(events), plural(files as u64));
+            let mut text = format!("whole: {events} event{some} in {files} file{more}");
             if let Some(bytes) = last.torn_bytes() {
                 let _ = write!(
                     text,
