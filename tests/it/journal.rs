@@ -184,7 +184,7 @@ fn who_comes_back_in_time_is_not_seen_to_have_been_away_and_the_others_have_left
     // Nobody listens on the port any more, so Cem cannot come back before he is gone himself.
     kill(server);
     drop(cem);
-    let server = place.start(&["--resume-within", "2s"]);
+    let server = place.start(&["--resume-within", "10s"]);
     bob.sees("--- connected again ---");
     ann.types("here we are");
     bob.sees("[Ann] here we are");

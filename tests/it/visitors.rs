@@ -171,7 +171,7 @@ fn a_visitor_that_lost_a_reply_resumes_and_is_heard_once() {
 #[test]
 fn a_visitor_needs_no_callback_connection_and_is_given_up_when_it_is_silent() {
     let join_timeout = Duration::from_secs(2);
-    let dead_after = Duration::from_secs(3);
+    let dead_after = Duration::from_secs(8);
     let server = TestServer::with_limits(Limits { join_timeout, dead_after, ..without_rate_limit() });
     let (mut ci, _) = join(server.address(), visitor("ci", random_token())).unwrap();
     let joined_at = Instant::now();
