@@ -91,6 +91,17 @@ fn kill(mut server: Program) {
     server.exits();
 }
 
+/// Lets ann say the numbers from 0 to 19, and then kills the server.
+fn say_twenty_numbers(place: &Place) {
+    let server = place.start(&[]);
+    let mut ann = Member::join(place.address(), "ann");
+    for number in 0..20 {
+        ann.say(&format!("number {number}"));
+    }
+    drop(ann);
+    kill(server);
+}
+
 /// The value of a field in a line of JSON that our client has written: digits, or a text without escapes.
 fn field<'l>(line: &'l str, name: &str) -> Option<&'l str> {
     let (_, rest) = line.split_once(&format!("\"{name}\":"))?;
@@ -260,13 +271,7 @@ fn a_journal_belongs_to_one_server_at_a_time_and_is_for_its_owner_alone() {
 #[test]
 fn a_damaged_journal_is_not_opened_and_a_repair_says_what_is_lost() {
     let place = Place::new("damage");
-    let server = place.start(&[]);
-    let mut ann = Member::join(place.address(), "ann");
-    for number in 0..20 {
-        ann.say(&format!("number {number}"));
-    }
-    drop(ann);
-    kill(server);
+    say_twenty_numbers(&place);
     let whole = place.run("--check");
     assert_eq!(whole.status.code(), Some(0), "{whole:?}");
     assert!(String::from_utf8_lossy(&whole.stdout).starts_with("whole: "), "{whole:?}");
@@ -509,13 +514,7 @@ fn an_export_has_what_is_before_a_damage_and_says_where_it_is() {
     assert!(String::from_utf8(none.stderr).unwrap().ends_with(": there is no journal\n"));
     assert!(!place.folder.exists(), "an export makes no folder");
 
-    let server = place.start(&[]);
-    let mut ann = Member::join(place.address(), "ann");
-    for number in 0..20 {
-        ann.say(&format!("number {number}"));
-    }
-    drop(ann);
-    kill(server);
+    say_twenty_numbers(&place);
     let file = place.files().remove(0);
     let mut bytes = fs::read(&file).unwrap();
     let at = 4096 * 10;

@@ -2,8 +2,8 @@
 //! sequence number of the next event that it gets.
 //!
 //! New events, history for a new member, and the events that a resumed session missed are all read in one
-//! way: from a cursor on. The log is bounded. If it no longer holds the event at a cursor, the recipient
-//! is told which events it missed.
+//! way: from a cursor on. The log is bounded. If it no longer holds the event at a cursor, the event is read
+//! from the journal. Without one, the recipient is told which events it missed.
 //!
 //! What was said and the comings and goings are bounded apart, each on a [`Shelf`] of its own. So a crowd
 //! that comes and goes cannot push out what was said.

@@ -1,8 +1,8 @@
 //! Events that have a sequence number and are not visible yet. Runs on the broadcaster's thread; nothing
 //! here may block.
 //!
-//! The broadcaster stages the events of a round, and appends the batch when the round is complete. A
-//! journal, if there were one, would be written between the two.
+//! The broadcaster stages the events of a round, and appends the batch when the round is complete. The
+//! journal, if there is one, is written between the two.
 
 use super::journal::record::push_event;
 use chat_common::{

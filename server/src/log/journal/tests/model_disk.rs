@@ -75,6 +75,12 @@ impl ModelDisk {
         self.lock().syncs
     }
 
+    /// Returns a disk on which all of this is synced.
+    fn holding(files: Vec<Contents>, names: BTreeMap<String, usize>) -> ModelDisk {
+        let synced_names = names.clone();
+        ModelDisk(Arc::new(Mutex::new(State { files, names, synced_names, ..State::default() })))
+    }
+
     /// Returns the disk as a crash leaves it.
     pub(super) fn crashed(&self, random: &mut Random) -> ModelDisk {
         let state = self.lock();
@@ -85,14 +91,7 @@ impl ModelDisk {
             }
         }
         let files = state.files.iter().map(|file| file.crashed(random)).collect();
-        let (synced_names, name_changes) = (names.clone(), Vec::new());
-        ModelDisk(Arc::new(Mutex::new(State {
-            files,
-            names,
-            synced_names,
-            name_changes,
-            ..State::default()
-        })))
+        ModelDisk::holding(files, names)
     }
 
     /// Returns the bytes of a file, for a test that changes them.
@@ -107,14 +106,7 @@ impl ModelDisk {
         let mut files = state.files.clone();
         files[state.names[name]] = Contents { synced: bytes.clone(), now: bytes };
         let names = state.names.clone();
-        let (synced_names, name_changes) = (names.clone(), Vec::new());
-        ModelDisk(Arc::new(Mutex::new(State {
-            files,
-            names,
-            synced_names,
-            name_changes,
-            ..State::default()
-        })))
+        ModelDisk::holding(files, names)
     }
 }
 
