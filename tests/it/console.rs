@@ -254,7 +254,7 @@ fn the_end_of_the_console_is_logged_with_its_reason() {
     server.logs("the console has ended: the end of its input");
     // A folder cannot be read.
     let mut command = Command::new("sh");
-    command.args(["-c", "exec \"$0\" --listen 127.0.0.1:0 --console </"]).arg(binary("chat-server"));
+    command.args(["-c", "exec \"$0\" --listen 127.0.0.1:0 --console \"$@\" </"]).arg(binary("chat-server"));
     let (server, address) = Program::start_server(&mut command);
     server.logs("the console has ended: cannot read standard input: ");
     let _sara = Program::joined_client(address, "Sara");

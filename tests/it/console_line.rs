@@ -4,14 +4,17 @@
 use chat_tests::{
     member::Member,
     process::{binary, server_address},
+    room::Room,
     terminal::{CommandBuilder, Screen, TerminalUser},
 };
 use std::net::SocketAddr;
 
 /// Starts a server on a terminal of this size, and returns it with its address.
-fn server((rows, columns): (u16, u16), variables: &[(&str, &str)]) -> (TerminalUser, SocketAddr) {
+fn server((rows, columns): (u16, u16), variables: &[(&str, &str)]) -> (TerminalUser, SocketAddr, Room) {
+    let room = Room::new(false);
     let mut command = CommandBuilder::new(binary("chat-server"));
     command.args(["--listen", "127.0.0.1:0", "--rate-burst", "0"]);
+    command.args(room.arguments());
     command.env("TERM", "xterm-256color");
     variables.iter().for_each(|(name, value)| command.env(name, value));
     let operator = TerminalUser::run((rows, columns), command);
@@ -24,13 +27,13 @@ fn server((rows, columns): (u16, u16), variables: &[(&str, &str)]) -> (TerminalU
         let text = String::from_utf8_lossy(screen.bytes()).into_owned();
         text.contains(&format!("join with: chat-client --server {address}\r\n")).then_some(())
     });
-    (operator, address)
+    (operator, address, room)
 }
 
 #[test]
 fn a_half_typed_command_survives_the_log_and_still_works() {
     for size in [(24, 80), (8, 40)] {
-        let (mut operator, address) = server(size, &[]);
+        let (mut operator, address, _room) = server(size, &[]);
         operator.types("/sa");
         operator.sees_typed("/sa");
         let mut names = Vec::new();
@@ -57,7 +60,7 @@ fn a_half_typed_command_survives_the_log_and_still_works() {
 
 #[test]
 fn a_server_that_stops_leaves_nothing_typed_behind_and_a_free_row() {
-    let (mut operator, address) = server((24, 80), &[]);
+    let (mut operator, address, _room) = server((24, 80), &[]);
     let _member = Member::join(address, "Ann");
     operator.sees("Ann joined from");
     operator.types("half typ");
@@ -73,7 +76,7 @@ fn a_server_that_stops_leaves_nothing_typed_behind_and_a_free_row() {
 
 #[test]
 fn a_terminal_that_cannot_move_its_cursor_gets_plain_lines() {
-    let (operator, address) = server((24, 80), &[("TERM", "dumb")]);
+    let (operator, address, _room) = server((24, 80), &[("TERM", "dumb")]);
     let _member = Member::join(address, "Ann");
     operator.sees("Ann joined from");
     let is_plain = operator.screen().read_with(|screen| !screen.bytes().contains(&0x1b));
@@ -82,7 +85,7 @@ fn a_terminal_that_cannot_move_its_cursor_gets_plain_lines() {
 
 #[test]
 fn nothing_but_two_lines_stands_on_the_terminal_of_a_server_that_has_started() {
-    let (mut operator, _) = server((24, 80), &[]);
+    let (mut operator, _, _room) = server((24, 80), &[]);
     operator.types("/who\n");
     operator.sees("nobody is here");
     operator.screen().read_with(|screen| {

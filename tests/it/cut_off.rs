@@ -180,7 +180,7 @@ fn a_client_that_cannot_be_dialled_opens_the_callback_connection_within_seconds(
 
 #[test]
 fn f8_what_is_typed_while_the_server_is_gone_is_sent_when_it_is_back() {
-    let (server, address) = Program::server(&[]);
+    let (server, address) = Program::server_that_forgets(&[]);
     let mut ann = Program::joined_client(address, "Ann");
     ann.types("before");
     ann.types("/history");
@@ -192,7 +192,7 @@ fn f8_what_is_typed_while_the_server_is_gone_is_sent_when_it_is_back() {
         ann.sees(&format!("--- waiting to be sent: {line} ---\n"));
     }
     let mut command = Command::new(binary("chat-server"));
-    let _server = Program::start_server(command.args(["--listen", &address.to_string()]));
+    let _server = Program::start_server_that_forgets(command.args(["--listen", &address.to_string()]));
     ann.sees("--- connected again: the room was restarted; sending what waited (3) ---\n");
     ann.types("/history");
     ann.sees("(earlier) [Ann] one\n(earlier) [Ann] two\n(earlier) [Ann] three\n");

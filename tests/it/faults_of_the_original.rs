@@ -158,7 +158,7 @@ fn f07_nobody_is_the_system_and_nobody_is_nobody() {
 
 #[test]
 fn f08_a_killed_server_is_told_and_nothing_typed_meanwhile_is_lost() {
-    let (server, address) = Program::server(&[]);
+    let (server, address) = Program::server_that_forgets(&[]);
     let mut sara = Program::joined_client(address, "Sara");
     let ali = Program::joined_client(address, "Ali");
     sara.sees("User [Ali] joined");
@@ -169,7 +169,7 @@ fn f08_a_killed_server_is_told_and_nothing_typed_meanwhile_is_lost() {
     sara.types("typed into the void");
     sara.sees("--- waiting to be sent: typed into the void ---");
     let mut command = Command::new(binary("chat-server"));
-    let (_server, _) = Program::start_server(command.args(["--listen", &address.to_string()]));
+    let (_server, _) = Program::start_server_that_forgets(command.args(["--listen", &address.to_string()]));
     sara.sees("the room was restarted");
     ali.sees("the room was restarted");
     // This holds in whichever order the two reconnect.

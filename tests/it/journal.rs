@@ -139,18 +139,12 @@ fn a_server_that_is_killed_under_load_loses_doubles_and_reorders_nothing() {
         kill(server);
         server = place.start(&["--segment-size", "64KiB"]);
         for client in &clients {
-            poll("all lines to be accepted", || {
-                let accepted = client.output().matches("\"event\":\"accepted\"").count();
-                (accepted == said).then_some(())
-            });
+            client.sees_times("\"event\":\"accepted\"", said);
         }
     }
     // All are accepted, so all are on their way to the others.
     for client in &clients {
-        poll("all lines to arrive", || {
-            let heard = client.output().matches("\"event\":\"message\"").count();
-            (heard >= said * (NAMES.len() - 1)).then_some(())
-        });
+        client.sees_times("\"event\":\"message\"", said * (NAMES.len() - 1));
     }
     let mut order: BTreeMap<u64, String> = BTreeMap::new();
     for (client, name) in clients.iter().zip(NAMES) {

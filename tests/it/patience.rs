@@ -18,9 +18,9 @@ fn free_address() -> SocketAddr {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()
 }
 
-fn server_at(address: SocketAddr) -> Program {
+fn server_that_forgets_at(address: SocketAddr) -> Program {
     let mut command = Command::new(binary("chat-server"));
-    Program::start_server(command.args(["--listen", &address.to_string()])).0
+    Program::start_server_that_forgets(command.args(["--listen", &address.to_string()])).0
 }
 
 #[test]
@@ -28,7 +28,7 @@ fn a_script_may_start_before_its_server() {
     let address = free_address();
     let mut ci = Program::client(address, "ci", &["--wait", "5m"]);
     ci.sees("--- cannot join yet: is the server running? ");
-    let _server = server_at(address);
+    let _server = server_that_forgets_at(address);
     ci.sees("Connected!");
     let ann = Program::joined_client(address, "Ann");
     ci.types("in time");
@@ -71,12 +71,12 @@ fn a_lost_connection_is_given_up_at_the_end_of_the_wait() {
 
 #[test]
 fn a_client_with_a_wait_comes_back_in_time() {
-    let (server, address) = Program::server(&[]);
+    let (server, address) = Program::server_that_forgets(&[]);
     let mut ann = Program::client(address, "Ann", &["--wait", "5m"]);
     ann.sees("Connected!");
     drop(server);
     ann.sees("connection lost");
-    let _server = server_at(address);
+    let _server = server_that_forgets_at(address);
     ann.sees("connected again: the room was restarted");
     ann.ends_input();
     assert_eq!(ann.exits(), Some(0));

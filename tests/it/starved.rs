@@ -60,7 +60,7 @@ fn f09_a_server_without_descriptors_keeps_its_members() {
 fn f09_a_server_with_twelve_descriptors_serves_as_many_as_fit() {
     let mut command = Command::new("sh");
     command
-        .args(["-c", "ulimit -n 12; exec \"$0\" --listen 127.0.0.1:0 --rate-burst 0"])
+        .args(["-c", "ulimit -n 12; exec \"$0\" --listen 127.0.0.1:0 --rate-burst 0 \"$@\""])
         .arg(binary("chat-server"));
     let (server, address) = Program::start_server(&mut command);
     survives_without_descriptors(&server, address);

@@ -294,7 +294,7 @@ fn the_client_explains_a_refused_name_and_asks_again() {
 
 #[test]
 fn a_lost_server_and_its_return_are_shown_once_above_the_typed_line() {
-    let (server, address) = Program::server(&[]);
+    let (server, address) = Program::server_that_forgets(&[]);
     let mut alice = TerminalUser::join(address, (24, 80), "Alice");
     alice.types("typing");
     alice.sees_typed("typing");
@@ -304,7 +304,7 @@ fn a_lost_server_and_its_return_are_shown_once_above_the_typed_line() {
     alice.types(" on\n");
     alice.sees("waiting to be sent: typing on");
     let mut command = Command::new(binary("chat-server"));
-    let _server = Program::start_server(command.args(["--listen", &address.to_string()]));
+    let _server = Program::start_server_that_forgets(command.args(["--listen", &address.to_string()]));
     alice.sees("connected again");
     let shown = alice.screen().read_with(Screen::text_above_cursor);
     assert_eq!(shown.matches("connection lost").count(), 1, "{shown}");

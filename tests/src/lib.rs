@@ -12,6 +12,7 @@ pub mod proxy;
 pub mod random;
 pub mod raw;
 mod receiver;
+pub mod room;
 pub mod server;
 pub mod stuck;
 pub mod svg;

@@ -1,7 +1,10 @@
 //! The real programs as child processes. The harness builds them once, reads their output, and kills them at
 //! the end of the test.
 
-use crate::watchdog::{poll, Shared};
+use crate::{
+    room::Room,
+    watchdog::{poll, Shared},
+};
 use std::{
     env,
     ffi::OsStr,
@@ -23,6 +26,8 @@ pub struct Program {
     out: Arc<Shared<Output>>,
     err: Arc<Shared<Output>>,
     readers: Vec<JoinHandle<()>>,
+    /// What a server has from the harness.
+    room: Option<Room>,
 }
 
 /// What a program has written to one of its two outputs so far.
@@ -52,7 +57,7 @@ impl Program {
         let mut readers = Vec::new();
         readers.extend(child.stdout.take().map(|stdout| read_all(stdout, &out)));
         readers.extend(child.stderr.take().map(|stderr| read_all(stderr, &err)));
-        Program { name: name.to_owned(), stdin: child.stdin.take(), child, out, err, readers }
+        Program { name: name.to_owned(), stdin: child.stdin.take(), child, out, err, readers, room: None }
     }
 
     /// Reads the standard output from now on, which was not piped.
@@ -66,21 +71,40 @@ impl Program {
     }
 
     /// Starts a server on a free port of 127.0.0.1 with these further arguments, and waits until it accepts.
+    /// Its room is of the kind of this run.
     pub fn server(arguments: &[&str]) -> (Program, SocketAddr) {
-        let mut command = Command::new(binary("chat-server"));
-        command.args(["--listen", "127.0.0.1:0"]).args(arguments);
-        Program::start_server(&mut command)
+        Program::start_server(server_command().args(arguments))
+    }
+
+    /// Starts a server as [`Program::server`] does, which has no journal in any case.
+    pub fn server_that_forgets(arguments: &[&str]) -> (Program, SocketAddr) {
+        Program::start_server_that_forgets(server_command().args(arguments))
     }
 
     /// Starts a server with this command and waits until it accepts. The address that it returns is the
     /// server's port on 127.0.0.1.
+    ///
+    /// The arguments for the kind of room come last, so a script of a shell must pass on what it gets.
     pub fn start_server(command: &mut Command) -> (Program, SocketAddr) {
         Program::start_server_with(command, Stdio::piped())
     }
 
+    /// Starts a server as [`Program::start_server`] does, which has no journal in any case.
+    pub fn start_server_that_forgets(command: &mut Command) -> (Program, SocketAddr) {
+        Program::wait_for_server(Program::start("server", command))
+    }
+
     /// Starts a server as [`Program::start_server`] does, with this standard error.
     pub fn start_server_with(command: &mut Command, stderr: Stdio) -> (Program, SocketAddr) {
-        let server = Program::start_with("server", command, Stdio::piped(), stderr);
+        let named = |argument: &OsStr| argument.to_string_lossy().contains("--journal");
+        let room = Room::new(command.get_args().any(named));
+        let command = command.args(room.arguments());
+        let mut server = Program::start_with("server", command, Stdio::piped(), stderr);
+        server.room = Some(room);
+        Program::wait_for_server(server)
+    }
+
+    fn wait_for_server(server: Program) -> (Program, SocketAddr) {
         let address = server_address(&server.line_starting_with("Server running at "));
         (server, address)
     }
@@ -152,6 +176,23 @@ impl Program {
     /// As [`Program::sees`].
     pub fn logs(&self, wanted: &str) {
         self.wait_for(&self.err, wanted, |text| text.contains(wanted).then_some(()));
+    }
+
+    /// Waits until the standard output contains `wanted` this many times, at least.
+    ///
+    /// # Panics
+    /// As [`Program::sees`].
+    pub fn sees_times(&self, wanted: &str, times: usize) {
+        let (mut found, mut read) = (0, 0);
+        self.wait_for(&self.out, wanted, |text| {
+            // A long output is read once, and not again for each piece of it.
+            while let Some(at) = text[read..].find(wanted) {
+                (found, read) = (found + 1, read + at + wanted.len());
+            }
+            // The rest may end inside of what is wanted.
+            read = read.max(text.floor_char_boundary(text.len().saturating_sub(wanted.len())));
+            (found >= times).then_some(())
+        });
     }
 
     /// Waits for the first whole line of the standard output that starts with `start`, and returns it.
@@ -272,6 +313,13 @@ impl Drop for Program {
             let _ = reader.join();
         }
     }
+}
+
+/// The command of a server on a free port of 127.0.0.1.
+fn server_command() -> Command {
+    let mut command = Command::new(binary("chat-server"));
+    command.args(["--listen", "127.0.0.1:0"]);
+    command
 }
 
 /// The server's port on 127.0.0.1, from the first line of its standard output.

@@ -1,6 +1,9 @@
 //! A server in the process of the test, on a free port, with the limits that the test wants.
 
-use crate::watchdog::Shared;
+use crate::{
+    room::{Room, SEGMENT_BYTES},
+    watchdog::Shared,
+};
 use chat_common::shutdown::Shutdown;
 use chat_server::{Limits, Server, Settings};
 use std::{
@@ -16,6 +19,7 @@ pub struct TestServer {
     shutdown: Arc<Shutdown>,
     ended: Arc<Shared<bool>>,
     thread: Option<JoinHandle<()>>,
+    _room: Room,
 }
 
 impl TestServer {
@@ -35,8 +39,13 @@ impl TestServer {
         TestServer::with_settings(address, Settings { limits, ..Settings::default() })
     }
 
-    /// Starts on this address with these settings.
-    pub fn with_settings(address: &str, settings: Settings) -> TestServer {
+    /// Starts on this address with these settings, and with what the kind of room of this run adds.
+    pub fn with_settings(address: &str, mut settings: Settings) -> TestServer {
+        let room = Room::new(settings.journal.is_some());
+        if let Some(journal) = room.journal() {
+            settings.journal = Some(journal.to_owned());
+            settings.keeping.segment_bytes = SEGMENT_BYTES;
+        }
         let listener = TcpListener::bind(address).unwrap_or_else(|error| panic!("{address}: {error}"));
         let shutdown = Arc::new(Shutdown::new());
         let server = Server::new(listener, settings, Arc::clone(&shutdown)).unwrap();
@@ -53,7 +62,7 @@ impl TestServer {
                 }
             })
             .unwrap();
-        TestServer { address, shutdown, ended, thread: Some(thread) }
+        TestServer { address, shutdown, ended, thread: Some(thread), _room: room }
     }
 
     /// The address on which the server listens.
