@@ -18,6 +18,7 @@ mod flood;
 mod fooled;
 mod hostile;
 mod journal;
+mod journal_order;
 mod limits;
 mod machines;
 mod numbers;

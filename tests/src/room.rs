@@ -58,9 +58,15 @@ impl Kind {
 #[derive(Debug)]
 pub struct Folder(PathBuf);
 
+impl Default for Folder {
+    fn default() -> Folder {
+        Folder::new()
+    }
+}
+
 impl Folder {
     /// Returns a folder that is not there yet.
-    fn new() -> Folder {
+    pub fn new() -> Folder {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let name = format!("rpc-chat-room-{}-{}", process::id(), COUNT.fetch_add(1, Relaxed));
         let path = env::temp_dir().join(name);

@@ -7,6 +7,7 @@ use crate::{
 use chat_common::shutdown::Shutdown;
 use chat_server::{Limits, Server, Settings};
 use std::{
+    io,
     net::{SocketAddr, TcpListener},
     sync::Arc,
     thread::{self, JoinHandle},
@@ -18,7 +19,7 @@ pub struct TestServer {
     address: SocketAddr,
     shutdown: Arc<Shutdown>,
     ended: Arc<Shared<bool>>,
-    thread: Option<JoinHandle<()>>,
+    thread: Option<JoinHandle<io::Result<()>>>,
     _room: Room,
 }
 
@@ -58,7 +59,7 @@ impl TestServer {
                 move || {
                     // It sets `ended` also when the server panics; the join then reports the panic.
                     let _set_ended = SetOnDrop(ended);
-                    server.run().expect("the server runs");
+                    server.run()
                 }
             })
             .unwrap();
@@ -83,12 +84,23 @@ impl TestServer {
         self.request_and_join();
     }
 
+    /// Waits until the server ends by itself, and returns why.
+    ///
+    /// # Panics
+    /// When that takes longer than the watchdog allows, or when the server does not fail.
+    pub fn fails(mut self) -> io::Error {
+        self.join().expect_err("the server fails")
+    }
+
     fn request_and_join(&mut self) {
         self.shutdown.request();
-        if let Some(thread) = self.thread.take() {
-            self.ended.wait("the server to stop", |ended| ended.then_some(()));
-            thread.join().expect("the server does not panic");
-        }
+        self.join().expect("the server runs");
+    }
+
+    fn join(&mut self) -> io::Result<()> {
+        let Some(thread) = self.thread.take() else { return Ok(()) };
+        self.ended.wait("the server to stop", |ended| ended.then_some(()));
+        thread.join().expect("the server does not panic")
     }
 }
 

@@ -15,6 +15,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// The memory of an event besides its encoding, in bytes: the entry, and the overhead of one allocation.
 const ENTRY_BYTES: usize = std::mem::size_of::<Entry>() + 16;
 
+/// A batch of this many bytes gets no further commands. The journal takes twice as much at once.
+const LARGE: usize = 16 << 20;
+
 /// The sessions that receive an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Audience {
@@ -67,7 +70,7 @@ impl Class {
 }
 
 /// One event of the log.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Entry {
     pub(super) sequence: u64,
     pub(super) audience: Audience,
@@ -84,9 +87,11 @@ impl Entry {
 }
 
 /// The events of one round, in order. Their sequence numbers follow the last one of the log without a gap.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct StagedBatch {
     first: u64,
+    /// The memory of the events, in bytes.
+    bytes: usize,
     pub(super) entries: Vec<Entry>,
     /// The messages among the events: sequence number, author, digest.
     said: Vec<(u64, u64, u64)>,
@@ -94,7 +99,7 @@ pub(crate) struct StagedBatch {
 
 impl StagedBatch {
     pub(super) fn new(first: u64) -> StagedBatch {
-        StagedBatch { first, entries: Vec::new(), said: Vec::new() }
+        StagedBatch { first, bytes: 0, entries: Vec::new(), said: Vec::new() }
     }
 
     /// Returns the sequence number of the first event.
@@ -107,6 +112,11 @@ impl StagedBatch {
         self.first + self.entries.len() as u64
     }
 
+    /// Returns whether the batch has as many bytes as a round may have.
+    pub(crate) fn is_large(&self) -> bool {
+        self.bytes >= LARGE
+    }
+
     /// Adds an event and returns its sequence number.
     ///
     /// Invariant: the caller has checked that the event fits into a frame. A longer event could never be
@@ -115,7 +125,9 @@ impl StagedBatch {
         let (sequence, time) = (self.next(), now());
         let class = Class::of(&kind);
         let encoded = encode_event(&Event { sequence, time, kind });
-        self.entries.push(Entry { sequence, audience, class, time, encoded });
+        let entry = Entry { sequence, audience, class, time, encoded };
+        self.bytes += entry.bytes();
+        self.entries.push(entry);
         sequence
     }
 

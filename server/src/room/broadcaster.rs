@@ -50,6 +50,8 @@ use super::{
     mutes::Mutes,
     registry::Registry,
 };
+#[cfg(feature = "seeded-bugs")]
+use crate::settings::seeded::Bug;
 use crate::{
     delivery::{Deliveries, FanoutWorker, Recipient, SharedBatch},
     door::Door,
@@ -180,12 +182,24 @@ impl Rounds<'_, '_, '_> {
                 staged: log.stage(),
                 effects,
             };
-            commands.for_each(|command| round.apply(command));
+            for command in commands {
+                round.apply(command);
+                if round.staged.is_large() {
+                    break;
+                }
+            }
             let records = if writes { round.records() } else { Vec::new() };
             (round.staged, round.effects, records)
         });
         if writes && staged.first() == staged.next() {
             self.unwritten.extend(std::mem::take(&mut effects.changed));
+        }
+        #[cfg(feature = "seeded-bugs")]
+        if limits.seeded.has(Bug::AnswerBeforeSync) {
+            effects.write_replies();
+        } else if limits.seeded.has(Bug::PublishBeforeSync) {
+            self.publish(staged.clone(), effects);
+            return self.commit(&staged, records);
         }
         self.commit(&staged, records)?;
         self.publish(staged, effects);

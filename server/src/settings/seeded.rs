@@ -35,6 +35,10 @@ pub enum Bug {
     PanicUnderLock,
     /// A recipient's thread panics at its first answer.
     PanicInDelivery,
+    /// The senders are told that their messages are accepted before the disk has them.
+    AnswerBeforeSync,
+    /// The recipients get a round before the disk has it.
+    PublishBeforeSync,
 }
 
 /// The bug of a server, if it has one.

@@ -39,6 +39,8 @@ pub(super) struct IndexedFile {
     pub(super) first: u64,
     /// The length, in sectors.
     pub(super) sectors: u32,
+    /// The sector after its last batch. What is behind is not read.
+    pub(super) end: u32,
     /// When its newest event was, in milliseconds since the Unix epoch.
     pub(super) newest: u64,
     /// The first event and the first sector of some batches.
@@ -47,7 +49,7 @@ pub(super) struct IndexedFile {
 
 impl IndexedFile {
     pub(super) fn new(first: u64, sectors: u32) -> IndexedFile {
-        IndexedFile { first, sectors, newest: 0, places: Vec::new() }
+        IndexedFile { first, sectors, end: 0, newest: 0, places: Vec::new() }
     }
 
     /// Adds a batch that begins with the event `first` at the sector `sector`.
@@ -88,7 +90,7 @@ impl<D: Disk> Archive<D> {
         let mut found: Vec<(u64, Stretch)> = Vec::new();
         for file in files.iter().filter(|file| file.first < end) {
             let starts = file.places.iter().map(|(_, sector)| *sector);
-            let ends = starts.skip(1).chain([file.sectors]);
+            let ends = starts.skip(1).chain([file.end]);
             for ((first, from), to) in file.places.iter().zip(ends) {
                 found.push((*first, Stretch { file: file.first, from: *from, to }));
             }
@@ -110,7 +112,7 @@ impl<D: Disk> Archive<D> {
         file.read_at(&mut bytes, u64::from(stretch.from) * SECTOR as u64)?;
         let (mut number, mut data) = (stretch.from, Vec::new());
         while number < stretch.to {
-            // The last stretch ends with zeros, or with a batch that is being written.
+            // What is not whole is not to be read: the journal was whole when it was opened.
             let Some(next) = read_batch_at(&seal, &bytes, stretch.from, number, &mut data) else { break };
             for record in records(&data) {
                 if let Record::Event { audience, event, .. } = record.map_err(io::Error::other)? {

@@ -43,7 +43,7 @@ use disk::{Disk, DiskFile};
 use filler::{fill, Filler, NEXT};
 use log::{info, warn};
 use record::{records, Record};
-use sector::{Seal, PAGE, PAGE_SECTORS, SECTOR};
+use sector::{Seal, MAX_BATCH_SECTORS, PAGE, PAGE_SECTORS, SECTOR};
 use segment::{batch_sectors, scan, write_batch, Damage, Header};
 use std::{
     collections::VecDeque,
@@ -168,13 +168,23 @@ pub(crate) fn segments(disk: &impl Disk) -> Result<Vec<u64>, JournalError> {
     Ok(segments)
 }
 
-/// Reads one file whole.
-fn read_file<D: Disk>(disk: &D, name: &str) -> Result<Vec<u8>, JournalError> {
-    let file = disk.open(name).map_err(on_disk(name))?;
-    let length = file.length().map_err(on_disk(name))?;
-    // The header says how long the file was made, but a damaged file may be of any length.
-    let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
-    file.read_at(&mut bytes, 0).map_err(on_disk(name))?;
+/// Reads the file whole that begins with the event `first`.
+///
+/// The header is read first: a damaged file may be of any length, and may not fit into memory.
+fn read_file<D: Disk>(disk: &D, first: u64) -> Result<Vec<u8>, JournalError> {
+    let name = name_of(first);
+    let damaged =
+        |Damage { offset, why }| JournalError::Damaged { file: name.clone(), offset, why, next: first };
+    let file = disk.open(&name).map_err(on_disk(&name))?;
+    let length = file.length().map_err(on_disk(&name))?;
+    let mut bytes = vec![0; PAGE.min(usize::try_from(length).unwrap_or(PAGE))];
+    file.read_at(&mut bytes, 0).map_err(on_disk(&name))?;
+    let (header, _) = Header::read(&bytes, first).map_err(damaged)?;
+    header.check_length(length).map_err(damaged)?;
+    let rest = header.bytes() as usize - PAGE;
+    bytes.try_reserve_exact(rest).map_err(|error| on_disk(&name)(error.into()))?;
+    bytes.resize(PAGE + rest, 0);
+    file.read_at(&mut bytes[PAGE..], PAGE as u64).map_err(on_disk(&name))?;
     Ok(bytes)
 }
 
@@ -196,11 +206,11 @@ pub(crate) fn read_all<D: Disk>(
         let (name, is_last) = (name_of(*first), index + 1 == segments.len());
         let damaged =
             |Damage { offset, why }, next| JournalError::Damaged { file: name.clone(), offset, why, next };
-        let bytes = read_file(disk, &name)?;
         if *first != next {
             let why = format!("the events from {next} on are missing before this file");
             return Err(damaged(Damage { offset: 0, why }, next));
         }
+        let bytes = read_file(disk, *first)?;
         let mut file = IndexedFile::new(*first, (bytes.len() / SECTOR) as u32);
         let found = scan(&bytes, *first, is_last, &mut |sector, data| {
             file.add(next, sector);
@@ -230,6 +240,7 @@ pub(crate) fn read_all<D: Disk>(
         let torn = found.torn.map(|torn_end| {
             (found.end, bytes[found.end as usize * SECTOR..torn_end as usize * SECTOR].to_vec())
         });
+        file.end = found.end;
         files.push_back(file);
         last = Some(Last {
             header: found.header,
@@ -310,6 +321,7 @@ impl<D: Disk> Journal<D> {
             let (end, chain) = begin(&*disk, &file, &header, &data)?;
             let mut indexed = IndexedFile::new(1, segment_sectors);
             indexed.add(1, PAGE_SECTORS);
+            indexed.end = end;
             let journal = Journal {
                 archive: Arc::new(Archive::new(Arc::clone(&disk), salt, [indexed].into())),
                 keep: options.keep,
@@ -390,9 +402,13 @@ impl<D: Disk> Journal<D> {
             return Err(on_disk(&name_of(self.seal.segment))(io::Error::other("a write before this failed")));
         }
         self.failed = true;
-        if batch_sectors(data.len()) > self.sectors - self.end {
+        if batch_sectors(data.len()) > (self.sectors - self.end).min(MAX_BATCH_SECTORS) {
             let mut opening = checkpoint();
             opening.extend(data);
+            if batch_sectors(opening.len()) > MAX_BATCH_SECTORS {
+                let error = io::Error::other("a batch has more sectors than can be numbered");
+                return Err(on_disk(&name_of(first))(error));
+            }
             self.roll(first, &opening)?;
         } else {
             let name = name_of(self.seal.segment);
@@ -400,9 +416,15 @@ impl<D: Disk> Journal<D> {
             let offset = u64::from(self.end) * SECTOR as u64;
             self.write_synced(&bytes, offset).map_err(on_disk(&name))?;
             let sector = self.end;
-            self.archive.change(|files| files.back_mut().map(|file| file.add(first, sector)));
             self.chain = chain;
             self.end += (bytes.len() / SECTOR) as u32;
+            let end = self.end;
+            self.archive.change(|files| {
+                if let Some(file) = files.back_mut() {
+                    file.add(first, sector);
+                    file.end = end;
+                }
+            });
         }
         self.failed = false;
         Ok(())
@@ -483,6 +505,7 @@ impl<D: Disk> Journal<D> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
         let mut indexed = IndexedFile::new(first, sectors);
         indexed.add(first, PAGE_SECTORS);
+        indexed.end = self.end;
         self.archive.change(|files| {
             // Its last event came before this one.
             if let Some(before) = files.back_mut() {

@@ -81,7 +81,7 @@ pub(crate) fn repair<D: Disk>(
             kept.push(aside);
             continue;
         }
-        let bytes = read_file(disk, &name)?;
+        let bytes = read_file(disk, *first)?;
         let aside = format!("{name}.damaged-{offset}");
         let beside = disk.create(&aside).map_err(on_disk(&aside))?;
         let cut = &bytes[(offset as usize).min(bytes.len())..];
@@ -97,10 +97,8 @@ pub(crate) fn repair<D: Disk>(
         }
     }
     // All files of a journal have one salt.
-    let before =
-        segments(disk)?.last().map(|first| read_file(disk, &name_of(*first)).map(|bytes| (*first, bytes)));
-    if let Some((first, bytes)) = before.transpose()? {
-        salt = salt.or_else(|| Header::read(&bytes, first).ok().map(|(header, _)| header.salt));
+    if let (None, Some(first)) = (salt, segments(disk)?.last()) {
+        salt = Header::read(&read_file(disk, *first)?, *first).ok().map(|(header, _)| header.salt);
     }
     let salt = salt.map_or_else(&random, Ok).map_err(on_disk("."))?;
     let room = random().map_err(on_disk("."))?;

@@ -73,6 +73,21 @@ impl Header {
         Seal { salt: self.salt, segment: self.first }
     }
 
+    /// Returns how long the file was made, in bytes.
+    pub(super) fn bytes(&self) -> u64 {
+        u64::from(self.sectors) * SECTOR as u64
+    }
+
+    /// Compares the length of the file with that. The damage is where the file ends, or should have ended.
+    pub(super) fn check_length(&self, length: u64) -> Result<(), Damage> {
+        let made = self.bytes();
+        if length == made && made >= PAGE as u64 {
+            return Ok(());
+        }
+        let why = format!("the file was made with {made} bytes, and has {length}");
+        Err(Damage { offset: length.min(made), why })
+    }
+
     /// Returns the first page of the file, and the checksum of its last sector.
     pub(super) fn write(&self) -> (Vec<u8>, u32) {
         let mut data = MAGIC.to_vec();
@@ -145,12 +160,8 @@ pub(super) type EachBatch<'a> = &'a mut dyn FnMut(u32, &[u8]) -> Result<(), Stri
 /// The first damage, or what `each` has against the data of a batch.
 pub(super) fn scan(bytes: &[u8], first: u64, is_last: bool, each: EachBatch<'_>) -> Result<Scan, Damage> {
     let (header, mut chain) = Header::read(bytes, first)?;
+    header.check_length(bytes.len() as u64)?;
     let sectors = header.sectors;
-    if bytes.len() as u64 != u64::from(sectors) * SECTOR as u64 {
-        let why =
-            format!("the file was made with {} bytes, and has {}", u64::from(sectors) * 512, bytes.len());
-        return Err(Damage { offset: bytes.len() as u64, why });
-    }
     let seal = header.seal();
     let sector = |number: u32| seal.read(number, &bytes[number as usize * SECTOR..][..SECTOR]);
     let damage = |number: u32, why: &str| Damage { offset: u64::from(number) * 512, why: why.to_owned() };

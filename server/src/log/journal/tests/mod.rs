@@ -283,6 +283,36 @@ fn a_batch_that_is_longer_than_a_file_gets_a_longer_file() {
 }
 
 #[test]
+fn a_batch_with_more_sectors_than_can_be_numbered_is_refused_and_leaves_the_journal_whole() {
+    let disk = ModelDisk::default();
+    let mut life = open(&disk).unwrap();
+    life.commit(&["before".to_owned()]).unwrap();
+    assert!(life.commit(&["x".repeat(34 << 20)]).is_err());
+    assert_eq!(open(&disk).unwrap().texts, ["before"]);
+}
+
+#[test]
+fn what_is_old_is_read_in_short_pieces_however_long_the_file_is() {
+    let disk = ModelDisk::default();
+    let options = JournalOptions { segment_bytes: 4 << 20, ..SMALL };
+    let mut life = open_with(&disk, &options).unwrap();
+    for number in 1..100 {
+        life.commit(&[number.to_string()]).unwrap();
+    }
+    for life in [life, open_with(&disk, &options).unwrap()] {
+        disk.forget_longest_read();
+        let mut read = 0;
+        let mut count = |_, _| {
+            read += 1;
+            std::ops::ControlFlow::Continue(())
+        };
+        life.journal.archive().read(1, 1_000, &mut count).unwrap();
+        assert_eq!(read, 99);
+        assert!(disk.longest_read() <= 2 * 64 << 10, "{} bytes", disk.longest_read());
+    }
+}
+
+#[test]
 fn a_repair_keeps_what_is_before_the_damage_and_begins_a_new_room_behind_it() {
     let disk = ModelDisk::default();
     let mut life = open(&disk).unwrap();

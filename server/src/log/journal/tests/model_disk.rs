@@ -33,6 +33,8 @@ struct State {
     /// How many more writes and syncs succeed. The one after them crashes the program.
     budget: Option<u64>,
     syncs: u64,
+    /// The most bytes that were read at once.
+    longest_read: usize,
     /// The next sync fails and drops what was written. The one after it says that all is well.
     fails_sync: bool,
 }
@@ -69,6 +71,14 @@ impl ModelDisk {
     /// Lets the next sync fail.
     pub(super) fn fail_next_sync(&self) {
         self.lock().fails_sync = true;
+    }
+
+    pub(super) fn longest_read(&self) -> usize {
+        self.lock().longest_read
+    }
+
+    pub(super) fn forget_longest_read(&self) {
+        self.lock().longest_read = 0;
     }
 
     pub(super) fn syncs(&self) -> u64 {
@@ -215,7 +225,8 @@ impl DiskFile for ModelFile {
     }
 
     fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
-        let state = self.disk.lock();
+        let mut state = self.disk.lock();
+        state.longest_read = state.longest_read.max(bytes.len());
         let from = &state.files[self.id].now[offset as usize..];
         bytes.copy_from_slice(from.get(..bytes.len()).ok_or(io::ErrorKind::UnexpectedEof)?);
         Ok(())

@@ -1,0 +1,153 @@
+//! What the disk does not have yet, nobody has seen and nobody was told: while a sync is on its way, after it
+//! has failed, and on a disk that is slow.
+
+use chat_common::protocol::{Reply, Request};
+use chat_server::{
+    seeded::{Bug, Seeded},
+    Limits, Settings,
+};
+use chat_tests::{
+    checker::check,
+    member::Member,
+    process::{installed, Program},
+    room::Folder,
+    server::{without_rate_limit, TestServer},
+    watchdog::poll,
+};
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Stdio},
+    thread,
+};
+
+fn server_with(journal: &Path, seeded: Seeded) -> TestServer {
+    let limits = Limits { seeded, ..without_rate_limit() };
+    let mut settings = Settings { limits, journal: Some(journal.to_owned()), ..Settings::default() };
+    settings.keeping.segment_bytes = 64 << 10;
+    TestServer::with_settings("127.0.0.1:0", settings)
+}
+
+/// Lets ann speak and bob listen until the journal cannot go on to its next file, because its folder has
+/// another name. Returns what they know and the next server does not.
+fn known_and_not_kept(seeded: Seeded) -> Vec<String> {
+    let (folder, aside) = (Folder::new(), Folder::new());
+    let server = server_with(folder.path(), seeded);
+    let [mut ann, bob] = ["ann", "bob"].map(|name| Member::join(server.address(), name));
+    // From here on the next file needs only its name.
+    poll("the next file", || folder.path().join("next").exists().then_some(()));
+    fs::rename(folder.path(), aside.path()).unwrap();
+    let mut number = 0;
+    while let Ok(sequence) = ann.try_say(&format!("{number} {}", "x".repeat(2_000))) {
+        number += 1;
+        // The correct server says it to all whom it has told that it is accepted.
+        let _ = bob.hear_within(std::time::Duration::from_millis(200), sequence);
+    }
+    assert!(number > 0, "the file in use takes some of it");
+    let error = server.fails();
+    assert!(error.to_string().contains("the journal cannot be written"), "{error}");
+    fs::rename(aside.path(), folder.path()).unwrap();
+    let server = server_with(folder.path(), Seeded::default());
+    let mut reader = Member::join(server.address(), "reader");
+    let events = match reader.ask(&Request::History { count: 1_000, before: None }) {
+        Ok(Reply::History { events }) => events,
+        other => panic!("{other:?}"),
+    };
+    let is_kept = |sequence: u64| events.iter().any(|event| event.sequence == sequence);
+    let told = ann.history().sent.into_iter().filter_map(|sent| sent.accepted);
+    let told = told.filter(|accepted| !is_kept(accepted.sequence));
+    let heard = bob.history();
+    let heard = heard.events().filter(|event| event.sequence > 2 && !is_kept(event.sequence));
+    let told = told.map(|accepted| format!("ann was told that {} is accepted", accepted.sequence));
+    told.chain(heard.map(|event| format!("bob has heard {}", event.sequence))).collect()
+}
+
+#[test]
+fn nobody_knows_what_a_disk_that_fails_did_not_take() {
+    assert_eq!(known_and_not_kept(Seeded::default()), Vec::<String>::new());
+}
+
+#[test]
+fn an_answer_before_the_sync_is_found() {
+    let found = known_and_not_kept(Seeded::with(Bug::AnswerBeforeSync));
+    assert!(found.iter().any(|known| known.starts_with("ann was told")), "{found:?}");
+    assert!(!found.iter().any(|known| known.starts_with("bob has heard")), "{found:?}");
+}
+
+#[test]
+fn a_round_that_is_published_before_the_sync_is_found() {
+    let found = known_and_not_kept(Seeded::with(Bug::PublishBeforeSync));
+    assert!(found.iter().any(|known| known.starts_with("ann was told")), "{found:?}");
+}
+
+#[test]
+fn on_a_slow_disk_all_go_on_in_one_order_and_nothing_is_lost() {
+    let folder = Folder::new();
+    let arguments = ["--journal", folder.path().to_str().unwrap(), "--rate-burst", "0"];
+    // In microseconds: what an old disk takes.
+    let slow = ["-e", "trace=fdatasync", "-e", "inject=fdatasync:delay_exit=20000"];
+    let Some((_server, address)) = Program::server_under_strace(&slow, &arguments) else {
+        println!("skipped: strace does not work here");
+        return;
+    };
+    let mut members = ["ann", "bob", "cid"].map(|name| Member::join(address, name));
+    thread::scope(|scope| {
+        for member in &mut members {
+            scope.spawn(move || {
+                for number in 0..30 {
+                    member.say(&format!("{} {number}", member.name().to_owned()));
+                }
+            });
+        }
+    });
+    let [ann, bob, mut cid] = members;
+    let end = cid.say("the end");
+    [&ann, &bob].into_iter().for_each(|member| member.hear_up_to(end));
+    // Who said the last message itself hears the one before it.
+    cid.hear_up_to(ann.history().sent.last().unwrap().accepted.unwrap().sequence);
+    cid.hear_up_to(bob.history().sent.last().unwrap().accepted.unwrap().sequence);
+    assert_eq!(check(&[ann.history(), bob.history(), cid.history()]), Vec::<String>::new());
+}
+
+#[test]
+fn while_a_sync_is_on_its_way_nobody_has_seen_or_been_told_what_is_in_it() {
+    if !installed("strace") {
+        println!("skipped: strace does not work here");
+        return;
+    }
+    let folder = Folder::new();
+    let (server, address) = Program::server(&["--journal", folder.path().to_str().unwrap()]);
+    let mut ann = Program::client(address, "Ann", &["--json", "--stay"]);
+    ann.sees("\"connected\"");
+    let bob = Program::joined_client(address, "Bob");
+    ann.sees("\"joined\"");
+    // No sync ends before strace does.
+    let stop = ["-e", "trace=fdatasync", "-e", "inject=fdatasync:delay_enter=3600000000"];
+    let mut strace = Command::new("strace");
+    strace.args(["-f", "-o", "/dev/null", "-p", &server.pid().to_string()]).args(stop);
+    let mut strace = Program::start_with("strace", &mut strace, Stdio::null(), Stdio::piped());
+    let is_attached = poll("strace to begin or to end", || {
+        if strace.error_output().contains(" attached") {
+            return Some(true);
+        }
+        strace.has_exited().map(|_| false)
+    });
+    if !is_attached {
+        println!("skipped: strace does not work here: {}", strace.error_output());
+        return;
+    }
+    ann.types("is it there");
+    poll("the message to be written", || {
+        let mut files = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());
+        files.any(|file| contains(&fs::read(file).unwrap(), b"is it there")).then_some(())
+    });
+    assert!(!ann.output().contains("accepted"), "{}", ann.output());
+    assert!(!bob.output().contains("is it there"), "{}", bob.output());
+    drop(strace);
+    ann.sees("\"accepted\"");
+    bob.sees("[Ann] is it there\n");
+}
+
+fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
+    bytes.windows(wanted.len()).any(|window| window == wanted)
+}
