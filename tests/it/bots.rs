@@ -3,6 +3,7 @@
 use chat_tests::{
     member::Member,
     process::{binary, installed, repository, Program},
+    room::connected,
     server::TestServer,
 };
 use std::{
@@ -145,9 +146,9 @@ fn a_bad_line_is_a_mistake_and_costs_nothing_else() {
     );
     assert_eq!(bot.exits(), Some(1));
     ann.sees("User [Bert] left\n");
-    let expected = "Connected! Start typing...\nUser [bot] joined\n[bot] /quit\n[bot, privately] exit\n\
+    let expected = "User [bot] joined\n[bot] /quit\n[bot, privately] exit\n\
                     * bot waves\nUser [bot] is now [Bert]\nUser [Bert] left\n";
-    assert_eq!(ann.output(), expected);
+    assert_eq!(ann.output(), connected() + expected);
     assert_eq!(bot.output().matches("\"event\":\"mistake\"").count(), 7, "{}", bot.output());
     assert_eq!(bot.error_output(), "chat-client: not everything was sent\n");
 

@@ -10,8 +10,11 @@ use chat_tests::{
 use std::net::SocketAddr;
 
 /// Starts a server on a terminal of this size, and returns it with its address.
-fn server((rows, columns): (u16, u16), variables: &[(&str, &str)]) -> (TerminalUser, SocketAddr, Room) {
-    let room = Room::new(false);
+fn server(
+    (rows, columns): (u16, u16),
+    variables: &[(&str, &str)],
+    room: &Room,
+) -> (TerminalUser, SocketAddr) {
     let mut command = CommandBuilder::new(binary("chat-server"));
     command.args(["--listen", "127.0.0.1:0", "--rate-burst", "0"]);
     command.args(room.arguments());
@@ -27,13 +30,14 @@ fn server((rows, columns): (u16, u16), variables: &[(&str, &str)]) -> (TerminalU
         let text = String::from_utf8_lossy(screen.bytes()).into_owned();
         text.contains(&format!("join with: chat-client --server {address}\r\n")).then_some(())
     });
-    (operator, address, room)
+    (operator, address)
 }
 
 #[test]
 fn a_half_typed_command_survives_the_log_and_still_works() {
     for size in [(24, 80), (8, 40)] {
-        let (mut operator, address, _room) = server(size, &[]);
+        let room = Room::new(false);
+        let (mut operator, address) = server(size, &[], &room);
         operator.types("/sa");
         operator.sees_typed("/sa");
         let mut names = Vec::new();
@@ -60,7 +64,8 @@ fn a_half_typed_command_survives_the_log_and_still_works() {
 
 #[test]
 fn a_server_that_stops_leaves_nothing_typed_behind_and_a_free_row() {
-    let (mut operator, address, _room) = server((24, 80), &[]);
+    let room = Room::new(false);
+    let (mut operator, address) = server((24, 80), &[], &room);
     let _member = Member::join(address, "Ann");
     operator.sees("Ann joined from");
     operator.types("half typ");
@@ -76,7 +81,8 @@ fn a_server_that_stops_leaves_nothing_typed_behind_and_a_free_row() {
 
 #[test]
 fn a_terminal_that_cannot_move_its_cursor_gets_plain_lines() {
-    let (operator, address, _room) = server((24, 80), &[("TERM", "dumb")]);
+    let room = Room::new(false);
+    let (operator, address) = server((24, 80), &[("TERM", "dumb")], &room);
     let _member = Member::join(address, "Ann");
     operator.sees("Ann joined from");
     let is_plain = operator.screen().read_with(|screen| !screen.bytes().contains(&0x1b));
@@ -85,7 +91,8 @@ fn a_terminal_that_cannot_move_its_cursor_gets_plain_lines() {
 
 #[test]
 fn nothing_but_two_lines_stands_on_the_terminal_of_a_server_that_has_started() {
-    let (mut operator, _, _room) = server((24, 80), &[]);
+    let room = Room::that_forgets();
+    let (mut operator, _) = server((24, 80), &[], &room);
     operator.types("/who\n");
     operator.sees("nobody is here");
     operator.screen().read_with(|screen| {

@@ -105,7 +105,7 @@ fn events_of(server: &TestServer, join: Join, last: &str) -> Vec<Event> {
 #[test]
 fn a_new_session_gets_everything_since_the_place_of_the_old_one_or_is_told_what_is_gone() {
     let limits = Limits { log_messages: 50, ..without_rate_limit() };
-    let server = TestServer::with_limits(limits);
+    let server = TestServer::that_forgets(limits);
     let mut ann = Member::join(server.address(), "ann");
     let room = {
         let mut visitor = RawPeer::connect_call(server.address()).unwrap();

@@ -295,6 +295,32 @@ fn a_damaged_journal_is_not_opened_and_a_repair_says_what_is_lost() {
 }
 
 #[test]
+fn a_file_that_has_grown_beyond_all_memory_is_named_and_put_aside() {
+    let place = Place::new("grown");
+    say_twenty_numbers(&place);
+    let file = place.files().remove(0);
+    let name = file.file_name().unwrap().to_str().unwrap().to_owned();
+    let made = fs::metadata(&file).unwrap().len();
+    let grown = fs::OpenOptions::new().write(true).open(&file).unwrap().set_len(1 << 42);
+    if let Err(error) = grown {
+        println!("skipped: this file system has no file of 4 TiB: {error}");
+        return;
+    }
+    let checked = place.run("--check");
+    assert_eq!(checked.status.code(), Some(1), "{checked:?}");
+    let found = String::from_utf8(checked.stdout).unwrap();
+    assert!(found.starts_with(&format!("{name}: {made}: the file was made with {made} bytes")), "{found}");
+    for refused in [place.command(&[]).output().unwrap(), place.run("--export")] {
+        assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+        assert!(String::from_utf8(refused.stderr).unwrap().contains(&format!("{name}: {made}: ")));
+    }
+    let repaired = place.run("--repair");
+    assert_eq!(repaired.status.code(), Some(0), "{repaired:?}");
+    assert!(place.folder.join(format!("{name}.damaged")).exists());
+    place.start(&[]);
+}
+
+#[test]
 fn a_full_disk_refuses_messages_and_takes_them_again_when_there_is_space() {
     let place = Place::new("full");
     fs::create_dir_all(&place.folder).unwrap();

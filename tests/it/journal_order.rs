@@ -1,24 +1,26 @@
 //! What the disk does not have yet, nobody has seen and nobody was told: while a sync is on its way, after it
 //! has failed, and on a disk that is slow.
 
-use chat_common::protocol::{Reply, Request};
+use chat_common::protocol::{Cause, Reply, Request};
 use chat_server::{
     seeded::{Bug, Seeded},
     Limits, Settings,
 };
 use chat_tests::{
     checker::check,
-    member::Member,
-    process::{installed, Program},
+    member::{Member, MemberError},
+    process::{binary, installed, Program},
+    raw::RawPeer,
     room::Folder,
     server::{without_rate_limit, TestServer},
-    watchdog::poll,
+    watchdog::{poll, WATCHDOG_TIMEOUT},
 };
 use std::{
     fs,
     path::Path,
     process::{Command, Stdio},
     thread,
+    time::Duration,
 };
 
 fn server_with(journal: &Path, seeded: Seeded) -> TestServer {
@@ -29,8 +31,8 @@ fn server_with(journal: &Path, seeded: Seeded) -> TestServer {
 }
 
 /// Lets ann speak and bob listen until the journal cannot go on to its next file, because its folder has
-/// another name. Returns what they know and the next server does not.
-fn known_and_not_kept(seeded: Seeded) -> Vec<String> {
+/// another name. Bob waits for each message this long. Returns what they know and the next server does not.
+fn known_and_not_kept(seeded: Seeded, timeout: Duration) -> Vec<String> {
     let (folder, aside) = (Folder::new(), Folder::new());
     let server = server_with(folder.path(), seeded);
     let [mut ann, bob] = ["ann", "bob"].map(|name| Member::join(server.address(), name));
@@ -41,7 +43,7 @@ fn known_and_not_kept(seeded: Seeded) -> Vec<String> {
     while let Ok(sequence) = ann.try_say(&format!("{number} {}", "x".repeat(2_000))) {
         number += 1;
         // The correct server says it to all whom it has told that it is accepted.
-        let _ = bob.hear_within(std::time::Duration::from_millis(200), sequence);
+        let _ = bob.hear_within(timeout, sequence);
     }
     assert!(number > 0, "the file in use takes some of it");
     let error = server.fails();
@@ -64,20 +66,46 @@ fn known_and_not_kept(seeded: Seeded) -> Vec<String> {
 
 #[test]
 fn nobody_knows_what_a_disk_that_fails_did_not_take() {
-    assert_eq!(known_and_not_kept(Seeded::default()), Vec::<String>::new());
+    assert_eq!(known_and_not_kept(Seeded::default(), WATCHDOG_TIMEOUT), Vec::<String>::new());
 }
 
 #[test]
 fn an_answer_before_the_sync_is_found() {
-    let found = known_and_not_kept(Seeded::with(Bug::AnswerBeforeSync));
+    let found = known_and_not_kept(Seeded::with(Bug::AnswerBeforeSync), Duration::from_millis(500));
     assert!(found.iter().any(|known| known.starts_with("ann was told")), "{found:?}");
     assert!(!found.iter().any(|known| known.starts_with("bob has heard")), "{found:?}");
 }
 
 #[test]
 fn a_round_that_is_published_before_the_sync_is_found() {
-    let found = known_and_not_kept(Seeded::with(Bug::PublishBeforeSync));
-    assert!(found.iter().any(|known| known.starts_with("ann was told")), "{found:?}");
+    let found = known_and_not_kept(Seeded::with(Bug::PublishBeforeSync), WATCHDOG_TIMEOUT);
+    assert!(found.iter().any(|known| known.starts_with("bob has heard")), "{found:?}");
+}
+
+#[test]
+fn a_journal_outlives_a_time_without_descriptors_for_its_next_file() {
+    if !installed("prlimit") {
+        println!("skipped: this machine has no prlimit");
+        return;
+    }
+    let folder = Folder::new();
+    let mut command = Command::new("prlimit");
+    command.arg("--nofile=64").arg(binary("chat-server")).args(["--listen", "127.0.0.1:0"]);
+    command.args(["--rate-burst", "0", "--segment-size", "64KiB", "--journal"]).arg(folder.path());
+    let (server, address) = Program::start_server(&mut command);
+    let [mut ann, bob] = ["ann", "bob"].map(|name| Member::join_without_listener(address, name));
+    let _strangers: Vec<RawPeer> = (0..100).map(|_| RawPeer::connect(address)).collect();
+    poll("the server to have all its descriptors in use", || (server.descriptors() >= 63).then_some(()));
+    // A file has a page for each message, so there are many next files.
+    for number in 0..100 {
+        let sequence = poll("a message to be accepted", || match ann.try_say(&number.to_string()) {
+            Ok(sequence) => Some(sequence),
+            // Until the strangers have had their time.
+            Err(MemberError::Refused(refusal)) if refusal.cause == Cause::NoSpace => None,
+            Err(error) => panic!("{error:?}; {}", server.error_output()),
+        });
+        bob.hear_up_to(sequence);
+    }
 }
 
 #[test]

@@ -181,7 +181,7 @@ fn who_joins_is_told_whether_the_room_keeps_what_is_said() {
     };
     let (_server, address) = server_with_transcript(&folder.file("room.txt"), &[]);
     assert_eq!(kept_for(address), Some(u64::MAX));
-    let (_server, address) = Program::server(&[]);
+    let (_server, address) = Program::server_that_forgets(&[]);
     assert_eq!(kept_for(address), None);
 }
 
@@ -293,7 +293,7 @@ fn a_transcript_that_cannot_be_opened_is_named_before_the_room_opens() {
 fn the_server_tells_how_others_join_in_words_that_can_be_pasted_and_nothing_else() {
     for listen in ["127.0.0.1:0", "0.0.0.0:0", "[::]:0"] {
         let mut command = Command::new(binary("chat-server"));
-        let (mut server, _) = Program::start_server(command.args(["--listen", listen]));
+        let (mut server, _) = Program::start_server_that_forgets(command.args(["--listen", listen]));
         server.sees(" join with: chat-client --server ");
         let line = poll("the whole line", || {
             server.lines().get(1).filter(|_| server.output().ends_with('\n')).cloned()

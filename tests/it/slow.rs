@@ -66,7 +66,7 @@ fn a_recipient_that_falls_behind_the_log_learns_exactly_what_it_missed() {
         receive_timeout: Duration::from_secs(3600),
         ..without_rate_limit()
     };
-    let server = TestServer::with_limits(small);
+    let server = TestServer::that_forgets(small);
     let proxy = Proxy::start(server.address());
     let mut alice = Member::join(server.address(), "alice");
     let bob = Member::join(server.address(), "bob");

@@ -17,7 +17,8 @@ const SIZES: [(u16, u16); 3] = [(24, 80), (8, 40), (3, 16)];
 #[test]
 fn a_half_typed_line_survives_messages_in_the_middle_and_at_the_bottom_of_the_screen() {
     for size in SIZES {
-        let (_server, address) = Program::server(&["--rate-burst", "0"]);
+        // The smallest screen has no space for more lines than these.
+        let (_server, address) = Program::server_that_forgets(&["--rate-burst", "0"]);
         let mut alice = TerminalUser::join(address, size, "Alice");
         alice.types("half typ");
         alice.sees_typed("half typ");
@@ -42,7 +43,7 @@ fn a_half_typed_line_survives_messages_in_the_middle_and_at_the_bottom_of_the_sc
 #[test]
 fn a_hundred_messages_at_once_stay_in_order_above_the_typed_line() {
     for size in SIZES {
-        let (_server, address) = Program::server(&["--rate-burst", "0"]);
+        let (_server, address) = Program::server_that_forgets(&["--rate-burst", "0"]);
         let mut alice = TerminalUser::join(address, size, "Alice");
         alice.types("still here");
         alice.sees_typed("still here");

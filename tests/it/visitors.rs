@@ -12,6 +12,7 @@ use chat_tests::{
     process::{binary, Program},
     proxy::{Fault, Faults, Proxy},
     raw::{random_token, RawPeer},
+    room::connected_lines,
     server::{without_rate_limit, TestServer},
 };
 use std::{
@@ -230,6 +231,6 @@ fn a_message_of_a_visitor_is_heard_once_wherever_its_connection_is_cut() {
         texts.push(format!("[{name}] {text}"));
     }
     ann.sees(texts.last().unwrap());
-    let expected = [vec!["Connected! Start typing...".to_owned()], texts].concat();
+    let expected = [connected_lines(), texts].concat();
     assert_eq!(ann.lines(), expected);
 }

@@ -3,6 +3,7 @@
 
 use chat_tests::{
     process::{binary, Program},
+    room::connected,
     server::TestServer,
     watchdog::poll,
 };
@@ -69,7 +70,7 @@ fn a_text_that_looks_like_a_private_message_is_not_said_to_all() {
     literal.ends_input();
     assert_eq!(literal.exits(), Some(0));
     ann.sees("[ci] /msg from standard input\n");
-    let said = "Connected! Start typing...\n[ci] /msg is a command\n[ci] /msg from standard input\n";
+    let said = connected() + "[ci] /msg is a command\n[ci] /msg from standard input\n";
     assert_eq!(ann.output(), said);
 }
 

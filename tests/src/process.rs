@@ -112,18 +112,15 @@ impl Program {
     /// Starts a server in which system calls fail or wait, as these arguments of strace say. Returns `None`
     /// where that is not possible.
     pub fn server_under_strace(strace: &[&str], arguments: &[&str]) -> Option<(Program, SocketAddr)> {
-        let works = installed("strace")
-            && Command::new("strace")
-                .args(["-qq", "-o", "/dev/null", "-e", "inject=getppid:error=EPERM", "true"])
-                .status()
-                .is_ok_and(|status| status.success());
-        if !works {
-            return None;
-        }
-        // With -D the child process is the server itself, so dropping it kills the server and not strace.
-        let mut command = Command::new("strace");
-        command.args(["-D", "-f", "-qq", "-o", "/dev/null"]).args(strace).arg(binary("chat-server"));
-        Some(Program::start_server(command.args(["--listen", "127.0.0.1:0"]).args(arguments)))
+        Some(Program::start_server(&mut under_strace(strace, arguments)?))
+    }
+
+    /// Starts a server as [`Program::server_under_strace`] does, which has no journal in any case.
+    pub fn server_under_strace_that_forgets(
+        strace: &[&str],
+        arguments: &[&str],
+    ) -> Option<(Program, SocketAddr)> {
+        Some(Program::start_server_that_forgets(&mut under_strace(strace, arguments)?))
     }
 
     /// Starts a client with this server, this name and these further arguments. Does not wait until it has
@@ -320,6 +317,20 @@ fn server_command() -> Command {
     let mut command = Command::new(binary("chat-server"));
     command.args(["--listen", "127.0.0.1:0"]);
     command
+}
+
+/// The command of a server under strace, where that works.
+fn under_strace(strace: &[&str], arguments: &[&str]) -> Option<Command> {
+    let works = installed("strace")
+        && Command::new("strace")
+            .args(["-qq", "-o", "/dev/null", "-e", "inject=getppid:error=EPERM", "true"])
+            .status()
+            .is_ok_and(|status| status.success());
+    // With -D the child process is the server itself, so dropping it kills the server and not strace.
+    let mut command = Command::new("strace");
+    command.args(["-D", "-f", "-qq", "-o", "/dev/null"]).args(strace).arg(binary("chat-server"));
+    command.args(["--listen", "127.0.0.1:0"]).args(arguments);
+    works.then_some(command)
 }
 
 /// The server's port on 127.0.0.1, from the first line of its standard output.

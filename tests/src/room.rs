@@ -22,6 +22,9 @@ const VARIABLE: &str = "CHAT_ROOM";
 /// The shortest that a server takes, in bytes: so a scenario goes through several files, and fills few zeros.
 pub(crate) const SEGMENT_BYTES: u64 = 64 << 10;
 
+/// The first line of a client that has joined.
+const CONNECTED: &str = "Connected! Start typing...";
+
 /// What each server has that a test starts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Kind {
@@ -51,6 +54,34 @@ impl Kind {
             }
         }
         kind
+    }
+}
+
+/// What a client writes when it has joined a room of the kind of this run, which has no message of the day.
+pub fn connected() -> String {
+    format!("{CONNECTED}\n{}", kept())
+}
+
+/// The lines of [`connected`].
+pub fn connected_lines() -> Vec<String> {
+    connected().lines().map(str::to_owned).collect()
+}
+
+/// What a client writes when the room of this run keeps what is said: a line, or nothing.
+pub fn kept() -> &'static str {
+    if Kind::of_this_run().journal {
+        "--- what is said here is kept by the server for 30 days ---\n"
+    } else {
+        ""
+    }
+}
+
+/// The last field of `connected` in JSON, where the room of this run keeps what is said.
+pub fn kept_field() -> &'static str {
+    if Kind::of_this_run().journal {
+        ",\"kept_for\":2592000"
+    } else {
+        ""
     }
 }
 
@@ -94,6 +125,11 @@ pub struct Room {
 }
 
 impl Room {
+    /// A room without a journal, whatever the kind of this run.
+    pub fn that_forgets() -> Room {
+        Room { journal: None }
+    }
+
     /// Makes a new room. A test that names a journal itself gets none from here.
     pub fn new(names_a_journal: bool) -> Room {
         let wants = Kind::of_this_run().journal && !names_a_journal;

@@ -41,8 +41,18 @@ impl TestServer {
     }
 
     /// Starts on this address with these settings, and with what the kind of room of this run adds.
-    pub fn with_settings(address: &str, mut settings: Settings) -> TestServer {
+    pub fn with_settings(address: &str, settings: Settings) -> TestServer {
         let room = Room::new(settings.journal.is_some());
+        TestServer::start_in(room, address, settings)
+    }
+
+    /// Starts on 127.0.0.1 with these limits, and without a journal in any case.
+    pub fn that_forgets(limits: Limits) -> TestServer {
+        let settings = Settings { limits, ..Settings::default() };
+        TestServer::start_in(Room::that_forgets(), "127.0.0.1:0", settings)
+    }
+
+    fn start_in(room: Room, address: &str, mut settings: Settings) -> TestServer {
         if let Some(journal) = room.journal() {
             settings.journal = Some(journal.to_owned());
             settings.keeping.segment_bytes = SEGMENT_BYTES;

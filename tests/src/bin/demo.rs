@@ -40,7 +40,7 @@ struct Participant {
 fn main() -> ExitCode {
     let mut command = Command::new(binary("chat-server"));
     command.args(["--listen", "127.0.0.1:0"]).env("RUST_LOG", "info").env("RUST_LOG_STYLE", "never");
-    let (server, address) = Program::start_server(&mut command);
+    let (server, address) = Program::start_server_that_forgets(&mut command);
     println!("A server at {address}, and three clients. Lines with `>` are typed, the others are shown.\n");
     println!("{}", row(COLUMNS.map(str::to_owned)));
     println!("{}", row(COLUMNS.map(|_| "-".repeat(WIDTH - 2))));

@@ -26,7 +26,7 @@ fn main() -> io::Result<()> {
     let path =
         env::args_os().nth(1).map_or_else(|| repository().join("tests/picture/session.svg"), PathBuf::from);
 
-    let (_server, address) = Program::server(&[]);
+    let (_server, address) = Program::server_that_forgets(&[]);
     let mut ida = Program::joined_client(address, "Ida");
     ida.types("the release candidate is up, please try it");
     ida.types("/who");

@@ -7,7 +7,7 @@ use std::{
     fs::{self, DirBuilder, File, OpenOptions, TryLockError},
     io,
     os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 /// A flat directory of files.
@@ -40,9 +40,18 @@ pub(crate) trait DiskFile: Send + Sync + 'static {
 #[derive(Debug)]
 pub(crate) struct Directory {
     path: PathBuf,
-    /// Locked while this lives. The system lets go of it with the process, however that ends. `None` only
-    /// reads, while a server may write.
-    lock: Option<File>,
+    /// `None` only reads, while a server may write.
+    owned: Option<Owned>,
+}
+
+/// What the one server of a directory has open.
+#[derive(Debug)]
+struct Owned {
+    /// Locked while this lives. The system lets go of it with the process, however that ends.
+    _lock: File,
+    /// The directory itself. It stays open, because a process may have no descriptor left when a name must be
+    /// synced.
+    directory: File,
 }
 
 /// The file that the one server of a directory locks.
@@ -54,11 +63,21 @@ impl Directory {
     /// # Errors
     /// When another server has the directory, or whatever the system reports.
     pub(crate) fn open(path: PathBuf) -> io::Result<Directory> {
+        let is_missing = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.exists();
+        let missing: Vec<&Path> = path.ancestors().take_while(is_missing).collect();
         DirBuilder::new().recursive(true).mode(0o700).create(&path)?;
+        // A folder is there after a crash only if the one above it was synced.
+        for folder in missing {
+            let above = folder.parent().filter(|above| !above.as_os_str().is_empty());
+            File::open(above.unwrap_or(Path::new(".")))?.sync_all()?;
+        }
         let mut options = OpenOptions::new();
         let lock = options.create(true).append(true).mode(0o600).open(path.join(LOCK))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Directory { path, lock: Some(lock) }),
+            Ok(()) => {
+                let directory = File::open(&path)?;
+                Ok(Directory { path, owned: Some(Owned { _lock: lock, directory }) })
+            }
             Err(TryLockError::WouldBlock) => {
                 Err(io::Error::other("another server has it; a journal belongs to one server at a time"))
             }
@@ -68,7 +87,7 @@ impl Directory {
 
     /// Returns a directory for reading alone, while a server may write to it.
     pub(crate) fn read_only(path: PathBuf) -> Directory {
-        Directory { path, lock: None }
+        Directory { path, owned: None }
     }
 }
 
@@ -82,7 +101,7 @@ impl Disk for Directory {
 
     fn open(&self, name: &str) -> io::Result<File> {
         // Without the lock nothing is written, and a copy may be for reading alone.
-        OpenOptions::new().read(true).write(self.lock.is_some()).open(self.path.join(name))
+        OpenOptions::new().read(true).write(self.owned.is_some()).open(self.path.join(name))
     }
 
     fn create(&self, name: &str) -> io::Result<File> {
@@ -99,7 +118,10 @@ impl Disk for Directory {
     }
 
     fn sync_names(&self) -> io::Result<()> {
-        File::open(&self.path)?.sync_all()
+        match &self.owned {
+            Some(owned) => owned.directory.sync_all(),
+            None => Err(io::ErrorKind::PermissionDenied.into()),
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use std::{
         atomic::{AtomicBool, Ordering::Relaxed},
         Arc,
     },
-    thread,
+    thread::{self, JoinHandle},
     time::Duration,
 };
 
@@ -49,14 +49,17 @@ pub(super) fn fill<D: Disk>(disk: &D, sectors: u32) -> io::Result<D::File> {
 /// The thread, for the broadcaster.
 #[derive(Debug)]
 pub(super) struct Filler<D: Disk> {
-    wanted_tx: Sender<()>,
+    /// `None` at the end.
+    wanted_tx: Option<Sender<()>>,
     filled_rx: Receiver<D::File>,
+    thread: Option<JoinHandle<()>>,
     /// Whether the last attempt failed.
     pub(super) is_full: Arc<AtomicBool>,
 }
 
 impl<D: Disk> Filler<D> {
-    /// Starts the thread, and makes the first file. The thread ends when this is dropped.
+    /// Starts the thread, and makes the first file. Dropping this ends the thread and waits for its end, so
+    /// that nobody has the directory any more when the journal is dropped.
     ///
     /// # Errors
     /// When the system gives no thread.
@@ -65,10 +68,10 @@ impl<D: Disk> Filler<D> {
         let (filled_tx, filled_rx) = bounded(1);
         let is_full = Arc::new(AtomicBool::new(false));
         let shared = Arc::clone(&is_full);
-        thread::Builder::new()
+        let thread = thread::Builder::new()
             .name("journal-fill".to_owned())
             .spawn(move || fill_loop(&*disk, sectors, &shared, &wanted_rx, &filled_tx))?;
-        let filler = Filler { wanted_tx, filled_rx, is_full };
+        let filler = Filler { wanted_tx: Some(wanted_tx), filled_rx, thread: Some(thread), is_full };
         filler.want();
         Ok(filler)
     }
@@ -76,7 +79,9 @@ impl<D: Disk> Filler<D> {
     /// Asks for the next file.
     pub(super) fn want(&self) {
         // The channel has a place: a file is asked for only after the one before was taken.
-        let _ = self.wanted_tx.try_send(());
+        if let Some(wanted_tx) = &self.wanted_tx {
+            let _ = wanted_tx.try_send(());
+        }
     }
 
     /// Returns the next file.
@@ -95,6 +100,14 @@ impl<D: Disk> Filler<D> {
                 Err(_) => return Err(full()),
             }
         }
+    }
+}
+
+impl<D: Disk> Drop for Filler<D> {
+    fn drop(&mut self) {
+        self.wanted_tx = None;
+        // A thread that panicked has nothing more to say here.
+        let _ = self.thread.take().map(JoinHandle::join);
     }
 }
 
