@@ -9,7 +9,7 @@ JOURNAL ?=
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help run-server run-client demo test check model picture doc faults soak lesson bench compare
+.PHONY: help run-server run-client demo test check rooms model picture doc faults soak lesson bench compare
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,8 +60,12 @@ check: ## format, lints, tests, model, docs: what CI runs, with warnings as erro
 	$(CARGO) clippy --package chat-client --all-targets --features edit -- -D warnings
 	$(CARGO) test
 	$(CARGO) test --package chat-client --features edit --lib
+	$(MAKE) rooms
 	$(MAKE) model
 	$(MAKE) doc
+
+rooms: ## run the scenarios once more in a room with a journal
+	CHAT_ROOM=journal $(CARGO) test --package chat-tests --test it
 
 # On its own, because the feature puts the model checker's locks in the place of std's.
 model: ## try the orders in which broadcaster and recipient can meet

@@ -103,12 +103,28 @@ fn crashes() -> u64 {
 
 #[test]
 fn no_crash_takes_back_what_was_committed() {
-    let mut random = Random(0x5eed);
+    // Most of the time goes into checksums, so each core has a part of the crashes.
+    const PARTS: u64 = 4;
+    let crashing = |part| {
+        let name = std::thread::Builder::new().name(format!("crashes-{part}"));
+        name.spawn(move || crash_again_and_again(0x5eed + part, crashes() / PARTS)).unwrap()
+    };
+    let parts: Vec<_> = (0..PARTS).map(crashing).collect();
+    let (cuts, finished) = parts.into_iter().fold((0, 0), |(cuts, finished), part| {
+        let (more_cuts, more_finished) = part.join().unwrap();
+        (cuts + more_cuts, finished + more_finished)
+    });
+    // Otherwise the test would not try what it is for.
+    assert!(cuts > 0 && finished > 0, "{cuts} cuts, {finished} batches that were whole but not committed");
+}
+
+/// Returns how many torn batches were cut, and how many batches were whole but not committed.
+fn crash_again_and_again(seed: u64, mut crashes_left: u64) -> (u64, u64) {
+    let mut random = Random(seed);
     let (mut disk, mut life): (ModelDisk, Option<Life>) = (ModelDisk::default(), None);
-    let mut crashes_left = crashes();
     let (mut cuts, mut finished) = (0, 0);
     while crashes_left > 0 {
-        if random.below(20) == 0 {
+        if random.below(12) == 0 {
             (disk, life) = (ModelDisk::default(), None);
         }
         let before = life.as_ref().map_or(Vec::new(), |life| life.texts.clone());
@@ -137,8 +153,7 @@ fn no_crash_takes_back_what_was_committed() {
         assert_eq!(opened.next, opened.texts.len() as u64 + 1);
         life = Some(opened);
     }
-    // Otherwise the test would not try what it is for.
-    assert!(cuts > 0 && finished > 0, "{cuts} cuts, {finished} batches that were whole but not committed");
+    (cuts, finished)
 }
 
 /// A journal of one file of six pages with three batches of a page each, the first of them at the third page,
@@ -308,7 +323,7 @@ fn what_is_old_is_read_in_short_pieces_however_long_the_file_is() {
         };
         life.journal.archive().read(1, 1_000, &mut count).unwrap();
         assert_eq!(read, 99);
-        assert!(disk.longest_read() <= 2 * 64 << 10, "{} bytes", disk.longest_read());
+        assert!(disk.longest_read() <= 128 << 10, "{} bytes", disk.longest_read());
     }
 }
 

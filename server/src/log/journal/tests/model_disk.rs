@@ -100,7 +100,12 @@ impl ModelDisk {
                 apply(change, &mut names);
             }
         }
-        let files = state.files.iter().map(|file| file.crashed(random)).collect();
+        // A file without a name is gone. Without this, each crash would copy all files that ever were.
+        let mut files = Vec::new();
+        for id in names.values_mut() {
+            files.push(state.files[*id].crashed(random));
+            *id = files.len() - 1;
+        }
         ModelDisk::holding(files, names)
     }
 
