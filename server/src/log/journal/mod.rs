@@ -44,7 +44,7 @@ use filler::{fill, Filler, NEXT};
 use log::{info, warn};
 use record::{records, Record};
 use sector::{Seal, MAX_BATCH_SECTORS, PAGE, PAGE_SECTORS, SECTOR};
-use segment::{batch_sectors, scan, write_batch, Damage, Header};
+use segment::{batch_sectors, scan, write_batch, Damage, Header, HeaderError, OTHER_VERSION};
 use std::{
     collections::VecDeque,
     fmt, io,
@@ -127,6 +127,8 @@ pub(crate) enum JournalError {
     Disk { file: String, error: io::Error },
     /// A file is damaged. `next` is the first event that cannot be read.
     Damaged { file: String, offset: u64, why: String, next: u64 },
+    /// This file is of another version of the format. It is whole, so nothing may repair it.
+    OtherVersion { file: String },
 }
 
 impl fmt::Display for JournalError {
@@ -134,6 +136,7 @@ impl fmt::Display for JournalError {
         match self {
             JournalError::Disk { file, error } => write!(f, "{file}: {error}"),
             JournalError::Damaged { file, offset, why, .. } => write!(f, "{file}: {offset}: {why}"),
+            JournalError::OtherVersion { file } => write!(f, "{file}: {OTHER_VERSION}"),
         }
     }
 }
@@ -142,7 +145,7 @@ impl std::error::Error for JournalError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             JournalError::Disk { error, .. } => Some(error),
-            JournalError::Damaged { .. } => None,
+            JournalError::Damaged { .. } | JournalError::OtherVersion { .. } => None,
         }
     }
 }
@@ -179,7 +182,10 @@ fn read_file<D: Disk>(disk: &D, first: u64) -> Result<Vec<u8>, JournalError> {
     let length = file.length().map_err(on_disk(&name))?;
     let mut bytes = vec![0; PAGE.min(usize::try_from(length).unwrap_or(PAGE))];
     file.read_at(&mut bytes, 0).map_err(on_disk(&name))?;
-    let (header, _) = Header::read(&bytes, first).map_err(damaged)?;
+    let (header, _) = Header::read(&bytes, first).map_err(|error| match error {
+        HeaderError::Damaged(damage) => damaged(damage),
+        HeaderError::OtherVersion => JournalError::OtherVersion { file: name.clone() },
+    })?;
     header.check_length(length).map_err(damaged)?;
     let rest = header.bytes() as usize - PAGE;
     bytes.try_reserve_exact(rest).map_err(|error| on_disk(&name)(error.into()))?;

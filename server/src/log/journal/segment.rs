@@ -17,6 +17,8 @@ use std::fmt;
 const MAGIC: &[u8; 16] = b"rpc-chat journal";
 /// The version of the format.
 const VERSION: u32 = 1;
+/// What is said of a file with another one.
+pub(super) const OTHER_VERSION: &str = "the journal is of another version of rpc-chat";
 /// Where the salt stands in the first sector: after the sector's own bytes, the magic and the version.
 const SALT_START: usize = 5 + 16 + 4;
 /// The bytes of the checksum at the start of a batch.
@@ -49,6 +51,23 @@ pub(super) struct Damage {
 impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.offset, self.why)
+    }
+}
+
+/// Why a header cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum HeaderError {
+    Damaged(Damage),
+    /// It is whole, and of another version. A later server has written it, and can read it.
+    OtherVersion,
+}
+
+impl From<HeaderError> for Damage {
+    fn from(error: HeaderError) -> Damage {
+        match error {
+            HeaderError::Damaged(damage) => damage,
+            HeaderError::OtherVersion => Damage { offset: 0, why: OTHER_VERSION.to_owned() },
+        }
     }
 }
 
@@ -96,8 +115,8 @@ impl Header {
     }
 
     /// Reads the header from the first page of the file with this name.
-    pub(super) fn read(page: &[u8], first: u64) -> Result<(Header, u32), Damage> {
-        let damage = |offset, why: &str| Damage { offset, why: why.to_owned() };
+    pub(super) fn read(page: &[u8], first: u64) -> Result<(Header, u32), HeaderError> {
+        let damage = |offset, why: &str| HeaderError::Damaged(Damage { offset, why: why.to_owned() });
         if page.len() < PAGE {
             return Err(damage(page.len() as u64, "the file ends inside its first page"));
         }
@@ -126,7 +145,7 @@ impl Header {
         let data = data.ok_or_else(|| damage(0, "this is no journal of rpc-chat"))?;
         match data.get(..4) {
             Some(version) if version == VERSION.to_le_bytes() => {}
-            _ => return Err(damage(0, "the journal is of another version of rpc-chat")),
+            _ => return Err(HeaderError::OtherVersion),
         }
         let header: Header = decode(data).map_err(|_| damage(0, "the header is damaged"))?;
         match header.first == first {

@@ -69,6 +69,7 @@ pub(super) fn read(
 fn may_pass(error: &JournalError) -> bool {
     match error {
         JournalError::Damaged { .. } => true,
+        JournalError::OtherVersion { .. } => false,
         JournalError::Disk { file, error } => file != "." && error.kind() == io::ErrorKind::NotFound,
     }
 }

@@ -406,6 +406,22 @@ fn the_oldest_files_go_when_they_are_too_many_or_too_old() {
 }
 
 #[test]
+fn a_journal_of_another_version_is_no_damage_and_no_repair_touches_it() {
+    let disk = ModelDisk::default();
+    open(&disk).unwrap().commit(&["before".to_owned()]).unwrap();
+    let mut bytes = disk.bytes(&name_of(1));
+    let (header, _) = Header::read(&bytes, 1).unwrap();
+    let (page, _) = Header { version: 2, ..header }.write();
+    bytes[..PAGE].copy_from_slice(&page);
+    let later = disk.with(&name_of(1), bytes.clone());
+    let names = later.names().unwrap();
+    assert!(matches!(open(&later).err(), Some(JournalError::OtherVersion { .. })));
+    let repaired = repair::repair(&later, &SMALL, || Ok([9; 16]));
+    assert!(matches!(repaired, Err(JournalError::OtherVersion { .. })), "{repaired:?}");
+    assert_eq!((later.bytes(&name_of(1)), later.names().unwrap()), (bytes, names));
+}
+
+#[test]
 fn a_repair_that_is_stopped_goes_on_and_the_journal_is_not_opened_meanwhile() {
     let (disk, mut bytes, texts) = three_batches();
     bytes[3 * PAGE + 10] ^= 1;
