@@ -260,6 +260,7 @@ impl Program {
         let description = format!("{} to end", self.name);
         let status = poll(&description, || self.has_exited());
         for reader in self.readers.drain(..) {
+            poll("all that has its outputs to end", || reader.is_finished().then_some(()));
             reader.join().expect("the reading thread does not panic");
         }
         status.code()
@@ -304,9 +305,8 @@ impl Drop for Program {
         // The program may have ended already. Either way, no process is left after this.
         let _ = self.child.kill();
         let _ = self.child.wait();
-        for reader in self.readers.drain(..) {
-            let _ = reader.join();
-        }
+        // Nobody waits for the readers. Where a test fails, programs that this one has started may still have
+        // its outputs, and wait for a server that the same test stops later.
     }
 }
 
