@@ -2,6 +2,7 @@
 //!
 //! The main thread runs every measurement. `tests/benches/README.md` says what is measured, and how.
 
+mod disk;
 mod experiments;
 mod measure;
 mod plot;
@@ -24,9 +25,11 @@ const USAGE: &str = "\
 usage: chat-bench COMMAND [OPTIONS]
 
   bench              throughput, latency, stuck recipients, members: rpc-chat alone
-  compare            the same, with the Go twin, Redis, NATS and ngircd, if they are installed
+  compare            the same, with the Go twin, Redis, NATS and ngircd, if they are installed,
+                     and durability and opening
   strategies         throughput and latency of ways to write the broadcaster in Rust
   members            only the cost of a member
+  durability         only what a journal costs, beside Redis Streams, and how long it takes to open
   plot               draw results/*.csv again
   experiment NAME    run one of the lesson's experiments, or all
   serve NAME ADDR    run one of the strategies as a server
@@ -34,8 +37,10 @@ usage: chat-bench COMMAND [OPTIONS]
   --quick            small and short, under 30 s: tests that everything works; the figures mean nothing
   --runs N           measure each figure N times (default 5; the systems take turns)
   --systems A,B      only these systems
-  --measures A,B     only these measures: throughput, latency, stuck, members
-  --sizes A,B        only rooms of these sizes: numbers of recipients, or of members
+  --measures A,B     only these measures: throughput, latency, stuck, members, durability,
+                     opening
+  --sizes A,B        only rooms of these sizes: numbers of recipients, or of members; for durability the
+                     added milliseconds for each sync, for opening the number of events
   --out DIRECTORY    write the results here (default tests/benches/results, or target/bench-quick)
 ";
 

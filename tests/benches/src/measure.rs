@@ -1,5 +1,5 @@
-//! The measurements of a running server: throughput, latency, latency beside stuck recipients, and the cost
-//! of a member.
+//! The measurements of a running server: throughput, latency, latency beside stuck recipients, the cost of a
+//! member, and filling a journal.
 //!
 //! All of it runs on the main thread. Nothing here starts a server or writes a result. A measurement blocks
 //! on the server until it is done, and fails when one message takes longer than [`LATENCY_TIMEOUT`].
@@ -60,12 +60,12 @@ pub fn throughput(
     };
     let fill = effort.burst.as_secs_f64() / trial.took.as_secs_f64();
     let each = ((each as f64 * fill) as u64).max(1);
-    let before = (server.usage()?.cpu, own_cpu()?);
+    let before = (server.usage()?, own_cpu()?);
     let Burst { took, accepted, deliveries, lost, refused } = room.burst(SENDERS, each, &text)?;
-    let after = (server.usage()?.cpu, own_cpu()?);
-    let cpu = (after.0 - before.0).as_secs_f64();
+    let after = (server.usage()?, own_cpu()?);
+    let cpu = (after.0.cpu - before.0.cpu).as_secs_f64();
     let own = (after.1 - before.1).as_secs_f64();
-    Ok(vec![
+    let mut figures = vec![
         ("deliveries_per_s", deliveries as f64 / took.as_secs_f64()),
         ("messages_per_s", accepted as f64 / took.as_secs_f64()),
         ("cpu_us_per_delivery", cpu * 1e6 / deliveries as f64),
@@ -73,7 +73,26 @@ pub fn throughput(
         ("generator_cores", own / took.as_secs_f64()),
         ("lost", lost as f64),
         ("refused_busy", refused as f64),
-    ])
+    ];
+    if let (Some(before), Some(after)) = (before.0.syncs, after.0.syncs) {
+        let syncs = (after - before) as f64;
+        figures.push(("syncs_per_s", syncs / took.as_secs_f64()));
+        if syncs > 0.0 {
+            figures.push(("messages_per_sync", accepted as f64 / syncs));
+        }
+    }
+    Ok(figures)
+}
+
+/// Lets [`SENDERS`] members say at least `messages` messages, all of which the server accepts.
+pub fn fill(server: &Server, protocol: Protocol, messages: usize) -> io::Result<()> {
+    let mut room = Room::join(server.address, protocol, SENDERS)?;
+    let each = messages.div_ceil(SENDERS) as u64;
+    let accepted = room.burst(SENDERS, each, &counted_text(0))?.accepted;
+    if accepted < each * SENDERS as u64 {
+        return Err(io::Error::other(format!("only {accepted} messages were accepted")));
+    }
+    Ok(())
 }
 
 /// One member sends, one message at a time, to `recipients` idle members. With `stuck`, every tenth of them

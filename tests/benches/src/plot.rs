@@ -11,7 +11,7 @@ use std::{
 };
 
 /// The charts: measure, metric and title.
-const CHARTS: [(&str, &str, &str); 6] = [
+const CHARTS: [(&str, &str, &str); 7] = [
     ("throughput", "deliveries_per_s", "Deliveries per second, 64 senders (higher is better)"),
     ("throughput", "cpu_us_per_delivery", "Server CPU per delivery under load, us (lower is better)"),
     (
@@ -22,8 +22,14 @@ const CHARTS: [(&str, &str, &str); 6] = [
     ("stuck", "p99_ms", "The same with a stuck tenth: the others have it after, ms, p99 (lower is better)"),
     ("members", "resident_kib_each", "Server memory per idle member, KiB (lower is better)"),
     ("members", "join_s", "Until all members have joined, s (lower is better)"),
+    (
+        "durability",
+        "messages_per_s",
+        "Accepted messages per second by the time of a sync, 64 senders and 100 more (higher is better)",
+    ),
 ];
-/// A line in a chart: the name of a system, and points of size and value.
+/// A line in a chart: the name of a system, and points of size and value. For durability the size is how long
+/// a sync takes, with what is added to it.
 type Series<'a> = (&'a str, Vec<(f64, f64)>);
 
 /// Draws every results file in `directory`.
@@ -49,7 +55,8 @@ fn draw_file(csv: &Path) -> io::Result<()> {
             let medians = sizes.filter_map(|size| {
                 // A logarithmic scale has no zero.
                 let median = results.median(measure, system, size, metric).filter(|median| *median > 0.0)?;
-                Some((size as f64, median))
+                let sync = results.median(measure, system, size, "sync_4_kib_ms").unwrap_or_default();
+                Some((size as f64 + sync, median))
             });
             medians.collect()
         };
@@ -58,15 +65,24 @@ fn draw_file(csv: &Path) -> io::Result<()> {
         // One point makes no line.
         if series.iter().any(|(_, points)| points.len() > 1) {
             let svg = csv.with_file_name(format!("{name}-{measure}-{metric}.svg"));
-            draw(&svg, title, &series).map_err(|error| io::Error::other(error.to_string()))?;
+            draw(&svg, title, sizes_are(measure), &series)
+                .map_err(|error| io::Error::other(error.to_string()))?;
         }
     }
     Ok(())
 }
 
+/// Returns the name of the horizontal axis.
+fn sizes_are(measure: &str) -> &'static str {
+    match measure {
+        "durability" => "milliseconds that a sync of 4 KiB takes",
+        _ => "recipients or members",
+    }
+}
+
 /// Draws one chart. Both axes are logarithmic, because sizes and values span orders of magnitude, and because
 /// a constant ratio is then a constant distance.
-fn draw(svg: &PathBuf, title: &str, series: &[Series]) -> Result<(), Box<dyn Error>> {
+fn draw(svg: &PathBuf, title: &str, sizes_are: &str, series: &[Series]) -> Result<(), Box<dyn Error>> {
     const COLOURS: [RGBColor; 6] = [
         RGBColor(200, 30, 30),
         RGBColor(0, 125, 156),
@@ -96,8 +112,8 @@ fn draw(svg: &PathBuf, title: &str, series: &[Series]) -> Result<(), Box<dyn Err
         .build_cartesian_2d(sizes.log_scale(), values.log_scale())?;
     chart
         .configure_mesh()
-        .x_desc("recipients or members")
-        .x_label_formatter(&|size| format!("{size:.0}"))
+        .x_desc(sizes_are)
+        .x_label_formatter(&|size| axis_label(*size))
         .y_label_formatter(&|value| axis_label(*value))
         .light_line_style(WHITE)
         .draw()?;

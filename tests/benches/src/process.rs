@@ -6,7 +6,7 @@
 use std::{
     fs, io,
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -20,6 +20,8 @@ pub struct Server {
     child: Child,
     /// The address on which it listens.
     pub address: SocketAddr,
+    /// The file in which strace writes a line for each sync of the server, if it traces it.
+    trace: Option<PathBuf>,
 }
 
 /// What a process uses at one moment.
@@ -33,6 +35,8 @@ pub struct Usage {
     pub threads: u64,
     /// The number of its open file descriptors.
     pub descriptors: u64,
+    /// How often it has waited for the disk, if strace traces it.
+    pub syncs: Option<u64>,
 }
 
 impl Server {
@@ -45,7 +49,7 @@ impl Server {
             command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().map_err(
                 |error| io::Error::new(error.kind(), format!("{:?}: {error}", command.get_program())),
             )?;
-        let mut server = Server { child, address };
+        let mut server = Server { child, address, trace: None };
         let deadline = Instant::now() + START_TIMEOUT;
         while TcpStream::connect(address).is_err() {
             if let Some(status) = server.child.try_wait()? {
@@ -60,11 +64,32 @@ impl Server {
         Ok(server)
     }
 
+    /// As [`Server::start`], under strace, which counts each sync of the server and makes it take `delay`
+    /// longer. All other system calls run at full speed. strace is no parent of the server, which therefore
+    /// can be measured and ended as if it were not traced.
+    pub fn start_traced(command: &Command, address: SocketAddr, delay: Duration) -> io::Result<Server> {
+        let trace = std::env::current_exe()?.with_file_name("bench-syncs.strace");
+        let mut traced = Command::new("strace");
+        traced.args(["-D", "-f", "--seccomp-bpf", "-qq", "-e", "trace=fdatasync,fsync", "-o"]).arg(&trace);
+        if !delay.is_zero() {
+            traced.arg("-e").arg(format!("inject=fdatasync,fsync:delay_exit={}", delay.as_micros()));
+        }
+        traced.arg(command.get_program()).args(command.get_args());
+        let mut server = Server::start(traced, address)?;
+        server.trace = Some(trace);
+        Ok(server)
+    }
+
     /// Returns what the server uses now.
     pub fn usage(&self) -> io::Result<Usage> {
         let proc = format!("/proc/{}", self.child.id());
         let status = fs::read_to_string(format!("{proc}/status"))?;
+        let syncs = |trace: &PathBuf| -> io::Result<u64> {
+            // A sync that another interrupts has two lines, of which the second has the result.
+            Ok(fs::read_to_string(trace)?.matches(" = 0").count() as u64)
+        };
         Ok(Usage {
+            syncs: self.trace.as_ref().map(syncs).transpose()?,
             cpu: cpu_time(&fs::read_to_string(format!("{proc}/stat"))?)?,
             resident: status_field(&status, "VmRSS:")? * 1024,
             threads: status_field(&status, "Threads:")?,

@@ -11,11 +11,11 @@ use std::{
 /// One figure of one run.
 #[derive(Clone, Debug)]
 pub struct Row {
-    /// `throughput`, `latency`, `stuck` or `members`.
+    /// `throughput`, `latency`, `stuck`, `members`, `durability` or `opening`.
     pub measure: String,
     /// The name of the system.
     pub system: String,
-    /// The number of recipients or members.
+    /// The number of recipients, members or events, or the milliseconds that are added to each sync.
     pub size: usize,
     /// The number of the run, from 1.
     pub run: usize,
@@ -137,7 +137,12 @@ impl Results {
     fn table(&self, measure: &str, metric: &str, out: &mut String) {
         const OURS: &str = "rpc-chat";
         let sizes = self.sizes(measure);
-        let size_unit = if measure == "members" { "members" } else { "recipients" };
+        let size_unit = match measure {
+            "members" => "members",
+            "durability" => "ms added",
+            "opening" => "events",
+            _ => "recipients",
+        };
         let _ = write!(out, "\n### {measure}: {metric}\n\n| |");
         for size in &sizes {
             let _ = write!(out, " {size} {size_unit} |");

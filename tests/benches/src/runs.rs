@@ -5,13 +5,18 @@
 //! without and with stuck recipients is one turn, because the two are compared.
 
 use crate::{
+    disk,
     measure::{self, Effort, Figure, SENDERS},
     plot, print_line, process,
     results::{machine_and_commit, Results},
-    systems::{repository, System, COMPARED, STRATEGIES},
+    systems::{repository, System, COMPARED, DURABLE, STRATEGIES},
     wire::TEXT_BYTES,
 };
-use std::{io, path::PathBuf, time::Duration};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
 
 /// A command that writes results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +29,8 @@ pub enum Plan {
     Strategies,
     /// Measures only the cost of a member.
     Members,
+    /// Measures only what a journal costs, and how long it takes to open.
+    Durability,
     /// Measures nothing, and draws the existing results.
     Plot,
 }
@@ -98,10 +105,17 @@ impl Options {
     }
 }
 
+/// Measures that take turns, at each of some sizes, for each of some systems.
+struct Turn {
+    measures: Vec<&'static str>,
+    sizes: Vec<usize>,
+    systems: Vec<System>,
+}
+
 impl Plan {
     /// Returns the plan that a command names.
     pub fn by_name(command: &str) -> Option<Plan> {
-        [Plan::Bench, Plan::Compare, Plan::Strategies, Plan::Members, Plan::Plot]
+        [Plan::Bench, Plan::Compare, Plan::Strategies, Plan::Members, Plan::Durability, Plan::Plot]
             .into_iter()
             .find(|plan| plan.name() == command)
     }
@@ -112,32 +126,51 @@ impl Plan {
             Plan::Compare => "compare",
             Plan::Strategies => "strategies",
             Plan::Members => "members",
+            Plan::Durability => "durability",
             Plan::Plot => "plot",
         }
     }
 
-    /// Returns the turns: the measures of each, and its sizes.
-    fn turns(self, options: &Options) -> Vec<(Vec<&'static str>, &'static [usize])> {
-        const RECIPIENTS: &[usize] = &[10, 100, 1000];
-        let recipients: &[usize] = if options.quick { &[10] } else { RECIPIENTS };
-        let members: &[usize] = if options.quick { &[50] } else { &[100, 1000, 5000] };
+    /// Returns the turns, as the options select them.
+    fn turns(self, options: &Options) -> Vec<Turn> {
+        let quick = |quick: &'static [usize], full| if options.quick { quick } else { full };
+        let recipients = quick(&[10], &[10, 100, 1000]);
+        let members = quick(&[50], &[100, 1000, 5000]);
+        let delays = match process::is_installed("strace") {
+            true => quick(&[0, 1], &[0, 1, 4, 10]),
+            false => &[0],
+        };
+        let rooms: &[System] = match self {
+            Plan::Bench => &[System::RpcChat],
+            Plan::Strategies => &STRATEGIES,
+            _ => &COMPARED,
+        };
+        let throughput = (vec!["throughput"], recipients, rooms);
+        let durability = (vec!["durability"], delays, &DURABLE[..]);
+        let opening = (vec!["opening"], quick(&[10_000], &[1_000_000]), &[System::Journal][..]);
+        let members = (vec!["members"], members, rooms);
         let all = match self {
-            Plan::Bench | Plan::Compare => {
-                vec![
-                    (vec!["throughput"], recipients),
-                    (vec!["latency", "stuck"], recipients),
-                    (vec!["members"], members),
-                ]
+            Plan::Bench => vec![throughput, (vec!["latency", "stuck"], recipients, rooms), members],
+            Plan::Compare => {
+                vec![throughput, (vec!["latency", "stuck"], recipients, rooms), members, durability, opening]
             }
-            Plan::Strategies => vec![(vec!["throughput"], recipients), (vec!["latency"], recipients)],
-            Plan::Members => vec![(vec!["members"], members)],
+            Plan::Strategies => vec![throughput, (vec!["latency"], recipients, rooms)],
+            Plan::Members => vec![members],
+            Plan::Durability => vec![durability, opening],
             Plan::Plot => vec![],
         };
-        let wanted = |measure: &&str| match &options.measures {
-            Some(measures) => measures.iter().any(|wanted| wanted == measure),
-            None => true,
+        let turn = |(mut measures, sizes, defaults): (Vec<&'static str>, &[usize], &[System])| {
+            if let Some(wanted) = &options.measures {
+                measures.retain(|measure| wanted.iter().any(|wanted| wanted == measure));
+            }
+            let sizes = sizes.iter().copied().filter(|&size| options.includes_size(size)).collect();
+            let mut systems = options.systems.clone().unwrap_or(defaults.to_vec());
+            // Few systems have a disk to wait for, or a journal to open.
+            let is_general = std::ptr::eq(defaults, rooms);
+            systems.retain(|system| is_general || defaults.contains(system));
+            Turn { measures, sizes, systems }
         };
-        all.into_iter().map(|(turn, sizes)| (turn.into_iter().filter(wanted).collect(), sizes)).collect()
+        all.into_iter().map(turn).filter(|turn| !turn.measures.is_empty()).collect()
     }
 
     /// Measures, writes the results and draws them. If another system fails, it is left out of that figure
@@ -150,29 +183,35 @@ impl Plan {
             return plot::draw_all(&options.out());
         }
         process::raise_open_files();
-        let default = match self {
-            Plan::Bench => vec![System::RpcChat],
-            Plan::Strategies => STRATEGIES.to_vec(),
-            _ => COMPARED.to_vec(),
-        };
-        let mut systems = Vec::new();
-        for system in options.systems.clone().unwrap_or(default) {
+        let mut turns = self.turns(options);
+        let mut systems: Vec<System> = Vec::new();
+        let mut missing = Vec::new();
+        for system in turns.iter().flat_map(|turn| &turn.systems) {
+            if systems.contains(system) || missing.contains(system) {
+                continue;
+            }
             if system.prepare()? {
-                systems.push(system);
+                systems.push(*system);
+            } else {
+                missing.push(*system);
             }
         }
         let mut results = Results::default();
-        for (turn, sizes) in self.turns(options) {
-            for &size in sizes.iter().filter(|&size| options.includes_size(*size)) {
+        for Turn { measures, sizes, systems } in &mut turns {
+            systems.retain(|system| !missing.contains(system));
+            if measures.contains(&"durability") && !process::is_installed("strace") {
+                print_line("durability: strace is not installed, so no sync is counted or made slower");
+            }
+            for &size in &*sizes {
                 let mut remaining = systems.clone();
                 for run in 1..=options.runs {
                     let mut succeeded = Vec::new();
                     for system in remaining {
-                        match run_turn(system, &turn, size, run, options.effort(), &mut results) {
+                        match run_turn(system, measures, size, run, options.effort(), &mut results) {
                             Ok(()) => succeeded.push(system),
                             Err(error) if system == System::RpcChat => return Err(error),
                             Err(error) => {
-                                let what = turn.join(" and ");
+                                let what = measures.join(" and ");
                                 print_line(&format!("{what} {size} {}: left out: {error}", system.name()));
                             }
                         }
@@ -233,12 +272,36 @@ fn run_turn(
 
 /// Starts a server, and measures it once.
 fn run_once(system: System, measure: &str, size: usize, effort: Effort) -> io::Result<Vec<Figure>> {
-    let server = system.start()?;
     let protocol = system.protocol();
     match measure {
-        "throughput" => measure::throughput(&server, protocol, size, effort),
-        "latency" => measure::latency(&server, protocol, size, false, effort),
-        "stuck" => measure::latency(&server, protocol, size, true, effort),
-        _ => measure::members(&server, protocol, size, effort),
+        "throughput" => measure::throughput(&system.start()?, protocol, size, effort),
+        "latency" => measure::latency(&system.start()?, protocol, size, false, effort),
+        "stuck" => measure::latency(&system.start()?, protocol, size, true, effort),
+        "durability" => durability(system, Duration::from_millis(size as u64), effort),
+        "opening" => opening(system, size),
+        _ => measure::members(&system.start()?, protocol, size, effort),
     }
+}
+
+/// Measures the throughput where each sync takes `delay` longer, after the sync alone in the same folder.
+fn durability(system: System, delay: Duration, effort: Effort) -> io::Result<Vec<Figure>> {
+    const RECIPIENTS: usize = 100;
+    let program = std::env::current_exe()?;
+    let sync_times = disk::sync_times(program.parent().unwrap_or(Path::new(".")))?;
+    let server =
+        if process::is_installed("strace") { system.start_traced(delay)? } else { system.start()? };
+    let mut figures = measure::throughput(&server, system.protocol(), RECIPIENTS, effort)?;
+    figures.extend(sync_times);
+    Ok(figures)
+}
+
+/// Lets a server write a journal of at least `events` messages, ends it with a signal that it cannot handle,
+/// and measures how long the next one takes until it accepts connections.
+fn opening(system: System, events: usize) -> io::Result<Vec<Figure>> {
+    measure::fill(&system.start()?, system.protocol(), events)?;
+    let mib = disk::bytes_of_files(&system.folder()?, "journal")? as f64 / f64::from(1 << 20);
+    let start = Instant::now();
+    let _server = system.start_again()?;
+    let open = start.elapsed().as_secs_f64();
+    Ok(vec![("open_s", open), ("journal_mib", mib), ("events_per_s", events as f64 / open)])
 }

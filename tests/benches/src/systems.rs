@@ -9,6 +9,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     process::Command,
+    time::Duration,
 };
 
 /// A system that the load generator can measure.
@@ -26,6 +27,10 @@ pub enum System {
     GoTwinLog,
     /// Redis pub/sub.
     Redis,
+    /// Redis Streams in memory.
+    RedisStream,
+    /// Redis Streams with `appendfsync always`: accepted means on the disk.
+    RedisStreamAlways,
     /// NATS core.
     Nats,
     /// An IRC server.
@@ -44,6 +49,9 @@ pub enum System {
 /// rpc-chat, and the systems that a user might choose instead.
 pub const COMPARED: [System; 6] =
     [System::RpcChat, System::GoTwin, System::GoTwinLog, System::Redis, System::Nats, System::Ngircd];
+/// rpc-chat without and with a journal, and the nearest that Redis has to both.
+pub const DURABLE: [System; 4] =
+    [System::RpcChat, System::Journal, System::RedisStream, System::RedisStreamAlways];
 /// rpc-chat, and other ways to write it in Rust.
 pub const STRATEGIES: [System; 4] =
     [System::ScopePerMessage, System::ScopePerBatch, System::Cursor, System::RpcChat];
@@ -58,6 +66,8 @@ impl System {
             System::GoTwin => "go-twin",
             System::GoTwinLog => "go-twin-log",
             System::Redis => "redis",
+            System::RedisStream => "redis-stream",
+            System::RedisStreamAlways => "redis-stream-always",
             System::Nats => "nats",
             System::Ngircd => "ngircd",
             System::ScopePerMessage => "scope-per-message",
@@ -72,7 +82,8 @@ impl System {
         COMPARED
             .into_iter()
             .chain(STRATEGIES)
-            .chain([System::Journal, System::Before])
+            .chain(DURABLE)
+            .chain([System::Before])
             .find(|system| system.name() == name)
     }
 
@@ -81,6 +92,7 @@ impl System {
         match self {
             System::GoTwin | System::GoTwinLog => Protocol::Gob,
             System::Redis => Protocol::Redis,
+            System::RedisStream | System::RedisStreamAlways => Protocol::RedisStream,
             System::Nats => Protocol::Nats,
             System::Ngircd => Protocol::Irc,
             System::RpcChat
@@ -97,7 +109,7 @@ impl System {
     fn required_program(self) -> Option<&'static str> {
         match self {
             System::GoTwin | System::GoTwinLog => Some("go"),
-            System::Redis => Some("redis-server"),
+            System::Redis | System::RedisStream | System::RedisStreamAlways => Some("redis-server"),
             System::Nats => Some("nats-server"),
             System::Ngircd => Some("ngircd"),
             _ => None,
@@ -134,7 +146,13 @@ impl System {
         Ok(true)
     }
 
-    /// Starts the system on a free loopback port.
+    /// Returns the folder in which the system keeps what it must not lose. It lies beside the program, so the
+    /// disk is that of the target folder.
+    pub fn folder(self) -> io::Result<PathBuf> {
+        sibling_program(&format!("bench-{}", self.name()))
+    }
+
+    /// Starts the system on a free loopback port, without anything that a run before has left.
     ///
     /// # Blocking
     /// As [`Server::start`].
@@ -142,7 +160,33 @@ impl System {
     /// # Errors
     /// When the system does not start.
     pub fn start(self) -> io::Result<Server> {
+        self.clear()?;
+        self.start_again()
+    }
+
+    /// As [`System::start`], with what the run before has left.
+    pub fn start_again(self) -> io::Result<Server> {
         let address = free_address()?;
+        Server::start(self.command(address)?, address)
+    }
+
+    /// As [`System::start`], where each sync takes `delay` longer, and is counted.
+    pub fn start_traced(self, delay: Duration) -> io::Result<Server> {
+        self.clear()?;
+        let address = free_address()?;
+        Server::start_traced(&self.command(address)?, address, delay)
+    }
+
+    fn clear(self) -> io::Result<()> {
+        let folder = self.folder()?;
+        if folder.exists() {
+            fs::remove_dir_all(&folder)?;
+        }
+        Ok(())
+    }
+
+    /// Returns the command that starts the system on `address`.
+    fn command(self, address: SocketAddr) -> io::Result<Command> {
         let listen = address.to_string();
         let with_args = |program: PathBuf, args: &[&str]| {
             let mut command = Command::new(program);
@@ -150,15 +194,11 @@ impl System {
             command
         };
         let room = ["--listen", &listen, "--rate-burst", "0", "--max-connections", "10000"];
-        let command = match self {
+        Ok(match self {
             System::RpcChat => with_args(sibling_program("chat-server")?, &room),
             System::Journal => {
-                let folder = sibling_program("bench-journal")?;
-                if folder.exists() {
-                    fs::remove_dir_all(&folder)?;
-                }
                 let mut command = with_args(sibling_program("chat-server")?, &room);
-                command.arg("--journal").arg(folder);
+                command.arg("--journal").arg(self.folder()?);
                 command
             }
             System::Before => {
@@ -176,21 +216,28 @@ impl System {
             System::GoTwinLog => {
                 with_args(sibling_program("go-twin")?, &["-listen", &listen, "-strategy", "log"])
             }
-            System::Redis => with_args("redis-server".into(), &[&write_config("redis", address)?]),
+            System::Redis | System::RedisStream => {
+                with_args("redis-server".into(), &[&write_config("redis", address)?])
+            }
+            System::RedisStreamAlways => {
+                fs::create_dir_all(self.folder()?)?;
+                let mut command = with_args("redis-server".into(), &[&write_config("redis", address)?]);
+                command.args(["--appendonly", "yes", "--appendfsync", "always", "--dir"]).arg(self.folder()?);
+                command
+            }
             System::Nats => with_args("nats-server".into(), &["-c", &write_config("nats", address)?]),
             System::Ngircd => with_args("ngircd".into(), &["-n", "-f", &write_config("ngircd", address)?]),
             System::ScopePerMessage | System::ScopePerBatch | System::Cursor | System::ThreadPerMessage => {
                 with_args(env::current_exe()?, &["serve", self.name(), &listen])
             }
-        };
-        Server::start(command, address)
+        })
     }
 
     /// Returns the version that a system of others reports, for the results.
     pub fn version(self) -> Option<String> {
         let (program, flag) = match self {
             System::GoTwin | System::GoTwinLog => ("go", "version"),
-            System::Redis => ("redis-server", "--version"),
+            System::Redis | System::RedisStream | System::RedisStreamAlways => ("redis-server", "--version"),
             System::Nats => ("nats-server", "--version"),
             System::Ngircd => ("ngircd", "--version"),
             _ => return None,

@@ -1,4 +1,4 @@
-//! The five protocols of the load generator: as much of each as a chat needs.
+//! The six protocols of the load generator: as much of each as a chat needs.
 //!
 //! A join uses blocking calls, on a joiner thread. After that a [`Room`](crate::room::Room) polls all sockets
 //! on one thread and gives the bytes to [`Protocol::parse`]. That function MUST NOT block and MUST NOT
@@ -9,6 +9,7 @@ mod gob;
 mod irc;
 mod nats;
 mod redis;
+mod redis_stream;
 mod rpc_chat;
 
 pub use rpc_chat::BUSY_PAUSE;
@@ -33,8 +34,10 @@ pub enum Protocol {
     RpcChat,
     /// net/rpc with gob, as the Go twin speaks it.
     Gob,
-    /// RESP3.
+    /// Pub/sub over RESP3.
     Redis,
+    /// Streams over RESP2.
+    RedisStream,
     /// The client protocol of NATS, verbose and without echo.
     Nats,
     /// RFC 2812.
@@ -88,6 +91,7 @@ impl Protocol {
             Protocol::RpcChat => rpc_chat::join(call, name, listener),
             Protocol::Gob => gob::join(call, name, listener),
             Protocol::Redis => redis::join(call),
+            Protocol::RedisStream => redis_stream::join(call),
             Protocol::Nats => nats::join(call),
             Protocol::Irc => irc::join(call, name),
         }
@@ -95,7 +99,7 @@ impl Protocol {
 
     /// Returns whether a member receives its own messages.
     pub fn receives_own_messages(self) -> bool {
-        self == Protocol::Redis
+        matches!(self, Protocol::Redis | Protocol::RedisStream)
     }
 
     /// Returns whether the system removes a member that sends nothing for a while.
@@ -118,6 +122,7 @@ impl Protocol {
             Protocol::RpcChat => rpc_chat::encode_message(message_id, text, out),
             Protocol::Gob => gob::encode_message(name, message_id, text, out),
             Protocol::Redis => redis::encode_message(text, out),
+            Protocol::RedisStream => redis_stream::encode_message(text, out),
             Protocol::Nats => nats::encode_message(text, out),
             Protocol::Irc => irc::encode_message(text, out),
         }
@@ -146,6 +151,8 @@ impl Protocol {
                 Protocol::Gob if callback => gob::parse_call(rest, received),
                 Protocol::Gob => gob::parse_reply(rest, received),
                 Protocol::Redis => redis::parse(rest, received),
+                Protocol::RedisStream if callback => redis_stream::parse_call(rest, received),
+                Protocol::RedisStream => redis_stream::parse_reply(rest, received),
                 Protocol::Nats => nats::parse(rest, received),
                 Protocol::Irc => irc::parse(rest, received),
             }?;
