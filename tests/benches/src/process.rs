@@ -15,6 +15,10 @@ use std::{
 /// How long a server may take to accept its first connection.
 const START_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// What strace traces: the syncs, and a call that each thread makes once when it starts. strace lets the calls
+/// of a thread that are not traced run at full speed only after the first one that is traced.
+const TRACED: &str = "trace=fdatasync,fsync,rseq";
+
 /// A running server. Dropping it ends the server.
 pub struct Server {
     child: Child,
@@ -70,7 +74,7 @@ impl Server {
     pub fn start_traced(command: &Command, address: SocketAddr, delay: Duration) -> io::Result<Server> {
         let trace = std::env::current_exe()?.with_file_name("bench-syncs.strace");
         let mut traced = Command::new("strace");
-        traced.args(["-D", "-f", "--seccomp-bpf", "-qq", "-e", "trace=fdatasync,fsync", "-o"]).arg(&trace);
+        traced.args(["-D", "-f", "--seccomp-bpf", "-qq", "-e", TRACED, "-o"]).arg(&trace);
         if !delay.is_zero() {
             traced.arg("-e").arg(format!("inject=fdatasync,fsync:delay_exit={}", delay.as_micros()));
         }
@@ -85,8 +89,7 @@ impl Server {
         let proc = format!("/proc/{}", self.child.id());
         let status = fs::read_to_string(format!("{proc}/status"))?;
         let syncs = |trace: &PathBuf| -> io::Result<u64> {
-            // A sync that another interrupts has two lines, of which the second has the result.
-            Ok(fs::read_to_string(trace)?.matches(" = 0").count() as u64)
+            Ok(fs::read_to_string(trace)?.matches("sync(").count() as u64)
         };
         Ok(Usage {
             syncs: self.trace.as_ref().map(syncs).transpose()?,
