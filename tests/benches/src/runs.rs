@@ -10,6 +10,7 @@ use crate::{
     plot, print_line,
     process::{self, Server},
     results::{machine_and_commit, Results},
+    room::Room,
     systems::{repository, System, COMPARED, DURABLE, STRATEGIES},
     wire::TEXT_BYTES,
 };
@@ -308,12 +309,13 @@ fn durability(system: System, delay: Duration, effort: Effort) -> io::Result<Vec
 }
 
 /// Lets a server write a journal of at least `events` messages, ends it with a signal that it cannot handle,
-/// and measures how long the next one takes until it accepts connections.
+/// and measures how long the next one takes until somebody has joined.
 fn opening(system: System, events: usize) -> io::Result<Vec<Figure>> {
     measure::fill(&system.start()?, system.protocol(), events)?;
     let mib = disk::bytes_of_files(&system.folder()?, "journal")? as f64 / f64::from(1 << 20);
     let start = Instant::now();
-    let _server = system.start_again()?;
+    let server = system.start_again()?;
+    Room::join(server.address, system.protocol(), 1)?;
     let open = start.elapsed().as_secs_f64();
     Ok(vec![("open_s", open), ("journal_mib", mib), ("events_per_s", events as f64 / open)])
 }
