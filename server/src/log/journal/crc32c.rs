@@ -1,17 +1,17 @@
 //! CRC-32C (Castagnoli), which finds every single bit that changed and every burst of up to 32 bits. No
 //! I/O, for any thread.
 //!
-//! std has no checksum. This one takes eight bytes at a time through eight tables, as described by Kounavis
+//! std has no checksum. This one takes sixteen bytes at a time through sixteen tables, as described by Kounavis
 //! and Berry ("Novel Table Lookup-Based Algorithms for High-Performance CRC Generation", 2008).
 
 /// The polynomial 0x1EDC6F41 with its bits reversed, as in RFC 3720, appendix B.4.
 const POLYNOMIAL: u32 = 0x82f6_3b78;
 
 /// `TABLES[k][b]` is the checksum of the byte `b` followed by `k` zero bytes.
-static TABLES: [[u32; 256]; 8] = tables();
+static TABLES: [[u32; 256]; 16] = tables();
 
-const fn tables() -> [[u32; 256]; 8] {
-    let mut tables = [[0; 256]; 8];
+const fn tables() -> [[u32; 256]; 16] {
+    let mut tables = [[0; 256]; 16];
     let mut byte = 0;
     while byte < 256 {
         let (mut crc, mut bit) = (byte as u32, 0);
@@ -23,7 +23,7 @@ const fn tables() -> [[u32; 256]; 8] {
         byte += 1;
     }
     let mut k = 1;
-    while k < 8 {
+    while k < 16 {
         let mut byte = 0;
         while byte < 256 {
             let before = tables[k - 1][byte];
@@ -39,20 +39,17 @@ const fn tables() -> [[u32; 256]; 8] {
 /// 0.
 pub(super) fn extend(before: u32, bytes: &[u8]) -> u32 {
     let mut crc = !before;
-    let mut words = bytes.chunks_exact(8);
-    for word in &mut words {
-        let low = crc ^ u32::from_le_bytes([word[0], word[1], word[2], word[3]]);
-        let [a, b, c, d] = low.to_le_bytes();
-        crc = TABLES[7][usize::from(a)]
-            ^ TABLES[6][usize::from(b)]
-            ^ TABLES[5][usize::from(c)]
-            ^ TABLES[4][usize::from(d)]
-            ^ TABLES[3][usize::from(word[4])]
-            ^ TABLES[2][usize::from(word[5])]
-            ^ TABLES[1][usize::from(word[6])]
-            ^ TABLES[0][usize::from(word[7])];
+    let (blocks, rest) = bytes.as_chunks::<16>();
+    for block in blocks {
+        let mut block = *block;
+        for (byte, before) in block.iter_mut().zip(crc.to_le_bytes()) {
+            *byte ^= before;
+        }
+        // The first byte is followed by fifteen others, so its table is the last.
+        let entries = block.iter().zip(TABLES.iter().rev());
+        crc = entries.fold(0, |crc, (byte, table)| crc ^ table[usize::from(*byte)]);
     }
-    for byte in words.remainder() {
+    for byte in rest {
         crc = crc >> 8 ^ TABLES[0][usize::from(crc as u8 ^ byte)];
     }
     !crc
