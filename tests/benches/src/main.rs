@@ -34,7 +34,7 @@ usage: chat-bench COMMAND [OPTIONS]
   experiment NAME    run one of the lesson's experiments, or all
   serve NAME ADDR    run one of the strategies as a server
 
-  --quick            small and short, under 30 s: tests that everything works; the figures mean nothing
+  --quick            small and short, about a minute: tests that everything works; the figures mean nothing
   --runs N           measure each figure N times (default 5; the systems take turns)
   --systems A,B      only these systems
   --measures A,B     only these measures: throughput, latency, stuck, members, durability,

@@ -113,7 +113,7 @@ fn draw(svg: &PathBuf, title: &str, sizes_are: &str, series: &[Series]) -> Resul
     chart
         .configure_mesh()
         .x_desc(sizes_are)
-        .x_label_formatter(&|size| axis_label(*size))
+        .x_label_formatter(&|size| if *size < 1.0 { axis_label(*size) } else { format!("{size:.0}") })
         .y_label_formatter(&|value| axis_label(*value))
         .light_line_style(WHITE)
         .draw()?;
