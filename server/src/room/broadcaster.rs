@@ -14,8 +14,8 @@
 //! through the same channel. So all recipients see one order, and a new member gets exactly the events
 //! after its own join.
 //!
-//! The sync of a round does not overlap the delivery of the round before. The senders who wait for a round are
-//! those who fill the next, so two rounds at a time are half as large. Measured with 64 senders: a tenth more
+//! The sync of a round does not overlap the delivery of the round before. The senders that wait for a round
+//! fill the next one, so two rounds at a time are half as large. Measured with 64 senders: a tenth more
 //! messages in a second at most where a sync takes 1 to 4 ms, and a quarter fewer where it takes 0.1 ms.
 //!
 //! The threads of all deliveries are in **one scope, which lasts as long as the broadcaster**. A scope

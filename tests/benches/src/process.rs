@@ -15,8 +15,8 @@ use std::{
 /// How long a server may take to accept its first connection.
 const START_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What strace traces: the syncs, and a call that each thread makes once when it starts. strace lets the calls
-/// of a thread that are not traced run at full speed only after the first one that is traced.
+/// What strace traces: the syncs, and a call that each thread makes once when it starts. strace lets the
+/// other calls of a thread run at full speed only after the first one that is traced.
 const TRACED: &str = "trace=fdatasync,fsync,rseq";
 
 /// A running server. Dropping it ends the server.

@@ -1,8 +1,8 @@
 //! CRC-32C (Castagnoli), which finds every single bit that changed and every burst of up to 32 bits. No
 //! I/O, for any thread.
 //!
-//! std has no checksum. This one takes sixteen bytes at a time through sixteen tables, as described by Kounavis
-//! and Berry ("Novel Table Lookup-Based Algorithms for High-Performance CRC Generation", 2008).
+//! std has no checksum. This one takes sixteen bytes at a time through sixteen tables, as described by
+//! Kounavis and Berry ("Novel Table Lookup-Based Algorithms for High-Performance CRC Generation", 2008).
 
 /// The polynomial 0x1EDC6F41 with its bits reversed, as in RFC 3720, appendix B.4.
 const POLYNOMIAL: u32 = 0x82f6_3b78;

@@ -1,5 +1,5 @@
-//! Redis Streams over RESP2. XREAD BLOCK occupies its connection, so a member has two: one adds with XADD, and
-//! one reads.
+//! Redis Streams over RESP2. XREAD BLOCK occupies its connection, so a member has two: one adds with XADD,
+//! and one reads.
 //!
 //! A message is accepted when the server answers XADD with the id of the entry. With `appendfsync always` it
 //! is then on the disk. A reader asks from the last entry that it has, so it misses none.
