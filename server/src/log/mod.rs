@@ -158,12 +158,20 @@ impl SharedLog {
         }
     }
 
-    /// Returns the cursor from which the session `reader` gets its last `count` messages. Returns `None` if
-    /// there is no message for it.
+    /// Returns the cursor from which the session `reader` gets its last `count` messages, and all that are
+    /// said later. Returns `None` if it wants none.
     ///
     /// # Blocking
     /// On the disk, where memory has fewer.
     pub(crate) fn position_before(&self, count: usize, reader: u64) -> Option<u64> {
+        // Without an earlier message the history begins here. What is said before the session enters the room
+        // must not fall between the two.
+        let next = self.read().next();
+        (count > 0).then(|| self.oldest_of_last(count, reader).unwrap_or(next))
+    }
+
+    /// Returns the sequence number of the oldest of the last `count` messages for the session `reader`.
+    fn oldest_of_last(&self, count: usize, reader: u64) -> Option<u64> {
         let (found, mut start, end) = {
             let log = self.read();
             let (found, start) = log.position_before(count, reader);
@@ -183,7 +191,7 @@ impl SharedLog {
     /// As [`SharedLog::position_before`].
     pub(crate) fn kept_from(&self, count: usize, reader: u64) -> u64 {
         let has_journal = self.archive.is_some();
-        has_journal.then(|| self.position_before(count, reader)).flatten().unwrap_or_default()
+        has_journal.then(|| self.oldest_of_last(count, reader)).flatten().unwrap_or_default()
     }
 
     /// Returns the last `count` messages before the sequence number `before` that the session `reader` may
