@@ -5,6 +5,9 @@ LISTEN ?= 127.0.0.1:1234
 NAME ?=
 ARGS ?=
 JOURNAL ?=
+CLOSED ?=
+# What a closed room needs, where CLOSED=1 asks for one.
+closed-features = $(if $(CLOSED),--features chat-server/closed$(comma)chat-client/closed)
 # Where cargo puts what it builds.
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
@@ -29,18 +32,19 @@ define build
 endef
 comma := ,
 build-programs = $(call build,the server and the client: about a minute the first time,\
-	--release --package chat-server --package chat-client)
+	--release --package chat-server --package chat-client $(closed-features))
 
 # Ctrl-C is how a person ends a program, and no error that make has to report. The shell gets the signal too, and
 # must outlive the program to say so. A program that Ctrl-C ends at once has the code 130.
 run = trap : INT; $(1); code=$$?; [ $$code -eq 130 ] || exit $$code
 
 # The descriptor limit goes up to what the system allows, because each member takes two.
-run-server: ## start a room here (LISTEN=HOST:PORT, JOURNAL=folder, ARGS="more flags")
+# A closed room has a passphrase of its own making, unless a file of ARGS has one.
+run-server: ## start a room here (LISTEN=HOST:PORT, JOURNAL=folder, CLOSED=1, ARGS="more flags")
 	$(build-programs)
-	@ulimit -n "$$(ulimit -Hn)"; $(call run,$(TARGET)/release/chat-server --listen $(LISTEN) $(if $(JOURNAL),--journal $(JOURNAL)) $(ARGS))
+	@ulimit -n "$$(ulimit -Hn)"; $(call run,$(TARGET)/release/chat-server --listen $(LISTEN) $(if $(JOURNAL),--journal $(JOURNAL)) $(if $(CLOSED),$(if $(findstring --passphrase-file,$(ARGS)),,--closed)) $(ARGS))
 
-run-client: ## join a room (NAME=name, SERVER=HOST:PORT, ARGS="more flags")
+run-client: ## join a room (NAME=name, SERVER=HOST:PORT, CLOSED=1, ARGS="more flags")
 	$(build-programs)
 	@$(call run,$(TARGET)/release/chat-client --server $(SERVER) $(if $(NAME),--name $(NAME)) $(ARGS))
 
@@ -54,18 +58,30 @@ demo: ## watch a server and three clients talk, in one terminal: a few seconds
 test: ## run all the tests
 	$(CARGO) test
 
+# The feature closed of the three packages. That of the tests means these.
+ALL_CLOSED = chat-common/closed,chat-server/closed,chat-client/closed
+
 check: ## format, lints, tests, model, docs: what CI runs, with warnings as errors
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) clippy --package chat-client --all-targets --features edit -- -D warnings
+	$(CARGO) clippy --workspace --all-targets --features chat-tests/closed -- -D warnings
 	$(CARGO) test
 	$(CARGO) test --package chat-client --features edit --lib
+	$(CARGO) test --package chat-common --package chat-server --package chat-client --features $(ALL_CLOSED) --lib --bins
 	$(MAKE) rooms
 	$(MAKE) model
 	$(MAKE) doc
 
-rooms: ## run the scenarios once more in a room with a journal
-	CHAT_ROOM=journal $(CARGO) test --package chat-tests --test it
+# What a run of the harness with CHAT_ROOM=closed is built with.
+ROOM = $(if $(findstring closed,$(CHAT_ROOM)),--features closed)
+
+# What has no room, or only those of the READMEs, is the same in each kind of room.
+WITHOUT_ROOM = --skip arrows:: --skip dist:: --skip picture:: --skip readme:: --skip tidy::
+
+rooms: ## run the scenarios twice more: in rooms with a journal, and in closed rooms
+	CHAT_ROOM=journal $(CARGO) test --package chat-tests --test it -- $(WITHOUT_ROOM)
+	CHAT_ROOM=closed $(CARGO) test --package chat-tests --features closed --test it -- $(WITHOUT_ROOM)
 
 # On its own, because the feature puts the model checker's locks in the place of std's.
 model: ## try the orders in which broadcaster and recipient can meet
@@ -75,16 +91,16 @@ picture: ## draw the picture of a session in the README again
 	$(CARGO) run --quiet --package chat-tests --bin picture
 
 doc: ## build the documentation, warnings as errors
-	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" $(CARGO) doc --no-deps --document-private-items --package chat-common --package chat-server --package chat-client --features chat-client/edit
+	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" $(CARGO) doc --no-deps --document-private-items --package chat-common --package chat-server --package chat-client --features chat-client/edit,$(ALL_CLOSED)
 
 faults: ## measure what faults cost the others; prints a table, takes about 3 minutes
-	@ulimit -n "$$(ulimit -Hn)"; $(CARGO) run --release --package chat-tests --bin faults
-	CHAT_ROUNDS=100 $(CARGO) test --release --package chat-tests --test it -- signal_under_load killed_again
-	CHAT_ROUNDS=200 $(CARGO) test --release --package chat-tests --test it -- journal::a_server_that_is_killed
+	@ulimit -n "$$(ulimit -Hn)"; $(CARGO) run --release --package chat-tests $(ROOM) --bin faults
+	CHAT_ROUNDS=100 $(CARGO) test --release --package chat-tests $(ROOM) --test it -- signal_under_load killed_again
+	CHAT_ROUNDS=200 $(CARGO) test --release --package chat-tests $(ROOM) --test it -- journal::a_server_that_is_killed
 	CHAT_CRASHES=100000 $(CARGO) test --release --package chat-server --lib -- journal::tests::no_crash
 
 soak: ## ten minutes of joins, leaves and random faults, checked
-	$(CARGO) run --release --package chat-tests --bin soak
+	$(CARGO) run --release --package chat-tests $(ROOM) --bin soak
 
 lesson: ## run all rows of the table of ideas in tests/README.md; what needs Go or Python is skipped without it
 	@echo "Building the server and the experiments: about two minutes the first time ..."

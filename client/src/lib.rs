@@ -12,6 +12,7 @@
 //! | `width` | the program | the pipe from a shell | the shell: a new size of the terminal, or Ctrl-C |
 //! | `reader` | the program | nothing | its timer, twice a second, while standard output is a pipe |
 //! | `clock` | the program | nothing | its timer: a fold or a day ends, an hour has passed; a first move |
+//! | `patience` | one handshake with a closed room | nothing | the end of the handshake; a timer |
 //! | `log` | the program | standard error | a line in its channel; a reader of standard error |
 //! | ctrlc's | the program | nothing | a signal |
 //!
@@ -48,13 +49,19 @@ mod session;
 mod settings;
 
 pub use editor::Editor;
+#[cfg(feature = "closed")]
+pub use input::Echo;
 pub use input::{
     cannot_read, guard_pastes_loop, read_lines_loop, read_message, read_objects_loop, read_typed_loop,
     MessageError, Typed,
 };
 pub use screen::{help_text, Screen};
+#[cfg(feature = "closed")]
+pub use session::load_credentials;
 pub use session::run;
 pub use settings::{
     parse_arguments, Bell, Channels, Environment, Found, Input, InputNotice, InputSource, Invocation,
     JoinOptions, Options, Outcome, ScreenOptions, Stop, TimeFormat, UiEvent, UiEventHandler, Utterance,
 };
+#[cfg(feature = "closed")]
+pub use settings::{Credentials, PassphraseSource};

@@ -58,6 +58,10 @@ fn main() -> ExitCode {
         Ok(Invocation::Print(text)) => return print(&log, &text),
         Err(error) => return end_with(&log, WRONG_USAGE, &error),
     };
+    #[cfg(feature = "closed")]
+    if let Err(why) = chat_client::load_credentials(&mut options.join, options.passphrase.as_ref()) {
+        return end_with(&log, FAILED, &why);
+    }
     if options.source == InputSource::StdinMessage {
         // This happens before the signal handler is set, so that a signal still ends the program while it
         // reads.
@@ -84,6 +88,10 @@ fn main() -> ExitCode {
     let _close_editor = editor.as_ref().map(Editor::close_on_drop);
     // The end of main drops this sender. That tells the signal handler not to end the program itself.
     let (_ended_tx, ended_rx) = bounded::<()>(0);
+    #[cfg(feature = "closed")]
+    let echo = Arc::new(chat_client::Echo::default());
+    #[cfg(feature = "closed")]
+    let (_restore_echo, handler_echo) = (echo.restore_on_drop(), Arc::clone(&echo));
     let interactive = options.join.interactive;
     let (handler_screen, handler_log, handler_editor) = (Arc::clone(&screen), log.clone(), editor.clone());
     let editor_stop_tx = stop_tx.clone();
@@ -107,6 +115,8 @@ fn main() -> ExitCode {
                 end_with(&handler_log, code, why);
             }
             handler_editor.iter().for_each(|editor| editor.close());
+            #[cfg(feature = "closed")]
+            handler_echo.restore();
             handler_log.finish(FORCED_EXIT_TIMEOUT);
             std::process::exit(code.into());
         }
@@ -123,6 +133,10 @@ fn main() -> ExitCode {
     let channels = Channels { input_rx, stop_rx };
     let outcome = chat_client::run(&options.join, &channels, &|event| {
         editor.iter().for_each(|editor| editor.hear(&event));
+        #[cfg(feature = "closed")]
+        if !edits {
+            echo.hear(&event);
+        }
         screen.show(event);
     });
     match (outcome, screen.write_error()) {

@@ -38,6 +38,11 @@ pub enum RpcError {
         /// The highest protocol version that the peer speaks.
         version: u16,
     },
+    /// What came is not what the peer of a sealed connection sent: it was changed, repeated, or moved.
+    NotGenuine,
+    /// The peer of a handshake has another key than it must have. Nothing that depends on the passphrase was
+    /// sent to it.
+    OtherKey,
     /// The operating system reported an error.
     Io(io::Error),
 }
@@ -64,6 +69,8 @@ impl fmt::Display for RpcError {
                 )
             }
             RpcError::Refused { status, .. } => fmt::Display::fmt(status, f),
+            RpcError::NotGenuine => f.write_str("what came was changed on its way, or is not from the peer"),
+            RpcError::OtherKey => f.write_str("the peer has another key than before"),
             RpcError::Io(error) => fmt::Display::fmt(error, f),
         }
     }
@@ -83,6 +90,9 @@ impl From<io::Error> for RpcError {
     fn from(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::UnexpectedEof => RpcError::Truncated,
+            io::ErrorKind::OutOfMemory => RpcError::NoMemory,
+            // Only a sealed stream reports it.
+            io::ErrorKind::InvalidData => RpcError::NotGenuine,
             // The timeout of a socket is WouldBlock on Unix and TimedOut elsewhere.
             io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => RpcError::TimedOut,
             _ => RpcError::Io(error),

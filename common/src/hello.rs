@@ -37,6 +37,9 @@ pub enum Role {
     OpenedCallback = 3,
 }
 
+/// What is added to the number of a role on the wire when the connection is to be sealed.
+const SEALED: u8 = 3;
+
 /// The first bytes of the side that dials, as a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hello {
@@ -46,14 +49,22 @@ pub struct Hello {
     pub highest: u16,
     /// The purpose of the connection.
     pub role: Role,
-    /// The session's token; [`Token::NONE`] for [`Role::Call`].
+    /// Whether the connection is to be sealed, as in a closed room. A handshake then follows the answer.
+    pub sealed: bool,
+    /// The session's token; [`Token::NONE`] for [`Role::Call`]. In a closed room the token is not shown, and
+    /// this is the public name of the call connection.
     pub token: Token,
 }
 
 impl Hello {
     /// Returns a hello with the versions that this build speaks.
     pub const fn new(role: Role, token: Token) -> Hello {
-        Hello { lowest: LOWEST_VERSION, highest: HIGHEST_VERSION, role, token }
+        Hello { lowest: LOWEST_VERSION, highest: HIGHEST_VERSION, role, sealed: false, token }
+    }
+
+    /// Returns the same hello for a connection that is to be sealed.
+    pub const fn sealed(self) -> Hello {
+        Hello { sealed: true, ..self }
     }
 
     /// Returns the bytes that go on the wire.
@@ -62,7 +73,7 @@ impl Hello {
         bytes[..8].copy_from_slice(&MAGIC);
         bytes[8..10].copy_from_slice(&self.lowest.to_le_bytes());
         bytes[10..12].copy_from_slice(&self.highest.to_le_bytes());
-        bytes[12] = self.role as u8;
+        bytes[12] = self.role as u8 + if self.sealed { SEALED } else { 0 };
         bytes[13..].copy_from_slice(self.token.as_bytes());
         bytes
     }
@@ -100,15 +111,18 @@ pub fn read_hello(reader: &mut impl Read) -> Result<Option<Hello>, RpcError> {
         }
     }
     let [lowest, highest] = [8, 10].map(|at| u16::from_le_bytes([bytes[at], bytes[at + 1]]));
-    let role = match bytes[12] {
-        1 => Role::Call,
-        2 => Role::Callback,
-        3 => Role::OpenedCallback,
+    let (role, sealed) = match bytes[12] {
+        1 => (Role::Call, false),
+        2 => (Role::Callback, false),
+        3 => (Role::OpenedCallback, false),
+        4 => (Role::Call, true),
+        5 => (Role::Callback, true),
+        6 => (Role::OpenedCallback, true),
         _ => return Err(RpcError::Refused { status: Status::WrongRole, version: highest }),
     };
     let mut token = [0; Token::BYTES];
     token.copy_from_slice(&bytes[13..]);
-    let hello = Hello { lowest, highest, role, token: Token::from_bytes(token) };
+    let hello = Hello { lowest, highest, role, sealed, token: Token::from_bytes(token) };
     match hello.common_version() {
         Some(_) => Ok(Some(hello)),
         None => Err(RpcError::Refused { status: Status::WrongVersion, version: highest }),
@@ -143,6 +157,14 @@ pub fn read_answer(reader: &mut impl Read) -> Result<u16, RpcError> {
         return Err(RpcError::NotRpcChat);
     }
     reader.read_exact(&mut bytes[MAGIC.len()..])?;
+    read_answer_bytes(&bytes)
+}
+
+/// Reads an answer as [`read_answer`] does, from its bytes.
+pub(crate) fn read_answer_bytes(bytes: &[u8; ANSWER_BYTES]) -> Result<u16, RpcError> {
+    if bytes[..8] != MAGIC {
+        return Err(RpcError::NotRpcChat);
+    }
     let version = u16::from_le_bytes([bytes[9], bytes[10]]);
     match Status::from_byte(bytes[8]) {
         Status::Welcome => Ok(version),
@@ -156,8 +178,12 @@ mod tests {
 
     #[test]
     fn a_hello_survives_the_wire() {
-        let hello = Hello::new(Role::OpenedCallback, Token::from_bytes([7; 16]));
-        assert_eq!(read_hello(&mut &hello.to_bytes()[..]).unwrap(), Some(hello));
+        for role in [Role::Call, Role::Callback, Role::OpenedCallback] {
+            let hello = Hello::new(role, Token::from_bytes([7; 16]));
+            for hello in [hello, hello.sealed()] {
+                assert_eq!(read_hello(&mut &hello.to_bytes()[..]).unwrap(), Some(hello));
+            }
+        }
     }
 
     #[test]
@@ -171,7 +197,7 @@ mod tests {
     #[test]
     fn the_common_version_is_the_highest_that_both_speak() {
         let speaks = |lowest, highest| {
-            Hello { lowest, highest, role: Role::Call, token: Token::NONE }.common_version()
+            Hello { lowest, highest, ..Hello::new(Role::Call, Token::NONE) }.common_version()
         };
         assert_eq!(speaks(2, 2), Some(2));
         assert_eq!(speaks(1, 1), None, "version 1 is served by nobody");

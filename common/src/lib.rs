@@ -5,7 +5,7 @@
 //! files start a thread: [`background_writer`], which writes the log or another output, and [`width`].
 //!
 //! The rest of this page specifies the wire, version 2, completely. A client in any language can be written
-//! from it; `tests/python/client.py` is one.
+//! from it; `tests/python/client.py` is one, and `closed_client.py` beside it is one for closed rooms.
 //!
 //! # Bytes
 //!
@@ -35,6 +35,8 @@
 //! | `u8` | role: 1 call (client to server), 2 callback (server to client), 3 callback opened by the client |
 //! | 16 | the session's token; zeros for role 1 |
 //!
+//! The roles 4, 5 and 6 are the roles 1, 2 and 3 in a closed room. They show no token; see *Closed rooms*.
+//!
 //! The side that accepts the connection answers with 11 bytes: `RPC-CHAT`, a `u8` status, a `u16` version.
 //!
 //! | status | means |
@@ -48,6 +50,7 @@
 //! | 6 | refused: this address is banned |
 //! | 7 | refused: the server is shutting down |
 //! | 8 | refused: the room is closed, and takes only connections with a passphrase |
+//! | 9 | refused: the passphrase is not that of this room; only after a handshake |
 //!
 //! A side that does not know a status treats it as a final refusal.
 //!
@@ -129,6 +132,7 @@
 //! | 12 | unsupported: the server does not do this, or not for a visitor |
 //! | 13 | muted: the operator lets the member say nothing for some time |
 //! | 14 | no space: the server's disk is full; what was said before is safe |
+//! | 15 | the name belongs to the key of another client; only in a closed room that keeps names |
 //!
 //! A client that does not know a cause treats it as final, and shows the explanation.
 //!
@@ -205,6 +209,69 @@
 //! it is there, as a member's is. It resumes its session as a member does, with `visitor` set again. A Join
 //! that would make a member of a visitor, or a visitor of a member, is refused as *unsupported*.
 
+//!
+//! # Closed rooms
+//!
+//! A closed room takes the roles 4, 5 and 6, and answers the roles 1 and 3 with status 8. An open room
+//! answers the roles 4 and 6 with status 3. A client that has a passphrase MUST NOT go on in the open. After
+//! the answer to the hello there is a handshake, and after the handshake everything is sealed. All messages
+//! of a handshake have fixed lengths. A message that is not genuine ends the connection.
+//!
+//! ## The call connection (role 4)
+//!
+//! | from | bytes | what |
+//! |---|---|---|
+//! | client | 33 | its message of SPAKE2, as side A |
+//! | server | 33 | its message of SPAKE2, as side B |
+//! | client | 48 | first message of Noise: `e` |
+//! | server | 96 | second message: `e, ee, s, es` |
+//! | client | 64 | third message: `s, se, psk` |
+//! | server | 11 | `RPC-CHAT`, a `u8` status, a `u16` version, as in the answer to a hello |
+//!
+//! SPAKE2 is that of the packages `spake2` for Python and for Rust, over Ed25519, with the identities
+//! `rpc-chat client` (A) and `rpc-chat server` (B). The password is the passphrase in UTF-8, without spaces
+//! around it. The key of 32 bytes that both sides get is the pre-shared key of Noise.
+//!
+//! Noise is `Noise_XXpsk3_25519_AESGCM_SHA256` of revision 34. The client is the initiator. The payloads are
+//! empty. The prologue is everything that both sides have sent before: hello, answer, and both messages of
+//! SPAKE2. The static key of the server is the identity of the room. A client that has been in the room
+//! before compares it when it has read the second message, and sends no third message to a room with another
+//! key. A client SHOULD NOT dial again by itself after a handshake with a room that it does not know.
+//!
+//! The last answer is not sealed. With status 0 it repeats the answer to the hello to the byte, and sealed
+//! records follow; status 9 says that the third message could not be read, so the passphrases differ. A
+//! client believes that the server knows the passphrase when it has opened the first record, and remembers
+//! the key of the room then.
+//!
+//! ## The callback connection (roles 5 and 6)
+//!
+//! The 16 bytes of the hello are the first half of the handshake's hash of the call connection, as Noise
+//! defines it. They are no secret: they only name the session. A side that knows no such session answers with
+//! status 4.
+//!
+//! | from | bytes | what |
+//! |---|---|---|
+//! | the side that dials | 48 | first message of Noise: `psk, e` |
+//! | the side that accepts | 48 | second message: `e, ee` |
+//!
+//! Noise is `Noise_NNpsk0_25519_AESGCM_SHA256`. The pre-shared key is the session's token and 16 zeros. The
+//! prologue is the 32 bytes of the call connection's hash, the hello and its answer.
+//!
+//! ## Records
+//!
+//! After a handshake each direction is a row of records. A record is a `u16` length and that many bytes, 17
+//! to 16,384: a transport message of Noise, which is ciphertext and a tag of 16 bytes. What the records of
+//! one direction hold is, one after the other, the bytes that an open connection would have: a frame can
+//! begin and end anywhere in a record. A side carries out nothing of a record before its tag is checked.
+//! After 2^24 records a direction gets a new key by the `Rekey` of Noise; its count of records goes on.
+//!
+//! ## What is not hidden
+//!
+//! A listener sees the length and the time of each record. Whoever dials the server sees the key of the room,
+//! and whoever plays the server to a client that does not know the room yet sees the key of that client. The
+//! answers to hellos and the status 9 are not sealed, so somebody on the way can refuse a client in the name
+//! of the server. He can also end every connection.
+
 #[cfg(not(unix))]
 compile_error!(
     "rpc-chat runs on Linux and macOS: this system has no /dev/urandom, from which it takes random bytes"
@@ -214,6 +281,8 @@ pub mod background_writer;
 pub mod batch;
 pub mod calendar;
 pub mod cells;
+#[cfg(feature = "closed")]
+pub mod closed;
 pub mod codec;
 pub mod color;
 pub mod error;
@@ -224,6 +293,8 @@ pub mod json;
 pub mod logging;
 pub mod protocol;
 pub mod rpc;
+#[cfg(feature = "closed")]
+pub mod seal;
 pub mod shutdown;
 pub mod status;
 pub mod stream;

@@ -249,13 +249,15 @@ pub enum Cause {
     Muted,
     /// The server's disk is full, and nothing can be kept. The client may send it again later.
     NoSpace,
+    /// The name belongs to the key of another client. Only in a closed room that keeps names.
+    NameKept,
     /// A cause that this build does not know. The client treats it as final.
     Other(u32),
 }
 
 impl Cause {
     /// The causes by their number on the wire.
-    const NUMBERED: [Cause; 15] = [
+    const NUMBERED: [Cause; 16] = [
         Cause::InvalidName,
         Cause::NameTaken,
         Cause::Busy,
@@ -271,6 +273,7 @@ impl Cause {
         Cause::Unsupported,
         Cause::Muted,
         Cause::NoSpace,
+        Cause::NameKept,
     ];
 }
 

@@ -64,7 +64,7 @@ pub struct Connection {
 impl Connection {
     /// Takes over a stream. A payload of more than `frame_limit` bytes is an error.
     pub fn new(stream: Arc<Stream>, frame_limit: u32) -> Connection {
-        let reader = TimedReader { stream: Arc::clone(&stream), deadline: Instant::now() };
+        let reader = TimedReader::new(Arc::clone(&stream));
         Connection {
             reader: BufReader::with_capacity(READ_BUFFER_BYTES, reader),
             stream,
@@ -98,8 +98,12 @@ impl Connection {
     /// # Errors
     /// [`RpcError::Refused`] when the peer refuses the hello. After any error the connection is lost.
     pub fn greet(&mut self, role: Role, token: Token, timeout: Duration) -> Result<u16, RpcError> {
-        let deadline = Instant::now() + timeout;
-        let sent = self.stream.write_all(&Hello::new(role, token).to_bytes(), deadline);
+        self.send_hello(&Hello::new(role, token), Instant::now() + timeout)
+    }
+
+    /// Sends a hello as [`Connection::greet`] does.
+    pub(crate) fn send_hello(&mut self, hello: &Hello, deadline: Instant) -> Result<u16, RpcError> {
+        let sent = self.stream.write_all(&hello.to_bytes(), deadline);
         self.reader.get_mut().deadline = deadline;
         // A busy server answers and closes without reading. Our write may then fail, but the answer says why.
         match (read_answer(&mut self.reader), sent) {
@@ -197,12 +201,23 @@ impl Connection {
     pub fn wait(&mut self, deadline: Instant) -> Result<Wait, RpcError> {
         const SHORTEST_CHECK: Duration = Duration::from_millis(1);
         self.reader.get_mut().deadline = deadline.max(Instant::now() + SHORTEST_CHECK);
-        match self.reader.fill_buf() {
-            Ok([]) => Ok(Wait::Ended),
-            Ok(_) => Ok(Wait::Ready),
+        match self.has_begun() {
+            Ok(false) => Ok(Wait::Ended),
+            Ok(true) => Ok(Wait::Ready),
             Err(error) if error.kind() == ErrorKind::TimedOut => Ok(Wait::Silence),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Waits for a byte. `Ok(false)` is the end of the stream.
+    fn has_begun(&mut self) -> std::io::Result<bool> {
+        #[cfg(feature = "closed")]
+        if self.reader.buffer().is_empty() {
+            if let Some(has_begun) = self.reader.get_mut().wait_sealed() {
+                return has_begun;
+            }
+        }
+        self.reader.fill_buf().map(|bytes| !bytes.is_empty())
     }
 
     /// Reads the next request. `Ok(None)` means that the stream has ended between two frames.
@@ -234,6 +249,29 @@ impl Connection {
     /// After any error the connection is lost.
     pub fn reply<R: Serialize>(&mut self, reply: &R, timeout: Duration) -> Result<(), RpcError> {
         self.send(reply, Instant::now() + timeout)
+    }
+
+    /// Writes bytes that are no frame, for a handshake.
+    #[cfg(feature = "closed")]
+    pub(crate) fn write_bytes(&mut self, bytes: &[u8], deadline: Instant) -> Result<(), RpcError> {
+        Ok(self.stream.write_all(bytes, deadline).map(drop)?)
+    }
+
+    /// Reads exactly as many bytes as `bytes` has, for a handshake.
+    #[cfg(feature = "closed")]
+    pub(crate) fn read_bytes(&mut self, bytes: &mut [u8], deadline: Instant) -> Result<(), RpcError> {
+        self.reader.get_mut().deadline = deadline;
+        Ok(self.reader.read_exact(bytes)?)
+    }
+
+    /// Seals the connection from here on, in both directions. What the peer has already sent behind its last
+    /// message of the handshake is sealed too, and is not lost.
+    #[cfg(feature = "closed")]
+    pub(crate) fn set_seal(&mut self, seal: crate::seal::Seal) {
+        let read = self.reader.buffer().to_vec();
+        self.reader.consume(read.len());
+        self.reader.get_mut().open_from(read);
+        self.stream.set_seal(seal);
     }
 
     fn send<T: Serialize>(&mut self, value: &T, deadline: Instant) -> Result<(), RpcError> {

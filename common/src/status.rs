@@ -24,6 +24,8 @@ pub enum Status {
     Stopping = 7,
     /// The room is closed: it takes only connections with a passphrase.
     Closed = 8,
+    /// The handshake of a closed room failed, because the peer has another passphrase.
+    WrongPassphrase = 9,
     /// A status that this build does not know. No side sends it.
     Unknown = 255,
 }
@@ -31,12 +33,22 @@ pub enum Status {
 impl Status {
     pub(crate) fn from_byte(byte: u8) -> Status {
         use Status::{
-            Banned, Busy, Closed, Stopping, TooMany, UnknownToken, Welcome, WrongRole, WrongVersion,
+            Banned, Busy, Closed, Stopping, TooMany, UnknownToken, Welcome, WrongPassphrase, WrongRole,
+            WrongVersion,
         };
-        [Welcome, WrongVersion, Busy, WrongRole, UnknownToken, TooMany, Banned, Stopping, Closed]
-            .into_iter()
-            .find(|status| *status as u8 == byte)
-            .unwrap_or(Status::Unknown)
+        let known = [
+            Welcome,
+            WrongVersion,
+            Busy,
+            WrongRole,
+            UnknownToken,
+            TooMany,
+            Banned,
+            Stopping,
+            Closed,
+            WrongPassphrase,
+        ];
+        known.into_iter().find(|status| *status as u8 == byte).unwrap_or(Status::Unknown)
     }
 }
 
@@ -52,6 +64,7 @@ impl fmt::Display for Status {
             Status::Banned => "this address is banned from the room",
             Status::Stopping => "the server is shutting down",
             Status::Closed => "the room is closed, and this client has no passphrase for it",
+            Status::WrongPassphrase => "the passphrase is not that of this room",
             Status::Unknown => {
                 "the server refuses the connection for a reason that this version does not know"
             }

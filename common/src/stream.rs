@@ -1,14 +1,19 @@
 //! One stream to a peer: bytes with deadlines, over a socket. Runs on its caller's thread.
 //!
-//! This is the only file that reads from a socket or writes to one. Encryption would be added here, and the
-//! files above would not change.
+//! This is the only file that reads from a socket or writes to one. In a closed room a stream is sealed: what
+//! is written is sealed here, and [`TimedReader`] opens what is read, so the files above see plain bytes.
 //!
 //! std's socket timeouts are per system call, so a peer that sends one byte at a time resets them for ever. A
 //! deadline here is for a whole frame: each system call gets only the time that is left.
 //!
 //! Go: `SetReadDeadline` is absolute and enough by itself; net/rpc never calls it.
 
+#[cfg(feature = "closed")]
+use crate::seal::{opener::Opener, Seal};
+#[cfg(feature = "closed")]
+use std::sync::OnceLock;
 use std::{
+    borrow::Cow,
     io::{self, ErrorKind, Read, Write},
     net::{Shutdown, SocketAddr, TcpStream},
     os::fd::OwnedFd,
@@ -26,6 +31,37 @@ const SHORTEST_WAIT: Duration = Duration::from_millis(1);
 pub struct Stream {
     /// Invariant: the write timeout is [`SHORTEST_WAIT`], except while [`Stream::write_all`] waits.
     socket: TcpStream,
+    /// Set once, between a handshake and what follows it.
+    #[cfg(feature = "closed")]
+    seal: OnceLock<Seal>,
+}
+
+/// The part of a write that the system did not take, as it must go on the wire. The stream is lost if nobody
+/// writes it with [`Stream::write_rest`] before anything else.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Unsent(Vec<u8>);
+
+impl Unsent {
+    /// Returns what follows the first `taken` bytes, or `None` if nothing does.
+    pub fn after(bytes: &[u8], taken: usize) -> Option<Unsent> {
+        let rest = bytes.get(taken..).filter(|rest| !rest.is_empty())?;
+        let mut unsent = Vec::new();
+        if unsent.try_reserve_exact(rest.len()).is_ok() {
+            unsent.extend_from_slice(rest);
+        }
+        Some(Unsent(unsent))
+    }
+
+    /// Returns whether there was no memory to keep it. The stream is then lost.
+    pub fn lacks_memory(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Returns the bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
 }
 
 impl Stream {
@@ -35,7 +71,33 @@ impl Stream {
         // A socket that refuses an option is broken, and the next read or write reports it.
         let _ = socket.set_nodelay(true);
         let _ = socket.set_write_timeout(Some(SHORTEST_WAIT));
-        Stream { socket }
+        Stream {
+            socket,
+            #[cfg(feature = "closed")]
+            seal: OnceLock::new(),
+        }
+    }
+
+    /// Seals everything that is written from now on. The caller has no unsent bytes, and no other thread
+    /// writes yet.
+    #[cfg(feature = "closed")]
+    pub(crate) fn set_seal(&self, seal: Seal) {
+        self.seal.set(seal).expect("a stream has one handshake");
+    }
+
+    /// Returns the seal of a stream in a closed room, after its handshake.
+    #[cfg(feature = "closed")]
+    pub fn seal(&self) -> Option<&Seal> {
+        self.seal.get()
+    }
+
+    /// Returns `bytes` as they go on the wire. What is returned must be written, in the order of the calls.
+    fn to_wire<'a>(&self, bytes: &'a [u8]) -> io::Result<Cow<'a, [u8]>> {
+        #[cfg(feature = "closed")]
+        if let Some(seal) = self.seal.get() {
+            return seal.seal(bytes).map(Cow::Owned);
+        }
+        Ok(Cow::Borrowed(bytes))
     }
 
     /// Connects to `address`.
@@ -63,8 +125,7 @@ impl Stream {
         })
     }
 
-    /// Writes as many of `bytes` as fit into the system's send buffer now. Returns their number, which may be
-    /// 0.
+    /// Writes as many of `bytes` as fit into the system's send buffer now. Returns the rest, if there is one.
     ///
     /// # Blocking
     /// When the send buffer is full: for one or two ticks of the system's clock, some 8 ms. The peer cannot
@@ -72,7 +133,14 @@ impl Stream {
     ///
     /// # Errors
     /// When the connection is broken.
-    pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+    pub fn try_write(&self, bytes: &[u8]) -> io::Result<Option<Unsent>> {
+        let bytes = self.to_wire(bytes)?;
+        let taken = self.write_now(&bytes)?;
+        Ok(Unsent::after(&bytes, taken))
+    }
+
+    /// Writes what the system takes at once. Returns how many bytes that were.
+    fn write_now(&self, bytes: &[u8]) -> io::Result<usize> {
         match (&self.socket).write(bytes) {
             Err(error) if ended_early(&error) => Ok(0),
             result => result,
@@ -87,7 +155,22 @@ impl Stream {
     /// # Errors
     /// `TimedOut` when the deadline passes. Part of the bytes may be written then, so the stream is lost.
     pub fn write_all(&self, bytes: &[u8], deadline: Instant) -> io::Result<bool> {
-        let mut rest = &bytes[self.try_write(bytes)?..];
+        self.write_wire(&self.to_wire(bytes)?, deadline)
+    }
+
+    /// Writes what the system did not take before.
+    ///
+    /// # Blocking
+    /// As [`Stream::write_all`].
+    ///
+    /// # Errors
+    /// As [`Stream::write_all`].
+    pub fn write_rest(&self, unsent: &Unsent, deadline: Instant) -> io::Result<()> {
+        self.write_wire(&unsent.0, deadline).map(drop)
+    }
+
+    fn write_wire(&self, bytes: &[u8], deadline: Instant) -> io::Result<bool> {
+        let mut rest = &bytes[self.write_now(bytes)?..];
         if rest.is_empty() {
             return Ok(false); // The usual case. It needs no system call to set a timeout.
         }
@@ -166,13 +249,49 @@ impl From<Stream> for OwnedFd {
 /// Reads from a stream until a deadline, for functions that take an `impl Read`.
 #[derive(Debug)]
 pub(crate) struct TimedReader {
-    pub(crate) stream: Arc<Stream>,
+    stream: Arc<Stream>,
     /// When a read fails with `TimedOut`.
     pub(crate) deadline: Instant,
+    /// Opens what is read, once the stream is sealed.
+    #[cfg(feature = "closed")]
+    opener: Opener,
+}
+
+impl TimedReader {
+    /// Returns a reader whose deadline is now.
+    pub(crate) fn new(stream: Arc<Stream>) -> TimedReader {
+        TimedReader {
+            stream,
+            deadline: Instant::now(),
+            #[cfg(feature = "closed")]
+            opener: Opener::default(),
+        }
+    }
+
+    /// Opens everything that is read from now on, and before that `read`, which has been read already.
+    #[cfg(feature = "closed")]
+    pub(crate) fn open_from(&mut self, read: Vec<u8>) {
+        self.opener = Opener::new(read);
+    }
+
+    /// For a sealed stream: waits until a byte has come, and returns true. `Ok(false)` is the end of the
+    /// stream. Returns `None` for a stream that is not sealed.
+    ///
+    /// A byte of a record is enough. Otherwise a peer could hold its reader without a deadline for the frame.
+    #[cfg(feature = "closed")]
+    pub(crate) fn wait_sealed(&mut self) -> Option<io::Result<bool>> {
+        let TimedReader { stream, deadline, opener } = self;
+        stream.seal()?;
+        Some(opener.has_begun(|buffer| stream.read(buffer, *deadline)))
+    }
 }
 
 impl Read for TimedReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        #[cfg(feature = "closed")]
+        if let Some(seal) = self.stream.seal() {
+            return self.opener.read(seal, buffer, |buffer| self.stream.read(buffer, self.deadline));
+        }
         self.stream.read(buffer, self.deadline)
     }
 }

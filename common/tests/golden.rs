@@ -51,7 +51,7 @@ const HI: &str = "0300000000000000 68c3a9";
 
 #[test]
 fn the_hello_and_its_answer() {
-    let hello = Hello { lowest: 1, highest: 0x0203, role: Role::Callback, token: TOKEN };
+    let hello = Hello { lowest: 1, highest: 0x0203, role: Role::Callback, sealed: false, token: TOKEN };
     let bytes = hex(&format!("5250432d43484154 0100 0302 02 {TOKEN_HEX}"));
     assert_eq!(hello.to_bytes()[..], bytes);
     assert_eq!(bytes.len(), 29);
@@ -166,7 +166,8 @@ fn every_cause() {
         Cause::Unsupported,
         Cause::Muted,
         Cause::NoSpace,
-        Cause::Other(15),
+        Cause::NameKept,
+        Cause::Other(16),
     ];
     for (number, cause) in (0..).zip(causes) {
         assert_encoding(&cause, &format!("{number:02x}000000"));

@@ -55,7 +55,7 @@
 //! | thread | how many | blocks in | is woken by |
 //! |---|---|---|---|
 //! | `main`: `door::listener::accept_loop` | 1 | `accept` | a new connection; the shutdown of the listener |
-//! | `connection`: `member::connection` | 1 for each connection | `read` | its client; `shut_down` |
+//! | `connection`: `member::connection` | 1 for each connection | `read`; a guess | its client; `shut_down` |
 //! | `broadcaster`: `room::broadcaster` | 1 | the channel; the journal | a command; the last sender's drop |
 //! | `fanout`: `delivery::fanout` | 1 | its channel | a round in a quiet room; the broadcaster's end |
 //! | `recipient`: `delivery::recipient` | 1 for each recipient | `read` | its client; `shut_down` |
@@ -80,7 +80,7 @@
 //!
 //! 1. A thread calls [`Shutdown::request`]. `accept` returns, and no new connection is served.
 //! 2. Every call connection is shut down for reading. Its thread serves the requests that have arrived, and
-//!    ends.
+//!    ends. In a closed room, who waits for a guess is refused.
 //! 3. After the last of them the `Room` is dropped, and the channel's sender with it. The broadcaster
 //!    carries out the commands that are left.
 //! 4. The broadcaster appends the room's end to the log. A recipient's thread ends when its client has
@@ -99,6 +99,8 @@ pub(crate) mod operator;
 pub(crate) mod room;
 pub(crate) mod settings;
 
+#[cfg(feature = "closed")]
+use crate::door::{ClosedTables, KeptNames};
 use crate::{
     door::{accept_loop, Bans, Door},
     log::journal::{disk::Directory, Journal, JournalError, JournalOptions, Opened},
@@ -118,6 +120,8 @@ pub use log::journal::{
 };
 #[cfg(feature = "seeded-bugs")]
 pub use settings::seeded;
+#[cfg(feature = "closed")]
+pub use settings::ClosedRoom;
 pub use settings::{options, Bytes, Limits};
 use std::{
     io,
@@ -186,6 +190,13 @@ pub struct Settings {
     pub keeping: options::Keeping,
     /// The file to which everything that is said to everybody is appended. Everybody who joins is told so.
     pub transcript: Option<PathBuf>,
+    /// The secrets of a closed room. `None` is an open room.
+    #[cfg(feature = "closed")]
+    pub closed: Option<ClosedRoom>,
+    /// The file in which the names of a closed room stay with those who had them first. `None` if names
+    /// belong to nobody.
+    #[cfg(feature = "closed")]
+    pub names: Option<PathBuf>,
     /// Where the replies to the operator's commands go. The server then reads the commands from standard
     /// input. `None` is a server without a console.
     pub console: Option<BackgroundWriter>,
@@ -195,10 +206,10 @@ impl Server {
     /// Returns a server for a listener that the caller has bound. `shutdown` stops [`Server::run`].
     ///
     /// # Blocking
-    /// On the file system, for the ban file and the transcript.
+    /// On the file system, for the files of the bans and the names, and the transcript.
     ///
     /// # Errors
-    /// When the settings contradict each other, the ban file or the transcript cannot be used, or the system
+    /// When the settings contradict each other, one of these files cannot be used, or the system
     /// has no free file descriptor.
     pub fn new(listener: TcpListener, settings: Settings, shutdown: Arc<Shutdown>) -> io::Result<Server> {
         let Settings { limits, motd, ban_file, transcript, journal, keeping, .. } = &settings;
@@ -210,7 +221,14 @@ impl Server {
         }
         shutdown.wakes(&listener)?;
         let bans = ban_file.clone().map_or_else(|| Ok(Bans::default()), Bans::load)?;
-        let door = Arc::new(Door::new(bans, limits));
+        #[cfg_attr(not(feature = "closed"), expect(unused_mut, reason = "an open door has no more tables"))]
+        let mut door = Door::new(bans, limits);
+        #[cfg(feature = "closed")]
+        if settings.closed.is_some() {
+            let names = settings.names.clone().map(KeptNames::load).transpose()?;
+            door.closed = Some(ClosedTables { names, ..ClosedTables::default() });
+        }
+        let door = Arc::new(door);
         let transcript = transcript.as_deref().map(TranscriptFile::open).transpose()?;
         let (past, journal) = match journal {
             None => (Past::none(limits)?, None),
@@ -237,6 +255,8 @@ impl Server {
     /// When the system cannot start a thread, or has no random bytes.
     pub fn run(self) -> io::Result<()> {
         let Server { listener, settings, door, transcript, shutdown, past, journal } = self;
+        #[cfg(feature = "closed")]
+        let closed = settings.closed.as_ref();
         let Settings { limits, motd, console, keeping, .. } = settings;
         let (limits, door, shutdown) = (&limits, &door, &shutdown);
         debug!("limits: {}", limits.summary());
@@ -261,14 +281,23 @@ impl Server {
         let ran = thread::scope(|scope| {
             let weak_room = Arc::downgrade(&room);
             let named = |name: &str| thread::Builder::new().name(name.to_owned());
-            let stats = move || stats_loop(&weak_room, shutdown);
+            let stats = move || stats_loop(&weak_room, door, shutdown);
             let started = named("stats").spawn_scoped(scope, stats).and_then(|_| {
                 named("broadcaster").spawn_scoped(scope, move || broadcast_loop(&broadcaster, journal))
             });
             match &started {
                 Ok(_) => {
                     let motd = motd.as_deref();
-                    let service = Service { room: &room, door, limits, shutdown, motd, kept_for };
+                    let service = Service {
+                        room: &room,
+                        door,
+                        limits,
+                        shutdown,
+                        motd,
+                        kept_for,
+                        #[cfg(feature = "closed")]
+                        closed,
+                    };
                     let serve = |stream, peer, slot| serve_connection(&service, stream, peer, slot);
                     accept_loop(door, limits, shutdown, &listener, serve);
                 }

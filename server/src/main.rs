@@ -3,6 +3,10 @@
 
 mod joining;
 mod memory;
+#[cfg(feature = "closed")]
+mod secrets;
+#[cfg(feature = "closed")]
+mod words;
 
 use chat_common::{
     background_writer::{BackgroundWriter, EXIT_TIMEOUT, FORCED_EXIT_TIMEOUT},
@@ -91,6 +95,11 @@ fn types_on_terminal() -> bool {
 fn serve(mut options: Options, log: &BackgroundWriter, typed_line: &TypedLine) -> Result<(), String> {
     memory::fit(&mut options.limits)?;
     let motd = options.motd.as_deref().map(|file| read_motd(file, options.limits.max_text.0)).transpose()?;
+    #[cfg(feature = "closed")]
+    let (closed, closed_lines) = match options.closed.as_ref().map(secrets::Secrets::open).transpose()? {
+        Some(secrets::Secrets { room, lines }) => (Some(room), lines),
+        None => (None, String::new()),
+    };
     let output = BackgroundWriter::start("output", above(typed_line, io::stdout()))
         .map_err(|error| format!("cannot start a thread: {error}"))?;
     let _finish_output = output.finish_on_drop(EXIT_TIMEOUT);
@@ -103,6 +112,10 @@ fn serve(mut options: Options, log: &BackgroundWriter, typed_line: &TypedLine) -
         journal: options.journal,
         keeping: options.keeping,
         transcript: options.transcript,
+        #[cfg(feature = "closed")]
+        closed,
+        #[cfg(feature = "closed")]
+        names: options.closed.and_then(|closed| closed.names),
         console: (options.console || io::stdin().is_terminal()).then(|| output.clone()),
     };
     let shutdown = Arc::new(Shutdown::new());
@@ -111,6 +124,8 @@ fn serve(mut options: Options, log: &BackgroundWriter, typed_line: &TypedLine) -
     let address = server.local_addr().map_err(|error| error.to_string())?;
     output.write_text(&format!("Server running at {} ...\n", address.port()));
     output.write_text(&(joining::line(address) + "\n"));
+    #[cfg(feature = "closed")]
+    output.write_text(&closed_lines);
     if types_on_terminal() {
         // The first lines are for programs too, and are plain on a terminal as well.
         output.finish(EXIT_TIMEOUT);

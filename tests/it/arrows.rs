@@ -17,15 +17,17 @@ type Floors = &'static [(&'static str, &'static [&'static str])];
 const COMMON: Floors = &[
     ("the roof", &["lib"]),
     ("outputs", &["logging", "background_writer", "typed_line"]),
+    ("closed rooms", &["closed"]),
     ("calls", &["rpc", "batch", "shutdown"]),
     ("lines for programs", &["json"]),
-    ("bytes", &["frame", "stream", "hello", "status", "error", "codec", "protocol", "token"]),
+    ("bytes", &["frame", "stream", "hello", "status", "error", "codec", "protocol", "token", "seal"]),
     ("rows of text", &["terminal", "width", "wrap"]),
     ("text", &["escape", "color", "calendar", "units", "cells"]),
 ];
 
 const SERVER: Floors = &[
-    ("the roof", &["main", "lib"]),
+    ("the roof", &["main", "lib", "secrets"]),
+    ("the words of passphrases", &["words"]),
     ("the operator", &["operator"]),
     ("a member's connection", &["member"]),
     ("the room", &["room"]),

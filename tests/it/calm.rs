@@ -1,20 +1,19 @@
 //! A room with many people stays calm on a terminal: bursts of comings and goings fold, and a pipe gets every
 //! one of them.
 
-use chat_common::{
-    hello::Hello,
-    protocol::{Callback, CallbackReply, Event, EventKind, Joined, Reply, Request},
-};
+use chat_common::protocol::{Callback, CallbackReply, Event, EventKind, Joined, Reply, Request};
 use chat_tests::{
     process::Program,
     raw::RawPeer,
     terminal::{Screen, TerminalUser},
     watchdog::{poll, WATCHDOG_TIMEOUT},
 };
+use crossbeam_channel::bounded;
 use std::{
     fs,
     net::{Ipv4Addr, SocketAddr, TcpListener},
     os::unix::fs::PermissionsExt,
+    sync::Arc,
     thread,
 };
 
@@ -34,24 +33,23 @@ impl PlayedRoom {
     /// Lets a client join, which was started with `--no-listen`. A thread answers its calls until it has
     /// left.
     fn accept_member(&self, kept_for: Option<u64>) -> RawPeer {
-        let accept = || {
-            let mut peer = RawPeer::accept(&self.listener);
-            let hello: Hello = peer.connection.read_hello(WATCHDOG_TIMEOUT).unwrap().unwrap();
-            peer.connection.welcome(&hello, WATCHDOG_TIMEOUT).unwrap();
-            peer
-        };
-        let mut call = accept();
+        let (_, mut call) = RawPeer::serve(&self.listener, None);
+        let stream = Arc::clone(call.connection.stream());
+        let (token_tx, token_rx) = bounded(1);
         let serve = move || {
             while let Ok(Some(request)) = call.connection.next_request(WATCHDOG_TIMEOUT, WATCHDOG_TIMEOUT) {
                 let reply = match request {
-                    Request::Join(_) => Reply::Joined(Joined {
-                        room: 1,
-                        sequence: 1,
-                        called_back: false,
-                        text_limit: 4096,
-                        kept_for,
-                        motd: None,
-                    }),
+                    Request::Join(join) => {
+                        token_tx.send(join.token).unwrap();
+                        Reply::Joined(Joined {
+                            room: 1,
+                            sequence: 1,
+                            called_back: false,
+                            text_limit: 4096,
+                            kept_for,
+                            motd: None,
+                        })
+                    }
                     Request::Leave => Reply::Left,
                     Request::Who => Reply::People { people: Vec::new(), total: 0 },
                     _ => Reply::Pong,
@@ -62,7 +60,8 @@ impl PlayedRoom {
             }
         };
         thread::Builder::new().name("calls".into()).spawn(serve).unwrap();
-        accept()
+        let token = token_rx.recv_timeout(WATCHDOG_TIMEOUT).unwrap();
+        RawPeer::serve(&self.listener, Some((&stream, token))).1
     }
 
     /// Delivers these events in one call.

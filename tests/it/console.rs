@@ -7,6 +7,7 @@ use chat_common::{
 use chat_tests::{
     process::{binary, server_address, Program},
     raw::{self, RawPeer},
+    room::{Kind, Room},
     stuck::StuckOutput,
     watchdog::{poll, WATCHDOG_TIMEOUT},
 };
@@ -215,7 +216,8 @@ fn a_byte_that_is_not_utf8_does_not_end_the_console() {
 fn a_closed_output_does_not_end_the_console() {
     let mut output = StuckOutput::new().unwrap();
     let mut command = Command::new(binary("chat-server"));
-    command.args(["--listen", "127.0.0.1:0", "--console"]);
+    let room = Room::beside(Kind::default());
+    command.args(["--listen", "127.0.0.1:0", "--console"]).args(room.arguments());
     let mut server =
         Program::start_with("server", &mut command, output.stdio().unwrap(), process::Stdio::piped());
     let address = server_address(&output.line().unwrap());
@@ -308,7 +310,7 @@ fn messages_of_a_removed_member_that_still_wait_are_not_delivered() {
     let token = raw::random_token();
     let mut tom = RawPeer::connect_call(address).unwrap();
     tom.join("Tom", token).unwrap();
-    let _callback = RawPeer::connect_callback(address, token).unwrap();
+    let _callback = tom.connect_callback(address, token).unwrap();
     let mut requests = Vec::new();
     for number in 1..=COUNT {
         let mut request = Vec::new();

@@ -4,7 +4,7 @@
 use chat_tests::{
     member::Member,
     process::{binary, server_address},
-    room::Room,
+    room::{room_key_line, Kind, Room},
     terminal::{CommandBuilder, Screen, TerminalUser},
 };
 use std::net::SocketAddr;
@@ -26,9 +26,10 @@ fn server(
         let line = text.lines().find(|line| line.contains("Server running at ") && line.contains(" ..."))?;
         Some(server_address(&line[line.find("Server").unwrap()..]))
     });
-    operator.screen().wait("the second line", |screen| {
-        let text = String::from_utf8_lossy(screen.bytes()).into_owned();
-        text.contains(&format!("join with: chat-client --server {address}\r\n")).then_some(())
+    let last =
+        format!("join with: chat-client --server {address}\n{}", room_key_line()).replace('\n', "\r\n");
+    operator.screen().wait("the last of the first lines", |screen| {
+        String::from_utf8_lossy(screen.bytes()).contains(&last).then_some(())
     });
     (operator, address)
 }
@@ -36,7 +37,7 @@ fn server(
 #[test]
 fn a_half_typed_command_survives_the_log_and_still_works() {
     for size in [(24, 80), (8, 40)] {
-        let room = Room::new(false);
+        let room = Room::beside(Kind::default());
         let (mut operator, address) = server(size, &[], &room);
         operator.types("/sa");
         operator.sees_typed("/sa");
@@ -64,7 +65,7 @@ fn a_half_typed_command_survives_the_log_and_still_works() {
 
 #[test]
 fn a_server_that_stops_leaves_nothing_typed_behind_and_a_free_row() {
-    let room = Room::new(false);
+    let room = Room::beside(Kind::default());
     let (mut operator, address) = server((24, 80), &[], &room);
     let _member = Member::join(address, "Ann");
     operator.sees("Ann joined from");
@@ -81,7 +82,7 @@ fn a_server_that_stops_leaves_nothing_typed_behind_and_a_free_row() {
 
 #[test]
 fn a_terminal_that_cannot_move_its_cursor_gets_plain_lines() {
-    let room = Room::new(false);
+    let room = Room::beside(Kind::default());
     let (operator, address) = server((24, 80), &[("TERM", "dumb")], &room);
     let _member = Member::join(address, "Ann");
     operator.sees("Ann joined from");
@@ -90,7 +91,7 @@ fn a_terminal_that_cannot_move_its_cursor_gets_plain_lines() {
 }
 
 #[test]
-fn nothing_but_two_lines_stands_on_the_terminal_of_a_server_that_has_started() {
+fn only_the_first_lines_stand_on_the_terminal_of_a_server_that_has_started() {
     let room = Room::that_forgets();
     let (mut operator, _) = server((24, 80), &[], &room);
     operator.types("/who\n");
@@ -99,6 +100,9 @@ fn nothing_but_two_lines_stands_on_the_terminal_of_a_server_that_has_started() {
         let rows: Vec<String> = screen.rows().into_iter().filter(|row| !row.is_empty()).collect();
         assert!(rows[0].starts_with("Server running at "), "{rows:?}");
         assert!(rows[1].starts_with("Others on this machine join with: chat-client --server "), "{rows:?}");
-        assert_eq!(rows[2..], ["/who", "nobody is here"]);
+        let key = room_key_line();
+        let key = key.lines().map(str::to_owned);
+        let rest: Vec<String> = key.chain(["/who", "nobody is here"].map(str::to_owned)).collect();
+        assert_eq!(rows[2..], rest);
     });
 }

@@ -1,12 +1,13 @@
 //! The real client on a bad network: it is cut off again and again, gets no reply, cannot be dialled, or
 //! loses its server.
 
-use chat_client::{Channels, Input, JoinOptions, Outcome, Stop, UiEvent, Utterance};
+use chat_client::{Channels, Input, Outcome, Stop, UiEvent, Utterance};
 use chat_common::protocol::EventKind;
 use chat_tests::{
     member::Member,
     process::{binary, Program},
     proxy::{Fault, Faults, Proxy},
+    room::join_options,
     server::{without_rate_limit, TestServer},
     watchdog::Shared,
 };
@@ -36,7 +37,7 @@ impl Client {
     }
 
     fn join_with(server: SocketAddr, name: &str, listen: bool) -> Client {
-        let mut options = JoinOptions::new(server.to_string());
+        let mut options = join_options(server);
         options.name = Some(name.to_owned());
         options.listen = listen;
         let ((input_tx, input_rx), (stop_tx, stop_rx)) = (bounded(16), bounded(1));

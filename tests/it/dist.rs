@@ -13,6 +13,9 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
+/// Whether the programs of this test are built for closed rooms too. Those of `make dist` are not.
+const CLOSED: bool = cfg!(feature = "closed");
+
 /// The time of the commit of which the archive is made, as it seems to `dist`.
 const COMMIT_TIME: Duration = Duration::from_secs(1_700_000_000);
 
@@ -99,7 +102,8 @@ fn the_archive_has_programs_that_run_and_all_that_belongs_to_them() {
     for program in ["chat-client", "chat-server"] {
         let version =
             Command::new(unpacked.root.join("bin").join(program)).arg("--version").output().unwrap();
-        let expected = format!("{program} {}\n", env!("CARGO_PKG_VERSION"));
+        let features = if CLOSED && program == "chat-client" { " (closed)" } else { "" };
+        let expected = format!("{program} {}{features}\n", env!("CARGO_PKG_VERSION"));
         assert_eq!(String::from_utf8(version.stdout).unwrap(), expected);
     }
 }
@@ -110,7 +114,8 @@ fn the_client_in_the_archive_is_built_with_its_editor() {
     let recipe = makefile.split("\ndist: ").nth(1).unwrap();
     assert!(recipe.lines().any(|line| line.contains(" build ") && line.contains("chat-client/edit")));
     let version = Command::new(client_with_editor()).arg("--version").output().unwrap();
-    let expected = format!("chat-client {} (edit)\n", env!("CARGO_PKG_VERSION"));
+    let features = if CLOSED { "edit, closed" } else { "edit" };
+    let expected = format!("chat-client {} ({features})\n", env!("CARGO_PKG_VERSION"));
     assert_eq!(String::from_utf8(version.stdout).unwrap(), expected);
 }
 

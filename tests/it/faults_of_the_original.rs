@@ -179,16 +179,13 @@ fn f08_a_killed_server_is_told_and_nothing_typed_meanwhile_is_lost() {
 /// Plays a server on which a real client joins. Returns the address of the client's listener, and both
 /// connections.
 fn accept_client(listener: &TcpListener) -> (SocketAddr, RawPeer, RawPeer) {
-    let mut call = RawPeer::accept(listener);
-    let hello = call.connection.read_hello(WATCHDOG_TIMEOUT).unwrap().unwrap();
-    call.connection.welcome(&hello, WATCHDOG_TIMEOUT).unwrap();
+    let (_, mut call) = RawPeer::serve(listener, None);
     let Some(Request::Join(join)) = call.connection.next_request(WATCHDOG_TIMEOUT, WATCHDOG_TIMEOUT).unwrap()
     else {
         panic!("the first request is no Join");
     };
     let client = SocketAddr::new(call.stream.peer_addr().unwrap().ip(), join.port);
-    let mut callback = RawPeer::connect(client);
-    callback.connection.greet(Role::Callback, join.token, WATCHDOG_TIMEOUT).unwrap();
+    let callback = call.call_back(client, join.token);
     let joined =
         Joined { room: 1, sequence: 1, called_back: true, text_limit: 4096, kept_for: None, motd: None };
     call.connection.reply(&Reply::Joined(joined), WATCHDOG_TIMEOUT).unwrap();

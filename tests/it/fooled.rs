@@ -13,6 +13,7 @@ use chat_tests::{
     member::Member,
     process::Program,
     raw::{self, RawPeer},
+    sealing,
     server::{without_rate_limit, TestServer},
     watchdog::poll,
 };
@@ -27,7 +28,8 @@ fn join(server: SocketAddr, name: &str) -> (RawPeer, RawPeer) {
     let mut call = RawPeer::connect_call(server).unwrap();
     let token = raw::random_token();
     call.join(name, token).unwrap();
-    (call, RawPeer::connect_callback(server, token).unwrap())
+    let callback = call.connect_callback(server, token).unwrap();
+    (call, callback)
 }
 
 #[test]
@@ -94,7 +96,7 @@ fn events_of(server: &TestServer, join: Join, last: &str) -> Vec<Event> {
     let mut call = RawPeer::connect_call(server.address()).unwrap();
     let token = join.token;
     call.join_with(join).unwrap();
-    let mut callback = RawPeer::connect_callback(server.address(), token).unwrap();
+    let mut callback = call.connect_callback(server.address(), token).unwrap();
     let mut events = Vec::new();
     while !events.iter().any(|event: &Event| text_of(&event.kind) == Some(last)) {
         events.extend(next_events(&mut callback));
@@ -157,7 +159,7 @@ fn comings_and_goings_do_not_push_out_what_was_said() {
 fn an_old_client_is_refused_with_a_reason() {
     let server = TestServer::start();
     let peer = RawPeer::connect(server.address());
-    let hello = Hello { lowest: 1, highest: 1, role: Role::Call, token: Token::NONE };
+    let hello = Hello { lowest: 1, highest: 1, ..sealing::hello(Role::Call, Token::NONE) };
     peer.write(&hello.to_bytes()).unwrap();
     let error = read_answer(&mut &peer.read_until_closed()[..]).unwrap_err();
     assert!(matches!(error, RpcError::Refused { status: Status::WrongVersion, version: 2 }), "{error:?}");

@@ -328,7 +328,7 @@ fn a_full_disk_refuses_messages_and_takes_them_again_when_there_is_space() {
     // The small disk is in a mount namespace of its own, so it goes with the server.
     let script = format!(
         "mount -t tmpfs -o size=1m none {0} && exec {1} --listen 127.0.0.1:{2} --journal {0}/journal \
-         --segment-size 64KiB --rate-burst 0",
+         --segment-size 64KiB --rate-burst 0 \"$@\"",
         place.journal(),
         binary("chat-server").display(),
         place.port
@@ -339,7 +339,7 @@ fn a_full_disk_refuses_messages_and_takes_them_again_when_there_is_space() {
         println!("skipped: this system does not let us create mount namespaces");
         return;
     }
-    let (server, address) = Program::start_server(command.args(["--mount", "sh", "-c", &script]));
+    let (server, address) = Program::start_server(command.args(["--mount", "sh", "-c", &script, "sh"]));
     let mut ann = Program::joined_client(address, "Ann");
     let bob = Program::joined_client(address, "Bob");
     ann.types("before");

@@ -122,7 +122,7 @@ fn a_client_whose_listener_does_not_answer_can_open_the_callback_connection() {
     let joined = peer.join_with(Join::new("x", token, port)).unwrap();
     assert!(!joined.called_back);
     // The client can still open the callback connection itself.
-    let mut callback = RawPeer::connect_callback(server.address(), token).unwrap();
+    let mut callback = peer.connect_callback(server.address(), token).unwrap();
     Member::join(server.address(), "ann").say("hello");
     poll("ann's hello", || {
         let received = callback.serve_receive().unwrap();

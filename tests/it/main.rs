@@ -4,6 +4,20 @@
 mod arrows;
 mod bots;
 mod calm;
+#[cfg(feature = "closed")]
+mod closed_client;
+#[cfg(feature = "closed")]
+mod closed_python;
+#[cfg(feature = "closed")]
+mod closed_room;
+#[cfg(feature = "closed")]
+mod closed_room_attacked;
+#[cfg(feature = "closed")]
+mod closed_server;
+#[cfg(feature = "closed")]
+mod closed_traffic_changed;
+#[cfg(feature = "closed")]
+mod closed_traffic_read;
 mod commands;
 mod console;
 mod console_line;
@@ -19,6 +33,7 @@ mod fooled;
 mod hostile;
 mod journal;
 mod journal_order;
+mod kind_of_room;
 mod limits;
 mod machines;
 mod numbers;

@@ -5,6 +5,7 @@ use chat_tests::{
     member::Member,
     process::{binary, Program},
     raw::{self, RawPeer},
+    room::room_key_line,
     watchdog::poll,
 };
 use std::{
@@ -119,7 +120,7 @@ fn messages_of_a_muted_member_that_still_wait_are_refused() {
     let token = raw::random_token();
     let mut tom = RawPeer::connect_call(address).unwrap();
     tom.join("Tom", token).unwrap();
-    let _callback = RawPeer::connect_callback(address, token).unwrap();
+    let _callback = tom.connect_callback(address, token).unwrap();
     server.types("/mute Tom");
     server.sees("muted: Tom");
     for message_id in 1..=3 {
@@ -302,7 +303,8 @@ fn the_server_tells_how_others_join_in_words_that_can_be_pasted_and_nothing_else
         let (_, address) = pasted.rsplit_once(' ').unwrap();
         let client = Program::client(address.trim_matches('\'').parse().unwrap(), "Sara", &[]);
         client.sees("Connected! Start typing...\n");
-        assert_eq!(server.lines().len(), 2);
+        server.sees(&room_key_line());
+        assert_eq!(server.lines().len(), 2 + room_key_line().lines().count());
         server.signal("TERM");
         assert_eq!(server.exits(), Some(0));
         let log = server.error_output();

@@ -1,7 +1,11 @@
 //! What stands on each output: the time before every line or before none, nothing but what others say with
 //! `--quiet`, one line after the other on a plain terminal, and everything in the transcript.
 
-use chat_tests::{process::Program, room::kept, terminal::TerminalUser};
+use chat_tests::{
+    process::Program,
+    room::{kept, remembered},
+    terminal::TerminalUser,
+};
 use std::{fs, net::SocketAddr, path::PathBuf};
 
 /// A file of the test, such as a transcript. Dropping it removes it.
@@ -229,10 +233,12 @@ fn a_transcript_has_what_was_shown_once_and_marks_what_came_later() {
     ann.ends_input();
     ann.exits();
     let refused = "--- refused: nobody here is called Nobody; /who lists who is ---";
+    let remembered = remembered();
     let expected = [
         "Connected! Start typing...",
         "Server: be kind",
         kept().trim_end(),
+        remembered.trim_end(),
         "(earlier) [Tom] long ago",
         "[Tom] now",
         "[Ann] mine",

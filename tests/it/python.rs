@@ -1,7 +1,7 @@
 //! The specification of the protocol is complete: a Python client, written from the crate doc of chat-common
 //! alone, takes part in a chat.
 
-use chat_tests::process::{installed, repository, Program};
+use chat_tests::process::{binary, in_the_open, installed, repository, Program};
 use std::{net::SocketAddr, process::Command};
 
 fn python_client(server: SocketAddr, name: &str, arguments: &[&str]) -> Program {
@@ -17,8 +17,13 @@ fn takes_part(arguments: &[&str]) {
         return;
     }
     eprintln!("Sara runs chat-client. Guido runs tests/python/client.py with the arguments {arguments:?}.");
-    let (_server, address) = Program::server(&[]);
-    let mut sara = Program::joined_client(address, "Sara");
+    // The Python client of this test speaks to open rooms.
+    let mut command = Command::new(binary("chat-server"));
+    let (_server, address) = Program::start_server_that_is_open(command.args(["--listen", "127.0.0.1:0"]));
+    let mut command = Command::new(binary("chat-client"));
+    command.args(["--server", &address.to_string(), "--name", "Sara"]);
+    let mut sara = Program::start("Sara", in_the_open(&mut command));
+    sara.sees("Connected!");
     let mut guido = python_client(address, "Guido", arguments);
     guido.sees("joined\n");
     sara.sees("User [Guido] joined");

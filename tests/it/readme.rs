@@ -5,7 +5,7 @@
 //! `timeout` is missing, the test of the commands prints that it is skipped.
 
 use chat_tests::{
-    process::{installed, repository, Program},
+    process::{in_the_open, installed, repository, Program},
     watchdog::poll,
 };
 use std::{
@@ -45,6 +45,8 @@ impl Folder {
             .env("CARGO_INSTALL_ROOT", &self.0)
             .env("CARGO_TARGET_DIR", repository().join("target"))
             .env_remove("CHAT_NAME");
+        // The READMEs begin with an open room, and say themselves what a closed one needs.
+        in_the_open(&mut command);
         command
     }
 

@@ -191,7 +191,7 @@ fn a_join_that_was_given_up_does_not_replace_a_newer_connection() {
     let unanswered = RawPeer::accept(&listener);
     let mut ann = RawPeer::connect_call(server.address()).unwrap();
     ann.join_with(Join { port: 0, resume: Some(0), ..join }).unwrap();
-    let mut callback = RawPeer::connect_callback(server.address(), token).unwrap();
+    let mut callback = ann.connect_callback(server.address(), token).unwrap();
     // Now the server's dial ends, and with it the Join that was given up.
     drop(unanswered);
     given_up.read_until_closed();
@@ -220,7 +220,7 @@ fn a_private_message_to_a_lost_session_goes_to_nobody_else() {
     let join = Join { history: u32::MAX, ..Join::new("bob", raw::random_token(), 0) };
     let token = join.token;
     thief.join_with(join).unwrap();
-    let mut callback = RawPeer::connect_callback(server.address(), token).unwrap();
+    let mut callback = thief.connect_callback(server.address(), token).unwrap();
     let all = Request::History { count: u32::MAX, before: None };
     assert_eq!(thief.ask(&all).unwrap(), Reply::History { events: vec![] });
     let last = alice.say("hello, whoever you are");

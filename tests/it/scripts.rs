@@ -2,9 +2,9 @@
 
 use chat_common::protocol::{Joined, Reply, Request};
 use chat_tests::{
-    process::{binary, Program},
+    process::{binary, knows_the_rooms, Program},
     raw::RawPeer,
-    room::{connected, connected_lines, kept_field},
+    room::{connected, connected_lines, kept_field, Kind},
     watchdog::{poll, WATCHDOG_TIMEOUT},
 };
 use std::{
@@ -171,6 +171,7 @@ fn a_closed_output_ends_the_client_quietly() {
     let (_server, address) = Program::server(&[]);
     let ann = Program::joined_client(address, "Ann");
     let mut command = client(&["--server", &address.to_string(), "--name", "head", "--stay"]);
+    let _folder = knows_the_rooms(&mut command);
     let mut head =
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut first = String::new();
@@ -189,7 +190,9 @@ fn an_output_that_cannot_be_written_gives_exit_code_one() {
     let server = address.to_string();
     for arguments in [&["--server", &server, "--name", "Tom", "--send", "heard", "--stay"][..], &["--help"]] {
         let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-        let end = client(arguments).stdin(Stdio::null()).stdout(full).output().unwrap();
+        let mut command = client(arguments);
+        let _folder = knows_the_rooms(&mut command);
+        let end = command.stdin(Stdio::null()).stdout(full).output().unwrap();
         let reason = String::from_utf8(end.stderr).unwrap();
         assert_eq!(end.status.code(), Some(1), "{reason}");
         assert!(reason.starts_with("chat-client: cannot write: ") && reason.lines().count() == 1, "{reason}");
@@ -212,7 +215,9 @@ fn an_input_that_cannot_be_read_gives_exit_code_one_and_one_sentence() {
     ] {
         // A folder cannot be read.
         let folder = File::open("/").unwrap();
-        let end = client(&["--server", &server]).args(arguments).stdin(folder).output().unwrap();
+        let mut command = client(&["--server", &server]);
+        let _keeps = knows_the_rooms(&mut command);
+        let end = command.args(arguments).stdin(folder).output().unwrap();
         let reason = String::from_utf8(end.stderr).unwrap();
         assert_eq!(end.status.code(), Some(1), "{arguments:?} {reason}");
         let start = "chat-client: cannot read standard input: ";
@@ -295,6 +300,11 @@ fn json_prints_one_object_per_line_for_every_event() {
     assert_eq!(json.exits(), Some(0));
     let mut lines: Vec<String> = json.lines().iter().map(|line| with_placeholders(line)).collect();
     lines[0] = lines[0].replace(&format!("{}}}", kept_field()), "}");
+    if Kind::of_this_run().closed {
+        let remembered = lines.remove(1);
+        let start = r#"{"event":"connection","state":"remembered","time":T,"key":""#;
+        assert!(remembered.starts_with(start), "{remembered}");
+    }
     assert_eq!(
         lines,
         [
@@ -360,19 +370,16 @@ fn a_signal_ends_a_client_that_waits_for_input_or_for_a_server() {
 fn a_signal_during_a_call_gives_exit_code_one() {
     // The test plays the server, so it knows when the client waits for a reply.
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let accept = || {
-        let mut peer = RawPeer::accept(&listener);
-        let hello = peer.connection.read_hello(WATCHDOG_TIMEOUT).unwrap().unwrap();
-        peer.connection.welcome(&hello, WATCHDOG_TIMEOUT).unwrap();
-        peer
-    };
     let mut ann = Program::client(listener.local_addr().unwrap(), "Ann", &["--no-listen"]);
-    let mut call = accept();
-    let _join: Request = call.connection.next_request(WATCHDOG_TIMEOUT, WATCHDOG_TIMEOUT).unwrap().unwrap();
+    let (_, mut call) = RawPeer::serve(&listener, None);
+    let Some(Request::Join(join)) = call.connection.next_request(WATCHDOG_TIMEOUT, WATCHDOG_TIMEOUT).unwrap()
+    else {
+        panic!("the first request is no Join");
+    };
     let joined =
         Joined { room: 1, sequence: 1, called_back: false, text_limit: 4096, kept_for: None, motd: None };
     call.connection.reply(&Reply::Joined(joined), WATCHDOG_TIMEOUT).unwrap();
-    let _callback = accept();
+    let _callback = RawPeer::serve(&listener, Some((call.connection.stream(), join.token)));
     ann.types("hi");
     poll("a request that is no ping", || {
         let request = call.connection.next_request(WATCHDOG_TIMEOUT, WATCHDOG_TIMEOUT).unwrap();

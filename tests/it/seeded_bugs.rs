@@ -131,7 +131,8 @@ fn stuck_recipient(server: &TestServer) -> (RawPeer, RawPeer) {
     let mut call = RawPeer::connect_call(server.address()).unwrap();
     let token = raw::random_token();
     call.join("stuck", token).unwrap();
-    (call, RawPeer::connect_callback(server.address(), token).unwrap())
+    let callback = call.connect_callback(server.address(), token).unwrap();
+    (call, callback)
 }
 
 #[test]

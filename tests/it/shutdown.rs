@@ -57,7 +57,7 @@ fn a_stuck_recipient_does_not_delay_the_stop_beyond_the_drain_timeout() {
     let mut call = RawPeer::connect_call(server.address()).unwrap();
     let token = raw::random_token();
     call.join("stuck", token).unwrap();
-    let _stuck = RawPeer::connect_callback(server.address(), token).unwrap();
+    let _stuck = call.connect_callback(server.address(), token).unwrap();
     let mut ann = Member::join(server.address(), "ann");
     for number in 0..100 {
         ann.say(&format!("{number}"));
@@ -146,7 +146,7 @@ fn stuck_member(address: SocketAddr) -> (RawPeer, RawPeer) {
     let mut call = RawPeer::connect_call(address).unwrap();
     let token = raw::random_token();
     call.join("stuck", token).unwrap();
-    let callback = RawPeer::connect_callback(address, token).unwrap();
+    let callback = call.connect_callback(address, token).unwrap();
     call.ask(&Request::Ping).unwrap();
     (call, callback)
 }

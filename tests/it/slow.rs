@@ -24,7 +24,7 @@ fn a_recipient_that_never_answers_delays_nobody() {
     let mut stuck = RawPeer::connect_call(server.address()).unwrap();
     let token = raw::random_token();
     stuck.join("stuck", token).unwrap();
-    let _callback = RawPeer::connect_callback(server.address(), token).unwrap();
+    let _callback = stuck.connect_callback(server.address(), token).unwrap();
 
     let mut last = 0;
     for number in 0..COUNT {
@@ -45,7 +45,7 @@ fn a_recipient_that_never_answers_is_removed_as_not_responding() {
     let mut stuck = RawPeer::connect_call(server.address()).unwrap();
     let token = raw::random_token();
     stuck.join("stuck", token).unwrap();
-    let _callback = RawPeer::connect_callback(server.address(), token).unwrap();
+    let _callback = stuck.connect_callback(server.address(), token).unwrap();
     for number in 0..100 {
         alice.say(&format!("{number}"));
     }
@@ -126,7 +126,8 @@ fn newcomers_that_ask_for_all_history_and_read_nothing_delay_nobody() {
                 Join { history: u32::MAX, ..Join::new(format!("newcomer{number}"), raw::random_token(), 0) };
             let token = join.token;
             call.join_with(join).unwrap();
-            (call, RawPeer::connect_callback(server.address(), token).unwrap())
+            let callback = call.connect_callback(server.address(), token).unwrap();
+            (call, callback)
         })
         .collect();
     let last = (0..200).map(|number| alice.say(&format!("{number}"))).last().unwrap();

@@ -136,7 +136,8 @@ fn a_server_with_little_memory_takes_fewer_members_and_keeps_them() {
         if call.join(&format!("crowd{}", crowd.len()), token).is_err() {
             break;
         }
-        crowd.push((call, RawPeer::connect_callback(address, token)));
+        let callback = call.connect_callback(address, token);
+        crowd.push((call, callback));
     }
     assert!(crowd.len() > 5 && crowd.len() < 1000, "{} members", crowd.len());
     for round in 0..5 {

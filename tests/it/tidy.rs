@@ -64,6 +64,18 @@ fn bincode_is_named_in_one_file() {
 }
 
 #[test]
+fn each_package_of_a_closed_room_is_named_in_one_file_and_is_not_in_the_default_build() {
+    let sources = files(&["common/src", "server/src", "client/src"], ".rs");
+    for (package, file) in
+        [("spake2", "common/src/closed/passphrase.rs"), ("snow", "common/src/seal/noise.rs")]
+    {
+        let path = format!("{package}::");
+        assert_eq!(names_of(&sources, |text| code(text).contains(&path)), [file], "{package}");
+        assert!(!dependencies("chat-common").contains(package), "{package} is not optional");
+    }
+}
+
+#[test]
 fn serde_is_derived_where_bytes_leave_the_programs() {
     let sources = files(&["common/src", "server/src", "client/src"], ".rs");
     let mut derived = names_of(&sources, |text| {

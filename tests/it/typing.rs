@@ -2,6 +2,7 @@
 
 use chat_tests::{
     process::{binary, installed, Program},
+    room::Kind,
     terminal::{Screen, TerminalUser},
     watchdog::poll,
 };
@@ -160,6 +161,8 @@ fn a_closed_terminal_window_ends_the_client() {
     let client = format!("{} --server {address} --name Alice", binary("chat-client").display());
     let window = Program::start("script", Command::new("script").args(["-q", "-c", &client, "/dev/null"]));
     tom.sees("User [Alice] joined");
+    // The end of the window must not meet a client that still writes that it has joined.
+    window.sees(if Kind::of_this_run().closed { "remembered" } else { "Start typing..." });
     drop(window);
     tom.sees("User [Alice] left\n");
 }

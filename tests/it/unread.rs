@@ -5,6 +5,7 @@ use chat_tests::{
     member::Member,
     process::{binary, server_address, Program},
     raw::RawPeer,
+    room::{Kind, Room},
     stuck::StuckOutput,
 };
 use std::{
@@ -69,7 +70,9 @@ fn a_log_that_is_read_again_says_how_many_lines_are_missing() {
 #[test]
 fn replies_of_the_console_that_nobody_reads_delay_neither_the_room_nor_its_stop() {
     let mut output = StuckOutput::new().unwrap();
-    let command = &mut server_command();
+    let room = Room::beside(Kind::default());
+    let mut command = server_command();
+    let command = command.args(room.arguments());
     let mut server = Program::start_with("server", command, output.stdio().unwrap(), Stdio::piped());
     let address = server_address(&output.line().unwrap());
     output.fill().unwrap();

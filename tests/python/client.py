@@ -25,7 +25,7 @@ MAGIC = b"RPC-CHAT"
 VERSION = 2
 CALL, CALLBACK, OPENED = 1, 2, 3
 STATUS = ["welcome", "no version in common", "busy", "role not served", "unknown token", "too many connections",
-          "banned", "shutting down", "closed"]
+          "banned", "shutting down", "closed", "wrong passphrase"]
 
 
 def encode_text(string):
@@ -84,12 +84,26 @@ def read_frame(stream):
     return Fields(read_exactly(stream, struct.unpack("<I", read_exactly(stream, 4))[0]))
 
 
+def hello(role, token):
+    return MAGIC + struct.pack("<HHB", VERSION, VERSION, role) + token
+
+
+def answer(status):
+    return MAGIC + struct.pack("<BH", status, VERSION)
+
+
+def read_answer(stream):
+    """Reads the answer of the side that accepts. Returns its bytes if it is a welcome."""
+    data = read_exactly(stream, 11)
+    if data[:8] != MAGIC or data[8] != 0:
+        raise ConnectionError("refused: " + STATUS[data[8]])
+    return data
+
+
 def dial(server, role, token):
     stream = socket.create_connection(server, timeout=TIMEOUT)
-    stream.sendall(MAGIC + struct.pack("<HHB", VERSION, VERSION, role) + token)
-    answer = read_exactly(stream, 11)
-    if answer[:8] != MAGIC or answer[8] != 0:
-        raise ConnectionError("refused: " + STATUS[answer[8]])
+    stream.sendall(hello(role, token))
+    read_answer(stream)
     return stream
 
 
@@ -100,13 +114,31 @@ class Client:
         self.room = self.sequence = 0
         self.last_message_id = int.from_bytes(os.urandom(4), "little")
 
+    # What a client of a closed room does in another way.
+
+    callback_role = CALLBACK
+
+    def open_call(self):
+        return dial(self.server, CALL, bytes(16))
+
+    def open_callback(self):
+        return dial(self.server, OPENED, self.token)
+
+    def callback_name(self):
+        """The 16 bytes by which the server names our session when it dials."""
+        return self.token
+
+    def welcomed(self, stream, _so_far):
+        """Returns the stream that carries frames, from a connection that the server has opened."""
+        return stream
+
     def join(self, resume=None):
         listener = port = None
         if self.listens:
             listener = socket.create_server(("", 0))
             listener.settimeout(TIMEOUT)
             port = listener.getsockname()[1]
-        self.call = dial(self.server, CALL, bytes(16))
+        self.call = self.open_call()
         accepted = queue.Queue()
         if listener:
             threading.Thread(target=self.accept, args=(listener, accepted), daemon=True).start()
@@ -121,7 +153,7 @@ class Client:
         if called_back:
             self.callback = accepted.get(timeout=TIMEOUT)
         else:
-            self.callback = dial(self.server, OPENED, self.token)
+            self.callback = self.open_callback()
         if listener:
             listener.close()
         self.receiver = threading.Thread(target=self.receive, args=(self.callback,), daemon=True)
@@ -133,11 +165,11 @@ class Client:
             while True:
                 stream = listener.accept()[0]
                 stream.settimeout(TIMEOUT)
-                hello = read_exactly(stream, 29)
-                if hello[:8] == MAGIC and hello[12] == CALLBACK and hello[13:] == self.token:
-                    stream.sendall(MAGIC + struct.pack("<BH", 0, VERSION))
-                    return accepted.put(stream)
-                stream.sendall(MAGIC + struct.pack("<BH", 4, VERSION))
+                said = read_exactly(stream, 29)
+                if said == hello(self.callback_role, self.callback_name()):
+                    stream.sendall(answer(0))
+                    return accepted.put(self.welcomed(stream, said + answer(0)))
+                stream.sendall(answer(4))
                 stream.close()
         except OSError:
             pass  # The listener is closed, or the peer has ended the connection.
@@ -217,9 +249,8 @@ def read_lines(lines):
     lines.put("/quit")
 
 
-def main():
-    host, port, name = sys.argv[1:4]
-    client = Client((host, int(port)), name, "--open" not in sys.argv)
+def chat(client):
+    """Joins, does what standard input says, and leaves."""
     client.join()
     print("joined", flush=True)
     lines = queue.Queue()
@@ -235,6 +266,11 @@ def main():
     assert client.ask(3).take("I") == 4
     client.receiver.join(TIMEOUT)
     print("left", flush=True)
+
+
+def main():
+    host, port, name = sys.argv[1:4]
+    chat(Client((host, int(port)), name, "--open" not in sys.argv))
 
 
 if __name__ == "__main__":

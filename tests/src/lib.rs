@@ -5,6 +5,8 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, clippy::print_stdout)]
 
 pub mod checker;
+#[cfg(feature = "closed")]
+pub mod closed;
 pub mod history;
 pub mod member;
 pub mod process;
@@ -13,6 +15,9 @@ pub mod random;
 pub mod raw;
 mod receiver;
 pub mod room;
+pub mod sealing;
+#[cfg(feature = "closed")]
+pub mod secrets;
 pub mod server;
 pub mod stuck;
 pub mod svg;

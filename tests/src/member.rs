@@ -105,8 +105,8 @@ impl Member {
         // thread accepts one connection of this session. If the server does not dial, we wake the thread
         // below.
         let acceptor = self.listener.clone().map(|listener| {
-            let token = self.token;
-            spawn("member-accept", move || accept_callback(&listener, token))
+            let (token, call) = (self.token, Arc::clone(call.connection.stream()));
+            spawn("member-accept", move || accept_callback(&listener, &call, token))
         });
         let reply = call.ask(&Request::Join(join));
         let mut callback = acceptor.and_then(|acceptor| {
@@ -121,7 +121,7 @@ impl Member {
             other => panic!("the server replied to a Join with {other:?}"),
         };
         if !joined.called_back {
-            callback = Some(RawPeer::connect_callback(self.server, self.token)?.connection);
+            callback = Some(call.connect_callback(self.server, self.token)?.connection);
         }
         self.history.update(|history| match (resume, history.sessions.last_mut()) {
             (Some(_), Some(session)) if session.room == joined.room => {}

@@ -2,7 +2,7 @@
 //! the end of the test.
 
 use crate::{
-    room::Room,
+    room::{client_environment, Folder, Kind, Room},
     watchdog::{poll, Shared},
 };
 use std::{
@@ -17,6 +17,9 @@ use std::{
     thread::{self, JoinHandle},
 };
 
+/// The environment variable in which a client finds a passphrase.
+pub(crate) const PASSPHRASE_VARIABLE: &str = "CHAT_PASSPHRASE";
+
 /// A running program. Dropping it kills it.
 #[derive(Debug)]
 pub struct Program {
@@ -28,6 +31,8 @@ pub struct Program {
     readers: Vec<JoinHandle<()>>,
     /// What a server has from the harness.
     room: Option<Room>,
+    /// What a client keeps.
+    _folder: Folder,
 }
 
 /// What a program has written to one of its two outputs so far.
@@ -44,7 +49,10 @@ impl Program {
     }
 
     /// Starts any command with these two outputs. The harness reads those of them that are piped.
+    ///
+    /// A client among its children knows the rooms of this run, if [`in_the_open`] was not called.
     pub fn start_with(name: &str, command: &mut Command, stdout: Stdio, stderr: Stdio) -> Program {
+        let folder = knows_the_rooms(command);
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(stdout)
@@ -57,7 +65,8 @@ impl Program {
         let mut readers = Vec::new();
         readers.extend(child.stdout.take().map(|stdout| read_all(stdout, &out)));
         readers.extend(child.stderr.take().map(|stderr| read_all(stderr, &err)));
-        Program { name: name.to_owned(), stdin: child.stdin.take(), child, out, err, readers, room: None }
+        let (name, stdin) = (name.to_owned(), child.stdin.take());
+        Program { name, child, stdin, out, err, readers, room: None, _folder: folder }
     }
 
     /// Reads the standard output from now on, which was not piped.
@@ -91,13 +100,22 @@ impl Program {
 
     /// Starts a server as [`Program::start_server`] does, which has no journal in any case.
     pub fn start_server_that_forgets(command: &mut Command) -> (Program, SocketAddr) {
-        Program::wait_for_server(Program::start("server", command))
+        Program::start_server_in(Room::that_forgets(), command, Stdio::piped())
+    }
+
+    /// Starts a server as [`Program::start_server`] does, which has no passphrase in any case.
+    pub fn start_server_that_is_open(command: &mut Command) -> (Program, SocketAddr) {
+        Program::start_server_in(Room::that_is_open(), command, Stdio::piped())
     }
 
     /// Starts a server as [`Program::start_server`] does, with this standard error.
     pub fn start_server_with(command: &mut Command, stderr: Stdio) -> (Program, SocketAddr) {
-        let named = |argument: &OsStr| argument.to_string_lossy().contains("--journal");
-        let room = Room::new(command.get_args().any(named));
+        let has = |flag: &str| command.get_args().any(|argument| argument.to_string_lossy().contains(flag));
+        let given = Kind { journal: has("--journal"), closed: has("--passphrase-file") || has("--closed") };
+        Program::start_server_in(Room::beside(given), command, stderr)
+    }
+
+    fn start_server_in(room: Room, command: &mut Command, stderr: Stdio) -> (Program, SocketAddr) {
         let command = command.args(room.arguments());
         let mut server = Program::start_with("server", command, Stdio::piped(), stderr);
         server.room = Some(room);
@@ -317,6 +335,26 @@ fn server_command() -> Command {
     command
 }
 
+/// Lets a client that this command starts know the rooms of this run. The harness calls it for each program
+/// that it starts itself. Returns the folder in which the client keeps things.
+#[must_use = "it is removed when it is dropped"]
+pub fn knows_the_rooms(command: &mut Command) -> Folder {
+    let folder = Folder::new();
+    for (variable, value) in client_environment(&folder) {
+        let is_set = command.get_envs().any(|(name, _)| name == variable);
+        if !is_set {
+            command.env(variable, value);
+        }
+    }
+    folder
+}
+
+/// Lets a client that this command starts go into open rooms, in any run: a client with a passphrase does
+/// not.
+pub fn in_the_open(command: &mut Command) -> &mut Command {
+    command.env_remove(PASSPHRASE_VARIABLE)
+}
+
 /// The command of a server under strace, where that works.
 fn under_strace(strace: &[&str], arguments: &[&str]) -> Option<Command> {
     let works = installed("strace")
@@ -384,7 +422,11 @@ pub fn binary(name: &str) -> PathBuf {
     // packages together. So the build reuses what has been compiled for a program of this package.
     let arguments = ["--bin", "chat-server", "--bin", "chat-client"];
     let packages = ["--package", "chat-server", "--package", "chat-client", "--package", "chat-tests"];
-    BUILT.get_or_init(|| build(target_folder(), &[&arguments[..], &packages[..]].concat())).join(name)
+    // With the features of this test as well. Cargo keeps both builds of a program, and puts the one that is
+    // asked for in its place.
+    let features: &[&str] = if cfg!(feature = "closed") { &["--features", "chat-tests/closed"] } else { &[] };
+    let all = [&arguments[..], &packages[..], features].concat();
+    BUILT.get_or_init(|| build(target_folder(), &all)).join(name)
 }
 
 /// The path of a `chat-client` with the feature `edit`. The first call builds it.
@@ -392,7 +434,8 @@ pub fn binary(name: &str) -> PathBuf {
 /// It has a target folder of its own, because both builds give the program the same name.
 pub fn client_with_editor() -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    let arguments = ["--package", "chat-client", "--features", "edit"];
+    let features = if cfg!(feature = "closed") { "edit,closed" } else { "edit" };
+    let arguments = ["--package", "chat-client", "--features", features];
     BUILT.get_or_init(|| build(&target_folder().join("edit"), &arguments)).join("chat-client")
 }
 
@@ -411,7 +454,7 @@ fn profile_folder() -> &'static Path {
     })
 }
 
-fn target_folder() -> &'static Path {
+pub(crate) fn target_folder() -> &'static Path {
     profile_folder().parent().expect("the folder of a profile is in the target folder")
 }
 

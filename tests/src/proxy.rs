@@ -39,6 +39,13 @@ pub enum Fault {
     CutAfter(u64),
     /// Ends this direction after this many bytes. The other direction goes on.
     HalfCloseAfter(u64),
+    /// Changes these bits of the byte with this number. The numbers start at 0.
+    ChangeByte {
+        /// The number of the byte.
+        at: u64,
+        /// The bits that change.
+        bits: u8,
+    },
 }
 
 /// What the proxy does to both directions of a connection.
@@ -73,7 +80,18 @@ struct ProxyState {
     plan: Shared<Plan>,
     connections: Shared<Vec<Arc<ProxiedConnection>>>,
     connection_count: AtomicUsize,
+    /// All bytes of each connection, since a test asked for them.
+    recordings: Shared<Option<Vec<Arc<Shared<Recording>>>>>,
     closing: AtomicBool,
+}
+
+/// What one connection has carried.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recording {
+    /// From the caller to the target.
+    pub up: Vec<u8>,
+    /// From the target to the caller.
+    pub down: Vec<u8>,
 }
 
 struct Plan(Box<dyn FnMut(usize) -> Faults + Send>);
@@ -90,6 +108,7 @@ struct ProxiedConnection {
     caller: TcpStream,
     target: TcpStream,
     state: Shared<ConnectionState>,
+    recording: Option<Arc<Shared<Recording>>>,
 }
 
 #[derive(Debug)]
@@ -114,6 +133,7 @@ impl Proxy {
             plan: Shared::new(Plan(Box::new(|_| Faults::default()))),
             connections: Shared::new(Vec::new()),
             connection_count: AtomicUsize::new(0),
+            recordings: Shared::new(None),
             closing: AtomicBool::new(false),
         });
         let acceptor = thread::Builder::new()
@@ -156,6 +176,18 @@ impl Proxy {
         });
     }
 
+    /// Records every new connection from now on. A byte is recorded before it is passed on.
+    pub fn record(&self) {
+        self.shared.recordings.update(|recordings| *recordings = Some(Vec::new()));
+    }
+
+    /// What each connection has carried so far, in the order in which they came.
+    pub fn recordings(&self) -> Vec<Recording> {
+        self.shared.recordings.read_with(|recordings| {
+            recordings.iter().flatten().map(|recording| recording.read_with(Clone::clone)).collect()
+        })
+    }
+
     /// Closes every open connection, in both directions.
     pub fn cut(&self) {
         self.shared.connections.read_with(|connections| connections.iter().for_each(|open| open.cut()));
@@ -186,7 +218,12 @@ fn accept_loop(listener: &TcpListener, shared: &ProxyState) {
             let Ok(target) = TcpStream::connect_timeout(&address, WATCHDOG_TIMEOUT) else { continue };
             let _ = (caller.set_nodelay(true), target.set_nodelay(true));
             let state = Shared::new(ConnectionState { faults, cut: false });
-            let connection = Arc::new(ProxiedConnection { caller, target, state });
+            let recording = shared.recordings.update(|recordings| {
+                let recording = Arc::default();
+                recordings.as_mut()?.push(Arc::clone(&recording));
+                Some(recording)
+            });
+            let connection = Arc::new(ProxiedConnection { caller, target, state, recording });
             let open = shared.connections.update(|connections| {
                 connections.retain(|connection| !connection.state.read_with(|state| state.cut));
                 connections.push(Arc::clone(&connection));
@@ -262,9 +299,21 @@ fn copy_loop(connection: &ProxiedConnection, direction: Direction) {
         if wait_while_stopped(connection, direction).is_none() {
             break connection.cut();
         }
+        if let Some(recording) = &connection.recording {
+            recording.update(|recording| match direction {
+                Direction::Up => recording.up.extend_from_slice(&buffer[..count]),
+                Direction::Down => recording.down.extend_from_slice(&buffer[..count]),
+            });
+        }
+        if let Fault::ChangeByte { at, bits } = connection.fault(direction) {
+            let here = at.checked_sub(passed).and_then(|at| usize::try_from(at).ok());
+            if let Some(byte) = here.and_then(|at| buffer[..count].get_mut(at)) {
+                *byte ^= bits;
+            }
+        }
         let chunk = &buffer[..count];
         let written = match connection.fault(direction) {
-            Fault::Pass | Fault::StopReading => to.write_all(chunk).is_ok(),
+            Fault::Pass | Fault::StopReading | Fault::ChangeByte { .. } => to.write_all(chunk).is_ok(),
             Fault::Delay(delay) => connection.pause(delay) && to.write_all(chunk).is_ok(),
             Fault::OneByteAtATime(pause) => {
                 chunk.iter().all(|byte| to.write_all(&[*byte]).is_ok() && connection.pause(pause))
@@ -332,6 +381,22 @@ mod tests {
         assert_eq!(echo_through(Faults { up: Fault::HalfCloseAfter(2), down: Fault::Pass }), b"he");
         assert_eq!(echo_through(Faults { up: Fault::Pass, down: Fault::CutAfter(3) }), b"hel");
         assert_eq!(echo_through(Faults { up: Fault::BlackHole, down: Fault::Pass }), b"");
+        let change = |at| Fault::ChangeByte { at, bits: 1 };
+        assert_eq!(echo_through(Faults { up: change(1), down: change(4) }), b"hdlln");
+    }
+
+    #[test]
+    fn a_recording_holds_what_both_sides_sent() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let proxy = Proxy::start(listener.local_addr().unwrap());
+        proxy.record();
+        let mut caller = TcpStream::connect(proxy.address()).unwrap();
+        caller.write_all(b"ping").unwrap();
+        let (mut target, _) = listener.accept().unwrap();
+        target.read_exact(&mut [0; 4]).unwrap();
+        target.write_all(b"pong").unwrap();
+        caller.read_exact(&mut [0; 4]).unwrap();
+        assert_eq!(proxy.recordings(), [Recording { up: b"ping".to_vec(), down: b"pong".to_vec() }]);
     }
 
     #[test]

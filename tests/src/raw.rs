@@ -1,6 +1,9 @@
 //! A peer that a test drives by hand, one step at a time. It can follow the protocol and break it.
 
-use crate::watchdog::{poll, WATCHDOG_TIMEOUT};
+use crate::{
+    sealing,
+    watchdog::{poll, WATCHDOG_TIMEOUT},
+};
 use chat_common::{
     error::RpcError,
     hello::{answer_bytes, Hello, Role, HELLO_BYTES, HIGHEST_VERSION},
@@ -12,17 +15,17 @@ use chat_common::{
 };
 use socket2::{Domain, Socket, Type};
 use std::{
-    io::{self, ErrorKind, Read, Write},
+    io::{self, ErrorKind, Read},
     net::{IpAddr, SocketAddr, TcpListener, TcpStream},
     sync::Arc,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// One connection. No thread serves it: every step happens on the thread of the test.
 #[derive(Debug)]
 pub struct RawPeer {
-    /// The socket, for bytes that no honest peer sends.
+    /// The socket, for what happens below the bytes. What stands on it is sealed in a closed room.
     pub stream: TcpStream,
     /// The same socket, for honest calls.
     pub connection: Connection,
@@ -71,6 +74,23 @@ impl RawPeer {
         RawPeer::from_stream(stream)
     }
 
+    /// Accepts one connection as a server does: a call connection without `session`, or the next connection
+    /// of a client with this call connection and token. Returns its hello too.
+    ///
+    /// # Panics
+    /// When nobody connects within the watchdog's timeout, or the peer does not follow the protocol.
+    pub fn serve(listener: &TcpListener, session: Option<(&Stream, Token)>) -> (Hello, RawPeer) {
+        let mut peer = RawPeer::accept(listener);
+        let hello = peer.connection.read_hello(WATCHDOG_TIMEOUT).unwrap().expect("the peer says hello");
+        match session {
+            None => sealing::welcome_call(&mut peer.connection, &hello).unwrap(),
+            Some((call, token)) => {
+                sealing::welcome_callback(&mut peer.connection, &hello, call, token).unwrap();
+            }
+        }
+        (hello, peer)
+    }
+
     /// Connects and says hello as a client that wants to call.
     pub fn connect_call(server: SocketAddr) -> Result<RawPeer, RpcError> {
         let mut peer = RawPeer::connect(server);
@@ -78,21 +98,34 @@ impl RawPeer {
         Ok(peer)
     }
 
-    /// Says hello as a client that wants to call.
+    /// Says hello as a client that wants to call, and does the handshake of a closed room.
     pub fn say_hello(&mut self) -> Result<(), RpcError> {
-        self.connection.greet(Role::Call, Token::NONE, WATCHDOG_TIMEOUT).map(drop)
+        sealing::greet_call(&mut self.connection)
     }
 
-    /// Connects and offers to serve `Receive` for the session with this token.
-    pub fn connect_callback(server: SocketAddr, token: Token) -> Result<RawPeer, RpcError> {
+    /// Connects and offers to serve `Receive` for the session with this token, which joined on this
+    /// connection.
+    pub fn connect_callback(&self, server: SocketAddr, token: Token) -> Result<RawPeer, RpcError> {
         let mut peer = RawPeer::connect(server);
-        peer.open_callback(token)?;
+        peer.open_callback(self, token)?;
         Ok(peer)
     }
 
-    /// Offers to serve `Receive` for the session with this token.
-    pub fn open_callback(&mut self, token: Token) -> Result<(), RpcError> {
-        self.connection.greet(Role::OpenedCallback, token, WATCHDOG_TIMEOUT).map(drop)
+    /// Offers to serve `Receive` for the session with this token, which joined on `call`.
+    pub fn open_callback(&mut self, call: &RawPeer, token: Token) -> Result<(), RpcError> {
+        let call = call.connection.stream();
+        sealing::greet_callback(&mut self.connection, Role::OpenedCallback, call, token)
+    }
+
+    /// Connects to a client's listener as its server does, for the session with this token.
+    ///
+    /// # Panics
+    /// When the client does not accept it.
+    pub fn call_back(&self, client: SocketAddr, token: Token) -> RawPeer {
+        let mut peer = RawPeer::connect(client);
+        let call = self.connection.stream();
+        sealing::greet_callback(&mut peer.connection, Role::Callback, call, token).unwrap();
+        peer
     }
 
     /// Sends one request and reads the reply.
@@ -123,11 +156,21 @@ impl RawPeer {
         Ok(callback)
     }
 
-    /// Writes exactly these bytes. An error means that the server has closed the connection.
+    /// Writes exactly these bytes, sealed after the handshake of a closed room. An error means that the
+    /// server has closed the connection.
     pub fn write(&self, bytes: &[u8]) -> io::Result<()> {
-        // Honest calls leave their own deadlines on the socket.
-        self.stream.set_write_timeout(Some(WATCHDOG_TIMEOUT))?;
-        (&self.stream).write_all(bytes)
+        self.connection.stream().write_all(bytes, Instant::now() + WATCHDOG_TIMEOUT).map(drop)
+    }
+
+    /// Reads exactly this many bytes, as they come on the wire.
+    ///
+    /// # Errors
+    /// When the connection ends before that, or the bytes do not come within the watchdog's timeout.
+    pub fn read(&self, count: usize) -> io::Result<Vec<u8>> {
+        self.stream.set_read_timeout(Some(WATCHDOG_TIMEOUT))?;
+        let mut bytes = vec![0; count];
+        (&self.stream).read_exact(&mut bytes)?;
+        Ok(bytes)
     }
 
     /// Writes a frame whose header announces `announced` bytes, which may differ from the length of
@@ -145,7 +188,7 @@ impl RawPeer {
         Ok(())
     }
 
-    /// Reads until the server closes, and returns the bytes.
+    /// Reads until the server closes, and returns the bytes as they came.
     ///
     /// # Panics
     /// When the server does not close within the watchdog's timeout.
@@ -167,7 +210,7 @@ impl RawPeer {
 
 /// The bytes of the hello that opens a call connection.
 pub fn caller_hello() -> [u8; HELLO_BYTES] {
-    Hello::new(Role::Call, Token::NONE).to_bytes()
+    sealing::hello(Role::Call, Token::NONE).to_bytes()
 }
 
 /// The bytes of the answer that welcomes a caller.

@@ -5,6 +5,7 @@
 
 use crate::{
     history::{Delivery, MemberHistory},
+    sealing,
     watchdog::{Shared, WATCHDOG_TIMEOUT},
 };
 use chat_common::{
@@ -47,19 +48,22 @@ impl Receiver {
     }
 }
 
-/// Accepts connections until one shows this token, and returns that one.
+/// Accepts connections until one shows that it is for the session with this call connection and this token,
+/// and returns that one.
 ///
 /// Returns `None` when a peer closes without a hello. That peer is the member itself, which expects no call
 /// any more.
 ///
 /// # Blocking
 /// On `accept`, without a limit: the member wakes it by connecting to the listener.
-pub(crate) fn accept_callback(listener: &TcpListener, token: Token) -> Option<Connection> {
+pub(crate) fn accept_callback(listener: &TcpListener, call: &Stream, token: Token) -> Option<Connection> {
+    let shown = sealing::shown_token(call, token);
     while let Ok((socket, _)) = listener.accept() {
         let mut connection = Connection::new(Arc::new(Stream::new(socket)), FRAME_BYTES);
         match connection.read_hello(WATCHDOG_TIMEOUT) {
-            Ok(Some(hello)) if hello.role == Role::Callback && hello.token == token => {
-                return connection.welcome(&hello, WATCHDOG_TIMEOUT).is_ok().then_some(connection);
+            Ok(Some(hello)) if hello.role == Role::Callback && hello.token == shown => {
+                let welcomed = sealing::welcome_callback(&mut connection, &hello, call, token);
+                return welcomed.is_ok().then_some(connection);
             }
             Ok(Some(_)) => connection.refuse(Status::UnknownToken),
             Ok(None) => return None,

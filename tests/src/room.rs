@@ -1,14 +1,24 @@
-//! The kind of room in which the scenarios run: `CHAT_ROOM=journal` gives each server that a test starts a
-//! journal of its own. Without it, a server has what its test asks for.
+//! The kind of room in which the scenarios run. `CHAT_ROOM=journal` gives each server that a test starts a
+//! journal of its own. `CHAT_ROOM=closed` gives each a passphrase, and each client knows it; that needs the
+//! feature `closed`. `CHAT_ROOM=closed,journal` does both. Without it, a server has what its test asks for.
 //!
 //! A test about a room that has no journal says so: [`Program::server_that_forgets`] and
-//! [`Program::start_server_that_forgets`].
+//! [`Program::start_server_that_forgets`]. So does a test about an open room: [`TestServer::that_is_open`],
+//! [`Program::start_server_that_is_open`] and [`in_the_open`].
 //!
+//! [`TestServer::that_is_open`]: crate::server::TestServer::that_is_open
 //! [`Program::server_that_forgets`]: crate::process::Program::server_that_forgets
 //! [`Program::start_server_that_forgets`]: crate::process::Program::start_server_that_forgets
+//! [`Program::start_server_that_is_open`]: crate::process::Program::start_server_that_is_open
+//! [`in_the_open`]: crate::process::in_the_open
 
+#[cfg(feature = "closed")]
+use crate::secrets::Secrets;
+use chat_client::JoinOptions;
+use chat_server::Settings;
 use std::{
     env, fs,
+    net::SocketAddr,
     path::{Path, PathBuf},
     process,
     sync::{
@@ -49,7 +59,8 @@ impl Kind {
         for name in names.split(',').filter(|name| !name.is_empty()) {
             match name {
                 "journal" => kind.journal = true,
-                "closed" => panic!("{VARIABLE}={names}: the harness cannot start a closed room yet"),
+                "closed" if cfg!(feature = "closed") => kind.closed = true,
+                "closed" => panic!("{VARIABLE}={names} needs the feature: cargo test --features closed"),
                 _ => panic!("{VARIABLE}={names}: there is no room of the kind {name:?}"),
             }
         }
@@ -59,7 +70,7 @@ impl Kind {
 
 /// What a client writes when it has joined a room of the kind of this run, which has no message of the day.
 pub fn connected() -> String {
-    format!("{CONNECTED}\n{}", kept())
+    format!("{CONNECTED}\n{}{}", kept(), remembered())
 }
 
 /// The lines of [`connected`].
@@ -74,6 +85,27 @@ pub fn kept() -> &'static str {
     } else {
         ""
     }
+}
+
+/// What a client writes when it has joined a closed room for the first time: a line, or nothing. A client of
+/// the harness has never been there; only those on a terminal have, because a small screen has no space for
+/// the line.
+pub fn remembered() -> String {
+    #[cfg(feature = "closed")]
+    if let Some(secrets) = Secrets::of_this_run() {
+        let key = secrets.room_key.public.fingerprint();
+        return format!("--- the room's key is {key}; it is remembered ---\n");
+    }
+    String::new()
+}
+
+/// What a server of this run with a passphrase writes when it has started: a line, or nothing.
+pub fn room_key_line() -> String {
+    #[cfg(feature = "closed")]
+    if let Some(secrets) = Secrets::of_this_run() {
+        return format!("The room's key is {}\n", secrets.room_key.public.fingerprint());
+    }
+    String::new()
 }
 
 /// The last field of `connected` in JSON, where the room of this run keeps what is said.
@@ -122,18 +154,29 @@ impl Drop for Folder {
 #[derive(Debug)]
 pub struct Room {
     journal: Option<Folder>,
+    #[cfg(feature = "closed")]
+    closed: bool,
 }
 
 impl Room {
-    /// A room without a journal, whatever the kind of this run.
-    pub fn that_forgets() -> Room {
-        Room { journal: None }
+    /// Makes a room of the kind of this run. It has nothing that the test gives the server itself.
+    pub fn beside(given: Kind) -> Room {
+        let kind = Kind::of_this_run();
+        Room {
+            journal: (kind.journal && !given.journal).then(Folder::new),
+            #[cfg(feature = "closed")]
+            closed: kind.closed && !given.closed,
+        }
     }
 
-    /// Makes a new room. A test that names a journal itself gets none from here.
-    pub fn new(names_a_journal: bool) -> Room {
-        let wants = Kind::of_this_run().journal && !names_a_journal;
-        Room { journal: wants.then(Folder::new) }
+    /// Makes a room of the kind of this run, but without a journal.
+    pub fn that_forgets() -> Room {
+        Room::beside(Kind { journal: true, closed: false })
+    }
+
+    /// Makes a room of the kind of this run, but without a passphrase.
+    pub fn that_is_open() -> Room {
+        Room::beside(Kind { journal: false, closed: true })
     }
 
     /// Returns the folder of its journal.
@@ -143,10 +186,62 @@ impl Room {
 
     /// Returns the arguments of a server with this room.
     pub fn arguments(&self) -> Vec<String> {
-        let Some(journal) = self.journal() else { return Vec::new() };
-        let path = journal.to_str().expect("the folder for temporary files has a name of text").to_owned();
-        vec!["--journal".to_owned(), path, "--segment-size".to_owned(), SEGMENT_BYTES.to_string()]
+        let mut arguments = Vec::new();
+        if let Some(journal) = self.journal() {
+            let path = journal.to_str().expect("the folder for temporary files has a name of text");
+            arguments
+                .extend(["--journal", path, "--segment-size", &SEGMENT_BYTES.to_string()].map(String::from));
+        }
+        #[cfg(feature = "closed")]
+        if let (true, Some(secrets)) = (self.closed, Secrets::of_this_run()) {
+            arguments.extend(secrets.server_arguments());
+        }
+        arguments
     }
+
+    /// Gives a server in the process of the test what it needs for this room.
+    pub fn give(&self, settings: &mut Settings) {
+        if let Some(journal) = self.journal() {
+            settings.journal = Some(journal.to_owned());
+            settings.keeping.segment_bytes = SEGMENT_BYTES;
+        }
+        #[cfg(feature = "closed")]
+        if let (true, Some(secrets)) = (self.closed, Secrets::of_this_run()) {
+            settings.closed = Some(secrets.room());
+        }
+    }
+}
+
+/// Returns the environment of a client for rooms of the kind of this run: nothing, or a passphrase. The
+/// client may keep things in `folder`.
+pub(crate) fn client_environment(folder: &Folder) -> Vec<(&'static str, String)> {
+    #[cfg(feature = "closed")]
+    if let Some(secrets) = Secrets::of_this_run() {
+        return secrets.client_environment(folder.path()).into();
+    }
+    let _ = folder;
+    Vec::new()
+}
+
+/// Returns a folder for what a client keeps that has been in the room at this address before.
+pub fn folder_that_knows(server: SocketAddr) -> Folder {
+    let folder = Folder::new();
+    #[cfg(feature = "closed")]
+    if let Some(secrets) = Secrets::of_this_run() {
+        secrets.remember(server, folder.path());
+    }
+    let _ = server;
+    folder
+}
+
+/// Returns the options of a client in the process of the test, which knows the rooms of this run.
+pub fn join_options(server: SocketAddr) -> JoinOptions {
+    let options = JoinOptions::new(server.to_string());
+    #[cfg(feature = "closed")]
+    if let Some(secrets) = Secrets::of_this_run() {
+        return JoinOptions { credentials: Some(secrets.credentials()), ..options };
+    }
+    options
 }
 
 #[cfg(test)]
@@ -159,9 +254,16 @@ mod tests {
         assert_eq!(Kind::read("journal"), Kind { journal: true, closed: false });
     }
 
+    #[cfg(feature = "closed")]
     #[test]
-    #[should_panic(expected = "cannot start a closed room yet")]
-    fn a_kind_that_is_not_there_yet_is_refused() {
+    fn a_closed_room_can_have_a_journal() {
+        assert_eq!(Kind::read("closed,journal"), Kind { journal: true, closed: true });
+    }
+
+    #[cfg(not(feature = "closed"))]
+    #[test]
+    #[should_panic(expected = "needs the feature: cargo test --features closed")]
+    fn a_closed_room_is_not_replaced_by_an_open_one() {
         Kind::read("journal,closed");
     }
 

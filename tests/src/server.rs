@@ -1,7 +1,8 @@
 //! A server in the process of the test, on a free port, with the limits that the test wants.
 
 use crate::{
-    room::{Room, SEGMENT_BYTES},
+    process::binary,
+    room::{Kind, Room},
     watchdog::Shared,
 };
 use chat_common::shutdown::Shutdown;
@@ -42,8 +43,17 @@ impl TestServer {
 
     /// Starts on this address with these settings, and with what the kind of room of this run adds.
     pub fn with_settings(address: &str, settings: Settings) -> TestServer {
-        let room = Room::new(settings.journal.is_some());
+        #[cfg(feature = "closed")]
+        let closed = settings.closed.is_some();
+        #[cfg(not(feature = "closed"))]
+        let closed = false;
+        let room = Room::beside(Kind { journal: settings.journal.is_some(), closed });
         TestServer::start_in(room, address, settings)
+    }
+
+    /// Starts on 127.0.0.1 with the default limits, and without a passphrase in any case.
+    pub fn that_is_open() -> TestServer {
+        TestServer::start_in(Room::that_is_open(), "127.0.0.1:0", Settings::default())
     }
 
     /// Starts on 127.0.0.1 with these limits, and without a journal in any case.
@@ -53,10 +63,10 @@ impl TestServer {
     }
 
     fn start_in(room: Room, address: &str, mut settings: Settings) -> TestServer {
-        if let Some(journal) = room.journal() {
-            settings.journal = Some(journal.to_owned());
-            settings.keeping.segment_bytes = SEGMENT_BYTES;
-        }
+        // The first scenario that needs a program builds it, and that can take longer than a server waits for
+        // a member that asks for nothing. So it comes before anybody joins.
+        binary("chat-client");
+        room.give(&mut settings);
         let listener = TcpListener::bind(address).unwrap_or_else(|error| panic!("{address}: {error}"));
         let shutdown = Arc::new(Shutdown::new());
         let server = Server::new(listener, settings, Arc::clone(&shutdown)).unwrap();

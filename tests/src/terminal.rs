@@ -7,6 +7,7 @@
 
 use crate::{
     process::{binary, client_with_editor},
+    room::{client_environment, folder_that_knows, Folder},
     watchdog::{poll, Shared},
 };
 pub use portable_pty::CommandBuilder;
@@ -27,6 +28,8 @@ pub struct TerminalUser {
     master: Option<Box<dyn MasterPty + Send>>,
     client: Box<dyn Child + Send + Sync>,
     reader: Option<JoinHandle<()>>,
+    /// What the client keeps.
+    _folder: Folder,
 }
 
 /// What the terminal shows, and the bytes from the client that led to it.
@@ -95,7 +98,7 @@ impl TerminalUser {
         for (key, value) in variables {
             command.env(key, value);
         }
-        TerminalUser::run((rows, columns), command)
+        TerminalUser::run_in(folder_that_knows(server), (rows, columns), command)
     }
 
     /// Starts a client with the editor, which reads each key.
@@ -105,7 +108,7 @@ impl TerminalUser {
         command.args(arguments);
         command.env("TERM", "xterm-256color");
         command.env_remove("NO_COLOR");
-        TerminalUser::run(size, command)
+        TerminalUser::run_in(folder_that_knows(server), size, command)
     }
 
     /// Starts a client with the editor and this name, and waits until it has joined.
@@ -116,7 +119,14 @@ impl TerminalUser {
     }
 
     /// Starts a command, such as a shell, in the place of the client.
-    pub fn run((rows, columns): (u16, u16), command: CommandBuilder) -> TerminalUser {
+    pub fn run(size: (u16, u16), command: CommandBuilder) -> TerminalUser {
+        TerminalUser::run_in(Folder::new(), size, command)
+    }
+
+    fn run_in(folder: Folder, (rows, columns): (u16, u16), mut command: CommandBuilder) -> TerminalUser {
+        for (variable, value) in client_environment(&folder) {
+            command.env(variable, value);
+        }
         let pair = native_pty_system().openpty(size(rows, columns)).unwrap();
         let client = pair.slave.spawn_command(command).unwrap();
         drop(pair.slave);
@@ -140,6 +150,7 @@ impl TerminalUser {
             master: Some(pair.master),
             client,
             reader: Some(reader.unwrap()),
+            _folder: folder,
         }
     }
 

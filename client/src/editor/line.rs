@@ -57,6 +57,11 @@ impl Line {
         self.insert(&deleted)
     }
 
+    /// Nothing can be put back any more.
+    pub(crate) fn forget_deleted(&mut self) {
+        self.deleted.clear();
+    }
+
     pub(crate) fn left(&mut self) {
         self.cursor = self.before();
     }

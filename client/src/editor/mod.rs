@@ -153,8 +153,12 @@ impl Editor {
     /// Ends the typed line. Returns what it says.
     fn submit(&self, typing: &mut Typing) -> Input {
         self.draw(typing);
-        let answers = self.screen.end_typed_line();
+        let (answers, hidden) = self.screen.end_typed_line();
         let text = typing.line.take();
+        if hidden {
+            typing.line.forget_deleted();
+            typing.history.begin_line();
+        }
         if answers {
             // A name has one line.
             return Input::Line(text.lines().next().unwrap_or_default().to_owned());

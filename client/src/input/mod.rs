@@ -4,6 +4,8 @@
 //! The loop runs on the thread `stdin`. Nobody joins that thread, because std cannot wake a blocked read.
 
 mod command;
+#[cfg(feature = "closed")]
+mod echo;
 mod json;
 mod keys;
 mod objects;
@@ -13,6 +15,8 @@ mod typing;
 pub use typing::{guard_pastes_loop, read_typed_loop, Typed};
 
 pub(crate) use command::{parse_command, Command, COMMAND_HELP};
+#[cfg(feature = "closed")]
+pub use echo::Echo;
 pub use objects::read_objects_loop;
 
 use crate::settings::{Input, EMPTY_MESSAGE_ERROR};

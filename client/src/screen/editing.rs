@@ -25,6 +25,7 @@ impl Screen {
     /// Draws the line as it is now. `cursor` is in bytes.
     pub(crate) fn draw_typed_line(&self, prompt: &str, text: &str, cursor: usize) {
         let mut output = self.lock();
+        let (prompt, text, cursor) = if output.hides_typing { ("", "", 0) } else { (prompt, text, cursor) };
         let Some(line) = &mut output.typed_line else { return };
         if (line.prompt.as_str(), line.text.as_str(), line.cursor) == (prompt, text, cursor) {
             return;
@@ -41,16 +42,16 @@ impl Screen {
     }
 
     /// The line is complete: it stays on the screen, and an empty one begins. Returns whether it has answered
-    /// a question.
-    pub(crate) fn end_typed_line(&self) -> bool {
+    /// a question, and whether it was hidden.
+    pub(crate) fn end_typed_line(&self) -> (bool, bool) {
         let mut output = self.lock();
-        let size = output.size();
-        let Some(line) = &mut output.typed_line else { return false };
-        let answers = !line.question.is_empty();
+        let (size, hidden) = (output.size(), output.hides_typing);
+        let Some(line) = &mut output.typed_line else { return (false, hidden) };
+        let answers = hidden || !line.question.is_empty();
         let last = line.last_sight(size);
         *line = TypedLine::default();
         output.write_edited(&last);
-        answers
+        (answers, hidden)
     }
 
     /// The shell gets the terminal. The line stays above what the shell writes.
@@ -92,10 +93,16 @@ impl Output {
 
     /// Puts a question before the typed line, if there is one. Returns what to write.
     pub(crate) fn ask_in_edited_line(&mut self, question: &str) -> Option<String> {
-        let size = self.size();
+        let (size, hidden) = (self.size(), self.hides_typing);
         let line = self.typed_line.as_mut()?;
         question.clone_into(&mut line.question);
-        Some(line.erase(size.1) + &line.draw(size))
+        let erased = line.erase(size.1);
+        if hidden {
+            line.prompt.clear();
+            line.text.clear();
+            line.cursor = 0;
+        }
+        Some(erased + &line.draw(size))
     }
 
     /// The client leaves, and shows the typed line no more. Returns what to write.

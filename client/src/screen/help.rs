@@ -26,6 +26,12 @@ Usage: chat-client [--server HOST:PORT] [--name NAME] [options]
   --plain               one line after the other, and no cursor movement
   --no-paste-guard      send a paste of many lines without asking
   --no-listen           do not let the server dial this client
+  --passphrase-file FILE
+                        the first line of FILE is the passphrase of a closed
+                        room [$CHAT_PASSPHRASE, or asked for on a terminal]
+  --state DIR           where keys are kept [$XDG_STATE_HOME/rpc-chat, or
+                        ~/.local/state/rpc-chat]
+  --accept-new-key      let a closed room have another key than before
   --help, --version     print this, or the version
 
 In the room:

@@ -14,6 +14,12 @@ pub(crate) fn objects(event: &UiEvent) -> Vec<String> {
         object.text("room", &format!("{room:016x}"))
     };
     let object = match event {
+        #[cfg(feature = "closed")]
+        UiEvent::AskPassphrase | UiEvent::PassphraseTyped => return Vec::new(),
+        #[cfg(feature = "closed")]
+        UiEvent::RoomRemembered { key, replaces } => {
+            connection("remembered").text("key", key).optional("replaces", replaces.as_deref())
+        }
         UiEvent::AskName
         | UiEvent::CtrlCLeaves
         | UiEvent::EnterLeaves

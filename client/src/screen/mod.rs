@@ -104,6 +104,8 @@ impl Screen {
             #[cfg(feature = "edit")]
             typed_line: None,
             #[cfg(feature = "edit")]
+            hides_typing: false,
+            #[cfg(feature = "edit")]
             paused_line: None,
             options,
         };

@@ -32,6 +32,8 @@ use std::{
 };
 
 const PROMPT: &str = "Enter your name: ";
+#[cfg(feature = "closed")]
+const PASSPHRASE_PROMPT: &str = "Passphrase of the room: ";
 const CLEAR: &str = "\x1b[H\x1b[2J";
 const RING: &str = "\x07";
 /// The same refusal is shown again after this time.
@@ -63,6 +65,9 @@ pub(crate) struct Output {
     /// The line that a person edits, while it is on the screen.
     #[cfg(feature = "edit")]
     pub(crate) typed_line: Option<super::typed_line::TypedLine>,
+    /// Whether nothing of that line is shown, because it is a passphrase.
+    #[cfg(feature = "edit")]
+    pub(crate) hides_typing: bool,
     /// That line, while the shell has the terminal.
     #[cfg(feature = "edit")]
     pub(crate) paused_line: Option<super::typed_line::TypedLine>,
@@ -137,6 +142,10 @@ impl Output {
             UiEvent::Connected { name, .. } | UiEvent::Rejoined { name, .. } | UiEvent::Renamed { name } => {
                 self.own_name.clone_from(name);
             }
+            #[cfg(all(feature = "closed", feature = "edit"))]
+            UiEvent::AskPassphrase => self.hides_typing = true,
+            #[cfg(all(feature = "closed", feature = "edit"))]
+            UiEvent::PassphraseTyped => self.hides_typing = false,
             UiEvent::Bell(mode) => self.options.bell = *mode.get_or_insert(self.options.bell),
             // It says since when somebody is here, in local time. A pipe needs no local time otherwise.
             UiEvent::People { pattern: Some(_), .. } if !self.has_clock && !self.options.json => {
@@ -202,6 +211,8 @@ impl Output {
         let (said, quiet) = self.to_show(event);
         match event {
             UiEvent::AskName => self.stderr.write_text(PROMPT),
+            #[cfg(feature = "closed")]
+            UiEvent::AskPassphrase => self.stderr.write_text(PASSPHRASE_PROMPT),
             UiEvent::Failed(_) | UiEvent::CtrlCLeaves | UiEvent::EnterLeaves => {
                 self.write_errors(&lines(event, &self.viewer()));
             }
@@ -216,7 +227,18 @@ impl Output {
     fn write(&mut self, event: &UiEvent) -> io::Result<()> {
         if *event == UiEvent::AskName {
             self.end_fold()?;
-            return self.write_prompt();
+            return self.write_prompt(PROMPT);
+        }
+        #[cfg(feature = "closed")]
+        if *event == UiEvent::AskPassphrase {
+            self.end_fold()?;
+            return self.write_prompt(PASSPHRASE_PROMPT);
+        }
+        #[cfg(all(feature = "closed", feature = "edit"))]
+        if *event == UiEvent::PassphraseTyped {
+            // The question may have come again while an answer was on its way.
+            let unasked = self.ask_in_edited_line("").unwrap_or_default();
+            return self.write_stdout(&unasked);
         }
         if self.repeats_refusal(event) {
             return Ok(());
@@ -308,29 +330,29 @@ impl Output {
         self.write_lines(&[StyledLine::system(format!("--- it is {today} now ---"))])
     }
 
-    fn write_prompt(&mut self) -> io::Result<()> {
+    fn write_prompt(&mut self, prompt: &str) -> io::Result<()> {
         #[cfg(feature = "edit")]
-        if let Some(asked) = self.ask_in_edited_line(PROMPT) {
+        if let Some(asked) = self.ask_in_edited_line(prompt) {
             return self.write_stdout(&asked);
         }
         let ScreenOptions { terminal, plain, typing, quiet, .. } = self.options;
         if typing && terminal {
-            return self.write_stdout(PROMPT);
+            return self.write_stdout(prompt);
         }
         if typing && plain {
             let before = self.batch.take();
-            return self.write_stdout(&(before + PROMPT));
+            return self.write_stdout(&(before + prompt));
         }
         if terminal {
             // No typed name ends this line.
-            return self.write_stdout(&format!("{PROMPT}\n"));
+            return self.write_stdout(&format!("{prompt}\n"));
         }
         if quiet {
-            self.stderr.write_text(PROMPT);
+            self.stderr.write_text(prompt);
             return Ok(());
         }
         let line_end = if std::mem::replace(&mut self.prompt_open, true) { "\n" } else { "" };
-        self.write_stdout(&format!("{line_end}{PROMPT}"))
+        self.write_stdout(&format!("{line_end}{prompt}"))
     }
 
     fn write_ring(&mut self) -> io::Result<()> {

@@ -71,6 +71,13 @@ pub(crate) fn lines(event: &UiEvent, viewer: &Viewer<'_>) -> Vec<StyledLine> {
     let error = |text: String| vec![StyledLine::error(text)];
     match event {
         UiEvent::AskName | UiEvent::Clear => Vec::new(),
+        #[cfg(feature = "closed")]
+        UiEvent::AskPassphrase | UiEvent::PassphraseTyped => Vec::new(),
+        #[cfg(feature = "closed")]
+        UiEvent::RoomRemembered { key, replaces } => {
+            let replaces = replaces.as_ref().map(|old| format!(" in place of {old}")).unwrap_or_default();
+            notice(&format!("the room's key is {key}; it is remembered{replaces}"))
+        }
         UiEvent::Connected { motd, kept_for, .. } => {
             let motd = motd.as_ref().map(|motd| format!("Server: {}", escape_text(motd.trim_end())));
             let connected = "Connected! Start typing...".to_owned();

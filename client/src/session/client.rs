@@ -5,6 +5,7 @@ use crate::{
     session::{
         inbox::Inbox,
         pages::Pages,
+        sealing::Sealing,
         send_queue::{Purpose, SendQueue},
     },
     settings::{Input, JoinOptions, Stop, UiEvent, UiEventHandler, Utterance},
@@ -25,6 +26,7 @@ pub(crate) struct Client<'a> {
     pub(crate) show: UiEventHandler<'a>,
     pub(crate) inbox: &'a Inbox<'a>,
     pub(crate) queue: SendQueue,
+    pub(crate) sealing: Sealing<'a>,
     pub(crate) token: Token,
     pub(crate) name: Option<String>,
     /// The name to which a number may be added where somebody has it.

@@ -10,17 +10,16 @@ use crate::{
         inbox::JoinKind,
         listener::Callbacks,
         loss::Loss,
+        sealing::NotGreeted,
         send_queue::Purpose,
     },
     settings::{Outcome, UiEvent, Utterance},
 };
 use chat_common::{
     error::RpcError,
-    hello::Role,
     protocol::{Cause, Join, Joined, Refusal, Reply, Request, FRAME_BYTES, PING_INTERVAL},
     rpc::Connection,
     status::Status,
-    token::Token,
 };
 use crossbeam_channel::{bounded, never, select, Receiver};
 use std::{
@@ -57,6 +56,9 @@ pub(crate) enum ConnectionEnd {
     ServerBusy(String),
     /// The server did not accept the name.
     NameRefused(String),
+    /// The room is closed. Nothing was tried.
+    #[cfg(feature = "closed")]
+    NeedsPassphrase,
 }
 
 impl ConnectionEnd {
@@ -86,7 +88,7 @@ impl Client<'_> {
         };
         let (gate_tx, gate_rx) = bounded(0);
         let (lost_tx, lost_rx) = bounded(1);
-        let callbacks = Callbacks::new(self.token, self.inbox, gate_rx, lost_tx);
+        let callbacks = Callbacks::new(call.stream(), self.token, self.inbox, gate_rx, lost_tx);
         // The end of the scope waits for the threads of the callback side. The guard makes them end.
         thread::scope(|scope| {
             let _guard = callbacks.close_on_drop();
@@ -124,13 +126,16 @@ impl Client<'_> {
     ///
     /// # Blocking
     /// On the name service, which has no limit. Then on the server: 3 s for each address of the name, 3 s for
-    /// the hello.
-    fn dial(&self) -> Result<Connection, ConnectionEnd> {
+    /// the hello, or 20 s for the handshake with a closed room.
+    fn dial(&mut self) -> Result<Connection, ConnectionEnd> {
         let stream = connect(&self.options.server).map_err(ConnectionEnd::NotJoined)?;
         let mut call = Connection::new(Arc::new(stream), FRAME_BYTES);
-        match call.greet(Role::Call, Token::NONE, DIAL_TIMEOUT) {
-            Ok(_) => Ok(call),
-            Err(error) => Err(ConnectionEnd::not_opened(&error, error.to_string())),
+        match self.sealing.greet_call(&mut call, DIAL_TIMEOUT, self.show) {
+            Ok(()) => Ok(call),
+            Err(NotGreeted::Failed(error)) => Err(ConnectionEnd::not_opened(&error, error.to_string())),
+            Err(NotGreeted::Final(why)) => Err(ConnectionEnd::failed(why)),
+            #[cfg(feature = "closed")]
+            Err(NotGreeted::NeedsPassphrase) => Err(ConnectionEnd::NeedsPassphrase),
         }
     }
 
@@ -157,32 +162,43 @@ impl Client<'_> {
             let visitor = self.options.visitor;
             let join = Join { history, resume, since, visitor, ..Join::new(name.as_str(), self.token, port) };
             self.may_resume = true;
-            let Refusal { cause, text } = match call.call(&Request::Join(join), CALL_TIMEOUT) {
-                Ok(Reply::Joined(joined)) => return Ok((name, joined, resume.is_some())),
-                Ok(Reply::Refused(refusal)) => refusal,
-                Ok(_) => return Err(ConnectionEnd::NotJoined(INVALID_REPLY.into())),
-                Err(error) => return Err(ConnectionEnd::NotJoined(error.to_string())),
+            let reply = call.call(&Request::Join(join), CALL_TIMEOUT).map_err(|error| {
+                match self.sealing.why_final(&error) {
+                    Some(why) => ConnectionEnd::failed(why),
+                    None => ConnectionEnd::NotJoined(error.to_string()),
+                }
+            })?;
+            self.sealing.on_reply().map_err(ConnectionEnd::failed)?;
+            let Refusal { cause, text } = match reply {
+                Reply::Joined(joined) => return Ok((name, joined, resume.is_some())),
+                Reply::Refused(refusal) => refusal,
+                _ => return Err(ConnectionEnd::NotJoined(INVALID_REPLY.into())),
             };
             self.may_resume = resume.is_some();
+            // Both mean that somebody else has the name.
+            let cause = if cause == name_kept() { Cause::NameTaken } else { cause };
             match cause {
-                Cause::UnknownSession | Cause::NameTaken if resume.is_some() => {
+                Cause::UnknownSession | Cause::NameTaken | Cause::NameKept if resume.is_some() => {
                     self.may_resume = false;
                     self.inbox.end_session();
-                    if cause == Cause::NameTaken && self.numbered_name.is_none() {
+                    if cause != Cause::UnknownSession && self.numbered_name.is_none() {
                         return Err(ConnectionEnd::NameRefused(text));
                     }
                 }
                 // The system chose a port that the server does not dial, such as the server's own port.
                 Cause::InvalidPort if port != 0 => port = 0,
-                Cause::NameTaken if self.numbered_name.is_some() => match others.find(|other| *other != name)
-                {
-                    Some(other) => name = other,
-                    None => {
-                        let why = format!("all numbers up to {HIGHEST_NUMBER} are taken, too");
-                        return Err(ConnectionEnd::NameRefused(format!("{text}; {why}")));
+                Cause::NameTaken | Cause::NameKept if self.numbered_name.is_some() => {
+                    match others.find(|other| *other != name) {
+                        Some(other) => name = other,
+                        None => {
+                            let why = format!("all numbers up to {HIGHEST_NUMBER} are taken, too");
+                            return Err(ConnectionEnd::NameRefused(format!("{text}; {why}")));
+                        }
                     }
-                },
-                Cause::InvalidName | Cause::NameTaken => return Err(ConnectionEnd::NameRefused(text)),
+                }
+                Cause::InvalidName | Cause::NameTaken | Cause::NameKept => {
+                    return Err(ConnectionEnd::NameRefused(text));
+                }
                 Cause::Busy | Cause::Stopping | Cause::NoSpace => {
                     return Err(ConnectionEnd::ServerBusy(text))
                 }
@@ -210,6 +226,7 @@ impl Client<'_> {
                 UiEvent::Rejoined { name, room, sequence, restarted, queued, kept_for }
             }
         });
+        self.sealing.take_news().into_iter().for_each(self.show);
     }
 
     /// Sends the queue, takes input, and pings when there is nothing to send.
@@ -357,6 +374,11 @@ impl Client<'_> {
         }
         ConnectionEnd::Finished(Outcome::Left)
     }
+}
+
+/// A closed room keeps the name for somebody else's key.
+fn name_kept() -> Cause {
+    Cause::from(15)
 }
 
 /// Whether the reply is one that the server may give to this request.

@@ -11,14 +11,12 @@
 //! Go: `go rpc.ServeConn(conn)` serves every connection without an end; here are a scope, a limit and a
 //! token.
 
-use crate::session::{inbox::Inbox, loss::Loss};
+use crate::session::{inbox::Inbox, loss::Loss, sealing};
 use chat_common::{
     error::RpcError,
-    hello::Role,
     protocol::{Callback, CallbackReply, FRAME_BYTES},
     rpc::Connection,
     shutdown::Shutdown,
-    status::Status,
     stream::Stream,
     token::Token,
 };
@@ -46,6 +44,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// The callback side of one connection to the room.
 pub(crate) struct Callbacks<'a> {
+    /// The call connection, to which a callback connection belongs.
+    call: Arc<Stream>,
     token: Token,
     inbox: &'a Inbox<'a>,
     /// Disconnected by the main thread after it has shown the join. Before that, no event is shown.
@@ -83,12 +83,14 @@ impl Drop for CloseOnDrop<'_> {
 
 impl<'a> Callbacks<'a> {
     pub(crate) fn new(
+        call: &Arc<Stream>,
         token: Token,
         inbox: &'a Inbox<'a>,
         gate_rx: Receiver<Infallible>,
         lost_tx: Sender<Loss>,
     ) -> Callbacks<'a> {
-        Callbacks { token, inbox, gate_rx, lost_tx, stop: Shutdown::new(), streams: Mutex::default() }
+        let (call, stop, streams) = (Arc::clone(call), Shutdown::new(), Mutex::default());
+        Callbacks { call, token, inbox, gate_rx, lost_tx, stop, streams }
     }
 
     pub(crate) fn close_on_drop(&'a self) -> CloseOnDrop<'a> {
@@ -136,7 +138,7 @@ impl<'a> Callbacks<'a> {
             streams.shut_down_all();
         }
         let mut connection = Connection::new(Arc::new(Stream::connect(server, timeout)?), FRAME_BYTES);
-        connection.greet(Role::OpenedCallback, self.token, timeout)?;
+        sealing::greet_callback(&mut connection, &self.call, self.token, timeout)?;
         let Some(id) = self.register(connection.stream(), usize::MAX) else { return Err(RpcError::Closed) };
         // The server's own callback may have arrived meanwhile. This connection replaces it.
         self.lock().server = Some(id);
@@ -216,16 +218,13 @@ impl<'a> Callbacks<'a> {
     /// Checks that the connection is from our server.
     fn verify(&self, connection: &mut Connection, id: u64) -> Result<(), RpcError> {
         let hello = connection.read_hello(HELLO_TIMEOUT)?.ok_or(RpcError::Closed)?;
-        let status = match hello.role {
-            Role::Callback if hello.token != self.token => Status::UnknownToken,
-            Role::Callback if *self.lock().server.get_or_insert(id) == id => {
-                return connection.welcome(&hello, FRAME_TIMEOUT);
-            }
-            Role::Callback => Status::Busy,
-            Role::Call | Role::OpenedCallback => Status::WrongRole,
-        };
-        connection.refuse(status);
-        Err(RpcError::Refused { status, version: hello.highest })
+        if let Some(status) = sealing::refusal(&hello, &self.call, self.token) {
+            connection.refuse(status);
+            return Err(RpcError::Refused { status, version: hello.highest });
+        }
+        // This comes before the server is answered, because the main thread asks for it right after that.
+        let admit = || *self.lock().server.get_or_insert(id) == id;
+        sealing::welcome_callback(connection, &hello, &self.call, self.token, admit, FRAME_TIMEOUT)
     }
 
     /// Serves `Receive` until the connection ends. Returns the reason of the end.

@@ -7,15 +7,22 @@
 //! A *session* is what the server keeps for a member under its token. A new connection resumes the session,
 //! or begins another one.
 
+#[cfg(feature = "closed")]
+mod ask_passphrase;
 mod backoff;
 mod client;
+#[cfg(feature = "closed")]
+mod closed;
 mod connection;
 mod dial;
 mod inbox;
+#[cfg(feature = "closed")]
+mod known_rooms;
 mod listener;
 mod loss;
 mod memory;
 mod pages;
+mod sealing;
 mod search;
 mod send_queue;
 
@@ -23,13 +30,16 @@ use crate::{
     input::{parse_command, Command},
     session::{
         backoff::Backoff, client::Client, connection::ConnectionEnd, inbox::Inbox, loss::Loss,
-        send_queue::SendQueue,
+        sealing::Sealing, send_queue::SendQueue,
     },
     settings::{Channels, Input, InputNotice, JoinOptions, Outcome, UiEvent, UiEventHandler},
 };
 use chat_common::token::Token;
 use crossbeam_channel::{after, never, select};
 use std::time::{Duration, Instant};
+
+#[cfg(feature = "closed")]
+pub use closed::load_credentials;
 
 /// The pause between two attempts to connect grows from the first value to the second.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -47,8 +57,9 @@ const BUSY_PATIENCE: Duration = Duration::from_secs(5);
 /// Until the client has left. [`Stop::Now`](crate::Stop::Now) ends it at once while it waits for the person,
 /// for the next attempt to connect, or on an idle connection. It does not interrupt a call, which takes 10 s
 /// at most. Connecting takes at most: the name service, which has no limit; 3 s for each address of the
-/// server; 3 s for the hello; three calls; 6 s for the callback. A `show` that blocks delays all of this. A
-/// person whose client cannot go on in the room has to press Enter at the end, and any `Stop` ends that.
+/// server; 3 s for the hello, or 20 s for the handshake with a closed room; three calls; 6 s for the
+/// callback. A `show` that blocks delays all of this. A person whose client cannot go on in the room has to
+/// press Enter at the end, and any `Stop` ends that.
 pub fn run(options: &JoinOptions, channels: &Channels, show: UiEventHandler<'_>) -> Outcome {
     // Whether a person has taken part in the room, and may be in the middle of a line.
     let mut may_type = false;
@@ -64,6 +75,7 @@ pub fn run(options: &JoinOptions, channels: &Channels, show: UiEventHandler<'_>)
                 show,
                 inbox: &inbox,
                 queue: SendQueue::new(first_message_id),
+                sealing: Sealing::new(options),
                 token,
                 name: options.name.clone(),
                 numbered_name: options.name.clone().filter(|_| options.numbered),
@@ -134,6 +146,11 @@ impl Client<'_> {
                     continue;
                 }
                 ConnectionEnd::NameRefused(reason) => return Outcome::Failed(reason),
+                #[cfg(feature = "closed")]
+                ConnectionEnd::NeedsPassphrase => match self.read_passphrase() {
+                    Ok(()) => continue,
+                    Err(outcome) => return outcome,
+                },
                 ConnectionEnd::Lost(Loss { reason, closed }) => {
                     let ended = self.inbox.room_has_ended();
                     self.untold_loss = Some(UiEvent::Lost { reason: reason.clone(), ended });

@@ -1,6 +1,10 @@
 //! The command line and the environment variables, as one struct. This file does no I/O: `main.rs` passes
 //! both in.
 
+#[cfg(feature = "closed")]
+use super::credentials::{Credentials, PassphraseSource};
+#[cfg(feature = "closed")]
+use chat_common::closed::{state::default_directory, Passphrase};
 use chat_common::units::{parse_time, TIME_FORM};
 use std::{net::Ipv6Addr, path::PathBuf, time::Duration};
 
@@ -11,6 +15,17 @@ const DEFAULT_PORT: u16 = 1234;
 pub(crate) const DEFAULT_HISTORY: u32 = 20;
 /// The error of `--send` for an empty text, from the command line or from standard input.
 pub(crate) const EMPTY_MESSAGE_ERROR: &str = "--send needs a text that is not empty";
+/// The error of `--passphrase`.
+const PASSPHRASE_WAYS: &str = "a passphrase is never an argument, because others on this machine can read \
+                               those: set $CHAT_PASSPHRASE, use --passphrase-file FILE, or type it where \
+                               the client asks for it";
+/// The line that builds a client for closed rooms, with the editor if this one has it.
+#[cfg(not(feature = "closed"))]
+pub(crate) const HOW_TO_BUILD_CLOSED: &str = if cfg!(feature = "edit") {
+    "cargo install --path client --features edit,closed"
+} else {
+    "cargo install --path client --features closed"
+};
 
 /// What stands before each line of the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,6 +125,20 @@ pub struct JoinOptions {
     pub visitor: bool,
     /// Whether the server may dial the client. Otherwise the client opens the callback connection.
     pub listen: bool,
+    /// What a closed room wants to see. With `None` the room must be open.
+    #[cfg(feature = "closed")]
+    pub credentials: Option<Credentials>,
+    /// Where the client keeps its own key and the keys of rooms. With `None` it remembers no room, and takes
+    /// any key that a room has when it joins.
+    #[cfg(feature = "closed")]
+    pub state: Option<PathBuf>,
+    /// Whether a known room may have a new key, which takes the place of the old one.
+    #[cfg(feature = "closed")]
+    pub accept_new_key: bool,
+    /// Whether to ask a person for the passphrase where the room is closed and there are no credentials. It
+    /// needs `state`.
+    #[cfg(feature = "closed")]
+    pub asks_passphrase: bool,
 }
 
 impl JoinOptions {
@@ -125,6 +154,14 @@ impl JoinOptions {
             wait: None,
             visitor: false,
             listen: true,
+            #[cfg(feature = "closed")]
+            credentials: None,
+            #[cfg(feature = "closed")]
+            state: None,
+            #[cfg(feature = "closed")]
+            accept_new_key: false,
+            #[cfg(feature = "closed")]
+            asks_passphrase: false,
         }
     }
 }
@@ -144,6 +181,9 @@ pub struct Options {
     pub json_input: bool,
     /// Whether a paste of many lines on a terminal waits for the person's word.
     pub paste_guard: bool,
+    /// Where the passphrase of a closed room comes from.
+    #[cfg(feature = "closed")]
+    pub passphrase: Option<PassphraseSource>,
 }
 
 /// What the command line asks for.
@@ -177,6 +217,7 @@ pub fn parse_arguments(
 ) -> Result<Invocation, String> {
     let mut options = defaults(environment);
     let (mut history, mut time, mut plain) = (None, None, false);
+    let mut closed = ClosedFlags::default();
     let mut arguments = arguments.into_iter();
     while let Some(argument) = arguments.next() {
         let (flag, attached) = match argument.split_once('=') {
@@ -185,7 +226,7 @@ pub fn parse_arguments(
         };
         let has_value = attached.is_some();
         let value = || attached.or_else(|| arguments.next()).ok_or(format!("{flag} needs a value"));
-        let Options { join, screen, source, to, json_input, paste_guard } = &mut options;
+        let Options { join, screen, source, to, json_input, paste_guard, .. } = &mut options;
         match flag {
             "--server" => join.server = value()?,
             "--name" => join.name = Some(value()?),
@@ -202,6 +243,10 @@ pub fn parse_arguments(
                 other => return Err(format!("--color is auto, always or never, not \"{other}\"")),
             },
             "--bell" => screen.bell = parse_bell(&value()?)?,
+            "--passphrase-file" => closed.passphrase_file = Some(value()?.into()),
+            "--state" => closed.state = Some(value()?.into()),
+            // Everybody on a machine can read the arguments of its programs.
+            "--passphrase" => return Err(PASSPHRASE_WAYS.into()),
             _ if has_value => return Err(format!("unknown flag {flag} with a value; see --help")),
             "--json" => screen.json = true,
             "--json-input" => *json_input = true,
@@ -210,11 +255,14 @@ pub fn parse_arguments(
             "--no-paste-guard" => *paste_guard = false,
             "--stay" => join.stay = true,
             "--no-listen" => join.listen = false,
+            "--accept-new-key" => closed.accept_new_key = true,
             "--help" | "-h" => return Ok(Invocation::Help),
             "--version" | "-V" => {
-                let features = if cfg!(feature = "edit") { " (edit)" } else { "" };
-                let version = env!("CARGO_PKG_VERSION");
-                return Ok(Invocation::Print(format!("chat-client {version}{features}\n")));
+                return Ok(Invocation::Print(format!(
+                    "chat-client {}{}\n",
+                    env!("CARGO_PKG_VERSION"),
+                    features()
+                )));
             }
             _ => return Err(format!("unknown argument \"{argument}\"; see --help")),
         }
@@ -241,6 +289,7 @@ pub fn parse_arguments(
     join.interactive = environment.stdin_terminal && lines && !*json_input;
     screen.typing = join.interactive;
     join.history = history.unwrap_or(if on_terminal && lines { DEFAULT_HISTORY } else { 0 });
+    take_closed_flags(&mut options, &closed, environment)?;
     Ok(Invocation::Run(Box::new(options)))
 }
 
@@ -262,7 +311,81 @@ fn defaults(environment: &Environment<'_>) -> Options {
         log: None,
     };
     let source = InputSource::StdinLines;
-    Options { join, screen, source, to: None, json_input: false, paste_guard: true }
+    Options {
+        join,
+        screen,
+        source,
+        to: None,
+        json_input: false,
+        paste_guard: true,
+        #[cfg(feature = "closed")]
+        passphrase: None,
+    }
+}
+
+/// The optional parts of this build, as `--version` shows them.
+fn features() -> &'static str {
+    match (cfg!(feature = "edit"), cfg!(feature = "closed")) {
+        (true, true) => " (edit, closed)",
+        (true, false) => " (edit)",
+        (false, true) => " (closed)",
+        (false, false) => "",
+    }
+}
+
+/// The flags for closed rooms, as they were given.
+#[derive(Clone, Default)]
+struct ClosedFlags {
+    passphrase_file: Option<PathBuf>,
+    state: Option<PathBuf>,
+    accept_new_key: bool,
+}
+
+#[cfg(feature = "closed")]
+fn take_closed_flags(
+    options: &mut Options,
+    flags: &ClosedFlags,
+    environment: &Environment<'_>,
+) -> Result<(), String> {
+    let ClosedFlags { passphrase_file, state, accept_new_key } = flags.clone();
+    let given = (environment.variable)("CHAT_PASSPHRASE").filter(|words| !words.is_empty());
+    options.passphrase = match (passphrase_file, given) {
+        (Some(path), _) => Some(PassphraseSource::File(path)),
+        (None, Some(words)) => {
+            let passphrase = Passphrase::new(&words).map_err(|why| format!("$CHAT_PASSPHRASE: {why}"))?;
+            Some(PassphraseSource::Given(passphrase))
+        }
+        (None, None) => None,
+    };
+    let state = state.map_or_else(|| default_directory(environment.variable), Ok);
+    let join = &mut options.join;
+    join.accept_new_key = accept_new_key;
+    join.asks_passphrase = join.interactive && environment.stdout_terminal && state.is_ok();
+    match state {
+        Ok(state) => join.state = Some(state),
+        // Only a closed room needs the directory.
+        Err(why) if options.passphrase.is_some() => return Err(why),
+        Err(_) => {}
+    }
+    Ok(())
+}
+
+/// Says how to get a client for closed rooms, if it was told to be one.
+#[cfg(not(feature = "closed"))]
+fn take_closed_flags(
+    _options: &mut Options,
+    flags: &ClosedFlags,
+    environment: &Environment<'_>,
+) -> Result<(), String> {
+    let has_variable = || (environment.variable)("CHAT_PASSPHRASE").is_some_and(|words| !words.is_empty());
+    let used = match flags {
+        ClosedFlags { passphrase_file: Some(_), .. } => "--passphrase-file",
+        ClosedFlags { state: Some(_), .. } => "--state",
+        ClosedFlags { accept_new_key: true, .. } => "--accept-new-key",
+        _ if has_variable() => "$CHAT_PASSPHRASE",
+        _ => return Ok(()),
+    };
+    Err(format!("{used} needs the feature \"closed\", which this build does not have: {HOW_TO_BUILD_CLOSED}"))
 }
 
 fn parse_send(text: String) -> Result<InputSource, String> {
@@ -504,6 +627,66 @@ mod tests {
     fn send_on_a_terminal_is_not_interactive() {
         let options = run(&["--name", "ci", "--send", "hi"], true, &[("TERM", "xterm")]);
         assert!(!options.screen.typing && !options.join.interactive && options.join.history == 0);
+    }
+
+    #[test]
+    fn a_passphrase_is_no_argument_and_the_error_says_the_ways() {
+        for arguments in [&["--passphrase", "lamp river"][..], &["--passphrase=lamp"], &["--passphrase"]] {
+            let error = with(arguments, false, &[]).unwrap_err();
+            assert!(
+                error.contains("$CHAT_PASSPHRASE") && error.contains("--passphrase-file FILE"),
+                "{error}"
+            );
+            assert!(!error.contains("lamp"), "{error}");
+        }
+    }
+
+    #[cfg(not(feature = "closed"))]
+    #[test]
+    fn a_build_for_open_rooms_knows_the_flags_of_closed_ones_and_how_to_get_them() {
+        for (arguments, variables, used) in [
+            (&["--passphrase-file", "f"][..], &[][..], "--passphrase-file"),
+            (&["--state=d"], &[], "--state"),
+            (&["--accept-new-key"], &[], "--accept-new-key"),
+            (&[], &[("CHAT_PASSPHRASE", "lamp")], "$CHAT_PASSPHRASE"),
+        ] {
+            let error = with(arguments, false, variables).unwrap_err();
+            assert!(error.starts_with(used) && error.ends_with("closed"), "{error}");
+            assert!(error.contains(": cargo install --path client --features "), "{error}");
+        }
+        run(&[], false, &[("CHAT_PASSPHRASE", "")]);
+    }
+
+    #[cfg(feature = "closed")]
+    #[test]
+    fn the_passphrase_comes_from_the_flag_or_else_from_the_variable() {
+        let home = ("HOME", "/home/sara");
+        let passphrase = |words| Some(PassphraseSource::Given(Passphrase::new(words).unwrap()));
+        let from = |arguments: &[&str], words| {
+            let options = run(arguments, false, &[home, ("CHAT_PASSPHRASE", words)]);
+            assert_eq!(options.join.state.unwrap(), PathBuf::from("/home/sara/.local/state/rpc-chat"));
+            options.passphrase
+        };
+        assert_eq!(from(&[], ""), None);
+        assert_eq!(from(&[], "lamp river"), passphrase("lamp river"));
+        assert_eq!(from(&["--passphrase-file", "f"], "lamp"), Some(PassphraseSource::File("f".into())));
+        for (arguments, variables) in
+            [(&[][..], &[home, ("CHAT_PASSPHRASE", " ")][..]), (&[], &[("CHAT_PASSPHRASE", "lamp")])]
+        {
+            let error = with(arguments, false, variables).unwrap_err();
+            assert!(!error.contains('\n'), "{error}");
+        }
+        let options = run(&["--state", "/keys", "--accept-new-key"], false, &[]);
+        assert!(options.join.accept_new_key && options.join.state.is_some_and(|path| path.ends_with("keys")));
+    }
+
+    #[cfg(feature = "closed")]
+    #[test]
+    fn only_a_person_at_a_terminal_is_asked_for_the_passphrase() {
+        let variables = [("HOME", "/home/sara"), ("TERM", "xterm")];
+        assert!(run(&[], true, &variables).join.asks_passphrase);
+        assert!(!run(&[], false, &variables).join.asks_passphrase);
+        assert!(!run(&["--name", "ci", "--send", "hi"], true, &variables).join.asks_passphrase);
     }
 
     #[test]

@@ -13,6 +13,21 @@ pub type UiEventHandler<'a> = &'a (dyn Fn(UiEvent) + Sync);
 pub enum UiEvent {
     /// The client needs a name. The next line of input is the name.
     AskName,
+    /// The room is closed, and the client needs its passphrase. The next line of input is the passphrase.
+    /// Nothing of it may be shown.
+    #[cfg(feature = "closed")]
+    AskPassphrase,
+    /// The passphrase is typed, or nobody asks for it any more.
+    #[cfg(feature = "closed")]
+    PassphraseTyped,
+    /// The key of the room is remembered from now on. It follows the first join.
+    #[cfg(feature = "closed")]
+    RoomRemembered {
+        /// The fingerprint of the key.
+        key: String,
+        /// The fingerprint of the key that was remembered before.
+        replaces: Option<String>,
+    },
     /// The server accepted the first join.
     Connected {
         /// The person's name in the room.

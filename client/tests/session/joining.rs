@@ -13,35 +13,77 @@ use chat_common::{
 };
 use std::{sync::Arc, thread, time::Duration};
 
+/// That a closed room keeps the name for somebody else's key.
+const NAME_KEPT: u32 = 15;
+
 #[test]
 fn after_a_refused_name_a_person_is_asked_again_and_a_program_fails() {
+    for cause in [Cause::NameTaken, Cause::from(NAME_KEPT)] {
+        let why = format!("{cause:?}");
+        run_client(
+            |options| options.interactive = true,
+            |harness| {
+                let (mut call, _) = harness.accept_join();
+                refuse(&mut call, cause);
+                assert_eq!(harness.next_event(), UiEvent::Refused(why.clone()));
+                assert_eq!(harness.next_event(), UiEvent::AskName);
+                harness.type_line(" Alicia ");
+                let (mut call, _callback, join) = harness.accept_member(1);
+                assert_eq!((join.name.as_str(), join.resume), ("Alicia", None));
+                harness.type_line("/quit");
+                assert_eq!(next_request(&mut call), Request::Leave);
+            },
+        );
+        run_client(
+            |_| {},
+            |harness| {
+                let (mut call, _) = harness.accept_join();
+                refuse(&mut call, cause);
+                assert_eq!(harness.outcome(), Outcome::Failed(why.clone()));
+            },
+        );
+    }
+}
+
+#[test]
+fn a_number_is_added_to_a_name_that_is_kept_for_somebody_else() {
     run_client(
-        |options| options.interactive = true,
+        |options| options.numbered = true,
         |harness| {
             let (mut call, _) = harness.accept_join();
-            refuse(&mut call, Cause::NameTaken);
-            assert_eq!(harness.next_event(), UiEvent::Refused("NameTaken".into()));
-            assert_eq!(harness.next_event(), UiEvent::AskName);
-            harness.type_line(" Alicia ");
-            let (mut call, _callback, join) = harness.accept_member(1);
-            assert_eq!((join.name.as_str(), join.resume), ("Alicia", None));
-            harness.type_line("/quit");
-            assert_eq!(next_request(&mut call), Request::Leave);
+            for name in ["Alice-2", "Alice-3"] {
+                refuse(&mut call, Cause::from(NAME_KEPT));
+                let Request::Join(join) = next_request(&mut call) else { panic!("it joins again") };
+                assert_eq!(join.name, name);
+            }
+            refuse(&mut call, Cause::Banned);
+            assert_eq!(harness.outcome(), Outcome::Failed("Banned".into()));
         },
     );
+}
+
+#[test]
+fn a_client_without_a_passphrase_says_that_the_room_is_closed_and_what_to_do() {
     run_client(
-        |_| {},
+        |options| options.wait = Some(TEST_TIMEOUT),
         |harness| {
-            let (mut call, _) = harness.accept_join();
-            refuse(&mut call, Cause::NameTaken);
-            assert_eq!(harness.outcome(), Outcome::Failed("NameTaken".into()));
+            let stream = Stream::new(harness.listener.accept().unwrap().0);
+            let mut call = Connection::new(Arc::new(stream), FRAME_BYTES);
+            call.read_hello(TEST_TIMEOUT).unwrap();
+            call.refuse(Status::Closed);
+            let Outcome::Failed(reason) = harness.outcome() else { panic!("it is outside") };
+            let what_to_do = match cfg!(feature = "closed") {
+                true => "$CHAT_PASSPHRASE",
+                false => "cargo install --path client --features ",
+            };
+            assert!(reason.contains("is closed") && reason.contains(what_to_do), "{reason}");
         },
     );
 }
 
 #[test]
 fn a_client_does_not_try_again_after_a_final_refusal_or_one_that_it_does_not_know() {
-    for status in [Status::Closed, Status::Banned, Status::Unknown] {
+    for status in [Status::Banned, Status::Unknown] {
         run_client(
             |options| options.interactive = true,
             |harness| {

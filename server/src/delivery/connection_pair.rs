@@ -5,7 +5,7 @@
 //! pair, and the old pair is closed. The thread of the call connection, the recipient's thread and the
 //! broadcaster share a pair. Nothing here may wait for the client.
 
-use chat_common::{error::RpcError, frame::encode_frame, protocol::Reply, stream::Stream};
+use chat_common::{error::RpcError, frame::encode_frame, protocol::Reply, stream::Stream, token::Token};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The connections of one session, from a Join until one of them ends.
@@ -42,6 +42,21 @@ impl ConnectionPair {
     /// Returns a pair with a call connection and no callback connection yet.
     pub(crate) fn new(id: u64, call: Arc<Stream>) -> ConnectionPair {
         ConnectionPair { id, call, state: Mutex::default() }
+    }
+
+    /// Returns the call connection.
+    pub(crate) fn call(&self) -> &Stream {
+        &self.call
+    }
+
+    /// Returns what the hello of a callback connection shows, for a session with this token: the token, or in
+    /// a closed room the public name of the call connection.
+    pub(crate) fn shown_by_callback(&self, token: Token) -> Token {
+        #[cfg(feature = "closed")]
+        if let Some(seal) = self.call.seal() {
+            return seal.channel();
+        }
+        token
     }
 
     /// Sets the callback connection. Returns false when the pair is closed, or has one already.
@@ -86,7 +101,7 @@ impl ConnectionPair {
     pub(crate) fn reply(&self, reply: &Reply) {
         let mut frame = Vec::new();
         encode_frame(reply, &mut frame).expect("a reply of ours encodes");
-        if !matches!(self.call.try_write(&frame), Ok(taken) if taken == frame.len()) {
+        if !matches!(self.call.try_write(&frame), Ok(None)) {
             self.close(CONNECTION_LOST);
         }
     }

@@ -25,11 +25,10 @@ use crate::{
     log::{Reader, SharedLog},
     settings::Limits,
 };
-use chat_common::{error::RpcError, rpc::Connection};
+use chat_common::{error::RpcError, rpc::Connection, stream::Unsent};
 use crossbeam_channel::{Receiver, Sender};
 use log::{error, warn};
 use recipient::recipient_loop;
-use send_window::Unsent;
 use std::{
     panic::{catch_unwind, AssertUnwindSafe},
     sync::Arc,
@@ -89,7 +88,7 @@ impl<'scope, 'env> Deliveries<'scope, 'env> {
     /// and the recipient's own thread waits in `read`. A recipient has at most one such thread.
     fn flush(&self, recipient: &Arc<Recipient>, unsent: Unsent) {
         let (log, limits, own) = (self.log, self.limits, Arc::clone(recipient));
-        if unsent.0.is_empty()
+        if unsent.lacks_memory()
             || !self.spawn("flush", &recipient.pair, move || own.flush(&unsent, log, limits))
         {
             warn!("no thread or no memory to flush a call; its recipient is disconnected");

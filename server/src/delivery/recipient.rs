@@ -8,7 +8,7 @@
 
 use super::{
     connection_pair::{ConnectionPair, CONNECTION_LOST},
-    send_window::{AckOutcome, SendWindow, Unsent},
+    send_window::{AckOutcome, SendWindow},
     shared_batch::SharedBatch,
 };
 use crate::{
@@ -20,7 +20,7 @@ use chat_common::{
     error::RpcError,
     protocol::CallbackReply,
     rpc::{Connection, Wait},
-    stream::Stream,
+    stream::{Stream, Unsent},
 };
 use std::{
     sync::{atomic::Ordering::Relaxed, Arc},
@@ -72,7 +72,7 @@ impl Recipient {
             log.counters.delivered.fetch_add(events, Relaxed);
             self.stream.try_write(frame).unwrap_or_else(|_| {
                 self.pair.close(CONNECTION_LOST);
-                frame.len() // Nobody needs the rest of a broken stream.
+                None // Nobody needs the rest of a broken stream.
             })
         })
     }
@@ -86,7 +86,7 @@ impl Recipient {
     /// When the recipient does not take a call in time.
     pub(super) fn flush(&self, unsent: &Unsent, log: &SharedLog, limits: &Limits) -> Result<(), RpcError> {
         let mut call = Batch::new();
-        self.stream.write_all(&unsent.0, Instant::now() + limits.receive_timeout)?;
+        self.stream.write_rest(unsent, Instant::now() + limits.receive_timeout)?;
         self.window.on_flushed(false);
         while self.window.next_call(log, &mut call) {
             self.write_call(&call, log, limits)?;

@@ -52,7 +52,7 @@ use crate::{
     },
     settings::Limits,
 };
-use chat_common::batch::Batch;
+use chat_common::{batch::Batch, stream::Unsent};
 use std::{sync::PoisonError, time::Instant};
 
 /// The window of a new connection, in bytes. Any send buffer takes this much.
@@ -102,12 +102,6 @@ struct PendingAck {
     covers: usize,
     since: Instant,
 }
-
-/// The part of a call that the system did not take. Its holder writes it, and then calls
-/// [`SendWindow::on_flushed`]. It is empty if there was no memory to keep it; the connection is then lost.
-#[derive(Debug, PartialEq, Eq)]
-#[must_use]
-pub(crate) struct Unsent(pub(crate) Vec<u8>);
 
 /// What an answer of the recipient means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -163,14 +157,14 @@ impl SendWindow {
     /// window is full. Then another thread is on the way that writes them: the recipient's own, or `fanout`
     /// with an earlier round.
     ///
-    /// `try_write` gets a frame and the number of its events, and returns how many bytes the system took.
-    /// It must not wait. The caller must have the part that is returned flushed.
+    /// `try_write` gets a frame and the number of its events, and returns what the system did not take.
+    /// It must not wait. The caller must have that part flushed, and [`SendWindow::on_flushed`] called then.
     pub(crate) fn send(
         &self,
         log: &SharedLog,
         round: &mut SharedBatch,
         scratch: &mut Batch,
-        mut try_write: impl FnMut(&[u8], u64) -> usize,
+        mut try_write: impl FnMut(&[u8], u64) -> Option<Unsent>,
     ) -> Option<Unsent> {
         let mut state = self.lock();
         if state.cursor < round.first || state.flushing {
@@ -357,19 +351,11 @@ fn write_call(
     state: &mut State,
     call: &mut Batch,
     must_ask: bool,
-    try_write: &mut impl FnMut(&[u8], u64) -> usize,
+    try_write: &mut impl FnMut(&[u8], u64) -> Option<Unsent>,
 ) -> Option<Unsent> {
     state.count(call, must_ask);
-    let frame = call.frame();
-    let taken = try_write(frame, call.events());
-    if taken == frame.len() {
-        return None;
-    }
+    let unsent = try_write(call.frame(), call.events())?;
     state.flushing = true;
     state.shrink();
-    let mut unsent = Vec::new();
-    if unsent.try_reserve_exact(frame.len() - taken).is_ok() {
-        unsent.extend_from_slice(&frame[taken..]);
-    }
-    Some(Unsent(unsent))
+    Some(unsent)
 }

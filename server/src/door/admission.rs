@@ -82,6 +82,9 @@ struct Dice {
 pub(crate) struct Slot {
     admission: Arc<Admission>,
     number: u64,
+    /// Whether another connection was closed for it.
+    #[cfg(feature = "closed")]
+    took_a_place: bool,
 }
 
 impl Admission {
@@ -104,13 +107,18 @@ impl Admission {
         if held >= limits.max_per_address && !address.to_canonical().is_loopback() {
             return Err(Status::TooMany);
         }
-        table.make_place(limits, host);
+        let _took_a_place = table.make_place(limits, host);
         let number = table.next;
         table.next += 1;
         table.open.insert(number, Open { stream: Arc::clone(stream), host, stage: Stage::Joined });
         *table.held.entry(host).or_default() += 1;
         table.set_stage(number, Stage::Unjoined);
-        Ok(Slot { admission: Arc::clone(self), number })
+        Ok(Slot {
+            admission: Arc::clone(self),
+            number,
+            #[cfg(feature = "closed")]
+            took_a_place: _took_a_place,
+        })
     }
 
     /// Ends the incoming direction of every call connection. The requests that have arrived are still
@@ -135,10 +143,10 @@ impl Table {
     }
 
     /// Closes a connection that has not joined, if a new one of `host` needs its place. Its thread wakes,
-    /// ends and drops its [`Slot`].
-    fn make_place(&mut self, limits: &Limits, host: Host) {
+    /// ends and drops its [`Slot`]. Returns whether it closed one.
+    fn make_place(&mut self, limits: &Limits, host: Host) -> bool {
         if self.unjoined_count < limits.max_unjoined {
-            return;
+            return false;
         }
         let own = self.unjoined.get(&host).map_or(0, Vec::len);
         let loser = if own >= limits.max_unjoined_per_address {
@@ -150,11 +158,13 @@ impl Table {
             let hosts: Vec<Host> = hosts.map(|(host, _)| *host).collect();
             self.dice.choose(&hosts)
         };
-        let Some(number) = loser.and_then(|host| self.dice.choose(self.unjoined.get(&host)?)) else { return };
+        let number = loser.and_then(|host| self.dice.choose(self.unjoined.get(&host)?));
+        let Some(number) = number else { return false };
         self.set_stage(number, Stage::Closed);
         if let Some(open) = self.open.get(&number) {
             open.stream.shut_down();
         }
+        true
     }
 
     /// Changes the stage of a connection. [`Stage::Closed`] is final.
@@ -213,6 +223,19 @@ impl Slot {
     /// Records that the connection's Join is being carried out. No new connection can take its place now.
     pub(crate) fn joining(&self) {
         self.set_stage(Stage::Joined);
+    }
+
+    /// Returns whether another connection was closed for this one.
+    #[cfg(feature = "closed")]
+    pub(super) fn took_a_place(&self) -> bool {
+        self.took_a_place
+    }
+
+    /// Returns whether a new connection has taken this one's place. Its stream is then shut down.
+    #[cfg(feature = "closed")]
+    pub(crate) fn is_closed(&self) -> bool {
+        let table = self.admission.lock();
+        table.open.get(&self.number).is_none_or(|open| open.stage == Stage::Closed)
     }
 
     /// Records that the connection is now a member's callback connection.

@@ -2,41 +2,29 @@
 //! changes it.
 //!
 //! The file has one ban on each line: `address 192.0.2.7`, `address 2001:db8::/64` or `name sara`. Empty
-//! lines and lines that begin with `#` are ignored, whatever their encoding is.
-//!
-//! The file belongs to the operator, who may edit it while the server runs. So a change reads it again, and
-//! keeps every other line, the order, the mode and the owner. A symbolic link stays one: the file that it
-//! leads to is changed.
+//! lines and lines that begin with `#` are ignored, whatever their encoding is. [`KeptFile`] says what a
+//! change of the file keeps.
 
-use super::ban::Ban;
-use chat_common::token::Token;
+use super::{
+    ban::Ban,
+    kept_file::{lines, KeptFile},
+};
 use std::{
     collections::BTreeSet,
-    fs::{self, File, Metadata, OpenOptions},
-    io::{self, ErrorKind, Read, Write},
-    os::unix::fs::{fchown, MetadataExt, OpenOptionsExt},
-    path::{Path, PathBuf},
+    io::{self, ErrorKind},
+    path::PathBuf,
 };
 
-/// The greatest length of the file. It has space for 30,000 bans of addresses, and a device that never ends
-/// is noticed.
+/// The greatest length of the file. It has space for 30,000 bans of addresses.
 const MAX_BYTES: usize = 1 << 20;
 
-/// The file of the bans, by the path that the operator gave.
+/// The file of the bans.
 #[derive(Debug)]
-pub(super) struct BanFile(PathBuf);
-
-/// What was read: the file itself, without symbolic links on the way.
-struct Contents {
-    path: PathBuf,
-    /// `None` when there is no file yet.
-    metadata: Option<Metadata>,
-    text: Vec<u8>,
-}
+pub(super) struct BanFile(KeptFile);
 
 impl BanFile {
     pub(super) fn new(path: PathBuf) -> BanFile {
-        BanFile(path)
+        BanFile(KeptFile::new(path, MAX_BYTES))
     }
 
     /// Reads the bans, and checks that a new version of the file can be written.
@@ -47,17 +35,7 @@ impl BanFile {
     /// # Errors
     /// Names the file and what is wrong with it.
     pub(super) fn load(&self) -> io::Result<BTreeSet<Ban>> {
-        let load = || {
-            let contents = self.read()?;
-            let list = parse(&contents.text)?;
-            let (new_path, _new_file) = contents.create_new()?;
-            fs::remove_file(new_path)?;
-            Ok(list)
-        };
-        load().map_err(|error: io::Error| {
-            let why = format!("cannot use the ban file {}: {error}", self.0.display());
-            io::Error::new(error.kind(), why)
-        })
+        self.0.load("the ban file", parse)
     }
 
     /// Adds a line for the ban, unless the file has one.
@@ -68,14 +46,11 @@ impl BanFile {
     /// # Errors
     /// When the file cannot be read or written.
     pub(super) fn add(&self, ban: &Ban) -> io::Result<()> {
-        let mut contents = self.read()?;
-        if lines(&contents.text).any(|line| is_ban(line, ban)) {
+        let mut contents = self.0.read()?;
+        if lines(contents.text()).any(|line| is_ban(line, ban)) {
             return Ok(());
         }
-        if !contents.text.is_empty() && !contents.text.ends_with(b"\n") {
-            contents.text.push(b'\n');
-        }
-        contents.text.extend(format!("{ban}\n").bytes());
+        contents.add_line(&ban.to_string());
         contents.replace()
     }
 
@@ -87,95 +62,7 @@ impl BanFile {
     /// # Errors
     /// When the file cannot be read or written.
     pub(super) fn remove(&self, ban: &Ban) -> io::Result<bool> {
-        let mut contents = self.read()?;
-        let kept: Vec<u8> =
-            lines(&contents.text).filter(|line| !is_ban(line, ban)).flatten().copied().collect();
-        let was_there = kept.len() < contents.text.len();
-        if was_there {
-            contents.text = kept;
-            contents.replace()?;
-        }
-        Ok(was_there)
-    }
-
-    fn read(&self) -> io::Result<Contents> {
-        let invalid = |why: &str| Err(io::Error::new(ErrorKind::InvalidData, why));
-        let path = resolve(&self.0)?;
-        // Opening a pipe would wait for its other end, so look before opening.
-        let metadata = match fs::metadata(&path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                return Ok(Contents { path, metadata: None, text: Vec::new() });
-            }
-            metadata => metadata?,
-        };
-        if !metadata.is_file() {
-            return invalid("it is not a regular file");
-        }
-        let mut bytes = Vec::new();
-        File::open(&path)?.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
-        if bytes.len() > MAX_BYTES {
-            return invalid("it has more than 1 MiB");
-        }
-        Ok(Contents { path, metadata: Some(metadata), text: bytes })
-    }
-}
-
-impl Contents {
-    /// Writes a new file and renames it over the old one. A reader finds the old text or the new one, never
-    /// a part of one.
-    fn replace(&self) -> io::Result<()> {
-        if self.text.len() > MAX_BYTES {
-            return Err(io::Error::new(ErrorKind::InvalidData, "it would have more than 1 MiB"));
-        }
-        let (new_path, new_file) = self.create_new()?;
-        let write = || {
-            if let Some(old) = &self.metadata {
-                // Only root may give a file away, and only a member of a group may give it to the group.
-                // Otherwise the new file is ours, as any file that we write.
-                let _ = fchown(&new_file, None, Some(old.gid()));
-                let _ = fchown(&new_file, Some(old.uid()), None);
-                new_file.set_permissions(old.permissions())?;
-            }
-            (&new_file).write_all(&self.text)?;
-            new_file.sync_all()?;
-            fs::rename(&new_path, &self.path)
-        };
-        let written = write();
-        if written.is_err() {
-            // What matters is the first error.
-            let _ = fs::remove_file(&new_path);
-        }
-        written
-    }
-
-    /// Creates an empty file in the same folder, with a name that no other file has. Nobody may do more with
-    /// it than with the old file.
-    fn create_new(&self) -> io::Result<(PathBuf, File)> {
-        /// What the system gives a new file, less what the user's mask takes away.
-        const USUAL_MODE: u32 = 0o666;
-        let path = self.path.with_file_name(format!(".rpc-chat-bans-{:016x}", Token::random()?.to_u64()));
-        let mode = self.metadata.as_ref().map_or(USUAL_MODE, MetadataExt::mode);
-        let file = OpenOptions::new().write(true).create_new(true).mode(mode & USUAL_MODE).open(&path)?;
-        Ok((path, file))
-    }
-}
-
-/// Returns the path without symbolic links. The file itself may be missing, also behind a link.
-fn resolve(path: &Path) -> io::Result<PathBuf> {
-    let error = match fs::canonicalize(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => error,
-        resolved => return resolved,
-    };
-    let folder = match path.parent() {
-        Some(folder) if folder.as_os_str().is_empty() => Path::new("."),
-        Some(folder) => folder,
-        None => return Err(error),
-    };
-    match (fs::read_link(path), path.file_name()) {
-        // This ends, because a circle of links is another error.
-        (Ok(target), _) => resolve(&folder.join(target)),
-        (Err(_), Some(name)) => Ok(fs::canonicalize(folder)?.join(name)),
-        (Err(_), None) => Err(error),
+        self.0.remove_lines(|line| is_ban(line, ban))
     }
 }
 
@@ -198,11 +85,6 @@ fn is_ban(line: &[u8], ban: &Ban) -> bool {
     ban_in(&String::from_utf8_lossy(line)).is_some_and(|found| found.as_ref() == Ok(ban))
 }
 
-/// Returns the lines of a text, each with its end.
-fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
-    text.split_inclusive(|byte| *byte == b'\n')
-}
-
 /// Returns the bans in a text.
 fn parse(text: &[u8]) -> io::Result<BTreeSet<Ban>> {
     let mut list = BTreeSet::new();
@@ -223,7 +105,11 @@ fn parse(text: &[u8]) -> io::Result<BTreeSet<Ban>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::{symlink, PermissionsExt};
+    use chat_common::token::Token;
+    use std::{
+        fs,
+        os::unix::fs::{symlink, PermissionsExt},
+    };
 
     fn ban(word: &str) -> Ban {
         Ban::of(word).unwrap()
@@ -241,7 +127,7 @@ mod tests {
         }
 
         fn file(&self, name: &str) -> BanFile {
-            BanFile(self.0.join(name))
+            BanFile::new(self.0.join(name))
         }
 
         fn write(&self, name: &str, text: &str) {

@@ -307,12 +307,21 @@ pub(crate) fn check_length(name: &str, max_length: usize) -> Result<(), String> 
 /// Returns whether two names look the same because of `I`, `l`, `1`, `O` and `0`, as `BiII` and `Bill` do.
 /// [`fold`] cannot tell that: it makes `I` an `i` and `L` an `l`, and so `Ian` and `Lan` would be one name.
 pub(crate) fn looks_like(one: &str, other: &str) -> bool {
-    let shape = |c| match c {
+    one.chars().map(shape_of).eq(other.chars().map(shape_of))
+}
+
+/// Returns what two names share if one [looks like](looks_like) the other.
+#[cfg(feature = "closed")]
+pub(super) fn shape(name: &str) -> String {
+    name.chars().map(shape_of).collect()
+}
+
+fn shape_of(c: char) -> char {
+    match c {
         'I' | '1' => 'l',
         'O' => '0',
         c => c,
-    };
-    one.chars().map(shape).eq(other.chars().map(shape))
+    }
 }
 
 /// Returns the letters and digits of a name, folded.

@@ -9,7 +9,7 @@
 
 use super::{
     join::{self, MemberCalls},
-    service, Service,
+    sealing, service, Service,
 };
 #[cfg(feature = "seeded-bugs")]
 use crate::settings::seeded::Bug;
@@ -48,6 +48,10 @@ pub(crate) fn serve_connection(service: &Service<'_>, stream: Arc<Stream>, peer:
     let serve = AssertUnwindSafe(|| {
         let mut connection = Connection::new(stream, UNJOINED_FRAME_BYTES);
         let Some(hello) = connection.read_hello(service.limits.hello_timeout)? else { return Ok(()) };
+        if let Some(status) = sealing::refusal(service, &hello) {
+            connection.refuse(status);
+            return Ok(());
+        }
         match hello.role {
             Role::Call => serve_calls(service, connection, &hello, peer, &slot),
             Role::OpenedCallback => attach_callback(service, connection, &hello, slot),
@@ -67,7 +71,8 @@ pub(crate) fn serve_connection(service: &Service<'_>, stream: Arc<Stream>, peer:
     }
 }
 
-/// Gives the room a callback connection that the client opened.
+/// Gives the room a callback connection that the client opened. Before the welcome the client may be a
+/// stranger, so nothing here touches the session earlier.
 ///
 /// # Blocking
 /// On the client, for the frame timeout at most. On the broadcaster, which waits for no client.
@@ -77,14 +82,26 @@ fn attach_callback(
     hello: &Hello,
     slot: Slot,
 ) -> Result<(), RpcError> {
-    let pair = service.room.pair_with(&hello.token);
-    let Some(pair) = pair.filter(|pair| pair.attach(connection.stream())) else {
+    let found = service.room.pair_with(&hello.token);
+    let Some((pair, token)) = found.filter(|(pair, _)| !pair.has_callback()) else {
         connection.refuse(Status::UnknownToken);
         return Ok(());
     };
-    if let Err(error) = connection.welcome(hello, service.limits.frame_timeout) {
-        pair.close(lost_because(&error));
-        return Err(error);
+    let stream = Arc::clone(connection.stream());
+    let mut attached = false;
+    let admit = || {
+        attached = pair.attach(&stream);
+        attached
+    };
+    let welcomed = sealing::welcome_callback(service, &mut connection, hello, pair.call(), token, admit);
+    match welcomed {
+        Err(error) if attached => {
+            pair.close(lost_because(&error));
+            return Err(error);
+        }
+        // The pair was closed meanwhile, or has another callback connection.
+        Err(RpcError::Refused { .. }) => return Ok(()),
+        welcomed => welcomed?,
     }
     slot.became_callback();
     // An error means that the room has ended, and the pair with it.
@@ -103,7 +120,9 @@ fn serve_calls(
     peer: SocketAddr,
     slot: &Slot,
 ) -> Result<(), RpcError> {
-    connection.welcome(hello, service.limits.frame_timeout)?;
+    if !sealing::welcome_call(service, &mut connection, hello, peer, slot)? {
+        return Ok(());
+    }
     // Only this thread holds the bucket, so it is free for the next connection as soon as this one ends.
     let bucket = service.door.bucket(service.limits, peer.ip());
     let Some(mut calls) = wait_for_join(service, &mut connection, peer, slot, &bucket)? else {

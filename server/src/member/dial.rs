@@ -2,8 +2,9 @@
 //! address of the call connection and no other, so a client cannot make the server dial other machines.
 //! Runs on the thread of the call connection.
 
+use super::sealing;
 use crate::settings::Limits;
-use chat_common::{error::RpcError, hello::Role, rpc::Connection, stream::Stream, token::Token};
+use chat_common::{error::RpcError, rpc::Connection, stream::Stream, token::Token};
 use std::{net::SocketAddr, sync::Arc, time::Instant};
 
 /// The lowest port that a client may announce. Lower ports belong to services of the system.
@@ -39,6 +40,7 @@ pub(super) fn check_port(port: u16, peer: SocketAddr, call: &Stream) -> Result<(
 pub(super) fn call_back(
     peer: SocketAddr,
     port: u16,
+    call: &Stream,
     token: Token,
     limits: &Limits,
 ) -> Result<Connection, RpcError> {
@@ -49,6 +51,7 @@ pub(super) fn call_back(
     address.set_port(port);
     let stream = Stream::connect(address, timeout)?;
     let mut connection = Connection::new(Arc::new(stream), limits.max_frame.0 as u32);
-    connection.greet(Role::Callback, token, deadline.saturating_duration_since(Instant::now()))?;
+    let left = deadline.saturating_duration_since(Instant::now());
+    sealing::greet_callback(&mut connection, call, token, left)?;
     Ok(connection)
 }

@@ -15,12 +15,17 @@ use chat_common::{
     stream::Stream,
 };
 use crossbeam_channel::{bounded, Receiver, Sender};
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 /// A member, for the thread of its call connection.
 #[derive(Debug)]
 pub(super) struct MemberCalls {
     pub(super) pair: Arc<ConnectionPair>,
+    /// The address of the client.
+    pub(super) address: IpAddr,
     /// Whether the member came only to speak. It then has no callback connection.
     pub(super) visitor: bool,
     /// The reply to its Join.
@@ -65,7 +70,7 @@ impl MemberCalls {
 ///
 /// # Blocking
 /// On dialling the client's listener, for the dial timeout at most. On the broadcaster, which waits for
-/// no client.
+/// no client. On the file system, where names are kept.
 ///
 /// # Errors
 /// The refusal for the client. It does not end a session that the client can resume.
@@ -75,7 +80,7 @@ pub(super) fn join(
     peer: SocketAddr,
     join: Join,
 ) -> Result<MemberCalls, Refusal> {
-    let Service { room, limits, shutdown, motd, kept_for, .. } = *service;
+    let Service { room, door, limits, shutdown, motd, kept_for, .. } = *service;
     if shutdown.is_requested() {
         return Err(stopping());
     }
@@ -89,12 +94,13 @@ pub(super) fn join(
         return Err(Refusal::new(Cause::InvalidPort, why));
     }
     let since = since.filter(|place| place.room == room.number).map(|place| place.sequence);
-    let (address, call) = (peer.ip(), Arc::clone(call));
-    let pair = room.ask(|claimed_tx| Command::Claim { join, address, call, claimed_tx })??;
+    let (address, claiming) = (peer.ip(), Arc::clone(call));
+    let pair = room.ask(|claimed_tx| Command::Claim { join, address, call: claiming, claimed_tx })??;
+    door.save_names(address);
     #[cfg(feature = "seeded-bugs")]
     let held = limits.seeded.has(Bug::LockOverDial).then(|| room.hold_registry());
     let callback = (port != 0)
-        .then(|| dial::call_back(peer, port, token, limits))
+        .then(|| dial::call_back(peer, port, call, token, limits))
         .and_then(Result::ok)
         .filter(|callback| pair.attach(callback.stream()));
     #[cfg(feature = "seeded-bugs")]
@@ -123,5 +129,5 @@ pub(super) fn join(
         motd: motd.map(str::to_owned),
     };
     let (replied_tx, replied_rx) = bounded(1);
-    Ok(MemberCalls { pair, visitor, joined, replied_tx, replied_rx, reply_pending: false })
+    Ok(MemberCalls { pair, address, visitor, joined, replied_tx, replied_rx, reply_pending: false })
 }

@@ -6,15 +6,19 @@
 //! | [`connection`] | one connection: hello, Join, requests, the end |
 //! | [`join`] | how a client enters the room or resumes its session |
 //! | [`service`] | what each request of a member does |
+//! | [`sealing`] | how a connection is welcomed, sealed in a closed room |
 //! | [`dial`] | the callback connection that the server opens |
 
 mod connection;
 mod dial;
 mod join;
+mod sealing;
 mod service;
 
 pub(crate) use connection::serve_connection;
 
+#[cfg(feature = "closed")]
+use crate::settings::ClosedRoom;
 use crate::{door::Door, room::Room, settings::Limits};
 use chat_common::shutdown::Shutdown;
 
@@ -29,4 +33,17 @@ pub(crate) struct Service<'env> {
     pub(crate) motd: Option<&'env str>,
     /// For how long the room keeps what is said on a disk, in seconds, or `None` if it does not.
     pub(crate) kept_for: Option<u64>,
+    /// The secrets of a closed room.
+    #[cfg(feature = "closed")]
+    pub(crate) closed: Option<&'env ClosedRoom>,
+}
+
+impl Service<'_> {
+    /// Returns whether the room takes only connections with its passphrase.
+    fn is_closed(&self) -> bool {
+        #[cfg(feature = "closed")]
+        return self.closed.is_some();
+        #[cfg(not(feature = "closed"))]
+        false
+    }
 }

@@ -85,7 +85,12 @@ fn say(
 
 fn rename(service: &Service<'_>, calls: &mut MemberCalls, name: String) -> Result<Option<Reply>, Refusal> {
     name::validate(&name, service.limits.max_name).map_err(|why| Refusal::new(Cause::InvalidName, why))?;
-    calls.send(service, |pair, replied_tx| Command::Rename { pair, name, replied_tx })
+    let sent = calls.send(service, |pair, replied_tx| Command::Rename { pair, name, replied_tx });
+    if sent.is_ok() && service.door.keeps_names() {
+        calls.await_reply();
+        service.door.save_names(calls.address);
+    }
+    sent
 }
 
 fn people(service: &Service<'_>) -> Reply {

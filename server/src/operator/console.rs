@@ -43,7 +43,7 @@ impl Console {
     ///
     /// # Blocking
     /// On the input, without a limit. On the broadcaster, which waits for no client. On the file system, for
-    /// the ban file.
+    /// the files of the bans and of the names.
     pub(crate) fn run_loop(&self, mut input: impl BufRead) {
         loop {
             let reply = match read_line(&mut input) {
@@ -76,7 +76,7 @@ impl Console {
                 answer.unwrap_or(ENDING.to_owned())
             }
             ("/mute", "") => self.with_room(|room| muted(&room.mutes().list())).unwrap_or(ENDING.to_owned()),
-            ("/stats", _) => self.with_room(summary).unwrap_or(ENDING.to_owned()),
+            ("/stats", _) => self.with_room(|room| summary(room, &self.door)).unwrap_or(ENDING.to_owned()),
             ("/bans", _) => match self.door.bans.list() {
                 bans if bans.is_empty() => "nobody is banned".to_owned(),
                 bans => shown(&bans, "\n"),
@@ -85,7 +85,7 @@ impl Console {
                 self.shutdown.request();
                 "stopping: delivering what was accepted".to_owned()
             }
-            ("/say" | "/kick" | "/unmute" | "/ban" | "/unban", "") => {
+            ("/say" | "/kick" | "/unmute" | "/ban" | "/unban" | "/forget", "") => {
                 let usage = COMMANDS.lines().find(|line| line.starts_with(&format!("{command} ")));
                 format!("usage: {}", usage.unwrap_or(command))
             }
@@ -94,6 +94,7 @@ impl Console {
                 said.and_then(Result::ok).map_or(ENDING, |()| "said").to_owned()
             }
             ("/kick", _) => self.remove(Ban::Name(fold(name)), text),
+            ("/forget", name) => self.forget(name),
             ("/mute" | "/unmute", _) => match Ban::of(name) {
                 Ok(Ban::Name(folded)) if command == "/mute" => self.mute(folded, reason.trim()),
                 Ok(Ban::Name(folded)) => self.unmute(folded),
@@ -140,6 +141,18 @@ impl Console {
             }
             Some(Ok(Err(_))) => "there are too many mutes; /mute lists them, /unmute ends one".to_owned(),
             _ => ENDING.to_owned(),
+        }
+    }
+
+    /// Lets everybody have a name again that belongs to a key.
+    fn forget(&self, name: &str) -> String {
+        match self.door.forget_name(name) {
+            None => "names belong to nobody here; --names FILE of a closed room keeps them".to_owned(),
+            Some(Ok(true)) => format!("forgotten: {name}; it belongs to whoever takes it next"),
+            Some(Ok(false)) => format!("not kept: {name}; it belongs to nobody"),
+            Some(Err(error)) => {
+                format!("forgotten until the server ends: {name}; the names file cannot be written: {error}")
+            }
         }
     }
 

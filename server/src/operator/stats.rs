@@ -1,7 +1,7 @@
 //! The statistics of the room: the answer to `/stats`, and a line in the server's log each minute. The
 //! thread `stats` writes the line. It holds the room weakly, because the room ends when it is dropped.
 
-use crate::room::Room;
+use crate::{door::Door, room::Room};
 use chat_common::shutdown::Shutdown;
 use log::{log, Level};
 use std::{fs, sync::Weak, time::Duration};
@@ -10,10 +10,10 @@ const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Returns the statistics of the room and of this process, in one line. The number of threads is unknown
 /// on systems without `/proc`.
-pub(super) fn summary(room: &Room) -> String {
+pub(super) fn summary(room: &Room, door: &Door) -> String {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let threads = status.lines().find_map(|line| line.strip_prefix("Threads:")).map_or("unknown", str::trim);
-    format!("{}, threads {threads}", room.summary())
+    format!("{}, threads {threads}{}", room.summary(), door.guesses().0)
 }
 
 /// The whole life of the thread `stats`: one line in the server's log each minute. It is for everybody if
@@ -21,18 +21,20 @@ pub(super) fn summary(room: &Room) -> String {
 ///
 /// # Blocking
 /// For a minute each time; shutdown wakes it.
-pub(crate) fn stats_loop(room: &Weak<Room>, shutdown: &Shutdown) {
+pub(crate) fn stats_loop(room: &Weak<Room>, door: &Door, shutdown: &Shutdown) {
     let mut before = None;
     while !shutdown.sleep(LOG_INTERVAL) {
         // The room is let go before the line is logged, because the room ends when it is dropped.
-        if let Some((next, line)) = room.upgrade().map(|room| (room.next_sequence(), summary(&room))) {
+        if let Some((next, line)) = room.upgrade().map(|room| (room.next_sequence(), summary(&room, door))) {
+            // A guess at the passphrase is as good as an event.
+            let next = next + door.guesses().1;
             log!(level(before.replace(next), next), "{line}");
         }
     }
 }
 
-/// Returns the level of a line. `before` and `next` are the sequence numbers of the next event when the last
-/// line was written, and now.
+/// Returns the level of a line. `before` and `next` count what has happened: the sequence numbers of the next
+/// event when the last line was written, and now.
 fn level(before: Option<u64>, next: u64) -> Level {
     // The first event has the number 1.
     if next > before.unwrap_or(1) {

@@ -176,7 +176,7 @@ impl Round<'_, '_, '_> {
             self.effects.closings.extend(pair.map(|pair| (pair, "replaced")));
             self.leave(id, None);
         }
-        let folded = self.take_name(&join.name, address, None)?;
+        let folded = self.take_name(&join.name, address, &call, None)?;
         *self.last_id += 1;
         let pair = Arc::new(ConnectionPair::new(*self.last_id, call));
         let now = Instant::now();
@@ -222,6 +222,8 @@ impl Round<'_, '_, '_> {
         if let Some(why) = self.door.bans.reason(&member.name, address) {
             return Err(Refusal::new(Cause::SessionOver, why));
         }
+        self.door.check_name(&member.name, &call)?;
+        self.door.bind_name(&member.name, &call);
         let pair = Arc::new(ConnectionPair::new(*id, call));
         let announced = member.is_here();
         self.effects.closings.extend(member.pair().map(|old| (Arc::clone(old), "replaced")));
@@ -385,7 +387,8 @@ impl Round<'_, '_, '_> {
         if let Some(time) = self.mutes.left(&member.folded) {
             return Err(Refusal::new(Cause::Muted, time.sentence()));
         }
-        let folded = self.take_name(&name, member.address, Some(id))?;
+        let (address, pair) = (member.address, member.pair().map(Arc::clone).ok_or_else(Refusal::busy)?);
+        let folded = self.take_name(&name, address, pair.call(), Some(id))?;
         let member = self.members.get_mut(&id).ok_or_else(Refusal::busy)?;
         member.folded = folded;
         let from = std::mem::replace(&mut member.name, name.clone());
@@ -502,17 +505,25 @@ impl Round<'_, '_, '_> {
     }
 
     /// Checks that a session may have a name, and takes the name from a lost session. `own` is the
-    /// session, or `None` for a new one. Returns the name's folded form.
+    /// session, or `None` for a new one. `call` is its call connection. Returns the name's folded form.
     ///
     /// # Errors
-    /// When a connected member has the name, or the name or the address is banned.
+    /// When a connected member has the name, it belongs to another key, or the name or the address is banned.
     ///
     /// The ban is checked here, on the broadcaster's thread. The operator adds the ban before it sends
     /// `Remove`, so a claim is either refused here or removed there.
-    fn take_name(&mut self, name: &str, address: IpAddr, own: Option<u64>) -> Result<String, Refusal> {
+    fn take_name(
+        &mut self,
+        name: &str,
+        address: IpAddr,
+        call: &Stream,
+        own: Option<u64>,
+    ) -> Result<String, Refusal> {
         if let Some(why) = self.door.bans.reason(name, address) {
             return Err(Refusal::new(Cause::Banned, why));
         }
+        // This comes before the name is taken from a lost session.
+        self.door.check_name(name, call)?;
         let folded = fold(name);
         let holder = self.members.iter_mut().find(|(id, member)| {
             Some(**id) != own
@@ -529,11 +540,12 @@ impl Round<'_, '_, '_> {
                 };
                 return Err(Refusal::new(Cause::NameTaken, why));
             };
-            let name = &holder.name;
-            let why = format!("the name {name} was taken by somebody else while the connection was lost");
+            let taken = &holder.name;
+            let why = format!("the name {taken} was taken by somebody else while the connection was lost");
             let (id, over) = (*id, Presence::Over { since: Instant::now(), cause: Cause::NameTaken, why });
             self.end(id, over, Some(CONNECTION_LOST.to_owned()));
         }
+        self.door.bind_name(name, call);
         Ok(folded)
     }
 

@@ -135,8 +135,8 @@ impl Room {
     }
 
     /// Returns the connections of the session with this token.
-    pub(crate) fn pair_with(&self, token: &Token) -> Option<Arc<ConnectionPair>> {
-        self.registry.pair_with(token)
+    pub(crate) fn pair_with(&self, shown: &Token) -> Option<(Arc<ConnectionPair>, Token)> {
+        self.registry.pair_with(shown)
     }
 
     /// Returns the last `count` messages before the sequence number `before` that the session `reader` may

@@ -212,12 +212,15 @@ impl Registry {
         people
     }
 
-    /// Returns the connections of the session with this token. For a client that opens the callback
-    /// connection itself, which a visitor cannot.
-    pub(crate) fn pair_with(&self, token: &Token) -> Option<Arc<ConnectionPair>> {
+    /// Returns the connections and the token of the session for which a client opens a callback connection
+    /// with
+    /// `shown` in its hello. A visitor cannot do that.
+    pub(crate) fn pair_with(&self, shown: &Token) -> Option<(Arc<ConnectionPair>, Token)> {
         let members = self.lock();
-        let member = members.values().find(|member| member.token == *token && !member.visitor)?;
-        member.pair().map(Arc::clone)
+        members.values().filter(|member| !member.visitor).find_map(|member| {
+            let pair = member.pair()?;
+            (pair.shown_by_callback(member.token) == *shown).then(|| (Arc::clone(pair), member.token))
+        })
     }
 
     /// Returns all recipients in the order of their session ids. That is mostly the order of their

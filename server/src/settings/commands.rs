@@ -10,5 +10,6 @@ pub(crate) const COMMANDS: &str = "\
 /ban ADDRESS[/BITS]|NAME    remove who has the address or name; refuse them
 /unban ADDRESS[/BITS]|NAME  remove a ban
 /bans                       list the bans
+/forget NAME                let others have a name that --names keeps
 /stats                      show the statistics
 /stop                       deliver what was accepted, and stop the server";

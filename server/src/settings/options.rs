@@ -20,10 +20,23 @@ pub struct Options {
     pub keeping: Keeping,
     /// The file to which everything that is said to everybody is appended.
     pub transcript: Option<PathBuf>,
+    /// How the room is closed, or `None` for an open room.
+    pub closed: Option<Closed>,
     /// Whether to read the operator's commands from standard input even if it is not a terminal.
     pub console: bool,
     /// All limits.
     pub limits: Limits,
+}
+
+/// How a room is closed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Closed {
+    /// The file whose first line is the passphrase. `None` if the server makes one up.
+    pub passphrase_file: Option<PathBuf>,
+    /// The directory of the room's key, if it is not the usual one.
+    pub state: Option<PathBuf>,
+    /// The file in which names stay with those who had them first.
+    pub names: Option<PathBuf>,
 }
 
 /// How the journal is kept.
@@ -84,10 +97,12 @@ pub fn parse(words: impl IntoIterator<Item = String>) -> Result<Wanted, String> 
         journal: None,
         keeping: Keeping::default(),
         transcript: None,
+        closed: None,
         console: false,
         limits: Limits::default(),
     };
     let (mut task, mut since, mut private) = (None, None, false);
+    let (mut closed, mut makes_up) = (Closed::default(), false);
     let mut words = words.into_iter();
     while let Some(word) = words.next() {
         let (flag, attached) = match word.split_once('=') {
@@ -132,6 +147,13 @@ pub fn parse(words: impl IntoIterator<Item = String>) -> Result<Wanted, String> 
             "journal" => options.journal = Some(value()?.into()),
             "ban-file" => options.ban_file = Some(value()?.into()),
             "transcript" => options.transcript = Some(value()?.into()),
+            "closed" | "passphrase-file" | "state" | "names" if !cfg!(feature = "closed") => {
+                return Err(format!("{flag} {NEEDS_CLOSED}"));
+            }
+            "closed" if attached.is_none() => makes_up = true,
+            "passphrase-file" => closed.passphrase_file = Some(value()?.into()),
+            "state" => closed.state = Some(value()?.into()),
+            "names" => closed.names = Some(value()?.into()),
             "console" if attached.is_none() => options.console = true,
             _ if Limits::default().table().iter().any(|(limit, ..)| *limit == name) => {
                 let value = value()?;
@@ -142,6 +164,7 @@ pub fn parse(words: impl IntoIterator<Item = String>) -> Result<Wanted, String> 
         }
     }
     options.limits.check()?;
+    options.closed = closed_or_open(closed, makes_up)?;
     match task {
         Some(Wanted::Export { directory, .. }) => Ok(Wanted::Export { directory, since, private }),
         _ if since.is_some() || private => {
@@ -150,6 +173,22 @@ pub fn parse(words: impl IntoIterator<Item = String>) -> Result<Wanted, String> 
         }
         Some(task) => Ok(task),
         None => Ok(Wanted::Run(Box::new(options))),
+    }
+}
+
+/// Returns how the room is closed. `makes_up` says whether the server makes the passphrase up.
+fn closed_or_open(closed: Closed, makes_up: bool) -> Result<Option<Closed>, String> {
+    match (makes_up, &closed) {
+        (true, Closed { passphrase_file: Some(_), .. }) => {
+            Err("--closed makes a passphrase up, and --passphrase-file has one; give one of the two"
+                .to_owned())
+        }
+        (true, _) | (_, Closed { passphrase_file: Some(_), .. }) => Ok(Some(closed)),
+        (_, Closed { state: None, names: None, .. }) => Ok(None),
+        (_, Closed { names, .. }) => {
+            let flag = if names.is_some() { "--names" } else { "--state" };
+            Err(format!("{flag} goes with a closed room: --closed, or --passphrase-file FILE"))
+        }
     }
 }
 
@@ -173,7 +212,11 @@ const HELP_WIDTH: usize = 80;
 /// The column in which the text of a flag begins.
 const TEXT_COLUMN: usize = 24;
 
-const FLAGS: [(&str, &str); 15] = [
+/// What a build without the feature says of its flags.
+const NEEDS_CLOSED: &str =
+    "needs a build with the feature closed: cargo install --path server --features closed";
+
+const FLAGS: [(&str, &str); 19] = [
     ("--listen HOST:PORT", "where to listen; port 0 picks a free one, and 0.0.0.0 lets other machines in"),
     ("--motd FILE", "a text for everybody who joins"),
     ("--ban-file FILE", "the file in which the bans survive a restart"),
@@ -187,6 +230,13 @@ const FLAGS: [(&str, &str); 15] = [
     ("--since TIME", "with --export: nothing older than that, such as 2h or 30d"),
     ("--private", "with --export: private messages as well"),
     ("--transcript FILE", "append to FILE what is said to everybody; who joins is told so"),
+    ("--closed", "close the room with a passphrase, which the server makes up and prints (feature closed)"),
+    ("--passphrase-file FILE", "close the room with the passphrase in the first line of FILE"),
+    (
+        "--state DIR",
+        "where a closed room keeps its key, and a passphrase that it made up [~/.local/state/rpc-chat]",
+    ),
+    ("--names FILE", "in a closed room: a name stays with whoever had it first; FILE says with whom"),
     ("--console", "read the operator's commands even if standard input is no terminal"),
     ("--help, --version", "print this, or the version"),
 ];
@@ -265,6 +315,35 @@ mod tests {
         assert_eq!(parsed("--export j"), export(None, false));
         assert_eq!(parsed("--since 2h --export j --private"), export(since, true));
         assert_eq!(parsed("--export i --since 1h --export=j --since 2h"), export(since, false));
+    }
+
+    #[test]
+    #[cfg(feature = "closed")]
+    fn a_room_is_closed_by_a_file_or_by_words_that_the_server_makes_up() {
+        let closed = |line: &str| options(line).closed;
+        let file = Some(Closed { passphrase_file: Some("p".into()), ..Closed::default() });
+        assert_eq!((closed(""), closed("--closed")), (None, Some(Closed::default())));
+        assert_eq!(closed("--passphrase-file o --passphrase-file=p"), file);
+        let all = Closed { state: Some("s".into()), names: Some("n".into()), ..Closed::default() };
+        assert_eq!(closed("--names n --closed --state s"), Some(all));
+        for (line, word) in [
+            ("--closed --passphrase-file p", "one of the two"),
+            ("--names n", "--names goes with a closed room"),
+            ("--state s", "--state goes with a closed room"),
+            ("--closed=yes", "no flag --closed"),
+        ] {
+            let error = parsed(line).unwrap_err();
+            assert!(error.contains(word), "{error}");
+        }
+    }
+
+    #[test]
+    #[cfg(not(feature = "closed"))]
+    fn a_build_without_the_feature_says_how_to_get_it() {
+        for line in ["--closed", "--passphrase-file p", "--state s", "--names=n"] {
+            let error = parsed(line).unwrap_err();
+            assert!(error.ends_with("cargo install --path server --features closed"), "{error}");
+        }
     }
 
     #[test]

@@ -30,6 +30,7 @@ usage: chat-bench COMMAND [OPTIONS]
   strategies         throughput and latency of ways to write the broadcaster in Rust
   members            only the cost of a member
   durability         only what a journal costs, beside Redis Streams, and how long it takes to open
+  closed             what a closed room costs beside an open one, and Redis, NATS and ngircd with TLS
   plot               draw results/*.csv again
   experiment NAME    run one of the lesson's experiments, or all
   serve NAME ADDR    run one of the strategies as a server

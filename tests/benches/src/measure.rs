@@ -206,6 +206,7 @@ pub fn members(
     let each = |figure: fn(&Usage) -> u64| (figure(&idle) as f64 - figure(&before) as f64) / members as f64;
     let mut figures = vec![
         ("join_s", joined.as_secs_f64()),
+        ("join_cpu_ms_each", (idle.cpu - before.cpu).as_secs_f64() * 1e3 / members as f64),
         ("resident_kib_each", each(|usage| usage.resident) / 1024.0),
         ("threads_each", each(|usage| usage.threads)),
         ("descriptors_each", each(|usage| usage.descriptors)),

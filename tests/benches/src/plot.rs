@@ -83,13 +83,14 @@ fn sizes_are(measure: &str) -> &'static str {
 /// Draws one chart. Both axes are logarithmic, because sizes and values span orders of magnitude, and because
 /// a constant ratio is then a constant distance.
 fn draw(svg: &PathBuf, title: &str, sizes_are: &str, series: &[Series]) -> Result<(), Box<dyn Error>> {
-    const COLOURS: [RGBColor; 6] = [
+    const COLOURS: [RGBColor; 7] = [
         RGBColor(200, 30, 30),
         RGBColor(0, 125, 156),
         RGBColor(90, 190, 210),
         RGBColor(230, 140, 20),
         RGBColor(60, 140, 60),
         RGBColor(110, 80, 160),
+        RGBColor(120, 120, 120),
     ];
     let all_points = || series.iter().flat_map(|(_, points)| points);
     let range = |values: Vec<f64>| {

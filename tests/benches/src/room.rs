@@ -4,11 +4,11 @@
 //! place, sends the replies that the protocol needs, and reports an [`Arrival`] with the time of the read.
 //! Only [`Room::join`] starts other threads, which end before it returns.
 
-use crate::wire::{Connections, Protocol, Received};
+use crate::wire::{Channel, Connections, Protocol, Received};
 use rustix::event::{epoll, Timespec};
 use std::{
     io::{self, ErrorKind, Read, Write},
-    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    net::{Ipv4Addr, SocketAddr, TcpListener},
     os::fd::OwnedFd,
     sync::{
         atomic::{AtomicUsize, Ordering},
@@ -59,7 +59,7 @@ pub struct Room {
 }
 
 struct Socket {
-    stream: TcpStream,
+    channel: Channel,
     /// The start of a message whose rest has not come.
     unparsed: Vec<u8>,
     /// Whether a request waits for its reply. No other request may follow it, not even a ping.
@@ -132,10 +132,10 @@ impl Room {
         Ok(())
     }
 
-    fn add_socket(&mut self, index: usize, stream: TcpStream, unparsed: Vec<u8>) -> io::Result<()> {
-        stream.set_nonblocking(true)?;
-        epoll::add(&self.epoll, &stream, epoll::EventData::new_u64(index as u64), epoll::EventFlags::IN)?;
-        self.sockets[index] = Some(Socket { stream, unparsed, request_pending: false, stopped: false });
+    fn add_socket(&mut self, index: usize, channel: Channel, unparsed: Vec<u8>) -> io::Result<()> {
+        channel.socket().set_nonblocking(true)?;
+        epoll::add(&self.epoll, &channel, epoll::EventData::new_u64(index as u64), epoll::EventFlags::IN)?;
+        self.sockets[index] = Some(Socket { channel, unparsed, request_pending: false, stopped: false });
         Ok(())
     }
 
@@ -143,8 +143,8 @@ impl Room {
     /// its buffers fill up. The buffers become as small as the system allows, so that few messages fill them.
     pub fn stop_reading(&mut self, member: usize) -> io::Result<()> {
         for socket in self.sockets[member * 2..][..2].iter_mut().flatten() {
-            epoll::delete(&self.epoll, &socket.stream)?;
-            rustix::net::sockopt::set_socket_recv_buffer_size(&socket.stream, 1)?;
+            epoll::delete(&self.epoll, &socket.channel)?;
+            rustix::net::sockopt::set_socket_recv_buffer_size(&socket.channel, 1)?;
             socket.stopped = true;
         }
         Ok(())
@@ -156,7 +156,7 @@ impl Room {
         self.protocol.encode_message(&member_name(member), message_id, text, &mut bytes);
         let socket = self.sockets[member * 2].as_mut().ok_or(ErrorKind::NotConnected)?;
         socket.request_pending = true;
-        write_all(&socket.stream, &bytes)
+        socket.channel.write_all(&bytes)
     }
 
     /// Returns what has arrived.
@@ -183,7 +183,7 @@ impl Room {
             self.buffer.resize(unparsed + READ_BYTES, 0);
         }
         self.buffer[..unparsed].copy_from_slice(&socket.unparsed);
-        let count = match socket.stream.read(&mut self.buffer[unparsed..]) {
+        let count = match socket.channel.read(&mut self.buffer[unparsed..]) {
             Ok(0) => return Err(io::Error::other(format!("the server has closed member {}", index / 2))),
             Ok(count) => count,
             Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
@@ -199,7 +199,7 @@ impl Room {
             socket.request_pending = false;
         }
         if !received.reply.is_empty() {
-            write_all(&socket.stream, &received.reply)?;
+            socket.channel.write_all(&received.reply)?;
         }
         let Received { deliveries, accepted, busy, missed, .. } = received;
         Ok(Arrival { member: index / 2, at, deliveries, accepted, busy, missed })
@@ -212,10 +212,10 @@ impl Room {
         }
         self.next_ping = Instant::now() + PING_INTERVAL;
         let ping = self.protocol.ping();
-        for call in
-            self.sockets.iter().step_by(2).flatten().filter(|call| !call.stopped && !call.request_pending)
-        {
-            write_all(&call.stream, &ping)?;
+        for call in self.sockets.iter_mut().step_by(2).flatten() {
+            if !call.stopped && !call.request_pending {
+                call.channel.write_all(&ping)?;
+            }
         }
         Ok(())
     }
@@ -332,26 +332,4 @@ fn joiner_loop(
             return;
         }
     }
-}
-
-/// Writes all of `bytes`. Members send little and wait for replies, so a send buffer is full only when the
-/// server does not read.
-///
-/// # Blocking
-/// On the server's reading, for [`ARRIVAL_TIMEOUT`] at most without progress.
-fn write_all(mut stream: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
-    use rustix::event::{poll, PollFd, PollFlags};
-    while !bytes.is_empty() {
-        match stream.write(bytes) {
-            Ok(count) => bytes = &bytes[count..],
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                let timeout = Timespec { tv_sec: ARRIVAL_TIMEOUT.as_secs() as i64, tv_nsec: 0 };
-                if poll(&mut [PollFd::new(stream, PollFlags::OUT)], Some(&timeout))? == 0 {
-                    return Err(ErrorKind::TimedOut.into());
-                }
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
 }

@@ -11,7 +11,7 @@ use crate::{
     process::{self, Server},
     results::{machine_and_commit, Results},
     room::Room,
-    systems::{repository, System, COMPARED, DURABLE, STRATEGIES},
+    systems::{repository, System, COMPARED, DURABLE, SEALED, SEALED_AND_PROMPT, STRATEGIES},
     wire::TEXT_BYTES,
 };
 use std::{
@@ -33,6 +33,8 @@ pub enum Plan {
     Members,
     /// Measures only what a journal costs, and how long it takes to open.
     Durability,
+    /// Measures what a closed room costs, beside the other systems with TLS.
+    Closed,
     /// Measures nothing, and draws the existing results.
     Plot,
 }
@@ -117,9 +119,16 @@ struct Turn {
 impl Plan {
     /// Returns the plan that a command names.
     pub fn by_name(command: &str) -> Option<Plan> {
-        [Plan::Bench, Plan::Compare, Plan::Strategies, Plan::Members, Plan::Durability, Plan::Plot]
-            .into_iter()
-            .find(|plan| plan.name() == command)
+        let all = [
+            Plan::Bench,
+            Plan::Compare,
+            Plan::Strategies,
+            Plan::Members,
+            Plan::Durability,
+            Plan::Closed,
+            Plan::Plot,
+        ];
+        all.into_iter().find(|plan| plan.name() == command)
     }
 
     fn name(self) -> &'static str {
@@ -129,6 +138,7 @@ impl Plan {
             Plan::Strategies => "strategies",
             Plan::Members => "members",
             Plan::Durability => "durability",
+            Plan::Closed => "closed",
             Plan::Plot => "plot",
         }
     }
@@ -159,6 +169,11 @@ impl Plan {
             Plan::Strategies => vec![throughput, (vec!["latency"], recipients, rooms)],
             Plan::Members => vec![members],
             Plan::Durability => vec![durability, opening],
+            Plan::Closed => vec![
+                (vec!["throughput"], quick(&[10], &[100, 1000]), &SEALED[..]),
+                (vec!["latency"], quick(&[10], &[100]), &SEALED_AND_PROMPT[..]),
+                (vec!["members"], quick(&[50], &[1000]), &SEALED_AND_PROMPT[..]),
+            ],
             Plan::Plot => vec![],
         };
         let turn = |(mut measures, sizes, defaults): (Vec<&'static str>, &[usize], &[System])| {
@@ -167,7 +182,7 @@ impl Plan {
             }
             let sizes = sizes.iter().copied().filter(|&size| options.includes_size(size)).collect();
             let mut systems = options.systems.clone().unwrap_or(defaults.to_vec());
-            // Few systems have a disk to wait for, or a journal to open.
+            // Few systems have a disk to wait for, a journal to open, or a seal.
             let is_general = std::ptr::eq(defaults, rooms);
             systems.retain(|system| is_general || defaults.contains(system));
             Turn { measures, sizes, systems }
@@ -226,7 +241,8 @@ impl Plan {
         let table = results.write(&options.out(), self.name(), &self.preface(options, &systems))?;
         plot::draw_all(&options.out())?;
         print_line(&format!("\nwritten: {}", table.display()));
-        match results.losses(System::RpcChat.name()) {
+        let ours = [System::RpcChat, System::Closed, System::ClosedJournal].map(System::name);
+        match ours.into_iter().map(|system| results.losses(system)).sum::<usize>() {
             0 => Ok(()),
             losses => Err(io::Error::other(format!("rpc-chat lost deliveries in {losses} runs"))),
         }

@@ -2,7 +2,7 @@
 
 use crate::{
     process::{build, free_address, is_installed, Server},
-    wire::Protocol,
+    wire::{tls, Protocol, PASSPHRASE},
 };
 use std::{
     env, fs, io,
@@ -12,6 +12,11 @@ use std::{
     time::Duration,
 };
 
+/// The file of the certificate, beside the program.
+const CERTIFICATE: &str = "bench-certificate.pem";
+/// The file of its key.
+const KEY: &str = "bench-key.pem";
+
 /// A system that the load generator can measure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum System {
@@ -19,6 +24,10 @@ pub enum System {
     RpcChat,
     /// The same with a journal, beside the program.
     Journal,
+    /// The same in a closed room.
+    Closed,
+    /// The same in a closed room and with a journal.
+    ClosedJournal,
     /// Another build of rpc-chat's server: the program that `$CHAT_SERVER_BEFORE` names.
     Before,
     /// `tests/go-twin`, a goroutine per recipient per message.
@@ -31,10 +40,16 @@ pub enum System {
     RedisStream,
     /// Redis Streams with `appendfsync always`: accepted means on the disk.
     RedisStreamAlways,
+    /// Redis pub/sub in TLS.
+    RedisTls,
     /// NATS core.
     Nats,
+    /// NATS core in TLS.
+    NatsTls,
     /// An IRC server.
     Ngircd,
+    /// An IRC server in TLS.
+    NgircdTls,
     /// A strategy: a scope per message.
     ScopePerMessage,
     /// A strategy: a scope per batch.
@@ -52,6 +67,25 @@ pub const COMPARED: [System; 6] =
 /// rpc-chat without and with a journal, and the nearest that Redis has to both.
 pub const DURABLE: [System; 4] =
     [System::RpcChat, System::Journal, System::RedisStream, System::RedisStreamAlways];
+/// rpc-chat open and closed, the others with TLS, and Redis with neither TLS nor a disk.
+pub const SEALED: [System; 7] = [
+    System::RpcChat,
+    System::Closed,
+    System::ClosedJournal,
+    System::Redis,
+    System::RedisTls,
+    System::NatsTls,
+    System::NgircdTls,
+];
+/// The same without ngIRCd, which waits for acknowledgements of TCP in a quiet room, and then measures that.
+pub const SEALED_AND_PROMPT: [System; 6] = [
+    System::RpcChat,
+    System::Closed,
+    System::ClosedJournal,
+    System::Redis,
+    System::RedisTls,
+    System::NatsTls,
+];
 /// rpc-chat, and other ways to write it in Rust.
 pub const STRATEGIES: [System; 4] =
     [System::ScopePerMessage, System::ScopePerBatch, System::Cursor, System::RpcChat];
@@ -62,14 +96,19 @@ impl System {
         match self {
             System::RpcChat => "rpc-chat",
             System::Journal => "rpc-chat-journal",
+            System::Closed => "rpc-chat-closed",
+            System::ClosedJournal => "rpc-chat-closed-journal",
             System::Before => "before",
             System::GoTwin => "go-twin",
             System::GoTwinLog => "go-twin-log",
             System::Redis => "redis",
+            System::RedisTls => "redis-tls",
             System::RedisStream => "redis-stream",
             System::RedisStreamAlways => "redis-stream-always",
             System::Nats => "nats",
+            System::NatsTls => "nats-tls",
             System::Ngircd => "ngircd",
+            System::NgircdTls => "ngircd-tls",
             System::ScopePerMessage => "scope-per-message",
             System::ScopePerBatch => "scope-per-batch",
             System::Cursor => "cursor",
@@ -83,6 +122,7 @@ impl System {
             .into_iter()
             .chain(STRATEGIES)
             .chain(DURABLE)
+            .chain(SEALED)
             .chain([System::Before])
             .find(|system| system.name() == name)
     }
@@ -91,17 +131,21 @@ impl System {
     pub fn protocol(self) -> Protocol {
         match self {
             System::GoTwin | System::GoTwinLog => Protocol::Gob,
-            System::Redis => Protocol::Redis,
+            System::Redis => Protocol::Redis { tls: false },
+            System::RedisTls => Protocol::Redis { tls: true },
             System::RedisStream | System::RedisStreamAlways => Protocol::RedisStream,
-            System::Nats => Protocol::Nats,
-            System::Ngircd => Protocol::Irc,
+            System::Nats => Protocol::Nats { tls: false },
+            System::NatsTls => Protocol::Nats { tls: true },
+            System::Ngircd => Protocol::Irc { tls: false },
+            System::NgircdTls => Protocol::Irc { tls: true },
+            System::Closed | System::ClosedJournal => Protocol::RpcChat { closed: true },
             System::RpcChat
             | System::Journal
             | System::Before
             | System::ScopePerMessage
             | System::ScopePerBatch
             | System::Cursor
-            | System::ThreadPerMessage => Protocol::RpcChat,
+            | System::ThreadPerMessage => Protocol::RpcChat { closed: false },
         }
     }
 
@@ -109,15 +153,17 @@ impl System {
     fn required_program(self) -> Option<&'static str> {
         match self {
             System::GoTwin | System::GoTwinLog => Some("go"),
-            System::Redis | System::RedisStream | System::RedisStreamAlways => Some("redis-server"),
-            System::Nats => Some("nats-server"),
-            System::Ngircd => Some("ngircd"),
+            System::Redis | System::RedisTls | System::RedisStream | System::RedisStreamAlways => {
+                Some("redis-server")
+            }
+            System::Nats | System::NatsTls => Some("nats-server"),
+            System::Ngircd | System::NgircdTls => Some("ngircd"),
             _ => None,
         }
     }
 
-    /// Builds the system if this repository holds its source. If a program is not installed, prints that and
-    /// returns false.
+    /// Builds the system if this repository holds its source. If a program is not installed, or was built
+    /// without TLS and needs it, prints that and returns false.
     ///
     /// # Blocking
     /// On the build.
@@ -130,12 +176,14 @@ impl System {
             return Ok(false);
         }
         match self {
-            System::RpcChat | System::Journal => {
-                let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-                let mut command = Command::new(cargo);
-                command.args(["build", "--release", "--quiet", "--package", "chat-server"]);
-                build(command.current_dir(repository()), Path::new("chat-server"))?;
+            System::RpcChat | System::Journal => build_room(&[])?,
+            System::Closed | System::ClosedJournal => {
+                build_room(&["--features", "closed"])?;
+                fs::copy(sibling_program("chat-server")?, sibling_program("chat-server-closed")?)?;
+                // Both builds have the same name, and the open room is the one that keeps it.
+                build_room(&[])?;
             }
+            System::RedisTls | System::NgircdTls if !self.starts_with_tls()? => return Ok(false),
             System::GoTwin | System::GoTwinLog => {
                 let mut command = Command::new("go");
                 command.args(["build", "-o"]).arg(sibling_program("go-twin")?).arg(".");
@@ -144,6 +192,16 @@ impl System {
             _ => {}
         }
         Ok(true)
+    }
+
+    /// Starts the system once, because the packages of some systems are built without TLS. If it does not
+    /// start, prints that and returns false.
+    fn starts_with_tls(self) -> io::Result<bool> {
+        let started = self.start();
+        if let Err(error) = &started {
+            crate::print_line(&format!("{}: skipped, it does not start with TLS: {error}", self.name()));
+        }
+        Ok(started.is_ok())
     }
 
     /// Returns the folder in which the system keeps what it must not lose. It lies beside the program, so the
@@ -201,6 +259,17 @@ impl System {
                 command.arg("--journal").arg(self.folder()?);
                 command
             }
+            System::Closed | System::ClosedJournal => {
+                let passphrase = sibling_program("bench-passphrase")?;
+                fs::write(&passphrase, PASSPHRASE)?;
+                let mut command = with_args(sibling_program("chat-server-closed")?, &room);
+                command.arg("--passphrase-file").arg(passphrase);
+                command.arg("--state").arg(self.folder()?.join("state"));
+                if self == System::ClosedJournal {
+                    command.arg("--journal").arg(self.folder()?.join("journal"));
+                }
+                command
+            }
             System::Before => {
                 let program = env::var_os("CHAT_SERVER_BEFORE").ok_or_else(|| {
                     io::Error::new(
@@ -225,8 +294,26 @@ impl System {
                 command.args(["--appendonly", "yes", "--appendfsync", "always", "--dir"]).arg(self.folder()?);
                 command
             }
+            System::RedisTls => {
+                let port = address.port().to_string();
+                let [certificate, key] = &write_certificate()?;
+                let mut command = with_args("redis-server".into(), &[&write_config("redis", address)?]);
+                command.args(["--port", "0", "--tls-port", &port, "--tls-auth-clients", "no"]);
+                command.args(["--tls-cert-file", certificate, "--tls-key-file", key]);
+                command
+            }
             System::Nats => with_args("nats-server".into(), &["-c", &write_config("nats", address)?]),
+            System::NatsTls => {
+                let [certificate, key] = &write_certificate()?;
+                let mut command = with_args("nats-server".into(), &["-c", &write_config("nats", address)?]);
+                command.args(["--tls", "--tlscert", certificate, "--tlskey", key]);
+                command
+            }
             System::Ngircd => with_args("ngircd".into(), &["-n", "-f", &write_config("ngircd", address)?]),
+            System::NgircdTls => {
+                write_certificate()?;
+                with_args("ngircd".into(), &["-n", "-f", &write_config("ngircd-tls", address)?])
+            }
             System::ScopePerMessage | System::ScopePerBatch | System::Cursor | System::ThreadPerMessage => {
                 with_args(env::current_exe()?, &["serve", self.name(), &listen])
             }
@@ -237,13 +324,23 @@ impl System {
     pub fn version(self) -> Option<String> {
         let (program, flag) = match self {
             System::GoTwin | System::GoTwinLog => ("go", "version"),
-            System::Redis | System::RedisStream | System::RedisStreamAlways => ("redis-server", "--version"),
-            System::Nats => ("nats-server", "--version"),
-            System::Ngircd => ("ngircd", "--version"),
+            System::Redis | System::RedisTls | System::RedisStream | System::RedisStreamAlways => {
+                ("redis-server", "--version")
+            }
+            System::Nats | System::NatsTls => ("nats-server", "--version"),
+            System::Ngircd | System::NgircdTls => ("ngircd", "--version"),
             _ => return None,
         };
         Some(crate::results::first_line(Command::new(program).arg(flag)))
     }
+}
+
+/// Builds the server of this repository.
+fn build_room(features: &[&str]) -> io::Result<()> {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.args(["build", "--release", "--quiet", "--package", "chat-server"]).args(features);
+    build(command.current_dir(repository()), Path::new("chat-server"))
 }
 
 /// Returns the root of the repository.
@@ -256,11 +353,24 @@ fn sibling_program(program: &str) -> io::Result<PathBuf> {
     Ok(env::current_exe()?.with_file_name(program))
 }
 
-/// Fills the port into the repository's configuration for `server`, writes it to a file, and returns the
-/// file's path.
+/// Writes the certificate of this run and its key to files, and returns their paths.
+fn write_certificate() -> io::Result<[String; 2]> {
+    let identity = tls::identity()?;
+    let write = |name: &str, text: &str| {
+        let path = sibling_program(name)?;
+        fs::write(&path, text)?;
+        Ok::<_, io::Error>(path.to_string_lossy().into_owned())
+    };
+    Ok([write(CERTIFICATE, &identity.certificate_pem)?, write(KEY, &identity.key_pem)?])
+}
+
+/// Fills the port and the files of the certificate into the repository's configuration for `server`, writes
+/// it to a file, and returns the file's path.
 fn write_config(server: &str, address: SocketAddr) -> io::Result<String> {
     let template = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("config/{server}.conf"));
     let text = fs::read_to_string(template)?.replace("@PORT@", &address.port().to_string());
+    let text = text.replace("@CERTIFICATE@", &sibling_program(CERTIFICATE)?.to_string_lossy());
+    let text = text.replace("@KEY@", &sibling_program(KEY)?.to_string_lossy());
     let path = sibling_program(&format!("bench-{server}.conf"))?;
     fs::write(&path, text)?;
     Ok(path.to_string_lossy().into_owned())

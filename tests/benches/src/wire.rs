@@ -5,15 +5,19 @@
 //! allocate for each message, because it counts millions of deliveries a second and its own cost is not what
 //! is measured.
 
+mod channel;
 mod gob;
 mod irc;
 mod nats;
 mod redis;
 mod redis_stream;
 mod rpc_chat;
+pub mod tls;
 
-pub use rpc_chat::BUSY_PAUSE;
+pub use channel::Channel;
+pub use rpc_chat::{BUSY_PAUSE, PASSPHRASE};
 
+use channel::SHORTEST_BUFFER_BYTES;
 use std::{
     io::{self, Read},
     net::{SocketAddr, TcpListener, TcpStream},
@@ -31,25 +35,37 @@ const JOIN_TIMEOUT: Duration = Duration::from_secs(20);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
     /// The protocol of rpc-chat, which the docs of `chat-common` specify.
-    RpcChat,
+    RpcChat {
+        /// Whether the room is closed.
+        closed: bool,
+    },
     /// net/rpc with gob, as the Go twin speaks it.
     Gob,
     /// Pub/sub over RESP3.
-    Redis,
+    Redis {
+        /// Whether RESP3 is inside TLS.
+        tls: bool,
+    },
     /// Streams over RESP2.
     RedisStream,
     /// The client protocol of NATS, verbose and without echo.
-    Nats,
+    Nats {
+        /// Whether all but the first line is inside TLS.
+        tls: bool,
+    },
     /// RFC 2812.
-    Irc,
+    Irc {
+        /// Whether it is inside TLS.
+        tls: bool,
+    },
 }
 
 /// A member's connections after its join, both in blocking mode.
 pub struct Connections {
     /// The connection on which it sends messages.
-    pub call: TcpStream,
+    pub call: Channel,
     /// The connection on which it receives messages, if that is another one.
-    pub callback: Option<TcpStream>,
+    pub callback: Option<Channel>,
     /// Bytes that were read from `call` after the end of the join, and are not parsed yet.
     pub unparsed: Vec<u8>,
 }
@@ -88,29 +104,30 @@ impl Protocol {
         call.set_read_timeout(Some(JOIN_TIMEOUT))?;
         call.set_write_timeout(Some(JOIN_TIMEOUT))?;
         match self {
-            Protocol::RpcChat => rpc_chat::join(call, name, listener),
+            Protocol::RpcChat { closed: false } => rpc_chat::join(call, name, listener),
+            Protocol::RpcChat { closed: true } => rpc_chat::join_closed(call, name, listener),
             Protocol::Gob => gob::join(call, name, listener),
-            Protocol::Redis => redis::join(call),
+            Protocol::Redis { tls } => redis::join(channel(call, tls)?),
             Protocol::RedisStream => redis_stream::join(call),
-            Protocol::Nats => nats::join(call),
-            Protocol::Irc => irc::join(call, name),
+            Protocol::Nats { tls } => nats::join(call, tls),
+            Protocol::Irc { tls } => irc::join(channel(call, tls)?, name),
         }
     }
 
     /// Returns whether a member receives its own messages.
     pub fn receives_own_messages(self) -> bool {
-        matches!(self, Protocol::Redis | Protocol::RedisStream)
+        matches!(self, Protocol::Redis { .. } | Protocol::RedisStream)
     }
 
     /// Returns whether the system removes a member that sends nothing for a while.
     pub fn needs_ping(self) -> bool {
-        self == Protocol::RpcChat
+        matches!(self, Protocol::RpcChat { .. })
     }
 
     /// Returns the longest text that a filler message may have, in bytes.
     pub fn text_limit_bytes(self) -> usize {
         match self {
-            Protocol::Irc => 400,
+            Protocol::Irc { .. } => 400,
             _ => 3500,
         }
     }
@@ -119,12 +136,12 @@ impl Protocol {
     pub fn encode_message(self, name: &str, message_id: u64, text: &str, out: &mut Vec<u8>) {
         out.clear();
         match self {
-            Protocol::RpcChat => rpc_chat::encode_message(message_id, text, out),
+            Protocol::RpcChat { .. } => rpc_chat::encode_message(message_id, text, out),
             Protocol::Gob => gob::encode_message(name, message_id, text, out),
-            Protocol::Redis => redis::encode_message(text, out),
+            Protocol::Redis { .. } => redis::encode_message(text, out),
             Protocol::RedisStream => redis_stream::encode_message(text, out),
-            Protocol::Nats => nats::encode_message(text, out),
-            Protocol::Irc => irc::encode_message(text, out),
+            Protocol::Nats { .. } => nats::encode_message(text, out),
+            Protocol::Irc { .. } => irc::encode_message(text, out),
         }
     }
 
@@ -146,15 +163,15 @@ impl Protocol {
                 return Ok(consumed);
             }
             let parsed = match self {
-                Protocol::RpcChat if callback => rpc_chat::parse_call(rest, received),
-                Protocol::RpcChat => rpc_chat::parse_reply(rest, received),
+                Protocol::RpcChat { .. } if callback => rpc_chat::parse_call(rest, received),
+                Protocol::RpcChat { .. } => rpc_chat::parse_reply(rest, received),
                 Protocol::Gob if callback => gob::parse_call(rest, received),
                 Protocol::Gob => gob::parse_reply(rest, received),
-                Protocol::Redis => redis::parse(rest, received),
+                Protocol::Redis { .. } => redis::parse(rest, received),
                 Protocol::RedisStream if callback => redis_stream::parse_call(rest, received),
                 Protocol::RedisStream => redis_stream::parse_reply(rest, received),
-                Protocol::Nats => nats::parse(rest, received),
-                Protocol::Irc => irc::parse(rest, received),
+                Protocol::Nats { .. } => nats::parse(rest, received),
+                Protocol::Irc { .. } => irc::parse(rest, received),
             }?;
             match parsed {
                 Parsed::Incomplete => return Ok(consumed),
@@ -190,10 +207,17 @@ fn next_line(bytes: &[u8]) -> Option<(&[u8], usize)> {
     Some((line.strip_suffix(b"\r").unwrap_or(line), end + 1))
 }
 
+fn channel(socket: TcpStream, tls: bool) -> io::Result<Channel> {
+    match tls {
+        true => Channel::with_tls(socket),
+        false => Ok(socket.into()),
+    }
+}
+
 /// Reads until `done` returns true for all bytes so far. The text protocols use it for their greetings.
-fn read_until(stream: &mut TcpStream, done: impl Fn(&[u8]) -> bool) -> io::Result<Vec<u8>> {
+fn read_until(stream: &mut Channel, done: impl Fn(&[u8]) -> bool) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    let mut buffer = [0; 16 * 1024];
+    let mut buffer = [0; SHORTEST_BUFFER_BYTES];
     while !done(&bytes) {
         match stream.read(&mut buffer)? {
             0 => return Err(parse_error("the server closed the connection while joining", &bytes)),
@@ -211,9 +235,15 @@ mod tests {
     fn each_text_protocol_counts_whole_messages_and_waits_for_the_rest() {
         let text = counted_text(7);
         let cases = [
-            (Protocol::Redis, format!(">3\r\n$7\r\nmessage\r\n$4\r\nroom\r\n$100\r\n{text}\r\n:3\r\n")),
-            (Protocol::Nats, format!("PING\r\n+OK\r\nMSG room 1 100\r\n{text}\r\n")),
-            (Protocol::Irc, format!(":a!b@c PRIVMSG #room :{text}\r\n:d!e@f JOIN #room\r\n:s PONG s :1\r\n")),
+            (
+                Protocol::Redis { tls: false },
+                format!(">3\r\n$7\r\nmessage\r\n$4\r\nroom\r\n$100\r\n{text}\r\n:3\r\n"),
+            ),
+            (Protocol::Nats { tls: false }, format!("PING\r\n+OK\r\nMSG room 1 100\r\n{text}\r\n")),
+            (
+                Protocol::Irc { tls: false },
+                format!(":a!b@c PRIVMSG #room :{text}\r\n:d!e@f JOIN #room\r\n:s PONG s :1\r\n"),
+            ),
         ];
         for (protocol, bytes) in cases {
             let mut whole = Received::default();

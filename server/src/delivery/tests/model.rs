@@ -6,7 +6,7 @@
 
 use crate::{
     delivery::{
-        send_window::{AckOutcome, SendWindow, Unsent},
+        send_window::{AckOutcome, SendWindow},
         shared_batch::SharedBatch,
     },
     log::{Audience, Reader, SharedLog},
@@ -17,6 +17,7 @@ use chat_common::{
     codec::decode,
     frame::HEADER_BYTES,
     protocol::{Callback, EventKind},
+    stream::Unsent,
 };
 use shuttle::{
     rand::{thread_rng, Rng},
@@ -73,7 +74,10 @@ fn room(limits: &Limits) {
         let first = staged.push(kind, Audience::All);
         log.append(staged);
         let mut round = SharedBatch::read(&log, limits.max_frame.0, first, Vec::new(), false);
-        let write = |frame: &[u8], events| send(&call_tx, frame, events);
+        let write = |frame: &[u8], events| {
+            send(&call_tx, frame, events);
+            None
+        };
         assert_eq!(window.send(&log, &mut round, &mut scratch, write), None);
     }
     drop(call_tx);
@@ -83,12 +87,11 @@ fn room(limits: &Limits) {
     own_thread.join().unwrap();
 }
 
-fn send(wire: &Wire, frame: &[u8], events: u64) -> usize {
+fn send(wire: &Wire, frame: &[u8], events: u64) {
     /// The position of the `answer` flag: after the header and the variant's number.
     const ANSWER_AT: usize = 8;
     // A recipient that has received everything has closed its end.
     let _ = wire.send((frame[ANSWER_AT] == 1, events));
-    frame.len()
 }
 
 #[test]
@@ -138,15 +141,15 @@ fn room_with_two_writers(limits: &Limits) {
         move |mut round: SharedBatch| {
             let unsent = window.send(&log, &mut round, &mut Batch::new(), |frame, _| {
                 if thread_rng().gen_bool(0.2) {
-                    return 0;
+                    return Unsent::after(frame, 0);
                 }
                 let _ = call_tx.send(frame.to_vec());
-                frame.len()
+                None
             });
-            if let Some(Unsent(frame)) = unsent {
+            if let Some(unsent) = unsent {
                 let (log, window, call_tx) = (log.clone(), Arc::clone(&window), call_tx.clone());
                 thread::spawn(move || {
-                    let _ = call_tx.send(frame);
+                    let _ = call_tx.send(unsent.bytes().to_vec());
                     window.on_flushed(false);
                     write_all_calls(&log, &window, |call| write_call(&call_tx, call));
                 });

@@ -3,7 +3,7 @@
 
 use crate::{
     delivery::{
-        send_window::{AckOutcome, SendWindow, Unsent, FIRST_LIMIT, MAX_LIMIT},
+        send_window::{AckOutcome, SendWindow, FIRST_LIMIT, MAX_LIMIT},
         shared_batch::{SharedBatch, CALL_BYTES},
     },
     log::{Audience, Reader, SharedLog},
@@ -14,6 +14,7 @@ use chat_common::{
     codec::decode,
     frame::HEADER_BYTES,
     protocol::{Callback, Event, EventKind},
+    stream::Unsent,
 };
 use proptest::prelude::*;
 use std::collections::VecDeque;
@@ -124,10 +125,10 @@ impl World {
             assert!(bytes.len() <= HEADER_BYTES + CALL_BYTES, "the broadcaster writes ordinary calls only");
             let taken = connection.write(bytes);
             self.full += usize::from(taken < bytes.len());
-            taken
+            Unsent::after(bytes, taken)
         });
-        if let Some(Unsent(bytes)) = unsent {
-            self.flushing = Some((bytes, Batch::new()));
+        if let Some(unsent) = unsent {
+            self.flushing = Some((unsent.bytes().to_vec(), Batch::new()));
         }
         // Besides the window the system may hold one call of the broadcaster and one of another thread.
         let most = MAX_LIMIT + CALL_BYTES + 64 * 1024;

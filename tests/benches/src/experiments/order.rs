@@ -6,11 +6,11 @@ use crate::{
     print_line,
     room::next_message_id,
     systems::System,
-    wire::{counted_text, Connections, Protocol, Received},
+    wire::{counted_text, Channel, Connections, Protocol, Received},
 };
 use std::{
     io::{self, Read, Write},
-    net::{Ipv4Addr, TcpListener, TcpStream},
+    net::{Ipv4Addr, TcpListener},
     thread,
     time::Duration,
 };
@@ -75,7 +75,7 @@ fn count_out_of_order(system: System) -> io::Result<usize> {
 }
 
 /// Sends one message after the other. Each waits until the system has accepted the one before.
-fn send_messages(protocol: Protocol, call: &mut TcpStream) -> io::Result<()> {
+fn send_messages(protocol: Protocol, call: &mut Channel) -> io::Result<()> {
     let mut buffer = [0; 4096];
     let mut request = Vec::new();
     for message in 1..=MESSAGES {
@@ -97,7 +97,7 @@ fn send_messages(protocol: Protocol, call: &mut TcpStream) -> io::Result<()> {
 /// `#`, nine digits and padding, and there is no other `#` on the wire.
 fn receive_numbers(protocol: Protocol, connections: Connections) -> io::Result<Vec<u64>> {
     let mut callback = connections.callback.ok_or(io::ErrorKind::NotConnected)?;
-    callback.set_read_timeout(Some(READ_TIMEOUT))?;
+    callback.socket().set_read_timeout(Some(READ_TIMEOUT))?;
     let mut numbers = Vec::new();
     let (mut unparsed, mut received) = (Vec::new(), Received::default());
     let mut buffer = [0; 64 * 1024];

@@ -54,7 +54,7 @@ pub(super) fn join(mut call: TcpStream, name: &str, listener: &TcpListener) -> i
             bytes.drain(..length);
         }
     }
-    Ok(Connections { call, callback: Some(callback), unparsed: bytes })
+    Ok(Connections { call: call.into(), callback: Some(callback.into()), unparsed: bytes })
 }
 
 pub(super) fn encode_message(name: &str, message_id: u64, text: &str, out: &mut Vec<u8>) {

@@ -3,19 +3,16 @@
 //! IRC does not acknowledge a message. A server handles the commands of a connection in order, so a PING
 //! follows each message in the same write. The message is accepted when the PONG comes.
 
-use super::{is_counted, next_line, parse_error, read_until, Connections, Parsed, Received};
+use super::{is_counted, next_line, parse_error, read_until, Channel, Connections, Parsed, Received};
 use memchr::memmem;
-use std::{
-    io::{self, Write},
-    net::TcpStream,
-};
+use std::io::{self, Write};
 
 /// The number of the last line of the greeting: the end of the message of the day.
 const END_OF_GREETING: &[u8] = b" 376 ";
 /// The number of the last line of the answer to a JOIN: the end of the list of names.
 const END_OF_NAMES: &[u8] = b" 366 ";
 
-pub(super) fn join(mut call: TcpStream, name: &str) -> io::Result<Connections> {
+pub(super) fn join(mut call: Channel, name: &str) -> io::Result<Connections> {
     call.write_all(format!("NICK {name}\r\nUSER {name} 0 * :{name}\r\n").as_bytes())?;
     read_until(&mut call, |bytes| memmem::find(bytes, END_OF_GREETING).is_some() && bytes.ends_with(b"\n"))?;
     call.write_all(b"JOIN #room\r\n")?;

@@ -3,14 +3,22 @@
 //! A message is accepted when the server answers PUB with +OK. The connection is verbose, so the server does
 //! that.
 
-use super::{is_counted, next_line, parse_error, read_until, Connections, Parsed, Received};
+use super::{channel, is_counted, next_line, parse_error, read_until, Connections, Parsed, Received};
 use memchr::memmem;
 use std::{
-    io::{self, Write},
+    io::{self, Read, Write},
     net::TcpStream,
 };
 
-pub(super) fn join(mut call: TcpStream) -> io::Result<Connections> {
+pub(super) fn join(mut socket: TcpStream, tls: bool) -> io::Result<Connections> {
+    if tls {
+        // The server speaks first, before TLS: one line that says that it wants TLS.
+        let mut byte = [0];
+        while byte != *b"\n" {
+            socket.read_exact(&mut byte)?;
+        }
+    }
+    let mut call = channel(socket, tls)?;
     call.write_all(
         b"CONNECT {\"verbose\":true,\"pedantic\":false,\"echo\":false}\r\nSUB room 1\r\nPING\r\n",
     )?;

@@ -3,17 +3,14 @@
 //!
 //! A message is accepted when the server answers PUBLISH with the number of its recipients.
 
-use super::{is_counted, next_line, parse_error, read_until, Connections, Parsed, Received};
+use super::{is_counted, next_line, parse_error, read_until, Channel, Connections, Parsed, Received};
 use memchr::memmem;
-use std::{
-    io::{self, Write},
-    net::TcpStream,
-};
+use std::io::{self, Write};
 
 const MESSAGE_PREFIX: &[u8] = b">3\r\n$7\r\nmessage\r\n$4\r\nroom\r\n$";
 const SUBSCRIBED: &[u8] = b"$9\r\nsubscribe\r\n$4\r\nroom\r\n:1\r\n";
 
-pub(super) fn join(mut call: TcpStream) -> io::Result<Connections> {
+pub(super) fn join(mut call: Channel) -> io::Result<Connections> {
     call.write_all(b"HELLO 3\r\nSUBSCRIBE room\r\n")?;
     let bytes =
         read_until(&mut call, |bytes| memmem::find(bytes, SUBSCRIBED).is_some() || bytes.starts_with(b"-"))?;

@@ -19,7 +19,7 @@ pub(super) fn join(call: TcpStream) -> io::Result<Connections> {
     let mut callback = TcpStream::connect(call.peer_addr()?)?;
     callback.set_nodelay(true)?;
     callback.write_all(&read_after(b"0"))?;
-    Ok(Connections { call, callback: Some(callback), unparsed: Vec::new() })
+    Ok(Connections { call: call.into(), callback: Some(callback.into()), unparsed: Vec::new() })
 }
 
 /// Returns the command that reads the entries after the one with this id. A thousand entries of a counted

@@ -4,20 +4,29 @@
 //! Members reply at once to each call that needs a reply. Recipients of the other systems have nothing to
 //! reply to. This parser works in place, because `chat-common` would allocate a value for each message.
 
-use super::{is_counted, parse_error, Connections, Parsed, Received, JOIN_TIMEOUT};
+use super::{is_counted, parse_error, read_until, Channel, Connections, Parsed, Received, JOIN_TIMEOUT};
 use chat_common::{
+    closed::{
+        handshake::{accept_callback, dial_call},
+        KeyPair, Passphrase,
+    },
     frame::{encode_frame, HEADER_BYTES},
     hello::{answer_bytes, read_answer, read_hello, Hello, Role, HIGHEST_VERSION},
-    protocol::{Join, Request},
+    protocol::{Join, Request, FRAME_BYTES},
+    rpc::Connection,
     status::Status,
+    stream::Stream,
     token::Token,
 };
 use std::{
-    io::{self, Read, Write},
+    io::{self, Write},
     net::{TcpListener, TcpStream},
+    sync::{Arc, LazyLock},
     time::{Duration, Instant},
 };
 
+/// The passphrase of the closed rooms that are measured.
+pub const PASSPHRASE: &str = "lamp river measured twice";
 /// The reply variants that the load generator uses.
 const REFUSED: u32 = 0;
 const JOINED: u32 = 1;
@@ -30,6 +39,56 @@ const RECEIVED: [u8; 8] = [4, 0, 0, 0, 0, 0, 0, 0];
 pub(super) fn join(mut call: TcpStream, name: &str, listener: &TcpListener) -> io::Result<Connections> {
     call.write_all(&Hello::new(Role::Call, Token::NONE).to_bytes())?;
     read_answer(&mut call).map_err(io::Error::other)?;
+    join_room(call.into(), name, listener, |mut callback, token| {
+        callback.set_read_timeout(Some(JOIN_TIMEOUT))?;
+        let hello = read_hello(&mut callback).map_err(io::Error::other)?;
+        check(hello, Hello::new(Role::Callback, token))?;
+        callback.write_all(&answer_bytes(Status::Welcome, HIGHEST_VERSION))?;
+        Ok(callback.into())
+    })
+}
+
+/// As [`join`], in a closed room: both connections begin with a handshake.
+pub(super) fn join_closed(call: TcpStream, name: &str, listener: &TcpListener) -> io::Result<Connections> {
+    let mut connection = connection_of(&call)?;
+    dial_call(&mut connection, &PARSED, key()?, |_| true, JOIN_TIMEOUT).map_err(io::Error::other)?;
+    let stream = Arc::clone(connection.stream());
+    let seal = stream.seal().ok_or(io::ErrorKind::NotConnected)?;
+    // The handshake has changed the timeout.
+    call.set_read_timeout(Some(JOIN_TIMEOUT))?;
+    join_room(Channel::sealed(call, Arc::clone(&stream)), name, listener, |callback, token| {
+        let mut connection = connection_of(&callback)?;
+        let hello = connection.read_hello(JOIN_TIMEOUT).map_err(io::Error::other)?;
+        let hello = check(hello, Hello::new(Role::Callback, seal.channel()).sealed())?;
+        let accepted = accept_callback(&mut connection, &hello, seal, token, || true, JOIN_TIMEOUT);
+        accepted.map_err(io::Error::other)?;
+        Ok(Channel::sealed(callback, Arc::clone(connection.stream())))
+    })
+}
+
+/// Returns a connection over the same socket, for a handshake. It reads nothing that follows the handshake,
+/// because the server says nothing more before it has the answer.
+fn connection_of(socket: &TcpStream) -> io::Result<Connection> {
+    Ok(Connection::new(Arc::new(Stream::new(socket.try_clone()?)), FRAME_BYTES))
+}
+
+/// The same as a value.
+static PARSED: LazyLock<Passphrase> =
+    LazyLock::new(|| Passphrase::new(PASSPHRASE).expect("it is neither empty nor long"));
+
+/// Returns the key of all members. A real client makes its key once, not for each join.
+fn key() -> io::Result<&'static KeyPair> {
+    static KEY: LazyLock<io::Result<KeyPair>> = LazyLock::new(KeyPair::generate);
+    KEY.as_ref().map_err(|error| error.kind().into())
+}
+
+/// Sends the Join until the server takes it. `accept` opens the server's callback connection.
+fn join_room(
+    mut call: Channel,
+    name: &str,
+    listener: &TcpListener,
+    accept: impl Fn(TcpStream, Token) -> io::Result<Channel>,
+) -> io::Result<Connections> {
     let token = Token::random()?;
     let port = listener.local_addr()?.port();
     let mut request = Vec::new();
@@ -39,20 +98,21 @@ pub(super) fn join(mut call: TcpStream, name: &str, listener: &TcpListener) -> i
     loop {
         call.write_all(&request)?;
         // The server calls back before it replies. If it refuses, it does not call back.
-        let callback = accept_callback(listener, &call, token)?;
-        let reply = read_reply(&mut call)?;
-        match (u32_at(&reply, 0), callback) {
+        let callback = dialled(listener, &call)?.map(|callback| accept(callback, token)).transpose()?;
+        let bytes = read_until(&mut call, |bytes| next_payload(bytes).is_some())?;
+        let reply = next_payload(&bytes).unwrap_or_default();
+        match (u32_at(reply, 0), callback) {
             (Some(JOINED), Some(callback)) => {
                 return Ok(Connections { call, callback: Some(callback), unparsed: Vec::new() })
             }
-            (Some(REFUSED), _) if u32_at(&reply, 4) == Some(BUSY) && Instant::now() < deadline => {}
-            _ => return Err(parse_error("rpc-chat, joining", &reply)),
+            (Some(REFUSED), _) if u32_at(reply, 4) == Some(BUSY) && Instant::now() < deadline => {}
+            _ => return Err(parse_error("rpc-chat, joining", reply)),
         }
     }
 }
 
-/// Accepts the server's callback connection. Returns none if the reply to the Join comes first.
-fn accept_callback(listener: &TcpListener, call: &TcpStream, token: Token) -> io::Result<Option<TcpStream>> {
+/// Waits until the server dials. Returns none if the reply to the Join comes first.
+fn dialled(listener: &TcpListener, call: &Channel) -> io::Result<Option<TcpStream>> {
     use rustix::event::{poll, PollFd, PollFlags, Timespec};
     let mut waiting = [PollFd::new(listener, PollFlags::IN), PollFd::new(call, PollFlags::IN)];
     let timeout = Timespec { tv_sec: JOIN_TIMEOUT.as_secs() as i64, tv_nsec: 0 };
@@ -62,23 +122,17 @@ fn accept_callback(listener: &TcpListener, call: &TcpStream, token: Token) -> io
     if waiting[0].revents().is_empty() {
         return Ok(None);
     }
-    let mut callback = listener.accept()?.0;
+    let callback = listener.accept()?.0;
     callback.set_nodelay(true)?;
-    callback.set_read_timeout(Some(JOIN_TIMEOUT))?;
-    let hello = read_hello(&mut callback).map_err(io::Error::other)?;
-    if !hello.is_some_and(|hello| hello.role == Role::Callback && hello.token == token) {
-        return Err(io::Error::other("rpc-chat: a callback with the wrong role or token"));
-    }
-    callback.write_all(&answer_bytes(Status::Welcome, HIGHEST_VERSION))?;
     Ok(Some(callback))
 }
 
-fn read_reply(call: &mut TcpStream) -> io::Result<Vec<u8>> {
-    let mut header = [0; HEADER_BYTES];
-    call.read_exact(&mut header)?;
-    let mut payload = vec![0; u32::from_le_bytes(header) as usize];
-    call.read_exact(&mut payload)?;
-    Ok(payload)
+/// Returns the hello of a callback, if it is the one that is expected.
+fn check(hello: Option<Hello>, expected: Hello) -> io::Result<Hello> {
+    let right = |hello: &Hello| {
+        (hello.role, hello.sealed, hello.token) == (expected.role, expected.sealed, expected.token)
+    };
+    hello.filter(right).ok_or_else(|| io::Error::other("rpc-chat: a callback with the wrong role or token"))
 }
 
 pub(super) fn encode_message(message_id: u64, text: &str, out: &mut Vec<u8>) {

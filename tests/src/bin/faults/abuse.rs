@@ -97,7 +97,7 @@ impl Attacker {
         let token = join.token;
         call.connection.call::<_, Reply>(&Request::Join(join), PATIENCE).map_err(io::Error::other)?;
         let mut callback = RawPeer::connect_from(self.address, self.server)?;
-        callback.open_callback(token).map_err(io::Error::other)?;
+        callback.open_callback(&call, token).map_err(io::Error::other)?;
         Ok((call, callback))
     }
 

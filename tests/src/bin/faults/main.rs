@@ -152,7 +152,8 @@ fn stuck(server: SocketAddr, name: &str) -> (RawPeer, RawPeer) {
     let mut call = RawPeer::connect_call(server).expect("the server accepts");
     let token = raw::random_token();
     call.join(name, token).expect("the server accepts the Join");
-    (call, RawPeer::connect_callback(server, token).expect("the server accepts the callback connection"))
+    let callback = call.connect_callback(server, token).expect("the server accepts the callback connection");
+    (call, callback)
 }
 
 /// The server does not remove a stuck member during a measurement.
@@ -221,7 +222,8 @@ fn join_without_reading(server: SocketAddr, prefix: &str, stop: &AtomicBool) {
         let token = raw::random_token();
         let join = Join { history: u32::MAX, ..Join::new(name, token, 0) };
         call.join_with(join).expect("the server accepts the Join");
-        kept.push_back((call, RawPeer::connect_callback(server, token)));
+        let callback = call.connect_callback(server, token);
+        kept.push_back((call, callback));
         if kept.len() > KEPT_SESSIONS {
             kept.pop_front();
         }

@@ -1,0 +1,88 @@
+//! Keeps what a person types off the terminal while it is a passphrase. Any thread may call it.
+//!
+//! It is for a terminal in its ordinary line mode. The editor echoes nothing in any case.
+
+use crate::settings::UiEvent;
+use nix::sys::termios::{
+    tcflush, tcgetattr, tcsetattr, FlushArg, LocalFlags, SetArg, SpecialCharacterIndices, Termios,
+};
+use std::{
+    io,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+/// A key with this code does nothing.
+#[cfg(target_os = "linux")]
+const NO_KEY: u8 = 0;
+#[cfg(not(target_os = "linux"))]
+const NO_KEY: u8 = 0xff;
+
+/// Whether the terminal shows what is typed.
+#[derive(Debug, Default)]
+pub struct Echo {
+    /// The modes of the terminal before they were changed, while they are.
+    original: Mutex<Option<Termios>>,
+}
+
+impl Echo {
+    /// Hides what is typed as long as the client asks for a passphrase. Call it before the event is shown.
+    pub fn hear(&self, event: &UiEvent) {
+        match event {
+            UiEvent::AskPassphrase => {
+                if let Err(error) = self.hide() {
+                    log::warn!("the terminal shows what you type: {error}");
+                }
+            }
+            UiEvent::PassphraseTyped => self.restore(),
+            _ => {}
+        }
+    }
+
+    fn hide(&self) -> io::Result<()> {
+        let mut original = self.original.lock().unwrap_or_else(PoisonError::into_inner);
+        if original.is_some() {
+            return Ok(());
+        }
+        let modes = tcgetattr(io::stdin())?;
+        // Half a line that was typed before the question is no part of the answer.
+        tcflush(io::stdin(), FlushArg::TCIFLUSH)?;
+        set(&hidden(&modes))?;
+        *original = Some(modes);
+        Ok(())
+    }
+
+    /// Gives the terminal back as it was. More calls do no harm.
+    pub fn restore(&self) {
+        let original = self.original.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // An error means that there is no terminal any more.
+        let _ = original.map(|modes| set(&modes));
+    }
+
+    /// Calls [`Echo::restore`] when the returned value is dropped: after a panic as well.
+    #[must_use]
+    pub fn restore_on_drop(self: &Arc<Echo>) -> impl Drop {
+        struct RestoreOnDrop(Arc<Echo>);
+        impl Drop for RestoreOnDrop {
+            fn drop(&mut self) {
+                self.0.restore();
+            }
+        }
+        RestoreOnDrop(Arc::clone(self))
+    }
+}
+
+fn hidden(original: &Termios) -> Termios {
+    let mut hidden = original.clone();
+    hidden.local_flags -= LocalFlags::ECHO | LocalFlags::ECHOE | LocalFlags::ECHOK;
+    // The cursor goes to the next row after the passphrase.
+    hidden.local_flags |= LocalFlags::ECHONL;
+    // These would give the terminal to a shell without an echo. Ctrl-C leaves.
+    hidden.control_chars[SpecialCharacterIndices::VQUIT as usize] = NO_KEY;
+    hidden.control_chars[SpecialCharacterIndices::VSUSP as usize] = NO_KEY;
+    hidden
+}
+
+/// Sets them at once, because a terminal whose output is stopped would never be drained.
+fn set(modes: &Termios) -> io::Result<()> {
+    Ok(tcsetattr(io::stdin(), SetArg::TCSANOW, modes)?)
+}

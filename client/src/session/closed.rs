@@ -1,0 +1,266 @@
+//! Joining a closed room: the passphrase, which key the room may have, and what a failure means. Runs on the
+//! main thread.
+//!
+//! Requirements:
+//! - An impostor MUST NOT get a second guess at the passphrase from one client. So the client never dials
+//!   again by itself after a wrong passphrase, another key, or bytes that are not genuine.
+//! - A connection that breaks inside a handshake is final, too, if the key of the room is not known. An
+//!   impostor would get one guess for each dial, and could cut each connection after its guess. Of a known
+//!   room it is a server that was not reached, because the client has sent nothing that depends on the
+//!   passphrase to anybody but the room.
+//! - A key is known only after the first sealed reply, which proves that the room knows the passphrase. Until
+//!   then the rule for a handshake holds.
+
+use crate::{
+    session::known_rooms::{self, Remembered},
+    settings::{Credentials, JoinOptions, PassphraseSource, UiEvent, UiEventHandler},
+};
+use chat_common::{
+    closed::{handshake, state, Passphrase, PublicKey},
+    error::RpcError,
+    rpc::Connection,
+    status::Status,
+};
+use crossbeam_channel::{bounded, RecvTimeoutError};
+use std::{
+    fs::File,
+    io::{BufRead, BufReader, Read},
+    path::Path,
+    thread,
+    time::Duration,
+};
+
+/// The limit for the handshake with a closed room. The server lets those wait who come from an address with
+/// many wrong passphrases, for 15 s at most.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(20);
+/// After this time the person is told that the server lets the client wait.
+const PATIENCE: Duration = Duration::from_millis(1500);
+/// The file of the client's own key, in the directory for state.
+const CLIENT_KEY: &str = "client_key";
+/// A file is read up to its first line end, and no further than this. A passphrase may have 1,024 bytes.
+const MAX_FILE_BYTES: u64 = 4096;
+
+/// Reads the passphrase and the keys that the options name, so that the client can join a closed room.
+///
+/// # Blocking
+/// On the disk, and on a passphrase file that is a pipe.
+///
+/// # Errors
+/// When a file or the directory for state cannot be used. One line for people.
+pub fn load_credentials(
+    options: &mut JoinOptions,
+    passphrase: Option<&PassphraseSource>,
+) -> Result<(), String> {
+    let passphrase = match passphrase {
+        None => return Ok(()),
+        Some(PassphraseSource::Given(passphrase)) => passphrase.clone(),
+        Some(PassphraseSource::File(path)) => read_passphrase(path)?,
+    };
+    options.credentials = Some(with_own_key(passphrase, options.state.as_deref())?);
+    Ok(())
+}
+
+fn read_passphrase(path: &Path) -> Result<Passphrase, String> {
+    let mut line = Vec::new();
+    let read = File::open(path)
+        .and_then(|file| BufReader::new(file.take(MAX_FILE_BYTES)).read_until(b'\n', &mut line));
+    read.map_err(|error| format!("cannot read the passphrase file {}: {error}", path.display()))?;
+    let line = String::from_utf8(line)
+        .map_err(|_| format!("the first line of the passphrase file {} is no text", path.display()))?;
+    Passphrase::new(&line).map_err(|why| format!("the passphrase file {}: {why}", path.display()))
+}
+
+/// Returns the credentials with this passphrase and the client's own key.
+pub(super) fn with_own_key(passphrase: Passphrase, state: Option<&Path>) -> Result<Credentials, String> {
+    let state = state.ok_or("there is no directory for the client's key; --state DIR names one")?;
+    let key = state::load_key(state, CLIENT_KEY)?;
+    // So a damaged file is noticed before the passphrase is used.
+    known_rooms::key_of(state, "")?;
+    Ok(Credentials { passphrase, key })
+}
+
+/// Why the handshake failed.
+pub(super) enum Failure {
+    /// It is final. The text is for people.
+    Final(String),
+    /// The server was not reached, or it is busy.
+    Passing(RpcError),
+}
+
+/// The key of the room of this run.
+#[derive(Debug)]
+enum RoomKey {
+    /// No handshake has shown a key.
+    Unseen,
+    /// A handshake has shown it, and the room has not proven yet that it knows the passphrase.
+    Shown {
+        key: PublicKey,
+        /// What is known about the room.
+        known: Option<PublicKey>,
+    },
+    /// The room has proven that it knows the passphrase.
+    Proven(PublicKey),
+}
+
+/// The client's side of a closed room, for the whole run.
+#[derive(Debug)]
+pub(super) struct Closed<'a> {
+    options: &'a JoinOptions,
+    pub(super) credentials: Option<Credentials>,
+    room_key: RoomKey,
+    /// What the person has to read after the join.
+    pub(super) news: Option<UiEvent>,
+}
+
+impl Closed<'_> {
+    pub(super) fn new(options: &JoinOptions) -> Closed<'_> {
+        Closed { options, credentials: options.credentials.clone(), room_key: RoomKey::Unseen, news: None }
+    }
+
+    /// Does the handshake of a call connection.
+    ///
+    /// # Blocking
+    /// On the server, 20 s at most.
+    pub(super) fn dial(
+        &mut self,
+        credentials: &Credentials,
+        call: &mut Connection,
+        show: UiEventHandler<'_>,
+    ) -> Result<(), Failure> {
+        let known = self.known_key().map_err(Failure::Final)?;
+        let may_be_new = known.is_none() || self.accepts_new_key();
+        let mut shown = None;
+        let accepts = |key: &PublicKey| {
+            shown = Some(*key);
+            may_be_new || known == Some(*key)
+        };
+        let Credentials { passphrase, key } = credentials;
+        let dialled =
+            tell_if_slow(show, || handshake::dial_call(call, passphrase, key, accepts, HANDSHAKE_TIMEOUT));
+        let error = match dialled {
+            Ok(key) => {
+                if !matches!(self.room_key, RoomKey::Proven(_)) {
+                    self.room_key = RoomKey::Shown { key, known };
+                }
+                return Ok(());
+            }
+            Err(error) => error,
+        };
+        let server = &self.options.server;
+        Err(match (error, shown, known) {
+            (RpcError::OtherKey, Some(shown), Some(known)) => {
+                Failure::Final(changed_key(server, shown, known))
+            }
+            (RpcError::Refused { status: Status::WrongPassphrase, .. }, ..) => Failure::Final(format!(
+                "the passphrase is not that of the room at {server}; ask for it again, and mind spaces and \
+                 capital letters"
+            )),
+            (RpcError::Refused { status: Status::WrongRole, .. }, ..) => Failure::Final(format!(
+                "the room at {server} is open: it has no passphrase; join it without one"
+            )),
+            (RpcError::NotGenuine, ..) => Failure::Final(not_genuine(server)),
+            // Before a handshake, and a server that says so has done nothing else.
+            (error @ RpcError::Refused { .. }, None, _) => Failure::Passing(error),
+            (error, shown, known) if known.is_none() || shown.is_some_and(|shown| known != Some(shown)) => {
+                Failure::Final(broken_off(server, &error))
+            }
+            (error, ..) => Failure::Passing(error),
+        })
+    }
+
+    /// Records the first sealed reply, which proves that the room knows the passphrase.
+    ///
+    /// # Errors
+    /// When the key cannot be remembered, or another client has remembered another key meanwhile. One line
+    /// for people.
+    pub(super) fn on_reply(&mut self) -> Result<(), String> {
+        let RoomKey::Shown { key, known } = self.room_key else { return Ok(()) };
+        let (server, replaces) = (&self.options.server, known.filter(|_| self.options.accept_new_key));
+        if let Some(state) = &self.options.state {
+            self.news = match known_rooms::remember(state, server, key, replaces)? {
+                Remembered::Already => None,
+                Remembered::Now(replaced) => Some(UiEvent::RoomRemembered {
+                    key: key.fingerprint(),
+                    replaces: replaced.map(|key| key.fingerprint()),
+                }),
+                Remembered::Other(known) => return Err(changed_key(server, key, known)),
+            };
+        }
+        self.room_key = RoomKey::Proven(key);
+        Ok(())
+    }
+
+    /// Returns why the client must not try again after its first call has failed, if it must not.
+    pub(super) fn why_final(&self, error: &RpcError) -> Option<String> {
+        let server = &self.options.server;
+        match (&self.room_key, error) {
+            (RoomKey::Unseen, _) => None,
+            (_, RpcError::NotGenuine) => Some(not_genuine(server)),
+            (RoomKey::Shown { key, known }, error) if *known != Some(*key) => Some(broken_off(server, error)),
+            _ => None,
+        }
+    }
+
+    /// What to say of a room that is closed to a client without a passphrase.
+    pub(super) fn no_passphrase(&self) -> String {
+        format!(
+            "the room at {} is closed: set $CHAT_PASSPHRASE to its passphrase, or use --passphrase-file FILE",
+            self.options.server
+        )
+    }
+
+    fn known_key(&self) -> Result<Option<PublicKey>, String> {
+        match (&self.room_key, &self.options.state) {
+            (RoomKey::Proven(key), _) => Ok(Some(*key)),
+            (_, Some(state)) => known_rooms::key_of(state, &self.options.server),
+            (_, None) => Ok(None),
+        }
+    }
+
+    /// A room does not change its key while the client is in it.
+    fn accepts_new_key(&self) -> bool {
+        self.options.accept_new_key && !matches!(self.room_key, RoomKey::Proven(_))
+    }
+}
+
+fn changed_key(server: &str, shown: PublicKey, known: PublicKey) -> String {
+    format!(
+        "the room at {server} has another key than before: {}, and not {}. Either another server is at this \
+         address now, or somebody in between answers in its place. Ask who runs the room for its key; if \
+         that is the new one, join once with --accept-new-key",
+        shown.fingerprint(),
+        known.fingerprint()
+    )
+}
+
+fn not_genuine(server: &str) -> String {
+    format!(
+        "what came from the room at {server} is not genuine: somebody in between has changed it, or that is \
+         no closed room. Try again, and in another network if it happens again"
+    )
+}
+
+fn broken_off(server: &str, error: &RpcError) -> String {
+    format!(
+        "the handshake with the room at {server} failed: {error}. Its key is not known here yet, so the \
+         client does not try again by itself; make sure that the address is right, and start it again"
+    )
+}
+
+/// Does the work, and tells the person if it takes long.
+fn tell_if_slow<R>(show: UiEventHandler<'_>, work: impl FnOnce() -> R) -> R {
+    let (done_tx, done_rx) = bounded::<()>(0);
+    thread::scope(|scope| {
+        let tell = move || {
+            if done_rx.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+                show(UiEvent::ServerBusy);
+            }
+        };
+        if let Err(error) = thread::Builder::new().name("patience".into()).spawn_scoped(scope, tell) {
+            log::info!("nobody is told if the server is slow: {error}");
+        }
+        // Its end wakes the thread: after a panic as well.
+        let _done_tx = done_tx;
+        work()
+    })
+}

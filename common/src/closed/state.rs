@@ -1,0 +1,157 @@
+//! The directory in which a program keeps its private key, and what it must not forget. Runs on the caller's
+//! thread.
+//!
+//! The directory and its files are for their owner alone.
+
+use super::KeyPair;
+use crate::token::Token;
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions},
+    io::{self, ErrorKind, Read, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+/// No key's file is longer. A file that was put there by mistake is not read to its end.
+const MAX_FILE_BYTES: u64 = 1024;
+
+/// Returns the directory for a program that was told none: `$XDG_STATE_HOME/rpc-chat`, or
+/// `~/.local/state/rpc-chat`. `variable` looks an environment variable up.
+///
+/// # Errors
+/// When neither variable is set. One line for people.
+pub fn default_directory(variable: &dyn Fn(&str) -> Option<String>) -> Result<PathBuf, String> {
+    // The rule of the XDG base directories: a relative path is ignored.
+    let absolute = |name: &str| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let state = absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")));
+    let state =
+        state.ok_or("neither XDG_STATE_HOME nor HOME is set; --state DIR says where keys are kept")?;
+    Ok(state.join("rpc-chat"))
+}
+
+/// Makes the directory if it does not exist.
+///
+/// # Errors
+/// Whatever the system reports, with the name of the directory.
+pub fn make_directory(directory: &Path) -> Result<(), String> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(directory);
+    made.map_err(|error| format!("cannot make the directory {}: {error}", directory.display()))
+}
+
+/// Returns the private key in the file `name` of the directory. Makes a key and the file if there is none.
+///
+/// # Errors
+/// When the file cannot be read or written, or holds no key. One line for people.
+pub fn load_key(directory: &Path, name: &str) -> Result<KeyPair, String> {
+    make_directory(directory)?;
+    let path = directory.join(name);
+    if let Some(key) = read_key(&path)? {
+        return Ok(key);
+    }
+    let key = KeyPair::generate().map_err(|error| format!("no random bytes: {error}"))?;
+    let cannot_write = |error: io::Error| format!("cannot write {}: {error}", path.display());
+    match write_new(directory, &path, &key.private_to_hex()) {
+        // Another program was sooner, so its key counts. A link to nothing cannot be read even now.
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            read_key(&path)?.ok_or_else(|| cannot_write(error))
+        }
+        Err(error) => Err(cannot_write(error)),
+        Ok(()) => Ok(key),
+    }
+}
+
+/// Reads the key in this file. Returns `None` if there is no such file.
+fn read_key(path: &Path) -> Result<Option<KeyPair>, String> {
+    let mut text = String::new();
+    match File::open(path).and_then(|file| file.take(MAX_FILE_BYTES).read_to_string(&mut text)) {
+        Ok(_) => match KeyPair::from_hex(text.trim()) {
+            Some(key) => Ok(Some(key)),
+            None => Err(format!(
+                "{} holds no key; put its copy back, or remove it, and others see a new key",
+                path.display()
+            )),
+        },
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(format!("cannot read {}: {error}", path.display())),
+    }
+}
+
+/// Writes a line into a new file of the directory, whole or not at all, so that a crash leaves no half of a
+/// secret.
+///
+/// # Errors
+/// `AlreadyExists` when there is such a file; otherwise whatever the system reports.
+pub fn write_new(directory: &Path, path: &Path, line: &str) -> io::Result<()> {
+    let unfinished = directory.join(format!(".new-{:016x}", Token::random()?.to_u64()));
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished)?;
+    let written = writeln!(file, "{line}").and_then(|()| file.sync_all());
+    // Unlike a rename, a link does not replace a file.
+    let linked = written.and_then(|()| fs::hard_link(&unfinished, path));
+    fs::remove_file(&unfinished)?;
+    linked?;
+    File::open(directory)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{os::unix::fs::PermissionsExt, thread};
+
+    fn temporary(name: &str) -> PathBuf {
+        let path = std::env::temp_dir().join(format!("rpc-chat-state-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&path);
+        path
+    }
+
+    #[test]
+    fn a_key_is_made_once_and_is_for_its_owner_alone() {
+        let directory = temporary("once");
+        let keys: Vec<_> = thread::scope(|scope| {
+            let load = || load_key(&directory.join("deep"), "key").unwrap().public;
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(load)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert!(keys.iter().all(|key| *key == keys[0]), "{keys:?}");
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&directory.join("deep")), 0o700);
+        assert_eq!(mode(&directory.join("deep/key")), 0o600);
+        assert_eq!(fs::read_dir(directory.join("deep")).unwrap().count(), 1);
+        fs::remove_dir_all(directory).unwrap();
+    }
+
+    #[test]
+    fn a_file_that_holds_no_key_is_named_and_left_alone() {
+        let directory = temporary("damaged");
+        make_directory(&directory).unwrap();
+        fs::write(directory.join("key"), "12ab").unwrap();
+        let why = load_key(&directory, "key").unwrap_err();
+        assert!(why.contains("/key holds no key"), "{why}");
+        assert_eq!(fs::read(directory.join("key")).unwrap(), b"12ab");
+        fs::remove_dir_all(directory).unwrap();
+    }
+
+    #[test]
+    fn a_link_to_nothing_is_no_place_for_a_key() {
+        let directory = temporary("link");
+        make_directory(&directory).unwrap();
+        std::os::unix::fs::symlink("nowhere", directory.join("key")).unwrap();
+        let why = load_key(&directory, "key").unwrap_err();
+        assert!(why.contains("/key: "), "{why}");
+        assert_eq!(fs::read_dir(&directory).unwrap().count(), 1, "no second copy of a private key is left");
+        fs::remove_dir_all(directory).unwrap();
+    }
+
+    #[test]
+    fn the_directory_follows_the_environment() {
+        let with = |pairs: &[(&str, &str)]| {
+            let find =
+                |name: &str| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+            default_directory(&find)
+        };
+        let (home, state) = (("HOME", "/home/sara"), ("XDG_STATE_HOME", "/state"));
+        assert_eq!(with(&[home]).unwrap(), Path::new("/home/sara/.local/state/rpc-chat"));
+        assert_eq!(with(&[home, state]).unwrap(), Path::new("/state/rpc-chat"));
+        assert_eq!(with(&[home, ("XDG_STATE_HOME", "here")]).unwrap(), with(&[home]).unwrap());
+        assert!(with(&[]).unwrap_err().contains("--state DIR"));
+    }
+}

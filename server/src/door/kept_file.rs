@@ -1,0 +1,188 @@
+//! A file of the operator's that the server changes as well: one entry on each line. The bans are kept like
+//! this, and the names of a closed room.
+//!
+//! The file belongs to the operator, who may edit it while the server runs. So a change reads it again, and
+//! keeps every other line, the order, the mode and the owner. A symbolic link stays one: the file that it
+//! leads to is changed.
+
+use chat_common::token::Token;
+use std::{
+    fs::{self, File, Metadata, OpenOptions},
+    io::{self, ErrorKind, Read, Write},
+    os::unix::fs::{fchown, MetadataExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+/// A file, by the path that the operator gave.
+#[derive(Debug)]
+pub(super) struct KeptFile {
+    path: PathBuf,
+    /// The greatest length. A device that never ends is noticed.
+    max_bytes: usize,
+}
+
+/// What was read: the file itself, without symbolic links on the way.
+pub(super) struct Contents {
+    path: PathBuf,
+    /// `None` when there is no file yet.
+    metadata: Option<Metadata>,
+    text: Vec<u8>,
+    max_bytes: usize,
+}
+
+impl KeptFile {
+    pub(super) fn new(path: PathBuf, max_bytes: usize) -> KeptFile {
+        KeptFile { path, max_bytes }
+    }
+
+    /// Reads the file with `parse`, and checks that a new version of it can be written. `what` is its name
+    /// for people.
+    ///
+    /// # Blocking
+    /// On the file system.
+    ///
+    /// # Errors
+    /// Names the file and what is wrong with it.
+    pub(super) fn load<T>(&self, what: &str, parse: impl FnOnce(&[u8]) -> io::Result<T>) -> io::Result<T> {
+        let load = || {
+            let contents = self.read()?;
+            let parsed = parse(&contents.text)?;
+            let (new_path, _new_file) = contents.create_new()?;
+            fs::remove_file(new_path)?;
+            Ok(parsed)
+        };
+        load().map_err(|error: io::Error| {
+            let why = format!("cannot use {what} {}: {error}", self.path.display());
+            io::Error::new(error.kind(), why)
+        })
+    }
+
+    /// Removes the lines that `is_meant` chooses. Returns whether there were any.
+    ///
+    /// # Blocking
+    /// On the file system.
+    ///
+    /// # Errors
+    /// When the file cannot be read or written.
+    pub(super) fn remove_lines(&self, is_meant: impl Fn(&[u8]) -> bool) -> io::Result<bool> {
+        let mut contents = self.read()?;
+        let kept: Vec<u8> = lines(&contents.text).filter(|line| !is_meant(line)).flatten().copied().collect();
+        let was_there = kept.len() < contents.text.len();
+        if was_there {
+            contents.text = kept;
+            contents.replace()?;
+        }
+        Ok(was_there)
+    }
+
+    /// Reads the file. A missing file is an empty one.
+    ///
+    /// # Blocking
+    /// On the file system.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is too long, or is not a regular file.
+    pub(super) fn read(&self) -> io::Result<Contents> {
+        let invalid = |why: &str| Err(io::Error::new(ErrorKind::InvalidData, why));
+        let (path, max_bytes) = (resolve(&self.path)?, self.max_bytes);
+        // Opening a pipe would wait for its other end, so look before opening.
+        let metadata = match fs::metadata(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Ok(Contents { path, metadata: None, text: Vec::new(), max_bytes });
+            }
+            metadata => metadata?,
+        };
+        if !metadata.is_file() {
+            return invalid("it is not a regular file");
+        }
+        let mut bytes = Vec::new();
+        File::open(&path)?.take(max_bytes as u64 + 1).read_to_end(&mut bytes)?;
+        if bytes.len() > max_bytes {
+            return invalid(&format!("it has more than {} MiB", max_bytes >> 20));
+        }
+        Ok(Contents { path, metadata: Some(metadata), text: bytes, max_bytes })
+    }
+}
+
+impl Contents {
+    pub(super) fn text(&self) -> &[u8] {
+        &self.text
+    }
+
+    /// Adds a line at the end.
+    pub(super) fn add_line(&mut self, line: &str) {
+        if !self.text.is_empty() && !self.text.ends_with(b"\n") {
+            self.text.push(b'\n');
+        }
+        self.text.extend(format!("{line}\n").bytes());
+    }
+
+    /// Writes a new file and renames it over the old one. A reader finds the old text or the new one, never
+    /// a part of one.
+    ///
+    /// # Blocking
+    /// On the file system.
+    ///
+    /// # Errors
+    /// When the file cannot be written, or would be too long.
+    pub(super) fn replace(&self) -> io::Result<()> {
+        if self.text.len() > self.max_bytes {
+            let why = format!("it would have more than {} MiB", self.max_bytes >> 20);
+            return Err(io::Error::new(ErrorKind::InvalidData, why));
+        }
+        let (new_path, new_file) = self.create_new()?;
+        let write = || {
+            if let Some(old) = &self.metadata {
+                // Only root may give a file away, and only a member of a group may give it to the group.
+                // Otherwise the new file is ours, as any file that we write.
+                let _ = fchown(&new_file, None, Some(old.gid()));
+                let _ = fchown(&new_file, Some(old.uid()), None);
+                new_file.set_permissions(old.permissions())?;
+            }
+            (&new_file).write_all(&self.text)?;
+            new_file.sync_all()?;
+            fs::rename(&new_path, &self.path)
+        };
+        let written = write();
+        if written.is_err() {
+            // What matters is the first error.
+            let _ = fs::remove_file(&new_path);
+        }
+        written
+    }
+
+    /// Creates an empty file in the same folder, with a name that no other file has. Nobody may do more with
+    /// it than with the old file.
+    fn create_new(&self) -> io::Result<(PathBuf, File)> {
+        /// What the system gives a new file, less what the user's mask takes away.
+        const USUAL_MODE: u32 = 0o666;
+        let path = self.path.with_file_name(format!(".rpc-chat-kept-{:016x}", Token::random()?.to_u64()));
+        let mode = self.metadata.as_ref().map_or(USUAL_MODE, MetadataExt::mode);
+        let file = OpenOptions::new().write(true).create_new(true).mode(mode & USUAL_MODE).open(&path)?;
+        Ok((path, file))
+    }
+}
+
+/// Returns the path without symbolic links. The file itself may be missing, also behind a link.
+fn resolve(path: &Path) -> io::Result<PathBuf> {
+    let error = match fs::canonicalize(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => error,
+        resolved => return resolved,
+    };
+    let folder = match path.parent() {
+        Some(folder) if folder.as_os_str().is_empty() => Path::new("."),
+        Some(folder) => folder,
+        None => return Err(error),
+    };
+    match (fs::read_link(path), path.file_name()) {
+        // This ends, because a circle of links is another error.
+        (Ok(target), _) => resolve(&folder.join(target)),
+        (Err(_), Some(name)) => Ok(fs::canonicalize(folder)?.join(name)),
+        (Err(_), None) => Err(error),
+    }
+}
+
+/// Returns the lines of a text, each with its end.
+pub(super) fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    text.split_inclusive(|byte| *byte == b'\n')
+}

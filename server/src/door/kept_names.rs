@@ -1,0 +1,318 @@
+//! The names of a closed room that stay with whoever had them first. Any thread may use the list; only
+//! [`KeptNames::save`] and [`KeptNames::forget`] wait for the file.
+//!
+//! The file has one name on each line, and the public key of the client that it belongs to:
+//! `Sara 4f2a...`, with 64 hexadecimal digits. Empty lines and lines that begin with `#` are ignored.
+//! [`KeptFile`] says what a change of the file keeps.
+//!
+//! A name belongs to a key as soon as the room gives it, so two who join at the same moment cannot both have
+//! it. The thread of the connection saves it afterwards. Threads that save at the same moment share one
+//! write.
+
+use super::{
+    kept_file::{lines, KeptFile},
+    name::{fold, shape},
+};
+use chat_common::{
+    protocol::{Cause, Refusal},
+    seal::PublicKey,
+};
+use log::warn;
+use std::{
+    collections::HashMap,
+    io::{self, ErrorKind},
+    path::PathBuf,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+/// The most names. Without a limit, whoever is in the room could take one name after the other and fill the
+/// memory and the disk.
+const MAX_NAMES: usize = 10_000;
+/// The greatest length of the file. It has space for [`MAX_NAMES`] names and for comments.
+const MAX_BYTES: usize = 4 << 20;
+
+/// The names and their file. The lock of the file comes before that of the list.
+#[derive(Debug)]
+pub(crate) struct KeptNames {
+    /// Protects the list, not the file. Nothing blocks while it is held.
+    list: Mutex<List>,
+    /// Held while the file is read and written.
+    file: Mutex<KeptFile>,
+}
+
+#[derive(Debug, Default)]
+struct List {
+    /// The names by their folded form, each as it was first written, with its key.
+    by_fold: HashMap<String, (String, PublicKey)>,
+    /// The keys by the shape of the names. Names of one shape have one key.
+    by_shape: HashMap<String, PublicKey>,
+    /// The folded names that are not in the file yet.
+    unsaved: Vec<String>,
+    /// Whether the operator knows that no more names are kept.
+    is_full: bool,
+}
+
+impl KeptNames {
+    /// Reads the names from the file at `path`, and keeps new ones there. A missing file is an empty list.
+    ///
+    /// # Blocking
+    /// On the file system.
+    ///
+    /// # Errors
+    /// When the file cannot be read or written, or a line of it is not a name and a key. The server must not
+    /// start then: somebody could take the name of that line.
+    pub(crate) fn load(path: PathBuf) -> io::Result<KeptNames> {
+        let file = KeptFile::new(path, MAX_BYTES);
+        let list = file.load("the names file", parse)?;
+        Ok(KeptNames { list: Mutex::new(list), file: Mutex::new(file) })
+    }
+
+    /// Checks that a client with this key may have the name.
+    ///
+    /// # Errors
+    /// The refusal for the client.
+    pub(super) fn check(&self, name: &str, key: &PublicKey) -> Result<(), Refusal> {
+        match self.list().is_free_for(name, key) {
+            true => Ok(()),
+            false => {
+                let why = format!("the name {name:?} belongs to somebody else's key here; choose another");
+                Err(Refusal::new(Cause::NameKept, why))
+            }
+        }
+    }
+
+    /// Binds a name to the key, unless it is bound. The caller has checked it.
+    pub(super) fn bind(&self, name: &str, key: PublicKey) {
+        let mut list = self.list();
+        let folded = fold(name);
+        if list.by_fold.contains_key(&folded) {
+            return;
+        }
+        if list.by_fold.len() < MAX_NAMES {
+            list.add(name, folded.clone(), key);
+            list.unsaved.push(folded);
+        } else if !std::mem::replace(&mut list.is_full, true) {
+            warn!("{MAX_NAMES} names are kept, and that is the most; new names belong to nobody");
+        }
+    }
+
+    /// Writes the names that are not in the file yet.
+    ///
+    /// # Blocking
+    /// On the file system, and on others who do the same.
+    ///
+    /// # Errors
+    /// When the file cannot be read or written. The names then hold until the server ends, and are written
+    /// with the next ones.
+    pub(super) fn save(&self) -> io::Result<()> {
+        let file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let unsaved: Vec<(String, String)> = {
+            let mut list = self.list();
+            let folded = std::mem::take(&mut list.unsaved);
+            let line = |(name, key): &(String, PublicKey)| format!("{name} {}", key.to_hex());
+            folded
+                .into_iter()
+                .filter_map(|folded| Some((list.by_fold.get(&folded).map(line)?, folded)))
+                .collect()
+        };
+        if unsaved.is_empty() {
+            return Ok(());
+        }
+        let write = || {
+            let mut contents = file.read()?;
+            let there: Vec<String> = lines(contents.text()).filter_map(folded_in).collect();
+            // The operator may have written a name into the file meanwhile. That line counts at the next
+            // start.
+            let new = unsaved.iter().filter(|(_, folded)| !there.contains(folded));
+            new.for_each(|(line, _)| contents.add_line(line));
+            contents.replace()
+        };
+        let written = write();
+        if written.is_err() {
+            self.list().unsaved.extend(unsaved.into_iter().map(|(_, folded)| folded));
+        }
+        written
+    }
+
+    /// Lets everybody have the name again. Returns false when it belonged to nobody.
+    ///
+    /// # Blocking
+    /// On the file system.
+    ///
+    /// # Errors
+    /// When the file cannot be read or written. The name then belongs to its key again after a restart.
+    pub(crate) fn forget(&self, name: &str) -> io::Result<bool> {
+        let folded = fold(name);
+        let file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let was_listed = self.list().remove(&folded);
+        // A name that somebody has written into the file meanwhile is not in the list.
+        let was_in_file = file.remove_lines(|line| folded_in(line).is_some_and(|found| found == folded))?;
+        Ok(was_listed || was_in_file)
+    }
+
+    fn list(&self) -> MutexGuard<'_, List> {
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl List {
+    fn is_free_for(&self, name: &str, key: &PublicKey) -> bool {
+        let owners = [self.by_fold.get(&fold(name)).map(|(_, key)| key), self.by_shape.get(&shape(name))];
+        owners.into_iter().flatten().all(|owner| owner == key)
+    }
+
+    fn add(&mut self, name: &str, folded: String, key: PublicKey) {
+        self.by_shape.insert(shape(name), key);
+        self.by_fold.insert(folded, (name.to_owned(), key));
+    }
+
+    fn remove(&mut self, folded: &str) -> bool {
+        let was_there = self.by_fold.remove(folded).is_some();
+        self.by_shape = self.by_fold.values().map(|(name, key)| (shape(name), *key)).collect();
+        self.unsaved.retain(|other| other != folded);
+        self.is_full &= self.by_fold.len() >= MAX_NAMES;
+        was_there
+    }
+}
+
+/// Returns the name and the key in a line of the file, or `None` for a line without one.
+fn name_in(line: &str) -> Option<Result<(String, PublicKey), String>> {
+    let line = line.trim();
+    if line.is_empty() || line.starts_with('#') {
+        return None;
+    }
+    let mut words = line.split_whitespace();
+    let (name, key) = (words.next().unwrap_or_default(), words.next().and_then(PublicKey::from_hex));
+    Some(match (key, words.next()) {
+        (Some(key), None) if !fold(name).is_empty() => Ok((name.to_owned(), key)),
+        _ => Err(format!("{line:?} is not \"NAME KEY\" with a key of 64 hexadecimal digits")),
+    })
+}
+
+/// Returns the name in a line of the file, in its folded form.
+fn folded_in(line: &[u8]) -> Option<String> {
+    name_in(&String::from_utf8_lossy(line))?.ok().map(|(name, _)| fold(&name))
+}
+
+/// Returns the names in a text.
+fn parse(text: &[u8]) -> io::Result<List> {
+    let mut list = List::default();
+    for (number, line) in (1..).zip(lines(text)) {
+        let wrong =
+            |why: String| Err(io::Error::new(ErrorKind::InvalidData, format!("line {number}: {why}")));
+        match name_in(&String::from_utf8_lossy(line)) {
+            None => {}
+            Some(Ok((name, key))) if !list.is_free_for(&name, &key) => {
+                return wrong(format!("the name {name:?} belongs to another key in a line before"));
+            }
+            Some(Ok(_)) if list.by_fold.len() >= MAX_NAMES => {
+                return wrong(format!("{MAX_NAMES} names are the most"));
+            }
+            Some(Ok((name, key))) => list.add(&name, fold(&name), key),
+            Some(Err(why)) => return wrong(why),
+        }
+    }
+    Ok(list)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chat_common::seal::KeyPair;
+    use std::fs;
+
+    /// A file that does not exist. Dropping it removes it.
+    struct Temporary(PathBuf);
+
+    impl Temporary {
+        fn new(name: &str) -> Temporary {
+            let path = std::env::temp_dir().join(format!("rpc-chat-names-{name}-{}", std::process::id()));
+            let _ = fs::remove_file(&path);
+            Temporary(path)
+        }
+
+        fn load(&self) -> io::Result<KeptNames> {
+            KeptNames::load(self.0.clone())
+        }
+    }
+
+    impl Drop for Temporary {
+        fn drop(&mut self) {
+            let _ = fs::remove_file(&self.0);
+        }
+    }
+
+    fn key() -> PublicKey {
+        KeyPair::generate().unwrap().public
+    }
+
+    fn refused(names: &KeptNames, name: &str, key: &PublicKey) -> bool {
+        names.check(name, key).is_err_and(|refusal| refusal.cause == Cause::NameKept)
+    }
+
+    #[test]
+    fn a_name_stays_with_its_first_key_over_a_restart_in_every_spelling_until_it_is_forgotten() {
+        let file = Temporary::new("restart");
+        let (mine, other) = (key(), key());
+        let names = file.load().unwrap();
+        for name in ["Bill", "Zoë"] {
+            names.check(name, &mine).unwrap();
+            names.bind(name, mine);
+        }
+        names.save().unwrap();
+        let names = file.load().unwrap();
+        for name in ["Bill", "BILL", "BiII", "zoë"] {
+            assert!(refused(&names, name, &other) && !refused(&names, name, &mine), "{name}");
+        }
+        assert!(!refused(&names, "Will", &other));
+        assert!(names.forget("bill").unwrap());
+        assert!(!names.forget("bill").unwrap());
+        for names in [names, file.load().unwrap()] {
+            assert!(!refused(&names, "Bill", &other) && !refused(&names, "BiII", &other));
+            assert!(refused(&names, "Zoë", &other));
+        }
+    }
+
+    #[test]
+    fn a_line_that_is_no_name_and_key_is_named_with_its_number() {
+        let file = Temporary::new("damaged");
+        let (one, two) = (key().to_hex(), key().to_hex());
+        for (line, reason) in [
+            ("Sara".to_owned(), "is not"),
+            (format!("Sara {}", &one[1..]), "is not"),
+            (format!("Sara {one} {two}"), "is not"),
+            (format!("ANN {two}"), "belongs to another key"),
+        ] {
+            fs::write(&file.0, format!("# kept\n\nann {one}\n{line}\n")).unwrap();
+            let error = file.load().unwrap_err().to_string();
+            assert!(error.contains("cannot use the names file") && error.contains("line 4"), "{error}");
+            assert!(error.contains(reason), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_cannot_be_saved_holds_and_is_saved_with_the_next() {
+        let file = Temporary::new("disk");
+        let names = file.load().unwrap();
+        names.bind("Ann", key());
+        fs::create_dir(&file.0).unwrap();
+        names.save().unwrap_err();
+        assert!(refused(&names, "Ann", &key()));
+        fs::remove_dir(&file.0).unwrap();
+        names.bind("Bob", key());
+        names.save().unwrap();
+        let names = file.load().unwrap();
+        assert!(refused(&names, "Ann", &key()) && refused(&names, "Bob", &key()));
+    }
+
+    #[test]
+    fn the_number_of_names_has_a_limit_and_further_names_are_free() {
+        let file = Temporary::new("many");
+        let (names, mine, other) = (file.load().unwrap(), key(), key());
+        (0..MAX_NAMES + 2).for_each(|number| names.bind(&format!("n{number}"), mine));
+        names.save().unwrap();
+        let names = file.load().unwrap();
+        assert!(refused(&names, &format!("n{}", MAX_NAMES - 1), &other));
+        assert!(!refused(&names, &format!("n{MAX_NAMES}"), &other));
+    }
+}

@@ -1,0 +1,138 @@
+//! How the connections of a room are welcomed and opened: as they are in an open room, sealed in a closed
+//! one. Runs on the thread of the connection.
+//!
+//! The rest of the server does not know which of the two a room is.
+
+use super::Service;
+#[cfg(feature = "closed")]
+use crate::door::NoGuess;
+use crate::door::Slot;
+#[cfg(feature = "closed")]
+use chat_common::closed::handshake;
+use chat_common::{
+    error::RpcError,
+    hello::{Hello, Role},
+    rpc::Connection,
+    status::Status,
+    stream::Stream,
+    token::Token,
+};
+#[cfg(feature = "closed")]
+use log::Level;
+use std::{net::SocketAddr, time::Duration};
+
+/// Returns why the room does not take a connection with this hello, if it does not.
+pub(super) fn refusal(service: &Service<'_>, hello: &Hello) -> Option<Status> {
+    match (hello.sealed, service.is_closed()) {
+        (false, true) => Some(Status::Closed),
+        (true, false) => Some(Status::WrongRole),
+        _ => None,
+    }
+}
+
+/// Welcomes a call connection of the client at `peer`. Returns false when it was refused instead, and the
+/// reason is logged.
+///
+/// # Blocking
+/// On the client, for the limits' timeouts at most. In a closed room also on the guesses of its address, for
+/// 16 s at most; shutdown wakes it, and so does a new connection that takes the place of this one.
+///
+/// # Errors
+/// When the client does not know the passphrase. After any error the connection is lost.
+#[cfg_attr(not(feature = "closed"), expect(unused_variables, reason = "in an open room nobody guesses"))]
+pub(super) fn welcome_call(
+    service: &Service<'_>,
+    connection: &mut Connection,
+    hello: &Hello,
+    peer: SocketAddr,
+    slot: &Slot,
+) -> Result<bool, RpcError> {
+    #[cfg(feature = "closed")]
+    if let (Some(closed), Some(tables)) = (service.closed, &service.door.closed) {
+        let guess = match tables.guesses.borrow(peer.ip(), || !slot.is_closed()) {
+            Ok(guess) => guess,
+            Err(why) => {
+                refuse_guess(service, connection, peer, why);
+                return Ok(false);
+            }
+        };
+        let timeout = service.limits.hello_timeout;
+        let accepted = handshake::accept_call(connection, hello, &closed.passphrase, &closed.key, timeout);
+        // A handshake that ends before the client's last message has told it nothing about the passphrase, so
+        // it is no guess.
+        if matches!(accepted, Err(RpcError::Refused { status: Status::WrongPassphrase, .. })) {
+            guess.spend();
+        }
+        return accepted.map(|()| true);
+    }
+    connection.welcome(hello, service.limits.frame_timeout).map(|()| true)
+}
+
+/// Refuses a call connection that may not guess now.
+///
+/// # Blocking
+/// On the client, for a second at most.
+#[cfg(feature = "closed")]
+fn refuse_guess(service: &Service<'_>, connection: &mut Connection, peer: SocketAddr, why: NoGuess) {
+    match why {
+        // Its stream is shut down.
+        NoGuess::PlaceTaken => {}
+        NoGuess::Stopping => connection.refuse(Status::Stopping),
+        NoGuess::TooLong => {
+            let line = format!("{peer}: refused: too many failed handshakes from this address");
+            service.door.log(peer.ip(), Level::Warn, line);
+            connection.refuse(Status::Busy);
+        }
+    }
+}
+
+/// Welcomes a callback connection that the client opened. `call` is the session's call connection. `admit`
+/// runs once it is known that the session's client opened it, and before the client learns that.
+///
+/// # Blocking
+/// On the client, for the limits' timeouts at most.
+///
+/// # Errors
+/// When the client does not know the session's token, or `admit` returns false. After any error the
+/// connection is lost.
+#[cfg_attr(not(feature = "closed"), expect(unused_variables, reason = "an open room needs no token again"))]
+pub(super) fn welcome_callback(
+    service: &Service<'_>,
+    connection: &mut Connection,
+    hello: &Hello,
+    call: &Stream,
+    token: Token,
+    admit: impl FnOnce() -> bool,
+) -> Result<(), RpcError> {
+    let timeout = service.limits.frame_timeout;
+    #[cfg(feature = "closed")]
+    if let Some(seal) = call.seal() {
+        return handshake::accept_callback(connection, hello, seal, token, admit, timeout);
+    }
+    if !admit() {
+        connection.refuse(Status::UnknownToken);
+        return Err(RpcError::Refused { status: Status::UnknownToken, version: hello.highest });
+    }
+    connection.welcome(hello, timeout)
+}
+
+/// Shows a client's listener, which was just dialled, that it is the client's server that calls.
+///
+/// # Blocking
+/// On the client, for `timeout` at most.
+///
+/// # Errors
+/// When the listener is not the client's. After any error the connection is lost.
+#[cfg_attr(not(feature = "closed"), expect(unused_variables, reason = "an open room seals nothing"))]
+pub(super) fn greet_callback(
+    connection: &mut Connection,
+    call: &Stream,
+    token: Token,
+    timeout: Duration,
+) -> Result<(), RpcError> {
+    #[cfg(feature = "closed")]
+    if let Some(seal) = call.seal() {
+        return handshake::dial_callback(connection, Role::Callback, seal, token, timeout);
+    }
+    connection.greet(Role::Callback, token, timeout).map(drop)
+}

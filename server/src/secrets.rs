@@ -1,0 +1,91 @@
+//! The secrets of a closed room, at the start: reads the passphrase or makes one up, and reads the room's
+//! key. Runs on the main thread.
+
+use crate::words;
+use chat_common::closed::{state, Passphrase};
+use chat_server::{options::Closed, ClosedRoom};
+use log::{info, warn};
+use std::{
+    env,
+    fs::File,
+    io::{self, BufRead, BufReader, ErrorKind, Read},
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
+
+/// The file of the state directory that holds the room's key.
+const KEY_FILE: &str = "room_key";
+/// The file of the state directory that holds a passphrase which was made up.
+const PASSPHRASE_FILE: &str = "passphrase";
+/// The most bytes that are read of a passphrase's file. The longest passphrase is shorter.
+const MAX_BYTES: u64 = 4096;
+/// The bits of a file's mode that let others read it.
+const OTHERS_READ: u32 = 0o044;
+
+/// A closed room, and what its operator is told.
+pub(crate) struct Secrets {
+    pub(crate) room: ClosedRoom,
+    /// The lines for standard output: the passphrase, if the server has made it up, and the fingerprint.
+    pub(crate) lines: String,
+}
+
+impl Secrets {
+    /// Reads or makes the secrets of a room.
+    ///
+    /// # Blocking
+    /// On the file system.
+    ///
+    /// # Errors
+    /// When a file cannot be read or written, or holds no passphrase or key. One line for people.
+    pub(crate) fn open(closed: &Closed) -> Result<Secrets, String> {
+        let directory = match &closed.state {
+            Some(directory) => directory.clone(),
+            None => state::default_directory(&|name| env::var(name).ok())?,
+        };
+        let key = state::load_key(&directory, KEY_FILE)?;
+        let (passphrase, mut lines) = match &closed.passphrase_file {
+            Some(file) => (read(file).map_err(|why| format!("{}: {why}", file.display()))?, String::new()),
+            None => {
+                let passphrase = made_up(closed.state.as_deref())?;
+                let line = format!("The passphrase is: {}\n", passphrase.words());
+                (passphrase, line)
+            }
+        };
+        lines += &format!("The room's key is {}\n", key.public.fingerprint());
+        Ok(Secrets { room: ClosedRoom { passphrase, key }, lines })
+    }
+}
+
+/// Returns a passphrase that the server has made up. It stays the same where the operator has named a
+/// directory.
+fn made_up(directory: Option<&Path>) -> Result<Passphrase, String> {
+    let new = || words::made_up().map_err(|error| format!("no random bytes: {error}"));
+    let Some(directory) = directory else {
+        info!("the passphrase is new at each start; --state DIR keeps it");
+        return Passphrase::new(&new()?);
+    };
+    let path = directory.join(PASSPHRASE_FILE);
+    let in_file = |why: String| format!("{}: {why}", path.display());
+    match state::write_new(directory, &path, &new()?) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(in_file(error.to_string())),
+        // It was there, or it is now.
+        _ => read(&path).map_err(in_file),
+    }
+}
+
+/// Reads the passphrase in the first line of a file, and warns if others may read the file.
+fn read(path: &PathBuf) -> Result<Passphrase, String> {
+    let line = || -> io::Result<String> {
+        let file = File::open(path)?;
+        let metadata = file.metadata()?;
+        if metadata.is_file() && metadata.permissions().mode() & OTHERS_READ != 0 {
+            let path = path.display();
+            warn!("others on this machine may read the passphrase in {path}; chmod 600 {path} ends that");
+        }
+        let mut line = Vec::new();
+        // No more than the line, because the file can be a pipe that is never closed.
+        BufReader::new(file.take(MAX_BYTES)).read_until(b'\n', &mut line)?;
+        String::from_utf8(line).map_err(|_| io::Error::new(ErrorKind::InvalidData, "it is not UTF-8"))
+    };
+    Passphrase::new(&line().map_err(|error| format!("cannot read the passphrase: {error}"))?)
+}

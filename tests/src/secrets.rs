@@ -1,0 +1,112 @@
+//! What everybody knows in the closed rooms of one run: one passphrase, one key for all rooms, one for all
+//! members.
+//!
+//! The rooms share a key because ports come again: a client that keeps keys by address would take a new room
+//! on an old port for an impostor. Everything stands in one folder of the target folder, where the next run
+//! finds it again.
+
+use crate::{
+    process::{target_folder, PASSPHRASE_VARIABLE},
+    room::Kind,
+};
+use chat_client::Credentials;
+use chat_common::closed::{
+    state::{load_key, make_directory},
+    KeyPair, Passphrase,
+};
+use chat_server::ClosedRoom;
+use std::{
+    fs::{self, OpenOptions},
+    io::Write,
+    net::SocketAddr,
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    process,
+    sync::OnceLock,
+};
+
+/// The passphrase of each closed room that a test starts, where the test names none.
+const WORDS: &str = "lamp river stone cloud";
+/// The file with it, and the folder with the keys.
+const PASSPHRASE_FILE: &str = "passphrase";
+const STATE: &str = "state";
+/// The file with the room's key, as chat-server names it.
+const ROOM_KEY_FILE: &str = "room_key";
+/// The file with the key of the harness's members.
+const CLIENT_KEY_FILE: &str = "members_key";
+
+/// The secrets of this run, and where programs find them.
+#[derive(Debug)]
+pub struct Secrets {
+    /// The passphrase.
+    pub passphrase: Passphrase,
+    /// The key of each room.
+    pub room_key: KeyPair,
+    /// The key of each member of the harness, and of each client in the process of a test.
+    pub client_key: KeyPair,
+    folder: PathBuf,
+}
+
+impl Secrets {
+    /// Returns the secrets, if the rooms of this run are closed.
+    ///
+    /// # Panics
+    /// When the keys cannot be read or written.
+    pub fn of_this_run() -> Option<&'static Secrets> {
+        static SECRETS: OnceLock<Secrets> = OnceLock::new();
+        Kind::of_this_run().closed.then(|| SECRETS.get_or_init(Secrets::load))
+    }
+
+    fn load() -> Secrets {
+        let folder = target_folder().join("tmp").join("closed-rooms");
+        let state = folder.join(STATE);
+        make_directory(&state).unwrap();
+        // Another run may read the file meanwhile, so it is whole when it gets its name.
+        let unfinished = folder.join(format!("passphrase.{}", process::id()));
+        // For its owner alone, or each server would warn of it.
+        let mut file =
+            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished).unwrap();
+        writeln!(file, "{WORDS}").unwrap();
+        fs::rename(&unfinished, folder.join(PASSPHRASE_FILE)).unwrap();
+        Secrets {
+            passphrase: Passphrase::new(WORDS).unwrap(),
+            room_key: load_key(&state, ROOM_KEY_FILE).unwrap(),
+            client_key: load_key(&state, CLIENT_KEY_FILE).unwrap(),
+            folder,
+        }
+    }
+
+    /// Returns what a server in the process of a test needs.
+    pub fn room(&self) -> ClosedRoom {
+        ClosedRoom { passphrase: self.passphrase.clone(), key: self.room_key.clone() }
+    }
+
+    /// Returns what a client in the process of a test needs.
+    pub fn credentials(&self) -> Credentials {
+        Credentials { passphrase: self.passphrase.clone(), key: self.client_key.clone() }
+    }
+
+    /// Returns the environment in which a client finds the passphrase, and a folder for what it keeps. In an
+    /// empty folder no room is known, so each client shows the key of its room.
+    pub fn client_environment(&self, folder: &Path) -> [(&'static str, String); 2] {
+        [(PASSPHRASE_VARIABLE, WORDS.to_owned()), ("XDG_STATE_HOME", text(folder))]
+    }
+
+    /// Lets a client that keeps things in `folder` know the room at this address.
+    pub fn remember(&self, server: SocketAddr, folder: &Path) {
+        let state = folder.join("rpc-chat");
+        make_directory(&state).unwrap();
+        let line = format!("{server} {}\n", self.room_key.public.to_hex());
+        fs::write(state.join("known_rooms"), line).unwrap();
+    }
+
+    /// Returns the arguments with which a server takes the passphrase and its key.
+    pub fn server_arguments(&self) -> [String; 4] {
+        let (passphrase, state) = (self.folder.join(PASSPHRASE_FILE), self.folder.join(STATE));
+        ["--passphrase-file".to_owned(), text(&passphrase), "--state".to_owned(), text(&state)]
+    }
+}
+
+fn text(path: &Path) -> String {
+    path.to_str().expect("the target folder has a name of text").to_owned()
+}
