@@ -6,9 +6,8 @@ use chat_common::closed::{state, Passphrase};
 use chat_server::{options::Closed, ClosedRoom};
 use log::{info, warn};
 use std::{
-    env,
-    fs::File,
-    io::{self, BufRead, BufReader, ErrorKind, Read},
+    env, fs,
+    io::{self, ErrorKind},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
@@ -17,8 +16,6 @@ use std::{
 const KEY_FILE: &str = "room_key";
 /// The file of the state directory that holds a passphrase which was made up.
 const PASSPHRASE_FILE: &str = "passphrase";
-/// The most bytes that are read of a passphrase's file. The longest passphrase is shorter.
-const MAX_BYTES: u64 = 4096;
 /// The bits of a file's mode that let others read it.
 const OTHERS_READ: u32 = 0o044;
 
@@ -76,16 +73,12 @@ fn made_up(directory: Option<&Path>) -> Result<Passphrase, String> {
 /// Reads the passphrase in the first line of a file, and warns if others may read the file.
 fn read(path: &PathBuf) -> Result<Passphrase, String> {
     let line = || -> io::Result<String> {
-        let file = File::open(path)?;
-        let metadata = file.metadata()?;
+        let metadata = fs::metadata(path)?;
         if metadata.is_file() && metadata.permissions().mode() & OTHERS_READ != 0 {
             let path = path.display();
             warn!("others on this machine may read the passphrase in {path}; chmod 600 {path} ends that");
         }
-        let mut line = Vec::new();
-        // No more than the line, because the file can be a pipe that is never closed.
-        BufReader::new(file.take(MAX_BYTES)).read_until(b'\n', &mut line)?;
-        String::from_utf8(line).map_err(|_| io::Error::new(ErrorKind::InvalidData, "it is not UTF-8"))
+        state::read_first_line(path)
     };
     Passphrase::new(&line().map_err(|error| format!("cannot read the passphrase: {error}"))?)
 }

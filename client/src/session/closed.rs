@@ -22,13 +22,7 @@ use chat_common::{
     status::Status,
 };
 use crossbeam_channel::{bounded, RecvTimeoutError};
-use std::{
-    fs::File,
-    io::{BufRead, BufReader, Read},
-    path::Path,
-    thread,
-    time::Duration,
-};
+use std::{path::Path, thread, time::Duration};
 
 /// The limit for the handshake with a closed room. The server lets those wait who come from an address with
 /// many wrong passphrases, for 15 s at most.
@@ -37,8 +31,6 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(20);
 const PATIENCE: Duration = Duration::from_millis(1500);
 /// The file of the client's own key, in the directory for state.
 const CLIENT_KEY: &str = "client_key";
-/// A file is read up to its first line end, and no further than this. A passphrase may have 1,024 bytes.
-const MAX_FILE_BYTES: u64 = 4096;
 
 /// Reads the passphrase and the keys that the options name, so that the client can join a closed room.
 ///
@@ -61,12 +53,8 @@ pub fn load_credentials(
 }
 
 fn read_passphrase(path: &Path) -> Result<Passphrase, String> {
-    let mut line = Vec::new();
-    let read = File::open(path)
-        .and_then(|file| BufReader::new(file.take(MAX_FILE_BYTES)).read_until(b'\n', &mut line));
-    read.map_err(|error| format!("cannot read the passphrase file {}: {error}", path.display()))?;
-    let line = String::from_utf8(line)
-        .map_err(|_| format!("the first line of the passphrase file {} is no text", path.display()))?;
+    let line = state::read_first_line(path)
+        .map_err(|error| format!("cannot read the passphrase file {}: {error}", path.display()))?;
     Passphrase::new(&line).map_err(|why| format!("the passphrase file {}: {why}", path.display()))
 }
 

@@ -175,8 +175,6 @@ impl Client<'_> {
                 _ => return Err(ConnectionEnd::NotJoined(INVALID_REPLY.into())),
             };
             self.may_resume = resume.is_some();
-            // Both mean that somebody else has the name.
-            let cause = if cause == name_kept() { Cause::NameTaken } else { cause };
             match cause {
                 Cause::UnknownSession | Cause::NameTaken | Cause::NameKept if resume.is_some() => {
                     self.may_resume = false;
@@ -374,11 +372,6 @@ impl Client<'_> {
         }
         ConnectionEnd::Finished(Outcome::Left)
     }
-}
-
-/// A closed room keeps the name for somebody else's key.
-fn name_kept() -> Cause {
-    Cause::from(15)
 }
 
 /// Whether the reply is one that the server may give to this request.

@@ -7,13 +7,14 @@ use super::KeyPair;
 use crate::token::Token;
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
-    io::{self, ErrorKind, Read, Write},
+    io::{self, BufRead, BufReader, ErrorKind, Read, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
-/// No key's file is longer. A file that was put there by mistake is not read to its end.
-const MAX_FILE_BYTES: u64 = 1024;
+/// No key is longer, and no passphrase: that has 1,024 bytes at most, and a longer one must be noticed. A
+/// file that was put there by mistake is not read to its end.
+const MAX_FILE_BYTES: u64 = 4096;
 
 /// Returns the directory for a program that was told none: `$XDG_STATE_HOME/rpc-chat`, or
 /// `~/.local/state/rpc-chat`. `variable` looks an environment variable up.
@@ -74,6 +75,20 @@ fn read_key(path: &Path) -> Result<Option<KeyPair>, String> {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(format!("cannot read {}: {error}", path.display())),
     }
+}
+
+/// Returns the first line of a file that holds a passphrase. No more is read, because the file can be a pipe
+/// that is never closed.
+///
+/// # Blocking
+/// On the file, which can be a pipe.
+///
+/// # Errors
+/// `InvalidData` when the line is not UTF-8; otherwise whatever the system reports.
+pub fn read_first_line(path: &Path) -> io::Result<String> {
+    let mut line = Vec::new();
+    BufReader::new(File::open(path)?.take(MAX_FILE_BYTES)).read_until(b'\n', &mut line)?;
+    String::from_utf8(line).map_err(|_| io::Error::new(ErrorKind::InvalidData, "the first line is no text"))
 }
 
 /// Writes a line into a new file of the directory, whole or not at all, so that a crash leaves no half of a
