@@ -32,17 +32,21 @@ pub struct TypedLine {
 }
 
 impl TypedLine {
-    /// Protects the typed line from now on, and follows the width of the terminal.
+    /// Asks for the width of the terminal, and follows its changes. To be called before [`TypedLine::open`]: a
+    /// row that is written before the width is known may be wider than the terminal.
     ///
     /// # Blocking
     /// On the program `stty`, for some milliseconds.
     ///
     /// # Errors
-    /// When the system gives no process or no thread. The typed line is protected all the same, and the width
-    /// is that of a usual terminal.
-    pub fn open(&self) -> io::Result<()> {
-        self.is_open.store(true, Relaxed);
+    /// When the system gives no process or no thread. The width is then that of a usual terminal.
+    pub fn follow_width(&self) -> io::Result<()> {
         self.width.follow().map(drop)
+    }
+
+    /// Protects the typed line from now on.
+    pub fn open(&self) {
+        self.is_open.store(true, Relaxed);
     }
 
     /// Nobody types any more. The next line takes the place of what is typed.

@@ -122,6 +122,12 @@ fn serve(mut options: Options, log: &BackgroundWriter, typed_line: &TypedLine) -
     stop_on_signal(&shutdown, log, typed_line).map_err(|error| format!("cannot handle signals: {error}"))?;
     let server = Server::new(listener, settings, shutdown).map_err(|error| error.to_string())?;
     let address = server.local_addr().map_err(|error| error.to_string())?;
+    if types_on_terminal() {
+        // Once the first lines are there the operator may type, and a line of the log must not tear that.
+        log.finish(EXIT_TIMEOUT);
+        let followed = typed_line.follow_width();
+        followed.unwrap_or_else(|error| warn!("cannot follow the terminal's width: {error}"));
+    }
     output.write_text(&format!("Server running at {} ...\n", address.port()));
     output.write_text(&(joining::line(address) + "\n"));
     #[cfg(feature = "closed")]
@@ -129,7 +135,7 @@ fn serve(mut options: Options, log: &BackgroundWriter, typed_line: &TypedLine) -
     if types_on_terminal() {
         // The first lines are for programs too, and are plain on a terminal as well.
         output.finish(EXIT_TIMEOUT);
-        typed_line.open().unwrap_or_else(|error| warn!("cannot follow the terminal's width: {error}"));
+        typed_line.open();
     }
     let ran = server.run();
     typed_line.close();

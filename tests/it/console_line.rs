@@ -4,10 +4,15 @@
 use chat_tests::{
     member::Member,
     process::{binary, server_address},
-    room::{room_key_line, Kind, Room},
+    room::{room_key_line, Folder, Kind, Room},
     terminal::{CommandBuilder, Screen, TerminalUser},
 };
-use std::net::SocketAddr;
+use std::{
+    env,
+    fs::{self, Permissions},
+    net::SocketAddr,
+    os::unix::fs::PermissionsExt,
+};
 
 /// Starts a server on a terminal of this size, and returns it with its address.
 fn server(
@@ -61,6 +66,22 @@ fn a_half_typed_command_survives_the_log_and_still_works() {
         operator.sees("11 here");
         operator.sees_typed("");
     }
+}
+
+#[test]
+fn the_width_of_the_terminal_is_known_before_anything_is_written() {
+    // A row that is wider than the terminal tears the ones below it.
+    let folder = Folder::new();
+    fs::create_dir(folder.path()).unwrap();
+    let stty = folder.path().join("stty");
+    fs::write(&stty, "#!/bin/sh\necho asked >/dev/tty\nPATH=${PATH#*:} exec stty \"$@\"\n").unwrap();
+    fs::set_permissions(&stty, Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", folder.path().display(), env::var("PATH").unwrap());
+    let room = Room::that_forgets();
+    let (operator, _) = server((8, 40), &[("PATH", &path)], &room);
+    let text = operator.screen().read_with(|screen| String::from_utf8_lossy(screen.bytes()).into_owned());
+    let (asked, first) = (text.find("asked"), text.find("Server running at "));
+    assert!(asked.is_some() && asked < first, "{text}");
 }
 
 #[test]
