@@ -7,6 +7,8 @@ mod calm;
 #[cfg(feature = "closed")]
 mod closed_client;
 #[cfg(feature = "closed")]
+mod closed_make;
+#[cfg(feature = "closed")]
 mod closed_python;
 #[cfg(feature = "closed")]
 mod closed_room;
