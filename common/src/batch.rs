@@ -16,8 +16,8 @@ const EVENTS_POSITION: usize = ANSWER_POSITION + 1 + 8;
 pub struct Batch {
     frame: Vec<u8>,
     events: u64,
-    /// Whether there was no memory for an event.
-    lacks_memory: bool,
+    /// Whether there was no memory, or nothing to read it with, for an event.
+    lacks_resources: bool,
 }
 
 impl Batch {
@@ -32,7 +32,7 @@ impl Batch {
     pub fn clear(&mut self) {
         self.frame.clear();
         self.events = 0;
-        self.lacks_memory = false;
+        self.lacks_resources = false;
         frame::begin(&mut self.frame);
         encode_into(&Callback::Receive { answer: false, events: Vec::new() }, &mut self.frame)
             .expect("an empty call encodes");
@@ -49,17 +49,22 @@ impl Batch {
         if self.payload_bytes() + event.len() > limit {
             return false;
         }
-        self.lacks_memory = self.frame.try_reserve(event.len()).is_err();
-        if !self.lacks_memory {
+        self.lacks_resources = self.frame.try_reserve(event.len()).is_err();
+        if !self.lacks_resources {
             self.frame.extend_from_slice(event);
             self.events += 1;
         }
-        !self.lacks_memory
+        !self.lacks_resources
     }
 
-    /// Returns whether there was no memory for the last event.
-    pub fn lacks_memory(&self) -> bool {
-        self.lacks_memory
+    /// Returns whether the next event exists, and could not be added for want of memory or of something else.
+    pub fn lacks_resources(&self) -> bool {
+        self.lacks_resources
+    }
+
+    /// Notes that the next event exists, and that there is nothing now to read it with.
+    pub fn give_up(&mut self) {
+        self.lacks_resources = true;
     }
 
     /// Returns a copy, or an empty call if there is no memory for one.

@@ -86,6 +86,14 @@ impl Error for RpcError {
     }
 }
 
+/// Returns whether the process (EMFILE) or the system (ENFILE) has no free file descriptor. std has no error
+/// kind for them.
+pub fn is_out_of_descriptors(error: &io::Error) -> bool {
+    const ENFILE: i32 = 23;
+    const EMFILE: i32 = 24;
+    matches!(error.raw_os_error(), Some(ENFILE | EMFILE))
+}
+
 impl From<io::Error> for RpcError {
     fn from(error: io::Error) -> Self {
         match error.kind() {

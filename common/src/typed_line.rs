@@ -32,8 +32,8 @@ pub struct TypedLine {
 }
 
 impl TypedLine {
-    /// Asks for the width of the terminal, and follows its changes. To be called before [`TypedLine::open`]: a
-    /// row that is written before the width is known may be wider than the terminal.
+    /// Asks for the width of the terminal, and follows its changes. Comes before [`TypedLine::open`]: a row
+    /// that is written before the width is known may be wider than the terminal.
     ///
     /// # Blocking
     /// On the program `stty`, for some milliseconds.

@@ -1,12 +1,18 @@
 //! A server that gets no descriptors or threads from the system keeps its members, refuses others clearly,
 //! uses little processor time, and recovers.
 
-use chat_common::{error::RpcError, frame::encode_frame, protocol::Request, status::Status};
+use chat_common::{
+    error::RpcError,
+    frame::encode_frame,
+    protocol::{Cause, Reply, Request},
+    status::Status,
+};
 use chat_tests::{
     checker::assert_clean,
     member::{Callbacks, Member},
     process::{binary, installed, Program},
     raw::RawPeer,
+    room::Folder,
     watchdog::poll,
 };
 use std::{net::SocketAddr, process::Command, thread, time::Duration};
@@ -99,6 +105,43 @@ fn a_server_whose_accept_fails_goes_on() {
     if let Some((_server, address)) = server_with_failing_calls("inject=accept4:error=EMFILE:when=2+3") {
         members_lose_nothing(address);
     }
+}
+
+#[test]
+fn what_no_descriptor_can_open_is_neither_told_as_gone_nor_left_out() {
+    const MESSAGES: usize = 60;
+    let folder = Folder::new();
+    // Each message takes a page of a file, and memory holds the last twenty.
+    let oldest = folder.path().join("00000000000000000001.journal");
+    let strace = ["-P", oldest.to_str().unwrap(), "-e", "trace=openat", "-e", "inject=openat:error=EMFILE"];
+    let journal = ["--journal", folder.path().to_str().unwrap(), "--segment-size", "64KiB"];
+    let arguments = [&journal[..], &["--log-messages", "20", "--rate-burst", "0"]].concat();
+    let Some((server, address)) = Program::server_under_strace(&strace, &arguments) else {
+        println!("skipped: this machine has no strace that can make system calls fail");
+        return;
+    };
+    let [mut ann, mut bob] = ["ann", "bob"].map(|name| Member::join(address, name));
+    bob.disconnect();
+    let end = (0..MESSAGES).map(|number| ann.say(&format!("number {number}."))).last().unwrap();
+    bob.reconnect();
+    server.logs("a part of the journal cannot be read: Too many open files");
+    let history = Request::History { count: MESSAGES as u32, before: None };
+    let refused = ann.ask(&history).unwrap();
+    assert!(matches!(&refused, Reply::Refused(refusal) if refusal.cause == Cause::Busy), "{refused:?}");
+    let cid = Program::client(address, "cid", &["--history", "100", "--stay", "--wait", "5m"]);
+    cid.sees("--- the server is busy; trying again ---");
+
+    server.end_strace();
+    bob.reconnect_until_received(end);
+    assert_clean(|| [ann.history(), bob.history()]);
+    let shown = ann.ask(&history).unwrap();
+    assert!(matches!(&shown, Reply::History { events } if events.len() == MESSAGES), "{shown:?}");
+    cid.sees(&format!("[ann] number {}.\n", MESSAGES - 1));
+    let output = cid.output();
+    for number in 0..MESSAGES {
+        assert_eq!(output.matches(&format!("[ann] number {number}.\n")).count(), 1, "{output}");
+    }
+    assert!(!output.contains("missed"), "{output}");
 }
 
 #[test]

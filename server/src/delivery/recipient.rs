@@ -91,7 +91,7 @@ impl Recipient {
         while self.window.next_call(log, &mut call) {
             self.write_call(&call, log, limits)?;
         }
-        check_memory(&call)
+        check_resources(&call)
     }
 
     /// Writes a prepared call.
@@ -109,9 +109,10 @@ impl Recipient {
     }
 }
 
-/// Returns an error if there was no memory for the next event. Otherwise the event would wait for ever.
-fn check_memory(call: &Batch) -> Result<(), RpcError> {
-    match call.lacks_memory() {
+/// Returns an error if there was no memory, or no file descriptor, for the next event. Otherwise the event
+/// would wait for ever.
+fn check_resources(call: &Batch) -> Result<(), RpcError> {
+    match call.lacks_resources() {
         true => Err(RpcError::NoMemory),
         false => Ok(()),
     }
@@ -140,7 +141,7 @@ pub(super) fn recipient_loop(
             recipient.write_call(&call, log, limits)?;
             to_write = window.next_call(log, &mut call);
         }
-        check_memory(&call)?;
+        check_resources(&call)?;
         call.clear();
         call.shrink_to(KEPT_BYTES);
         let due_since = window.ack_due_since();

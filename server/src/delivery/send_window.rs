@@ -283,12 +283,17 @@ impl SendWindow {
             let mut cursor = state.cursor;
             drop(state);
             for limit in [CALL_BYTES.min(self.frame_limit), self.frame_limit] {
-                if call.events() == 0 && log.archive_for(cursor).is_some() {
-                    log.read_archived(archive, &mut cursor, self.reader, limit, call);
+                let is_left = call.events() == 0 && log.archive_for(cursor).is_some();
+                if is_left && log.read_archived(archive, &mut cursor, self.reader, limit, call).is_err() {
+                    call.give_up();
+                    break;
                 }
             }
             state = self.lock();
             (state.cursor, state.flushing) = (cursor, false);
+            if call.events() == 0 && call.lacks_resources() {
+                return (state, false);
+            }
         }
         let has_ended = {
             let log = log.read();

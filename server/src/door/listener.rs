@@ -18,6 +18,7 @@ use super::{
 };
 use crate::settings::Limits;
 use chat_common::{
+    error::is_out_of_descriptors,
     hello::{answer_bytes, HIGHEST_VERSION},
     shutdown::Shutdown,
     status::Status,
@@ -27,7 +28,7 @@ use crossbeam_channel::{RecvTimeoutError, Sender};
 use log::{warn, Level};
 use std::{
     fs::File,
-    io::{self, ErrorKind},
+    io::ErrorKind,
     net::{SocketAddr, TcpListener},
     os::fd::OwnedFd,
     sync::Arc,
@@ -147,14 +148,6 @@ fn refuse(door: &Door, stream: &Stream, peer: SocketAddr, status: Status, why: &
     if let Err(error) = stream.dismiss(&answer_bytes(status, HIGHEST_VERSION)) {
         door.log(peer.ip(), Level::Debug, format_args!("{peer}: while refusing: {error}"));
     }
-}
-
-/// Returns whether the process (EMFILE) or the system (ENFILE) has no free file descriptor. std has no
-/// error kind for them.
-fn is_out_of_descriptors(error: &io::Error) -> bool {
-    const ENFILE: i32 = 23;
-    const EMFILE: i32 = 24;
-    matches!(error.raw_os_error(), Some(ENFILE | EMFILE))
 }
 
 /// A file descriptor in reserve. With it the server can refuse a connection when all others are in use.

@@ -28,6 +28,7 @@ mod tests;
 use crate::settings::Limits;
 use chat_common::{
     batch::Batch,
+    error::is_out_of_descriptors,
     protocol::{Event, EventKind},
 };
 use counters::Counters;
@@ -38,7 +39,7 @@ use staged::{encode_event, restored, sequence_of, Class, Entry};
 pub(crate) use staged::{Audience, StagedBatch};
 use std::{
     collections::VecDeque,
-    iter,
+    io, iter,
     ops::ControlFlow,
     sync::{Arc, PoisonError},
 };
@@ -128,6 +129,10 @@ impl SharedLog {
     ///
     /// # Blocking
     /// On the disk.
+    ///
+    /// # Errors
+    /// When no file descriptor is free. What was not read is still there. Any other failure is told as events
+    /// that are gone.
     pub(crate) fn read_archived(
         &self,
         archive: &Archive<Directory>,
@@ -135,11 +140,11 @@ impl SharedLog {
         reader: Reader,
         limit: usize,
         batch: &mut Batch,
-    ) {
+    ) -> io::Result<()> {
         let end = self.read().first();
         let kept = archive.first().max(reader.kept_from).min(end);
         if *cursor < kept && !self.read().tell_missed(cursor, kept - 1, true, limit, batch) {
-            return;
+            return Ok(());
         }
         let (from, mut is_full) = (*cursor, false);
         let read = archive.read(from, end, &mut |audience, event| {
@@ -150,12 +155,11 @@ impl SharedLog {
             *cursor = event.sequence + 1;
             ControlFlow::Continue(())
         });
-        if let Err(error) = &read {
-            warn!("a part of the journal cannot be read: {error}");
-        }
+        read.or_else(unless_it_passes)?;
         if !is_full && *cursor < end {
             self.read().tell_missed(cursor, end - 1, true, limit, batch);
         }
+        Ok(())
     }
 
     /// Returns the cursor from which the session `reader` gets its last `count` messages, and all that are
@@ -163,15 +167,21 @@ impl SharedLog {
     ///
     /// # Blocking
     /// On the disk, where memory has fewer.
-    pub(crate) fn position_before(&self, count: usize, reader: u64) -> Option<u64> {
+    ///
+    /// # Errors
+    /// When no file descriptor is free.
+    pub(crate) fn position_before(&self, count: usize, reader: u64) -> io::Result<Option<u64>> {
         // Without an earlier message the history begins here. What is said before the session enters the room
         // must not fall between the two.
         let next = self.read().next();
-        (count > 0).then(|| self.oldest_of_last(count, reader).unwrap_or(next))
+        if count == 0 {
+            return Ok(None);
+        }
+        Ok(Some(self.oldest_of_last(count, reader)?.unwrap_or(next)))
     }
 
     /// Returns the sequence number of the oldest of the last `count` messages for the session `reader`.
-    fn oldest_of_last(&self, count: usize, reader: u64) -> Option<u64> {
+    fn oldest_of_last(&self, count: usize, reader: u64) -> io::Result<Option<u64>> {
         let (found, mut start, end) = {
             let log = self.read();
             let (found, start) = log.position_before(count, reader);
@@ -180,8 +190,8 @@ impl SharedLog {
         self.read_back(end, count - found, reader, &mut |event| {
             start = Some(event.sequence);
             true
-        });
-        start
+        })?;
+        Ok(start)
     }
 
     /// Returns from which event on the last `count` messages for the session `reader` are kept for it; 0
@@ -189,9 +199,14 @@ impl SharedLog {
     ///
     /// # Blocking
     /// As [`SharedLog::position_before`].
-    pub(crate) fn kept_from(&self, count: usize, reader: u64) -> u64 {
-        let has_journal = self.archive.is_some();
-        has_journal.then(|| self.oldest_of_last(count, reader)).flatten().unwrap_or_default()
+    ///
+    /// # Errors
+    /// As [`SharedLog::position_before`].
+    pub(crate) fn kept_from(&self, count: usize, reader: u64) -> io::Result<u64> {
+        match self.archive {
+            Some(_) => Ok(self.oldest_of_last(count, reader)?.unwrap_or_default()),
+            None => Ok(0),
+        }
     }
 
     /// Returns the last `count` messages before the sequence number `before` that the session `reader` may
@@ -200,7 +215,16 @@ impl SharedLog {
     ///
     /// # Blocking
     /// On the disk, where memory has fewer.
-    pub(crate) fn last_messages(&self, count: usize, before: u64, reader: u64, limit: usize) -> Vec<Vec<u8>> {
+    ///
+    /// # Errors
+    /// As [`SharedLog::position_before`].
+    pub(crate) fn last_messages(
+        &self,
+        count: usize,
+        before: u64,
+        reader: u64,
+        limit: usize,
+    ) -> io::Result<Vec<Vec<u8>>> {
         let (mut found, end) = {
             let log = self.read();
             let found = log.last_messages(count, before, reader, limit);
@@ -219,15 +243,24 @@ impl SharedLog {
                     found.push_front(encoded.into_vec());
                 }
                 bytes <= limit
-            });
+            })?;
         }
-        found.into()
+        Ok(found.into())
     }
 
     /// Passes the last `count` messages before `end` that a session may read to `each`, newest first, from
     /// the files, until it returns false. A file that cannot be read ends it.
-    fn read_back(&self, end: u64, count: usize, reader: u64, each: &mut dyn FnMut(&Event) -> bool) {
-        let Some(archive) = self.archive.as_deref().filter(|_| count > 0) else { return };
+    ///
+    /// # Errors
+    /// As [`SharedLog::position_before`].
+    fn read_back(
+        &self,
+        end: u64,
+        count: usize,
+        reader: u64,
+        each: &mut dyn FnMut(&Event) -> bool,
+    ) -> io::Result<()> {
+        let Some(archive) = self.archive.as_deref().filter(|_| count > 0) else { return Ok(()) };
         let mut left = count;
         let read = archive.read_back(end, &mut |audience, event| {
             if Class::of(&event.kind) == Class::Message && is_readable(audience, reader) {
@@ -238,9 +271,19 @@ impl SharedLog {
             }
             ControlFlow::Continue(())
         });
-        if let Err(error) = read {
-            warn!("a part of the journal cannot be read: {error}");
-        }
+        read.or_else(unless_it_passes)
+    }
+}
+
+/// Logs why a file cannot be read, and goes on without it, unless that passes by itself.
+///
+/// # Errors
+/// The same error, if no file descriptor was free.
+fn unless_it_passes(error: io::Error) -> io::Result<()> {
+    warn!("a part of the journal cannot be read: {error}");
+    match is_out_of_descriptors(&error) {
+        true => Err(error),
+        false => Ok(()),
     }
 }
 

@@ -107,15 +107,20 @@ pub(super) fn join(
     drop(held);
     let called_back = callback.is_some();
     let entrance = match (resume, since) {
-        (Some(sequence), _) => Entrance::Resumed(sequence),
+        (Some(sequence), _) => Ok(Entrance::Resumed(sequence)),
         (None, Some(sequence)) => {
             let kept_from = room.kept_from(limits.max_history, pair.id);
-            Entrance::Since { sequence, kept_from }
+            kept_from.map(|kept_from| Entrance::Since { sequence, kept_from })
         }
         (None, None) => {
             let count = (history as usize).min(limits.max_history);
-            Entrance::New { start: room.position_before(count, pair.id) }
+            room.position_before(count, pair.id).map(|start| Entrance::New { start })
         }
+    };
+    let Ok(entrance) = entrance else {
+        // A shorter history would look like all that was said.
+        let _ = room.send(Command::Leave { pair, reason: None });
+        return Err(Refusal::busy());
     };
     let entering = Arc::clone(&pair);
     let entered = room.ask(|entered_tx| Command::Enter { pair: entering, entrance, callback, entered_tx })?;

@@ -43,7 +43,7 @@ pub(super) fn answer(service: &Service<'_>, calls: &mut MemberCalls, request: Re
             Err(Refusal::busy())
         }
         Request::Who => Ok(Some(people(service))),
-        Request::History { count, before } => Ok(Some(history(service, calls, count, before))),
+        Request::History { count, before } => history(service, calls, count, before).map(Some),
         Request::Ping => Ok(Some(Reply::Pong)),
         Request::Join(_) | Request::Leave => Err(Refusal::new(Cause::OutOfTurn, "you have joined already")),
     };
@@ -107,11 +107,18 @@ fn people(service: &Service<'_>) -> Reply {
     Reply::People { people, total }
 }
 
-fn history(service: &Service<'_>, calls: &MemberCalls, count: u32, before: Option<u64>) -> Reply {
+fn history(
+    service: &Service<'_>,
+    calls: &MemberCalls,
+    count: u32,
+    before: Option<u64>,
+) -> Result<Reply, Refusal> {
     const AROUND_BYTES: usize = 64;
     let limit = service.limits.max_frame.0 - AROUND_BYTES;
     let before = before.unwrap_or(u64::MAX);
-    Reply::History { events: service.room.last_messages(count, before, calls.pair.id, limit) }
+    let events = service.room.last_messages(count, before, calls.pair.id, limit);
+    // A shorter history would look like all that was said.
+    events.map(|events| Reply::History { events }).map_err(|_| Refusal::busy())
 }
 
 #[cfg(feature = "seeded-bugs")]

@@ -34,6 +34,7 @@ use chat_common::{
 use crossbeam_channel::{bounded, Sender, TrySendError};
 use registry::Registry;
 use std::{
+    io,
     net::IpAddr,
     sync::{atomic::Ordering::Relaxed, Arc},
     time::Instant,
@@ -141,16 +142,31 @@ impl Room {
 
     /// Returns the last `count` messages before the sequence number `before` that the session `reader` may
     /// read, oldest first. Together they have at most `limit` bytes.
-    pub(crate) fn last_messages(&self, count: u32, before: u64, reader: u64, limit: usize) -> Vec<Event> {
-        let encoded = self.log.last_messages(count as usize, before, reader, limit);
-        encoded.iter().map(|bytes| decode(bytes).expect("the log holds what we encoded")).collect()
+    ///
+    /// # Blocking
+    /// On the disk of the journal, where memory has fewer.
+    ///
+    /// # Errors
+    /// When no file descriptor is free.
+    pub(crate) fn last_messages(
+        &self,
+        count: u32,
+        before: u64,
+        reader: u64,
+        limit: usize,
+    ) -> io::Result<Vec<Event>> {
+        let encoded = self.log.last_messages(count as usize, before, reader, limit)?;
+        Ok(encoded.iter().map(|bytes| decode(bytes).expect("the log holds what we encoded")).collect())
     }
 
     /// Returns from where the session `reader` gets its last `count` messages.
     ///
     /// # Blocking
-    /// On the disk of the journal, where memory has fewer.
-    pub(crate) fn position_before(&self, count: usize, reader: u64) -> Option<u64> {
+    /// As [`Room::last_messages`].
+    ///
+    /// # Errors
+    /// As [`Room::last_messages`].
+    pub(crate) fn position_before(&self, count: usize, reader: u64) -> io::Result<Option<u64>> {
         self.log.position_before(count, reader)
     }
 
@@ -158,8 +174,11 @@ impl Room {
     /// long time.
     ///
     /// # Blocking
-    /// As [`Room::position_before`].
-    pub(crate) fn kept_from(&self, count: usize, reader: u64) -> u64 {
+    /// As [`Room::last_messages`].
+    ///
+    /// # Errors
+    /// As [`Room::last_messages`].
+    pub(crate) fn kept_from(&self, count: usize, reader: u64) -> io::Result<u64> {
         self.log.kept_from(count, reader)
     }
 
