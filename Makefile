@@ -110,8 +110,9 @@ lesson: ## run all rows of the table of ideas in tests/README.md; what needs Go 
 bench: ## measure the server (Rust only)
 	@ulimit -n "$$(ulimit -Hn)"; $(CARGO) build --release --package chat-server && $(CARGO) run --release --package chat-bench -- bench $(ARGS)
 
-compare: ## measure it beside the Go twin, ngircd, Redis and NATS, where they are installed
-	@ulimit -n "$$(ulimit -Hn)"; $(CARGO) build --release --package chat-server && $(CARGO) run --release --package chat-bench -- compare $(ARGS)
+compare: ## measure it beside the Go twin, ngircd, Redis and NATS, where they are installed, without and with TLS
+	@ulimit -n "$$(ulimit -Hn)"; $(CARGO) build --release --package chat-server && \
+	for plan in compare closed; do $(CARGO) run --release --package chat-bench -- $$plan $(ARGS) || exit 1; done
 
 # For which machine: this one, where nothing else is said. An archive for x86_64-unknown-linux-musl runs on each
 # Linux of that kind.

@@ -187,7 +187,9 @@ impl Plan {
             systems.retain(|system| is_general || defaults.contains(system));
             Turn { measures, sizes, systems }
         };
-        all.into_iter().map(turn).filter(|turn| !turn.measures.is_empty()).collect()
+        let is_selected =
+            |turn: &Turn| !(turn.measures.is_empty() || turn.sizes.is_empty() || turn.systems.is_empty());
+        all.into_iter().map(turn).filter(is_selected).collect()
     }
 
     /// Measures, writes the results and draws them. If another system fails, it is left out of that figure
@@ -201,6 +203,11 @@ impl Plan {
         }
         process::raise_open_files();
         let mut turns = self.turns(options);
+        if turns.is_empty() {
+            // The results of earlier runs stay.
+            print_line(&format!("{}: the options leave nothing to measure", self.name()));
+            return Ok(());
+        }
         let mut systems: Vec<System> = Vec::new();
         let mut missing = Vec::new();
         for system in turns.iter().flat_map(|turn| &turn.systems) {
