@@ -7,7 +7,7 @@ use chat_common::{
     error::RpcError,
     frame::encode_frame,
     hello::{Hello, Role},
-    protocol::{Join, Reply, Request},
+    protocol::{Callback, Event, EventKind, Join, Reply, Request},
 };
 use chat_tests::{
     closed::{self, passphrase, run_client, Peer},
@@ -20,6 +20,7 @@ use std::{
     net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener},
     sync::atomic::{AtomicUsize, Ordering},
     thread,
+    time::Instant,
 };
 
 const PASSPHRASE: &str = "lamp river";
@@ -87,7 +88,7 @@ impl Between {
         self.caller.write(&self.target.read(count).unwrap()).unwrap();
     }
 
-    /// Passes the handshake of a call connection on, without its last answer.
+    /// Passes the handshake of a call connection on, without the client's last message and its answer.
     fn pass_call_handshake(&self) {
         self.pass_up(29);
         self.pass_down(11);
@@ -95,7 +96,6 @@ impl Between {
         self.pass_down(33);
         self.pass_up(48);
         self.pass_down(96);
-        self.pass_up(64);
     }
 
     fn pass_callback_handshake(&self) {
@@ -121,6 +121,7 @@ fn join_with_somebody_between(server: SocketAddr) -> (Peer, Between, Between) {
         let joining = scope.spawn(move || Peer::join(address, PASSPHRASE, "Eve"));
         let [call, callback] = [(); 2].map(|()| Between::accept(&listener, server));
         call.pass_call_handshake();
+        call.pass_up(64);
         call.pass_down(11);
         call.target.write(&take_record(&call.caller)).unwrap();
         call.caller.write(&take_record(&call.target)).unwrap();
@@ -298,7 +299,7 @@ fn every_byte_of_the_handshake_with_a_listener_counts() {
 #[test]
 fn a_record_that_is_repeated_left_out_moved_turned_back_or_cut_ends_the_connection() {
     type Attack = fn(&Between, [Vec<u8>; 2]);
-    let attacks: [(&str, Attack); 6] = [
+    let attacks: [(&str, Attack); 8] = [
         ("left out", |call, [_, second]| call.target.write(&second).unwrap()),
         ("moved", |call, [first, second]| call.target.write(&[second, first].concat()).unwrap()),
         ("cut in its length", |call, [first, _]| {
@@ -315,6 +316,14 @@ fn a_record_that_is_repeated_left_out_moved_turned_back_or_cut_ends_the_connecti
         }),
         ("with bytes of nobody before it", |call, [first, _]| {
             call.target.write(&[&[32, 0], &[7; 32][..], &first].concat()).unwrap();
+        }),
+        ("replaced with a plain frame", |call, _| {
+            call.target.write(&plain_broadcast()).unwrap();
+            call.target.stream.shutdown(Shutdown::Write).unwrap();
+        }),
+        ("replaced with one that holds a plain frame", |call, _| {
+            call.target.write(&as_record(&plain_broadcast())).unwrap();
+            call.target.stream.shutdown(Shutdown::Write).unwrap();
         }),
     ];
     for (what, attack) in attacks {
@@ -347,10 +356,22 @@ fn a_record_that_is_repeated_or_turned_back_is_not_carried_out_again() {
 }
 
 #[test]
+fn what_a_client_has_sent_is_no_reply_to_it() {
+    let room = Room::open();
+    let (mut eve, call, _callback) = join_with_somebody_between(room.server.address());
+    eve.sends("one");
+    // Both sides have sealed one record before, so the number of this one is right in both directions.
+    call.caller.write(&take_record(&call.caller)).unwrap();
+    let received = eve.call.connection.receive::<Reply>(Instant::now() + WATCHDOG_TIMEOUT);
+    assert!(matches!(received, Err(RpcError::NotGenuine)), "{received:?}");
+    room.ends_unharmed();
+}
+
+#[test]
 fn a_client_shows_nothing_that_was_changed_on_its_way() {
     type Attack = fn(&Between, [Vec<u8>; 2]);
     // Each shows the first record at most, and once.
-    let attacks: [(&str, Attack); 5] = [
+    let attacks: [(&str, Attack); 6] = [
         ("left out", |callback, [_, second]| callback.caller.write(&second).unwrap()),
         ("moved", |callback, [first, second]| callback.caller.write(&[second, first].concat()).unwrap()),
         ("repeated", |callback, [first, _]| callback.caller.write(&[&first[..], &first].concat()).unwrap()),
@@ -358,10 +379,12 @@ fn a_client_shows_nothing_that_was_changed_on_its_way() {
             callback.caller.write(&[&first, &second[..second.len() - 1]].concat()).unwrap();
             callback.caller.stream.shutdown(Shutdown::Write).unwrap();
         }),
-        ("followed by plain bytes", |callback, [first, _]| {
-            let mut plain = Vec::new();
-            encode_frame(&Request::Who, &mut plain).unwrap();
-            callback.caller.write(&[first, plain].concat()).unwrap();
+        ("followed by a plain call", |callback, [first, _]| {
+            callback.caller.write(&[first, plain_receive("two")].concat()).unwrap();
+            callback.caller.stream.shutdown(Shutdown::Write).unwrap();
+        }),
+        ("followed by one that holds a plain call", |callback, [first, _]| {
+            callback.caller.write(&[first, as_record(&plain_receive("two"))].concat()).unwrap();
             callback.caller.stream.shutdown(Shutdown::Write).unwrap();
         }),
     ];
@@ -390,13 +413,43 @@ fn a_client_shows_nothing_that_was_changed_on_its_way() {
     }
 }
 
-/// A frame that joins, and one that speaks, as in an open room.
+/// A request as a frame of an open room.
+fn plain_request(request: &Request) -> Vec<u8> {
+    let mut frame = Vec::new();
+    encode_frame(request, &mut frame).unwrap();
+    frame
+}
+
+/// A frame that speaks.
+fn plain_broadcast() -> Vec<u8> {
+    plain_request(&Request::Broadcast { message_id: 1, repeated: false, text: FORGED.repeat(100) })
+}
+
+/// A frame that joins, and one that speaks.
 fn plain_frames() -> Vec<u8> {
-    let mut frames = Vec::new();
-    encode_frame(&Request::Join(Join::new(FORGED, random_token(), 0)), &mut frames).unwrap();
-    let text = FORGED.repeat(100);
-    encode_frame(&Request::Broadcast { message_id: 1, repeated: false, text }, &mut frames).unwrap();
-    frames
+    [plain_request(&Request::Join(Join::new(FORGED, random_token(), 0))), plain_broadcast()].concat()
+}
+
+/// Twenty replies that come without a request.
+fn plain_replies() -> Vec<u8> {
+    let mut reply = Vec::new();
+    encode_frame(&Reply::Pong, &mut reply).unwrap();
+    reply.repeat(20)
+}
+
+/// A call that brings this text.
+fn plain_receive(text: &str) -> Vec<u8> {
+    let (author, text) = ("Sara".to_owned(), text.to_owned());
+    let kind = EventKind::Message { author, message_id: 1, repeated: false, text };
+    let event = Event { sequence: 99, time: 0, kind };
+    let mut frame = Vec::new();
+    encode_frame(&Callback::Receive { answer: false, events: vec![event] }, &mut frame).unwrap();
+    frame
+}
+
+/// These bytes in the place of a sealed record.
+fn as_record(bytes: &[u8]) -> Vec<u8> {
+    [&(bytes.len() as u16).to_le_bytes(), bytes].concat()
 }
 
 #[test]
@@ -421,16 +474,17 @@ fn plain_frames_before_and_behind_a_handshake_are_not_carried_out() {
             });
             let call = Between::accept(&listener, server);
             call.pass_call_handshake();
+            // In one write, so that whoever reads the last message finds the frames right behind it.
+            let last_message = call.caller.read(64).unwrap();
             if to_server {
-                call.target.write(&plain_frames()).unwrap();
+                call.target.write(&[last_message, plain_frames()].concat()).unwrap();
                 call.target.stream.shutdown(Shutdown::Write).unwrap();
                 call.pass_down(11);
                 assert_eq!(call.target.read_until_closed(), []);
             } else {
-                call.pass_down(11);
-                let mut reply = Vec::new();
-                encode_frame(&Reply::Pong, &mut reply).unwrap();
-                call.caller.write(&reply.repeat(20)).unwrap();
+                call.target.write(&last_message).unwrap();
+                let answer = call.target.read(11).unwrap();
+                call.caller.write(&[answer, plain_replies()].concat()).unwrap();
             }
             drop(call);
             dialling.join().unwrap().unwrap_err();
@@ -542,6 +596,36 @@ fn the_servers_dial_to_one_listener_is_of_no_use_at_another() {
 }
 
 #[test]
+fn a_callback_connection_that_one_client_opens_is_of_no_use_to_the_session_of_another() {
+    let room = Room::open();
+    let server = room.server.address();
+    let tokens = [(); 2].map(|()| random_token());
+    let [mut ann, mut bob] = [(); 2].map(|()| RawPeer::connect(server));
+    for (call, name, token) in [(&mut ann, "Ann", tokens[0]), (&mut bob, "Bob", tokens[1])] {
+        closed::dial_call(call, PASSPHRASE).unwrap();
+        call.join(name, token).unwrap();
+    }
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let mut callback = RawPeer::connect(listener.local_addr().unwrap());
+    thread::scope(|scope| {
+        let opening = scope.spawn(|| closed::dial_callback(&mut callback, &bob, tokens[1]));
+        let between = Between::accept(&listener, server);
+        let mut hello = between.caller.read(29).unwrap();
+        let anns = ann.connection.stream().seal().unwrap().channel();
+        hello[13..].copy_from_slice(anns.as_bytes());
+        between.target.write(&hello).unwrap();
+        between.pass_down(11);
+        between.pass_up(48);
+        assert_eq!(between.target.read_until_closed(), [], "the server takes Bob's connection for Ann's");
+        drop(between);
+        opening.join().unwrap().unwrap_err();
+    });
+    let mut callback = RawPeer::connect(server);
+    closed::dial_callback(&mut callback, &ann, tokens[0]).unwrap();
+    room.ends_unharmed();
+}
+
+#[test]
 fn the_servers_own_bytes_are_of_no_use_at_the_server() {
     let room = Room::open();
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
@@ -569,9 +653,7 @@ fn a_client_with_a_passphrase_is_not_led_into_the_open() {
     let address = listener.local_addr().unwrap();
     let mut refusal = welcome();
     refusal[8] = 3;
-    let mut plain = Vec::new();
-    encode_frame(&Reply::Pong, &mut plain).unwrap();
-    let in_the_open = [welcome(), plain.repeat(20)].concat();
+    let in_the_open = [welcome(), plain_replies()].concat();
     for (answer, received) in [(refusal, 29), (in_the_open, 29 + 33)] {
         thread::scope(|scope| {
             let client =

@@ -21,6 +21,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// How long a client tries to join. One that does not try again ends before that.
+const CLIENT_WAIT: Duration = Duration::from_secs(20);
 /// Longer than any test. The members of these tests are slow, because nothing serves them.
 const PATIENCE: Duration = Duration::from_secs(600);
 
@@ -58,8 +60,8 @@ pub fn passphrase(words: &str) -> Passphrase {
     Passphrase::new(words).expect("the test has a valid passphrase")
 }
 
-/// Runs a client that says one line and leaves. It tries to join once. Returns how it ended, and what it
-/// showed.
+/// Runs a client that says one line and leaves. It tries to join again where that may help. Returns how it
+/// ended, and what it showed.
 pub fn run_client(
     server: SocketAddr,
     name: &str,
@@ -72,7 +74,7 @@ pub fn run_client(
     let options = JoinOptions {
         name: Some(name.to_owned()),
         listen,
-        wait: Some(Duration::ZERO),
+        wait: Some(CLIENT_WAIT),
         credentials: Some(Credentials { passphrase, key: KeyPair::generate().unwrap() }),
         ..JoinOptions::new(server.to_string())
     };
