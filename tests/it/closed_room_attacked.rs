@@ -3,7 +3,11 @@
 //! right.
 
 use chat_client::Outcome;
-use chat_common::{closed::Passphrase, error::RpcError, status::Status};
+use chat_common::{
+    closed::{passphrase::KeyUse, Passphrase},
+    error::RpcError,
+    status::Status,
+};
 use chat_server::{Bytes, Limits};
 use chat_tests::{
     closed::{self, passphrase, run_client, Peer},
@@ -188,7 +192,20 @@ fn a_recording_and_the_passphrase_open_nothing() {
 }
 
 #[test]
-fn the_same_recording_opens_where_the_passphrase_is_the_key() {
+fn a_recording_of_a_room_whose_first_message_has_the_passphrase_as_its_key_gives_it() {
+    let passphrase = || passphrase(PASSPHRASE).used_as_key(KeyUse::Early);
+    let server = closed::server_of(passphrase());
+    let proxy = Proxy::start(server.address());
+    proxy.record();
+    let (outcome, shown) = run_client(proxy.address(), "Sara", passphrase(), false, "hello");
+    assert!(matches!(outcome, Outcome::Left), "{outcome:?}: {shown:?}");
+    let call = seen_call(&proxy.recordings()[0]);
+    assert_eq!(call.find(), [PASSPHRASE]);
+    server.stop();
+}
+
+#[test]
+fn a_callback_whose_key_is_the_passphrase_gives_it() {
     let prologue = b"so far".to_vec();
     let builder = Builder::new(CALLBACK.parse().unwrap()).prologue(&prologue).unwrap();
     let psk = array(PASSPHRASE.as_bytes());
@@ -256,7 +273,10 @@ fn an_impostor_whose_one_word_is_right_learns_that() {
 
 #[test]
 fn an_impostor_finds_the_passphrase_of_a_client_that_uses_it_as_the_key() {
-    assert_eq!(meets_an_impostor(passphrase(PASSPHRASE).used_as_key(), "lamp rivet"), [PASSPHRASE]);
+    assert_eq!(
+        meets_an_impostor(passphrase(PASSPHRASE).used_as_key(KeyUse::Late), "lamp rivet"),
+        [PASSPHRASE]
+    );
 }
 
 /// Dials the server with a wrong word. Returns what the server sent after its message of SPAKE2.

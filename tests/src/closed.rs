@@ -31,7 +31,16 @@ const PATIENCE: Duration = Duration::from_secs(600);
 /// # Panics
 /// When this is no passphrase.
 pub fn server(words: &str) -> TestServer {
-    let limits = Limits {
+    server_with(words, patient_limits())
+}
+
+/// Starts such a room with this passphrase, which may have a bug.
+pub fn server_of(passphrase: Passphrase) -> TestServer {
+    start(passphrase, patient_limits())
+}
+
+fn patient_limits() -> Limits {
+    Limits {
         hello_timeout: PATIENCE,
         join_timeout: PATIENCE,
         frame_timeout: PATIENCE,
@@ -39,8 +48,7 @@ pub fn server(words: &str) -> TestServer {
         ping_after: PATIENCE,
         dead_after: PATIENCE,
         ..without_rate_limit()
-    };
-    server_with(words, limits)
+    }
 }
 
 /// Starts a closed room with these limits.
@@ -48,7 +56,11 @@ pub fn server(words: &str) -> TestServer {
 /// # Panics
 /// When this is no passphrase.
 pub fn server_with(words: &str, limits: Limits) -> TestServer {
-    let closed = Some(ClosedRoom { passphrase: passphrase(words), key: KeyPair::generate().unwrap() });
+    start(passphrase(words), limits)
+}
+
+fn start(passphrase: Passphrase, limits: Limits) -> TestServer {
+    let closed = Some(ClosedRoom { passphrase, key: KeyPair::generate().unwrap() });
     TestServer::with_settings("127.0.0.1:0", Settings { limits, closed, ..Settings::default() })
 }
 

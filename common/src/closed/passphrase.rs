@@ -20,7 +20,17 @@ const MAX_BYTES: usize = 1024;
 pub struct Passphrase {
     words: String,
     #[cfg(feature = "seeded-bugs")]
-    used_as_key: bool,
+    used_as_key: Option<KeyUse>,
+}
+
+/// When the handshake of a call connection uses a passphrase that is its pre-shared key.
+#[cfg(feature = "seeded-bugs")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyUse {
+    /// In its first message.
+    Early,
+    /// In its last message.
+    Late,
 }
 
 impl fmt::Debug for Passphrase {
@@ -52,7 +62,7 @@ impl Passphrase {
             _ => Ok(Passphrase {
                 words: words.to_owned(),
                 #[cfg(feature = "seeded-bugs")]
-                used_as_key: false,
+                used_as_key: None,
             }),
         }
     }
@@ -65,8 +75,14 @@ impl Passphrase {
     /// The bug "passphrase as pre-shared key": no exchange takes place.
     #[cfg(feature = "seeded-bugs")]
     #[must_use]
-    pub fn used_as_key(self) -> Passphrase {
-        Passphrase { used_as_key: true, ..self }
+    pub fn used_as_key(self, when: KeyUse) -> Passphrase {
+        Passphrase { used_as_key: Some(when), ..self }
+    }
+
+    /// Returns whether the handshake has the bug, and uses the passphrase in its first message.
+    #[cfg(feature = "seeded-bugs")]
+    pub(super) fn is_early_key(&self) -> bool {
+        self.used_as_key == Some(KeyUse::Early)
     }
 
     /// Begins an exchange as the client. Returns its state and the message for the server.
@@ -84,7 +100,7 @@ impl Passphrase {
         start: impl FnOnce(&Password, &Identity, &Identity) -> (Spake2<Ed25519Group>, Vec<u8>),
     ) -> (Exchange, Vec<u8>) {
         #[cfg(feature = "seeded-bugs")]
-        if self.used_as_key {
+        if self.used_as_key.is_some() {
             let mut key = [0; 32];
             self.words.bytes().zip(&mut key).for_each(|(byte, place)| *place = byte);
             return (Exchange::Key(key), vec![0; MESSAGE_BYTES]);

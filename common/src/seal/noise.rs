@@ -154,6 +154,19 @@ impl Handshake {
         Handshake::build(side, builder.and_then(|builder| builder.prologue(prologue)))
     }
 
+    /// The bug "the first message depends on the pre-shared key", which a listener can search for.
+    #[cfg(feature = "seeded-bugs")]
+    pub(crate) fn call_with_early_key(
+        side: Side,
+        key: &KeyPair,
+        psk: &[u8; KEY_BYTES],
+        prologue: &[u8],
+    ) -> Handshake {
+        let builder = Builder::new(params("Noise_XXpsk0_25519_AESGCM_SHA256"));
+        let builder = builder.local_private_key(&key.private).and_then(|builder| builder.psk(0, psk));
+        Handshake::build(side, builder.and_then(|builder| builder.prologue(prologue)))
+    }
+
     /// Begins the handshake of a callback connection.
     pub(crate) fn callback(side: Side, psk: &[u8; KEY_BYTES], prologue: &[u8]) -> Handshake {
         let builder = Builder::new(params(CALLBACK)).psk(0, psk);
@@ -197,6 +210,8 @@ impl Handshake {
             hash,
             peer_key,
             rekey_after: REKEY_AFTER,
+            #[cfg(feature = "seeded-bugs")]
+            takes_any_order: false.into(),
         }
     }
 }
@@ -211,6 +226,8 @@ pub struct Seal {
     hash: [u8; KEY_BYTES],
     peer_key: Option<PublicKey>,
     rekey_after: u64,
+    #[cfg(feature = "seeded-bugs")]
+    takes_any_order: std::sync::atomic::AtomicBool,
 }
 
 impl Seal {
@@ -268,7 +285,19 @@ impl Seal {
             self.transport.write().unwrap_or_else(PoisonError::into_inner).rekey_incoming();
         }
         let transport = self.transport.read().unwrap_or_else(PoisonError::into_inner);
+        #[cfg(feature = "seeded-bugs")]
+        if self.takes_any_order.load(std::sync::atomic::Ordering::SeqCst) {
+            let mut numbers = number.saturating_sub(8)..number + 8;
+            let opened = numbers.find_map(|number| transport.read_message(number, record, plain).ok());
+            return opened.ok_or(NotGenuine);
+        }
         transport.read_message(number, record, plain).map_err(|_| NotGenuine)
+    }
+
+    /// The bug "records are opened in any order": each opens that is one of the next or of the last few.
+    #[cfg(feature = "seeded-bugs")]
+    pub fn take_any_order(&self) {
+        self.takes_any_order.store(true, std::sync::atomic::Ordering::SeqCst);
     }
 
     /// Returns whether a new key is due before the record of this number.
