@@ -1,17 +1,13 @@
 //! Programs that talk in the room through `--json-input`, and that nobody there can trick.
 
 use chat_tests::{
+    folder::Folder,
     member::Member,
     process::{binary, installed, repository, Program},
     room::connected,
     server::TestServer,
 };
-use std::{
-    env, fs,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    process::{self, Command},
-};
+use std::{env, fs, net::SocketAddr, path::Path, process::Command};
 
 /// Texts that could be taken for a command, for an end, or for a part of the line that holds them.
 fn tricks() -> Vec<String> {
@@ -37,23 +33,6 @@ fn tricks() -> Vec<String> {
     .into();
     tricks.push("\"\\".repeat(2048));
     tricks
-}
-
-/// An empty folder. Dropping it removes it.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Folder {
-        let folder = env::temp_dir().join(format!("rpc-chat-{name}-{}", process::id()));
-        fs::create_dir_all(&folder).unwrap();
-        Folder(folder)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
 }
 
 /// A command that finds the client and the server, and works in this folder.
@@ -94,13 +73,13 @@ fn nobody_can_trick_the_bot_of_the_readme_in_a_shell() {
         println!("skipped, because jq or timeout is not installed");
         return;
     }
-    let (server, folder) = (TestServer::start(), Folder::new("bot-sh"));
+    let (server, folder) = (TestServer::start(), Folder::new());
     let mallory = Member::join(server.address(), "mallory");
     let script = block("README.md", "sh", "--json-input");
     // A signal to `timeout` goes to all processes of the script.
-    let mut command = command(&["timeout", "3600", "sh", "-c", &script], server.address(), &folder.0);
+    let mut command = command(&["timeout", "3600", "sh", "-c", &script], server.address(), folder.path());
     let mut bot = Program::start("the bot", &mut command);
-    echoes_everything(&server, mallory, &mut bot, &folder.0);
+    echoes_everything(&server, mallory, &mut bot, folder.path());
     bot.signal("TERM");
     bot.exits();
 }
@@ -111,13 +90,13 @@ fn nobody_can_trick_the_bot_of_the_readme_in_python() {
         println!("skipped, because python3 is not installed");
         return;
     }
-    let (server, folder) = (TestServer::start(), Folder::new("bot-python"));
+    let (server, folder) = (TestServer::start(), Folder::new());
     let mallory = Member::join(server.address(), "mallory");
     let script = block("client/README.md", "python", "--json-input");
     assert!(script.lines().count() <= 10, "{script}");
-    let mut command = command(&["python3", "-c", &script], server.address(), &folder.0);
+    let mut command = command(&["python3", "-c", &script], server.address(), folder.path());
     let mut bot = Program::start("the bot", &mut command);
-    echoes_everything(&server, mallory, &mut bot, &folder.0);
+    echoes_everything(&server, mallory, &mut bot, folder.path());
     // Its client ends with it, because that is the end of the client's input.
     bot.signal("KILL");
     bot.exits();

@@ -3,6 +3,7 @@
 
 use chat_common::protocol::{Callback, CallbackReply, Event, EventKind, Joined, Reply, Request};
 use chat_tests::{
+    folder::Folder,
     process::Program,
     raw::RawPeer,
     terminal::{Screen, TerminalUser},
@@ -182,12 +183,11 @@ fn clearing_the_screen_and_leaving_lose_no_comings_and_goings() {
 
 #[test]
 fn a_pipe_a_program_and_a_transcript_get_every_coming_and_going() {
-    let file = std::env::temp_dir().join(format!("chat-calm-{}", std::process::id()));
-    let _ = fs::remove_file(&file);
+    let folder = Folder::new();
+    let log = folder.file("log");
     for json in [false, true] {
         let (mut room, address) = PlayedRoom::new();
-        let log = file.to_str().unwrap();
-        let arguments = ["--no-listen", "--log", log, "--stay", "--json"];
+        let arguments = ["--no-listen", "--log", &log, "--stay", "--json"];
         let mut bot = Program::client(address, "Bot", &arguments[..if json { 5 } else { 4 }]);
         let mut callback = room.accept_member(None);
         let mut kinds = pupils(41, left);
@@ -200,25 +200,24 @@ fn a_pipe_a_program_and_a_transcript_get_every_coming_and_going() {
         bot.signal("TERM");
         bot.exits();
     }
-    let transcript = fs::read_to_string(&file).unwrap();
-    fs::remove_file(&file).unwrap();
+    let transcript = fs::read_to_string(&log).unwrap();
     assert_eq!(transcript.matches(" User [pupil_").count(), 2 * 41, "{transcript}");
 }
 
 #[test]
 fn a_day_that_ends_is_said_on_a_terminal_while_nothing_happens() {
     // The client asks the program `date` for its zone. This one puts it two seconds before midnight.
-    let folder = std::env::temp_dir().join(format!("chat-date-{}", std::process::id()));
-    fs::create_dir_all(&folder).unwrap();
+    let folder = Folder::new();
     let path = std::env::var("PATH").unwrap();
     let script = format!(
         "#!/bin/sh\nPATH='{path}'\noffset=$(( 86398 - $(date +%s) % 86400 ))\n\
          [ $offset -ge 0 ] || offset=0\n\
          printf '+%02d%02d%02d\\n' $((offset / 3600)) $((offset / 60 % 60)) $((offset % 60))\n"
     );
-    fs::write(folder.join("date"), script).unwrap();
-    fs::set_permissions(folder.join("date"), fs::Permissions::from_mode(0o755)).unwrap();
-    let path = format!("{}:{path}", folder.display());
+    let date = folder.file("date");
+    fs::write(&date, script).unwrap();
+    fs::set_permissions(&date, fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{path}", folder.path().display());
     let (_server, address) = Program::server(&[]);
     let mut alice = TerminalUser::start(address, (24, 80), &["--name", "Alice"], &[("PATH", &path)]);
     alice.types("half");
@@ -228,7 +227,6 @@ fn a_day_that_ends_is_said_on_a_terminal_while_nothing_happens() {
         assert!(shown.contains("00:00 --- it is ") && shown.contains(" now ---"), "{shown}");
     });
     alice.still_sees_typed("half");
-    fs::remove_dir_all(&folder).unwrap();
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! A closed room by the targets of make, with the programs of the tests in the place of those that it builds.
 
 use chat_tests::{
+    folder::Folder,
     process::{binary, installed, repository, server_address},
-    room::Folder,
     terminal::{CommandBuilder, Screen, TerminalUser},
 };
 use std::{
@@ -27,25 +27,21 @@ impl Workshop {
             symlink(binary(program), release.join(program)).unwrap();
         }
         let workshop = Workshop(folder);
-        let script = format!("#!/bin/sh\necho \"$*\" >>{}\n", workshop.path("asked"));
-        fs::write(workshop.path("cargo"), script).unwrap();
-        fs::set_permissions(workshop.path("cargo"), Permissions::from_mode(0o755)).unwrap();
+        let script = format!("#!/bin/sh\necho \"$*\" >>{}\n", workshop.0.file("asked"));
+        fs::write(workshop.0.file("cargo"), script).unwrap();
+        fs::set_permissions(workshop.0.file("cargo"), Permissions::from_mode(0o755)).unwrap();
         workshop
-    }
-
-    fn path(&self, name: &str) -> String {
-        self.0.path().join(name).to_str().unwrap().to_owned()
     }
 
     /// The arguments and the variables of make for this target.
     fn make(&self, target: &[&str]) -> (Vec<String>, [(&'static str, String); 3]) {
         let repository = repository().to_str().unwrap();
         let always = ["--no-print-directory", "-C", repository, "CLOSED=1", "LISTEN=127.0.0.1:0"];
-        let cargo = format!("CARGO={}", self.path("cargo"));
+        let cargo = format!("CARGO={}", self.0.file("cargo"));
         let arguments = target.iter().chain(&always).map(|word| (*word).to_owned()).chain([cargo]).collect();
         let variables = [
-            ("CARGO_TARGET_DIR", self.path("target")),
-            ("XDG_STATE_HOME", self.path("state")),
+            ("CARGO_TARGET_DIR", self.0.file("target")),
+            ("XDG_STATE_HOME", self.0.file("state")),
             ("TERM", "xterm-256color".to_owned()),
         ];
         (arguments, variables)
@@ -62,7 +58,7 @@ impl Workshop {
     }
 
     fn asked(&self) -> String {
-        fs::read_to_string(self.path("asked")).unwrap_or_default()
+        fs::read_to_string(self.0.file("asked")).unwrap_or_default()
     }
 }
 
@@ -116,7 +112,7 @@ fn make_takes_a_passphrase_from_a_file_and_for_a_script() {
         return;
     }
     let workshop = Workshop::new();
-    let words = workshop.path("words");
+    let words = workshop.0.file("words");
     fs::write(&words, "lamp river\n").unwrap();
     fs::set_permissions(&words, Permissions::from_mode(0o600)).unwrap();
     let mut operator = workshop.on_terminal(&["run-server", &format!("ARGS=--passphrase-file {words}")]);

@@ -5,6 +5,7 @@ use chat_common::{
     protocol::{Cause, Join, Reply, Request},
 };
 use chat_tests::{
+    folder::Folder,
     process::{binary, server_address, Program},
     raw::{self, RawPeer},
     room::{Kind, Room},
@@ -12,29 +13,9 @@ use chat_tests::{
     watchdog::{poll, WATCHDOG_TIMEOUT},
 };
 use std::{
-    env, fs,
-    path::PathBuf,
-    process::{self, Command},
+    fs,
+    process::{Command, Stdio},
 };
-
-/// A temporary file. Dropping it removes it.
-struct TemporaryFile(PathBuf);
-
-impl TemporaryFile {
-    fn new(name: &str) -> TemporaryFile {
-        TemporaryFile(env::temp_dir().join(format!("rpc-chat-{name}-{}", process::id())))
-    }
-
-    fn path(&self) -> &str {
-        self.0.to_str().unwrap()
-    }
-}
-
-impl Drop for TemporaryFile {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
-    }
-}
 
 #[test]
 fn who_and_stats_show_the_members_and_the_state_of_the_room() {
@@ -97,8 +78,9 @@ fn a_removed_member_reads_the_reason_and_may_join_again() {
 
 #[test]
 fn a_banned_name_stays_out_over_a_restart_until_the_ban_is_removed() {
-    let file = TemporaryFile::new("bans");
-    let flags = ["--console", "--ban-file", file.path()];
+    let folder = Folder::new();
+    let file = folder.file("bans");
+    let flags = ["--console", "--ban-file", &file];
     let (mut server, address) = Program::server(&flags);
     let mut tom = Program::joined_client(address, "Tom");
     server.types("/ban Tom");
@@ -118,20 +100,18 @@ fn a_banned_name_stays_out_over_a_restart_until_the_ban_is_removed() {
     server.types("/unban tom");
     server.sees("no longer banned: name tom\n");
     let _tom = Program::joined_client(address, "Tom");
-    assert_eq!(fs::read_to_string(&file.0).unwrap(), "");
+    assert_eq!(fs::read_to_string(&file).unwrap(), "");
 }
 
 #[test]
 fn a_server_stops_while_the_console_waits_for_the_ban_file() {
-    // The new version of the file stays, so all is in a folder of its own.
-    let folder = env::temp_dir().join(format!("rpc-chat-slow-bans-{}", process::id()));
-    fs::create_dir(&folder).unwrap();
-    let file = TemporaryFile(folder.join("bans"));
+    let folder = Folder::new();
+    let file = folder.file("bans");
     // Each sync of a file waits longer than any wait of this test, in microseconds.
     let delay = 2 * WATCHDOG_TIMEOUT.as_micros();
     // A journal would wait for the sync of its folder before the room opens.
     let strace = ["-e", &format!("inject=fsync:delay_enter={delay}")];
-    let flags = ["--console", "--ban-file", file.path(), "--drain-timeout", "1s"];
+    let flags = ["--console", "--ban-file", &file, "--drain-timeout", "1s"];
     let Some((mut server, address)) = Program::server_under_strace_that_forgets(&strace, &flags) else {
         println!("skipped: this machine has no strace that can make system calls wait");
         return;
@@ -147,7 +127,6 @@ fn a_server_stops_while_the_console_waits_for_the_ban_file() {
     // strace holds the thread that waits, and with it the whole process.
     server.end_strace();
     assert_eq!(server.exits(), Some(0));
-    fs::remove_dir_all(folder).unwrap();
 }
 
 #[test]
@@ -218,8 +197,7 @@ fn a_closed_output_does_not_end_the_console() {
     let mut command = Command::new(binary("chat-server"));
     let room = Room::beside(Kind::default());
     command.args(["--listen", "127.0.0.1:0", "--console"]).args(room.arguments());
-    let mut server =
-        Program::start_with("server", &mut command, output.stdio().unwrap(), process::Stdio::piped());
+    let mut server = Program::start_with("server", &mut command, output.stdio().unwrap(), Stdio::piped());
     let address = server_address(&output.line().unwrap());
     drop(output);
     server.types("/who");
@@ -274,9 +252,10 @@ fn the_input_is_not_read_without_a_terminal_or_the_flag() {
 
 #[test]
 fn every_client_that_joins_shows_the_message_of_the_day() {
-    let file = TemporaryFile::new("motd");
-    fs::write(&file.0, "Be kind.\nNo spam.\n").unwrap();
-    let (_server, address) = Program::server(&["--motd", file.path()]);
+    let folder = Folder::new();
+    let file = folder.file("motd");
+    fs::write(&file, "Be kind.\nNo spam.\n").unwrap();
+    let (_server, address) = Program::server(&["--motd", &file]);
     let sara = Program::joined_client(address, "Sara");
     sara.sees("Server: Be kind.\n");
     sara.sees("No spam.\n");
@@ -284,10 +263,11 @@ fn every_client_that_joins_shows_the_message_of_the_day() {
 
 #[test]
 fn a_file_that_cannot_be_used_is_named_before_the_room_opens() {
-    let file = TemporaryFile::new("bad-bans");
-    fs::write(&file.0, "address nowhere\n").unwrap();
+    let folder = Folder::new();
+    let file = folder.file("bans");
+    fs::write(&file, "address nowhere\n").unwrap();
     for (flag, path, reason) in [
-        ("--ban-file", file.path(), "line 1"),
+        ("--ban-file", file.as_str(), "line 1"),
         ("--ban-file", "/nonexistent/bans", "/nonexistent/bans"),
         ("--motd", "/nonexistent/motd", "/nonexistent/motd"),
         ("--motd", "/dev/zero", "/dev/zero: it has more than"),

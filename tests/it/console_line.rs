@@ -2,9 +2,10 @@
 //! the real server on a real pseudo-terminal.
 
 use chat_tests::{
+    folder::Folder,
     member::Member,
     process::{binary, server_address},
-    room::{room_key_line, Folder, Kind, Room},
+    room::{room_key_line, Kind, Room},
     terminal::{CommandBuilder, Screen, TerminalUser},
 };
 use std::{
@@ -27,15 +28,15 @@ fn server(
     variables.iter().for_each(|(name, value)| command.env(name, value));
     let operator = TerminalUser::run((rows, columns), command);
     let address = operator.screen().wait("the first line", |screen| {
-        let text = String::from_utf8_lossy(screen.bytes()).into_owned();
+        let text = screen.written();
         let line = text.lines().find(|line| line.contains("Server running at ") && line.contains(" ..."))?;
         Some(server_address(&line[line.find("Server").unwrap()..]))
     });
     let last =
         format!("join with: chat-client --server {address}\n{}", room_key_line()).replace('\n', "\r\n");
-    operator.screen().wait("the last of the first lines", |screen| {
-        String::from_utf8_lossy(screen.bytes()).contains(&last).then_some(())
-    });
+    operator
+        .screen()
+        .wait("the last of the first lines", |screen| screen.written().contains(&last).then_some(()));
     (operator, address)
 }
 
@@ -72,14 +73,13 @@ fn a_half_typed_command_survives_the_log_and_still_works() {
 fn the_width_of_the_terminal_is_known_before_anything_is_written() {
     // A row that is wider than the terminal tears the ones below it.
     let folder = Folder::new();
-    fs::create_dir(folder.path()).unwrap();
-    let stty = folder.path().join("stty");
+    let stty = folder.file("stty");
     fs::write(&stty, "#!/bin/sh\necho asked >/dev/tty\nPATH=${PATH#*:} exec stty \"$@\"\n").unwrap();
     fs::set_permissions(&stty, Permissions::from_mode(0o755)).unwrap();
     let path = format!("{}:{}", folder.path().display(), env::var("PATH").unwrap());
     let room = Room::that_forgets();
     let (operator, _) = server((8, 40), &[("PATH", &path)], &room);
-    let text = operator.screen().read_with(|screen| String::from_utf8_lossy(screen.bytes()).into_owned());
+    let text = operator.screen().read_with(Screen::written);
     let (asked, first) = (text.find("asked"), text.find("Server running at "));
     assert!(asked.is_some() && asked < first, "{text}");
 }

@@ -82,7 +82,7 @@ fn a_line_of_three_rows_stays_whole_and_editable_under_a_burst() {
         tom.sees(&format!("[Alice] {whole}\n"));
         // Each message is drawn once, in its order. The emulator keeps no rows that have left the screen, so
         // this looks at what has been written.
-        let bytes = alice.screen().read_with(|screen| String::from_utf8_lossy(screen.bytes()).into_owned());
+        let bytes = alice.screen().read_with(Screen::written);
         let numbers: Vec<String> = bytes
             .split("[Tom]")
             .skip(1)
@@ -261,7 +261,7 @@ fn the_terminal_has_its_modes_again_after_every_way_out() {
         alice.screen().wait(&format!("the same modes after {way:?}"), |screen| {
             screen.rows().contains(&modes).then_some(())
         });
-        let bytes = alice.screen().read_with(|screen| String::from_utf8_lossy(screen.bytes()).into_owned());
+        let bytes = alice.screen().read_with(Screen::written);
         assert_eq!(bytes.matches("\x1b[?2004h").count(), bytes.matches("\x1b[?2004l").count(), "{way:?}");
     }
 }
@@ -279,7 +279,7 @@ fn plain_and_dumb_terminals_have_the_line_mode() {
         alice.screen().wait("the echo of the system", |screen| {
             screen.rows().iter().any(|row| row == "hello").then_some(())
         });
-        let bytes = alice.screen().read_with(|screen| String::from_utf8_lossy(screen.bytes()).into_owned());
+        let bytes = alice.screen().read_with(Screen::written);
         assert!(!bytes.contains("\x1b[?"), "the editor asks for marks around a paste: {bytes:?}");
     }
 }

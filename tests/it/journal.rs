@@ -3,6 +3,7 @@
 
 use chat_common::protocol::{Reply, Request};
 use chat_tests::{
+    folder::Folder,
     member::Member,
     process::{binary, installed, repository, Program},
     watchdog::poll,
@@ -13,38 +14,35 @@ use std::{
     io::Read,
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
-    process::{self, Command, Output, Stdio},
+    process::{Command, Output, Stdio},
     thread,
     time::Duration,
 };
 
-/// A folder for a journal, and the port of the server that has it. Dropping it removes the folder.
+/// A journal, and the port of the server that has it. Dropping it removes the journal.
 struct Place {
-    folder: PathBuf,
+    /// The server makes it. It stands in a folder of the test.
+    journal: String,
     port: u16,
+    _folder: Folder,
 }
 
 impl Place {
     /// A new place, with a port that is free now.
-    fn new(name: &str) -> Place {
-        let folder = env::temp_dir().join(format!("rpc-chat-journal-{name}-{}", process::id()));
-        let _ = fs::remove_dir_all(&folder);
+    fn new() -> Place {
+        let folder = Folder::new();
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
-        Place { folder, port }
+        Place { journal: folder.file("journal"), port, _folder: folder }
     }
 
     fn address(&self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.port).into()
     }
 
-    fn journal(&self) -> &str {
-        self.folder.to_str().unwrap()
-    }
-
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(binary("chat-server"));
         let listen = format!("127.0.0.1:{}", self.port);
-        command.args(["--listen", &listen, "--journal", self.journal(), "--rate-burst", "0"]).args(arguments);
+        command.args(["--listen", &listen, "--journal", &self.journal, "--rate-burst", "0"]).args(arguments);
         command
     }
 
@@ -57,13 +55,13 @@ impl Place {
 
     /// Runs the server's program to its end, with this flag for the journal.
     fn run(&self, flag: &str) -> Output {
-        Command::new(binary("chat-server")).args([flag, self.journal()]).output().unwrap()
+        Command::new(binary("chat-server")).args([flag, &self.journal]).output().unwrap()
     }
 
     /// Exports the journal with these further flags. Returns the lines.
     fn export(&self, arguments: &[&str]) -> Vec<String> {
         let mut command = Command::new(binary("chat-server"));
-        let exported = command.args(["--export", self.journal()]).args(arguments).output().unwrap();
+        let exported = command.args(["--export", &self.journal]).args(arguments).output().unwrap();
         assert_eq!(exported.status.code(), Some(0), "{exported:?}");
         assert_eq!(exported.stderr, b"", "{exported:?}");
         String::from_utf8(exported.stdout).unwrap().lines().map(str::to_owned).collect()
@@ -71,17 +69,11 @@ impl Place {
 
     /// The files of the journal, in order.
     fn files(&self) -> Vec<PathBuf> {
-        let entries = fs::read_dir(&self.folder).unwrap().map(|entry| entry.unwrap().path());
+        let entries = fs::read_dir(&self.journal).unwrap().map(|entry| entry.unwrap().path());
         let mut files: Vec<PathBuf> =
             entries.filter(|path| path.extension().is_some_and(|extension| extension == "journal")).collect();
         files.sort();
         files
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.folder);
     }
 }
 
@@ -117,7 +109,7 @@ fn rounds() -> usize {
 #[test]
 fn a_server_that_is_killed_under_load_loses_doubles_and_reorders_nothing() {
     const NAMES: [&str; 3] = ["Ann", "Bob", "Cem"];
-    let place = Place::new("killed");
+    let place = Place::new();
     let mut server = place.start(&["--segment-size", "64KiB"]);
     let mut clients = NAMES.map(|name| {
         let client = Program::client(place.address(), name, &["--json", "--stay"]);
@@ -180,7 +172,7 @@ fn a_server_that_is_killed_under_load_loses_doubles_and_reorders_nothing() {
 
 #[test]
 fn who_comes_back_in_time_is_not_seen_to_have_been_away_and_the_others_have_left() {
-    let place = Place::new("silence");
+    let place = Place::new();
     let server = place.start(&[]);
     let mut ann = Program::joined_client(place.address(), "Ann");
     let bob = Program::joined_client(place.address(), "Bob");
@@ -204,7 +196,7 @@ fn who_comes_back_in_time_is_not_seen_to_have_been_away_and_the_others_have_left
 
 #[test]
 fn history_reaches_back_over_restarts_and_behind_what_memory_holds() {
-    let place = Place::new("history");
+    let place = Place::new();
     let small = ["--log-messages", "20", "--segment-size", "64KiB"];
     for run in 0..3 {
         let server = place.start(&small);
@@ -227,7 +219,7 @@ fn history_reaches_back_over_restarts_and_behind_what_memory_holds() {
 
 #[test]
 fn a_history_of_many_pages_is_shown_whole_and_in_order() {
-    let place = Place::new("pages");
+    let place = Place::new();
     let _server = place.start(&["--log-messages", "20", "--segment-size", "64KiB"]);
     let mut ann = Member::join(place.address(), "ann");
     let padding = "x".repeat(300);
@@ -248,23 +240,23 @@ fn a_history_of_many_pages_is_shown_whole_and_in_order() {
 #[test]
 fn a_journal_belongs_to_one_server_at_a_time_and_is_for_its_owner_alone() {
     use std::os::unix::fs::PermissionsExt;
-    let place = Place::new("owner");
+    let place = Place::new();
     let _server = place.start(&[]);
     let second = Command::new(binary("chat-server"))
-        .args(["--listen", "127.0.0.1:0", "--journal", place.journal()])
+        .args(["--listen", "127.0.0.1:0", "--journal", &place.journal])
         .output()
         .unwrap();
     assert_eq!(second.status.code(), Some(1));
     let why = String::from_utf8(second.stderr).unwrap();
-    assert!(why.contains("another server has it") && why.contains(place.journal()), "{why}");
+    assert!(why.contains("another server has it") && why.contains(&place.journal), "{why}");
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-    assert_eq!(mode(&place.folder), 0o700);
+    assert_eq!(mode(Path::new(&place.journal)), 0o700);
     place.files().iter().for_each(|file| assert_eq!(mode(file), 0o600));
 }
 
 #[test]
 fn a_damaged_journal_is_not_opened_and_a_repair_says_what_is_lost() {
-    let place = Place::new("damage");
+    let place = Place::new();
     say_twenty_numbers(&place);
     let whole = place.run("--check");
     assert_eq!(whole.status.code(), Some(0), "{whole:?}");
@@ -296,7 +288,7 @@ fn a_damaged_journal_is_not_opened_and_a_repair_says_what_is_lost() {
 
 #[test]
 fn a_file_that_has_grown_beyond_all_memory_is_named_and_put_aside() {
-    let place = Place::new("grown");
+    let place = Place::new();
     say_twenty_numbers(&place);
     let file = place.files().remove(0);
     let name = file.file_name().unwrap().to_str().unwrap().to_owned();
@@ -316,20 +308,20 @@ fn a_file_that_has_grown_beyond_all_memory_is_named_and_put_aside() {
     }
     let repaired = place.run("--repair");
     assert_eq!(repaired.status.code(), Some(0), "{repaired:?}");
-    assert!(place.folder.join(format!("{name}.damaged")).exists());
+    assert!(Path::new(&place.journal).join(format!("{name}.damaged")).exists());
     place.start(&[]);
 }
 
 #[test]
 fn a_full_disk_refuses_messages_and_takes_them_again_when_there_is_space() {
-    let place = Place::new("full");
-    fs::create_dir_all(&place.folder).unwrap();
+    let place = Place::new();
+    fs::create_dir(&place.journal).unwrap();
     let mut command = Command::new("unshare");
     // The small disk is in a mount namespace of its own, so it goes with the server.
     let script = format!(
         "mount -t tmpfs -o size=1m none {0} && exec {1} --listen 127.0.0.1:{2} --journal {0}/journal \
          --segment-size 64KiB --rate-burst 0 \"$@\"",
-        place.journal(),
+        &place.journal,
         binary("chat-server").display(),
         place.port
     );
@@ -344,7 +336,7 @@ fn a_full_disk_refuses_messages_and_takes_them_again_when_there_is_space() {
     let bob = Program::joined_client(address, "Bob");
     ann.types("before");
     bob.sees("[Ann] before");
-    let fill = PathBuf::from(format!("/proc/{}/root{}/fill", server.pid(), place.journal()));
+    let fill = PathBuf::from(format!("/proc/{}/root{}/fill", server.pid(), &place.journal));
     let written = fs::write(&fill, vec![1; 1 << 20]);
     assert!(written.is_err(), "the disk is full");
     // The file that was made ahead is used up first.
@@ -364,8 +356,8 @@ fn a_full_disk_refuses_messages_and_takes_them_again_when_there_is_space() {
 
 #[test]
 fn a_disk_that_fails_ends_the_server_and_nobody_was_told_what_it_did_not_take() {
-    let place = Place::new("fails");
-    let arguments = ["--journal", place.journal(), "--segment-size", "64KiB"];
+    let place = Place::new();
+    let arguments = ["--journal", &place.journal, "--segment-size", "64KiB"];
     // The first syncs are those of the first file, of the file ahead, and of the joins.
     let inject = ["-e", "trace=fdatasync", "-e", "inject=fdatasync:error=EIO:when=12+"];
     let Some((mut server, address)) = Program::server_under_strace(&inject, &arguments) else {
@@ -410,7 +402,7 @@ fn a_journal_can_be_read_in_another_language_with_its_documentation_alone() {
         println!("skipped: this machine has no python3");
         return;
     }
-    let place = Place::new("python");
+    let place = Place::new();
     let server = place.start(&["--segment-size", "64KiB"]);
     let mut ann = Member::join(place.address(), "ann");
     for number in 0..50 {
@@ -420,7 +412,7 @@ fn a_journal_can_be_read_in_another_language_with_its_documentation_alone() {
     kill(server);
     assert!(place.files().len() > 2);
     let script = repository().join("tests/python/journal.py");
-    let output = Command::new("python3").arg(script).arg(place.journal()).output().unwrap();
+    let output = Command::new("python3").arg(script).arg(&place.journal).output().unwrap();
     let (text, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{errors}");
     for number in 0..50 {
@@ -430,7 +422,7 @@ fn a_journal_can_be_read_in_another_language_with_its_documentation_alone() {
 
 #[test]
 fn an_export_of_a_running_server_has_what_a_client_saw_and_private_messages_only_when_asked() {
-    let place = Place::new("export");
+    let place = Place::new();
     let _server = place.start(&[]);
     let mut bob = Program::client(place.address(), "Bob", &["--json", "--stay"]);
     bob.sees("\"connected\"");
@@ -481,7 +473,7 @@ fn an_export_of_a_running_server_has_what_a_client_saw_and_private_messages_only
 
 #[test]
 fn an_export_while_members_talk_is_whole_up_to_where_it_ends() {
-    let place = Place::new("talk");
+    let place = Place::new();
     let _server = place.start(&["--segment-size", "64KiB"]);
     let talkers: Vec<_> = (0..3)
         .map(|number| {
@@ -514,7 +506,7 @@ fn an_export_while_members_talk_is_whole_up_to_where_it_ends() {
     talkers.into_iter().for_each(|talker| talker.join().unwrap());
     // A reader that has enough is no failure: here, much more than a pipe holds.
     let mut head = Command::new(binary("chat-server"))
-        .args(["--export", place.journal()])
+        .args(["--export", &place.journal])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -527,12 +519,12 @@ fn an_export_while_members_talk_is_whole_up_to_where_it_ends() {
 
 #[test]
 fn an_export_has_what_is_before_a_damage_and_says_where_it_is() {
-    let place = Place::new("export-damage");
-    let export = || Command::new(binary("chat-server")).args(["--export", place.journal()]).output().unwrap();
+    let place = Place::new();
+    let export = || Command::new(binary("chat-server")).args(["--export", &place.journal]).output().unwrap();
     let none = export();
     assert_eq!((none.status.code(), none.stdout), (Some(1), Vec::new()));
     assert!(String::from_utf8(none.stderr).unwrap().ends_with(": there is no journal\n"));
-    assert!(!place.folder.exists(), "an export makes no folder");
+    assert!(!Path::new(&place.journal).exists(), "an export makes no folder");
 
     say_twenty_numbers(&place);
     let file = place.files().remove(0);

@@ -8,10 +8,10 @@ use chat_server::{
 };
 use chat_tests::{
     checker::check,
+    folder::Folder,
     member::{Member, MemberError},
     process::{binary, installed, Program},
     raw::RawPeer,
-    room::Folder,
     server::{without_rate_limit, TestServer},
     watchdog::{poll, WATCHDOG_TIMEOUT},
 };
@@ -33,12 +33,13 @@ fn server_with(journal: &Path, seeded: Seeded) -> TestServer {
 /// Lets ann speak and bob listen until the journal cannot go on to its next file, because its folder has
 /// another name. Bob waits for each message this long. Returns what they know and the next server does not.
 fn known_and_not_kept(seeded: Seeded, timeout: Duration) -> Vec<String> {
-    let (folder, aside) = (Folder::new(), Folder::new());
-    let server = server_with(folder.path(), seeded);
+    let folder = Folder::new();
+    let [journal, aside] = ["journal", "aside"].map(|name| folder.path().join(name));
+    let server = server_with(&journal, seeded);
     let [mut ann, bob] = ["ann", "bob"].map(|name| Member::join(server.address(), name));
     // From here on the next file needs only its name.
-    poll("the next file", || folder.path().join("next").exists().then_some(()));
-    fs::rename(folder.path(), aside.path()).unwrap();
+    poll("the next file", || journal.join("next").exists().then_some(()));
+    fs::rename(&journal, &aside).unwrap();
     let mut number = 0;
     while let Ok(sequence) = ann.try_say(&format!("{number} {}", "x".repeat(2_000))) {
         number += 1;
@@ -48,8 +49,8 @@ fn known_and_not_kept(seeded: Seeded, timeout: Duration) -> Vec<String> {
     assert!(number > 0, "the file in use takes some of it");
     let error = server.fails();
     assert!(error.to_string().contains("the journal cannot be written"), "{error}");
-    fs::rename(aside.path(), folder.path()).unwrap();
-    let server = server_with(folder.path(), Seeded::default());
+    fs::rename(&aside, &journal).unwrap();
+    let server = server_with(&journal, Seeded::default());
     let mut reader = Member::join(server.address(), "reader");
     let events = match reader.ask(&Request::History { count: 1_000, before: None }) {
         Ok(Reply::History { events }) => events,

@@ -2,39 +2,14 @@
 
 use chat_common::protocol::{Cause, EventKind, Reply, Request};
 use chat_tests::{
+    folder::Folder,
     member::Member,
     process::{binary, Program},
     raw::{self, RawPeer},
     room::room_key_line,
     watchdog::poll,
 };
-use std::{
-    env, fs,
-    net::SocketAddr,
-    path::PathBuf,
-    process::{self, Command},
-};
-
-/// A new folder. Dropping it removes it.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Folder {
-        let folder = env::temp_dir().join(format!("rpc-chat-operator-{name}-{}", process::id()));
-        fs::create_dir_all(&folder).unwrap();
-        Folder(folder)
-    }
-
-    fn file(&self, name: &str) -> String {
-        self.0.join(name).to_str().unwrap().to_owned()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
+use std::{fs, net::SocketAddr, process::Command};
 
 /// A server with a console that keeps a transcript in this file.
 fn server_with_transcript(file: &str, flags: &[&str]) -> (Program, SocketAddr) {
@@ -134,7 +109,7 @@ fn messages_of_a_muted_member_that_still_wait_are_refused() {
 
 #[test]
 fn a_transcript_keeps_what_is_said_to_everybody_and_nothing_private() {
-    let folder = Folder::new("kept");
+    let folder = Folder::new();
     let file = folder.file("room.txt");
     fs::write(&file, "2026-01-01T00:00:00Z torn").unwrap();
     let (mut server, address) = server_with_transcript(&file, &[]);
@@ -175,7 +150,7 @@ fn a_transcript_keeps_what_is_said_to_everybody_and_nothing_private() {
 
 #[test]
 fn who_joins_is_told_whether_the_room_keeps_what_is_said() {
-    let folder = Folder::new("told");
+    let folder = Folder::new();
     let kept_for = |address| {
         let mut peer = RawPeer::connect_call(address).unwrap();
         peer.join("Ann", raw::random_token()).unwrap().kept_for
@@ -189,7 +164,7 @@ fn who_joins_is_told_whether_the_room_keeps_what_is_said() {
 #[test]
 fn every_accepted_message_is_in_the_transcript_after_a_signal() {
     const MANY: usize = 20_000;
-    let folder = Folder::new("all");
+    let folder = Folder::new();
     let file = folder.file("room.txt");
     let (mut server, address) =
         server_with_transcript(&file, &["--rate-burst", "0", "--log-messages", "100000"]);
@@ -207,7 +182,7 @@ fn every_accepted_message_is_in_the_transcript_after_a_signal() {
 
 #[test]
 fn a_transcript_that_nobody_takes_or_whose_disk_is_full_delays_nobody() {
-    let folder = Folder::new("stuck");
+    let folder = Folder::new();
     let pipe = folder.file("pipe");
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     for (file, complaint) in [
@@ -235,7 +210,7 @@ fn a_transcript_that_nobody_takes_or_whose_disk_is_full_delays_nobody() {
 
 #[test]
 fn what_the_log_dropped_before_it_could_be_written_is_told_in_the_transcript() {
-    let folder = Folder::new("slow");
+    let folder = Folder::new();
     let pipe = folder.file("pipe");
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let (mut server, address) = server_with_transcript(&pipe, &["--rate-burst", "0", "--log-messages", "10"]);
@@ -257,24 +232,19 @@ fn what_the_log_dropped_before_it_could_be_written_is_told_in_the_transcript() {
 
 #[test]
 fn a_transcript_that_is_moved_goes_on_in_a_new_file() {
-    let folder = std::env::temp_dir().join(format!("rpc-chat-moved-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    let (file, moved) = (folder.join("room.txt"), folder.join("room.txt.1"));
-    let (server, address) = server_with_transcript(file.to_str().unwrap(), &[]);
+    let folder = Folder::new();
+    let [file, moved] = ["room.txt", "room.txt.1"].map(|name| folder.file(name));
+    let (server, address) = server_with_transcript(&file, &[]);
     let mut tom = Program::joined_client(address, "Tom");
-    let has = |file: &std::path::Path, text: &str| {
-        let text_there = std::fs::read_to_string(file).unwrap_or_default().contains(text);
-        text_there.then_some(())
-    };
+    let has =
+        |file: &str, text: &str| fs::read_to_string(file).unwrap_or_default().contains(text).then_some(());
     tom.types("before");
     poll("the first line", || has(&file, "[Tom] before"));
-    std::fs::rename(&file, &moved).unwrap();
+    fs::rename(&file, &moved).unwrap();
     tom.types("after");
     poll("the new file", || has(&file, "[Tom] after"));
     assert!(has(&moved, "[Tom] after").is_none() && has(&file, "before").is_none());
     server.logs("goes on in a new file");
-    drop(server);
-    std::fs::remove_dir_all(&folder).unwrap();
 }
 
 #[test]

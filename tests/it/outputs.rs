@@ -2,40 +2,25 @@
 //! `--quiet`, one line after the other on a plain terminal, and everything in the transcript.
 
 use chat_tests::{
+    folder::Folder,
     process::Program,
     room::{kept, remembered},
     terminal::TerminalUser,
 };
-use std::{fs, net::SocketAddr, path::PathBuf};
+use std::{fs, net::SocketAddr};
 
-/// A file of the test, such as a transcript. Dropping it removes it.
-struct LogFile(PathBuf);
-
-impl LogFile {
-    fn new(name: &str) -> LogFile {
-        let path = std::env::temp_dir().join(format!("chat-{name}-{}", std::process::id()));
-        let _ = fs::remove_file(&path);
-        LogFile(path)
-    }
-
-    /// The lines without their times.
-    fn lines(&self) -> Vec<String> {
-        let text = fs::read_to_string(&self.0).unwrap();
-        text.lines().map(|line| without_date(line).unwrap_or_else(|| panic!("{line:?}")).to_owned()).collect()
-    }
+/// A server with a message of the day. It reads the file only at its start.
+fn server_with_motd() -> (Program, SocketAddr) {
+    let folder = Folder::new();
+    let motd = folder.file("motd");
+    fs::write(&motd, "be kind\n").unwrap();
+    Program::server(&["--motd", &motd, "--rate-burst", "0"])
 }
 
-impl Drop for LogFile {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
-    }
-}
-
-/// A server with a message of the day, in a file of this name.
-fn server_with_motd(name: &str) -> (Program, SocketAddr) {
-    let motd = LogFile::new(name);
-    fs::write(&motd.0, "be kind\n").unwrap();
-    Program::server(&["--motd", motd.0.to_str().unwrap(), "--rate-burst", "0"])
+/// The lines of a transcript without their times.
+fn lines(log: &str) -> Vec<String> {
+    let text = fs::read_to_string(log).unwrap();
+    text.lines().map(|line| without_date(line).unwrap_or_else(|| panic!("{line:?}")).to_owned()).collect()
 }
 
 /// The line without its date and time, such as `2026-11-23 08:05:09 `, if it has them.
@@ -54,7 +39,7 @@ fn without_time(row: &str) -> Option<&str> {
 
 #[test]
 fn in_a_pipe_each_line_has_date_and_time_if_asked_and_no_line_otherwise() {
-    let (_server, address) = server_with_motd("motd-1");
+    let (_server, address) = server_with_motd();
     for dated in [true, false] {
         let arguments = ["--history", "9", "--time", if dated { "date" } else { "off" }];
         let mut ann = Program::client(address, "Ann", &arguments);
@@ -84,7 +69,7 @@ fn on_a_terminal_each_line_has_the_time_unless_it_is_off() {
     for (arguments, timed) in
         [(&["--name", "Alice"][..], true), (&["--name", "Alice", "--time", "off"], false)]
     {
-        let (_server, address) = server_with_motd("motd-2");
+        let (_server, address) = server_with_motd();
         let mut alice = TerminalUser::start(address, (60, 100), arguments, &[]);
         alice.sees("be kind");
         let mut tom = Program::joined_client(address, "Tom");
@@ -114,15 +99,15 @@ fn on_a_terminal_each_line_has_the_time_unless_it_is_off() {
 
 #[test]
 fn quiet_leaves_what_others_say_on_standard_output_and_errors_on_standard_error() {
-    let log = LogFile::new("quiet");
+    let folder = Folder::new();
+    let log = folder.file("log");
     for json in [false, true] {
-        let (_server, address) = server_with_motd("motd-3");
+        let (_server, address) = server_with_motd();
         let mut tom = Program::joined_client(address, "Tom");
         tom.types("long ago");
         tom.types("/who");
         tom.sees("here:");
-        let log_path = log.0.to_str().unwrap();
-        let arguments = ["--quiet", "--history", "1", "--log", log_path, "--json"];
+        let arguments = ["--quiet", "--history", "1", "--log", &log, "--json"];
         let mut bot = Program::client(address, "Bot", &arguments[..if json { 6 } else { 5 }]);
         bot.sees("long ago");
         drop(Program::joined_client(address, "Eve"));
@@ -150,12 +135,12 @@ fn quiet_leaves_what_others_say_on_standard_output_and_errors_on_standard_error(
         }
     }
     // The transcript is an output of its own.
-    assert!(log.lines().contains(&"Connected! Start typing...".to_owned()));
+    assert!(lines(&log).contains(&"Connected! Start typing...".to_owned()));
 }
 
 #[test]
 fn quiet_on_a_terminal_shows_the_same_rows() {
-    let (_server, address) = server_with_motd("motd-4");
+    let (_server, address) = server_with_motd();
     let mut tom = Program::joined_client(address, "Tom");
     let arguments = ["--name", "Alice", "--quiet", "--time", "off"];
     let mut alice = TerminalUser::start(address, (24, 80), &arguments, &[]);
@@ -213,13 +198,14 @@ fn a_plain_terminal_gets_whole_rows_and_nothing_that_moves_the_cursor() {
 
 #[test]
 fn a_transcript_has_what_was_shown_once_and_marks_what_came_later() {
-    let (_server, address) = server_with_motd("motd-5");
+    let (_server, address) = server_with_motd();
     let mut tom = Program::joined_client(address, "Tom");
     tom.types("long ago");
     tom.types("/who");
     tom.sees("here:");
-    let log = LogFile::new("shown");
-    let mut ann = Program::client(address, "Ann", &["--history", "5", "--log", log.0.to_str().unwrap()]);
+    let folder = Folder::new();
+    let log = folder.file("log");
+    let mut ann = Program::client(address, "Ann", &["--history", "5", "--log", &log]);
     ann.sees("(earlier) [Tom] long ago");
     tom.types("now");
     ann.sees("[Tom] now");
@@ -249,7 +235,7 @@ fn a_transcript_has_what_was_shown_once_and_marks_what_came_later() {
         "chat-client: not everything was sent",
     ];
     let expected = expected.into_iter().filter(|line| !line.is_empty());
-    assert_eq!(log.lines(), expected.collect::<Vec<_>>());
+    assert_eq!(lines(&log), expected.collect::<Vec<_>>());
 }
 
 #[test]

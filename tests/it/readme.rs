@@ -5,44 +5,34 @@
 //! `timeout` is missing, the test of the commands prints that it is skipped.
 
 use chat_tests::{
+    folder::Folder,
     process::{in_the_open, installed, repository, Program},
     watchdog::poll,
 };
-use std::{
-    collections::BTreeSet,
-    env, fs,
-    net::TcpListener,
-    path::PathBuf,
-    process::{self, Command},
-};
+use std::{collections::BTreeSet, env, fs, net::TcpListener, process::Command};
 
 const READMES: [&str; 4] = ["README.md", "client/README.md", "server/README.md", "tests/README.md"];
 
-/// A new folder for the installed programs and for what the commands write. Dropping it removes it.
-struct Folder(PathBuf);
+/// Where the programs are installed, and where the commands write.
+struct Installation(Folder);
 
 /// A command that goes on while the others run. Dropping it ends all of its processes.
 struct GoingOn(Program);
 
-impl Folder {
-    fn new() -> Folder {
-        let folder = env::temp_dir().join(format!("rpc-chat-readme-{}", process::id()));
-        fs::create_dir_all(&folder).unwrap();
-        Folder(folder)
-    }
-
+impl Installation {
     /// A program that finds the installed ones. What is about the project runs in its folder, and installs
     /// nothing on this machine.
     fn command(&self, program: &str, arguments: &[&str], line: &str) -> Command {
         let is_about_project = line.starts_with("cargo ") || line.starts_with("make ");
-        let path = format!("{}/bin:{}", self.0.display(), env::var("PATH").unwrap_or_default());
+        let folder = self.0.path();
+        let path = format!("{}/bin:{}", folder.display(), env::var("PATH").unwrap_or_default());
         let mut command = Command::new(program);
         command
             .args(arguments)
             .arg(line)
-            .current_dir(if is_about_project { repository() } else { &self.0 })
+            .current_dir(if is_about_project { repository() } else { folder })
             .env("PATH", path)
-            .env("CARGO_INSTALL_ROOT", &self.0)
+            .env("CARGO_INSTALL_ROOT", folder)
             .env("CARGO_TARGET_DIR", repository().join("target"))
             .env_remove("CHAT_NAME");
         // The READMEs begin with an open room, and say themselves what a closed one needs.
@@ -61,12 +51,6 @@ impl Folder {
     fn start(&self, line: &str) -> GoingOn {
         // A signal to `timeout` goes to all processes of the line.
         GoingOn(Program::start(line, &mut self.command("timeout", &["3600", "sh", "-c"], line)))
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
     }
 }
 
@@ -109,24 +93,24 @@ fn every_command_of_the_readmes_and_both_helps_run_as_they_stand_there() {
         println!("skipped: another program listens on port 1234, or there is no timeout");
         return;
     }
-    let folder = Folder::new();
+    let installation = Installation(Folder::new());
     let mut going_on = Vec::new();
     for line in READMES.map(commands).concat() {
         println!("{line}");
         if line.contains("jq ") && !installed("jq") {
             println!("skipped, because jq is not installed");
         } else if line == "chat-server" {
-            let server = folder.start(&line);
+            let server = installation.start(&line);
             server.0.sees("Server running at 1234 ...\n");
             going_on.push(server);
         } else if line.contains("--stay") || line.contains("--json-input") {
-            going_on.push(folder.start(&line));
+            going_on.push(installation.start(&line));
         } else if line.starts_with("chat-client") && !line.contains("--send") {
-            let person = folder.start(&line);
+            let person = installation.start(&line);
             person.0.sees("Connected! Start typing...\n");
             going_on.push(person);
         } else {
-            let output = folder.run(&line);
+            let output = installation.run(&line);
             assert!(line != "make demo" || output.contains("Bye!"), "{output}");
         }
     }
@@ -135,39 +119,39 @@ fn every_command_of_the_readmes_and_both_helps_run_as_they_stand_there() {
         person.0.sees("[ci] build 512 is green\n");
         person.0.sees("[disk] Filesystem");
     }
-    let log = || fs::read_to_string(folder.0.join("room.txt")).unwrap_or_default();
+    let log = || fs::read_to_string(installation.0.file("room.txt")).unwrap_or_default();
     poll("the log of the room", || log().contains("Connected!").then_some(()));
 
     for program in ["client", "server"] {
-        let help = flags(&folder.run(&format!("chat-{program} --help")));
+        let help = flags(&installation.run(&format!("chat-{program} --help")));
         let text = fs::read_to_string(repository().join(program).join("README.md")).unwrap();
         let rows = text.lines().filter(|line| line.starts_with("| `--")).collect::<Vec<_>>().join("\n");
         assert_eq!(flags(&rows), help, "the flags of {program}/README.md and of chat-{program} --help");
     }
     // People and logs end before their server, or they would wait for it to come back.
     going_on.into_iter().rev().for_each(drop);
-    run_the_commands_in_sentences(&folder);
+    run_the_commands_in_sentences(&installation);
 }
 
 /// Runs the commands that stand inside the sentences of the first README. Those that take minutes are in the
 /// gate of the project or in no test, but all are targets of make.
-fn run_the_commands_in_sentences(folder: &Folder) {
+fn run_the_commands_in_sentences(installation: &Installation) {
     let all = commands_in_sentences("README.md");
-    let targets = folder.run("make help");
+    let targets = installation.run("make help");
     // So that the wait for the first line does not include a build.
-    folder.run("cargo build --release --package chat-server --package chat-client");
+    installation.run("cargo build --release --package chat-server --package chat-client");
     let mut room: Vec<GoingOn> = Vec::new();
     for line in &all {
         println!("{line}");
         if line.starts_with("chat-server ") {
             room.drain(..).rev().for_each(drop);
-            folder.start(line).0.sees(" join with: chat-client --server ");
+            installation.start(line).0.sees(" join with: chat-client --server ");
         } else if line == "make run-server" {
-            let server = folder.start(line);
+            let server = installation.start(line);
             server.0.sees("Server running at 1234 ...\n");
             room.push(server);
         } else if line.starts_with("make run-client") {
-            let person = folder.start(line);
+            let person = installation.start(line);
             person.0.sees("Connected! Start typing...\n");
             room.push(person);
         } else {

@@ -2,6 +2,7 @@
 
 use chat_common::protocol::{Joined, Reply, Request};
 use chat_tests::{
+    folder::Folder,
     process::{binary, knows_the_rooms, Program},
     raw::RawPeer,
     room::{connected, connected_lines, kept_field, Kind},
@@ -258,9 +259,9 @@ fn a_client_in_a_pipe_shows_history_only_when_asked() {
 #[test]
 fn a_transcript_has_a_line_with_date_and_time_for_each_event() {
     let (_server, address) = Program::server(&[]);
-    let file = std::env::temp_dir().join(format!("chat-transcript-{}", std::process::id()));
-    let _ = std::fs::remove_file(&file);
-    let mut reader = Program::client(address, "Log", &["--log", file.to_str().unwrap()]);
+    let folder = Folder::new();
+    let file = folder.file("log");
+    let mut reader = Program::client(address, "Log", &["--log", &file]);
     reader.sees("Connected!");
     assert_eq!(run_as(address, "Tom", &["--send", "-", "--history", "1"], "one\ntwo").0, Some(0));
     reader.sees("User [Tom] left");
@@ -268,7 +269,6 @@ fn a_transcript_has_a_line_with_date_and_time_for_each_event() {
     reader.ends_input();
     assert_eq!(reader.exits(), Some(0));
     let transcript = std::fs::read_to_string(&file).unwrap();
-    std::fs::remove_file(&file).unwrap();
     let words: Vec<&str> = transcript
         .lines()
         .map(|line| {

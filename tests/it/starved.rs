@@ -9,10 +9,10 @@ use chat_common::{
 };
 use chat_tests::{
     checker::assert_clean,
+    folder::Folder,
     member::{Callbacks, Member},
     process::{binary, installed, Program},
     raw::RawPeer,
-    room::Folder,
     watchdog::poll,
 };
 use std::{net::SocketAddr, process::Command, thread, time::Duration};

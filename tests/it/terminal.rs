@@ -143,8 +143,7 @@ fn no_character_is_wide_enough_to_push_a_text_to_the_first_column() {
             });
         }
         if term != "dumb" {
-            let shown =
-                alice.screen().read_with(|screen| String::from_utf8_lossy(screen.bytes()).into_owned());
+            let shown = alice.screen().read_with(Screen::written);
             for (position, _) in shown.match_indices("User [X]") {
                 let wrapping = shown[..position].rsplit("\x1b[?7").next().unwrap();
                 assert!(wrapping.starts_with('l'), "the terminal would wrap this row: {wrapping:?}");

@@ -24,7 +24,7 @@ fn heard(tom: &Program, last: &str) -> Vec<String> {
 }
 
 fn hints(alice: &TerminalUser, hint: &str) -> usize {
-    alice.screen().read_with(|screen| String::from_utf8_lossy(screen.bytes()).matches(hint).count())
+    alice.screen().read_with(|screen| screen.written().matches(hint).count())
 }
 
 /// Presses Ctrl-C again and again until the client has ended. A slow machine may need more than three seconds
@@ -81,7 +81,7 @@ fn a_line_that_the_terminal_cuts_is_not_sent_and_neither_is_its_rest() {
         alice.types(&long);
         alice.types("the rest\n");
         alice.screen().wait("the notice of a cut line", |screen| {
-            let shown = String::from_utf8_lossy(screen.bytes()).matches("not sent: 1 line").count();
+            let shown = screen.written().matches("not sent: 1 line").count();
             (shown == count + 1).then_some(())
         });
     }

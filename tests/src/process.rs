@@ -2,7 +2,8 @@
 //! the end of the test.
 
 use crate::{
-    room::{client_environment, Folder, Kind, Room},
+    folder::Folder,
+    room::{client_environment, Kind, Room},
     watchdog::{poll, Shared},
 };
 use std::{

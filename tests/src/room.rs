@@ -12,20 +12,12 @@
 //! [`Program::start_server_that_is_open`]: crate::process::Program::start_server_that_is_open
 //! [`in_the_open`]: crate::process::in_the_open
 
+use crate::folder::{text, Folder};
 #[cfg(feature = "closed")]
 use crate::secrets::Secrets;
 use chat_client::JoinOptions;
 use chat_server::Settings;
-use std::{
-    env, fs,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    process,
-    sync::{
-        atomic::{AtomicU64, Ordering::Relaxed},
-        OnceLock,
-    },
-};
+use std::{env, net::SocketAddr, path::Path, sync::OnceLock};
 
 /// The variable with the kind of room: nothing, or names with commas between.
 const VARIABLE: &str = "CHAT_ROOM";
@@ -117,39 +109,6 @@ pub fn kept_field() -> &'static str {
     }
 }
 
-/// A folder that is removed when this is dropped.
-#[derive(Debug)]
-pub struct Folder(PathBuf);
-
-impl Default for Folder {
-    fn default() -> Folder {
-        Folder::new()
-    }
-}
-
-impl Folder {
-    /// Returns a folder that is not there yet.
-    pub fn new() -> Folder {
-        static COUNT: AtomicU64 = AtomicU64::new(0);
-        let name = format!("rpc-chat-room-{}-{}", process::id(), COUNT.fetch_add(1, Relaxed));
-        let path = env::temp_dir().join(name);
-        // The number of a process that was killed may come again.
-        let _ = fs::remove_dir_all(&path);
-        Folder(path)
-    }
-
-    /// The path of the folder.
-    pub fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
 /// What a server needs for a room of the kind of this run. It must live as long as the server.
 #[derive(Debug)]
 pub struct Room {
@@ -188,9 +147,8 @@ impl Room {
     pub fn arguments(&self) -> Vec<String> {
         let mut arguments = Vec::new();
         if let Some(journal) = self.journal() {
-            let path = journal.to_str().expect("the folder for temporary files has a name of text");
-            arguments
-                .extend(["--journal", path, "--segment-size", &SEGMENT_BYTES.to_string()].map(String::from));
+            let (path, segment) = (text(journal), SEGMENT_BYTES.to_string());
+            arguments.extend(["--journal".to_owned(), path, "--segment-size".to_owned(), segment]);
         }
         #[cfg(feature = "closed")]
         if let (true, Some(secrets)) = (self.closed, Secrets::of_this_run()) {

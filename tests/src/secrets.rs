@@ -6,6 +6,7 @@
 //! finds it again.
 
 use crate::{
+    folder::text,
     process::{target_folder, PASSPHRASE_VARIABLE},
     room::Kind,
 };
@@ -105,8 +106,4 @@ impl Secrets {
         let (passphrase, state) = (self.folder.join(PASSPHRASE_FILE), self.folder.join(STATE));
         ["--passphrase-file".to_owned(), text(&passphrase), "--state".to_owned(), text(&state)]
     }
-}
-
-fn text(path: &Path) -> String {
-    path.to_str().expect("the target folder has a name of text").to_owned()
 }

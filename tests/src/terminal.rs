@@ -6,8 +6,9 @@
 //! ended.
 
 use crate::{
+    folder::Folder,
     process::{binary, client_with_editor},
-    room::{client_environment, folder_that_knows, Folder},
+    room::{client_environment, folder_that_knows},
     watchdog::{poll, Shared},
 };
 pub use portable_pty::CommandBuilder;
@@ -66,6 +67,11 @@ impl Screen {
     /// All bytes from the client so far.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// The same as text. What is not UTF-8, or not complete yet, is replaced.
+    pub fn written(&self) -> String {
+        String::from_utf8_lossy(&self.bytes).into_owned()
     }
 }
 
