@@ -2,93 +2,82 @@
 //! refusal says.
 
 use chat_common::{
-    closed::{handshake, KeyPair, Passphrase, PublicKey},
+    closed::{handshake, KeyPair, PublicKey},
     error::RpcError,
-    protocol::FRAME_BYTES,
-    rpc::Connection,
-    stream::Stream,
+    hello::Hello,
 };
-use chat_server::{ClosedRoom, Settings};
+use chat_server::Limits;
 use chat_tests::{
-    process::{binary, client_with_editor, Program},
+    closed::{self, new_key, passphrase},
+    folder::Folder,
+    process::{binary, client_with_editor, server_address, Program},
+    raw::RawPeer,
     server::TestServer,
     terminal::{CommandBuilder, Screen, TerminalUser},
-    watchdog::poll,
+    watchdog::{poll, WATCHDOG_TIMEOUT},
 };
 use std::{
-    env, fs,
+    fs,
     net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
-    process::{self, Command},
+    process::Command,
     sync::{
         atomic::{AtomicUsize, Ordering},
         Arc,
     },
     thread,
-    time::Duration,
 };
 
 const WORDS: &str = "lamp river stone cloud";
-const LONG: Duration = Duration::from_secs(60);
 const SIZE: (u16, u16) = (30, 100);
 
-/// The directory in which the clients of one test keep their keys. Dropping it removes it.
-struct State(PathBuf);
-
-impl State {
-    fn new(name: &str) -> State {
-        let path = env::temp_dir().join(format!("rpc-chat-closed-{name}-{}", process::id()));
-        let _ = fs::remove_dir_all(&path);
-        fs::create_dir_all(&path).unwrap();
-        State(path)
-    }
-
-    fn path(&self) -> &str {
-        self.0.to_str().unwrap()
-    }
-
-    fn known_rooms(&self) -> String {
-        fs::read_to_string(self.0.join("known_rooms")).unwrap_or_default()
-    }
-
-    /// Lets the clients know a room with this key.
-    fn knows(&self, server: SocketAddr, key: PublicKey) {
-        fs::write(self.0.join("known_rooms"), format!("# by hand\n{server} {}\n", key.to_hex())).unwrap();
-    }
+/// The rooms that the clients with this directory know.
+fn known_rooms(state: &Folder) -> String {
+    fs::read_to_string(state.file("known_rooms")).unwrap_or_default()
 }
 
-impl Drop for State {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
+/// Lets the clients with this directory know a room with this key.
+fn let_know(state: &Folder, server: SocketAddr, key: PublicKey) {
+    fs::write(state.file("known_rooms"), format!("# by hand\n{server} {}\n", key.to_hex())).unwrap();
 }
 
 fn closed_server() -> (TestServer, PublicKey) {
-    let key = KeyPair::generate().unwrap();
-    let public = key.public;
-    let closed = Some(ClosedRoom { passphrase: Passphrase::new(WORDS).unwrap(), key });
-    (TestServer::with_settings("127.0.0.1:0", Settings { closed, ..Settings::default() }), public)
+    let room = closed::room(WORDS);
+    let key = room.key.public;
+    (closed::server_of(room, Limits::default()), key)
+}
+
+/// Accepts a client that dials a closed room, and reads its hello.
+fn accept(listener: &TcpListener) -> (RawPeer, Hello) {
+    let mut client = RawPeer::accept(listener);
+    let hello = client.connection.read_hello(WATCHDOG_TIMEOUT).unwrap().expect("the client says hello");
+    (client, hello)
+}
+
+/// Does the handshake of a room with this key and the right passphrase.
+fn shake_hands(client: &mut RawPeer, hello: &Hello, key: &KeyPair) -> Result<(), RpcError> {
+    handshake::accept_call(&mut client.connection, hello, &passphrase(WORDS), key, WATCHDOG_TIMEOUT)
 }
 
 /// Starts a client in a pipe. An empty passphrase is none.
-fn start(server: SocketAddr, state: &State, passphrase: &str, arguments: &[&str]) -> Program {
+fn start(server: SocketAddr, state: &Path, passphrase: &str, arguments: &[&str]) -> Program {
     let mut command = Command::new(binary("chat-client"));
     command.env("CHAT_PASSPHRASE", passphrase);
-    command.args(["--server", &server.to_string(), "--name", "Ann", "--state", state.path()]).args(arguments);
+    command.args(["--server", &server.to_string(), "--name", "Ann", "--state"]).arg(state).args(arguments);
     let mut client = Program::start("Ann", &mut command);
     client.ends_input();
     client
 }
 
 /// Runs a client to its end. Returns its exit code and both its outputs.
-fn run(server: SocketAddr, state: &State, passphrase: &str, arguments: &[&str]) -> (i32, String, String) {
+fn run(server: SocketAddr, state: &Path, passphrase: &str, arguments: &[&str]) -> (i32, String, String) {
     let mut client = start(server, state, passphrase, arguments);
     let code = client.exits().expect("no signal ends it");
     (code, client.output(), client.error_output())
 }
 
 /// Runs a client that fails, and returns the one line in which it says why.
-fn fails(server: SocketAddr, state: &State, passphrase: &str, arguments: &[&str]) -> String {
+fn fails(server: SocketAddr, state: &Path, passphrase: &str, arguments: &[&str]) -> String {
     let (code, _, why) = run(server, state, passphrase, arguments);
     assert_eq!(code, 1, "{why}");
     assert_eq!(why.lines().count(), 1, "{why}");
@@ -98,14 +87,14 @@ fn fails(server: SocketAddr, state: &State, passphrase: &str, arguments: &[&str]
 #[test]
 fn a_room_is_remembered_at_the_first_visit_and_known_at_the_next() {
     let (server, key) = closed_server();
-    let state = State::new("first");
-    let (code, out, err) = run(server.address(), &state, WORDS, &[]);
+    let state = Folder::new();
+    let (code, out, err) = run(server.address(), state.path(), WORDS, &[]);
     assert_eq!((code, err.as_str()), (0, ""));
     let told = format!("--- the room's key is {}; it is remembered ---", key.fingerprint());
     let lines: Vec<&str> = out.lines().collect();
     assert_eq!(lines[..2], ["Connected! Start typing...", &told], "{out}");
-    assert_eq!(state.known_rooms(), format!("{} {}\n", server.address(), key.to_hex()));
-    let (code, out, _) = run(server.address(), &state, WORDS, &[]);
+    assert_eq!(known_rooms(&state), format!("{} {}\n", server.address(), key.to_hex()));
+    let (code, out, _) = run(server.address(), state.path(), WORDS, &[]);
     assert!(code == 0 && !out.contains("key"), "{out}");
     server.stop();
 }
@@ -113,7 +102,7 @@ fn a_room_is_remembered_at_the_first_visit_and_known_at_the_next() {
 #[test]
 fn a_program_reads_of_a_remembered_key_in_its_json() {
     let (server, key) = closed_server();
-    let (code, out, _) = run(server.address(), &State::new("json"), WORDS, &["--json"]);
+    let (code, out, _) = run(server.address(), Folder::new().path(), WORDS, &["--json"]);
     let line = out.lines().find(|line| line.contains("\"state\":\"remembered\",")).expect("it is told");
     assert!(code == 0 && line.ends_with(&format!("\"key\":\"{}\"}}", key.fingerprint())), "{line}");
     server.stop();
@@ -122,18 +111,18 @@ fn a_program_reads_of_a_remembered_key_in_its_json() {
 #[test]
 fn the_passphrase_is_the_first_line_of_its_file_and_beats_the_variable() {
     let (server, _) = closed_server();
-    let state = State::new("file");
-    let file = state.0.join("passphrase");
+    let state = Folder::new();
+    let file = state.file("passphrase");
     fs::write(&file, format!(" {WORDS} \r\nanother line\n")).unwrap();
-    let arguments = ["--passphrase-file", file.to_str().unwrap(), "--send", "hello"];
-    assert_eq!(run(server.address(), &state, "wrong", &arguments), (0, String::new(), String::new()));
+    let arguments = ["--passphrase-file", &file, "--send", "hello"];
+    assert_eq!(run(server.address(), state.path(), "wrong", &arguments), (0, String::new(), String::new()));
     for (bytes, why) in [(&b"\n"[..], "is empty"), (b"\xff\n", "is no text")] {
         fs::write(&file, bytes).unwrap();
-        let said = fails(server.address(), &state, WORDS, &arguments);
-        assert!(said.contains(why) && said.contains(file.to_str().unwrap()), "{said}");
+        let said = fails(server.address(), state.path(), WORDS, &arguments);
+        assert!(said.contains(why) && said.contains(&file), "{said}");
     }
     fs::remove_file(&file).unwrap();
-    let said = fails(server.address(), &state, WORDS, &arguments);
+    let said = fails(server.address(), state.path(), WORDS, &arguments);
     assert!(said.contains("cannot read the passphrase file"), "{said}");
     server.stop();
 }
@@ -141,17 +130,17 @@ fn the_passphrase_is_the_first_line_of_its_file_and_beats_the_variable() {
 #[test]
 fn a_wrong_passphrase_is_one_attempt_and_a_sentence() {
     let (server, _) = closed_server();
-    let state = State::new("wrong");
-    let why = fails(server.address(), &state, "lamp rivet", &["--wait", "60s"]);
+    let state = Folder::new();
+    let why = fails(server.address(), state.path(), "lamp rivet", &["--wait", "60s"]);
     assert!(why.contains("the passphrase is not that of the room at"), "{why}");
-    assert_eq!(state.known_rooms(), "");
+    assert_eq!(known_rooms(&state), "");
     server.stop();
 }
 
 #[test]
 fn a_closed_room_tells_a_script_without_a_passphrase_how_to_give_one() {
     let (server, _) = closed_server();
-    let why = fails(server.address(), &State::new("none"), "", &["--wait", "60s"]);
+    let why = fails(server.address(), Folder::new().path(), "", &["--wait", "60s"]);
     for words in ["is closed", "$CHAT_PASSPHRASE", "--passphrase-file FILE"] {
         assert!(why.contains(words), "{why}");
     }
@@ -162,45 +151,44 @@ fn a_closed_room_tells_a_script_without_a_passphrase_how_to_give_one() {
 fn a_client_with_a_passphrase_says_that_a_room_is_open_and_stays_outside() {
     let mut command = Command::new(binary("chat-server"));
     let server = Program::start("server", command.args(["--listen", "127.0.0.1:0"]));
-    let address = chat_tests::process::server_address(&server.line_starting_with("Server running at "));
-    let why = fails(address, &State::new("open"), WORDS, &["--wait", "60s"]);
+    let address = server_address(&server.line_starting_with("Server running at "));
+    let why = fails(address, Folder::new().path(), WORDS, &["--wait", "60s"]);
     assert!(why.contains("is open: it has no passphrase; join it without one"), "{why}");
 }
 
 #[test]
 fn a_changed_key_is_refused_until_it_is_accepted_and_proven() {
     let (server, key) = closed_server();
-    let (state, old) = (State::new("changed"), KeyPair::generate().unwrap().public);
-    state.knows(server.address(), old);
-    let before = state.known_rooms();
-    let why = fails(server.address(), &state, WORDS, &["--wait", "60s"]);
+    let (state, old) = (Folder::new(), new_key().public);
+    let_know(&state, server.address(), old);
+    let before = known_rooms(&state);
+    let why = fails(server.address(), state.path(), WORDS, &["--wait", "60s"]);
     for words in [&old.fingerprint(), &key.fingerprint(), "somebody in between", "--accept-new-key"] {
         assert!(why.contains(words), "{why}");
     }
     // A room that does not know the passphrase gets no place in the file.
-    fails(server.address(), &state, "lamp rivet", &["--accept-new-key"]);
-    assert_eq!(state.known_rooms(), before);
-    let (code, out, _) = run(server.address(), &state, WORDS, &["--accept-new-key"]);
+    fails(server.address(), state.path(), "lamp rivet", &["--accept-new-key"]);
+    assert_eq!(known_rooms(&state), before);
+    let (code, out, _) = run(server.address(), state.path(), WORDS, &["--accept-new-key"]);
     let told = format!(
         "--- the room's key is {}; it is remembered in place of {} ---\n",
         key.fingerprint(),
         old.fingerprint()
     );
     assert!(code == 0 && out.contains(&told), "{out}");
-    assert_eq!(state.known_rooms(), format!("# by hand\n{} {}\n", server.address(), key.to_hex()));
-    assert_eq!(run(server.address(), &state, WORDS, &[]).0, 0);
+    assert_eq!(known_rooms(&state), format!("# by hand\n{} {}\n", server.address(), key.to_hex()));
+    assert_eq!(run(server.address(), state.path(), WORDS, &[]).0, 0);
     server.stop();
 }
 
 #[test]
 fn a_directory_that_cannot_be_used_is_said_before_the_room_is_dialled() {
-    let state = State(PathBuf::from("/dev/null/state"));
     let nobody = SocketAddr::from(([127, 0, 0, 1], 1));
-    let why = fails(nobody, &state, WORDS, &[]);
+    let why = fails(nobody, Path::new("/dev/null/state"), WORDS, &[]);
     assert!(why.contains("cannot make the directory /dev/null/state"), "{why}");
-    let state = State::new("damaged");
-    fs::write(state.0.join("known_rooms"), "what is this\n").unwrap();
-    let why = fails(nobody, &state, WORDS, &[]);
+    let state = Folder::new();
+    fs::write(state.file("known_rooms"), "what is this\n").unwrap();
+    let why = fails(nobody, state.path(), WORDS, &[]);
     assert!(why.contains("line 1 of ") && why.contains("known_rooms"), "{why}");
 }
 
@@ -214,21 +202,20 @@ enum Cut {
 /// A room that closes each connection. Returns its address, its key, and the number of connections.
 fn room_that_cuts(cut: Cut) -> (SocketAddr, PublicKey, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let (address, key) = (listener.local_addr().unwrap(), KeyPair::generate().unwrap());
+    let (address, key) = (listener.local_addr().unwrap(), new_key());
     let (public, count) = (key.public, Arc::new(AtomicUsize::new(0)));
     let counted = Arc::clone(&count);
     // It ends with the process of the test: the client is the one that decides when to stop.
     let room = move || {
-        let passphrase = Passphrase::new(WORDS).unwrap();
         for socket in listener.incoming().map_while(Result::ok) {
-            let mut connection = Connection::new(Arc::new(Stream::new(socket)), FRAME_BYTES);
-            let Ok(Some(hello)) = connection.read_hello(LONG) else { continue };
+            let mut client = RawPeer::from_stream(socket);
+            let Ok(Some(hello)) = client.connection.read_hello(WATCHDOG_TIMEOUT) else { continue };
             let _ = match cut {
-                Cut::AfterHello => connection.welcome(&hello, LONG),
-                Cut::BeforeReply => handshake::accept_call(&mut connection, &hello, &passphrase, &key, LONG),
+                Cut::AfterHello => client.connection.welcome(&hello, WATCHDOG_TIMEOUT),
+                Cut::BeforeReply => shake_hands(&mut client, &hello, &key),
             };
             counted.fetch_add(1, Ordering::SeqCst);
-            connection.stream().shut_down();
+            client.connection.stream().shut_down();
         }
     };
     thread::Builder::new().name("room".into()).spawn(room).unwrap();
@@ -239,11 +226,11 @@ fn room_that_cuts(cut: Cut) -> (SocketAddr, PublicKey, Arc<AtomicUsize>) {
 fn a_handshake_that_breaks_is_final_for_an_unknown_room_and_no_impostor_gets_a_second_guess() {
     for cut in [Cut::AfterHello, Cut::BeforeReply] {
         let (room, _, count) = room_that_cuts(cut);
-        let state = State::new(&format!("unknown-{cut:?}"));
-        let why = fails(room, &state, WORDS, &["--wait", "60s"]);
+        let state = Folder::new();
+        let why = fails(room, state.path(), WORDS, &["--wait", "60s"]);
         assert!(why.contains("does not try again by itself"), "{cut:?}: {why}");
         poll("the room to count", || (count.load(Ordering::SeqCst) == 1).then_some(()));
-        assert_eq!(state.known_rooms(), "");
+        assert_eq!(known_rooms(&state), "");
     }
 }
 
@@ -251,15 +238,12 @@ fn a_handshake_that_breaks_is_final_for_an_unknown_room_and_no_impostor_gets_a_s
 fn a_room_with_another_key_gets_no_message_that_depends_on_the_passphrase() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let state = State::new("impostor");
-    state.knows(address, KeyPair::generate().unwrap().public);
-    let _client = start(address, &state, WORDS, &[]);
-    let stream = Stream::new(listener.accept().unwrap().0);
-    let mut connection = Connection::new(Arc::new(stream), FRAME_BYTES);
-    let hello = connection.read_hello(LONG).unwrap().unwrap();
-    let (passphrase, key) = (Passphrase::new(WORDS).unwrap(), KeyPair::generate().unwrap());
+    let state = Folder::new();
+    let_know(&state, address, new_key().public);
+    let _client = start(address, state.path(), WORDS, &[]);
+    let (mut client, hello) = accept(&listener);
     // Even one that knows the passphrase waits in vain for the third message.
-    let accepted = handshake::accept_call(&mut connection, &hello, &passphrase, &key, LONG);
+    let accepted = shake_hands(&mut client, &hello, &new_key());
     assert!(matches!(accepted, Err(RpcError::Truncated | RpcError::Io(_))), "{accepted:?}");
 }
 
@@ -267,9 +251,9 @@ fn a_room_with_another_key_gets_no_message_that_depends_on_the_passphrase() {
 fn a_known_room_whose_handshake_breaks_is_dialled_again() {
     for cut in [Cut::AfterHello, Cut::BeforeReply] {
         let (room, key, count) = room_that_cuts(cut);
-        let state = State::new(&format!("known-{cut:?}"));
-        state.knows(room, key);
-        let _client = start(room, &state, WORDS, &["--wait", "10m"]);
+        let state = Folder::new();
+        let_know(&state, room, key);
+        let _client = start(room, state.path(), WORDS, &["--wait", "10m"]);
         poll("the client to dial three times", || (count.load(Ordering::SeqCst) >= 3).then_some(()));
     }
 }
@@ -277,19 +261,18 @@ fn a_known_room_whose_handshake_breaks_is_dialled_again() {
 #[test]
 fn a_person_is_told_that_a_handshake_is_slow() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let client = start(listener.local_addr().unwrap(), &State::new("slow"), WORDS, &["--json"]);
-    let stream = Stream::new(listener.accept().unwrap().0);
-    let mut connection = Connection::new(Arc::new(stream), FRAME_BYTES);
-    let hello = connection.read_hello(LONG).unwrap().unwrap();
-    connection.welcome(&hello, LONG).unwrap();
-    client.sees("\"state\":\"busy\"");
+    let state = Folder::new();
+    let shown = start(listener.local_addr().unwrap(), state.path(), WORDS, &["--json"]);
+    let (mut client, hello) = accept(&listener);
+    client.connection.welcome(&hello, WATCHDOG_TIMEOUT).unwrap();
+    shown.sees("\"state\":\"busy\"");
 }
 
 /// A person without a passphrase, at a shell that says the terminal's modes when the client has ended.
-fn person(client: &Path, server: SocketAddr, state: &State) -> TerminalUser {
+fn person(client: &Path, server: SocketAddr, state: &Folder) -> TerminalUser {
     let mut command = CommandBuilder::new("env");
     command.args(["-u", "CHAT_PASSPHRASE", "TERM=xterm-256color", "sh", "-c"]);
-    let (client, state) = (client.display(), state.path());
+    let (client, state) = (client.display(), state.path().display());
     command.arg(format!(
         "trap : INT; sh -c 'echo $$ >{state}/pid; exec {client} --server {server} --name Ann --state {state}'
         echo code $?; stty -a; echo done; read end"
@@ -319,25 +302,24 @@ fn clients() -> [PathBuf; 2] {
 fn a_person_is_asked_for_the_passphrase_and_nothing_of_it_is_on_the_screen() {
     let (server, key) = closed_server();
     for (index, client) in clients().iter().enumerate() {
-        let state = State::new(&format!("asked-{index}"));
+        let state = Folder::new();
         let mut person = person(client, server.address(), &state);
         // An empty line asks again.
         person.types("\r");
         poll("the second question", || {
-            let bytes =
-                person.screen().read_with(|screen| String::from_utf8_lossy(screen.bytes()).into_owned());
+            let bytes = person.screen().read_with(Screen::written);
             (bytes.matches("Passphrase of the room: ").count() > 1).then_some(())
         });
         person.types(&format!("{WORDS}\x15{WORDS}\r"));
         person.sees("Start typing...");
         person.sees("it is remembered");
-        assert!(state.known_rooms().contains(&key.to_hex()));
+        assert!(known_rooms(&state).contains(&key.to_hex()));
         // Neither the history of the editor nor the queue has it, and what is typed now is shown.
         person.types(if index == 1 { "\x1b[A\x19hello" } else { "hello" });
         person.sees_typed("hello");
         person.types("\r/quit\r");
         expect_end(&person, 0);
-        let bytes = person.screen().read_with(|screen| String::from_utf8_lossy(screen.bytes()).into_owned());
+        let bytes = person.screen().read_with(Screen::written);
         for word in WORDS.split(' ') {
             assert!(!bytes.contains(word), "{word}: {bytes}");
         }
@@ -348,8 +330,9 @@ fn a_person_is_asked_for_the_passphrase_and_nothing_of_it_is_on_the_screen() {
 #[test]
 fn a_wrong_passphrase_that_was_typed_ends_the_client() {
     let (server, _) = closed_server();
-    for (index, client) in clients().iter().enumerate() {
-        let mut person = person(client, server.address(), &State::new(&format!("typo-{index}")));
+    for client in clients() {
+        let state = Folder::new();
+        let mut person = person(&client, server.address(), &state);
         person.types("lamp rivet\r");
         person.sees("the passphrase is not that of the room");
         expect_end(&person, 1);
@@ -360,15 +343,15 @@ fn a_wrong_passphrase_that_was_typed_ends_the_client() {
 #[test]
 fn ctrl_c_and_ctrl_d_leave_at_the_question_and_the_terminal_is_as_before() {
     let (server, _) = closed_server();
-    for (index, client) in clients().iter().enumerate() {
-        for (key, name) in [("\x03", "c"), ("\x04", "d")] {
-            let state = State::new(&format!("leaves-{index}-{name}"));
-            let mut person = person(client, server.address(), &state);
+    for client in clients() {
+        // Ctrl-D leaves where nothing is typed, so Ctrl-U comes before it.
+        for keys in ["\x03", "\x15\x04"] {
+            let state = Folder::new();
+            let mut person = person(&client, server.address(), &state);
             person.types("half");
-            person.types(if key == "\x04" { "\x15\x04" } else { key });
+            person.types(keys);
             expect_end(&person, 0);
-            let bytes =
-                person.screen().read_with(|screen| String::from_utf8_lossy(screen.bytes()).into_owned());
+            let bytes = person.screen().read_with(Screen::written);
             assert!(!bytes.contains("half"), "{bytes}");
         }
     }
@@ -378,10 +361,10 @@ fn ctrl_c_and_ctrl_d_leave_at_the_question_and_the_terminal_is_as_before() {
 #[test]
 fn a_signal_at_the_question_leaves_the_terminal_as_before() {
     let (server, _) = closed_server();
-    for (index, client) in clients().iter().enumerate() {
-        let state = State::new(&format!("signal-{index}"));
-        let person = person(client, server.address(), &state);
-        let pid = fs::read_to_string(state.0.join("pid")).unwrap();
+    for client in clients() {
+        let state = Folder::new();
+        let person = person(&client, server.address(), &state);
+        let pid = fs::read_to_string(state.file("pid")).unwrap();
         assert!(Command::new("kill").args(["-s", "TERM", pid.trim()]).status().unwrap().success());
         expect_end(&person, 0);
     }

@@ -194,7 +194,7 @@ fn a_recording_and_the_passphrase_open_nothing() {
 #[test]
 fn a_recording_of_a_room_whose_first_message_has_the_passphrase_as_its_key_gives_it() {
     let passphrase = || passphrase(PASSPHRASE).used_as_key(KeyUse::Early);
-    let server = closed::server_of(passphrase());
+    let server = closed::server_with_passphrase(passphrase());
     let proxy = Proxy::start(server.address());
     proxy.record();
     let (outcome, shown) = run_client(proxy.address(), "Sara", passphrase(), false, "hello");

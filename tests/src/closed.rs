@@ -35,8 +35,8 @@ pub fn server(words: &str) -> TestServer {
 }
 
 /// Starts such a room with this passphrase, which may have a bug.
-pub fn server_of(passphrase: Passphrase) -> TestServer {
-    start(passphrase, patient_limits())
+pub fn server_with_passphrase(passphrase: Passphrase) -> TestServer {
+    server_of(ClosedRoom { passphrase, key: new_key() }, patient_limits())
 }
 
 fn patient_limits() -> Limits {
@@ -56,12 +56,29 @@ fn patient_limits() -> Limits {
 /// # Panics
 /// When this is no passphrase.
 pub fn server_with(words: &str, limits: Limits) -> TestServer {
-    start(passphrase(words), limits)
+    server_of(room(words), limits)
 }
 
-fn start(passphrase: Passphrase, limits: Limits) -> TestServer {
-    let closed = Some(ClosedRoom { passphrase, key: KeyPair::generate().unwrap() });
-    TestServer::with_settings("127.0.0.1:0", Settings { limits, closed, ..Settings::default() })
+/// Starts this closed room with these limits.
+pub fn server_of(room: ClosedRoom, limits: Limits) -> TestServer {
+    let settings = Settings { limits, closed: Some(room), ..Settings::default() };
+    TestServer::with_settings("127.0.0.1:0", settings)
+}
+
+/// Returns a closed room with this passphrase and a new key.
+///
+/// # Panics
+/// When this is no passphrase.
+pub fn room(words: &str) -> ClosedRoom {
+    ClosedRoom { passphrase: passphrase(words), key: new_key() }
+}
+
+/// Returns a key that nobody else has.
+///
+/// # Panics
+/// When this system has no random bytes.
+pub fn new_key() -> KeyPair {
+    KeyPair::generate().expect("this system has a random source")
 }
 
 /// Returns the passphrase.
@@ -72,8 +89,17 @@ pub fn passphrase(words: &str) -> Passphrase {
     Passphrase::new(words).expect("the test has a valid passphrase")
 }
 
-/// Runs a client that says one line and leaves. It tries to join again where that may help. Returns how it
-/// ended, and what it showed.
+/// Returns the options of a client with this name and a new key.
+pub fn join_options(server: SocketAddr, name: &str, passphrase: Passphrase) -> JoinOptions {
+    JoinOptions {
+        name: Some(name.to_owned()),
+        credentials: Some(Credentials { passphrase, key: new_key() }),
+        ..JoinOptions::new(server.to_string())
+    }
+}
+
+/// Runs a client that says one line and leaves. It tries to join again where that may help. Returns
+/// how it ended, and what it showed.
 pub fn run_client(
     server: SocketAddr,
     name: &str,
@@ -83,13 +109,7 @@ pub fn run_client(
 ) -> (Outcome, Vec<UiEvent>) {
     let (input_tx, input_rx) = unbounded();
     let (_stop_tx, stop_rx) = bounded(1);
-    let options = JoinOptions {
-        name: Some(name.to_owned()),
-        listen,
-        wait: Some(CLIENT_WAIT),
-        credentials: Some(Credentials { passphrase, key: KeyPair::generate().unwrap() }),
-        ..JoinOptions::new(server.to_string())
-    };
+    let options = JoinOptions { listen, wait: Some(CLIENT_WAIT), ..join_options(server, name, passphrase) };
     input_tx.send(Input::Line(line.to_owned())).unwrap();
     input_tx.send(Input::End).unwrap();
     let (shown_tx, shown_rx) = unbounded();
@@ -111,14 +131,22 @@ pub struct Peer {
     last_message_id: u64,
 }
 
-/// Opens a call connection with the handshake of a client, over a connection that is open already.
+/// Opens a call connection with the handshake of a client that has a new key, over a connection that is open
+/// already.
 ///
 /// # Errors
 /// As [`handshake::dial_call`].
 pub fn dial_call(call: &mut RawPeer, words: &str) -> Result<(), RpcError> {
+    dial_call_with(call, words, &new_key())
+}
+
+/// Opens a call connection as [`dial_call`] does, for a client with this key.
+///
+/// # Errors
+/// As [`handshake::dial_call`].
+pub fn dial_call_with(call: &mut RawPeer, words: &str, key: &KeyPair) -> Result<(), RpcError> {
     let passphrase = passphrase(words);
-    let key = KeyPair::generate().expect("this system has a random source");
-    handshake::dial_call(&mut call.connection, &passphrase, &key, |_| true, WATCHDOG_TIMEOUT).map(drop)
+    handshake::dial_call(&mut call.connection, &passphrase, key, |_| true, WATCHDOG_TIMEOUT).map(drop)
 }
 
 /// Opens a callback connection for the session of `call`, over a connection that is open already.
