@@ -280,6 +280,7 @@ compile_error!(
 pub mod background_writer;
 pub mod batch;
 pub mod calendar;
+pub mod callback;
 pub mod cells;
 #[cfg(feature = "closed")]
 pub mod closed;

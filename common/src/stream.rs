@@ -91,6 +91,14 @@ impl Stream {
         self.seal.get()
     }
 
+    /// Returns whether the stream is sealed, as all are in a closed room after their handshakes.
+    pub fn is_sealed(&self) -> bool {
+        #[cfg(feature = "closed")]
+        return self.seal.get().is_some();
+        #[cfg(not(feature = "closed"))]
+        false
+    }
+
     /// Returns `bytes` as they go on the wire. What is returned must be written, in the order of the calls.
     fn to_wire<'a>(&self, bytes: &'a [u8]) -> io::Result<Cow<'a, [u8]>> {
         #[cfg(feature = "closed")]

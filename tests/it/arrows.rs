@@ -17,6 +17,7 @@ type Floors = &'static [(&'static str, &'static [&'static str])];
 const COMMON: Floors = &[
     ("the roof", &["lib"]),
     ("outputs", &["logging", "background_writer", "typed_line"]),
+    ("callback connections", &["callback"]),
     ("closed rooms", &["closed"]),
     ("calls", &["rpc", "batch", "shutdown"]),
     ("lines for programs", &["json"]),

@@ -2,6 +2,7 @@
 //! members go on.
 
 use chat_common::{
+    callback::shown_token,
     codec::encode_into,
     error::RpcError,
     hello::{read_answer, Hello, Role},
@@ -231,7 +232,7 @@ fn f13_the_server_dials_the_address_the_client_came_from_and_shows_its_token() {
         let joined = peer.join_with(join).unwrap();
         // The connection stays open until the server has replied to the Join.
         let (hello, _open) = callback.join().unwrap();
-        assert_eq!((hello.role, hello.token), (Role::Callback, sealing::shown_token(&call, token)));
+        assert_eq!((hello.role, hello.token), (Role::Callback, shown_token(&call, token)));
         joined
     });
     assert!(joined.called_back);

@@ -10,7 +10,6 @@ use chat_common::{
     closed::{handshake, KeyPair, Passphrase},
     error::RpcError,
     frame::encode_frame,
-    hello::Role,
     protocol::{Callback, Join, Reply, Request},
     token::Token,
 };
@@ -152,14 +151,9 @@ pub fn dial_call_with(call: &mut RawPeer, words: &str, key: &KeyPair) -> Result<
 /// Opens a callback connection for the session of `call`, over a connection that is open already.
 ///
 /// # Errors
-/// As [`handshake::dial_callback`].
-///
-/// # Panics
-/// When `call` has no seal.
+/// As [`RawPeer::open_callback`].
 pub fn dial_callback(callback: &mut RawPeer, call: &RawPeer, token: Token) -> Result<(), RpcError> {
-    let seal = call.connection.stream().seal().expect("the call connection is sealed");
-    let (connection, role) = (&mut callback.connection, Role::OpenedCallback);
-    handshake::dial_callback(connection, role, seal, token, WATCHDOG_TIMEOUT)
+    callback.open_callback(call, token)
 }
 
 impl Peer {
@@ -192,7 +186,7 @@ impl Peer {
             Reply::Joined(_) => {}
             other => panic!("the server replied to a Join with {other:?}"),
         }
-        dial_callback(&mut callback, &call, token)?;
+        callback.open_callback(&call, token)?;
         Ok(Peer { call, callback, token, last_message_id: 0 })
     }
 

@@ -5,6 +5,7 @@ use crate::{
     watchdog::{poll, WATCHDOG_TIMEOUT},
 };
 use chat_common::{
+    callback,
     error::RpcError,
     hello::{answer_bytes, Hello, Role, HELLO_BYTES, HIGHEST_VERSION},
     protocol::{Callback, CallbackReply, Join, Joined, Reply, Request, FRAME_BYTES},
@@ -85,7 +86,8 @@ impl RawPeer {
         match session {
             None => sealing::welcome_call(&mut peer.connection, &hello).unwrap(),
             Some((call, token)) => {
-                sealing::welcome_callback(&mut peer.connection, &hello, call, token).unwrap();
+                let admit = || Ok(());
+                callback::accept(&mut peer.connection, &hello, call, token, admit, WATCHDOG_TIMEOUT).unwrap();
             }
         }
         (hello, peer)
@@ -113,8 +115,8 @@ impl RawPeer {
 
     /// Offers to serve `Receive` for the session with this token, which joined on `call`.
     pub fn open_callback(&mut self, call: &RawPeer, token: Token) -> Result<(), RpcError> {
-        let call = call.connection.stream();
-        sealing::greet_callback(&mut self.connection, Role::OpenedCallback, call, token)
+        let (connection, call) = (&mut self.connection, call.connection.stream());
+        callback::dial(connection, Role::OpenedCallback, call, token, WATCHDOG_TIMEOUT)
     }
 
     /// Connects to a client's listener as its server does, for the session with this token.
@@ -124,7 +126,7 @@ impl RawPeer {
     pub fn call_back(&self, client: SocketAddr, token: Token) -> RawPeer {
         let mut peer = RawPeer::connect(client);
         let call = self.connection.stream();
-        sealing::greet_callback(&mut peer.connection, Role::Callback, call, token).unwrap();
+        callback::dial(&mut peer.connection, Role::Callback, call, token, WATCHDOG_TIMEOUT).unwrap();
         peer
     }
 

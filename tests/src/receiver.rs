@@ -5,10 +5,10 @@
 
 use crate::{
     history::{Delivery, MemberHistory},
-    sealing,
     watchdog::{Shared, WATCHDOG_TIMEOUT},
 };
 use chat_common::{
+    callback,
     hello::Role,
     protocol::{Callback, CallbackReply, FRAME_BYTES},
     rpc::Connection,
@@ -57,13 +57,15 @@ impl Receiver {
 /// # Blocking
 /// On `accept`, without a limit: the member wakes it by connecting to the listener.
 pub(crate) fn accept_callback(listener: &TcpListener, call: &Stream, token: Token) -> Option<Connection> {
-    let shown = sealing::shown_token(call, token);
+    let shown = callback::shown_token(call, token);
     while let Ok((socket, _)) = listener.accept() {
         let mut connection = Connection::new(Arc::new(Stream::new(socket)), FRAME_BYTES);
         match connection.read_hello(WATCHDOG_TIMEOUT) {
             Ok(Some(hello)) if hello.role == Role::Callback && hello.token == shown => {
-                let welcomed = sealing::welcome_callback(&mut connection, &hello, call, token);
-                return welcomed.is_ok().then_some(connection);
+                let admit = || Ok(());
+                let accepted =
+                    callback::accept(&mut connection, &hello, call, token, admit, WATCHDOG_TIMEOUT);
+                return accepted.is_ok().then_some(connection);
             }
             Ok(Some(_)) => connection.refuse(Status::UnknownToken),
             Ok(None) => return None,

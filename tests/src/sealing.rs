@@ -1,8 +1,8 @@
-//! How the harness's own peers open and accept connections: as in an open room, or sealed where the room of
-//! this run is closed. Runs on the thread that owns the connection.
+//! How the harness's own peers open and accept call connections: as in an open room, or sealed where the room
+//! of this run is closed. Runs on the thread that owns the connection.
 //!
-//! A call connection follows the kind of this run; a callback connection follows its call connection. So a
-//! test that drives a peer by hand reads the same for both kinds of room.
+//! A callback connection follows its call connection. So a test that drives a peer by hand reads the same for
+//! both kinds of room.
 
 #[cfg(feature = "closed")]
 use crate::secrets::Secrets;
@@ -13,7 +13,6 @@ use chat_common::{
     error::RpcError,
     hello::{Hello, Role},
     rpc::Connection,
-    stream::Stream,
     token::Token,
 };
 
@@ -24,17 +23,6 @@ pub fn hello(role: Role, token: Token) -> Hello {
         true => hello.sealed(),
         false => hello,
     }
-}
-
-/// Returns the token that a callback connection shows in its hello: in a closed room it is the public name of
-/// the call connection.
-pub fn shown_token(call: &Stream, token: Token) -> Token {
-    #[cfg(feature = "closed")]
-    if let Some(seal) = call.seal() {
-        return seal.channel();
-    }
-    let _ = call;
-    token
 }
 
 /// Opens a call connection, as a client does.
@@ -49,21 +37,6 @@ pub(crate) fn greet_call(connection: &mut Connection) -> Result<(), RpcError> {
     connection.greet(Role::Call, Token::NONE, WATCHDOG_TIMEOUT).map(drop)
 }
 
-/// Opens the callback connection of the session with this call connection and this token.
-pub(crate) fn greet_callback(
-    connection: &mut Connection,
-    role: Role,
-    call: &Stream,
-    token: Token,
-) -> Result<(), RpcError> {
-    #[cfg(feature = "closed")]
-    if let Some(seal) = call.seal() {
-        return handshake::dial_callback(connection, role, seal, token, WATCHDOG_TIMEOUT);
-    }
-    let _ = call;
-    connection.greet(role, token, WATCHDOG_TIMEOUT).map(drop)
-}
-
 /// Accepts a call connection with this hello, as a server does.
 pub(crate) fn welcome_call(connection: &mut Connection, hello: &Hello) -> Result<(), RpcError> {
     #[cfg(feature = "closed")]
@@ -71,21 +44,5 @@ pub(crate) fn welcome_call(connection: &mut Connection, hello: &Hello) -> Result
         let (passphrase, key) = (&secrets.passphrase, &secrets.room_key);
         return handshake::accept_call(connection, hello, passphrase, key, WATCHDOG_TIMEOUT);
     }
-    connection.welcome(hello, WATCHDOG_TIMEOUT)
-}
-
-/// Accepts a callback connection with this hello, which names the session with this call connection and
-/// token.
-pub(crate) fn welcome_callback(
-    connection: &mut Connection,
-    hello: &Hello,
-    call: &Stream,
-    token: Token,
-) -> Result<(), RpcError> {
-    #[cfg(feature = "closed")]
-    if let Some(seal) = call.seal() {
-        return handshake::accept_callback(connection, hello, seal, token, || true, WATCHDOG_TIMEOUT);
-    }
-    let _ = (call, token);
     connection.welcome(hello, WATCHDOG_TIMEOUT)
 }

@@ -5,7 +5,7 @@
 //! pair, and the old pair is closed. The thread of the call connection, the recipient's thread and the
 //! broadcaster share a pair. Nothing here may wait for the client.
 
-use chat_common::{error::RpcError, frame::encode_frame, protocol::Reply, stream::Stream, token::Token};
+use chat_common::{error::RpcError, frame::encode_frame, protocol::Reply, stream::Stream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The connections of one session, from a Join until one of them ends.
@@ -47,16 +47,6 @@ impl ConnectionPair {
     /// Returns the call connection.
     pub(crate) fn call(&self) -> &Stream {
         &self.call
-    }
-
-    /// Returns what the hello of a callback connection shows, for a session with this token: the token, or in
-    /// a closed room the public name of the call connection.
-    pub(crate) fn shown_by_callback(&self, token: Token) -> Token {
-        #[cfg(feature = "closed")]
-        if let Some(seal) = self.call.seal() {
-            return seal.channel();
-        }
-        token
     }
 
     /// Sets the callback connection. Returns false when the pair is closed, or has one already.

@@ -19,6 +19,7 @@ use crate::{
     room::Command,
 };
 use chat_common::{
+    callback,
     error::RpcError,
     hello::{Hello, Role},
     protocol::{Cause, Refusal, Reply, Request, UNJOINED_FRAME_BYTES},
@@ -91,10 +92,10 @@ fn attach_callback(
     let mut attached = false;
     let admit = || {
         attached = pair.attach(&stream);
-        attached
+        attached.then_some(()).ok_or(Status::UnknownToken)
     };
-    let welcomed = sealing::welcome_callback(service, &mut connection, hello, pair.call(), token, admit);
-    match welcomed {
+    let timeout = service.limits.frame_timeout;
+    match callback::accept(&mut connection, hello, pair.call(), token, admit, timeout) {
         Err(error) if attached => {
             pair.close(lost_because(&error));
             return Err(error);

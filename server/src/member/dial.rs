@@ -2,9 +2,8 @@
 //! address of the call connection and no other, so a client cannot make the server dial other machines.
 //! Runs on the thread of the call connection.
 
-use super::sealing;
 use crate::settings::Limits;
-use chat_common::{error::RpcError, rpc::Connection, stream::Stream, token::Token};
+use chat_common::{callback, error::RpcError, hello::Role, rpc::Connection, stream::Stream, token::Token};
 use std::{net::SocketAddr, sync::Arc, time::Instant};
 
 /// The lowest port that a client may announce. Lower ports belong to services of the system.
@@ -52,6 +51,6 @@ pub(super) fn call_back(
     let stream = Stream::connect(address, timeout)?;
     let mut connection = Connection::new(Arc::new(stream), limits.max_frame.0 as u32);
     let left = deadline.saturating_duration_since(Instant::now());
-    sealing::greet_callback(&mut connection, call, token, left)?;
+    callback::dial(&mut connection, Role::Callback, call, token, left)?;
     Ok(connection)
 }

@@ -6,7 +6,7 @@
 //! | [`connection`] | one connection: hello, Join, requests, the end |
 //! | [`join`] | how a client enters the room or resumes its session |
 //! | [`service`] | what each request of a member does |
-//! | [`sealing`] | how a connection is welcomed, sealed in a closed room |
+//! | [`sealing`] | how a call connection is welcomed, sealed in a closed room |
 //! | [`dial`] | the callback connection that the server opens |
 
 mod connection;

@@ -1,7 +1,5 @@
-//! How the connections of a room are welcomed and opened: as they are in an open room, sealed in a closed
-//! one. Runs on the thread of the connection.
-//!
-//! The rest of the server does not know which of the two a room is.
+//! How a call connection is welcomed: in the open, or sealed where the room is closed. Runs on the thread of
+//! the connection.
 
 use super::Service;
 #[cfg(feature = "closed")]
@@ -9,17 +7,10 @@ use crate::door::NoGuess;
 use crate::door::Slot;
 #[cfg(feature = "closed")]
 use chat_common::closed::handshake;
-use chat_common::{
-    error::RpcError,
-    hello::{Hello, Role},
-    rpc::Connection,
-    status::Status,
-    stream::Stream,
-    token::Token,
-};
+use chat_common::{error::RpcError, hello::Hello, rpc::Connection, status::Status};
 #[cfg(feature = "closed")]
 use log::Level;
-use std::{net::SocketAddr, time::Duration};
+use std::net::SocketAddr;
 
 /// Returns why the room does not take a connection with this hello, if it does not.
 pub(super) fn refusal(service: &Service<'_>, hello: &Hello) -> Option<Status> {
@@ -84,55 +75,4 @@ fn refuse_guess(service: &Service<'_>, connection: &mut Connection, peer: Socket
             connection.refuse(Status::Busy);
         }
     }
-}
-
-/// Welcomes a callback connection that the client opened. `call` is the session's call connection. `admit`
-/// runs once it is known that the session's client opened it, and before the client learns that.
-///
-/// # Blocking
-/// On the client, for the limits' timeouts at most.
-///
-/// # Errors
-/// When the client does not know the session's token, or `admit` returns false. After any error the
-/// connection is lost.
-#[cfg_attr(not(feature = "closed"), expect(unused_variables, reason = "an open room needs no token again"))]
-pub(super) fn welcome_callback(
-    service: &Service<'_>,
-    connection: &mut Connection,
-    hello: &Hello,
-    call: &Stream,
-    token: Token,
-    admit: impl FnOnce() -> bool,
-) -> Result<(), RpcError> {
-    let timeout = service.limits.frame_timeout;
-    #[cfg(feature = "closed")]
-    if let Some(seal) = call.seal() {
-        return handshake::accept_callback(connection, hello, seal, token, admit, timeout);
-    }
-    if !admit() {
-        connection.refuse(Status::UnknownToken);
-        return Err(RpcError::Refused { status: Status::UnknownToken, version: hello.highest });
-    }
-    connection.welcome(hello, timeout)
-}
-
-/// Shows a client's listener, which was just dialled, that it is the client's server that calls.
-///
-/// # Blocking
-/// On the client, for `timeout` at most.
-///
-/// # Errors
-/// When the listener is not the client's. After any error the connection is lost.
-#[cfg_attr(not(feature = "closed"), expect(unused_variables, reason = "an open room seals nothing"))]
-pub(super) fn greet_callback(
-    connection: &mut Connection,
-    call: &Stream,
-    token: Token,
-    timeout: Duration,
-) -> Result<(), RpcError> {
-    #[cfg(feature = "closed")]
-    if let Some(seal) = call.seal() {
-        return handshake::dial_callback(connection, Role::Callback, seal, token, timeout);
-    }
-    connection.greet(Role::Callback, token, timeout).map(drop)
 }

@@ -24,6 +24,7 @@ use crate::{
     },
 };
 use chat_common::{
+    callback::shown_token,
     protocol::{Cause, Person},
     token::Token,
 };
@@ -213,13 +214,12 @@ impl Registry {
     }
 
     /// Returns the connections and the token of the session for which a client opens a callback connection
-    /// with
-    /// `shown` in its hello. A visitor cannot do that.
+    /// with `shown` in its hello. A visitor cannot do that.
     pub(crate) fn pair_with(&self, shown: &Token) -> Option<(Arc<ConnectionPair>, Token)> {
         let members = self.lock();
         members.values().filter(|member| !member.visitor).find_map(|member| {
             let pair = member.pair()?;
-            (pair.shown_by_callback(member.token) == *shown).then(|| (Arc::clone(pair), member.token))
+            (shown_token(pair.call(), member.token) == *shown).then(|| (Arc::clone(pair), member.token))
         })
     }
 
