@@ -25,7 +25,7 @@ impl Client<'_> {
         let typed = self.wait_for_passphrase();
         (self.show)(UiEvent::PassphraseTyped);
         let credentials = with_own_key(typed?, self.options.state.as_deref()).map_err(Outcome::Failed)?;
-        self.sealing.closed.credentials = Some(credentials);
+        self.closed.credentials = Some(credentials);
         Ok(())
     }
 

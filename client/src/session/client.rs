@@ -3,9 +3,9 @@
 use crate::{
     input::{parse_command, Command},
     session::{
+        closed::Closed,
         inbox::Inbox,
         pages::Pages,
-        sealing::Sealing,
         send_queue::{Purpose, SendQueue},
     },
     settings::{Input, JoinOptions, Stop, UiEvent, UiEventHandler, Utterance},
@@ -26,7 +26,7 @@ pub(crate) struct Client<'a> {
     pub(crate) show: UiEventHandler<'a>,
     pub(crate) inbox: &'a Inbox<'a>,
     pub(crate) queue: SendQueue,
-    pub(crate) sealing: Sealing<'a>,
+    pub(crate) closed: Closed<'a>,
     pub(crate) token: Token,
     pub(crate) name: Option<String>,
     /// The name to which a number may be added where somebody has it.

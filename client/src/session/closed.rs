@@ -12,14 +12,19 @@
 //!   then the rule for a handshake holds.
 
 use crate::{
-    session::known_rooms::{self, Remembered},
+    session::{
+        connection_end::ConnectionEnd,
+        known_rooms::{self, Remembered},
+    },
     settings::{Credentials, JoinOptions, PassphraseSource, UiEvent, UiEventHandler},
 };
 use chat_common::{
     closed::{handshake, state, Passphrase, PublicKey},
     error::RpcError,
+    hello::Role,
     rpc::Connection,
     status::Status,
+    token::Token,
 };
 use crossbeam_channel::{bounded, RecvTimeoutError};
 use std::{path::Path, thread, time::Duration};
@@ -67,14 +72,6 @@ pub(super) fn with_own_key(passphrase: Passphrase, state: Option<&Path>) -> Resu
     Ok(Credentials { passphrase, key })
 }
 
-/// Why the handshake failed.
-pub(super) enum Failure {
-    /// It is final. The text is for people.
-    Final(String),
-    /// The server was not reached, or it is busy.
-    Passing(RpcError),
-}
-
 /// The key of the room of this run.
 #[derive(Debug)]
 enum RoomKey {
@@ -92,30 +89,58 @@ enum RoomKey {
 
 /// The client's side of a closed room, for the whole run.
 #[derive(Debug)]
-pub(super) struct Closed<'a> {
+pub(crate) struct Closed<'a> {
     options: &'a JoinOptions,
     pub(super) credentials: Option<Credentials>,
     room_key: RoomKey,
     /// What the person has to read after the join.
-    pub(super) news: Option<UiEvent>,
+    news: Option<UiEvent>,
 }
 
 impl Closed<'_> {
-    pub(super) fn new(options: &JoinOptions) -> Closed<'_> {
+    pub(crate) fn new(options: &JoinOptions) -> Closed<'_> {
         Closed { options, credentials: options.credentials.clone(), room_key: RoomKey::Unseen, news: None }
+    }
+
+    /// Sends the hello of the call connection, and does the handshake with a closed room.
+    ///
+    /// # Blocking
+    /// On the server, for `timeout` at most, and for 20 s with a handshake. `show` is told if that is long.
+    ///
+    /// # Errors
+    /// After any error the connection is lost.
+    pub(crate) fn greet_call(
+        &mut self,
+        call: &mut Connection,
+        timeout: Duration,
+        show: UiEventHandler<'_>,
+    ) -> Result<(), ConnectionEnd> {
+        if let Some(credentials) = self.credentials.clone() {
+            return self.shake_hands(&credentials, call, show);
+        }
+        match call.greet(Role::Call, Token::NONE, timeout) {
+            Ok(_) => Ok(()),
+            Err(RpcError::Refused { status: Status::Closed, .. }) if self.options.asks_passphrase => {
+                Err(ConnectionEnd::NeedsPassphrase)
+            }
+            Err(RpcError::Refused { status: Status::Closed, .. }) => {
+                Err(ConnectionEnd::failed(self.no_passphrase()))
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Does the handshake of a call connection.
     ///
     /// # Blocking
     /// On the server, 20 s at most.
-    pub(super) fn dial(
+    fn shake_hands(
         &mut self,
         credentials: &Credentials,
         call: &mut Connection,
         show: UiEventHandler<'_>,
-    ) -> Result<(), Failure> {
-        let known = self.known_key().map_err(Failure::Final)?;
+    ) -> Result<(), ConnectionEnd> {
+        let known = self.known_key().map_err(ConnectionEnd::failed)?;
         let may_be_new = known.is_none() || self.accepts_new_key();
         let mut shown = None;
         let accepts = |key: &PublicKey| {
@@ -137,22 +162,24 @@ impl Closed<'_> {
         let server = &self.options.server;
         Err(match (error, shown, known) {
             (RpcError::OtherKey, Some(shown), Some(known)) => {
-                Failure::Final(changed_key(server, shown, known))
+                ConnectionEnd::failed(changed_key(server, shown, known))
             }
-            (RpcError::Refused { status: Status::WrongPassphrase, .. }, ..) => Failure::Final(format!(
+            (RpcError::Refused { status: Status::WrongPassphrase, .. }, ..) => {
+                ConnectionEnd::failed(format!(
                 "the passphrase is not that of the room at {server}; ask for it again, and mind spaces and \
                  capital letters"
-            )),
-            (RpcError::Refused { status: Status::WrongRole, .. }, ..) => Failure::Final(format!(
+            ))
+            }
+            (RpcError::Refused { status: Status::WrongRole, .. }, ..) => ConnectionEnd::failed(format!(
                 "the room at {server} is open: it has no passphrase; join it without one"
             )),
-            (RpcError::NotGenuine, ..) => Failure::Final(not_genuine(server)),
+            (RpcError::NotGenuine, ..) => ConnectionEnd::failed(not_genuine(server)),
             // Before a handshake, and a server that says so has done nothing else.
-            (error @ RpcError::Refused { .. }, None, _) => Failure::Passing(error),
+            (error @ RpcError::Refused { .. }, None, _) => error.into(),
             (error, shown, known) if known.is_none() || shown.is_some_and(|shown| known != Some(shown)) => {
-                Failure::Final(broken_off(server, &error))
+                ConnectionEnd::failed(broken_off(server, &error))
             }
-            (error, ..) => Failure::Passing(error),
+            (error, ..) => error.into(),
         })
     }
 
@@ -161,7 +188,7 @@ impl Closed<'_> {
     /// # Errors
     /// When the key cannot be remembered, or another client has remembered another key meanwhile. One line
     /// for people.
-    pub(super) fn on_reply(&mut self) -> Result<(), String> {
+    pub(crate) fn on_reply(&mut self) -> Result<(), String> {
         let RoomKey::Shown { key, known } = self.room_key else { return Ok(()) };
         let (server, replaces) = (&self.options.server, known.filter(|_| self.options.accept_new_key));
         if let Some(state) = &self.options.state {
@@ -179,7 +206,7 @@ impl Closed<'_> {
     }
 
     /// Returns why the client must not try again after its first call has failed, if it must not.
-    pub(super) fn why_final(&self, error: &RpcError) -> Option<String> {
+    pub(crate) fn why_final(&self, error: &RpcError) -> Option<String> {
         let server = &self.options.server;
         match (&self.room_key, error) {
             (RoomKey::Unseen, _) => None,
@@ -189,8 +216,13 @@ impl Closed<'_> {
         }
     }
 
+    /// Returns what the person has to read about the room's key after a join.
+    pub(crate) fn take_news(&mut self) -> Option<UiEvent> {
+        self.news.take()
+    }
+
     /// What to say of a room that is closed to a client without a passphrase.
-    pub(super) fn no_passphrase(&self) -> String {
+    fn no_passphrase(&self) -> String {
         format!(
             "the room at {} is closed: set $CHAT_PASSPHRASE to its passphrase, or use --passphrase-file FILE",
             self.options.server

@@ -6,11 +6,11 @@ use crate::{
     session::{
         backoff::Backoff,
         client::Client,
+        connection_end::ConnectionEnd,
         dial::{connect, DIAL_TIMEOUT},
         inbox::JoinKind,
         listener::Callbacks,
         loss::Loss,
-        sealing::NotGreeted,
         send_queue::Purpose,
     },
     settings::{Outcome, UiEvent, Utterance},
@@ -19,7 +19,6 @@ use chat_common::{
     error::RpcError,
     protocol::{Cause, Join, Joined, Refusal, Reply, Request, FRAME_BYTES, PING_INTERVAL},
     rpc::Connection,
-    status::Status,
 };
 use crossbeam_channel::{bounded, never, select, Receiver};
 use std::{
@@ -43,41 +42,6 @@ const BUSY_PAUSE_TO_SHOW: Duration = Duration::from_millis(300);
 const HIGHEST_NUMBER: u32 = 99;
 
 const INVALID_REPLY: &str = "the server sent an invalid reply";
-
-/// How one connection ended. The texts are reasons for people.
-pub(crate) enum ConnectionEnd {
-    /// The client ends, too.
-    Finished(Outcome),
-    /// The client had joined, and then lost the connection.
-    Lost(Loss),
-    /// The client could not join. It may try again.
-    NotJoined(String),
-    /// The server was too busy to let the client join. The client may try again.
-    ServerBusy(String),
-    /// The server did not accept the name.
-    NameRefused(String),
-    /// The room is closed. Nothing was tried.
-    #[cfg(feature = "closed")]
-    NeedsPassphrase,
-}
-
-impl ConnectionEnd {
-    fn failed(reason: String) -> ConnectionEnd {
-        ConnectionEnd::Finished(Outcome::Failed(reason))
-    }
-
-    /// For one of the two connections that could not be opened.
-    fn not_opened(error: &RpcError, reason: String) -> ConnectionEnd {
-        match error {
-            RpcError::Refused {
-                status: Status::Banned | Status::WrongVersion | Status::Closed | Status::Unknown,
-                ..
-            } => ConnectionEnd::failed(reason),
-            RpcError::Refused { .. } => ConnectionEnd::ServerBusy(reason),
-            _ => ConnectionEnd::NotJoined(reason),
-        }
-    }
-}
 
 impl Client<'_> {
     /// Runs one connection to the room, from the dial to its end.
@@ -130,13 +94,7 @@ impl Client<'_> {
     fn dial(&mut self) -> Result<Connection, ConnectionEnd> {
         let stream = connect(&self.options.server).map_err(ConnectionEnd::NotJoined)?;
         let mut call = Connection::new(Arc::new(stream), FRAME_BYTES);
-        match self.sealing.greet_call(&mut call, DIAL_TIMEOUT, self.show) {
-            Ok(()) => Ok(call),
-            Err(NotGreeted::Failed(error)) => Err(ConnectionEnd::not_opened(&error, error.to_string())),
-            Err(NotGreeted::Final(why)) => Err(ConnectionEnd::failed(why)),
-            #[cfg(feature = "closed")]
-            Err(NotGreeted::NeedsPassphrase) => Err(ConnectionEnd::NeedsPassphrase),
-        }
+        self.closed.greet_call(&mut call, DIAL_TIMEOUT, self.show).map(|()| call)
     }
 
     /// Resumes the session if the server may know it, else joins. Returns the name, and whether the session
@@ -163,12 +121,12 @@ impl Client<'_> {
             let join = Join { history, resume, since, visitor, ..Join::new(name.as_str(), self.token, port) };
             self.may_resume = true;
             let reply = call.call(&Request::Join(join), CALL_TIMEOUT).map_err(|error| {
-                match self.sealing.why_final(&error) {
+                match self.closed.why_final(&error) {
                     Some(why) => ConnectionEnd::failed(why),
                     None => ConnectionEnd::NotJoined(error.to_string()),
                 }
             })?;
-            self.sealing.on_reply().map_err(ConnectionEnd::failed)?;
+            self.closed.on_reply().map_err(ConnectionEnd::failed)?;
             let Refusal { cause, text } = match reply {
                 Reply::Joined(joined) => return Ok((name, joined, resume.is_some())),
                 Reply::Refused(refusal) => refusal,
@@ -224,7 +182,7 @@ impl Client<'_> {
                 UiEvent::Rejoined { name, room, sequence, restarted, queued, kept_for }
             }
         });
-        self.sealing.take_news().into_iter().for_each(self.show);
+        self.closed.take_news().into_iter().for_each(self.show);
     }
 
     /// Sends the queue, takes input, and pings when there is nothing to send.

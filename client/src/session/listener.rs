@@ -11,12 +11,15 @@
 //! Go: `go rpc.ServeConn(conn)` serves every connection without an end; here are a scope, a limit and a
 //! token.
 
-use crate::session::{inbox::Inbox, loss::Loss, sealing};
+use crate::session::{inbox::Inbox, loss::Loss};
 use chat_common::{
+    callback::{self, shown_token},
     error::RpcError,
+    hello::{Hello, Role},
     protocol::{Callback, CallbackReply, FRAME_BYTES},
     rpc::Connection,
     shutdown::Shutdown,
+    status::Status,
     stream::Stream,
     token::Token,
 };
@@ -138,7 +141,7 @@ impl<'a> Callbacks<'a> {
             streams.shut_down_all();
         }
         let mut connection = Connection::new(Arc::new(Stream::connect(server, timeout)?), FRAME_BYTES);
-        sealing::greet_callback(&mut connection, &self.call, self.token, timeout)?;
+        callback::dial(&mut connection, Role::OpenedCallback, &self.call, self.token, timeout)?;
         let Some(id) = self.register(connection.stream(), usize::MAX) else { return Err(RpcError::Closed) };
         // The server's own callback may have arrived meanwhile. This connection replaces it.
         self.lock().server = Some(id);
@@ -218,13 +221,16 @@ impl<'a> Callbacks<'a> {
     /// Checks that the connection is from our server.
     fn verify(&self, connection: &mut Connection, id: u64) -> Result<(), RpcError> {
         let hello = connection.read_hello(HELLO_TIMEOUT)?.ok_or(RpcError::Closed)?;
-        if let Some(status) = sealing::refusal(&hello, &self.call, self.token) {
+        if let Some(status) = refusal(&hello, &self.call, self.token) {
             connection.refuse(status);
             return Err(RpcError::Refused { status, version: hello.highest });
         }
         // This comes before the server is answered, because the main thread asks for it right after that.
-        let admit = || *self.lock().server.get_or_insert(id) == id;
-        sealing::welcome_callback(connection, &hello, &self.call, self.token, admit, FRAME_TIMEOUT)
+        let admit = || match *self.lock().server.get_or_insert(id) == id {
+            true => Ok(()),
+            false => Err(Status::Busy),
+        };
+        callback::accept(connection, &hello, &self.call, self.token, admit, FRAME_TIMEOUT)
     }
 
     /// Serves `Receive` until the connection ends. Returns the reason of the end.
@@ -287,4 +293,15 @@ impl<'a> Callbacks<'a> {
 fn same_host(peer: IpAddr, server: IpAddr) -> bool {
     let (peer, server) = (peer.to_canonical(), server.to_canonical());
     peer == server || (peer.is_loopback() && server.is_loopback())
+}
+
+/// Returns why a connection with this hello cannot be the server's callback, if it cannot. It is not known to
+/// be the server's before [`callback::accept`] has succeeded.
+fn refusal(hello: &Hello, call: &Stream, token: Token) -> Option<Status> {
+    match hello.role {
+        Role::Callback if hello.sealed != call.is_sealed() => Some(Status::WrongRole),
+        Role::Callback if hello.token != shown_token(call, token) => Some(Status::UnknownToken),
+        Role::Callback => None,
+        Role::Call | Role::OpenedCallback => Some(Status::WrongRole),
+    }
 }

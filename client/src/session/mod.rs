@@ -13,7 +13,11 @@ mod backoff;
 mod client;
 #[cfg(feature = "closed")]
 mod closed;
+#[cfg(not(feature = "closed"))]
+#[path = "no_closed.rs"]
+mod closed;
 mod connection;
+mod connection_end;
 mod dial;
 mod inbox;
 #[cfg(feature = "closed")]
@@ -22,15 +26,14 @@ mod listener;
 mod loss;
 mod memory;
 mod pages;
-mod sealing;
 mod search;
 mod send_queue;
 
 use crate::{
     input::{parse_command, Command},
     session::{
-        backoff::Backoff, client::Client, connection::ConnectionEnd, inbox::Inbox, loss::Loss,
-        sealing::Sealing, send_queue::SendQueue,
+        backoff::Backoff, client::Client, closed::Closed, connection_end::ConnectionEnd, inbox::Inbox,
+        loss::Loss, send_queue::SendQueue,
     },
     settings::{Channels, Input, InputNotice, JoinOptions, Outcome, UiEvent, UiEventHandler},
 };
@@ -75,7 +78,7 @@ pub fn run(options: &JoinOptions, channels: &Channels, show: UiEventHandler<'_>)
                 show,
                 inbox: &inbox,
                 queue: SendQueue::new(first_message_id),
-                sealing: Sealing::new(options),
+                closed: Closed::new(options),
                 token,
                 name: options.name.clone(),
                 numbered_name: options.name.clone().filter(|_| options.numbered),

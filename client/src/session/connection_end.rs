@@ -1,0 +1,47 @@
+//! How one connection to the room ended. A plain value.
+
+use crate::{session::loss::Loss, settings::Outcome};
+use chat_common::{error::RpcError, status::Status};
+
+/// How one connection ended. The texts are reasons for people.
+pub(crate) enum ConnectionEnd {
+    /// The client ends, too.
+    Finished(Outcome),
+    /// The client had joined, and then lost the connection.
+    Lost(Loss),
+    /// The client could not join. It may try again.
+    NotJoined(String),
+    /// The server was too busy to let the client join. The client may try again.
+    ServerBusy(String),
+    /// The server did not accept the name.
+    NameRefused(String),
+    /// The room is closed, and the person may know its passphrase. Nothing was tried.
+    #[cfg(feature = "closed")]
+    NeedsPassphrase,
+}
+
+impl ConnectionEnd {
+    /// For a client that must not try again.
+    pub(crate) fn failed(reason: String) -> ConnectionEnd {
+        ConnectionEnd::Finished(Outcome::Failed(reason))
+    }
+
+    /// For one of the two connections that could not be opened.
+    pub(crate) fn not_opened(error: &RpcError, reason: String) -> ConnectionEnd {
+        match error {
+            RpcError::Refused {
+                status: Status::Banned | Status::WrongVersion | Status::Closed | Status::Unknown,
+                ..
+            } => ConnectionEnd::failed(reason),
+            RpcError::Refused { .. } => ConnectionEnd::ServerBusy(reason),
+            _ => ConnectionEnd::NotJoined(reason),
+        }
+    }
+}
+
+impl From<RpcError> for ConnectionEnd {
+    /// For the call connection that could not be opened.
+    fn from(error: RpcError) -> ConnectionEnd {
+        ConnectionEnd::not_opened(&error, error.to_string())
+    }
+}
