@@ -160,27 +160,19 @@ impl Closed<'_> {
             Err(error) => error,
         };
         let server = &self.options.server;
-        Err(match (error, shown, known) {
-            (RpcError::OtherKey, Some(shown), Some(known)) => {
-                ConnectionEnd::failed(changed_key(server, shown, known))
-            }
-            (RpcError::Refused { status: Status::WrongPassphrase, .. }, ..) => {
-                ConnectionEnd::failed(format!(
-                "the passphrase is not that of the room at {server}; ask for it again, and mind spaces and \
-                 capital letters"
-            ))
-            }
-            (RpcError::Refused { status: Status::WrongRole, .. }, ..) => ConnectionEnd::failed(format!(
-                "the room at {server} is open: it has no passphrase; join it without one"
-            )),
-            (RpcError::NotGenuine, ..) => ConnectionEnd::failed(not_genuine(server)),
+        let why = match (&error, shown, known) {
+            (RpcError::OtherKey, Some(shown), Some(known)) => changed_key(server, shown, known),
+            (RpcError::Refused { status: Status::WrongPassphrase, .. }, ..) => wrong_passphrase(server),
+            (RpcError::Refused { status: Status::WrongRole, .. }, ..) => is_open(server),
+            (RpcError::NotGenuine, ..) => not_genuine(server),
             // Before a handshake, and a server that says so has done nothing else.
-            (error @ RpcError::Refused { .. }, None, _) => error.into(),
+            (RpcError::Refused { .. }, None, _) => return Err(error.into()),
             (error, shown, known) if known.is_none() || shown.is_some_and(|shown| known != Some(shown)) => {
-                ConnectionEnd::failed(broken_off(server, &error))
+                broken_off(server, error)
             }
-            (error, ..) => error.into(),
-        })
+            _ => return Err(error.into()),
+        };
+        Err(ConnectionEnd::failed(why))
     }
 
     /// Records the first sealed reply, which proves that the room knows the passphrase.
@@ -251,6 +243,17 @@ fn changed_key(server: &str, shown: PublicKey, known: PublicKey) -> String {
         shown.fingerprint(),
         known.fingerprint()
     )
+}
+
+fn wrong_passphrase(server: &str) -> String {
+    format!(
+        "the passphrase is not that of the room at {server}; ask for it again, and mind spaces and capital \
+         letters"
+    )
+}
+
+fn is_open(server: &str) -> String {
+    format!("the room at {server} is open: it has no passphrase; join it without one")
 }
 
 fn not_genuine(server: &str) -> String {
