@@ -1,21 +1,25 @@
 //! What the whole client agrees on: the options, and the values that its threads exchange. No I/O.
 
+mod arguments;
 mod channels;
+mod closed_flags;
 #[cfg(feature = "closed")]
 mod credentials;
 mod options;
+mod server_address;
 mod ui_event;
 mod utterance;
 
+pub use arguments::parse_arguments;
+pub(crate) use arguments::EMPTY_MESSAGE_ERROR;
 pub use channels::{Channels, Input, InputNotice, Outcome, Stop};
+#[cfg(not(feature = "closed"))]
+pub(crate) use closed_flags::HOW_TO_BUILD_CLOSED;
 #[cfg(feature = "closed")]
 pub use credentials::{Credentials, PassphraseSource};
-#[cfg(not(feature = "closed"))]
-pub(crate) use options::HOW_TO_BUILD_CLOSED;
+pub(crate) use options::DEFAULT_HISTORY;
 pub use options::{
-    parse_arguments, Bell, Environment, InputSource, Invocation, JoinOptions, Options, ScreenOptions,
-    TimeFormat,
+    Bell, Environment, InputSource, Invocation, JoinOptions, Options, ScreenOptions, TimeFormat,
 };
-pub(crate) use options::{DEFAULT_HISTORY, EMPTY_MESSAGE_ERROR};
 pub use ui_event::{Found, UiEvent, UiEventHandler};
 pub use utterance::Utterance;

@@ -1,0 +1,353 @@
+//! Reads the command line and the environment variables. No I/O: `main.rs` passes both in.
+
+use super::{
+    closed_flags::{ClosedFlags, PASSPHRASE_WAYS},
+    options::{
+        Bell, Environment, InputSource, Invocation, JoinOptions, Options, ScreenOptions, TimeFormat,
+        DEFAULT_HISTORY,
+    },
+    server_address::{parse_server, DEFAULT_SERVER},
+};
+use chat_common::units::{parse_time, TIME_FORM};
+use std::time::Duration;
+
+/// The error of `--send` for an empty text, from the command line or from standard input.
+pub(crate) const EMPTY_MESSAGE_ERROR: &str = "--send needs a text that is not empty";
+
+/// Parses the arguments, without the program's name.
+///
+/// # Errors
+/// One line for people that says which argument is wrong.
+pub fn parse_arguments(
+    arguments: impl IntoIterator<Item = String>,
+    environment: &Environment<'_>,
+) -> Result<Invocation, String> {
+    let mut options = defaults(environment);
+    let (mut history, mut time, mut plain) = (None, None, false);
+    let mut closed = ClosedFlags::default();
+    let mut arguments = arguments.into_iter();
+    while let Some(argument) = arguments.next() {
+        let (flag, attached) = match argument.split_once('=') {
+            Some((flag, value)) if flag.starts_with("--") => (flag, Some(value.to_owned())),
+            _ => (argument.as_str(), None),
+        };
+        let has_value = attached.is_some();
+        let value = || attached.or_else(|| arguments.next()).ok_or(format!("{flag} needs a value"));
+        let Options { join, screen, source, to, json_input, paste_guard, .. } = &mut options;
+        match flag {
+            "--server" => join.server = value()?,
+            "--name" => join.name = Some(value()?),
+            "--send" => *source = parse_send(value()?)?,
+            "--to" => *to = Some(value()?),
+            "--wait" => join.wait = Some(parse_wait(&value()?)?),
+            "--time" => time = Some(parse_time_format(&value()?)?),
+            "--history" => history = Some(parse_history(&value()?)?),
+            "--log" => screen.log = Some(value()?.into()),
+            "--color" => match value()?.as_str() {
+                "auto" => {}
+                "always" => screen.color = true,
+                "never" => screen.color = false,
+                other => return Err(format!("--color is auto, always or never, not \"{other}\"")),
+            },
+            "--bell" => screen.bell = parse_bell(&value()?)?,
+            "--passphrase-file" => closed.passphrase_file = Some(value()?.into()),
+            "--state" => closed.state = Some(value()?.into()),
+            // Everybody on a machine can read the arguments of its programs.
+            "--passphrase" => return Err(PASSPHRASE_WAYS.into()),
+            _ if has_value => return Err(format!("unknown flag {flag} with a value; see --help")),
+            "--json" => screen.json = true,
+            "--json-input" => *json_input = true,
+            "--quiet" => screen.quiet = true,
+            "--plain" => plain = true,
+            "--no-paste-guard" => *paste_guard = false,
+            "--stay" => join.stay = true,
+            "--no-listen" => join.listen = false,
+            "--accept-new-key" => closed.accept_new_key = true,
+            "--help" | "-h" => return Ok(Invocation::Help),
+            "--version" | "-V" => {
+                return Ok(Invocation::Print(format!(
+                    "chat-client {}{}\n",
+                    env!("CARGO_PKG_VERSION"),
+                    features()
+                )));
+            }
+            _ => return Err(format!("unknown argument \"{argument}\"; see --help")),
+        }
+    }
+
+    check_combinations(&options)?;
+    let Options { join, screen, source, json_input, .. } = &mut options;
+    join.server = parse_server(&join.server)?;
+    // No name can have a plus sign, so it is never a part of the name.
+    if let Some(name) = join.name.as_mut().filter(|name| name.ends_with('+')) {
+        name.pop();
+        join.numbered = true;
+    }
+    let lines = *source == InputSource::StdinLines;
+    join.visitor = !lines && !join.stay && history.unwrap_or(0) == 0;
+    screen.json |= *json_input;
+    // A visitor hears nothing, and a script that has sent its message needs no words about it.
+    screen.quiet |= join.visitor && !screen.json;
+    screen.plain = (screen.plain || plain && screen.terminal) && !screen.json;
+    screen.terminal &= !screen.json && !screen.plain;
+    let on_terminal = screen.terminal || screen.plain;
+    screen.color &= !screen.plain;
+    screen.time = time.unwrap_or(if on_terminal { TimeFormat::Time } else { TimeFormat::Off });
+    join.interactive = environment.stdin_terminal && lines && !*json_input;
+    screen.typing = join.interactive;
+    join.history = history.unwrap_or(if on_terminal && lines { DEFAULT_HISTORY } else { 0 });
+    closed.apply(&mut options, environment)?;
+    Ok(Invocation::Run(Box::new(options)))
+}
+
+/// The options without any argument.
+fn defaults(environment: &Environment<'_>) -> Options {
+    let variable = |name| (environment.variable)(name).filter(|value| !value.is_empty());
+    let mut join = JoinOptions::new(variable("CHAT_SERVER").unwrap_or_else(|| DEFAULT_SERVER.into()));
+    join.name = variable("CHAT_NAME");
+    let ansi = environment.stdout_terminal && variable("TERM").is_some_and(|term| term != "dumb");
+    let screen = ScreenOptions {
+        json: false,
+        color: ansi && variable("NO_COLOR").is_none(),
+        terminal: ansi,
+        plain: environment.stdout_terminal && !ansi,
+        quiet: false,
+        time: TimeFormat::Off,
+        typing: false,
+        bell: Bell::Mention,
+        log: None,
+    };
+    let source = InputSource::StdinLines;
+    Options {
+        join,
+        screen,
+        source,
+        to: None,
+        json_input: false,
+        paste_guard: true,
+        #[cfg(feature = "closed")]
+        passphrase: None,
+    }
+}
+
+/// The optional parts of this build, as `--version` shows them.
+fn features() -> &'static str {
+    match (cfg!(feature = "edit"), cfg!(feature = "closed")) {
+        (true, true) => " (edit, closed)",
+        (true, false) => " (edit)",
+        (false, true) => " (closed)",
+        (false, false) => "",
+    }
+}
+
+fn parse_send(text: String) -> Result<InputSource, String> {
+    match text {
+        text if text == "-" => Ok(InputSource::StdinMessage),
+        text if text.trim().is_empty() => Err(EMPTY_MESSAGE_ERROR.into()),
+        text => parse_message(&text).map(InputSource::Message),
+    }
+}
+
+/// Reads the text of a message from the command line. It is said as it is, with one exception: a text that
+/// looks like a private message must not be said to everybody by accident.
+fn parse_message(text: &str) -> Result<String, String> {
+    let is_private = |text: &str| {
+        let verb = text.split_whitespace().next().unwrap_or_default();
+        ["/msg", "/reply"].iter().any(|private| verb.eq_ignore_ascii_case(private))
+    };
+    let start = text.trim_start();
+    if is_private(start) {
+        let verb = start.split_whitespace().next().unwrap_or_default();
+        return Err(format!(
+            "--send says its text as it is, to everybody: \
+             --to NAME says it to one person alone, and a text that begins with /{verb} says {verb}"
+        ));
+    }
+    match start.strip_prefix('/').filter(|rest| is_private(rest)) {
+        Some(rest) => Ok(format!("{}{rest}", &text[..text.len() - start.len()])),
+        None => Ok(text.to_owned()),
+    }
+}
+
+/// Checks which options go together.
+fn check_combinations(options: &Options) -> Result<(), String> {
+    let Options { join, source, to, json_input, .. } = options;
+    let sends = *source != InputSource::StdinLines;
+    let no_name = join.name.is_none();
+    Err(match () {
+        () if sends && *json_input => "--json-input reads what to send, so --send does not go with it",
+        () if sends && no_name => "--send needs a --name, because nobody is asked for one",
+        () if *json_input && no_name => "--json-input needs a --name, because no line is a name",
+        () if to.is_some() && !sends => "--to needs a --send with the text",
+        () if to.as_ref().is_some_and(|to| to.trim().is_empty()) => "--to needs a name",
+        () => return Ok(()),
+    }
+    .into())
+}
+
+fn parse_history(count: &str) -> Result<u32, String> {
+    count.parse().map_err(|_| format!("--history needs a number, not \"{count}\""))
+}
+
+fn parse_wait(time: &str) -> Result<Duration, String> {
+    parse_time(time).ok_or(format!("--wait needs {TIME_FORM}, not \"{time}\""))
+}
+
+fn parse_time_format(format: &str) -> Result<TimeFormat, String> {
+    match format {
+        "off" => Ok(TimeFormat::Off),
+        "time" => Ok(TimeFormat::Time),
+        "date" => Ok(TimeFormat::Date),
+        _ => Err(format!("--time is off, time or date, not \"{format}\"")),
+    }
+}
+
+fn parse_bell(mode: &str) -> Result<Bell, String> {
+    Bell::parse(mode).ok_or(format!("--bell is off, mention or all, not \"{mode}\""))
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// Parses these arguments, where both standard streams are a terminal, or neither is.
+    pub(in crate::settings) fn with(
+        arguments: &[&str],
+        terminal: bool,
+        variables: &[(&str, &str)],
+    ) -> Result<Invocation, String> {
+        let variable =
+            |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).into());
+        let environment =
+            Environment { stdin_terminal: terminal, stdout_terminal: terminal, variable: &variable };
+        parse_arguments(arguments.iter().map(|argument| (*argument).to_owned()), &environment)
+    }
+
+    /// Returns the options of a client that is to run.
+    pub(in crate::settings) fn run(
+        arguments: &[&str],
+        terminal: bool,
+        variables: &[(&str, &str)],
+    ) -> Options {
+        match with(arguments, terminal, variables) {
+            Ok(Invocation::Run(options)) => *options,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_flag_wins_over_the_environment_and_the_environment_over_the_default() {
+        let variables =
+            [("CHAT_SERVER", "there:1"), ("CHAT_NAME", "Env"), ("NO_COLOR", "1"), ("TERM", "xterm")];
+        let options = run(&[], true, &variables);
+        assert_eq!((options.join.server.as_str(), options.join.name.as_deref()), ("there:1", Some("Env")));
+        assert!(!options.screen.color && options.screen.terminal && options.join.interactive);
+        assert_eq!(options.join.history, 20);
+        let options = run(&["--server=[::1]:9", "--name", "Flag", "--color", "always"], true, &variables);
+        assert_eq!((options.join.server.as_str(), options.join.name.as_deref()), ("[::1]:9", Some("Flag")));
+        assert!(options.screen.color);
+        assert_eq!(run(&[], false, &[("CHAT_SERVER", "::1")]).join.server, "[::1]:1234");
+        let options = run(&[], false, &[("CHAT_NAME", "")]);
+        assert_eq!((options.join.server.as_str(), options.join.name), ("127.0.0.1:1234", None));
+        assert_eq!(options.join.history, 0);
+    }
+
+    #[test]
+    fn each_wrong_argument_is_one_line_of_error() {
+        for arguments in [
+            &["--serve"][..],
+            &["hello"],
+            &["--server"],
+            &["--server", ""],
+            &["--server", "here there"],
+            &["--server", "::1:80"],
+            &["--server", "[::1"],
+            &["--server", "[here]:80"],
+            &["--server", "http://here:80"],
+            &["--server", "here:"],
+            &["--server", "here:65536"],
+            &["--server", "here:0"],
+            &["--server", ":80"],
+            &["--history", "many"],
+            &["--color", "red"],
+            &["--bell=loud"],
+            &["--time", "later"],
+            &["--wait", "5"],
+            &["--json=yes"],
+            &["--send", "hi"],
+            &["--send", " ", "--name", "ci"],
+            &["--send", "/msg Bob hi", "--name", "ci"],
+            &["--send", " \t/reply hi", "--name", "ci"],
+            &["--send", "/MSG", "--name", "ci", "--to", "Bob"],
+            &["--to", "Bob", "--name", "ci"],
+            &["--to", " ", "--name", "ci", "--send", "hi"],
+            &["--json-input"],
+            &["--json-input", "--name", "ci", "--send", "hi"],
+        ] {
+            let error = with(arguments, false, &[]).unwrap_err();
+            assert!(!error.contains('\n'), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_text_to_send_is_said_as_it_is_except_for_a_slash_before_msg_and_reply() {
+        for (given, said) in [
+            ("/etc/passwd changed", "/etc/passwd changed"),
+            ("//etc", "//etc"),
+            ("/msgs", "/msgs"),
+            ("exit", "exit"),
+            ("//msg Bob hi", "/msg Bob hi"),
+            (" //reply hi", " /reply hi"),
+        ] {
+            let options = run(&["--name", "ci", "--send", given], false, &[]);
+            assert_eq!(options.source, InputSource::Message(said.into()));
+        }
+    }
+
+    #[test]
+    fn a_name_with_a_plus_sign_takes_a_number_where_it_is_taken() {
+        for (arguments, variables) in
+            [(&["--name", "ci+"][..], &[][..]), (&[][..], &[("CHAT_NAME", "ci+")][..])]
+        {
+            let join = run(arguments, false, variables).join;
+            assert_eq!((join.name.as_deref(), join.numbered), (Some("ci"), true));
+        }
+        assert!(!run(&["--name", "ci"], false, &[]).join.numbered);
+    }
+
+    #[test]
+    fn only_a_client_that_sends_and_leaves_is_a_visitor() {
+        for (arguments, visitor) in [
+            (&["--send", "hi"][..], true),
+            (&["--send", "-", "--json"], true),
+            (&["--send", "hi", "--history", "0"], true),
+            (&["--send", "hi", "--history", "5"], false),
+            (&["--send", "hi", "--stay"], false),
+            (&[], false),
+        ] {
+            let options = run(&[arguments, &["--name", "ci"]].concat(), false, &[]);
+            assert_eq!(options.join.visitor, visitor, "{arguments:?}");
+            assert_eq!(options.screen.quiet, visitor && !options.screen.json, "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn json_input_is_for_programs_and_implies_json() {
+        let options = run(&["--name", "bot", "--json-input"], true, &[("TERM", "xterm")]);
+        assert!(options.screen.json && options.json_input && !options.screen.terminal);
+        assert!(!options.join.interactive && !options.screen.typing && options.join.history == 0);
+    }
+
+    #[test]
+    fn send_on_a_terminal_is_not_interactive() {
+        let options = run(&["--name", "ci", "--send", "hi"], true, &[("TERM", "xterm")]);
+        assert!(!options.screen.typing && !options.join.interactive && options.join.history == 0);
+    }
+
+    #[test]
+    fn a_dumb_terminal_gets_no_escape_sequences() {
+        let options = run(&[], true, &[("TERM", "dumb")]);
+        assert!(options.screen.plain && !options.screen.terminal && !options.screen.color);
+        assert!(options.join.interactive);
+    }
+}

@@ -1,0 +1,147 @@
+//! The flags for closed rooms, and `$CHAT_PASSPHRASE`. A build without the feature `closed` knows them, and
+//! says how to get a client that takes them. No I/O.
+
+use super::options::{Environment, Options};
+#[cfg(feature = "closed")]
+use super::PassphraseSource;
+#[cfg(feature = "closed")]
+use chat_common::closed::{state::default_directory, Passphrase};
+use std::path::PathBuf;
+
+/// The error of `--passphrase`.
+pub(super) const PASSPHRASE_WAYS: &str =
+    "a passphrase is never an argument, because others on this machine can read those: set $CHAT_PASSPHRASE, \
+     use --passphrase-file FILE, or type it where the client asks for it";
+/// The line that builds a client for closed rooms, with the editor if this one has it.
+#[cfg(not(feature = "closed"))]
+pub(crate) const HOW_TO_BUILD_CLOSED: &str = if cfg!(feature = "edit") {
+    "cargo install --path client --features edit,closed"
+} else {
+    "cargo install --path client --features closed"
+};
+
+/// The flags for closed rooms, as they were given.
+#[derive(Default)]
+pub(super) struct ClosedFlags {
+    pub(super) passphrase_file: Option<PathBuf>,
+    pub(super) state: Option<PathBuf>,
+    pub(super) accept_new_key: bool,
+}
+
+impl ClosedFlags {
+    /// Puts what was given into the options.
+    ///
+    /// # Errors
+    /// When the passphrase is none, or the client has no directory for its key. One line for people.
+    #[cfg(feature = "closed")]
+    pub(super) fn apply(self, options: &mut Options, environment: &Environment<'_>) -> Result<(), String> {
+        let ClosedFlags { passphrase_file, state, accept_new_key } = self;
+        let given = (environment.variable)("CHAT_PASSPHRASE").filter(|words| !words.is_empty());
+        options.passphrase = match (passphrase_file, given) {
+            (Some(path), _) => Some(PassphraseSource::File(path)),
+            (None, Some(words)) => {
+                let passphrase = Passphrase::new(&words).map_err(|why| format!("$CHAT_PASSPHRASE: {why}"))?;
+                Some(PassphraseSource::Given(passphrase))
+            }
+            (None, None) => None,
+        };
+        let state = state.map_or_else(|| default_directory(environment.variable), Ok);
+        let join = &mut options.join;
+        join.accept_new_key = accept_new_key;
+        join.asks_passphrase = join.interactive && environment.stdout_terminal && state.is_ok();
+        match state {
+            Ok(state) => join.state = Some(state),
+            // Only a closed room needs the directory.
+            Err(why) if options.passphrase.is_some() => return Err(why),
+            Err(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Accepts nothing.
+    ///
+    /// # Errors
+    /// When something was given: how to get a client that takes it.
+    #[cfg(not(feature = "closed"))]
+    pub(super) fn apply(self, _options: &mut Options, environment: &Environment<'_>) -> Result<(), String> {
+        let has_variable =
+            || (environment.variable)("CHAT_PASSPHRASE").is_some_and(|words| !words.is_empty());
+        let used = match self {
+            ClosedFlags { passphrase_file: Some(_), .. } => "--passphrase-file",
+            ClosedFlags { state: Some(_), .. } => "--state",
+            ClosedFlags { accept_new_key: true, .. } => "--accept-new-key",
+            _ if has_variable() => "$CHAT_PASSPHRASE",
+            _ => return Ok(()),
+        };
+        Err(format!(
+            "{used} needs the feature \"closed\", which this build does not have: {HOW_TO_BUILD_CLOSED}"
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(feature = "closed")]
+    use super::*;
+    use crate::settings::arguments::tests::{run, with};
+
+    #[test]
+    fn a_passphrase_is_no_argument_and_the_error_says_the_ways() {
+        for arguments in [&["--passphrase", "lamp river"][..], &["--passphrase=lamp"], &["--passphrase"]] {
+            let error = with(arguments, false, &[]).unwrap_err();
+            assert!(
+                error.contains("$CHAT_PASSPHRASE") && error.contains("--passphrase-file FILE"),
+                "{error}"
+            );
+            assert!(!error.contains("lamp"), "{error}");
+        }
+    }
+
+    #[cfg(not(feature = "closed"))]
+    #[test]
+    fn a_build_for_open_rooms_knows_the_flags_of_closed_ones_and_how_to_get_them() {
+        for (arguments, variables, used) in [
+            (&["--passphrase-file", "f"][..], &[][..], "--passphrase-file"),
+            (&["--state=d"], &[], "--state"),
+            (&["--accept-new-key"], &[], "--accept-new-key"),
+            (&[], &[("CHAT_PASSPHRASE", "lamp")], "$CHAT_PASSPHRASE"),
+        ] {
+            let error = with(arguments, false, variables).unwrap_err();
+            assert!(error.starts_with(used) && error.ends_with("closed"), "{error}");
+            assert!(error.contains(": cargo install --path client --features "), "{error}");
+        }
+        run(&[], false, &[("CHAT_PASSPHRASE", "")]);
+    }
+
+    #[cfg(feature = "closed")]
+    #[test]
+    fn the_passphrase_comes_from_the_flag_or_else_from_the_variable() {
+        let home = ("HOME", "/home/sara");
+        let passphrase = |words| Some(PassphraseSource::Given(Passphrase::new(words).unwrap()));
+        let from = |arguments: &[&str], words| {
+            let options = run(arguments, false, &[home, ("CHAT_PASSPHRASE", words)]);
+            assert_eq!(options.join.state.unwrap(), PathBuf::from("/home/sara/.local/state/rpc-chat"));
+            options.passphrase
+        };
+        assert_eq!(from(&[], ""), None);
+        assert_eq!(from(&[], "lamp river"), passphrase("lamp river"));
+        assert_eq!(from(&["--passphrase-file", "f"], "lamp"), Some(PassphraseSource::File("f".into())));
+        for (arguments, variables) in
+            [(&[][..], &[home, ("CHAT_PASSPHRASE", " ")][..]), (&[], &[("CHAT_PASSPHRASE", "lamp")])]
+        {
+            let error = with(arguments, false, variables).unwrap_err();
+            assert!(!error.contains('\n'), "{error}");
+        }
+        let options = run(&["--state", "/keys", "--accept-new-key"], false, &[]);
+        assert!(options.join.accept_new_key && options.join.state.is_some_and(|path| path.ends_with("keys")));
+    }
+
+    #[cfg(feature = "closed")]
+    #[test]
+    fn only_a_person_at_a_terminal_is_asked_for_the_passphrase() {
+        let variables = [("HOME", "/home/sara"), ("TERM", "xterm")];
+        assert!(run(&[], true, &variables).join.asks_passphrase);
+        assert!(!run(&[], false, &variables).join.asks_passphrase);
+        assert!(!run(&["--name", "ci", "--send", "hi"], true, &variables).join.asks_passphrase);
+    }
+}
