@@ -1,19 +1,11 @@
 //! The file in which the bans survive a restart. The main thread reads it at the start, and the console
 //! changes it.
 //!
-//! The file has one ban on each line: `address 192.0.2.7`, `address 2001:db8::/64` or `name sara`. Empty
-//! lines and lines that begin with `#` are ignored, whatever their encoding is. [`KeptFile`] says what a
-//! change of the file keeps.
+//! The file has one ban on each line: `address 192.0.2.7`, `address 2001:db8::/64` or `name sara`. `kept_file`
+//! says what else it may have, and what a change of it keeps.
 
-use super::{
-    ban::Ban,
-    kept_file::{lines, KeptFile},
-};
-use std::{
-    collections::BTreeSet,
-    io::{self, ErrorKind},
-    path::PathBuf,
-};
+use super::{ban::Ban, kept_file::KeptFile};
+use std::{collections::BTreeSet, io, path::PathBuf};
 
 /// The greatest length of the file. It has space for 30,000 bans of addresses.
 const MAX_BYTES: usize = 1 << 20;
@@ -35,7 +27,12 @@ impl BanFile {
     /// # Errors
     /// Names the file and what is wrong with it.
     pub(super) fn load(&self) -> io::Result<BTreeSet<Ban>> {
-        self.0.load("the ban file", parse)
+        let mut list = BTreeSet::new();
+        self.0.load("the ban file", |entry| {
+            list.insert(parse(entry)?);
+            Ok(())
+        })?;
+        Ok(list)
     }
 
     /// Adds a line for the ban, unless the file has one.
@@ -47,10 +44,10 @@ impl BanFile {
     /// When the file cannot be read or written.
     pub(super) fn add(&self, ban: &Ban) -> io::Result<()> {
         let mut contents = self.0.read()?;
-        if lines(contents.text()).any(|line| is_ban(line, ban)) {
+        if contents.entries().any(|entry| parse(&entry).as_ref() == Ok(ban)) {
             return Ok(());
         }
-        contents.add_line(&ban.to_string());
+        contents.add_entry(&ban.to_string());
         contents.replace()
     }
 
@@ -62,50 +59,25 @@ impl BanFile {
     /// # Errors
     /// When the file cannot be read or written.
     pub(super) fn remove(&self, ban: &Ban) -> io::Result<bool> {
-        self.0.remove_lines(|line| is_ban(line, ban))
+        self.0.remove(|entry| parse(entry).as_ref() == Ok(ban))
     }
 }
 
-/// Returns the ban in a line of the file, or `None` for a line without one.
-fn ban_in(line: &str) -> Option<Result<Ban, String>> {
-    let line = line.trim();
-    if line.is_empty() || line.starts_with('#') {
-        return None;
-    }
-    let neither = || Err(format!("{line:?} is neither \"address ADDRESS\" nor \"name NAME\""));
-    let Some((kind, word)) = line.split_once(' ') else { return Some(neither()) };
-    Some(match (kind, Ban::of(word.trim())) {
+/// Returns the ban in an entry of the file.
+fn parse(entry: &str) -> Result<Ban, String> {
+    let neither = || Err(format!("{entry:?} is neither \"address ADDRESS\" nor \"name NAME\""));
+    let Some((kind, word)) = entry.split_once(' ') else { return neither() };
+    match (kind, Ban::of(word.trim())) {
         ("address", Ok(ban @ Ban::Address(_))) | ("name", Ok(ban @ Ban::Name(_))) => Ok(ban),
         ("address" | "name", Err(why)) => Err(why),
         _ => neither(),
-    })
-}
-
-fn is_ban(line: &[u8], ban: &Ban) -> bool {
-    ban_in(&String::from_utf8_lossy(line)).is_some_and(|found| found.as_ref() == Ok(ban))
-}
-
-/// Returns the bans in a text.
-fn parse(text: &[u8]) -> io::Result<BTreeSet<Ban>> {
-    let mut list = BTreeSet::new();
-    for (number, line) in (1..).zip(lines(text)) {
-        match ban_in(&String::from_utf8_lossy(line)) {
-            None => {}
-            Some(Ok(ban)) => {
-                list.insert(ban);
-            }
-            Some(Err(why)) => {
-                return Err(io::Error::new(ErrorKind::InvalidData, format!("line {number}: {why}")));
-            }
-        }
     }
-    Ok(list)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use chat_common::token::Token;
+    use crate::door::tests::Folder;
     use std::{
         fs,
         os::unix::fs::{symlink, PermissionsExt},
@@ -115,41 +87,17 @@ mod tests {
         Ban::of(word).unwrap()
     }
 
-    /// An empty folder. Dropping it removes it.
-    struct Folder(PathBuf);
-
     impl Folder {
-        fn new() -> Folder {
-            let name = format!("rpc-chat-ban-file-{:016x}", Token::random().unwrap().to_u64());
-            let folder = std::env::temp_dir().join(name);
-            fs::create_dir(&folder).unwrap();
-            Folder(folder)
-        }
-
         fn file(&self, name: &str) -> BanFile {
-            BanFile::new(self.0.join(name))
+            BanFile::new(self.path(name))
         }
 
         fn write(&self, name: &str, text: &str) {
-            fs::write(self.0.join(name), text).unwrap();
+            fs::write(self.path(name), text).unwrap();
         }
 
         fn read(&self, name: &str) -> String {
-            fs::read_to_string(self.0.join(name)).unwrap()
-        }
-
-        fn names(&self) -> Vec<String> {
-            let entries = fs::read_dir(&self.0).unwrap();
-            let mut names: Vec<String> =
-                entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-            names.sort();
-            names
-        }
-    }
-
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
+            fs::read_to_string(self.path(name)).unwrap()
         }
     }
 
@@ -187,9 +135,9 @@ mod tests {
         let folder = Folder::new();
         folder.write("bans", "name sara\n");
         for mode in [0o600, 0o640, 0o666] {
-            fs::set_permissions(folder.0.join("bans"), fs::Permissions::from_mode(mode)).unwrap();
+            fs::set_permissions(folder.path("bans"), fs::Permissions::from_mode(mode)).unwrap();
             folder.file("bans").add(&ban(&format!("tom{mode}"))).unwrap();
-            let kept = fs::metadata(folder.0.join("bans")).unwrap().permissions().mode();
+            let kept = fs::metadata(folder.path("bans")).unwrap().permissions().mode();
             assert_eq!(kept & 0o777, mode);
         }
     }
@@ -197,13 +145,13 @@ mod tests {
     #[test]
     fn a_symbolic_link_stays_one_and_its_target_changes() {
         let folder = Folder::new();
-        fs::create_dir(folder.0.join("real")).unwrap();
+        fs::create_dir(folder.path("real")).unwrap();
         // The first change creates the file that the link leads to.
-        symlink("real/bans", folder.0.join("bans")).unwrap();
+        symlink("real/bans", folder.path("bans")).unwrap();
         for (change, text) in [("sara", "name sara\n"), ("tom", "name sara\nname tom\n")] {
             folder.file("bans").load().unwrap();
             folder.file("bans").add(&ban(change)).unwrap();
-            assert!(fs::symlink_metadata(folder.0.join("bans")).unwrap().is_symlink());
+            assert!(fs::symlink_metadata(folder.path("bans")).unwrap().is_symlink());
             assert_eq!(folder.read("real/bans"), text);
         }
         assert_eq!(folder.names(), ["bans", "real"]);
@@ -228,14 +176,14 @@ mod tests {
         let error = folder.file("long").add(&ban("sara")).unwrap_err().to_string();
         assert!(error.contains("more than 1 MiB"), "{error}");
         folder.write("too-long", &"#".repeat(MAX_BYTES + 1));
-        fs::write(folder.0.join("binary"), [0xff; 9]).unwrap();
-        fs::write(folder.0.join("latin-1"), b"# caf\xe9\nname tom\n").unwrap();
+        fs::write(folder.path("binary"), [0xff; 9]).unwrap();
+        fs::write(folder.path("latin-1"), b"# caf\xe9\nname tom\n").unwrap();
         assert_eq!(folder.file("latin-1").load().unwrap().len(), 1);
         folder.file("latin-1").add(&ban("sara")).unwrap();
-        let kept = fs::read(folder.0.join("latin-1")).unwrap();
+        let kept = fs::read(folder.path("latin-1")).unwrap();
         assert_eq!(kept, b"# caf\xe9\nname tom\nname sara\n");
-        fs::create_dir(folder.0.join("folder")).unwrap();
-        symlink("circle", folder.0.join("circle")).unwrap();
+        fs::create_dir(folder.path("folder")).unwrap();
+        symlink("circle", folder.path("circle")).unwrap();
         for (name, reason) in [
             ("too-long", "more than 1 MiB"),
             ("binary", "line 1"),

@@ -99,6 +99,7 @@ impl Bans {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::door::tests::Folder;
     use std::fs;
 
     fn ban(word: &str) -> Ban {
@@ -107,21 +108,21 @@ mod tests {
 
     #[test]
     fn bans_survive_a_restart() {
-        let file = std::env::temp_dir().join(format!("rpc-chat-bans-{}", std::process::id()));
-        let bans = Bans::load(file.clone()).unwrap();
+        let folder = Folder::new();
+        let load = || Bans::load(folder.path("bans")).unwrap();
+        let bans = load();
         assert!(bans.add(&ban("192.0.2.7")).unwrap());
         assert!(bans.add(&ban("Sara")).unwrap());
         assert!(!bans.add(&ban("SARA")).unwrap(), "the same name in another case");
         assert!(bans.add(&ban("2001:db8::1")).unwrap());
         assert!(bans.remove(&ban("2001:db8::2")).unwrap(), "the same host");
 
-        let bans = Bans::load(file.clone()).unwrap();
+        let bans = load();
         assert!(bans.covers_address("::ffff:192.0.2.7".parse().unwrap()));
         let elsewhere = [198, 51, 100, 1].into();
         assert!(bans.reason("sARa", elsewhere).is_some());
         assert!(bans.reason("Tom", elsewhere).is_none());
         assert_eq!(bans.list().len(), 2);
-        fs::remove_file(file).unwrap();
     }
 
     #[test]
@@ -138,11 +139,10 @@ mod tests {
 
     #[test]
     fn a_ban_that_was_written_into_the_file_by_hand_can_be_removed() {
-        let file = std::env::temp_dir().join(format!("rpc-chat-bans-by-hand-{}", std::process::id()));
-        let bans = Bans::load(file.clone()).unwrap();
-        fs::write(&file, "name tom\n").unwrap();
+        let folder = Folder::new();
+        let bans = Bans::load(folder.path("bans")).unwrap();
+        fs::write(folder.path("bans"), "name tom\n").unwrap();
         assert!(bans.remove(&ban("Tom")).unwrap());
         assert!(!bans.remove(&ban("Tom")).unwrap());
-        fs::remove_file(file).unwrap();
     }
 }

@@ -1,6 +1,8 @@
 //! A file of the operator's that the server changes as well: one entry on each line. The bans are kept like
 //! this, and the names of a closed room.
 //!
+//! An empty line or a line that begins with `#` is no entry, whatever its encoding is.
+//!
 //! The file belongs to the operator, who may edit it while the server runs. So a change reads it again, and
 //! keeps every other line, the order, the mode and the owner. A symbolic link stays one: the file that it
 //! leads to is changed.
@@ -35,21 +37,29 @@ impl KeptFile {
         KeptFile { path, max_bytes }
     }
 
-    /// Reads the file with `parse`, and checks that a new version of it can be written. `what` is its name
-    /// for people.
+    /// Calls `take` with each entry, and checks that a new version of the file can be written. `what` is the
+    /// name of the file for people.
     ///
     /// # Blocking
     /// On the file system.
     ///
     /// # Errors
-    /// Names the file and what is wrong with it.
-    pub(super) fn load<T>(&self, what: &str, parse: impl FnOnce(&[u8]) -> io::Result<T>) -> io::Result<T> {
-        let load = || {
+    /// Names the file and what is wrong with it: also the first entry that `take` does not take, with the
+    /// number of its line.
+    pub(super) fn load(
+        &self,
+        what: &str,
+        mut take: impl FnMut(&str) -> Result<(), String>,
+    ) -> io::Result<()> {
+        let mut load = || {
             let contents = self.read()?;
-            let parsed = parse(&contents.text)?;
+            for (number, line) in (1..).zip(lines(&contents.text)) {
+                entry(line)
+                    .map_or(Ok(()), |entry| take(&entry))
+                    .map_err(|why| io::Error::new(ErrorKind::InvalidData, format!("line {number}: {why}")))?;
+            }
             let (new_path, _new_file) = contents.create_new()?;
-            fs::remove_file(new_path)?;
-            Ok(parsed)
+            fs::remove_file(new_path)
         };
         load().map_err(|error: io::Error| {
             let why = format!("cannot use {what} {}: {error}", self.path.display());
@@ -57,16 +67,17 @@ impl KeptFile {
         })
     }
 
-    /// Removes the lines that `is_meant` chooses. Returns whether there were any.
+    /// Removes the entries that `is_meant` chooses. Returns whether there were any.
     ///
     /// # Blocking
     /// On the file system.
     ///
     /// # Errors
     /// When the file cannot be read or written.
-    pub(super) fn remove_lines(&self, is_meant: impl Fn(&[u8]) -> bool) -> io::Result<bool> {
+    pub(super) fn remove(&self, is_meant: impl Fn(&str) -> bool) -> io::Result<bool> {
         let mut contents = self.read()?;
-        let kept: Vec<u8> = lines(&contents.text).filter(|line| !is_meant(line)).flatten().copied().collect();
+        let stays = |line: &&[u8]| !entry(line).is_some_and(|entry| is_meant(&entry));
+        let kept: Vec<u8> = lines(&contents.text).filter(stays).flatten().copied().collect();
         let was_there = kept.len() < contents.text.len();
         if was_there {
             contents.text = kept;
@@ -105,16 +116,16 @@ impl KeptFile {
 }
 
 impl Contents {
-    pub(super) fn text(&self) -> &[u8] {
-        &self.text
+    pub(super) fn entries(&self) -> impl Iterator<Item = String> + '_ {
+        lines(&self.text).filter_map(entry)
     }
 
-    /// Adds a line at the end.
-    pub(super) fn add_line(&mut self, line: &str) {
+    /// Adds an entry at the end.
+    pub(super) fn add_entry(&mut self, entry: &str) {
         if !self.text.is_empty() && !self.text.ends_with(b"\n") {
             self.text.push(b'\n');
         }
-        self.text.extend(format!("{line}\n").bytes());
+        self.text.extend(format!("{entry}\n").bytes());
     }
 
     /// Writes a new file and renames it over the old one. A reader finds the old text or the new one, never
@@ -183,6 +194,13 @@ fn resolve(path: &Path) -> io::Result<PathBuf> {
 }
 
 /// Returns the lines of a text, each with its end.
-pub(super) fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     text.split_inclusive(|byte| *byte == b'\n')
+}
+
+/// Returns the entry in a line, or `None` for a line without one.
+fn entry(line: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(line);
+    let entry = text.trim();
+    (!entry.is_empty() && !entry.starts_with('#')).then(|| entry.to_owned())
 }

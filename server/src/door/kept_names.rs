@@ -2,25 +2,25 @@
 //! [`KeptNames::save`] and [`KeptNames::forget`] wait for the file.
 //!
 //! The file has one name on each line, and the public key of the client that it belongs to:
-//! `Sara 4f2a...`, with 64 hexadecimal digits. Empty lines and lines that begin with `#` are ignored.
-//! [`KeptFile`] says what a change of the file keeps.
+//! `Sara 4f2a...`, with 64 hexadecimal digits. `kept_file` says what else the file may have, and what a change
+//! of it keeps.
 //!
 //! A name belongs to a key as soon as the room gives it, so two who join at the same moment cannot both have
 //! it. The thread of the connection saves it afterwards. Threads that save at the same moment share one
 //! write.
 
 use super::{
-    kept_file::{lines, KeptFile},
+    kept_file::KeptFile,
     name::{fold, shape},
 };
 use chat_common::{
+    closed::PublicKey,
     protocol::{Cause, Refusal},
-    seal::PublicKey,
 };
 use log::warn;
 use std::{
     collections::HashMap,
-    io::{self, ErrorKind},
+    io,
     path::PathBuf,
     sync::{Mutex, MutexGuard, PoisonError},
 };
@@ -63,7 +63,8 @@ impl KeptNames {
     /// start then: somebody could take the name of that line.
     pub(crate) fn load(path: PathBuf) -> io::Result<KeptNames> {
         let file = KeptFile::new(path, MAX_BYTES);
-        let list = file.load("the names file", parse)?;
+        let mut list = List::default();
+        file.load("the names file", |entry| list.add_entry(entry))?;
         Ok(KeptNames { list: Mutex::new(list), file: Mutex::new(file) })
     }
 
@@ -120,11 +121,11 @@ impl KeptNames {
         }
         let write = || {
             let mut contents = file.read()?;
-            let there: Vec<String> = lines(contents.text()).filter_map(folded_in).collect();
+            let there: Vec<String> = contents.entries().filter_map(|entry| folded_in(&entry)).collect();
             // The operator may have written a name into the file meanwhile. That line counts at the next
             // start.
             let new = unsaved.iter().filter(|(_, folded)| !there.contains(folded));
-            new.for_each(|(line, _)| contents.add_line(line));
+            new.for_each(|(line, _)| contents.add_entry(line));
             contents.replace()
         };
         let written = write();
@@ -146,7 +147,7 @@ impl KeptNames {
         let file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         let was_listed = self.list().remove(&folded);
         // A name that somebody has written into the file meanwhile is not in the list.
-        let was_in_file = file.remove_lines(|line| folded_in(line).is_some_and(|found| found == folded))?;
+        let was_in_file = file.remove(|entry| folded_in(entry).as_ref() == Some(&folded))?;
         Ok(was_listed || was_in_file)
     }
 
@@ -159,6 +160,19 @@ impl List {
     fn is_free_for(&self, name: &str, key: &PublicKey) -> bool {
         let owners = [self.by_fold.get(&fold(name)).map(|(_, key)| key), self.by_shape.get(&shape(name))];
         owners.into_iter().flatten().all(|owner| owner == key)
+    }
+
+    /// Adds an entry of the file.
+    fn add_entry(&mut self, entry: &str) -> Result<(), String> {
+        let (name, key) = parse(entry)?;
+        if !self.is_free_for(name, &key) {
+            return Err(format!("the name {name:?} belongs to another key in a line before"));
+        }
+        if self.by_fold.len() >= MAX_NAMES {
+            return Err(format!("{MAX_NAMES} names are the most"));
+        }
+        self.add(name, fold(name), key);
+        Ok(())
     }
 
     fn add(&mut self, name: &str, folded: String, key: PublicKey) {
@@ -175,71 +189,30 @@ impl List {
     }
 }
 
-/// Returns the name and the key in a line of the file, or `None` for a line without one.
-fn name_in(line: &str) -> Option<Result<(String, PublicKey), String>> {
-    let line = line.trim();
-    if line.is_empty() || line.starts_with('#') {
-        return None;
-    }
-    let mut words = line.split_whitespace();
+/// Returns the name and the key in an entry of the file.
+fn parse(entry: &str) -> Result<(&str, PublicKey), String> {
+    let mut words = entry.split_whitespace();
     let (name, key) = (words.next().unwrap_or_default(), words.next().and_then(PublicKey::from_hex));
-    Some(match (key, words.next()) {
-        (Some(key), None) if !fold(name).is_empty() => Ok((name.to_owned(), key)),
-        _ => Err(format!("{line:?} is not \"NAME KEY\" with a key of 64 hexadecimal digits")),
-    })
-}
-
-/// Returns the name in a line of the file, in its folded form.
-fn folded_in(line: &[u8]) -> Option<String> {
-    name_in(&String::from_utf8_lossy(line))?.ok().map(|(name, _)| fold(&name))
-}
-
-/// Returns the names in a text.
-fn parse(text: &[u8]) -> io::Result<List> {
-    let mut list = List::default();
-    for (number, line) in (1..).zip(lines(text)) {
-        let wrong =
-            |why: String| Err(io::Error::new(ErrorKind::InvalidData, format!("line {number}: {why}")));
-        match name_in(&String::from_utf8_lossy(line)) {
-            None => {}
-            Some(Ok((name, key))) if !list.is_free_for(&name, &key) => {
-                return wrong(format!("the name {name:?} belongs to another key in a line before"));
-            }
-            Some(Ok(_)) if list.by_fold.len() >= MAX_NAMES => {
-                return wrong(format!("{MAX_NAMES} names are the most"));
-            }
-            Some(Ok((name, key))) => list.add(&name, fold(&name), key),
-            Some(Err(why)) => return wrong(why),
-        }
+    match (key, words.next()) {
+        (Some(key), None) if !fold(name).is_empty() => Ok((name, key)),
+        _ => Err(format!("{entry:?} is not \"NAME KEY\" with a key of 64 hexadecimal digits")),
     }
-    Ok(list)
+}
+
+/// Returns the name in an entry of the file, in its folded form.
+fn folded_in(entry: &str) -> Option<String> {
+    parse(entry).ok().map(|(name, _)| fold(name))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use chat_common::seal::KeyPair;
+    use crate::door::tests::Folder;
+    use chat_common::closed::KeyPair;
     use std::fs;
 
-    /// A file that does not exist. Dropping it removes it.
-    struct Temporary(PathBuf);
-
-    impl Temporary {
-        fn new(name: &str) -> Temporary {
-            let path = std::env::temp_dir().join(format!("rpc-chat-names-{name}-{}", std::process::id()));
-            let _ = fs::remove_file(&path);
-            Temporary(path)
-        }
-
-        fn load(&self) -> io::Result<KeptNames> {
-            KeptNames::load(self.0.clone())
-        }
-    }
-
-    impl Drop for Temporary {
-        fn drop(&mut self) {
-            let _ = fs::remove_file(&self.0);
-        }
+    fn load(folder: &Folder) -> io::Result<KeptNames> {
+        KeptNames::load(folder.path("names"))
     }
 
     fn key() -> PublicKey {
@@ -252,22 +225,22 @@ mod tests {
 
     #[test]
     fn a_name_stays_with_its_first_key_over_a_restart_in_every_spelling_until_it_is_forgotten() {
-        let file = Temporary::new("restart");
+        let folder = Folder::new();
         let (mine, other) = (key(), key());
-        let names = file.load().unwrap();
+        let names = load(&folder).unwrap();
         for name in ["Bill", "Zoë"] {
             names.check(name, &mine).unwrap();
             names.bind(name, mine);
         }
         names.save().unwrap();
-        let names = file.load().unwrap();
+        let names = load(&folder).unwrap();
         for name in ["Bill", "BILL", "BiII", "zoë"] {
             assert!(refused(&names, name, &other) && !refused(&names, name, &mine), "{name}");
         }
         assert!(!refused(&names, "Will", &other));
         assert!(names.forget("bill").unwrap());
         assert!(!names.forget("bill").unwrap());
-        for names in [names, file.load().unwrap()] {
+        for names in [names, load(&folder).unwrap()] {
             assert!(!refused(&names, "Bill", &other) && !refused(&names, "BiII", &other));
             assert!(refused(&names, "Zoë", &other));
         }
@@ -275,7 +248,7 @@ mod tests {
 
     #[test]
     fn a_line_that_is_no_name_and_key_is_named_with_its_number() {
-        let file = Temporary::new("damaged");
+        let folder = Folder::new();
         let (one, two) = (key().to_hex(), key().to_hex());
         for (line, reason) in [
             ("Sara".to_owned(), "is not"),
@@ -283,8 +256,8 @@ mod tests {
             (format!("Sara {one} {two}"), "is not"),
             (format!("ANN {two}"), "belongs to another key"),
         ] {
-            fs::write(&file.0, format!("# kept\n\nann {one}\n{line}\n")).unwrap();
-            let error = file.load().unwrap_err().to_string();
+            fs::write(folder.path("names"), format!("# kept\n\nann {one}\n{line}\n")).unwrap();
+            let error = load(&folder).unwrap_err().to_string();
             assert!(error.contains("cannot use the names file") && error.contains("line 4"), "{error}");
             assert!(error.contains(reason), "{error}");
         }
@@ -292,26 +265,26 @@ mod tests {
 
     #[test]
     fn a_name_that_cannot_be_saved_holds_and_is_saved_with_the_next() {
-        let file = Temporary::new("disk");
-        let names = file.load().unwrap();
+        let folder = Folder::new();
+        let names = load(&folder).unwrap();
         names.bind("Ann", key());
-        fs::create_dir(&file.0).unwrap();
+        fs::create_dir(folder.path("names")).unwrap();
         names.save().unwrap_err();
         assert!(refused(&names, "Ann", &key()));
-        fs::remove_dir(&file.0).unwrap();
+        fs::remove_dir(folder.path("names")).unwrap();
         names.bind("Bob", key());
         names.save().unwrap();
-        let names = file.load().unwrap();
+        let names = load(&folder).unwrap();
         assert!(refused(&names, "Ann", &key()) && refused(&names, "Bob", &key()));
     }
 
     #[test]
     fn the_number_of_names_has_a_limit_and_further_names_are_free() {
-        let file = Temporary::new("many");
-        let (names, mine, other) = (file.load().unwrap(), key(), key());
+        let folder = Folder::new();
+        let (names, mine, other) = (load(&folder).unwrap(), key(), key());
         (0..MAX_NAMES + 2).for_each(|number| names.bind(&format!("n{number}"), mine));
         names.save().unwrap();
-        let names = file.load().unwrap();
+        let names = load(&folder).unwrap();
         assert!(refused(&names, &format!("n{}", MAX_NAMES - 1), &other));
         assert!(!refused(&names, &format!("n{MAX_NAMES}"), &other));
     }

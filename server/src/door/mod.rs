@@ -19,6 +19,8 @@ mod listener;
 mod log_throttle;
 pub(crate) mod name;
 mod rate;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use admission::Slot;
 pub(crate) use ban::Ban;
@@ -34,7 +36,7 @@ pub(crate) use rate::Bucket;
 use crate::settings::Limits;
 use admission::Admission;
 #[cfg(feature = "closed")]
-use chat_common::seal::PublicKey;
+use chat_common::closed::PublicKey;
 use chat_common::{protocol::Refusal, stream::Stream};
 use host_rate::HostRate;
 use log_throttle::LogThrottle;
