@@ -83,7 +83,6 @@ pub(crate) struct Slot {
     admission: Arc<Admission>,
     number: u64,
     /// Whether another connection was closed for it.
-    #[cfg(feature = "closed")]
     took_a_place: bool,
 }
 
@@ -107,18 +106,13 @@ impl Admission {
         if held >= limits.max_per_address && !address.to_canonical().is_loopback() {
             return Err(Status::TooMany);
         }
-        let _took_a_place = table.make_place(limits, host);
+        let took_a_place = table.make_place(limits, host);
         let number = table.next;
         table.next += 1;
         table.open.insert(number, Open { stream: Arc::clone(stream), host, stage: Stage::Joined });
         *table.held.entry(host).or_default() += 1;
         table.set_stage(number, Stage::Unjoined);
-        Ok(Slot {
-            admission: Arc::clone(self),
-            number,
-            #[cfg(feature = "closed")]
-            took_a_place: _took_a_place,
-        })
+        Ok(Slot { admission: Arc::clone(self), number, took_a_place })
     }
 
     /// Ends the incoming direction of every call connection. The requests that have arrived are still
@@ -226,7 +220,6 @@ impl Slot {
     }
 
     /// Returns whether another connection was closed for this one.
-    #[cfg(feature = "closed")]
     pub(super) fn took_a_place(&self) -> bool {
         self.took_a_place
     }

@@ -13,6 +13,7 @@
 
 use super::{
     admission::{Admission, Slot},
+    closed::ClosedTables,
     host::Host,
     Door,
 };
@@ -89,8 +90,7 @@ pub(crate) fn accept_loop(
             }
         }
         door.admission.stop_reading();
-        #[cfg(feature = "closed")]
-        door.closed.iter().for_each(|closed| closed.guesses.stop());
+        door.closed.iter().for_each(ClosedTables::stop);
         drop(serving_tx);
         // The second half of the time is for delivering what the connections have sent.
         if let Err(RecvTimeoutError::Timeout) =
@@ -125,10 +125,9 @@ fn admit<'scope, 'env>(
         Ok(slot) => slot,
         Err(status) => return refuse(status, &status.to_string()),
     };
-    #[cfg(feature = "closed")]
     if let Some(closed) = door.closed.as_ref().filter(|_| slot.took_a_place()) {
         // The connection whose place it was may wait for its turn to guess.
-        closed.guesses.wake_all();
+        closed.wake_guessers();
     }
     let (own, serving_tx) = (Arc::clone(&stream), serving_tx.clone());
     let builder = thread::Builder::new().name("connection".to_owned()).stack_size(limits.thread_stack.0);

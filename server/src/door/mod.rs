@@ -9,6 +9,11 @@ mod ban;
 mod ban_file;
 mod bans;
 #[cfg(feature = "closed")]
+mod closed;
+#[cfg(not(feature = "closed"))]
+#[path = "no_closed.rs"]
+mod closed;
+#[cfg(feature = "closed")]
 mod guesses;
 mod host;
 mod host_rate;
@@ -25,8 +30,9 @@ mod tests;
 pub(crate) use admission::Slot;
 pub(crate) use ban::Ban;
 pub(crate) use bans::Bans;
+pub(crate) use closed::ClosedTables;
 #[cfg(feature = "closed")]
-pub(crate) use guesses::{Guesses, NoGuess};
+pub(crate) use guesses::NoGuess;
 pub(crate) use host::Host;
 #[cfg(feature = "closed")]
 pub(crate) use kept_names::KeptNames;
@@ -35,13 +41,11 @@ pub(crate) use rate::Bucket;
 
 use crate::settings::Limits;
 use admission::Admission;
-#[cfg(feature = "closed")]
-use chat_common::closed::PublicKey;
 use chat_common::{protocol::Refusal, stream::Stream};
 use host_rate::HostRate;
 use log_throttle::LogThrottle;
 use rate::Buckets;
-use std::{fmt, net::IpAddr, sync::Arc, time::Instant};
+use std::{fmt, io, net::IpAddr, sync::Arc, time::Instant};
 
 /// The tables of bans, of accepted connections, of rates, and of logged lines. Any thread may use them.
 /// Nothing blocks while it holds one of their locks.
@@ -54,17 +58,7 @@ pub(crate) struct Door {
     throttle: LogThrottle,
     buckets: Buckets,
     /// What only a closed room has.
-    #[cfg(feature = "closed")]
     pub(crate) closed: Option<ClosedTables>,
-}
-
-/// The tables that only a closed room has.
-#[cfg(feature = "closed")]
-#[derive(Debug, Default)]
-pub(crate) struct ClosedTables {
-    pub(crate) guesses: Guesses,
-    /// `None` if names belong to nobody.
-    pub(crate) names: Option<KeptNames>,
 }
 
 impl Door {
@@ -77,7 +71,6 @@ impl Door {
             connects: HostRate::new(connect_burst, limits.connect_rate),
             throttle: LogThrottle::default(),
             buckets: Buckets::default(),
-            #[cfg(feature = "closed")]
             closed: None,
         }
     }
@@ -86,48 +79,26 @@ impl Door {
     ///
     /// # Errors
     /// The refusal for the client.
-    #[cfg_attr(not(feature = "closed"), expect(unused_variables, reason = "names of an open room are free"))]
     pub(crate) fn check_name(&self, name: &str, call: &Stream) -> Result<(), Refusal> {
-        #[cfg(feature = "closed")]
-        if let Some((names, key)) = self.kept_names(call) {
-            return names.check(name, &key);
-        }
-        Ok(())
+        self.closed.as_ref().map_or(Ok(()), |closed| closed.check_name(name, call))
     }
 
     /// Records that the client of a call connection has a name. [`Door::save_names`] writes it to the file.
-    #[cfg_attr(not(feature = "closed"), expect(unused_variables, reason = "names of an open room are free"))]
     pub(crate) fn bind_name(&self, name: &str, call: &Stream) {
-        #[cfg(feature = "closed")]
-        if let Some((names, key)) = self.kept_names(call) {
-            names.bind(name, key);
-        }
-    }
-
-    /// Returns the names that are kept, and the key of the client, if the room keeps names.
-    #[cfg(feature = "closed")]
-    fn kept_names(&self, call: &Stream) -> Option<(&KeptNames, PublicKey)> {
-        Some((self.closed.as_ref()?.names.as_ref()?, call.seal()?.peer_key()?))
+        self.closed.iter().for_each(|closed| closed.bind_name(name, call));
     }
 
     /// Returns whether names stay with those who had them first.
     pub(crate) fn keeps_names(&self) -> bool {
-        #[cfg(feature = "closed")]
-        return self.closed.as_ref().is_some_and(|closed| closed.names.is_some());
-        #[cfg(not(feature = "closed"))]
-        false
+        self.closed.as_ref().is_some_and(ClosedTables::keeps_names)
     }
 
     /// Writes the names that a client at `address`, and others, have taken. A failure is logged.
     ///
     /// # Blocking
     /// On the file system.
-    #[cfg_attr(not(feature = "closed"), expect(unused_variables, reason = "names of an open room are free"))]
     pub(crate) fn save_names(&self, address: IpAddr) {
-        #[cfg(feature = "closed")]
-        if let Some(Err(error)) =
-            self.closed.as_ref().and_then(|closed| closed.names.as_ref()).map(KeptNames::save)
-        {
+        if let Some(Err(error)) = self.closed.as_ref().map(ClosedTables::save_names) {
             let line = format!("the names file cannot be written: {error}; new names hold until the end");
             self.log(address, log::Level::Error, line);
         }
@@ -141,21 +112,18 @@ impl Door {
     ///
     /// # Errors
     /// When the file cannot be read or written.
-    #[cfg_attr(not(feature = "closed"), expect(unused_variables, reason = "names of an open room are free"))]
-    pub(crate) fn forget_name(&self, name: &str) -> Option<std::io::Result<bool>> {
-        #[cfg(feature = "closed")]
-        return Some(self.closed.as_ref()?.names.as_ref()?.forget(name));
-        #[cfg(not(feature = "closed"))]
-        None
+    pub(crate) fn forget_name(&self, name: &str) -> Option<io::Result<bool>> {
+        self.closed.as_ref()?.forget_name(name)
     }
 
-    /// Returns what the statistics say of a closed room, and how many passphrases were wrong.
-    pub(crate) fn guesses(&self) -> (String, u64) {
-        #[cfg(feature = "closed")]
-        if let Some(ClosedTables { guesses, .. }) = &self.closed {
-            return (format!(", {}", guesses.summary()), guesses.wrong());
-        }
-        (String::new(), 0)
+    /// Returns what the statistics say of the guesses at the passphrase, if the room has one.
+    pub(crate) fn guess_summary(&self) -> Option<String> {
+        self.closed.as_ref().map(ClosedTables::guess_summary)
+    }
+
+    /// Returns how many passphrases were wrong since the start.
+    pub(crate) fn wrong_guesses(&self) -> u64 {
+        self.closed.as_ref().map_or(0, ClosedTables::wrong_guesses)
     }
 
     /// Returns the token bucket for a new connection from `address`.

@@ -13,7 +13,8 @@ const LOG_INTERVAL: Duration = Duration::from_secs(60);
 pub(super) fn summary(room: &Room, door: &Door) -> String {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let threads = status.lines().find_map(|line| line.strip_prefix("Threads:")).map_or("unknown", str::trim);
-    format!("{}, threads {threads}{}", room.summary(), door.guesses().0)
+    let guesses = door.guess_summary().map(|summary| format!(", {summary}")).unwrap_or_default();
+    format!("{}, threads {threads}{guesses}", room.summary())
 }
 
 /// The whole life of the thread `stats`: one line in the server's log each minute. It is for everybody if
@@ -27,7 +28,7 @@ pub(crate) fn stats_loop(room: &Weak<Room>, door: &Door, shutdown: &Shutdown) {
         // The room is let go before the line is logged, because the room ends when it is dropped.
         if let Some((next, line)) = room.upgrade().map(|room| (room.next_sequence(), summary(&room, door))) {
             // A guess at the passphrase is as good as an event.
-            let next = next + door.guesses().1;
+            let next = next + door.wrong_guesses();
             log!(level(before.replace(next), next), "{line}");
         }
     }
