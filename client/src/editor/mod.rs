@@ -21,7 +21,7 @@ use crate::{
         typing::{Effect, Typing},
     },
     input::cannot_read,
-    screen::Screen,
+    screen::{CompleteLine, Screen},
     settings::{Input, ScreenOptions, Stop, UiEvent},
 };
 use crossbeam_channel::Sender;
@@ -153,13 +153,13 @@ impl Editor {
     /// Ends the typed line. Returns what it says.
     fn submit(&self, typing: &mut Typing) -> Input {
         self.draw(typing);
-        let (answers, hidden) = self.screen.end_typed_line();
+        let was = self.screen.end_typed_line();
         let text = typing.line.take();
-        if hidden {
+        if was == CompleteLine::Passphrase {
             typing.line.forget_deleted();
             typing.history.begin_line();
         }
-        if answers {
+        if was != CompleteLine::Said {
             // A name has one line.
             return Input::Line(text.lines().next().unwrap_or_default().to_owned());
         }

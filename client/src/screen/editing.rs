@@ -9,6 +9,17 @@ use crate::screen::{output::Output, typed_line::TypedLine, Screen};
 const PASTE_MARKS_ON: &str = "\x1b[?2004h";
 const PASTE_MARKS_OFF: &str = "\x1b[?2004l";
 
+/// What a typed line was, which is complete now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CompleteLine {
+    /// Something for the room, or a command.
+    Said,
+    /// The answer to a question.
+    Answer,
+    /// A passphrase, which was not shown.
+    Passphrase,
+}
+
 impl Screen {
     /// Begins to show a typed line, and calls `on_resize` when the size of the terminal has changed and when
     /// the client goes on after a stop.
@@ -41,17 +52,20 @@ impl Screen {
         self.lock().redraw();
     }
 
-    /// The line is complete: it stays on the screen, and an empty one begins. Returns whether it has answered
-    /// a question, and whether it was hidden.
-    pub(crate) fn end_typed_line(&self) -> (bool, bool) {
+    /// The line is complete: it stays on the screen, and an empty one begins. Returns what it was.
+    pub(crate) fn end_typed_line(&self) -> CompleteLine {
         let mut output = self.lock();
         let (size, hidden) = (output.size(), output.hides_typing);
-        let Some(line) = &mut output.typed_line else { return (false, hidden) };
-        let answers = hidden || !line.question.is_empty();
-        let last = line.last_sight(size);
-        *line = TypedLine::default();
-        output.write_edited(&last);
-        (answers, hidden)
+        let line = output.typed_line.as_mut().map(std::mem::take);
+        let was = match &line {
+            _ if hidden => CompleteLine::Passphrase,
+            Some(line) if !line.question.is_empty() => CompleteLine::Answer,
+            _ => CompleteLine::Said,
+        };
+        if let Some(mut line) = line {
+            output.write_edited(&line.last_sight(size));
+        }
+        was
     }
 
     /// The shell gets the terminal. The line stays above what the shell writes.

@@ -21,6 +21,8 @@ mod typed_line;
 mod viewer;
 mod wording;
 
+#[cfg(feature = "edit")]
+pub(crate) use editing::CompleteLine;
 pub use help::help_text;
 
 use crate::{
