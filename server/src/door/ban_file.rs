@@ -1,8 +1,8 @@
 //! The file in which the bans survive a restart. The main thread reads it at the start, and the console
 //! changes it.
 //!
-//! The file has one ban on each line: `address 192.0.2.7`, `address 2001:db8::/64` or `name sara`. `kept_file`
-//! says what else it may have, and what a change of it keeps.
+//! The file has one ban on each line: `address 192.0.2.7`, `address 2001:db8::/64` or `name sara`.
+//! `kept_file` says what else it may have, and what a change of it keeps.
 
 use super::{ban::Ban, kept_file::KeptFile};
 use std::{collections::BTreeSet, io, path::PathBuf};

@@ -38,8 +38,9 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// The longest wait for a turn. A client waits for 20 s.
 const LONGEST_WAIT: Duration = Duration::from_secs(15);
 /// The most hosts in the table, some 500 KiB. Each of them has a handshake under way or has guessed wrong
-/// within the last minute. A host that finds no place has no limit of its own, because a limit that such hosts share
-/// would keep honest ones out. So many hosts are far more than [`MANY`] failures, and each handshake waits.
+/// within the last minute. A host that finds no place has no limit of its own, because a limit that such
+/// hosts share would keep honest ones out. So many hosts are far more than [`MANY`] failures, and each
+/// handshake waits.
 const MAX_HOSTS: usize = 4096;
 /// The shortest time between two searches of a full table for hosts that can be forgotten.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);

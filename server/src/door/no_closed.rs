@@ -1,5 +1,5 @@
-//! Stands in the place of `closed.rs` in a build without the feature `closed`, whose rooms are all open. There
-//! is never a value of its type.
+//! Stands in the place of `closed.rs` in a build without the feature `closed`, whose rooms are all open.
+//! There is never a value of its type.
 
 use chat_common::{protocol::Refusal, stream::Stream};
 use std::io;
