@@ -156,6 +156,35 @@ fn a_client_with_a_passphrase_says_that_a_room_is_open_and_stays_outside() {
     assert!(why.contains("is open: it has no passphrase; join it without one"), "{why}");
 }
 
+/// An impostor has to know nothing for this: he never asks for the passphrase.
+#[test]
+fn a_room_that_was_closed_is_not_joined_in_the_open_with_a_passphrase_or_without_one() {
+    let mut command = Command::new(binary("chat-server"));
+    let server = Program::start("server", command.args(["--listen", "127.0.0.1:0"]));
+    let address = server_address(&server.line_starting_with("Server running at "));
+    let state = Folder::new();
+    let_know(&state, address, new_key().public);
+    for passphrase in [WORDS, ""] {
+        for arguments in [&["--send", "a secret", "--wait", "60s"][..], &["--accept-new-key"]] {
+            let why = fails(address, state.path(), passphrase, arguments);
+            for words in [
+                "was closed before",
+                "somebody in between",
+                "remove its line from",
+                state.path().to_str().unwrap(),
+            ] {
+                assert!(why.contains(words), "{why}");
+            }
+        }
+    }
+    let person = at_shell(&binary("chat-client"), address, &state);
+    person.sees("was closed before, and is open now");
+    expect_end(&person, 1);
+    // The person has asked, and the room is meant to be open.
+    fs::remove_file(state.file("known_rooms")).unwrap();
+    assert_eq!(run(address, state.path(), "", &[]).0, 0);
+}
+
 #[test]
 fn a_changed_key_is_refused_until_it_is_accepted_and_proven() {
     let (server, key) = closed_server();
@@ -268,8 +297,15 @@ fn a_person_is_told_that_a_handshake_is_slow() {
     shown.sees("\"state\":\"busy\"");
 }
 
-/// A person without a passphrase, at a shell that says the terminal's modes when the client has ended.
+/// A person without a passphrase, whose client has asked for it.
 fn person(client: &Path, server: SocketAddr, state: &Folder) -> TerminalUser {
+    let person = at_shell(client, server, state);
+    person.sees_typed("Passphrase of the room:");
+    person
+}
+
+/// A person without a passphrase, at a shell that says the terminal's modes when the client has ended.
+fn at_shell(client: &Path, server: SocketAddr, state: &Folder) -> TerminalUser {
     let mut command = CommandBuilder::new("env");
     command.args(["-u", "CHAT_PASSPHRASE", "TERM=xterm-256color", "sh", "-c"]);
     let (client, state) = (client.display(), state.path().display());
@@ -277,9 +313,7 @@ fn person(client: &Path, server: SocketAddr, state: &Folder) -> TerminalUser {
         "trap : INT; sh -c 'echo $$ >{state}/pid; exec {client} --server {server} --name Ann --state {state}'
         echo code $?; stty -a; echo done; read end"
     ));
-    let person = TerminalUser::run(SIZE, command);
-    person.sees_typed("Passphrase of the room:");
-    person
+    TerminalUser::run(SIZE, command)
 }
 
 /// Waits for the end of the client, and expects this exit code and a terminal as it was before.

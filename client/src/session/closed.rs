@@ -8,6 +8,7 @@
 //!   impostor would get one guess for each dial, and could cut each connection after its guess. Of a known
 //!   room it is a server that was not reached, because the client has sent nothing that depends on the
 //!   passphrase to anybody but the room.
+//! - A room whose key is known MUST NOT be joined in the open, with a passphrase or without one.
 //! - A key is known only after the first sealed reply, which proves that the room knows the passphrase. Until
 //!   then the rule for a handshake holds.
 
@@ -119,7 +120,7 @@ impl Closed<'_> {
             return self.shake_hands(&credentials, call, show);
         }
         match call.greet(Role::Call, Token::NONE, timeout) {
-            Ok(_) => Ok(()),
+            Ok(_) => self.may_be_open().map_err(ConnectionEnd::failed),
             Err(RpcError::Refused { status: Status::Closed, .. }) if self.options.asks_passphrase => {
                 Err(ConnectionEnd::NeedsPassphrase)
             }
@@ -163,6 +164,7 @@ impl Closed<'_> {
         let why = match (&error, shown, known) {
             (RpcError::OtherKey, Some(shown), Some(known)) => changed_key(server, shown, known),
             (RpcError::Refused { status: Status::WrongPassphrase, .. }, ..) => wrong_passphrase(server),
+            (RpcError::Refused { status: Status::WrongRole, .. }, _, Some(_)) => self.was_closed(),
             (RpcError::Refused { status: Status::WrongRole, .. }, ..) => is_open(server),
             (RpcError::NotGenuine, ..) => not_genuine(server),
             // Before a handshake, and a server that says so has done nothing else.
@@ -173,6 +175,30 @@ impl Closed<'_> {
             _ => return Err(error.into()),
         };
         Err(ConnectionEnd::failed(why))
+    }
+
+    /// Checks that a room that takes the client in the open was not closed before. A person who is asked for
+    /// the passphrase each time would not notice, because an impostor does not have to ask.
+    ///
+    /// # Errors
+    /// When it was closed, or when that cannot be known. One line for people, and it is final.
+    fn may_be_open(&self) -> Result<(), String> {
+        match self.known_key()? {
+            Some(_) => Err(self.was_closed()),
+            None => Ok(()),
+        }
+    }
+
+    /// What to say of a room that was closed before, and is open.
+    fn was_closed(&self) -> String {
+        let file = self.options.state.as_deref().unwrap_or(Path::new("")).join(known_rooms::FILE);
+        format!(
+            "the room at {} was closed before, and is open now. Either it was opened, or another server is \
+             at this address now, or somebody in between answers in its place. Ask who runs the room; if it \
+             is meant to be open, remove its line from {}, and join without a passphrase",
+            self.options.server,
+            file.display()
+        )
     }
 
     /// Records the first sealed reply, which proves that the room knows the passphrase.

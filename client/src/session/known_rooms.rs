@@ -17,7 +17,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-const FILE: &str = "known_rooms";
+/// The name of the file in the directory for state.
+pub(super) const FILE: &str = "known_rooms";
 const LOCK: &str = "known_rooms.lock";
 /// Written first, and then renamed. Only the holder of the lock writes it.
 const UNFINISHED: &str = ".known_rooms.new";
@@ -105,7 +106,9 @@ fn read(path: &Path) -> Result<Vec<Line>, String> {
     let cannot_read = |why: String| format!("cannot read {}: {why}", path.display());
     let file = match File::open(path) {
         Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(Vec::new());
+        }
         Err(error) => return Err(cannot_read(error.to_string())),
     };
     let mut text = String::new();
