@@ -59,8 +59,12 @@ pub(crate) fn remember(
     key: PublicKey,
     replaces: Option<PublicKey>,
 ) -> Result<Remembered, String> {
-    state::make_directory(directory)?;
     let path = directory.join(FILE);
+    // Nothing has to be written then, and the directory may be one that nobody can write.
+    if key_in(&read(&path)?, &address(server)) == Some(key) {
+        return Ok(Remembered::Already);
+    }
+    state::make_directory(directory)?;
     let cannot_write = |error: io::Error| format!("cannot write {}: {error}", path.display());
     let lock =
         OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(directory.join(LOCK));
@@ -195,6 +199,18 @@ mod tests {
         assert_eq!(remember(&directory, "a:1", second, Some(first)), Ok(Remembered::Now(Some(first))));
         let text = fs::read_to_string(directory.join(FILE)).unwrap();
         assert_eq!(text, format!("# mine\n\na:1 {}\n", second.to_hex()));
+        fs::remove_dir_all(directory).unwrap();
+    }
+
+    #[test]
+    fn a_known_room_needs_nothing_to_be_written() {
+        let (directory, key) = (temporary("known"), key());
+        remember(&directory, "a:1", key, None).unwrap();
+        fs::remove_file(directory.join(LOCK)).unwrap();
+        // Root may write everywhere, but nobody can write this.
+        fs::create_dir(directory.join(LOCK)).unwrap();
+        assert_eq!(remember(&directory, "a:1", key, None), Ok(Remembered::Already));
+        remember(&directory, "b:1", key, None).unwrap_err();
         fs::remove_dir_all(directory).unwrap();
     }
 
