@@ -49,7 +49,8 @@ fn main() -> ExitCode {
     let environment = Environment {
         stdin_terminal: io::stdin().is_terminal(),
         stdout_terminal: io::stdout().is_terminal(),
-        variable: &|name| std::env::var(name).ok(),
+        // As the arguments: what is no text must not count as nothing.
+        variable: &|name| Some(std::env::var_os(name)?.to_string_lossy().into_owned()),
     };
     let arguments = std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned());
     let mut options = match parse_arguments(arguments, &environment) {

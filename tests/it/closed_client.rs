@@ -17,8 +17,10 @@ use chat_tests::{
     watchdog::{poll, WATCHDOG_TIMEOUT},
 };
 use std::{
+    ffi::OsStr,
     fs,
     net::{SocketAddr, TcpListener},
+    os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
     process::Command,
     sync::{
@@ -183,6 +185,16 @@ fn a_room_that_was_closed_is_not_joined_in_the_open_with_a_passphrase_or_without
     // The person has asked, and the room is meant to be open.
     fs::remove_file(state.file("known_rooms")).unwrap();
     assert_eq!(run(address, state.path(), "", &[]).0, 0);
+}
+
+#[test]
+fn a_passphrase_that_is_no_text_is_not_taken_for_none() {
+    let mut command = Command::new(binary("chat-client"));
+    command.env("CHAT_PASSPHRASE", OsStr::from_bytes(b"caf\xe9")).args(["--server", "127.0.0.1:1"]);
+    let mut client = Program::start("Ann", command.args(["--name", "Ann", "--send", "a secret"]));
+    assert_eq!(client.exits(), Some(2));
+    let why = client.error_output();
+    assert!(why.contains("$CHAT_PASSPHRASE is not text in UTF-8") && why.lines().count() == 1, "{why}");
 }
 
 #[test]

@@ -39,6 +39,10 @@ impl ClosedFlags {
         let given = (environment.variable)("CHAT_PASSPHRASE").filter(|words| !words.is_empty());
         options.passphrase = match (passphrase_file, given) {
             (Some(path), _) => Some(PassphraseSource::File(path)),
+            // What took the place of bytes that are no text is no part of a passphrase.
+            (None, Some(words)) if words.contains(char::REPLACEMENT_CHARACTER) => {
+                return Err("$CHAT_PASSPHRASE is not text in UTF-8".into());
+            }
             (None, Some(words)) => {
                 let passphrase = Passphrase::new(&words).map_err(|why| format!("$CHAT_PASSPHRASE: {why}"))?;
                 Some(PassphraseSource::Given(passphrase))
