@@ -198,6 +198,22 @@ fn a_passphrase_that_is_no_text_is_not_taken_for_none() {
 }
 
 #[test]
+fn what_stands_behind_the_passphrase_in_standard_input_is_said() {
+    let (server, _) = closed_server();
+    let (state, mut command) = (Folder::new(), Command::new(binary("chat-client")));
+    command.args(["--server", &server.address().to_string(), "--name", "Ann"]);
+    command.arg("--state").arg(state.path());
+    let mut client = Program::start("Ann", command.args(["--passphrase-file", "/dev/stdin", "--json"]));
+    client.types(WORDS);
+    client.types("hello");
+    client.ends_input();
+    assert_eq!(client.exits(), Some(0));
+    let out = client.output();
+    assert!(out.contains("\"text\":\"hello\"") && !out.contains(WORDS), "{out}");
+    server.stop();
+}
+
+#[test]
 fn a_changed_key_is_refused_until_it_is_accepted_and_proven() {
     let (server, key) = closed_server();
     let (state, old) = (Folder::new(), new_key().public);

@@ -77,8 +77,9 @@ fn read_key(path: &Path) -> Result<Option<KeyPair>, String> {
     }
 }
 
-/// Returns the first line of a file that holds a passphrase. No more is read, because the file can be a pipe
-/// that is never closed.
+/// Returns the first line of a file that holds a passphrase. Not a byte more is read, because the file can be
+/// a pipe that is never closed, and the rest can be for others: standard input has what is said after the
+/// passphrase.
 ///
 /// # Blocking
 /// On the file, which can be a pipe.
@@ -87,7 +88,8 @@ fn read_key(path: &Path) -> Result<Option<KeyPair>, String> {
 /// `InvalidData` when the line is not UTF-8; otherwise whatever the system reports.
 pub fn read_first_line(path: &Path) -> io::Result<String> {
     let mut line = Vec::new();
-    BufReader::new(File::open(path)?.take(MAX_FILE_BYTES)).read_until(b'\n', &mut line)?;
+    // With this capacity nothing is read ahead.
+    BufReader::with_capacity(1, File::open(path)?.take(MAX_FILE_BYTES)).read_until(b'\n', &mut line)?;
     String::from_utf8(line).map_err(|_| io::Error::new(ErrorKind::InvalidData, "the first line is no text"))
 }
 
