@@ -4,20 +4,17 @@
 use crate::words;
 use chat_common::closed::{state, Passphrase};
 use chat_server::{options::Closed, ClosedRoom};
-use log::{info, warn};
+use log::info;
 use std::{
-    env, fs,
+    env,
     io::{self, ErrorKind},
-    os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 /// The file of the state directory that holds the room's key.
 const KEY_FILE: &str = "room_key";
 /// The file of the state directory that holds a passphrase which was made up.
 const PASSPHRASE_FILE: &str = "passphrase";
-/// The bits of a file's mode that let others read it.
-const OTHERS_READ: u32 = 0o044;
 
 /// A closed room, and what its operator is told.
 pub(crate) struct Secrets {
@@ -71,13 +68,9 @@ fn made_up(directory: Option<&Path>) -> Result<Passphrase, String> {
 }
 
 /// Reads the passphrase in the first line of a file, and warns if others may read the file.
-fn read(path: &PathBuf) -> Result<Passphrase, String> {
+fn read(path: &Path) -> Result<Passphrase, String> {
     let line = || -> io::Result<String> {
-        let metadata = fs::metadata(path)?;
-        if metadata.is_file() && metadata.permissions().mode() & OTHERS_READ != 0 {
-            let path = path.display();
-            warn!("others on this machine may read the passphrase in {path}; chmod 600 {path} ends that");
-        }
+        state::warn_of_readers(path, "the passphrase")?;
         state::read_first_line(path)
     };
     Passphrase::new(&line().map_err(|error| format!("cannot read the passphrase: {error}"))?)

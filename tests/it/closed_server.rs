@@ -130,7 +130,7 @@ fn without_a_directory_the_passphrase_is_new_at_each_start_and_the_key_is_not() 
 }
 
 #[test]
-fn a_passphrase_that_others_may_read_is_told_and_a_wrong_file_ends_the_server() {
+fn a_secret_that_others_may_read_is_told_and_a_wrong_file_ends_the_server() {
     let folder = Folder::new();
     let (server, address) = start(&folder, &["--passphrase-file", &passphrase_file(&folder, 0o644)]);
     server.logs("others on this machine may read the passphrase");
@@ -138,6 +138,12 @@ fn a_passphrase_that_others_may_read_is_told_and_a_wrong_file_ends_the_server() 
     assert!(is_joined(&reply), "{reply:?}");
     server.sees("The room's key is ");
     assert!(!server.output().contains("The passphrase"), "{}", server.output());
+    assert!(!server.error_output().contains("the private key"), "{}", server.error_output());
+    drop(server);
+    // A copy that was put back has the mode of any new file.
+    fs::set_permissions(folder.file("rpc-chat/room_key"), fs::Permissions::from_mode(0o644)).unwrap();
+    let (server, _) = start(&folder, &["--passphrase-file", &passphrase_file(&folder, 0o600)]);
+    server.logs("others on this machine may read the private key");
     drop(server);
     for (file, reason) in [("missing", "cannot read the passphrase"), ("empty", "the passphrase is empty")] {
         fs::write(folder.file("empty"), "\nlamp\n").unwrap();

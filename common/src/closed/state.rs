@@ -8,13 +8,15 @@ use crate::token::Token;
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
     io::{self, BufRead, BufReader, ErrorKind, Read, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
 /// No key is longer, and no passphrase: that has 1,024 bytes at most, and a longer one must be noticed. A
 /// file that was put there by mistake is not read to its end.
 const MAX_FILE_BYTES: u64 = 4096;
+/// The bits of a file's mode that let others read it.
+const OTHERS_READ: u32 = 0o044;
 
 /// Returns the directory for a program that was told none: `$XDG_STATE_HOME/rpc-chat`, or
 /// `~/.local/state/rpc-chat`. `variable` looks an environment variable up.
@@ -39,6 +41,19 @@ pub fn make_directory(directory: &Path) -> Result<(), String> {
     made.map_err(|error| format!("cannot make the directory {}: {error}", directory.display()))
 }
 
+/// Warns if others on this machine may read a file that holds a secret. `what` says which secret it is.
+///
+/// # Errors
+/// When the system does not tell.
+pub fn warn_of_readers(path: &Path, what: &str) -> io::Result<()> {
+    let metadata = fs::metadata(path)?;
+    if metadata.is_file() && metadata.permissions().mode() & OTHERS_READ != 0 {
+        let path = path.display();
+        log::warn!("others on this machine may read {what} in {path}; chmod 600 {path} ends that");
+    }
+    Ok(())
+}
+
 /// Returns the private key in the file `name` of the directory. Makes a key and the file if there is none.
 ///
 /// # Errors
@@ -47,6 +62,8 @@ pub fn load_key(directory: &Path, name: &str) -> Result<KeyPair, String> {
     make_directory(directory)?;
     let path = directory.join(name);
     if let Some(key) = read_key(&path)? {
+        // What cannot be told is no reason to end: the key was read.
+        let _ = warn_of_readers(&path, "the private key");
         return Ok(key);
     }
     let key = KeyPair::generate().map_err(|error| format!("no random bytes: {error}"))?;
@@ -112,7 +129,7 @@ pub fn write_new(directory: &Path, path: &Path, line: &str) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::{os::unix::fs::PermissionsExt, thread};
+    use std::thread;
 
     fn temporary(name: &str) -> PathBuf {
         let path = std::env::temp_dir().join(format!("rpc-chat-state-{name}-{}", std::process::id()));
