@@ -22,6 +22,7 @@ use chat_server::{
 use log::{info, warn};
 use std::{
     env,
+    ffi::OsString,
     fs::File,
     io::{self, BufWriter, IsTerminal, Read, Write},
     net::TcpListener,
@@ -50,7 +51,13 @@ fn main() -> ExitCode {
         }
     };
     let _finish_log = log.finish_on_drop(EXIT_TIMEOUT);
-    let options = match parse(env::args().skip(1)) {
+    let arguments: Vec<String> = match env::args_os().skip(1).map(OsString::into_string).collect() {
+        Ok(arguments) => arguments,
+        Err(argument) => {
+            return fail(&log, WRONG_USAGE, &format!("the argument {argument:?} is not text in UTF-8"));
+        }
+    };
+    let options = match parse(arguments) {
         Ok(Wanted::Run(options)) => options,
         Ok(Wanted::Print(text)) => return print_and_end(&log, &text, ExitCode::SUCCESS),
         Ok(Wanted::Check(path)) => {

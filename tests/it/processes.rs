@@ -2,7 +2,7 @@
 
 use chat_tests::process::{binary, Program};
 use chat_tests::room::{connected, room_key_line};
-use std::{env, fs::OpenOptions, process::Command};
+use std::{env, ffi::OsStr, fs::OpenOptions, os::unix::ffi::OsStrExt, process::Command};
 
 /// Runs a program to its end. Returns the exit code, the standard output and the standard error.
 fn run_to_end(name: &str, arguments: &[&str]) -> (Option<i32>, String, String) {
@@ -52,6 +52,12 @@ fn wrong_usage_is_one_line_and_exit_code_two() {
         assert_eq!((code, out.as_str()), (Some(2), ""), "{name} {arguments:?}");
         assert_eq!(err.lines().count(), 1, "{name} {arguments:?}: {err}");
     }
+    // A file's name can have any bytes. This one would be another file's.
+    let not_text = OsStr::from_bytes(b"caf\xe9");
+    let end = Command::new(binary("chat-server")).arg("--motd").arg(not_text).output().unwrap();
+    let err = String::from_utf8(end.stderr).unwrap();
+    assert_eq!((end.status.code(), err.lines().count()), (Some(2), 1), "{err}");
+    assert!(err.contains("is not text in UTF-8"), "{err}");
 }
 
 #[test]
