@@ -102,7 +102,7 @@ fn the_archive_has_programs_that_run_and_all_that_belongs_to_them() {
     for program in ["chat-client", "chat-server"] {
         let version =
             Command::new(unpacked.root.join("bin").join(program)).arg("--version").output().unwrap();
-        let features = if CLOSED && program == "chat-client" { " (closed)" } else { "" };
+        let features = if CLOSED { " (closed)" } else { "" };
         let expected = format!("{program} {}{features}\n", env!("CARGO_PKG_VERSION"));
         assert_eq!(String::from_utf8(version.stdout).unwrap(), expected);
     }

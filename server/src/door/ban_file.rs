@@ -43,7 +43,7 @@ impl BanFile {
     /// # Errors
     /// When the file cannot be read or written.
     pub(super) fn add(&self, ban: &Ban) -> io::Result<()> {
-        let mut contents = self.0.read()?;
+        let mut contents = self.0.read_to_change()?;
         if contents.entries().any(|entry| parse(&entry).as_ref() == Ok(ban)) {
             return Ok(());
         }

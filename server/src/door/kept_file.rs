@@ -5,7 +5,7 @@
 //!
 //! The file belongs to the operator, who may edit it while the server runs. So a change reads it again, and
 //! keeps every other line, the order, the mode and the owner. A symbolic link stays one: the file that it
-//! leads to is changed.
+//! leads to is changed. Another server may have the same file: whoever changes it has its lock meanwhile.
 
 use chat_common::token::Token;
 use std::{
@@ -23,6 +23,9 @@ pub(super) struct KeptFile {
     max_bytes: usize,
 }
 
+/// What the system gives a new file, less what the user's mask takes away.
+const USUAL_MODE: u32 = 0o666;
+
 /// What was read: the file itself, without symbolic links on the way.
 pub(super) struct Contents {
     path: PathBuf,
@@ -30,6 +33,8 @@ pub(super) struct Contents {
     metadata: Option<Metadata>,
     text: Vec<u8>,
     max_bytes: usize,
+    /// The file, locked, if it was read for a change.
+    locked: Option<File>,
 }
 
 impl KeptFile {
@@ -75,7 +80,10 @@ impl KeptFile {
     /// # Errors
     /// When the file cannot be read or written.
     pub(super) fn remove(&self, is_meant: impl Fn(&str) -> bool) -> io::Result<bool> {
-        let mut contents = self.read()?;
+        if regular_file(&resolve(&self.path)?)?.is_none() {
+            return Ok(false);
+        }
+        let mut contents = self.read_to_change()?;
         let stays = |line: &&[u8]| !entry(line).is_some_and(|entry| is_meant(&entry));
         let kept: Vec<u8> = lines(&contents.text).filter(stays).flatten().copied().collect();
         let was_there = kept.len() < contents.text.len();
@@ -93,25 +101,42 @@ impl KeptFile {
     ///
     /// # Errors
     /// When the file cannot be read, is too long, or is not a regular file.
-    pub(super) fn read(&self) -> io::Result<Contents> {
-        let invalid = |why: &str| Err(io::Error::new(ErrorKind::InvalidData, why));
+    fn read(&self) -> io::Result<Contents> {
         let (path, max_bytes) = (resolve(&self.path)?, self.max_bytes);
-        // Opening a pipe would wait for its other end, so look before opening.
-        let metadata = match fs::metadata(&path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                return Ok(Contents { path, metadata: None, text: Vec::new(), max_bytes });
+        let (metadata, mut text) = (regular_file(&path)?, Vec::new());
+        if metadata.is_some() {
+            File::open(&path)?.take(max_bytes as u64 + 1).read_to_end(&mut text)?;
+        }
+        if text.len() > max_bytes {
+            return Err(invalid(&format!("it has more than {} MiB", max_bytes >> 20)));
+        }
+        Ok(Contents { path, metadata, text, max_bytes, locked: None })
+    }
+
+    /// Reads the file for a change, and makes it where there is none. No other server changes it before the
+    /// contents are dropped.
+    ///
+    /// # Blocking
+    /// On the file system, and on another server that changes the file.
+    ///
+    /// # Errors
+    /// As [`KeptFile::read`], and when it cannot be made.
+    pub(super) fn read_to_change(&self) -> io::Result<Contents> {
+        let path = resolve(&self.path)?;
+        loop {
+            let file = match regular_file(&path)? {
+                Some(_) => File::open(&path)?,
+                None => OpenOptions::new().write(true).create(true).mode(USUAL_MODE).open(&path)?,
+            };
+            // Not every file system has locks.
+            let _ = file.lock();
+            let contents = self.read()?;
+            // Whoever had the lock before may have put a new file in the place of this one.
+            let inode = file.metadata()?.ino();
+            if contents.metadata.as_ref().is_some_and(|there| there.ino() == inode) {
+                return Ok(Contents { locked: Some(file), ..contents });
             }
-            metadata => metadata?,
-        };
-        if !metadata.is_file() {
-            return invalid("it is not a regular file");
         }
-        let mut bytes = Vec::new();
-        File::open(&path)?.take(max_bytes as u64 + 1).read_to_end(&mut bytes)?;
-        if bytes.len() > max_bytes {
-            return invalid(&format!("it has more than {} MiB", max_bytes >> 20));
-        }
-        Ok(Contents { path, metadata: Some(metadata), text: bytes, max_bytes })
     }
 }
 
@@ -141,6 +166,7 @@ impl Contents {
             let why = format!("it would have more than {} MiB", self.max_bytes >> 20);
             return Err(io::Error::new(ErrorKind::InvalidData, why));
         }
+        debug_assert!(self.locked.is_some(), "it was read for a change");
         let (new_path, new_file) = self.create_new()?;
         let write = || {
             if let Some(old) = &self.metadata {
@@ -165,13 +191,29 @@ impl Contents {
     /// Creates an empty file in the same folder, with a name that no other file has. Nobody may do more with
     /// it than with the old file.
     fn create_new(&self) -> io::Result<(PathBuf, File)> {
-        /// What the system gives a new file, less what the user's mask takes away.
-        const USUAL_MODE: u32 = 0o666;
         let path = self.path.with_file_name(format!(".rpc-chat-kept-{:016x}", Token::random()?.to_u64()));
         let mode = self.metadata.as_ref().map_or(USUAL_MODE, MetadataExt::mode);
         let file = OpenOptions::new().write(true).create_new(true).mode(mode & USUAL_MODE).open(&path)?;
         Ok((path, file))
     }
+}
+
+/// Returns what the system says of a file, or `None` if it is missing. Opening a pipe would wait for its other
+/// end, so look before opening.
+///
+/// # Errors
+/// When it is not a regular file.
+fn regular_file(path: &Path) -> io::Result<Option<Metadata>> {
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.is_file() => Ok(Some(metadata)),
+        Ok(_) => Err(invalid("it is not a regular file")),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn invalid(why: &str) -> io::Error {
+    io::Error::new(ErrorKind::InvalidData, why)
 }
 
 /// Returns the path without symbolic links. The file itself may be missing, also behind a link.

@@ -120,7 +120,7 @@ impl KeptNames {
             return Ok(());
         }
         let write = || {
-            let mut contents = file.read()?;
+            let mut contents = file.read_to_change()?;
             let there: Vec<String> = contents.entries().filter_map(|entry| folded_in(&entry)).collect();
             // The operator may have written a name into the file meanwhile. That line counts at the next
             // start.
@@ -209,7 +209,7 @@ mod tests {
     use super::*;
     use crate::door::tests::Folder;
     use chat_common::closed::KeyPair;
-    use std::fs;
+    use std::{fs, thread};
 
     fn load(folder: &Folder) -> io::Result<KeptNames> {
         KeptNames::load(folder.path("names"))
@@ -244,6 +244,26 @@ mod tests {
             assert!(!refused(&names, "Bill", &other) && !refused(&names, "BiII", &other));
             assert!(refused(&names, "Zoë", &other));
         }
+    }
+
+    #[test]
+    fn no_name_is_lost_where_two_servers_have_the_same_file() {
+        const NAMES: usize = 50;
+        let folder = Folder::new();
+        let servers = [load(&folder).unwrap(), load(&folder).unwrap()];
+        thread::scope(|scope| {
+            for (server, names) in servers.iter().enumerate() {
+                let save = move || {
+                    for number in 0..NAMES {
+                        names.bind(&format!("n{server}x{number}"), key());
+                        names.save().unwrap();
+                    }
+                };
+                thread::Builder::new().name("server".into()).spawn_scoped(scope, save).unwrap();
+            }
+        });
+        let kept = fs::read_to_string(folder.path("names")).unwrap();
+        assert_eq!(kept.lines().count(), 2 * NAMES);
     }
 
     #[test]

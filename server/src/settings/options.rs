@@ -112,7 +112,8 @@ pub fn parse(words: impl IntoIterator<Item = String>) -> Result<Wanted, String> 
         match flag.as_str() {
             "--help" | "-h" => return Ok(Wanted::Print(help())),
             "--version" | "-V" => {
-                return Ok(Wanted::Print(concat!("chat-server ", env!("CARGO_PKG_VERSION")).to_owned()))
+                let features = if cfg!(feature = "closed") { " (closed)" } else { "" };
+                return Ok(Wanted::Print(format!("chat-server {}{features}", env!("CARGO_PKG_VERSION"))));
             }
             _ => {}
         }
