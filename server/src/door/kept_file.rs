@@ -198,8 +198,8 @@ impl Contents {
     }
 }
 
-/// Returns what the system says of a file, or `None` if it is missing. Opening a pipe would wait for its other
-/// end, so look before opening.
+/// Returns what the system says of a file, or `None` if it is missing. It comes before the file
+/// is opened, because opening a pipe would wait for its other end.
 ///
 /// # Errors
 /// When it is not a regular file.
