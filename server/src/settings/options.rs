@@ -135,7 +135,10 @@ pub fn parse(words: impl IntoIterator<Item = String>) -> Result<Wanted, String> 
                 task = Some(Wanted::Export { directory: value()?.into(), since: None, private: false });
             }
             "since" => since = Some(time("--since", &value()?)?),
-            "private" if attached.is_none() => private = true,
+            "private" | "console" | "closed" if attached.is_some() => {
+                return Err(format!("{flag} takes no value"));
+            }
+            "private" => private = true,
             "keep" => options.keeping.time = time("--keep", &value()?)?,
             "keep-size" => options.keeping.bytes = size("--keep-size", &value()?)?,
             "segment-size" => {
@@ -151,11 +154,11 @@ pub fn parse(words: impl IntoIterator<Item = String>) -> Result<Wanted, String> 
             "closed" | "passphrase-file" | "state" | "names" if !cfg!(feature = "closed") => {
                 return Err(format!("{flag} {NEEDS_CLOSED}"));
             }
-            "closed" if attached.is_none() => makes_up = true,
+            "closed" => makes_up = true,
             "passphrase-file" => closed.passphrase_file = Some(value()?.into()),
             "state" => closed.state = Some(value()?.into()),
             "names" => closed.names = Some(value()?.into()),
-            "console" if attached.is_none() => options.console = true,
+            "console" => options.console = true,
             _ if Limits::default().table().iter().any(|(limit, ..)| *limit == name) => {
                 let value = value()?;
                 let set = options.limits.set(name, &value);
@@ -331,7 +334,7 @@ mod tests {
             ("--closed --passphrase-file p", "one of the two"),
             ("--names n", "--names goes with a closed room"),
             ("--state s", "--state goes with a closed room"),
-            ("--closed=yes", "no flag --closed"),
+            ("--closed=yes", "--closed takes no value"),
         ] {
             let error = parsed(line).unwrap_err();
             assert!(error.contains(word), "{error}");
@@ -384,6 +387,7 @@ mod tests {
             "--private --check somewhere",
             "--export somewhere --since yesterday",
             "--export somewhere --private=yes",
+            "--console=yes",
         ] {
             let error = parsed(line).expect_err(line);
             assert!(!error.contains('\n') && error.len() > 10, "{error}");
