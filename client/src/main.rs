@@ -93,6 +93,11 @@ fn main() -> ExitCode {
     let echo = Arc::new(chat_client::Echo::default());
     #[cfg(feature = "closed")]
     let (_restore_echo, handler_echo) = (echo.restore_on_drop(), Arc::clone(&echo));
+    #[cfg(feature = "closed")]
+    if !edits {
+        let continued = Arc::clone(&echo);
+        screen.on_continued(move || continued.hide_again());
+    }
     let interactive = options.join.interactive;
     let (handler_screen, handler_log, handler_editor) = (Arc::clone(&screen), log.clone(), editor.clone());
     let editor_stop_tx = stop_tx.clone();

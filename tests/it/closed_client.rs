@@ -390,6 +390,35 @@ fn a_person_is_asked_for_the_passphrase_and_nothing_of_it_is_on_the_screen() {
 }
 
 #[test]
+fn a_passphrase_stays_hidden_where_a_shell_had_the_terminal_in_between() {
+    let (server, _) = closed_server();
+    for client in clients() {
+        let state = Folder::new();
+        let mut person = person(&client, server.address(), &state);
+        let pid = fs::read_to_string(state.file("pid")).unwrap().trim().to_owned();
+        let shell = |line: &str| {
+            let output = Command::new("sh").args(["-c", line, &pid]).output().unwrap();
+            assert!(output.status.success(), "{line}: {output:?}");
+            String::from_utf8(output.stdout).unwrap()
+        };
+        // What a shell does with a job that was stopped, and then with `fg`.
+        shell("kill -s STOP $0; stty echo icanon </proc/$0/fd/0");
+        shell("kill -s CONT -- -$(cut -d ' ' -f 5 /proc/$0/stat)");
+        poll("the terminal to hide what is typed", || {
+            let modes = shell("stty -a </proc/$0/fd/0");
+            modes.split([' ', ';']).any(|mode| mode == "-echo").then_some(())
+        });
+        person.types(&format!("{WORDS}\r"));
+        person.sees("Start typing...");
+        person.types("\r/quit\r");
+        expect_end(&person, 0);
+        let bytes = person.screen().read_with(Screen::written);
+        assert!(!bytes.contains("lamp"), "{bytes}");
+    }
+    server.stop();
+}
+
+#[test]
 fn a_wrong_passphrase_that_was_typed_ends_the_client() {
     let (server, _) = closed_server();
     for client in clients() {

@@ -51,6 +51,14 @@ impl Echo {
         Ok(())
     }
 
+    /// Hides again what is typed, if it was hidden. For a client that goes on after a stop: a shell may have
+    /// had the terminal meanwhile.
+    pub fn hide_again(&self) {
+        let original = self.original.lock().unwrap_or_else(PoisonError::into_inner);
+        // An error means that there is no terminal any more.
+        let _ = original.as_ref().map(|modes| set(&hidden(modes)));
+    }
+
     /// Gives the terminal back as it was. More calls do no harm.
     pub fn restore(&self) {
         let original = self.original.lock().unwrap_or_else(PoisonError::into_inner).take();

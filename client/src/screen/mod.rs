@@ -123,6 +123,13 @@ impl Screen {
         Ok(screen)
     }
 
+    /// Calls `on_continued` when the client goes on after a stop, and when the size of the terminal has
+    /// changed. For a client without an editor, which wants to know both as well.
+    #[cfg(feature = "closed")]
+    pub fn on_continued(&self, on_continued: impl Fn() + Send + Sync + 'static) {
+        self.lock().width.on_change(on_continued);
+    }
+
     /// Whether the signal that has just come is from Ctrl-C on the terminal, and not to this program alone.
     /// Without a terminal it never is.
     ///
