@@ -61,7 +61,11 @@ pub fn dial_call(
     connection.write_bytes(&message, deadline)?;
     transcript.extend_from_slice(&message);
     let psk = finish_exchange(connection, exchange, &mut transcript, deadline)?;
-    let mut handshake = begin_call(Side::Dials, passphrase, key, &psk, &transcript);
+    let mut handshake = Handshake::call(Side::Dials, key, &psk, &transcript);
+    #[cfg(feature = "seeded-bugs")]
+    if passphrase.is_early_key() {
+        handshake = Handshake::call_with_early_key(Side::Dials, key, &psk, &transcript);
+    }
     connection.write_bytes(&handshake.message(), deadline)?;
     hear::<{ Handshake::CALL_LENGTHS[1] }>(connection, &mut handshake, deadline)?;
     let room_key = handshake.peer_key().ok_or(RpcError::NotGenuine)?;
@@ -105,7 +109,11 @@ pub fn accept_call(
     transcript.extend_from_slice(&theirs);
     transcript.extend_from_slice(&ours);
     let psk = exchange.finish(&theirs).ok_or(RpcError::NotGenuine)?;
-    let mut handshake = begin_call(Side::Accepts, passphrase, key, &psk, &transcript);
+    let mut handshake = Handshake::call(Side::Accepts, key, &psk, &transcript);
+    #[cfg(feature = "seeded-bugs")]
+    if passphrase.is_early_key() {
+        handshake = Handshake::call_with_early_key(Side::Accepts, key, &psk, &transcript);
+    }
     hear::<{ Handshake::CALL_LENGTHS[0] }>(connection, &mut handshake, deadline)?;
     connection.write_bytes(&handshake.message(), deadline)?;
     match hear::<{ Handshake::CALL_LENGTHS[2] }>(connection, &mut handshake, deadline) {
@@ -173,22 +181,6 @@ pub fn accept_callback(
     connection.write_bytes(&handshake.message(), deadline)?;
     connection.set_seal(handshake.finish());
     Ok(())
-}
-
-/// Returns the handshake of a call connection.
-#[cfg_attr(not(feature = "seeded-bugs"), expect(unused_variables, reason = "the exchange has used it"))]
-fn begin_call(
-    side: Side,
-    passphrase: &Passphrase,
-    key: &KeyPair,
-    psk: &[u8; KEY_BYTES],
-    transcript: &[u8],
-) -> Handshake {
-    #[cfg(feature = "seeded-bugs")]
-    if passphrase.is_early_key() {
-        return Handshake::call_with_early_key(side, key, psk, transcript);
-    }
-    Handshake::call(side, key, psk, transcript)
 }
 
 /// Returns the handshake of a callback connection. It is bound to one call connection by that connection's
