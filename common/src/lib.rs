@@ -229,8 +229,18 @@
 //! | server | 11 | `RPC-CHAT`, a `u8` status, a `u16` version, as in the answer to a hello |
 //!
 //! SPAKE2 is that of the packages `spake2` for Python and for Rust, over Ed25519, with the identities
-//! `rpc-chat client` (A) and `rpc-chat server` (B). The password is the passphrase in UTF-8, without spaces
-//! around it. The key of 32 bytes that both sides get is the pre-shared key of Noise.
+//! `rpc-chat client` (A) and `rpc-chat server` (B). The key of 32 bytes that both sides get is the pre-shared
+//! key of Noise.
+//!
+//! The password of SPAKE2 is made of the passphrase in UTF-8:
+//!
+//! 1. A byte order mark (`EF BB BF`) at the beginning is removed, then everything from the first `0A` on, and
+//!    then one `0D` at the end.
+//! 2. If nothing is left but the letters `A` to `Z` and `a` to `z` and white space, capital letters become
+//!    small ones, white space at both ends is removed, and each other row of white space becomes one `20`.
+//!    White space is U+0009 to U+000D, U+0020, U+0085, U+00A0, U+1680, U+2000 to U+200A, U+2028, U+2029,
+//!    U+202F, U+205F and U+3000.
+//! 3. A passphrase with any other character is used byte for byte.
 //!
 //! Noise is `Noise_XXpsk3_25519_AESGCM_SHA256` of revision 34. The client is the initiator. The payloads are
 //! empty. The prologue is everything that both sides have sent before: hello, answer, and both messages of
@@ -300,6 +310,7 @@ pub mod shutdown;
 pub mod status;
 pub mod stream;
 pub mod terminal;
+pub mod text_file;
 pub mod token;
 pub mod typed_line;
 pub mod units;

@@ -12,6 +12,7 @@ use chat_common::{
     background_writer::{BackgroundWriter, EXIT_TIMEOUT, FORCED_EXIT_TIMEOUT},
     logging,
     shutdown::Shutdown,
+    text_file,
     typed_line::{AboveTypedLine, TypedLine},
 };
 use chat_server::{
@@ -101,7 +102,10 @@ fn types_on_terminal() -> bool {
 
 fn serve(mut options: Options, log: &BackgroundWriter, typed_line: &TypedLine) -> Result<(), String> {
     memory::fit(&mut options.limits)?;
-    let motd = options.motd.as_deref().map(|file| read_motd(file, options.limits.max_text.0)).transpose()?;
+    let motd = match &options.motd {
+        Some(file) => read_motd(file, options.limits.max_text.0)?,
+        None => None,
+    };
     #[cfg(feature = "closed")]
     let (closed, closed_lines) = match options.closed.as_ref().map(secrets::Secrets::open).transpose()? {
         Some(secrets::Secrets { room, lines }) => (Some(room), lines),
@@ -163,13 +167,14 @@ fn advice(error: &io::Error) -> &'static str {
     }
 }
 
-/// Reads the message of the day, without the white space at its end.
+/// Reads the message of the day, without the white space at its end. Returns `None` if nothing else is there.
 ///
 /// It reads no more than fits, because the file may be endless. [`Server::new`] checks the length of the
 /// text.
-fn read_motd(file: &Path, max_bytes: usize) -> Result<String, String> {
+fn read_motd(file: &Path, max_bytes: usize) -> Result<Option<String>, String> {
     let cannot_read = |why: &dyn std::fmt::Display| format!("cannot read {}: {why}", file.display());
-    let limit = max_bytes + MOTD_WHITE_SPACE;
+    // Each line may end with two bytes.
+    let limit = 2 * max_bytes + MOTD_WHITE_SPACE;
     let mut bytes = Vec::new();
     File::open(file)
         .and_then(|open| open.take(limit as u64 + 1).read_to_end(&mut bytes))
@@ -177,8 +182,8 @@ fn read_motd(file: &Path, max_bytes: usize) -> Result<String, String> {
     if bytes.len() > limit {
         return Err(cannot_read(&format!("it has more than {limit} bytes")));
     }
-    let text = String::from_utf8(bytes).map_err(|error| cannot_read(&error))?;
-    Ok(text.trim_end().to_owned())
+    let text = text_file::decode(&bytes).map_err(|error| cannot_read(&error))?;
+    Ok(Some(text.trim_end().to_owned()).filter(|text| !text.is_empty()))
 }
 
 /// Sets the signal handler. The first signal asks the server to stop. The second ends the process at once,

@@ -4,7 +4,7 @@
 use crate::words;
 use chat_common::closed::{state, Passphrase};
 use chat_server::{options::Closed, ClosedRoom};
-use log::info;
+use log::{info, warn};
 use std::{
     env,
     io::{self, ErrorKind},
@@ -45,6 +45,12 @@ impl Secrets {
                 (passphrase, line)
             }
         };
+        if passphrase.has_two_spellings() {
+            warn!(
+                "the passphrase has accents or other letters beyond ASCII; some can be written in two ways \
+                 that look the same, and only one of them opens the room; words of plain letters are safer"
+            );
+        }
         lines += &format!("The room's key is {}\n", key.public.fingerprint());
         Ok(Secrets { room: ClosedRoom { passphrase, key }, lines })
     }

@@ -115,10 +115,12 @@ fn the_passphrase_is_the_first_line_of_its_file_and_beats_the_variable() {
     let (server, _) = closed_server();
     let state = Folder::new();
     let file = state.file("passphrase");
-    fs::write(&file, format!(" {WORDS} \r\nanother line\n")).unwrap();
+    fs::write(&file, format!("\u{feff} {WORDS} \r\nanother line\n")).unwrap();
     let arguments = ["--passphrase-file", &file, "--send", "hello"];
     assert_eq!(run(server.address(), state.path(), "wrong", &arguments), (0, String::new(), String::new()));
-    for (bytes, why) in [(&b"\n"[..], "is empty"), (b"\xff\n", "is no text")] {
+    for (bytes, why) in
+        [(&b"\n"[..], "is empty"), (b"\xff\n", "byte 1 is not UTF-8"), (b"\xff\xfel\0", "UTF-16")]
+    {
         fs::write(&file, bytes).unwrap();
         let said = fails(server.address(), state.path(), WORDS, &arguments);
         assert!(said.contains(why) && said.contains(&file), "{said}");
@@ -136,6 +138,29 @@ fn a_wrong_passphrase_is_one_attempt_and_a_sentence() {
     let why = fails(server.address(), state.path(), "lamp rivet", &["--wait", "60s"]);
     assert!(why.contains("the passphrase is not that of the room at"), "{why}");
     assert_eq!(known_rooms(&state), "");
+    server.stop();
+}
+
+#[test]
+fn words_of_plain_letters_may_be_typed_in_any_case_and_with_any_spaces() {
+    let (server, _) = closed_server();
+    let typed = WORDS.to_uppercase().replace(' ', "  ");
+    let (code, _, why) = run(server.address(), Folder::new().path(), &typed, &["--send", "hello"]);
+    assert_eq!((code, why.as_str()), (0, ""));
+    server.stop();
+}
+
+#[test]
+fn a_wrong_passphrase_with_accents_is_told_that_they_have_two_spellings() {
+    // The same word, with the accent in a character of its own and without.
+    let (inside, outside) = ("caf\u{e9} noir", "cafe\u{301} noir");
+    let server = closed::server(inside);
+    let why = fails(server.address(), Folder::new().path(), outside, &[]);
+    assert!(why.contains("mind spaces and capital letters; accents and other letters"), "{why}");
+    let why = fails(server.address(), Folder::new().path(), "cafe 7", &[]);
+    assert!(why.ends_with("mind spaces and capital letters\n"), "{why}");
+    let (code, ..) = run(server.address(), Folder::new().path(), inside, &["--send", "hello"]);
+    assert_eq!(code, 0);
     server.stop();
 }
 

@@ -13,6 +13,8 @@ use std::{
 };
 
 const PASSPHRASE: &str = "lamp river";
+/// What a person may type for it.
+const TYPED: &str = "\u{feff} Lamp\u{a0} RIVER\r";
 
 /// Returns the Python of a virtual environment with the packages that the client needs. The first call makes
 /// it. Returns `None` on a machine without Python, its module venv, or the packages.
@@ -56,7 +58,7 @@ fn takes_part(arguments: &[&str]) {
     };
     let server = closed::server(PASSPHRASE);
     let mut sara = Peer::join(server.address(), PASSPHRASE, "Sara");
-    let mut guido = python_client(python, server.address(), PASSPHRASE, arguments);
+    let mut guido = python_client(python, server.address(), TYPED, arguments);
     guido.sees("joined\n");
     sara.hears("Joined { name: \"Guido\" }");
     sara.says("hello Guido");

@@ -130,6 +130,19 @@ fn without_a_directory_the_passphrase_is_new_at_each_start_and_the_key_is_not() 
 }
 
 #[test]
+fn a_passphrase_with_accents_is_told_to_have_two_spellings_and_one_of_plain_words_is_not() {
+    let folder = Folder::new();
+    let file = passphrase_file(&folder, 0o600);
+    for (words, is_told) in [("lampe à huile", true), ("lamp river", false)] {
+        fs::write(&file, words).unwrap();
+        let (mut server, _) = start(&folder, &["--passphrase-file", &file]);
+        server.types("/stop");
+        server.exits();
+        assert_eq!(server.error_output().contains("can be written in two ways"), is_told, "{words}");
+    }
+}
+
+#[test]
 fn a_secret_that_others_may_read_is_told_and_a_wrong_file_ends_the_server() {
     let folder = Folder::new();
     let (server, address) = start(&folder, &["--passphrase-file", &passphrase_file(&folder, 0o644)]);

@@ -56,6 +56,7 @@ mod shutdown;
 mod slow;
 mod starved;
 mod terminal;
+mod text_files;
 mod tidy;
 mod typing;
 mod unread;

@@ -10,6 +10,7 @@ The passphrase is $CHAT_PASSPHRASE. Standard input is that of client.py.
 """
 
 import os
+import re
 import socket
 import struct
 import sys
@@ -25,6 +26,18 @@ CALLBACK_PATTERN = b"Noise_NNpsk0_25519_AESGCM_SHA256"
 TAG_BYTES = 16
 RECORD_BYTES = 16384
 REKEY_AFTER = 1 << 24
+
+
+# What a passphrase of plain words may have between them: the White_Space of Unicode.
+WHITE_SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+
+
+def password(passphrase):
+    """Returns the password of SPAKE2."""
+    line = passphrase.removeprefix("\ufeff").split("\n")[0].removesuffix("\r")
+    if re.fullmatch("[A-Za-z%s]*" % WHITE_SPACE, line):
+        line = " ".join(re.findall("[a-z]+", line.lower()))
+    return line.encode()
 
 
 class SealedStream:
@@ -86,7 +99,7 @@ class ClosedClient(client.Client):
 
     def __init__(self, server, name, listens, passphrase):
         super().__init__(server, name, listens)
-        self.passphrase = passphrase.strip().encode()
+        self.passphrase = password(passphrase)
         self.static = os.urandom(32)
         # The room's key, once a record of its server was opened.
         self.room_key = None

@@ -20,6 +20,7 @@ pub use echo::Echo;
 pub use objects::read_objects_loop;
 
 use crate::settings::{Input, EMPTY_MESSAGE_ERROR};
+use chat_common::text_file::{with_plain_ends, without_end, without_mark};
 use crossbeam_channel::Sender;
 use std::{
     borrow::Cow,
@@ -37,7 +38,7 @@ const MAX_MESSAGE_BYTES: u64 = 1024 * 1024;
 /// On `reader`, without a limit. On the channel, too: a client that cannot send stops reading.
 pub fn read_lines_loop(mut reader: impl BufRead, input_tx: &Sender<Input>) {
     let mut bytes = Vec::new();
-    let mut inside_line = false;
+    let (mut inside_line, mut is_first) = (false, true);
     loop {
         let free = (MAX_PIECE_BYTES - bytes.len()) as u64;
         match (&mut reader).take(free).read_until(b'\n', &mut bytes) {
@@ -52,8 +53,16 @@ pub fn read_lines_loop(mut reader: impl BufRead, input_tx: &Sender<Input>) {
         }
         let cut = bytes.len() == MAX_PIECE_BYTES && !bytes.ends_with(b"\n");
         let rest = bytes.split_off(if cut { complete_characters(&bytes) } else { bytes.len() });
-        let text = to_text(&bytes);
-        let line = text.strip_suffix('\n').map_or(&*text, |line| line.strip_suffix('\r').unwrap_or(line));
+        let unmarked = if std::mem::take(&mut is_first) { without_mark(&bytes) } else { Ok(&bytes[..]) };
+        let text = match &unmarked {
+            Ok(bytes) => to_text(bytes),
+            Err(error) => {
+                let _ = input_tx.send(Input::Failed(cannot_read(error)));
+                return;
+            }
+        };
+        // A piece that ends inside a line has no line end, whatever its last character is.
+        let line = if cut { &*text } else { without_end(&text) };
         // Only the first piece of a line can be a command.
         let piece = if inside_line { Input::Text(line.to_owned()) } else { Input::Line(line.to_owned()) };
         if input_tx.send(piece).is_err() {
@@ -88,7 +97,8 @@ pub fn read_message(reader: impl Read) -> Result<String, MessageError> {
     if bytes.len() as u64 > MAX_MESSAGE_BYTES {
         return Err(MessageError::Invalid(format!("--send - takes at most {MAX_MESSAGE_BYTES} bytes")));
     }
-    match to_text(&bytes).trim_end_matches(['\n', '\r']) {
+    let bytes = without_mark(&bytes).map_err(MessageError::Unreadable)?;
+    match with_plain_ends(&to_text(bytes)).trim_end_matches(['\n', '\r']) {
         text if text.trim().is_empty() => Err(MessageError::Invalid(EMPTY_MESSAGE_ERROR.into())),
         text => Ok(text.to_owned()),
     }
@@ -138,6 +148,27 @@ mod tests {
         assert_eq!(pieces(b""), [Input::End]);
         assert_eq!(pieces(b"a\r\n\nb"), [line("a"), line(""), line("b"), Input::End]);
         assert_eq!(pieces(b"\xff!\n"), [line("\u{fffd}!"), Input::End]);
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_the_first_line() {
+        assert_eq!(
+            pieces(b"\xef\xbb\xbf/who\r\n\xef\xbb\xbfb"),
+            [line("/who"), line("\u{feff}b"), Input::End]
+        );
+        assert_eq!(read_message(&b"\xef\xbb\xbfone\r\ntwo\r\n"[..]).unwrap(), "one\ntwo");
+        assert!(matches!(read_message(&b"\xef\xbb\xbf\r\n"[..]), Err(MessageError::Invalid(_))));
+    }
+
+    #[test]
+    fn text_in_utf_16_is_not_read_and_the_reason_says_how_to_save_it() {
+        let reason = "it is text in UTF-16 or UTF-32; save it as UTF-8";
+        let failed = Input::Failed(format!("cannot read standard input: {reason}"));
+        assert_eq!(pieces(b"\xff\xfeh\0i\0\n\0"), [failed]);
+        match read_message(&b"\xfe\xff\0h\0i"[..]) {
+            Err(MessageError::Unreadable(error)) => assert_eq!(error.to_string(), reason),
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]

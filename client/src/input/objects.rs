@@ -9,6 +9,7 @@ use super::{
     MAX_PIECE_BYTES,
 };
 use crate::settings::{Input, Utterance};
+use chat_common::text_file::without_mark;
 use crossbeam_channel::Sender;
 use std::{
     collections::BTreeMap,
@@ -28,7 +29,9 @@ const MAX_KEY_CHARACTERS: usize = 32;
 /// On `reader`, without a limit. On the channel, too: a client that cannot send stops reading.
 pub fn read_objects_loop(mut reader: impl BufRead, input_tx: &Sender<Input>) {
     for number in 1_u64.. {
-        let input = match read_line(&mut reader) {
+        let line =
+            read_line(&mut reader).and_then(|line| if number == 1 { line.without_mark() } else { Ok(line) });
+        let input = match line {
             Ok(Line::End) => break,
             Ok(Line::Bytes(bytes)) if bytes.trim_ascii().is_empty() => continue,
             Ok(Line::Bytes(bytes)) => parse_line(&bytes),
@@ -52,6 +55,15 @@ enum Line {
     Bytes(Vec<u8>),
     TooLong,
     End,
+}
+
+impl Line {
+    fn without_mark(self) -> io::Result<Line> {
+        match self {
+            Line::Bytes(bytes) => Ok(Line::Bytes(without_mark(&bytes)?.to_vec())),
+            other => Ok(other),
+        }
+    }
 }
 
 /// Reads a line. Of a line that is too long it keeps nothing.
@@ -149,6 +161,12 @@ mod tests {
                 Input::End
             ]
         );
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_the_first_object() {
+        assert_eq!(inputs(b"\xef\xbb\xbf{\"say\":\"hi\"}\r\n"), [say("hi"), Input::End]);
+        assert!(matches!(&inputs(b"\xff\xfe{\0}\0\n\0")[..], [Input::Failed(why)] if why.contains("UTF-16")));
     }
 
     #[test]

@@ -163,7 +163,9 @@ impl Closed<'_> {
         let server = &self.options.server;
         let why = match (&error, shown, known) {
             (RpcError::OtherKey, Some(shown), Some(known)) => changed_key(server, shown, known),
-            (RpcError::Refused { status: Status::WrongPassphrase, .. }, ..) => wrong_passphrase(server),
+            (RpcError::Refused { status: Status::WrongPassphrase, .. }, ..) => {
+                wrong_passphrase(server, passphrase)
+            }
             (RpcError::Refused { status: Status::WrongRole, .. }, _, Some(_)) => self.was_closed(),
             (RpcError::Refused { status: Status::WrongRole, .. }, ..) => is_open(server),
             (RpcError::NotGenuine, ..) => not_genuine(server),
@@ -271,11 +273,16 @@ fn changed_key(server: &str, shown: PublicKey, known: PublicKey) -> String {
     )
 }
 
-fn wrong_passphrase(server: &str) -> String {
-    format!(
-        "the passphrase is not that of the room at {server}; ask for it again, and mind spaces and capital \
-         letters"
-    )
+fn wrong_passphrase(server: &str, passphrase: &Passphrase) -> String {
+    let mind = match passphrase {
+        plain if plain.is_folded() => "",
+        accented if accented.has_two_spellings() => {
+            ", and mind spaces and capital letters; accents and other letters beyond ASCII can be written in \
+             two ways that look the same, and only one of them opens the room"
+        }
+        _ => ", and mind spaces and capital letters",
+    };
+    format!("the passphrase is not that of the room at {server}; ask for it again{mind}")
 }
 
 fn is_open(server: &str) -> String {

@@ -9,7 +9,10 @@
 //! - A damaged line MUST NOT make a known room an unknown one. So nothing is taken from a file that has one.
 //! - A crash MUST NOT leave half of a file.
 
-use chat_common::closed::{state, PublicKey};
+use chat_common::{
+    closed::{state, PublicKey},
+    text_file,
+};
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, ErrorKind, Read, Write},
@@ -115,12 +118,12 @@ fn read(path: &Path) -> Result<Vec<Line>, String> {
         }
         Err(error) => return Err(cannot_read(error.to_string())),
     };
-    let mut text = String::new();
-    let read = file.take(MAX_BYTES + 1).read_to_string(&mut text);
-    read.map_err(|error| cannot_read(error.to_string()))?;
-    if text.len() as u64 > MAX_BYTES {
+    let mut bytes = Vec::new();
+    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|error| cannot_read(error.to_string()))?;
+    if bytes.len() as u64 > MAX_BYTES {
         return Err(cannot_read("it has more than 4 MiB; remove the lines of some rooms".to_owned()));
     }
+    let text = text_file::decode(&bytes).map_err(|error| cannot_read(error.to_string()))?;
     let line = |(index, text): (usize, &str)| {
         parse(text).ok_or_else(|| {
             format!(
@@ -199,6 +202,17 @@ mod tests {
         assert_eq!(remember(&directory, "a:1", second, Some(first)), Ok(Remembered::Now(Some(first))));
         let text = fs::read_to_string(directory.join(FILE)).unwrap();
         assert_eq!(text, format!("# mine\n\na:1 {}\n", second.to_hex()));
+        fs::remove_dir_all(directory).unwrap();
+    }
+
+    #[test]
+    fn a_file_that_was_saved_on_windows_is_read() {
+        let (directory, [first, second]) = (temporary("windows"), [key(), key()]);
+        state::make_directory(&directory).unwrap();
+        let text = format!("\u{feff}a:1 {}\r\nb:1 {}\r\n", first.to_hex(), second.to_hex());
+        fs::write(directory.join(FILE), text).unwrap();
+        assert_eq!(key_of(&directory, "a:1").unwrap(), Some(first));
+        assert_eq!(remember(&directory, "b:1", second, None), Ok(Remembered::Already));
         fs::remove_dir_all(directory).unwrap();
     }
 

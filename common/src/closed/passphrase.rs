@@ -4,6 +4,7 @@
 //! SPAKE2 is a password-authenticated key exchange: both sides get the same key if they know the same
 //! passphrase, and somebody who takes part in one exchange can try one passphrase with it.
 
+use crate::text_file::{without_end, MARK};
 use spake2::{Ed25519Group, Identity, Password, Spake2};
 use std::fmt;
 
@@ -47,20 +48,24 @@ pub(super) enum Exchange {
 }
 
 impl Passphrase {
-    /// Takes the first line of `text` as the passphrase, without the spaces around it. Everything else in it
-    /// counts, spaces between words as well.
+    /// Takes the first line of `text` as the passphrase, without a byte order mark.
+    ///
+    /// In a passphrase of ASCII letters and white space alone, capital letters count as small ones, and any
+    /// white space between two words counts as one space. Every byte of another passphrase counts.
     ///
     /// # Errors
     /// What is wrong with it, for people.
     pub fn new(text: &str) -> Result<Passphrase, String> {
-        let words = text.lines().next().unwrap_or_default().trim();
+        let text = text.strip_prefix(MARK).unwrap_or(text);
+        let line = without_end(text.split_inclusive('\n').next().unwrap_or_default());
+        let words = if is_plain(line) { fold(line) } else { line.to_owned() };
         match words.len() {
             0 => Err("the passphrase is empty".to_owned()),
             length if length > MAX_BYTES => {
                 Err(format!("the passphrase has {length} bytes, and {MAX_BYTES} are the most"))
             }
             _ => Ok(Passphrase {
-                words: words.to_owned(),
+                words,
                 #[cfg(feature = "seeded-bugs")]
                 used_as_key: None,
             }),
@@ -70,6 +75,17 @@ impl Passphrase {
     /// Returns the passphrase, to be shown to the operator who has made it up.
     pub fn words(&self) -> &str {
         &self.words
+    }
+
+    /// Returns whether capital letters and the number of spaces make no difference.
+    pub fn is_folded(&self) -> bool {
+        is_plain(&self.words)
+    }
+
+    /// Returns whether it has letters beyond ASCII. Unicode writes most letters with an accent in two ways,
+    /// which look the same: as one character, or as a letter and a mark.
+    pub fn has_two_spellings(&self) -> bool {
+        !self.words.is_ascii()
     }
 
     /// The bug "passphrase as pre-shared key": no exchange takes place.
@@ -111,6 +127,15 @@ impl Passphrase {
     }
 }
 
+/// Whether the line has ASCII letters and white space alone.
+fn is_plain(line: &str) -> bool {
+    line.chars().all(|c| c.is_ascii_alphabetic() || c.is_whitespace())
+}
+
+fn fold(line: &str) -> String {
+    line.split_whitespace().map(str::to_ascii_lowercase).collect::<Vec<_>>().join(" ")
+}
+
 impl Exchange {
     /// Takes the peer's message, and returns the key. Sides with different passphrases get different keys.
     /// Returns `None` if the message is not one of the other side.
@@ -137,14 +162,37 @@ mod tests {
 
     #[test]
     fn the_same_passphrase_gives_the_same_key_and_each_exchange_another() {
-        let [client, server] = keys("lamp river ", "lamp river\r\nnot the first line");
+        let [client, server] = keys("lamp river", "lamp river\r\nnot the first line");
         assert!(client.is_some() && client == server);
         assert_ne!(keys("lamp river", "lamp river")[0], client);
     }
 
     #[test]
+    fn words_of_plain_letters_may_be_typed_in_any_case_with_any_white_space() {
+        for typed in ["Lamp  River", " \tLAMP\u{a0}\u{3000}river \r\n", "\u{feff}lamp river", "lamp river\r"]
+        {
+            let passphrase = Passphrase::new(typed).unwrap();
+            assert_eq!(passphrase.words(), "lamp river", "{typed:?}");
+            assert!(passphrase.is_folded() && !passphrase.has_two_spellings());
+        }
+    }
+
+    #[test]
+    fn every_byte_counts_of_a_passphrase_with_another_character() {
+        for words in ["Lamp  7", " lamp-river ", "Zoë  Lamp", "zoe\u{308}", "lamp\u{200b}river", "Ａ", "ı K"]
+        {
+            for typed in [words.to_owned(), format!("\u{feff}{words}\r\n"), format!("{words}\nmore")] {
+                assert_eq!(Passphrase::new(&typed).unwrap().words(), words, "{typed:?}");
+            }
+            let passphrase = Passphrase::new(words).unwrap();
+            assert!(!passphrase.is_folded(), "{words}");
+            assert_eq!(passphrase.has_two_spellings(), !words.is_ascii(), "{words}");
+        }
+    }
+
+    #[test]
     fn another_passphrase_gives_another_key() {
-        let [client, server] = keys("lamp river", "lamp  river");
+        let [client, server] = keys("lamp river 7", "lamp  river 7");
         assert!(client.is_some() && server.is_some() && client != server);
     }
 
@@ -156,7 +204,7 @@ mod tests {
 
     #[test]
     fn an_empty_passphrase_and_a_long_one_are_refused() {
-        for wrong in ["", "  \n lamp", &"x".repeat(MAX_BYTES + 1)] {
+        for wrong in ["", "  \n lamp", "\u{feff}", "\u{feff}\r\n", &"x".repeat(MAX_BYTES + 1)] {
             assert!(Passphrase::new(wrong).is_err(), "{wrong:?}");
         }
     }

@@ -4,7 +4,7 @@
 //! The directory and its files are for their owner alone.
 
 use super::KeyPair;
-use crate::token::Token;
+use crate::{text_file, token::Token};
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
     io::{self, BufRead, BufReader, ErrorKind, Read, Write},
@@ -80,9 +80,13 @@ pub fn load_key(directory: &Path, name: &str) -> Result<KeyPair, String> {
 
 /// Reads the key in this file. Returns `None` if there is no such file.
 fn read_key(path: &Path) -> Result<Option<KeyPair>, String> {
-    let mut text = String::new();
-    match File::open(path).and_then(|file| file.take(MAX_FILE_BYTES).read_to_string(&mut text)) {
-        Ok(_) => match KeyPair::from_hex(text.trim()) {
+    let read = || {
+        let mut bytes = Vec::new();
+        File::open(path)?.take(MAX_FILE_BYTES).read_to_end(&mut bytes)?;
+        text_file::decode(&bytes)
+    };
+    match read() {
+        Ok(text) => match KeyPair::from_hex(text.trim()) {
             Some(key) => Ok(Some(key)),
             None => Err(format!(
                 "{} holds no key; put its copy back, or remove it, and others see a new key",
@@ -102,12 +106,12 @@ fn read_key(path: &Path) -> Result<Option<KeyPair>, String> {
 /// On the file, which can be a pipe.
 ///
 /// # Errors
-/// `InvalidData` when the line is not UTF-8; otherwise whatever the system reports.
+/// `InvalidData` when the line is not text in UTF-8; otherwise whatever the system reports.
 pub fn read_first_line(path: &Path) -> io::Result<String> {
     let mut line = Vec::new();
     // With this capacity nothing is read ahead.
     BufReader::with_capacity(1, File::open(path)?.take(MAX_FILE_BYTES)).read_until(b'\n', &mut line)?;
-    String::from_utf8(line).map_err(|_| io::Error::new(ErrorKind::InvalidData, "the first line is no text"))
+    text_file::decode(&line)
 }
 
 /// Writes a line into a new file of the directory, whole or not at all, so that a crash leaves no half of a

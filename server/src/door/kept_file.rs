@@ -7,7 +7,10 @@
 //! keeps every other line, the order, the mode and the owner. A symbolic link stays one: the file that it
 //! leads to is changed. Another server may have the same file: whoever changes it has its lock meanwhile.
 
-use chat_common::token::Token;
+use chat_common::{
+    text_file::{without_mark, MARK},
+    token::Token,
+};
 use std::{
     fs::{self, File, Metadata, OpenOptions},
     io::{self, ErrorKind, Read, Write},
@@ -110,6 +113,7 @@ impl KeptFile {
         if text.len() > max_bytes {
             return Err(invalid(&format!("it has more than {} MiB", max_bytes >> 20)));
         }
+        without_mark(&text)?;
         Ok(Contents { path, metadata, text, max_bytes, locked: None })
     }
 
@@ -240,9 +244,10 @@ fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     text.split_inclusive(|byte| *byte == b'\n')
 }
 
-/// Returns the entry in a line, or `None` for a line without one.
+/// Returns the entry in a line, or `None` for a line without one. A byte order mark may stand before it: of
+/// the first line, or of another where files were put together.
 fn entry(line: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(line);
-    let entry = text.trim();
+    let entry = text.strip_prefix(MARK).unwrap_or(&text).trim();
     (!entry.is_empty() && !entry.starts_with('#')).then(|| entry.to_owned())
 }
