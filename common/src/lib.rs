@@ -300,6 +300,7 @@ pub mod error;
 pub mod escape;
 pub mod frame;
 pub mod hello;
+pub mod invisible;
 pub mod json;
 pub mod logging;
 pub mod protocol;

@@ -23,7 +23,7 @@ const COMMON: Floors = &[
     ("lines for programs", &["json"]),
     ("bytes", &["frame", "stream", "hello", "status", "error", "codec", "protocol", "token", "seal"]),
     ("rows of text", &["terminal", "width", "wrap"]),
-    ("text", &["escape", "color", "calendar", "units", "cells", "text_file"]),
+    ("text", &["escape", "color", "calendar", "units", "cells", "text_file", "invisible"]),
 ];
 
 const SERVER: Floors = &[

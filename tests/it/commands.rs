@@ -52,6 +52,28 @@ fn two_slashes_say_a_text_that_begins_with_one() {
 }
 
 #[test]
+fn a_private_message_behind_what_nobody_sees_stays_private() {
+    let (_server, mut ann, tom) = ann_and_tom();
+    for (number, start) in ["\u{feff}", "\u{200b}", "\u{200e}", "\u{2060}", "\u{301}"].iter().enumerate() {
+        ann.types(&format!("{start}/msg Tom secret {number}"));
+        tom.sees(&format!("[Ann, privately] secret {number}\n"));
+    }
+    ann.types("\u{feff}said to all");
+    tom.sees("[Ann] said to all\n");
+    assert!(!tom.output().contains("/msg"), "{}", tom.output());
+}
+
+#[test]
+fn what_only_looks_like_a_slash_is_refused_with_what_to_type() {
+    let (_server, mut ann, tom) = ann_and_tom();
+    ann.types("\u{ff0f}msg Tom secret");
+    ann.logs("--- that is not /; type /msg ---\n");
+    ann.types("hello");
+    tom.sees("[Ann] hello\n");
+    assert!(!tom.output().contains("secret"), "{}", tom.output());
+}
+
+#[test]
 fn a_wrong_command_is_reported_to_its_author_and_never_sent() {
     let (_server, mut ann, tom) = ann_and_tom();
     for mistake in ["/wave", "/msg", "/msg Tom", "/me", "/nick", "/history x", "/bell loud", "/reply"] {

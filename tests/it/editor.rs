@@ -95,6 +95,19 @@ fn a_line_of_three_rows_stays_whole_and_editable_under_a_burst() {
 }
 
 #[test]
+fn a_line_with_a_false_slash_stays_and_can_be_mended() {
+    let (_server, address) = Program::server(&[]);
+    let mut alice = TerminalUser::join_editor(address, SIZE, "Alice");
+    let tom = Program::joined_client(address, "Tom");
+    alice.types("\u{ff0f}msg Tom secret\r");
+    alice.sees("--- that is not /; type /msg ---");
+    alice.sees_typed("\u{ff0f}msg Tom secret");
+    alice.types("\x01\x1b[3~/\r");
+    tom.sees("[Alice, privately] secret\n");
+    assert!(!tom.output().contains("[Alice] "), "{}", tom.output());
+}
+
+#[test]
 fn keys_that_arrive_together_have_their_effect_together() {
     let (_server, address) = Program::server(&[]);
     let mut alice = TerminalUser::join_editor(address, SIZE, "Alice");

@@ -24,6 +24,13 @@ fn a_ban_in_the_first_line_of_a_file_of_windows_counts() {
 }
 
 #[test]
+fn a_command_of_the_operator_may_stand_behind_a_mark() {
+    let (mut server, _) = Program::server(&["--console"]);
+    server.types("\u{feff}/who");
+    server.sees("nobody is here");
+}
+
+#[test]
 fn the_message_of_the_day_has_no_mark_and_one_of_white_space_is_none() {
     let folder = Folder::new();
     let file = folder.file("motd");

@@ -20,7 +20,7 @@ use crate::{
         raw_mode::RawMode,
         typing::{Effect, Typing},
     },
-    input::cannot_read,
+    input::{cannot_read, false_slash},
     screen::{CompleteLine, Screen},
     settings::{Input, ScreenOptions, Stop, UiEvent},
 };
@@ -123,7 +123,7 @@ impl Editor {
             for key in bytes.into_iter().filter_map(|byte| keys.take(byte)) {
                 match typing.press(key, &self.names) {
                     Effect::Nothing => {}
-                    Effect::Submit => goes_on &= pass(self.submit(&mut typing)),
+                    Effect::Submit => goes_on &= self.submit(&mut typing).is_none_or(&mut *pass),
                     Effect::Pass(lines) => goes_on &= lines.into_iter().all(|line| pass(Input::Line(line))),
                     Effect::Offer(words) => self.screen.show(UiEvent::InvalidInput(words.join(", "))),
                     Effect::Refuse(why) => self.screen.show(UiEvent::InvalidInput(why.into())),
@@ -150,26 +150,31 @@ impl Editor {
         }
     }
 
-    /// Ends the typed line. Returns what it says.
-    fn submit(&self, typing: &mut Typing) -> Input {
+    /// Ends the typed line. Returns what it says. A line with a mistake that would be said to everybody
+    /// stays, and the person mends it.
+    fn submit(&self, typing: &mut Typing) -> Option<Input> {
         self.draw(typing);
-        let was = self.screen.end_typed_line();
+        let is = self.screen.kind_of_typed_line();
+        // Pasted line ends stay inside one message, and no part of it is a command.
+        let is_text = typing.line.text().contains('\n');
+        if is == CompleteLine::Said && !is_text {
+            if let Some(why) = false_slash(typing.line.text()) {
+                self.screen.show(UiEvent::InvalidInput(why));
+                return None;
+            }
+        }
+        self.screen.end_typed_line();
         let text = typing.line.take();
-        if was == CompleteLine::Passphrase {
+        if is == CompleteLine::Passphrase {
             typing.line.forget_deleted();
             typing.history.begin_line();
         }
-        if was != CompleteLine::Said {
+        if is != CompleteLine::Said {
             // A name has one line.
-            return Input::Line(text.lines().next().unwrap_or_default().to_owned());
+            return Some(Input::Line(text.lines().next().unwrap_or_default().to_owned()));
         }
         typing.history.add(&text);
-        // Pasted line ends stay inside one message, and no part of it is a command.
-        if text.contains('\n') {
-            Input::Text(text)
-        } else {
-            Input::Line(text)
-        }
+        Some(if is_text { Input::Text(text) } else { Input::Line(text) })
     }
 
     fn draw(&self, typing: &Typing) {

@@ -1,6 +1,7 @@
 //! Parses a typed line into a command. No I/O.
 
 use crate::settings::{Bell, Utterance, DEFAULT_HISTORY};
+use chat_common::invisible::{behind_blank_start, behind_false_slash, trim, without_invisible_start};
 
 /// The meaning of one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,21 +44,30 @@ pub(crate) const COMMAND_HELP: &[&str] = &[
     "/help               list these",
 ];
 
-/// Parses a line without its line end.
+/// Returns what is wrong with a line that begins with something that only looks like a slash. As a message it
+/// would say to everybody what was meant for one person.
+pub(crate) fn false_slash(line: &str) -> Option<String> {
+    let verb = behind_false_slash(line)?.split(char::is_whitespace).next().unwrap_or_default();
+    Some(format!("that is not /; type /{verb}"))
+}
+
+/// Parses a line without its line end. The invisible characters at its beginning are no part of it.
 ///
 /// # Errors
 /// One line of help about what is wrong.
 pub(crate) fn parse_command(line: &str) -> Result<Command, String> {
-    let message = |text: &str| Ok(Command::Say(Utterance::Message(text.to_owned())));
-    match line.trim() {
+    let message = |text: String| Ok(Command::Say(Utterance::Message(text)));
+    match trim(line) {
         "" => return Ok(Command::Nothing),
         "exit" => return Ok(Command::Quit),
         _ => {}
     }
     // A slash after spaces is most likely a slip, and a private message must not be said to everybody.
-    let Some(command) = line.trim_start().strip_prefix('/') else { return message(line) };
+    let Some(command) = behind_blank_start(line).strip_prefix('/') else {
+        return false_slash(line).map_or_else(|| message(without_invisible_start(line)), Err);
+    };
     if command.starts_with('/') {
-        return message(command);
+        return message(command.to_owned());
     }
     let (verb, rest) = command.split_once(char::is_whitespace).unwrap_or((command, ""));
     let rest = rest.trim();
@@ -140,6 +150,52 @@ mod tests {
         ] {
             assert_eq!(parse_command(line), Ok(command), "{line:?}");
         }
+    }
+
+    #[test]
+    fn a_command_behind_what_nobody_sees_is_a_command() {
+        let private = Command::Say(Utterance::Private { to: "Ann".into(), text: "secret".into() });
+        for start in [
+            "\u{feff}",
+            "\u{200b}",
+            "\u{200e}",
+            "\u{2060}",
+            "\u{ad}",
+            "\u{fe0f}",
+            "\u{180e}",
+            "\u{3164}",
+            "\u{2800}",
+            "\u{e0020}",
+            "\u{7}",
+            "\u{a0}\u{3000}",
+            " \u{202e} \u{feff}\u{feff}",
+            "\u{301}",
+        ] {
+            assert_eq!(parse_command(&format!("{start}/msg Ann secret")), Ok(private.clone()), "{start:?}");
+        }
+        for (line, command) in [
+            ("\u{feff}exit\u{200b} ", Command::Quit),
+            (" \u{200b}", Command::Nothing),
+            ("\u{feff} hi\u{200b}", message(" hi\u{200b}")),
+            ("\u{200b}//x", message("/x")),
+            ("a\u{feff}/who", message("a\u{feff}/who")),
+        ] {
+            assert_eq!(parse_command(line), Ok(command), "{line:?}");
+        }
+        // What is invisible behind the slash makes another word of it, and nothing is said.
+        for line in ["/\u{200b}msg Ann secret", "/msg\u{feff} Ann secret", "/\u{338}msg Ann secret"] {
+            parse_command(line).expect_err(line);
+        }
+    }
+
+    #[test]
+    fn what_looks_like_a_slash_is_refused_and_said_nowhere() {
+        for slash in ["\u{ff0f}", "\u{feff} \u{ff0f}", "\u{2044}", "\u{2215}", "\u{29f8}", "\u{301}\u{ff0f}"]
+        {
+            let line = format!("{slash}msg Ann secret");
+            assert_eq!(parse_command(&line), Err("that is not /; type /msg".into()), "{line:?}");
+        }
+        assert_eq!(parse_command("a\u{ff0f}b"), Ok(message("a\u{ff0f}b")));
     }
 
     #[test]

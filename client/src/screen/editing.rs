@@ -9,14 +9,14 @@ use crate::screen::{output::Output, typed_line::TypedLine, Screen};
 const PASTE_MARKS_ON: &str = "\x1b[?2004h";
 const PASTE_MARKS_OFF: &str = "\x1b[?2004l";
 
-/// What a typed line was, which is complete now.
+/// What a typed line is, once it is complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CompleteLine {
     /// Something for the room, or a command.
     Said,
     /// The answer to a question.
     Answer,
-    /// A passphrase, which was not shown.
+    /// A passphrase, which is not shown.
     Passphrase,
 }
 
@@ -52,20 +52,23 @@ impl Screen {
         self.lock().redraw();
     }
 
-    /// The line is complete: it stays on the screen, and an empty one begins. Returns what it was.
-    pub(crate) fn end_typed_line(&self) -> CompleteLine {
-        let mut output = self.lock();
-        let (size, hidden) = (output.size(), output.hides_typing);
-        let line = output.typed_line.as_mut().map(std::mem::take);
-        let was = match &line {
-            _ if hidden => CompleteLine::Passphrase,
+    /// Returns what the typed line will be when it is complete.
+    pub(crate) fn kind_of_typed_line(&self) -> CompleteLine {
+        let output = self.lock();
+        match &output.typed_line {
+            _ if output.hides_typing => CompleteLine::Passphrase,
             Some(line) if !line.question.is_empty() => CompleteLine::Answer,
             _ => CompleteLine::Said,
-        };
-        if let Some(mut line) = line {
+        }
+    }
+
+    /// The line is complete: it stays on the screen, and an empty one begins.
+    pub(crate) fn end_typed_line(&self) {
+        let mut output = self.lock();
+        let size = output.size();
+        if let Some(mut line) = output.typed_line.as_mut().map(std::mem::take) {
             output.write_edited(&line.last_sight(size));
         }
-        was
     }
 
     /// The shell gets the terminal. The line stays above what the shell writes.

@@ -37,7 +37,7 @@ use crate::{
     },
     settings::{Channels, Input, InputNotice, JoinOptions, Outcome, UiEvent, UiEventHandler},
 };
-use chat_common::token::Token;
+use chat_common::{invisible::trim, token::Token};
 use crossbeam_channel::{after, never, select};
 use std::time::{Duration, Instant};
 
@@ -216,12 +216,12 @@ impl Client<'_> {
                     (self.show)(UiEvent::AskName);
                 },
                 recv(self.input_rx) -> input => match input {
-                    Ok(Input::Line(line)) if line.trim().is_empty() => (self.show)(UiEvent::AskName),
+                    Ok(Input::Line(line)) if trim(&line).is_empty() => (self.show)(UiEvent::AskName),
                     Ok(Input::Line(line)) if parse_command(&line) == Ok(Command::Quit) => {
                         return Err(Outcome::Left);
                     }
                     Ok(Input::Line(line)) => {
-                        let name = line.trim().to_owned();
+                        let name = trim(&line).to_owned();
                         self.name = Some(name.clone());
                         // A typed name is taken as it is typed.
                         self.numbered_name = None;

@@ -8,7 +8,10 @@ use super::{
     },
     server_address::{parse_server, DEFAULT_SERVER},
 };
-use chat_common::units::{parse_time, TIME_FORM};
+use chat_common::{
+    invisible::{bare, behind_blank_start, behind_false_slash},
+    units::{parse_time, TIME_FORM},
+};
 use std::time::Duration;
 
 /// The error of `--send` for an empty text, from the command line or from standard input.
@@ -151,13 +154,18 @@ fn parse_send(text: String) -> Result<InputSource, String> {
 /// Reads the text of a message from the command line. It is said as it is, with one exception: a text that
 /// looks like a private message must not be said to everybody by accident.
 fn parse_message(text: &str) -> Result<String, String> {
-    let is_private = |text: &str| {
-        let verb = text.split_whitespace().next().unwrap_or_default();
-        ["/msg", "/reply"].iter().any(|private| verb.eq_ignore_ascii_case(private))
-    };
-    let start = text.trim_start();
+    let verb = |text: &str| bare(text.split_whitespace().next().unwrap_or_default());
+    let is_private = |text: &str| ["/msg", "/reply"].iter().any(|word| verb(text).eq_ignore_ascii_case(word));
+    let start = behind_blank_start(text);
+    if behind_false_slash(text).is_some() {
+        return Err(
+            "--send says its text as it is, to everybody, and its first character is not /, although \
+                    it looks like one: --to NAME says a text to one person alone, and --send - says any text"
+                .to_owned(),
+        );
+    }
     if is_private(start) {
-        let verb = start.split_whitespace().next().unwrap_or_default();
+        let verb = verb(start);
         return Err(format!(
             "--send says its text as it is, to everybody: \
              --to NAME says it to one person alone, and a text that begins with /{verb} says {verb}"
@@ -279,6 +287,10 @@ pub(super) mod tests {
             &["--send", "/msg Bob hi", "--name", "ci"],
             &["--send", " \t/reply hi", "--name", "ci"],
             &["--send", "/MSG", "--name", "ci", "--to", "Bob"],
+            &["--send", "\u{feff}/msg Bob hi", "--name", "ci"],
+            &["--send", " \u{200b}\u{301}/rep\u{2060}ly\u{200e} hi", "--name", "ci"],
+            &["--send", "\u{ff0f}msg Bob hi", "--name", "ci"],
+            &["--send", "\u{200e} \u{2215}who", "--name", "ci", "--to", "Bob"],
             &["--to", "Bob", "--name", "ci"],
             &["--to", " ", "--name", "ci", "--send", "hi"],
             &["--json-input"],

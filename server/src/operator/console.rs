@@ -14,6 +14,7 @@ use crate::{
 };
 use chat_common::{
     background_writer::BackgroundWriter,
+    invisible::trim,
     shutdown::Shutdown,
     units::{parse_time, TIME_FORM},
 };
@@ -47,8 +48,8 @@ impl Console {
     pub(crate) fn run_loop(&self, mut input: impl BufRead) {
         loop {
             let reply = match read_line(&mut input) {
-                Ok(Some(Line::Complete(line))) if line.trim().is_empty() => continue,
-                Ok(Some(Line::Complete(line))) => self.apply(line.trim()),
+                Ok(Some(Line::Complete(line))) if trim(&line).is_empty() => continue,
+                Ok(Some(Line::Complete(line))) => self.apply(trim(&line)),
                 Ok(Some(Line::TooLong)) => {
                     format!("a line of more than {MAX_LINE_BYTES} bytes is no command of the server")
                 }
