@@ -81,6 +81,55 @@ fn a_member_over_the_rate_limit_waits_and_loses_nothing() {
 }
 
 #[test]
+fn the_members_of_an_address_share_its_rate_and_lose_nothing() {
+    let limits = Limits { address_burst: 20, address_rate: 100, ..Limits::default() };
+    let server = TestServer::with_limits(limits);
+    let start = Instant::now();
+    let mut members = ["ann", "bob", "cid"].map(|name| Member::join(server.address(), name));
+    let mut end = 0;
+    for number in 0..20 {
+        for member in &mut members {
+            end = member.say(&format!("{} {number}", member.name()));
+        }
+    }
+    // The three joins are requests, too. Twenty requests pass at once, and the others take 10 ms each. The
+    // waits of the last three follow their replies.
+    assert!(start.elapsed() >= Duration::from_millis(390), "{:?}", start.elapsed());
+    let [ann, bob, cid] = &members;
+    [ann, bob].into_iter().for_each(|member| member.hear_up_to(end));
+    // A member does not receive what it said itself.
+    cid.hear_up_to(end - 1);
+    assert_clean(|| members.each_ref().map(Member::history));
+}
+
+#[test]
+fn a_wait_for_the_rate_ends_with_the_connection() {
+    const COUNT: usize = 9;
+    // With this recipient a message costs eight requests, whatever becomes of it.
+    let long_recipient =
+        Request::Private { message_id: 1, repeated: false, to: "é".repeat(30_000), text: "hi".to_owned() };
+    let server = TestServer::with_limits(Limits {
+        max_connections: COUNT,
+        address_burst: COUNT,
+        address_rate: 1,
+        ..Limits::default()
+    });
+    let mut crowd: Vec<RawPeer> =
+        (0..COUNT).map(|_| RawPeer::connect_call(server.address()).unwrap()).collect();
+    for (number, peer) in crowd.iter_mut().enumerate() {
+        peer.join(&format!("m{number}"), raw::random_token()).unwrap();
+    }
+    // Together they now wait for longer than the watchdog does.
+    for peer in &mut crowd {
+        let reply = peer.ask(&long_recipient).unwrap();
+        assert!(matches!(&reply, Reply::Refused(_)), "{reply:?}");
+    }
+    drop(crowd);
+    let connect = |_| RawPeer::connect_call(server.address());
+    poll("all places to be free", || (0..COUNT).map(connect).collect::<Result<Vec<_>, _>>().ok());
+}
+
+#[test]
 fn a_full_channel_refuses_as_busy_and_loses_and_doubles_nothing() {
     let server = TestServer::with_limits(Limits { queue: 1, ..without_rate_limit() });
     let names = ["ann", "bob", "cid", "dan", "eve", "fay"];

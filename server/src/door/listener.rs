@@ -115,7 +115,8 @@ fn admit<'scope, 'env>(
     let stream = Arc::new(stream);
     let refuse = |status: Status, why: &str| refuse(door, &stream, peer, status, why);
     // This check comes first, because it costs least, and a flood meets it.
-    if door.connects.take(Host::of(peer.ip()), Instant::now()).is_none() {
+    let now = Instant::now();
+    if !door.hosts.of(Host::of(peer.ip()), now).connects.try_take(now) {
         return refuse(Status::Busy, "too many new connections");
     }
     if door.bans.covers_address(peer.ip()) {

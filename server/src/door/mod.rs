@@ -16,7 +16,7 @@ mod closed;
 #[cfg(feature = "closed")]
 mod guesses;
 mod host;
-mod host_rate;
+mod host_rates;
 mod kept_file;
 #[cfg(feature = "closed")]
 mod kept_names;
@@ -34,45 +34,31 @@ pub(crate) use closed::ClosedTables;
 #[cfg(feature = "closed")]
 pub(crate) use guesses::NoGuess;
 pub(crate) use host::Host;
+pub(crate) use host_rates::Allowance;
 #[cfg(feature = "closed")]
 pub(crate) use kept_names::KeptNames;
 pub(crate) use listener::accept_loop;
-pub(crate) use rate::Bucket;
 
 use crate::settings::Limits;
 use admission::Admission;
 use chat_common::{protocol::Refusal, stream::Stream};
-use host_rate::HostRate;
-use log_throttle::LogThrottle;
-use rate::Buckets;
+use host_rates::HostRates;
 use std::{fmt, io, net::IpAddr, sync::Arc, time::Instant};
 
-/// The tables of bans, of accepted connections, of rates, and of logged lines. Any thread may use them.
-/// Nothing blocks while it holds one of their locks.
+/// The tables of bans, of accepted connections, and of rates. Any thread may use them. Nothing blocks
+/// while it holds one of their locks.
 #[derive(Debug)]
 pub(crate) struct Door {
     pub(crate) bans: Bans,
     admission: Arc<Admission>,
-    /// How often each host may connect.
-    connects: HostRate,
-    throttle: LogThrottle,
-    buckets: Buckets,
+    hosts: HostRates,
     /// What only a closed room has.
     pub(crate) closed: Option<ClosedTables>,
 }
 
 impl Door {
     pub(crate) fn new(bans: Bans, limits: &Limits) -> Door {
-        // `--rate-burst 0` turns all rates off.
-        let connect_burst = if limits.rate_burst == 0 { 0 } else { limits.connect_burst };
-        Door {
-            bans,
-            admission: Arc::default(),
-            connects: HostRate::new(connect_burst, limits.connect_rate),
-            throttle: LogThrottle::default(),
-            buckets: Buckets::default(),
-            closed: None,
-        }
+        Door { bans, admission: Arc::default(), hosts: HostRates::new(limits), closed: None }
     }
 
     /// Checks that the client of a call connection may have a name that others may have had before.
@@ -126,14 +112,15 @@ impl Door {
         self.closed.as_ref().map_or(0, ClosedTables::wrong_guesses)
     }
 
-    /// Returns the token bucket for a new connection from `address`.
-    pub(crate) fn bucket(&self, limits: &Limits, address: IpAddr) -> Arc<Bucket> {
-        self.buckets.bucket(limits, Host::of(address), Instant::now())
+    /// Returns what a new connection from `address` may ask for.
+    pub(crate) fn allowance(&self, address: IpAddr) -> Allowance {
+        let now = Instant::now();
+        self.hosts.of(Host::of(address), now).allowance(now)
     }
 
     /// Logs a line about a peer at `address`, or leaves it out when there were too many about its host. The
     /// next line about that host says how many were left out.
     pub(crate) fn log(&self, address: IpAddr, level: log::Level, line: impl fmt::Display) {
-        self.throttle.log(Host::of(address), level, line);
+        log_throttle::log(&self.hosts, Host::of(address), level, line);
     }
 }

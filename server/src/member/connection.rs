@@ -15,7 +15,7 @@ use super::{
 use crate::settings::seeded::Bug;
 use crate::{
     delivery::{lost_because, CONNECTION_LOST},
-    door::{Bucket, Slot},
+    door::{Allowance, Slot},
     room::Command,
 };
 use chat_common::{
@@ -23,7 +23,7 @@ use chat_common::{
     error::RpcError,
     hello::{Hello, Role},
     protocol::{Cause, Refusal, Reply, Request, UNJOINED_FRAME_BYTES},
-    rpc::Connection,
+    rpc::{Connection, Wait},
     status::Status,
     stream::Stream,
 };
@@ -32,7 +32,7 @@ use std::{
     net::SocketAddr,
     panic::{catch_unwind, resume_unwind, AssertUnwindSafe},
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 /// A request costs one token of the rate limit, and one more for each of these bytes of the request and of
@@ -124,9 +124,8 @@ fn serve_calls(
     if !sealing::welcome_call(service, &mut connection, hello, peer, slot)? {
         return Ok(());
     }
-    // Only this thread holds the bucket, so it is free for the next connection as soon as this one ends.
-    let bucket = service.door.bucket(service.limits, peer.ip());
-    let Some(mut calls) = wait_for_join(service, &mut connection, peer, slot, &bucket)? else {
+    let allowance = service.door.allowance(peer.ip());
+    let Some(mut calls) = wait_for_join(service, &mut connection, peer, slot, &allowance)? else {
         return Ok(());
     };
     let frame_limit = service.limits.max_frame.0 as u32;
@@ -134,7 +133,8 @@ fn serve_calls(
     let frame_limit = if service.limits.seeded.has(Bug::UncheckedLength) { u32::MAX } else { frame_limit };
     connection.set_frame_limit(frame_limit);
     // The panic is caught here, because the member must leave the room even then.
-    let end = catch_unwind(AssertUnwindSafe(|| serve_member(service, &mut connection, &mut calls, &bucket)));
+    let serve = || serve_member(service, &mut connection, &mut calls, &allowance);
+    let end = catch_unwind(AssertUnwindSafe(serve));
     leave(service, &calls, &end);
     end.unwrap_or_else(|panic| resume_unwind(panic)).map(|_| ())
 }
@@ -142,13 +142,13 @@ fn serve_calls(
 /// Reads requests until a Join succeeds. Returns `None` when the client closes the connection.
 ///
 /// # Blocking
-/// On the client, for the join timeout at most. On the Join itself, see [`join::join`].
+/// On the client, for the join timeout at most. On the rate limit. On the Join itself, see [`join::join`].
 fn wait_for_join(
     service: &Service<'_>,
     connection: &mut Connection,
     peer: SocketAddr,
     slot: &Slot,
-    bucket: &Bucket,
+    allowance: &Allowance,
 ) -> Result<Option<MemberCalls>, RpcError> {
     let limits = service.limits;
     let deadline = Instant::now() + limits.join_timeout;
@@ -158,7 +158,12 @@ fn wait_for_join(
             None => return Ok(None),
             Some(Request::Join(join)) => {
                 slot.joining();
-                service.shutdown.sleep(bucket.take(Instant::now(), 1));
+                // It waits before the Join and not behind it, so a client pays for its last connection first.
+                let stays = pause(service, connection, allowance.take(Instant::now(), 1));
+                if !matches!(stays, Ok(true)) {
+                    allowance.give_back(Instant::now());
+                    return stays.map(|_| None);
+                }
                 match join::join(service, connection.stream(), peer, join) {
                     Ok(calls) => return Ok(Some(calls)),
                     Err(refusal) => {
@@ -190,7 +195,7 @@ fn serve_member(
     service: &Service<'_>,
     connection: &mut Connection,
     calls: &mut MemberCalls,
-    bucket: &Bucket,
+    allowance: &Allowance,
 ) -> Result<ClientEnd, RpcError> {
     let limits = service.limits;
     connection.reply(&Reply::Joined(calls.joined.clone()), limits.frame_timeout)?;
@@ -211,16 +216,37 @@ fn serve_member(
             let _ = connection.reply(&Reply::Left, limits.frame_timeout);
             return Ok(ClientEnd::Left);
         }
+        let is_ping = request == Request::Ping;
         if let Some(reply) = service::answer(service, calls, request) {
             connection.reply(&reply, limits.frame_timeout)?;
         }
         let cost = 1 + (connection.take_traffic() / BYTES_PER_TOKEN) as u32;
-        let wait = bucket.take(Instant::now(), cost);
-        if !wait.is_zero() {
-            service.shutdown.sleep(wait);
+        // Every client pings. The pings of 1,000 members behind one address are no work for the room.
+        let take = if is_ping { Allowance::take_own } else { Allowance::take };
+        if !pause(service, connection, take(allowance, Instant::now(), cost))? {
+            break;
         }
     }
     Ok(ClientEnd::Closed)
+}
+
+/// Waits for the rate limit. Returns false when the connection has ended meanwhile.
+///
+/// # Blocking
+/// For `time`. Shutdown wakes it, and so does the end of the connection: the client's, and that of a member
+/// that is removed. An end behind another request is found when that is read.
+fn pause(service: &Service<'_>, connection: &mut Connection, time: Duration) -> Result<bool, RpcError> {
+    if time.is_zero() {
+        return Ok(true);
+    }
+    let end = Instant::now() + time;
+    match connection.wait(end)? {
+        Wait::Silence => {}
+        Wait::Ready => drop(service.shutdown.sleep(end.saturating_duration_since(Instant::now()))),
+        // Shutdown ends the reading, and what has arrived is still served.
+        Wait::Ended => return Ok(service.shutdown.is_requested()),
+    }
+    Ok(true)
 }
 
 /// Closes a member's connections, and tells the room why they ended. Does not tell the room when the

@@ -159,10 +159,14 @@ limits! {
     max_history "max-history": usize = 10_000, at least 0, at most 100_000_000;
     /// Time in which a client can resume a lost session.
     resume_within "resume-within": Duration = Duration::from_secs(60), at least MOMENT, at most LONGEST;
-    /// Requests that a member may send at once; 0 turns this rate and that of new connections off.
+    /// Requests that a member may send at once; 0 turns this rate and those of addresses off.
     rate_burst "rate-burst": usize = 200, at least 0, at most 1_000_000;
     /// Requests a second after that; a long one counts as several. Faster members are read more slowly.
     rate "rate": usize = 50, at least 1, at most 1_000_000;
+    /// Requests at once from all members of an address together; 0 turns this rate off.
+    address_burst "address-burst": usize = 1000, at least 0, at most 1_000_000;
+    /// Requests a second from them after that, shared in the order in which they come.
+    address_rate "address-rate": usize = 200, at least 1, at most 1_000_000;
     /// Places in the broadcaster's channel. When all are taken, the server refuses messages as busy.
     queue "queue": usize = 1024, at least 1, at most 1_000_000;
     /// Time for delivering the accepted messages at shutdown.
