@@ -1,4 +1,4 @@
-//! A server with a journal takes nothing back: not when it is killed, and not when its disk is full or fails.
+//! A server with a journal takes nothing back, not even when it is killed.
 //! Real programs; the journals are in temporary folders.
 
 use chat_common::protocol::{Reply, Request};
@@ -16,26 +16,25 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
     thread,
-    time::Duration,
 };
 
 /// A journal, and the port of the server that has it. Dropping it removes the journal.
-struct Place {
+pub(crate) struct Place {
     /// The server makes it. It stands in a folder of the test.
-    journal: String,
-    port: u16,
+    pub(crate) journal: String,
+    pub(crate) port: u16,
     _folder: Folder,
 }
 
 impl Place {
     /// A new place, with a port that is free now.
-    fn new() -> Place {
+    pub(crate) fn new() -> Place {
         let folder = Folder::new();
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
         Place { journal: folder.file("journal"), port, _folder: folder }
     }
 
-    fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.port).into()
     }
 
@@ -47,14 +46,14 @@ impl Place {
     }
 
     /// Starts a server and waits until it accepts.
-    fn start(&self, arguments: &[&str]) -> Program {
+    pub(crate) fn start(&self, arguments: &[&str]) -> Program {
         let (server, address) = Program::start_server(&mut self.command(arguments));
         assert_eq!(address, self.address());
         server
     }
 
     /// Runs the server's program to its end, with this flag for the journal.
-    fn run(&self, flag: &str) -> Output {
+    pub(crate) fn run(&self, flag: &str) -> Output {
         Command::new(binary("chat-server")).args([flag, &self.journal]).output().unwrap()
     }
 
@@ -95,7 +94,7 @@ fn say_twenty_numbers(place: &Place) {
 }
 
 /// The value of a field in a line of JSON that our client has written: digits, or a text without escapes.
-fn field<'l>(line: &'l str, name: &str) -> Option<&'l str> {
+pub(crate) fn field<'l>(line: &'l str, name: &str) -> Option<&'l str> {
     let (_, rest) = line.split_once(&format!("\"{name}\":"))?;
     let rest = rest.trim_start_matches('"');
     Some(&rest[..rest.find(['"', ',', '}'])?])
@@ -310,90 +309,6 @@ fn a_file_that_has_grown_beyond_all_memory_is_named_and_put_aside() {
     assert_eq!(repaired.status.code(), Some(0), "{repaired:?}");
     assert!(Path::new(&place.journal).join(format!("{name}.damaged")).exists());
     place.start(&[]);
-}
-
-#[test]
-fn a_full_disk_refuses_messages_and_takes_them_again_when_there_is_space() {
-    let place = Place::new();
-    fs::create_dir(&place.journal).unwrap();
-    let mut command = Command::new("unshare");
-    // The small disk is in a mount namespace of its own, so it goes with the server.
-    let script = format!(
-        "mount -t tmpfs -o size=1m none {0} && exec {1} --listen 127.0.0.1:{2} --journal {0}/journal \
-         --segment-size 64KiB --rate-burst 0 \"$@\"",
-        &place.journal,
-        binary("chat-server").display(),
-        place.port
-    );
-    let can =
-        Command::new("unshare").args(["--mount", "true"]).output().is_ok_and(|out| out.status.success());
-    if !can {
-        println!("skipped: this system does not let us create mount namespaces");
-        return;
-    }
-    let (server, address) = Program::start_server(command.args(["--mount", "sh", "-c", &script, "sh"]));
-    let mut ann = Program::joined_client(address, "Ann");
-    let bob = Program::joined_client(address, "Bob");
-    ann.types("before");
-    bob.sees("[Ann] before");
-    let fill = PathBuf::from(format!("/proc/{}/root{}/fill", server.pid(), &place.journal));
-    let written = fs::write(&fill, vec![1; 1 << 20]);
-    assert!(written.is_err(), "the disk is full");
-    // The file that was made ahead is used up first.
-    let mut number = 0;
-    poll("a message to be refused", || {
-        number += 1;
-        ann.types(&format!("number {number}"));
-        thread::sleep(Duration::from_millis(5));
-        ann.error_output().contains("the server's disk is full").then_some(())
-    });
-    server.logs("has no space for its next file");
-    fs::remove_file(&fill).unwrap();
-    server.logs("has space again");
-    ann.types("after");
-    bob.sees("[Ann] after");
-}
-
-#[test]
-fn a_disk_that_fails_ends_the_server_and_nobody_was_told_what_it_did_not_take() {
-    let place = Place::new();
-    let arguments = ["--journal", &place.journal, "--segment-size", "64KiB"];
-    // The first syncs are those of the first file, of the file ahead, and of the joins.
-    let inject = ["-e", "trace=fdatasync", "-e", "inject=fdatasync:error=EIO:when=12+"];
-    let Some((mut server, address)) = Program::server_under_strace(&inject, &arguments) else {
-        println!("skipped: strace does not work here");
-        return;
-    };
-    let mut ann = Program::client(address, "Ann", &["--json"]);
-    ann.sees("\"connected\"");
-    let bob = Program::client(address, "Bob", &["--json", "--stay"]);
-    bob.sees("\"connected\"");
-    ann.sees("\"joined\"");
-    let mut number = 0;
-    poll("the server to end", || {
-        number += 1;
-        ann.types(&format!("number {number}"));
-        thread::sleep(Duration::from_millis(5));
-        server.has_exited()
-    });
-    assert_eq!(server.exits(), Some(1));
-    server.logs("the journal cannot be written");
-    let kept = place.run("--check");
-    assert_eq!(kept.status.code(), Some(0), "{kept:?}");
-    let again = place.start(&[]);
-    let mut reader = Member::join(place.address(), "reader");
-    let events = match reader.ask(&chat_common::protocol::Request::History { count: 1_000, before: None }) {
-        Ok(chat_common::protocol::Reply::History { events }) => events,
-        other => panic!("{other:?}"),
-    };
-    let kept: Vec<u64> = events.iter().map(|event| event.sequence).collect();
-    for (client, event) in [(&ann, "accepted"), (&bob, "message")] {
-        for line in client.output().lines().filter(|line| line.contains(&format!("\"event\":\"{event}\""))) {
-            let sequence: u64 = field(line, "sequence").unwrap().parse().unwrap();
-            assert!(kept.contains(&sequence), "the disk does not have {line}");
-        }
-    }
-    drop(again);
 }
 
 #[test]

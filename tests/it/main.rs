@@ -34,6 +34,7 @@ mod flood;
 mod fooled;
 mod hostile;
 mod journal;
+mod journal_disk;
 mod journal_order;
 mod kind_of_room;
 mod limits;

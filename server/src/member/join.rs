@@ -30,12 +30,9 @@ pub(super) struct MemberCalls {
     pub(super) visitor: bool,
     /// The reply to its Join.
     pub(super) joined: Joined,
-    /// The broadcaster sends a value when it has written a reply. One request is carried out at a time,
-    /// so there is space for one.
-    replied_tx: Sender<()>,
-    replied_rx: Receiver<()>,
-    /// Whether the broadcaster writes the reply to the last request.
-    reply_pending: bool,
+    /// Set while the broadcaster has to write the reply to the last request. It gets a value then. The
+    /// command alone has the sender, so a command that nobody carries out ends the wait.
+    replied_rx: Option<Receiver<()>>,
 }
 
 impl MemberCalls {
@@ -48,8 +45,9 @@ impl MemberCalls {
         service: &Service<'_>,
         command: impl FnOnce(Arc<ConnectionPair>, Sender<()>) -> Command,
     ) -> Result<Option<Reply>, Refusal> {
-        service.room.try_send(command(Arc::clone(&self.pair), self.replied_tx.clone()))?;
-        self.reply_pending = true;
+        let (replied_tx, replied_rx) = bounded(1);
+        service.room.try_send(command(Arc::clone(&self.pair), replied_tx))?;
+        self.replied_rx = Some(replied_rx);
         Ok(None)
     }
 
@@ -57,11 +55,12 @@ impl MemberCalls {
     /// before it has the reply.
     ///
     /// # Blocking
-    /// On the broadcaster, which waits for no client.
+    /// On the broadcaster, which waits for no client. It drops the command if the room ends first, which
+    /// wakes this.
     pub(super) fn await_reply(&mut self) {
-        if std::mem::take(&mut self.reply_pending) {
+        if let Some(replied_rx) = self.replied_rx.take() {
             // An error means that the room has ended.
-            let _ = self.replied_rx.recv();
+            let _ = replied_rx.recv();
         }
     }
 }
@@ -133,6 +132,5 @@ pub(super) fn join(
         kept_for,
         motd: motd.map(str::to_owned),
     };
-    let (replied_tx, replied_rx) = bounded(1);
-    Ok(MemberCalls { pair, address, visitor, joined, replied_tx, replied_rx, reply_pending: false })
+    Ok(MemberCalls { pair, address, visitor, joined, replied_rx: None })
 }

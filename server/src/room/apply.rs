@@ -85,6 +85,13 @@ impl Effects {
         }
     }
 
+    /// Closes the pairs of sessions that have ended, or that have new ones.
+    pub(super) fn close_pairs(&mut self) {
+        for (pair, reason) in self.closings.drain(..) {
+            pair.close(reason);
+        }
+    }
+
     /// Answers a waiting thread at the end of the round. If the thread has ended, the answer is lost,
     /// which does no harm.
     fn answer<T: Send + 'static>(&mut self, answer_tx: Sender<T>, answer: T) {

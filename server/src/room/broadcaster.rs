@@ -68,7 +68,13 @@ use crate::{
 use chat_common::{protocol::EventKind, shutdown::Shutdown};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use log::{info, warn, Level};
-use std::{iter, sync::Arc, thread, time::Instant};
+use std::{
+    iter,
+    panic::{catch_unwind, resume_unwind, AssertUnwindSafe},
+    sync::Arc,
+    thread,
+    time::Instant,
+};
 
 /// The most recipients of a small room. Writing to all of them takes less than 200 us.
 const SMALL_ROOM: usize = 32;
@@ -96,7 +102,8 @@ pub(crate) struct Broadcaster<'env> {
 ///
 /// # Blocking
 /// On the channel. A command wakes it, and so does the drop of the last sender. On the disk of the journal,
-/// once for each round. At the end on the deliveries, until `drain_timeout` after the request to stop.
+/// once for each round. At the end on the deliveries, until `drain_timeout` after the request to stop. After
+/// a failure first on the last sender, which is dropped when the threads of all connections have ended.
 ///
 /// # Errors
 /// When the disk fails. Nobody is told of the round that it has not taken, and the room ends.
@@ -104,20 +111,25 @@ pub(crate) fn broadcast_loop(
     broadcaster: &Broadcaster<'_>,
     journal: Option<Journal<Directory>>,
 ) -> Result<(), JournalError> {
-    let Broadcaster { log, limits, shutdown, .. } = broadcaster;
+    let Broadcaster { registry, log, limits, shutdown, commands_rx, .. } = broadcaster;
     thread::scope(|scope| {
         let (deliveries, delivered_rx) = Deliveries::new(scope, log, limits);
         let fanout = FanoutWorker::new(&deliveries);
         let (last_id, recipients) = (broadcaster.last_id, Arc::new([]) as Arc<[_]>);
         let mut rounds =
             Rounds { broadcaster, deliveries, fanout, recipients, last_id, journal, unwritten: Vec::new() };
-        let ended = rounds.run_to_the_end();
+        // Those who wait for an answer must be let go after a panic, too.
+        let ended = catch_unwind(AssertUnwindSafe(|| rounds.run_to_the_end()));
         let Rounds { recipients, deliveries, fanout, .. } = rounds;
         drop((deliveries, fanout));
-        if ended.is_err() {
+        if !matches!(ended, Ok(Ok(()))) {
             // Nobody may learn more than the disk has. The clients come back to the next server.
             shutdown.request();
-            recipients.iter().for_each(|recipient| recipient.pair.close("the disk failed"));
+            let pairs = recipients.iter().map(|recipient| Arc::clone(&recipient.pair));
+            pairs.chain(registry.pairs()).for_each(|pair| pair.close("the room has failed"));
+            // A bounded channel keeps what is queued when its receiver goes, and the commands in it have the
+            // senders for answers that others wait for. Each wait ends when its command is dropped.
+            commands_rx.iter().for_each(drop);
         }
         // No value is ever sent. The channel is disconnected when all deliveries have ended.
         if let Err(RecvTimeoutError::Timeout) =
@@ -128,7 +140,7 @@ pub(crate) fn broadcast_loop(
                 recipient.pair.close("the server shut down");
             }
         }
-        ended
+        ended.unwrap_or_else(|panic| resume_unwind(panic))
     })
 }
 
@@ -211,7 +223,11 @@ impl Rounds<'_, '_, '_> {
             self.publish(staged.clone(), effects);
             return self.commit(&staged, records);
         }
-        self.commit(&staged, records)?;
+        if let Err(error) = self.commit(&staged, records) {
+            // The list does not have these pairs any more, and nobody else ends them.
+            effects.close_pairs();
+            return Err(error);
+        }
         self.publish(staged, effects);
         Ok(())
     }
@@ -245,9 +261,7 @@ impl Rounds<'_, '_, '_> {
             effects.write_replies();
         }
         effects.answers.drain(..).for_each(|answer| answer());
-        for (pair, reason) in effects.closings.drain(..) {
-            pair.close(reason);
-        }
+        effects.close_pairs();
         if effects.recipients_changed {
             self.recipients = registry.recipients().into();
         }

@@ -223,6 +223,11 @@ impl Registry {
         })
     }
 
+    /// Returns the connections of all sessions that have some now.
+    pub(super) fn pairs(&self) -> Vec<Arc<ConnectionPair>> {
+        self.lock().values().filter_map(|member| member.pair().map(Arc::clone)).collect()
+    }
+
     /// Returns all recipients in the order of their session ids. That is mostly the order of their
     /// memory, which saves 5 % of the latency in an idle room.
     pub(super) fn recipients(&self) -> Vec<Arc<Recipient>> {
