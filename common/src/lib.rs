@@ -113,7 +113,10 @@
 //! the highest number means without end, and none means not at all.
 //!
 //! A History has the last `count` messages, or fewer if one reply has no space for them. With `before` they
-//! are messages with a lower sequence than that.
+//! are messages with a lower sequence than that. A client asks for more with the sequence of the first event
+//! as `before`; a History without events is the end. Among the messages can be Missed: what stands there
+//! cannot be read. Its `first` is then the next `before`. A first event Missed whose `messages` is 0 stands
+//! for no message: the server has looked so far back, and the client asks again.
 //!
 //! | cause | means |
 //! |---|---|

@@ -147,7 +147,9 @@ pub enum Reply {
     /// To `History`.
     History {
         /// The last messages, oldest first, as many as fit into a frame: messages and actions to everybody,
-        /// with the member's own among them, and private messages to this member.
+        /// with the member's own among them, and private messages to this member. A `Missed` stands for
+        /// messages that cannot be read; at the beginning, without `messages`, it says only how far back the
+        /// server has looked. Nothing is older if there is no event.
         events: Vec<Event>,
     },
 }
@@ -352,7 +354,7 @@ pub enum EventKind {
         reason: Option<String>,
     },
     /// The recipient does not get the events from `first` to this event's sequence. They were too old to
-    /// keep.
+    /// keep, or cannot be read.
     Missed {
         /// The sequence of the first missed event.
         first: u64,

@@ -40,6 +40,7 @@ mod kind_of_room;
 mod limits;
 mod machines;
 mod numbers;
+mod old_messages;
 mod operator;
 mod order;
 mod outputs;

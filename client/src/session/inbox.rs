@@ -163,11 +163,12 @@ impl<'a> Inbox<'a> {
     pub(crate) fn search(&self, text: String) -> Search {
         let state = self.lock();
         let before = state.room.and_then(|room| state.memory.first_sequence(room));
+        let seen_before = state.room.map(|room| state.memory.before_missed(room)).unwrap_or_default();
         let is_ignored = |found: &&Found| {
             message_of(&found.event.kind).is_some_and(|message| state.ignores(message.author))
         };
         let seen = state.memory.messages().filter(|found| !is_ignored(found));
-        Search::new(text, state.room, before, seen)
+        Search::new(text, state.room, before, seen_before, seen)
     }
 
     /// Returns these events without the messages of ignored people.
@@ -214,7 +215,7 @@ impl<'a> Inbox<'a> {
                     !is_own && state.record_message(&message, hash)
                 }
                 None => {
-                    state.record_other(&event.kind);
+                    state.record_other(&event);
                     true
                 }
             };
@@ -251,8 +252,11 @@ impl State {
         !ignored && (!message.repeated || before != Some(hash))
     }
 
-    fn record_other(&mut self, kind: &EventKind) {
-        match kind {
+    fn record_other(&mut self, event: &Event) {
+        match &event.kind {
+            EventKind::Missed { messages: true, .. } => {
+                self.room.into_iter().for_each(|room| self.memory.record_missed(room, event.sequence));
+            }
             EventKind::Renamed { from, to } => {
                 if let Some(hash) = self.last_messages.remove(from) {
                     self.record_hash(to, hash);

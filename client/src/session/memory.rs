@@ -2,12 +2,12 @@
 //! its own among them. Plain data, owned by the inbox.
 //!
 //! Invariant: of each room, the memory holds everything that the client was shown since the first message
-//! that it holds. So what a search does not find here is older, and the server may keep it. (A message that
-//! this client has missed is gone from the server as well.)
+//! that it holds. So what a search does not find here is older, or the client has missed it; the server may
+//! keep either.
 
 use crate::settings::Found;
 use chat_common::protocol::{Event, EventKind};
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
 /// As many messages as a server keeps.
 const MAX_MESSAGES: usize = 8192;
@@ -20,6 +20,8 @@ const AROUND_TEXT_BYTES: usize = 128;
 pub(crate) struct Memory {
     said: VecDeque<Said>,
     bytes: usize,
+    /// The room in which the client has missed messages last, and the sequence of the last of them.
+    missed: Option<(u64, u64)>,
 }
 
 struct Said {
@@ -45,9 +47,28 @@ impl Memory {
         }
     }
 
-    /// The sequence of the first message of this room that the memory holds.
+    /// The client has missed messages of this room, up to this sequence.
+    pub(crate) fn record_missed(&mut self, room: u64, last: u64) {
+        self.missed = Some((room, last));
+    }
+
+    /// The sequence of the first message of this room that the memory holds, and behind which the client has
+    /// missed none.
     pub(crate) fn first_sequence(&self, room: u64) -> Option<u64> {
-        self.said.iter().find(|said| said.room == room).map(|said| said.found.event.sequence)
+        self.of_room(room).find(|sequence| *sequence > self.missed_in(room))
+    }
+
+    /// The sequences of the messages that the memory holds from before others of this room that were missed.
+    pub(crate) fn before_missed(&self, room: u64) -> HashSet<u64> {
+        self.of_room(room).take_while(|sequence| *sequence <= self.missed_in(room)).collect()
+    }
+
+    fn missed_in(&self, room: u64) -> u64 {
+        self.missed.filter(|(missed, _)| *missed == room).map_or(0, |(_, last)| last)
+    }
+
+    fn of_room(&self, room: u64) -> impl Iterator<Item = u64> + '_ {
+        self.said.iter().filter(move |said| said.room == room).map(|said| said.found.event.sequence)
     }
 
     /// All messages, oldest first.
@@ -91,6 +112,18 @@ mod tests {
         assert_eq!(order, [5, 8, 9, 12, 1, 2]);
         assert_eq!((memory.first_sequence(7), memory.first_sequence(3)), (Some(5), Some(1)));
         assert_eq!(memory.first_sequence(4), None);
+    }
+
+    #[test]
+    fn a_room_of_which_messages_were_missed_is_whole_only_behind_them() {
+        let mut memory = Memory::default();
+        (3..5).for_each(|sequence| memory.record(7, found(sequence, "hi")));
+        memory.record_missed(7, 20);
+        assert_eq!((memory.first_sequence(7), memory.before_missed(7)), (None, HashSet::from([3, 4])));
+        (21..23).for_each(|sequence| memory.record(7, found(sequence, "hi")));
+        assert_eq!((memory.first_sequence(7), memory.before_missed(7)), (Some(21), HashSet::from([3, 4])));
+        memory.record(8, found(1, "hi"));
+        assert_eq!((memory.first_sequence(8), memory.before_missed(8)), (Some(1), HashSet::new()));
     }
 
     #[test]

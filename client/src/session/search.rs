@@ -3,11 +3,11 @@
 //! typed meanwhile.
 
 use crate::{
-    session::memory::text_of,
+    session::{memory::text_of, pages::place_before},
     settings::{Found, UiEvent},
 };
-use chat_common::protocol::{Event, Request};
-use std::collections::VecDeque;
+use chat_common::protocol::{Event, EventKind, Request};
+use std::collections::{HashSet, VecDeque};
 
 /// How many messages are shown. More would scroll away, and the number of all is told.
 const MAX_SHOWN: usize = 50;
@@ -24,24 +24,30 @@ pub(crate) struct Search {
     room: Option<u64>,
     /// Only messages with a lower sequence are still to be searched. `None` is all.
     before: Option<u64>,
+    /// What the client has seen of this room before that.
+    seen: HashSet<u64>,
     /// The last matches, oldest first.
     matches: VecDeque<Found>,
     total: usize,
     pages: usize,
+    /// Whether the server could not read some of the messages.
+    has_gap: bool,
 }
 
 impl Search {
-    /// Searches `seen`, which has the oldest message first. `before` is the sequence of the first message of
-    /// this room among them.
+    /// Searches `all_seen`, which has the oldest message first. From the sequence `before` of this room on
+    /// nothing is missing among them, and before that there are only those that `seen` has.
     pub(crate) fn new<'f>(
         text: String,
         room: Option<u64>,
         before: Option<u64>,
-        seen: impl DoubleEndedIterator<Item = &'f Found>,
+        seen: HashSet<u64>,
+        all_seen: impl DoubleEndedIterator<Item = &'f Found>,
     ) -> Search {
         let (pattern, matches) = (text.to_lowercase(), VecDeque::new());
-        let mut search = Search { text, pattern, room, before, matches, total: 0, pages: 0 };
-        seen.rev().for_each(|found| search.take(&found.event, found.to.as_deref()));
+        let mut search =
+            Search { text, pattern, room, before, seen, matches, total: 0, pages: 0, has_gap: false };
+        all_seen.rev().for_each(|found| search.take(&found.event, found.to.as_deref()));
         search
     }
 
@@ -67,20 +73,25 @@ impl Search {
         // The server sends no other events than these; a wrong one must not make the search count twice.
         let older = page.iter().rev().filter(|event| event.sequence < before);
         for event in older {
+            self.has_gap |= matches!(event.kind, EventKind::Missed { messages: true, .. });
+            if self.seen.contains(&event.sequence) {
+                continue;
+            }
             if text_of(event).is_some_and(|(author, _)| !is_ignored(author)) {
                 self.take(event, None);
             }
         }
-        match page.first().map(|event| event.sequence) {
+        match page.first().map(place_before) {
             Some(first) if first < before => self.before = Some(first),
             _ => return false,
         }
         self.pages < MAX_PAGES
     }
 
-    /// What the search has found. `complete` tells whether the server was asked for everything that it has.
+    /// What the search has found. `complete` tells whether the server was asked for everything that it has,
+    /// and could read all of it.
     pub(crate) fn end(self, complete: bool) -> UiEvent {
-        let complete = complete && self.pages < MAX_PAGES;
+        let complete = complete && self.pages < MAX_PAGES && !self.has_gap;
         UiEvent::Found { text: self.text, matches: self.matches.into(), total: self.total, complete }
     }
 
@@ -122,7 +133,7 @@ mod tests {
     #[test]
     fn pages_go_back_until_one_is_empty_and_matches_stay_oldest_first() {
         let memory = [seen(20, "Lunch?"), seen(21, "no")];
-        let mut search = Search::new("lunch".into(), Some(1), Some(20), memory.iter());
+        let mut search = Search::new("lunch".into(), Some(1), Some(20), HashSet::new(), memory.iter());
         assert_eq!(search.request(), Request::History { count: u32::MAX, before: Some(20) });
         let nobody = |_: &str| false;
         assert!(search.take_page(Some(1), &[says(8, "Tom", "LUNCH"), says(9, "Tom", "x")], nobody));
@@ -135,7 +146,7 @@ mod tests {
     #[test]
     fn the_last_fifty_are_kept_and_all_are_counted() {
         let memory: Vec<Found> = (100..170).map(|sequence| seen(sequence, "a")).collect();
-        let mut search = Search::new("A".into(), Some(1), Some(100), memory.iter());
+        let mut search = Search::new("A".into(), Some(1), Some(100), HashSet::new(), memory.iter());
         search.take_page(Some(1), &[says(1, "Tom", "a")], |_| false);
         let (kept, total) = sequences(search);
         assert_eq!((kept.len(), kept[0], kept[49], total), (50, 120, 169, 71));
@@ -143,14 +154,33 @@ mod tests {
 
     #[test]
     fn a_page_of_another_room_ends_the_search_with_what_was_seen() {
-        let mut search = Search::new("a".into(), Some(1), Some(9), [seen(9, "a")].iter());
+        let mut search = Search::new("a".into(), Some(1), Some(9), HashSet::new(), [seen(9, "a")].iter());
         assert!(!search.take_page(Some(2), &[says(3, "Tom", "a")], |_| false));
         assert_eq!(sequences(search), (vec![9], 1));
     }
 
     #[test]
+    fn a_search_over_messages_that_cannot_be_read_goes_on_behind_them_and_is_not_complete() {
+        let mut search = Search::new("a".into(), Some(1), Some(9), HashSet::new(), [].iter());
+        let missed = Event { sequence: 7, time: 0, kind: EventKind::Missed { first: 4, messages: true } };
+        assert!(search.take_page(Some(1), &[missed, says(8, "Tom", "a")], |_| false));
+        assert_eq!(search.request(), Request::History { count: u32::MAX, before: Some(4) });
+        assert!(search.take_page(Some(1), &[says(3, "Tom", "a")], |_| false));
+        assert!(!search.take_page(Some(1), &[], |_| false));
+        assert!(matches!(search.end(true), UiEvent::Found { total: 2, complete: false, .. }));
+    }
+
+    #[test]
+    fn what_was_seen_before_messages_were_missed_counts_once() {
+        let memory = [seen(3, "a"), seen(9, "a")];
+        let mut search = Search::new("a".into(), Some(1), Some(9), HashSet::from([3]), memory.iter());
+        assert!(search.take_page(Some(1), &[2, 3, 5].map(|at| says(at, "Tom", "a")), |_| false));
+        assert_eq!(sequences(search).1, 4);
+    }
+
+    #[test]
     fn a_server_that_repeats_itself_ends_the_search() {
-        let mut search = Search::new("a".into(), Some(1), Some(9), [].iter());
+        let mut search = Search::new("a".into(), Some(1), Some(9), HashSet::new(), [].iter());
         assert!(search.take_page(Some(1), &[says(3, "Tom", "a")], |_| false));
         assert!(!search.take_page(Some(1), &[says(3, "Tom", "a")], |_| false));
         assert_eq!(sequences(search), (vec![3], 1));

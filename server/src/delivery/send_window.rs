@@ -176,7 +176,7 @@ impl SendWindow {
             } else {
                 scratch.clear();
                 let mut end = state.cursor;
-                log.read().read_into(&mut end, self.reader, CALL_BYTES.min(self.frame_limit), scratch);
+                log.read_memory(&mut end, self.reader, CALL_BYTES.min(self.frame_limit), scratch);
                 (end, &mut *scratch)
             };
             // The end of the log, and not of the round: while this thread was late, other rounds may have
@@ -277,35 +277,34 @@ impl SendWindow {
             return (state, false);
         }
         call.clear();
-        if let Some(archive) = log.archive_for(state.cursor) {
-            // No other thread writes while `flushing` is set.
-            state.flushing = true;
-            let mut cursor = state.cursor;
-            drop(state);
-            for limit in [CALL_BYTES.min(self.frame_limit), self.frame_limit] {
-                let is_left = call.events() == 0 && log.archive_for(cursor).is_some();
-                if is_left && log.read_archived(archive, &mut cursor, self.reader, limit, call).is_err() {
+        // An event that is too long for an ordinary call gets its own call.
+        let (usual, longest) = (CALL_BYTES.min(self.frame_limit), self.frame_limit);
+        loop {
+            while call.events() == 0 && log.is_archived(state.cursor) {
+                // No other thread writes while `flushing` is set.
+                state.flushing = true;
+                let mut cursor = state.cursor;
+                drop(state);
+                if log.read_files(&mut cursor, self.reader, (usual, longest), call, &mut |_| true).is_err() {
                     call.give_up();
-                    break;
+                }
+                state = self.lock();
+                (state.cursor, state.flushing) = (cursor, false);
+                if call.events() == 0 && call.lacks_resources() {
+                    return (state, false);
                 }
             }
-            state = self.lock();
-            (state.cursor, state.flushing) = (cursor, false);
-            if call.events() == 0 && call.lacks_resources() {
-                return (state, false);
+            for limit in [usual, longest] {
+                if call.events() == 0 {
+                    log.read_memory(&mut state.cursor, self.reader, limit, call);
+                }
+            }
+            // The log may have moved on meanwhile.
+            if call.events() > 0 || !log.is_archived(state.cursor) {
+                break;
             }
         }
-        let has_ended = {
-            let log = log.read();
-            if call.events() == 0 {
-                log.read_into(&mut state.cursor, self.reader, CALL_BYTES.min(self.frame_limit), call);
-            }
-            if call.events() == 0 {
-                // An event that is too long for an ordinary call gets its own call.
-                log.read_into(&mut state.cursor, self.reader, self.frame_limit, call);
-            }
-            log.has_ended()
-        };
+        let has_ended = log.read().has_ended();
         let asks_for_last_answer = has_ended && state.outstanding > 0 && state.ack_pending.is_none();
         if call.events() == 0 && !asks_for_last_answer {
             return (state, false);

@@ -33,7 +33,7 @@ impl SharedBatch {
         const NO_SESSION: Reader = Reader { session: 0, told_from: 0, kept_from: 0 };
         let mut batch = Batch::new();
         let mut end = first;
-        log.read().read_into(&mut end, NO_SESSION, CALL_BYTES.min(limit), &mut batch);
+        log.read_memory(&mut end, NO_SESSION, CALL_BYTES.min(limit), &mut batch);
         SharedBatch { first, end, authors, has_private: private, batch }
     }
 

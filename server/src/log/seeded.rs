@@ -1,6 +1,6 @@
 //! Bugs on purpose in reading the log. Runs on the thread of any reader.
 
-use super::{Entry, Log};
+use super::{memory::Log, Entry};
 use crate::settings::seeded::Bug;
 
 impl Log {

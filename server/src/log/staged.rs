@@ -47,6 +47,8 @@ pub(super) enum Class {
     Message,
     /// A notice of the operator.
     Notice,
+    /// Events that cannot be had. Nobody says one; it stands in the place of what a reader asks for.
+    Missed,
     /// Somebody joined, left, came back, or has a new name.
     Move,
     /// The room's end.
@@ -59,7 +61,8 @@ impl Class {
             EventKind::Message { .. } | EventKind::Action { .. } | EventKind::Private { .. } => {
                 Class::Message
             }
-            EventKind::Notice { .. } | EventKind::Missed { .. } => Class::Notice,
+            EventKind::Notice { .. } => Class::Notice,
+            EventKind::Missed { .. } => Class::Missed,
             EventKind::Joined { .. }
             | EventKind::Left { .. }
             | EventKind::Back { .. }
@@ -156,15 +159,28 @@ impl StagedBatch {
 }
 
 /// Returns the entry of an event that comes from the journal. The room's end is for nobody any more, because
-/// the room goes on.
-pub(super) fn restored(audience: Audience, event: &Event) -> Entry {
+/// the room goes on. An event of more than `longest` bytes, from a server with longer frames, counts as
+/// missed: it could never be delivered, and would stop its recipients.
+pub(super) fn restored(audience: Audience, event: &Event, longest: usize) -> Entry {
     /// No session has this id.
     const NOBODY: Audience = Audience::Only(0);
     let (class, audience) = match Class::of(&event.kind) {
         Class::End => (Class::Notice, NOBODY),
         class => (class, audience),
     };
-    Entry { sequence: event.sequence, audience, class, time: event.time, encoded: encode_event(event) }
+    let Event { sequence, time, .. } = *event;
+    let encoded = encode_event(event);
+    if encoded.len() > longest {
+        return Entry { audience, ..missed(sequence, sequence, time) };
+    }
+    Entry { sequence, audience, class, time, encoded }
+}
+
+/// Returns what a reader gets in the place of the events from `first` to `last`, if they cannot be had.
+pub(super) fn missed(first: u64, last: u64, time: u64) -> Entry {
+    let kind = EventKind::Missed { first, messages: true };
+    let encoded = encode_event(&Event { sequence: last, time, kind });
+    Entry { sequence: last, audience: Audience::All, class: Class::Missed, time, encoded }
 }
 
 /// Milliseconds since the Unix epoch.
@@ -178,9 +194,4 @@ pub(super) fn encode_event(event: &Event) -> Box<[u8]> {
     let mut bytes = Vec::with_capacity(USUAL_BYTES);
     encode_into(event, &mut bytes).expect("an event of ours encodes");
     bytes.into_boxed_slice()
-}
-
-/// Returns the sequence number of an encoded event, which stands first in it.
-pub(super) fn sequence_of(encoded: &[u8]) -> u64 {
-    encoded.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
 }

@@ -108,12 +108,12 @@ pub(super) fn join(
     let entrance = match (resume, since) {
         (Some(sequence), _) => Ok(Entrance::Resumed(sequence)),
         (None, Some(sequence)) => {
-            let kept_from = room.kept_from(limits.max_history, pair.id);
+            let kept_from = room.log().kept_from(limits.max_history, sequence, &mut |_| true);
             kept_from.map(|kept_from| Entrance::Since { sequence, kept_from })
         }
         (None, None) => {
             let count = (history as usize).min(limits.max_history);
-            room.position_before(count, pair.id).map(|start| Entrance::New { start })
+            room.log().position_before(count, &mut |_| true).map(|start| Entrance::New { start })
         }
     };
     let Ok(entrance) = entrance else {

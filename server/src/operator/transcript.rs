@@ -196,11 +196,12 @@ impl<W: Write> Writer<W> {
         let mut batch = Batch::new();
         loop {
             batch.clear();
-            let next = {
-                let log = log.read();
-                log.read_into(cursor, EVERYBODY, FRAME_BYTES as usize, &mut batch);
-                log.next()
-            };
+            let (before, limit) = (*cursor, FRAME_BYTES as usize);
+            // Without a file descriptor the next wake-up tries again.
+            let _ = log.read_files(cursor, EVERYBODY, (limit, limit), &mut batch, &mut |_| true);
+            if batch.events() == 0 {
+                log.read_memory(cursor, EVERYBODY, limit, &mut batch);
+            }
             if batch.events() > 0 {
                 let payload = &batch.finish(false)[HEADER_BYTES..];
                 let Callback::Receive { events, .. } =
@@ -210,8 +211,8 @@ impl<W: Write> Writer<W> {
                     line.iter().for_each(|line| self.write(line));
                 }
             }
-            // Without events there was no memory for one, and the next wake-up tries again.
-            if *cursor == next || batch.events() == 0 {
+            // At the end, or without memory for the next event. The next wake-up tries again.
+            if *cursor == before {
                 return;
             }
         }

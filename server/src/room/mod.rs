@@ -22,7 +22,7 @@ pub(crate) use past::Past;
 use crate::{
     delivery::{ConnectionPair, Recipient},
     door::Door,
-    log::{counters::Counters, SharedLog},
+    log::{counters::Counters, GoOn, SharedLog},
     settings::Limits,
 };
 use chat_common::{
@@ -140,46 +140,17 @@ impl Room {
         self.registry.pair_with(shown)
     }
 
-    /// Returns the last `count` messages before the sequence number `before` that the session `reader` may
-    /// read, oldest first. Together they have at most `limit` bytes.
-    ///
-    /// # Blocking
-    /// On the disk of the journal, where memory has fewer.
-    ///
-    /// # Errors
-    /// When no file descriptor is free.
+    /// As [`SharedLog::last_messages`], decoded.
     pub(crate) fn last_messages(
         &self,
         count: u32,
         before: u64,
         reader: u64,
         limit: usize,
+        go_on: GoOn<'_>,
     ) -> io::Result<Vec<Event>> {
-        let encoded = self.log.last_messages(count as usize, before, reader, limit)?;
+        let encoded = self.log.last_messages(count as usize, before, reader, limit, go_on)?;
         Ok(encoded.iter().map(|bytes| decode(bytes).expect("the log holds what we encoded")).collect())
-    }
-
-    /// Returns from where the session `reader` gets its last `count` messages.
-    ///
-    /// # Blocking
-    /// As [`Room::last_messages`].
-    ///
-    /// # Errors
-    /// As [`Room::last_messages`].
-    pub(crate) fn position_before(&self, count: usize, reader: u64) -> io::Result<Option<u64>> {
-        self.log.position_before(count, reader)
-    }
-
-    /// Returns from which event on the last `count` messages are kept for a session that comes back after a
-    /// long time.
-    ///
-    /// # Blocking
-    /// As [`Room::last_messages`].
-    ///
-    /// # Errors
-    /// As [`Room::last_messages`].
-    pub(crate) fn kept_from(&self, count: usize, reader: u64) -> io::Result<u64> {
-        self.log.kept_from(count, reader)
     }
 
     /// Returns the sequence number that the next event gets.

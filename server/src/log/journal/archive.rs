@@ -1,23 +1,30 @@
 //! Reads what memory no longer holds from the files of the journal. The thread of whoever asks reads; the
 //! broadcaster never does.
 //!
-//! A small index has a place in the files for each 64 KiB, so a reader scans no more than that before it is
-//! at its event. It reads no event that is not committed: its caller says where the committed ones end.
+//! - Reading MUST NOT keep the broadcaster from a core. One thread reads at a time, a piece of some 64 KiB,
+//!   and then rests as long as that took. So all readers together use half of a core at most.
+//! - What cannot be read MUST be told in its place, and MUST NOT hide what follows it. The events of a
+//!   journal have no gaps, so the numbers say what is missing.
+//!
+//! A small index has a place in the files for each piece. No event is read that is not committed: the caller
+//! says where the committed ones end.
 
 use super::{
     disk::{Disk, DiskFile},
     name_of,
     record::{records, Record},
-    sector::{Seal, SECTOR},
+    sector::{Seal, PAGE_SECTORS, SECTOR},
     segment::read_batch_at,
 };
 use crate::log::Audience;
-use chat_common::protocol::Event;
+use chat_common::{error::is_out_of_descriptors, protocol::Event};
+use log::warn;
 use std::{
     collections::VecDeque,
     io,
-    ops::ControlFlow,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError, RwLock},
+    thread,
+    time::Instant,
 };
 
 /// How far two places of the index are apart at least, in sectors.
@@ -30,6 +37,8 @@ pub(crate) struct Archive<D: Disk> {
     salt: [u8; 16],
     /// Protects the index. Nobody reads a file under this lock.
     files: RwLock<VecDeque<IndexedFile>>,
+    /// Held by the one thread that reads a file. Comes before the lock of the index.
+    turn: Mutex<()>,
 }
 
 /// One file of the journal, in the index.
@@ -43,8 +52,28 @@ pub(super) struct IndexedFile {
     pub(super) end: u32,
     /// When its newest event was, in milliseconds since the Unix epoch.
     pub(super) newest: u64,
-    /// The first event and the first sector of some batches.
-    places: Vec<(u64, u32)>,
+    places: Vec<Place>,
+}
+
+/// Where a piece begins.
+#[derive(Clone, Debug)]
+struct Place {
+    /// The first event.
+    first: u64,
+    sector: u32,
+    /// What was found in the piece, once it was read whole and nothing follows in it any more.
+    said: Option<Said>,
+    /// Whether the server's log says that a part of the piece cannot be read.
+    is_told: bool,
+}
+
+/// What was said to everybody in a piece.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Said {
+    /// How many messages.
+    pub(crate) count: usize,
+    /// The sequence number of the first of them.
+    pub(crate) first: u64,
 }
 
 impl IndexedFile {
@@ -54,23 +83,36 @@ impl IndexedFile {
 
     /// Adds a batch that begins with the event `first` at the sector `sector`.
     pub(super) fn add(&mut self, first: u64, sector: u32) {
-        if self.places.last().is_none_or(|(_, last)| sector - last >= INDEX_SECTORS) {
-            self.places.push((first, sector));
+        if self.places.last().is_none_or(|last| sector - last.sector >= INDEX_SECTORS) {
+            self.places.push(Place { first, sector, said: None, is_told: false });
         }
     }
 }
 
 /// A part of a file: from one place of the index to the next.
 #[derive(Clone, Copy, Debug)]
-struct Stretch {
+pub(crate) struct Piece {
     file: u64,
     from: u32,
     to: u32,
+    /// The first event in it.
+    pub(crate) first: u64,
+    /// The first event after it. `None` as long as it may grow.
+    pub(crate) next: Option<u64>,
+    /// What was said in it, if that is known.
+    pub(crate) said: Option<Said>,
+}
+
+impl Piece {
+    /// Returns its length, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        (self.to - self.from) as usize * SECTOR
+    }
 }
 
 impl<D: Disk> Archive<D> {
     pub(super) fn new(disk: Arc<D>, salt: [u8; 16], files: VecDeque<IndexedFile>) -> Archive<D> {
-        Archive { disk, salt, files: RwLock::new(files) }
+        Archive { disk, salt, files: RwLock::new(files), turn: Mutex::default() }
     }
 
     /// Changes the index. Only the writer of the journal may.
@@ -84,101 +126,112 @@ impl<D: Disk> Archive<D> {
         files.front().map_or(u64::MAX, |file| file.first)
     }
 
-    /// Returns all stretches that may hold events from `from` to before `end`, in order.
-    fn stretches(&self, from: u64, end: u64) -> Vec<Stretch> {
+    /// Returns the piece that has the event `sequence`, or would have it. `None` if the files begin later.
+    pub(crate) fn piece_of(&self, sequence: u64) -> Option<Piece> {
         let files = self.files.read().unwrap_or_else(PoisonError::into_inner);
-        let mut found: Vec<(u64, Stretch)> = Vec::new();
-        for file in files.iter().filter(|file| file.first < end) {
-            let starts = file.places.iter().map(|(_, sector)| *sector);
-            let ends = starts.skip(1).chain([file.end]);
-            for ((first, from), to) in file.places.iter().zip(ends) {
-                found.push((*first, Stretch { file: file.first, from: *from, to }));
-            }
-        }
-        let past = found.partition_point(|(first, _)| *first <= from).saturating_sub(1);
-        let found = found.split_off(past);
-        found.into_iter().filter(|(first, _)| *first < end).map(|(_, stretch)| stretch).collect()
+        let at = files.partition_point(|file| file.first <= sequence).checked_sub(1)?;
+        let file = &files[at];
+        let place = file.places.partition_point(|place| place.first <= sequence).checked_sub(1)?;
+        let (here, after) = (&file.places[place], file.places.get(place + 1));
+        let next = after.map(|after| after.first).or_else(|| files.get(at + 1).map(|file| file.first));
+        let to = after.map_or(file.end, |after| after.sector);
+        let Place { first, sector: from, said, .. } = *here;
+        Some(Piece { file: file.first, from, to, first, next, said })
     }
 
-    /// Passes the events of a stretch to `each`, until it breaks.
-    fn read_stretch(
-        &self,
-        stretch: Stretch,
-        each: &mut dyn FnMut(Audience, Event) -> ControlFlow<()>,
-    ) -> io::Result<ControlFlow<()>> {
-        let file = self.disk.open(&name_of(stretch.file))?;
-        let seal = Seal { salt: self.salt, segment: stretch.file };
-        let mut bytes = vec![0; (stretch.to - stretch.from) as usize * SECTOR];
-        file.read_at(&mut bytes, u64::from(stretch.from) * SECTOR as u64)?;
-        let (mut number, mut data) = (stretch.from, Vec::new());
-        while number < stretch.to {
-            // What is not whole is not to be read: the journal was whole when it was opened.
-            let Some(next) = read_batch_at(&seal, &bytes, stretch.from, number, &mut data) else { break };
+    /// Reads the events of a piece that can be read, in order. Returns `None` if its file was dropped
+    /// meanwhile. What cannot be read is said in the server's log, once.
+    ///
+    /// # Blocking
+    /// On the disk, on the thread that is reading now, and then as long as the reading itself took.
+    ///
+    /// # Errors
+    /// When there is no file descriptor or no memory to read with. That passes by itself.
+    pub(crate) fn read(&self, piece: &Piece) -> io::Result<Option<Vec<(Audience, Event)>>> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let began = Instant::now();
+        let mut events = Vec::new();
+        let read = self.read_batches(piece, &mut events);
+        let result = match read {
+            Err(error) if passes_by_itself(&error) => {
+                warn!("a part of the journal cannot be read now: {error}");
+                Err(error)
+            }
+            Err(_) if !self.has_file(piece.file) => Ok(None),
+            Err(error) => {
+                self.tell_once(piece, piece.from, &error);
+                Ok(Some(events))
+            }
+            Ok(Some(damaged)) => {
+                self.tell_once(piece, damaged, &"this batch is damaged");
+                Ok(Some(events))
+            }
+            Ok(None) => Ok(Some(events)),
+        };
+        thread::sleep(began.elapsed());
+        result
+    }
+
+    /// Adds the events of all whole batches of a piece. Returns the first sector of the first batch that is
+    /// not whole.
+    fn read_batches(&self, piece: &Piece, events: &mut Vec<(Audience, Event)>) -> io::Result<Option<u32>> {
+        let file = self.disk.open(&name_of(piece.file))?;
+        let seal = Seal { salt: self.salt, segment: piece.file };
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(piece.bytes())?;
+        bytes.resize(piece.bytes(), 0);
+        file.read_at(&mut bytes, u64::from(piece.from) * SECTOR as u64)?;
+        let (mut number, mut data, mut damaged) = (piece.from, Vec::new(), None);
+        while number < piece.to {
+            let Some(next) = read_batch_at(&seal, &bytes, piece.from, number, &mut data) else {
+                // The next batch begins at a page, and nothing else there looks like its first sector.
+                damaged = damaged.or(Some(number));
+                number += PAGE_SECTORS;
+                continue;
+            };
             for record in records(&data) {
-                if let Record::Event { audience, event, .. } = record.map_err(io::Error::other)? {
-                    if each(audience, event).is_break() {
-                        return Ok(ControlFlow::Break(()));
-                    }
+                match record {
+                    Ok(Record::Event { audience, event, .. }) => events.push((audience, event)),
+                    Ok(_) => {}
+                    Err(_) => damaged = damaged.or(Some(number)),
                 }
             }
             number = next;
         }
-        Ok(ControlFlow::Continue(()))
+        Ok(damaged)
     }
 
-    /// Passes the events from `from` to before `end` to `each`, oldest first, until it breaks.
-    ///
-    /// # Blocking
-    /// On the disk.
-    ///
-    /// # Errors
-    /// When a file cannot be read. It may have been dropped meanwhile.
-    pub(crate) fn read(
-        &self,
-        from: u64,
-        end: u64,
-        each: &mut dyn FnMut(Audience, Event) -> ControlFlow<()>,
-    ) -> io::Result<()> {
-        for stretch in self.stretches(from, end) {
-            let read = self.read_stretch(stretch, &mut |audience, event| match event.sequence {
-                sequence if sequence >= end => ControlFlow::Break(()),
-                sequence if sequence < from => ControlFlow::Continue(()),
-                _ => each(audience, event),
-            })?;
-            if read.is_break() {
-                break;
-            }
-        }
-        Ok(())
+    /// Keeps what was said in a piece that does not grow any more.
+    pub(crate) fn keep_count(&self, piece: &Piece, said: Said) {
+        self.with_place(piece, |place| place.said = Some(said));
     }
 
-    /// Passes the events before `end` to `each`, newest first, until it breaks.
-    ///
-    /// # Blocking
-    /// On the disk.
-    ///
-    /// # Errors
-    /// When a file cannot be read. It may have been dropped meanwhile.
-    pub(crate) fn read_back(
-        &self,
-        end: u64,
-        each: &mut dyn FnMut(Audience, Event) -> ControlFlow<()>,
-    ) -> io::Result<()> {
-        for stretch in self.stretches(0, end).into_iter().rev() {
-            let mut events = Vec::new();
-            let _ = self.read_stretch(stretch, &mut |audience, event| {
-                if event.sequence >= end {
-                    return ControlFlow::Break(());
-                }
-                events.push((audience, event));
-                ControlFlow::Continue(())
-            })?;
-            for (audience, event) in events.into_iter().rev() {
-                if each(audience, event).is_break() {
-                    return Ok(());
-                }
-            }
-        }
-        Ok(())
+    /// Whether the file that begins with the event `first` was not dropped.
+    fn has_file(&self, first: u64) -> bool {
+        let files = self.files.read().unwrap_or_else(PoisonError::into_inner);
+        files.binary_search_by_key(&first, |file| file.first).is_ok()
     }
+
+    /// Says in the server's log what is wrong with a piece, unless that was said before.
+    fn tell_once(&self, piece: &Piece, sector: u32, why: &dyn std::fmt::Display) {
+        let was_told = self.with_place(piece, |place| std::mem::replace(&mut place.is_told, true));
+        if was_told == Some(false) {
+            let (name, offset) = (name_of(piece.file), u64::from(sector) * SECTOR as u64);
+            warn!("{name}: {offset}: {why}; who reads the history is told what is missing");
+        }
+    }
+
+    fn with_place<R>(&self, piece: &Piece, change: impl FnOnce(&mut Place) -> R) -> Option<R> {
+        self.change(|files| {
+            let file = files.binary_search_by_key(&piece.file, |file| file.first).ok()?;
+            let places = &mut files[file].places;
+            let place = places.binary_search_by_key(&piece.first, |place| place.first).ok()?;
+            Some(change(&mut places[place]))
+        })
+    }
+}
+
+/// Whether an error says nothing about the file: a later attempt may well succeed.
+fn passes_by_itself(error: &io::Error) -> bool {
+    is_out_of_descriptors(error) || error.kind() == io::ErrorKind::OutOfMemory
 }

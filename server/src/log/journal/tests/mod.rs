@@ -306,6 +306,21 @@ fn a_batch_with_more_sectors_than_can_be_numbered_is_refused_and_leaves_the_jour
     assert_eq!(open(&disk).unwrap().texts, ["before"]);
 }
 
+fn sequences(archive: &Archive<ModelDisk>, piece: &archive::Piece) -> Vec<u64> {
+    archive.read(piece).unwrap().unwrap().iter().map(|(_, event)| event.sequence).collect()
+}
+
+/// The sequence numbers of all events, piece by piece from the first.
+fn read_forward(archive: &Archive<ModelDisk>) -> Vec<u64> {
+    let (mut next, mut found) = (Some(1), Vec::new());
+    while let Some(piece) = next.and_then(|next| archive.piece_of(next)) {
+        assert_eq!(Some(piece.first), next);
+        found.extend(sequences(archive, &piece));
+        next = piece.next;
+    }
+    found
+}
+
 #[test]
 fn what_is_old_is_read_in_short_pieces_however_long_the_file_is() {
     let disk = ModelDisk::default();
@@ -316,13 +331,7 @@ fn what_is_old_is_read_in_short_pieces_however_long_the_file_is() {
     }
     for life in [life, open_with(&disk, &options).unwrap()] {
         disk.forget_longest_read();
-        let mut read = 0;
-        let mut count = |_, _| {
-            read += 1;
-            std::ops::ControlFlow::Continue(())
-        };
-        life.journal.archive().read(1, 1_000, &mut count).unwrap();
-        assert_eq!(read, 99);
+        assert_eq!(read_forward(life.journal.archive()), (1..100).collect::<Vec<_>>());
         assert!(disk.longest_read() <= 128 << 10, "{} bytes", disk.longest_read());
     }
 }
@@ -353,36 +362,21 @@ fn a_repair_keeps_what_is_before_the_damage_and_begins_a_new_room_behind_it() {
 }
 
 #[test]
-fn what_is_old_is_read_from_the_files_in_both_directions() {
+fn what_is_old_is_read_from_the_files_piece_by_piece_in_both_directions() {
     let disk = ModelDisk::default();
     let mut life = open(&disk).unwrap();
     for number in 1..200 {
         life.commit(&[number.to_string()]).unwrap();
     }
     let archive = Arc::clone(life.journal.archive());
-    for (from, end) in [(1, 200), (17, 18), (50, 50), (150, 1_000)] {
-        let mut forward = Vec::new();
-        let mut collect = |_, event: Event| {
-            forward.push(event.sequence);
-            std::ops::ControlFlow::Continue(())
-        };
-        archive.read(from, end, &mut collect).unwrap();
-        let expected: Vec<u64> = (from..end.min(200)).collect();
-        assert_eq!(forward, expected);
-        let mut back = Vec::new();
-        let mut collect = |_, event: Event| {
-            back.push(event.sequence);
-            if event.sequence == from {
-                std::ops::ControlFlow::Break(())
-            } else {
-                std::ops::ControlFlow::Continue(())
-            }
-        };
-        if from < end {
-            archive.read_back(end, &mut collect).unwrap();
-            assert_eq!(back, expected.into_iter().rev().collect::<Vec<_>>());
-        }
+    assert_eq!(read_forward(&archive), (1..200).collect::<Vec<_>>());
+    let (mut before, mut found) = (200, Vec::new());
+    while let Some(piece) = archive.piece_of(before - 1) {
+        assert!(piece.next.is_none_or(|next| next == before));
+        found.extend(sequences(&archive, &piece).into_iter().rev());
+        before = piece.first;
     }
+    assert_eq!(found, (1..200).rev().collect::<Vec<_>>());
 }
 
 #[test]

@@ -1,8 +1,15 @@
 //! Tests of the log alone, on the test's own thread.
 
+mod paging;
+
 use super::*;
 use crate::settings::Bytes;
-use chat_common::{codec::decode, frame::HEADER_BYTES, protocol::Callback};
+use chat_common::{
+    batch::Batch,
+    codec::decode,
+    frame::HEADER_BYTES,
+    protocol::{Callback, EventKind},
+};
 
 fn log_of(log_messages: usize, log_bytes: usize) -> SharedLog {
     SharedLog::new(&Limits { log_messages, log_size: Bytes(log_bytes), ..Limits::default() })
@@ -18,12 +25,25 @@ fn says(text: &str) -> EventKind {
     EventKind::Message { author: "Ann".into(), message_id: 1, repeated: false, text: text.into() }
 }
 
-fn read(log: &SharedLog, cursor: &mut u64, reader: u64) -> Vec<Event> {
+fn reader(session: u64) -> Reader {
+    Reader { session, told_from: 0, kept_from: 0 }
+}
+
+fn events_of(batch: &mut Batch) -> Vec<Event> {
+    let Callback::Receive { events, .. } = decode(&batch.finish(false)[HEADER_BYTES..]).unwrap();
+    events
+}
+
+fn read(log: &SharedLog, cursor: &mut u64, session: u64) -> Vec<Event> {
     let mut batch = Batch::new();
-    log.read().read_into(cursor, Reader { session: reader, told_from: 0, kept_from: 0 }, 1 << 16, &mut batch);
-    match decode(&batch.finish(false)[HEADER_BYTES..]).unwrap() {
-        Callback::Receive { events, .. } => events,
-    }
+    log.read().read_into(cursor, reader(session), 1 << 16, &mut batch);
+    events_of(&mut batch)
+}
+
+/// The sequence numbers of the last messages before a place.
+fn last(log: &SharedLog, count: usize, before: u64, session: u64, limit: usize) -> Vec<u64> {
+    let page = log.last_messages(count, before, session, limit, &mut |_| true).unwrap();
+    page.iter().map(|bytes| decode::<Event>(bytes).unwrap().sequence).collect()
 }
 
 #[test]
@@ -45,8 +65,8 @@ fn a_private_event_is_for_one_reader() {
     append(&log, says("psst"), Audience::Only(2));
     assert_eq!(read(&log, &mut 1, 2).len(), 1);
     assert_eq!(read(&log, &mut 1, 3).len(), 0);
-    assert_eq!(log.read().last_messages(9, u64::MAX, 2, 1 << 16).len(), 1);
-    assert_eq!(log.read().last_messages(9, u64::MAX, 3, 1 << 16).len(), 0);
+    assert_eq!(last(&log, 9, u64::MAX, 2, 1 << 16).len(), 1);
+    assert_eq!(last(&log, 9, u64::MAX, 3, 1 << 16).len(), 0);
 }
 
 #[test]
@@ -81,7 +101,7 @@ fn the_next_batch_begins_where_a_full_batch_ended() {
     let (mut cursor, mut seen) = (1, 0);
     while cursor < log.read().next() {
         let mut batch = Batch::new();
-        log.read().read_into(&mut cursor, Reader { session: 9, told_from: 0, kept_from: 0 }, 300, &mut batch);
+        log.read().read_into(&mut cursor, reader(9), 300, &mut batch);
         assert!(batch.events() > 0 && batch.payload_bytes() <= 300);
         seen += batch.events();
     }
@@ -95,11 +115,11 @@ fn history_counts_only_messages() {
     append(&log, EventKind::Joined { name: "Bob".into() }, Audience::AllBut(2));
     append(&log, says("two"), Audience::AllBut(1));
     append(&log, says("psst"), Audience::Only(1));
-    assert_eq!(log.position_before(1, 9).unwrap(), Some(3));
-    assert_eq!(log.position_before(2, 9).unwrap(), Some(1));
-    assert_eq!(log.position_before(0, 9).unwrap(), None);
-    assert_eq!(log.read().last_messages(9, u64::MAX, 9, 1 << 16).len(), 2);
-    assert_eq!(log.read().last_messages(9, u64::MAX, 9, 1).len(), 0);
+    assert_eq!(log.position_before(1, &mut |_| true).unwrap(), Some(3));
+    assert_eq!(log.position_before(2, &mut |_| true).unwrap(), Some(1));
+    assert_eq!(log.position_before(0, &mut |_| true).unwrap(), None);
+    assert_eq!(last(&log, 9, u64::MAX, 9, 1 << 16).len(), 2);
+    assert_eq!(last(&log, 9, u64::MAX, 9, 1).len(), 0);
 }
 
 #[test]
@@ -124,14 +144,14 @@ fn comings_and_goings_do_not_age_what_was_said() {
         append(&log, says(text), Audience::AllBut(1));
         (0..1000).for_each(|_| comes_or_goes(&log, "Bob"));
     }
-    let texts = log.read().last_messages(9, u64::MAX, 9, 1 << 16).len();
+    let texts = last(&log, 9, u64::MAX, 9, 1 << 16).len();
     assert_eq!(texts, 2);
-    assert_eq!(log.position_before(2, 9).unwrap(), Some(1));
+    assert_eq!(log.position_before(2, &mut |_| true).unwrap(), Some(1));
     let log = log_of(1_000_000, 64 << 10);
     append(&log, says("one"), Audience::AllBut(1));
     (0..100_000).for_each(|_| comes_or_goes(&log, "Bob"));
     assert!(log.read().bytes() <= 64 << 10);
-    assert_eq!(log.read().last_messages(9, u64::MAX, 9, 1 << 16).len(), 1);
+    assert_eq!(last(&log, 9, u64::MAX, 9, 1 << 16).len(), 1);
 }
 
 #[test]
@@ -197,11 +217,7 @@ fn what_came_and_went_before_the_oldest_message_goes_with_it() {
 fn older_messages_are_found_page_by_page() {
     let log = log_of(100, 1 << 20);
     (1..=9).for_each(|number: u32| append(&log, says(&number.to_string()), Audience::AllBut(1)));
-    let page = |before| -> Vec<u64> {
-        let log = log.read();
-        let page = log.last_messages(4, before, 9, 1 << 16);
-        page.iter().map(|bytes| decode::<Event>(bytes).unwrap().sequence).collect()
-    };
+    let page = |before| last(&log, 4, before, 9, 1 << 16);
     assert_eq!(page(u64::MAX), [6, 7, 8, 9]);
     assert_eq!(page(6), [2, 3, 4, 5]);
     assert_eq!(page(2), [1]);

@@ -1,0 +1,145 @@
+//! What the room holds in memory of its log: the newest events, encoded. Any thread that holds the log's lock
+//! may use it; it only looks and copies.
+
+use super::{
+    shelf::Shelf,
+    staged::{encode_event, Class, Entry},
+    Reader,
+};
+use crate::settings::Limits;
+use chat_common::{
+    batch::Batch,
+    protocol::{Event, EventKind},
+};
+use std::iter;
+
+/// A bounded sequence of encoded events.
+#[derive(Debug)]
+pub(crate) struct Log {
+    /// Messages, actions, private messages, notices, and the room's end.
+    said: Shelf,
+    /// Who joined, left, came back, or has a new name.
+    ///
+    /// Invariant: no event here is older than the newest that was dropped from `said`.
+    moves: Shelf,
+    /// The sequence number of the next event. The first event has 1.
+    next: u64,
+    ended: bool,
+    #[cfg(feature = "seeded-bugs")]
+    pub(super) seeded: crate::settings::seeded::Seeded,
+}
+
+impl Log {
+    /// Returns an empty log with the bounds of `limits`.
+    pub(super) fn new(limits: &Limits) -> Log {
+        // Three quarters of the memory are for what was said, which is longer.
+        let (count, quarter) = (limits.log_messages, limits.log_size.0 / 4);
+        Log {
+            said: Shelf::new(count, limits.log_size.0 - quarter),
+            moves: Shelf::new(count, quarter),
+            next: 1,
+            ended: false,
+            #[cfg(feature = "seeded-bugs")]
+            seeded: limits.seeded,
+        }
+    }
+
+    /// Lets the log begin at an event that is not the first of the room.
+    pub(super) fn begin_at(&mut self, sequence: u64) {
+        (self.next, self.said.dropped) = (sequence, sequence - 1);
+    }
+
+    /// Returns the sequence number of the next event.
+    pub(crate) fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// Returns the sequence number from which on the log holds everything that was said.
+    pub(crate) fn first(&self) -> u64 {
+        self.said.dropped + 1
+    }
+
+    /// Returns the memory of the events, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.said.bytes + self.moves.bytes
+    }
+
+    /// Returns whether the last event is the room's end.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Adds one event. The newest event always stays.
+    pub(super) fn append(&mut self, entry: Entry) {
+        self.next = entry.sequence + 1;
+        self.ended = entry.class == Class::End;
+        if entry.class == Class::Move {
+            self.moves.append(entry);
+        } else {
+            self.said.append(entry);
+            self.moves.drop_up_to(self.said.dropped);
+        }
+    }
+
+    /// Returns the events with `sequence` or a higher one, oldest first.
+    pub(super) fn from(&self, sequence: u64) -> impl Iterator<Item = &Entry> {
+        let (mut said, mut moves) =
+            (self.said.from(sequence).peekable(), self.moves.from(sequence).peekable());
+        iter::from_fn(move || match (said.peek(), moves.peek()) {
+            (Some(one), Some(other)) if one.sequence < other.sequence => said.next(),
+            (Some(_), None) => said.next(),
+            _ => moves.next(),
+        })
+    }
+
+    /// Reads from `cursor` on: copies into `batch` the events that `reader` receives, while the payload has
+    /// at most `limit` bytes. It moves the cursor behind the last event that it read. The cursor is
+    /// [`Log::next`] when nothing is left.
+    pub(crate) fn read_into(&self, cursor: &mut u64, reader: Reader, limit: usize, batch: &mut Batch) {
+        if *cursor <= self.said.dropped && !self.tell_missed(cursor, self.said.dropped, true, limit, batch) {
+            return;
+        }
+        for entry in self.from(*cursor) {
+            // Every number that stands on neither shelf was dropped from `moves`.
+            *cursor = (*cursor).max(reader.told_from.min(entry.sequence));
+            if *cursor < entry.sequence && !self.tell_missed(cursor, entry.sequence - 1, false, limit, batch)
+            {
+                return;
+            }
+            #[cfg(feature = "seeded-bugs")]
+            let Some(entry) = self.seeded_entry(*cursor, reader.session, entry) else {
+                *cursor += 1;
+                continue;
+            };
+            let is_told = entry.class != Class::Move || entry.sequence >= reader.told_from;
+            if is_told && entry.audience.includes(reader.session) && !batch.push(&entry.encoded, limit) {
+                return;
+            }
+            *cursor += 1;
+        }
+    }
+
+    /// Tells a reader that the events from `cursor` to `last` are gone, and moves the cursor behind them.
+    /// Returns false if the batch has no space for that.
+    pub(super) fn tell_missed(
+        &self,
+        cursor: &mut u64,
+        last: u64,
+        messages: bool,
+        limit: usize,
+        batch: &mut Batch,
+    ) -> bool {
+        let time = self.from(last).next().map_or(0, |entry| entry.time);
+        let kind = EventKind::Missed { first: *cursor, messages };
+        let told = batch.push(&encode_event(&Event { sequence: last, time, kind }), limit);
+        if told {
+            *cursor = last + 1;
+        }
+        told
+    }
+
+    /// Returns what was said with a lower sequence number than `sequence`, oldest first.
+    pub(super) fn said_before(&self, sequence: u64) -> impl DoubleEndedIterator<Item = &Entry> {
+        self.said.before(sequence)
+    }
+}

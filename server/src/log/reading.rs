@@ -1,0 +1,322 @@
+//! Reads the log from any place on, or back from it: in memory, and in the files of the journal where memory
+//! no longer holds it. Runs on the threads of those who ask. A thread that may not wait for the disk uses
+//! [`SharedLog::read_memory`] alone.
+//!
+//! Memory and files move on while somebody reads. So everything is read in pieces: each looks anew where
+//! its place is, under one lock, and leaves the place of the next. No other state goes from one piece to the
+//! next.
+//!
+//! What is missing in the files stands as *missed* among the events that are there.
+
+use super::{
+    journal::archive::{Archive, Piece, Said},
+    journal::disk::Directory,
+    staged::{encode_event, missed, restored, Class, Entry},
+    Audience, Reader, SharedLog,
+};
+use chat_common::{
+    batch::Batch,
+    protocol::{Event, EventKind},
+};
+use std::{
+    collections::VecDeque,
+    io::{self, ErrorKind},
+    ops::ControlFlow,
+};
+
+/// How many entries of memory are looked at under one lock, some 100 us.
+const MEMORY_PIECE: usize = 4096;
+
+/// Is told how many bytes of the files were read, and returns whether the reader goes on now.
+pub(crate) type GoOn<'g> = &'g mut dyn FnMut(usize) -> bool;
+
+/// What one piece of a backward reading was.
+enum Back {
+    /// Nothing stands before it.
+    Beginning,
+    /// So many bytes of the files; 0 for a piece of memory.
+    Piece(usize),
+    /// The caller did not want the next entry.
+    Enough(usize),
+}
+
+/// Reads on from a cursor.
+impl SharedLog {
+    /// Returns whether the event at `cursor` is to be read from the files.
+    pub(crate) fn is_archived(&self, cursor: u64) -> bool {
+        self.archive.is_some() && cursor < self.read().first()
+    }
+
+    /// As [`Log::read_into`](super::memory::Log::read_into), for threads that may not wait for the disk. It
+    /// reads nothing where memory no longer holds an event that the files have.
+    pub(crate) fn read_memory(&self, cursor: &mut u64, reader: Reader, limit: usize, batch: &mut Batch) {
+        let log = self.read();
+        if self.archive.is_none() || *cursor >= log.first() {
+            log.read_into(cursor, reader, limit, batch);
+        }
+    }
+
+    /// As [`SharedLog::read_memory`], from the files, up to where memory begins. The payload has at most
+    /// `usual` bytes, or one event of at most `longest` bytes.
+    ///
+    /// # Blocking
+    /// On the disk, and on other readers of the files, as long as `go_on` returns true.
+    ///
+    /// # Errors
+    /// When no file descriptor or no memory is free. What was not read is still there. Whatever else cannot
+    /// be read is told as missed.
+    pub(crate) fn read_files(
+        &self,
+        cursor: &mut u64,
+        reader: Reader,
+        (usual, longest): (usize, usize),
+        batch: &mut Batch,
+        go_on: GoOn<'_>,
+    ) -> io::Result<()> {
+        let limit = |batch: &Batch| if batch.events() == 0 { longest } else { usual };
+        let Some(archive) = self.archive.as_deref() else { return Ok(()) };
+        loop {
+            let end = self.read().first();
+            let kept = archive.first().max(reader.kept_from).min(end);
+            if *cursor < kept && !self.read().tell_missed(cursor, kept - 1, true, limit(batch), batch) {
+                return Ok(());
+            }
+            let Some(piece) = archive.piece_of(*cursor).filter(|_| *cursor < end) else { return Ok(()) };
+            let Some(events) = archive.read(&piece)? else { continue };
+            let goes_on = go_on(piece.bytes());
+            let end = piece.next.map_or(end, |next| next.min(end));
+            for (_, entry) in self.without_gaps(events, *cursor, end) {
+                if reader.reads(&entry) && !batch.push(&entry.encoded, limit(batch)) {
+                    return Ok(());
+                }
+                *cursor = entry.sequence + 1;
+            }
+            if !goes_on {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Reads back from the end, or from any place.
+impl SharedLog {
+    /// Returns the last `count` messages before the sequence number `before` that the session `reader` may
+    /// read, its own included. They are encoded, and the oldest is first. Together they have at most `limit`
+    /// bytes. What cannot be read stands as missed among them. Without any there is nothing before `before`.
+    ///
+    /// If `go_on` ends the reading, the oldest is an event that says where: nothing from there on is left
+    /// out, and `messages` is false in it, because it stands in the place of no message.
+    ///
+    /// # Blocking
+    /// On the disk, where memory has fewer, as long as `go_on` returns true.
+    ///
+    /// # Errors
+    /// As [`SharedLog::read_files`].
+    pub(crate) fn last_messages(
+        &self,
+        count: usize,
+        mut before: u64,
+        reader: u64,
+        limit: usize,
+        go_on: GoOn<'_>,
+    ) -> io::Result<Vec<Vec<u8>>> {
+        let (mut found, mut bytes, mut left) = (VecDeque::new(), 0, count);
+        while left > 0 {
+            let read = self.read_back(&mut before, &mut |entry| {
+                if left == 0 {
+                    return ControlFlow::Break(());
+                }
+                let is_wanted = matches!(entry.class, Class::Message | Class::Missed);
+                if is_wanted && is_readable(entry.audience, reader) {
+                    if bytes + entry.encoded.len() > limit {
+                        return ControlFlow::Break(());
+                    }
+                    bytes += entry.encoded.len();
+                    left -= usize::from(entry.class == Class::Message);
+                    found.push_front(entry.encoded.to_vec());
+                }
+                ControlFlow::Continue(())
+            })?;
+            match read {
+                Back::Piece(0) => {}
+                Back::Piece(bytes) if go_on(bytes) => {}
+                Back::Piece(_) => {
+                    let kind = EventKind::Missed { first: before, messages: false };
+                    let end = encode_event(&Event { sequence: before, time: 0, kind });
+                    found.push_front(end.into_vec());
+                    break;
+                }
+                Back::Enough(bytes) => {
+                    go_on(bytes);
+                    break;
+                }
+                Back::Beginning => break,
+            }
+        }
+        Ok(found.into())
+    }
+
+    /// Returns the cursor from which a new session gets the last `count` messages, and all that are said
+    /// later. Returns `None` if it wants none.
+    ///
+    /// # Blocking
+    /// As [`SharedLog::last_messages`].
+    ///
+    /// # Errors
+    /// As [`SharedLog::read_files`], and when `go_on` has ended the reading.
+    pub(crate) fn position_before(&self, count: usize, go_on: GoOn<'_>) -> io::Result<Option<u64>> {
+        // Without an earlier message the history begins here. What is said before the session enters the room
+        // must not fall between the two.
+        let next = self.read().next();
+        if count == 0 {
+            return Ok(None);
+        }
+        let (_, oldest) = self.oldest_of_last(count, 0, go_on)?;
+        Ok(Some(oldest.unwrap_or(next)))
+    }
+
+    /// Returns from which event on the last `count` messages are kept for a new session that has received
+    /// everything up to `since`; 0 if that is all of them. Without a journal memory alone decides.
+    ///
+    /// # Blocking
+    /// As [`SharedLog::last_messages`].
+    ///
+    /// # Errors
+    /// As [`SharedLog::position_before`].
+    pub(crate) fn kept_from(&self, count: usize, since: u64, go_on: GoOn<'_>) -> io::Result<u64> {
+        if self.archive.is_none() {
+            return Ok(0);
+        }
+        let (left, oldest) = self.oldest_of_last(count, since, go_on)?;
+        Ok(oldest.filter(|_| left == 0).unwrap_or_default())
+    }
+
+    /// Looks for the last `count` messages to everybody after `since`. Returns how many there are fewer, and
+    /// the sequence number of the oldest.
+    fn oldest_of_last(&self, count: usize, since: u64, go_on: GoOn<'_>) -> io::Result<(usize, Option<u64>)> {
+        let (mut left, mut oldest, mut before) = (count, None, u64::MAX);
+        while left > 0 && before > since + 1 {
+            if let Some((piece, said)) = self.counted_piece(before).filter(|(_, said)| said.count <= left) {
+                left -= said.count;
+                oldest = Some(said.first).filter(|_| said.count > 0).or(oldest);
+                before = piece.first;
+                continue;
+            }
+            let read = self.read_back(&mut before, &mut |entry| {
+                if left == 0 {
+                    return ControlFlow::Break(());
+                }
+                if is_said_to_everybody(entry) {
+                    (left, oldest) = (left - 1, Some(entry.sequence));
+                }
+                ControlFlow::Continue(())
+            })?;
+            match read {
+                Back::Piece(0) => {}
+                Back::Piece(bytes) if go_on(bytes) => {}
+                Back::Piece(_) if left > 0 => return Err(ErrorKind::TimedOut.into()),
+                Back::Piece(_) => {}
+                Back::Enough(bytes) => drop(go_on(bytes)),
+                Back::Beginning => break,
+            }
+        }
+        Ok((left, oldest))
+    }
+
+    /// Returns the piece of the files that ends before `before`, if it is known what was said in it.
+    fn counted_piece(&self, before: u64) -> Option<(Piece, Said)> {
+        let archive = self.archive.as_deref().filter(|_| self.is_archived(before - 1))?;
+        let piece = archive.piece_of(before - 1).filter(|piece| piece.next == Some(before))?;
+        piece.said.map(|said| (piece, said))
+    }
+
+    /// Passes the entries of one piece before `before` to `each`, newest first, and moves `before` to the
+    /// last one that it took. Entries that nobody finds in a history may be left out.
+    ///
+    /// # Blocking
+    /// On the disk, where memory does not hold them.
+    ///
+    /// # Errors
+    /// As [`SharedLog::read_files`].
+    fn read_back(
+        &self,
+        before: &mut u64,
+        each: &mut dyn FnMut(&Entry) -> ControlFlow<()>,
+    ) -> io::Result<Back> {
+        {
+            let log = self.read();
+            *before = (*before).min(log.next());
+            if *before > log.first() {
+                let mut looked_at = 0;
+                for entry in log.said_before(*before).rev().take(MEMORY_PIECE) {
+                    if each(entry).is_break() {
+                        return Ok(Back::Enough(0));
+                    }
+                    (*before, looked_at) = (entry.sequence, looked_at + 1);
+                }
+                if looked_at < MEMORY_PIECE {
+                    *before = log.first();
+                }
+                return Ok(Back::Piece(0));
+            }
+        }
+        let found = self.archive.as_deref().zip(before.checked_sub(1));
+        let found = found.and_then(|(archive, last)| Some((archive, archive.piece_of(last)?)));
+        let Some((archive, piece)) = found else { return Ok(Back::Beginning) };
+        let Some(events) = archive.read(&piece)? else { return Ok(Back::Piece(0)) };
+        let entries: Vec<_> = self.without_gaps(events, piece.first, *before).collect();
+        if piece.next == Some(*before) {
+            count_said(archive, &piece, &entries);
+        }
+        for (first, entry) in entries.iter().rev() {
+            if each(entry).is_break() {
+                return Ok(Back::Enough(piece.bytes()));
+            }
+            *before = *first;
+        }
+        Ok(Back::Piece(piece.bytes()))
+    }
+
+    /// Returns the entries of the events from `from` to before `end`, in order. An entry with the number of
+    /// its first event stands in the place of those that are missing.
+    fn without_gaps(
+        &self,
+        events: Vec<(Audience, Event)>,
+        from: u64,
+        end: u64,
+    ) -> impl Iterator<Item = (u64, Entry)> + '_ {
+        let mut next = from;
+        let time = events.last().map_or(0, |(_, event)| event.time);
+        let in_range = move |(_, event): &(Audience, Event)| (from..end).contains(&event.sequence);
+        let found = events.into_iter().filter(in_range).map(Some).chain([None]);
+        found.flat_map(move |found| {
+            let (sequence, time) =
+                found.as_ref().map_or((end, time), |(_, event)| (event.sequence, event.time));
+            let first = std::mem::replace(&mut next, sequence + 1);
+            let gap = (first < sequence).then(|| (first, missed(first, sequence - 1, time)));
+            let restored = |(audience, event)| (sequence, restored(audience, &event, self.longest_event));
+            gap.into_iter().chain(found.map(restored))
+        })
+    }
+}
+
+/// Keeps how much was said in a piece of which these are all entries, unless a part of it is missing: that
+/// may be read another time.
+fn count_said(archive: &Archive<Directory>, piece: &Piece, entries: &[(u64, Entry)]) {
+    if piece.said.is_some() || entries.iter().any(|(_, entry)| entry.class == Class::Missed) {
+        return;
+    }
+    let mut said = entries.iter().filter(|(_, entry)| is_said_to_everybody(entry)).peekable();
+    let first = said.peek().map_or(0, |(first, _)| *first);
+    archive.keep_count(piece, Said { count: said.count(), first });
+}
+
+/// Whether a new session finds an entry in the history.
+fn is_said_to_everybody(entry: &Entry) -> bool {
+    entry.class == Class::Message && matches!(entry.audience, Audience::AllBut(_))
+}
+
+/// Whether a session finds an event in the history: what is for everybody, and for it alone.
+fn is_readable(audience: Audience, reader: u64) -> bool {
+    matches!(audience, Audience::AllBut(_) | Audience::All) || audience == Audience::Only(reader)
+}

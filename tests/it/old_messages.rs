@@ -1,0 +1,108 @@
+//! What memory no longer holds is read from the journal: whole, or with the gaps told. Real programs; the
+//! journals are in temporary folders.
+
+use chat_tests::{
+    folder::Folder,
+    member::Member,
+    process::{binary, Program},
+};
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// Starts a server with a journal in this folder.
+fn start(folder: &Folder, arguments: &[&str]) -> (Program, SocketAddr) {
+    let mut command = Command::new(binary("chat-server"));
+    command.args(["--listen", "127.0.0.1:0", "--journal", &folder.file("journal"), "--rate-burst", "0"]);
+    Program::start_server(command.args(arguments))
+}
+
+/// The files of the journal, in order.
+fn files(folder: &Folder) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder.file("journal")).unwrap().map(|entry| entry.unwrap().path());
+    let is_file = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "journal");
+    let mut files: Vec<PathBuf> = entries.filter(is_file).collect();
+    files.sort();
+    files
+}
+
+/// Flips a bit in the first batch of a file that is neither the first nor in use.
+fn rot(file: &Path) {
+    let mut bytes = fs::read(file).unwrap();
+    bytes[4096 + 600] ^= 1;
+    fs::write(file, bytes).unwrap();
+}
+
+/// Lets ann say `count` numbers, of which every tenth is a multiple of ten.
+fn say_numbers(server: SocketAddr, count: usize) {
+    let mut ann = Member::join(server, "ann");
+    for number in 0..count {
+        ann.say(&format!("number {number} {}", "x".repeat(10 + number * 37 % 290)));
+    }
+    ann.leave();
+}
+
+/// The numbers among the lines of a client, in their order.
+fn numbers(client: &Program) -> Vec<usize> {
+    let number = |line: &String| line.split_once("number ")?.1.split([' ', '"']).next()?.parse().ok();
+    client.lines().iter().filter_map(number).collect()
+}
+
+#[test]
+fn history_and_search_leave_out_nothing_where_memory_holds_more_than_one_page() {
+    let folder = Folder::new();
+    let (_server, address) = start(&folder, &["--log-messages", "700"]);
+    say_numbers(address, 1500);
+    let mut bob = Program::client(address, "Bob", &["--json", "--stay"]);
+    bob.sees("\"connected\"");
+    bob.types("/search number 1");
+    bob.sees("\"event\":\"found\"");
+    // 1, 10 to 19, 100 to 199, and 1000 to 1499.
+    let found = bob.line_starting_with("{\"event\":\"found\"");
+    assert!(found.contains("\"total\":611,\"complete\":true"), "{found}");
+
+    let mut cem = Program::joined_client(address, "Cem");
+    cem.types("/history 1400");
+    cem.types("/who");
+    cem.sees("2 here: Bob, Cem");
+    assert_eq!(numbers(&cem), (100..1500).collect::<Vec<_>>());
+}
+
+#[test]
+fn what_rots_in_a_file_while_the_server_runs_is_told_and_the_rest_is_there() {
+    let folder = Folder::new();
+    let (server, address) = start(&folder, &["--log-messages", "20", "--segment-size", "64KiB"]);
+    say_numbers(address, 200);
+    rot(&files(&folder)[2]);
+
+    // One batch holds one of ann's messages, and perhaps what else happened then.
+    let lost =
+        |shown: &[usize]| -> Vec<usize> { (0..200).filter(|number| !shown.contains(number)).collect() };
+    let newcomer = Program::client(address, "Bob", &["--history", "500", "--stay"]);
+    newcomer.sees("number 199");
+    newcomer.sees("messages missed ---");
+    let shown = numbers(&newcomer);
+    assert_eq!((lost(&shown).len(), shown.is_sorted()), (1, true), "{shown:?}");
+
+    let mut cem = Program::client(address, "Cem", &["--json", "--stay"]);
+    cem.sees("\"connected\"");
+    cem.types("/search number");
+    cem.sees("\"event\":\"found\"");
+    let found = cem.line_starting_with("{\"event\":\"found\"");
+    assert!(found.contains("\"total\":199,\"complete\":false"), "{found}");
+
+    let mut dan = Program::joined_client(address, "Dan");
+    dan.types("/history 500");
+    dan.types("/who");
+    dan.sees("3 here: Bob, Cem, Dan");
+    dan.sees("messages missed ---");
+    assert_eq!(numbers(&dan), shown);
+
+    let file = files(&folder)[2].file_name().unwrap().to_string_lossy().into_owned();
+    let told = server.error_output().lines().filter(|line| line.contains(&file)).count();
+    assert_eq!(told, 1, "{}", server.error_output());
+    server.logs(&format!("{file}: 4096: this batch is damaged"));
+}
