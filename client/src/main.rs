@@ -112,19 +112,18 @@ fn main() -> ExitCode {
         }
         let _ = stop_tx.try_send(Stop::Now);
         if ended_rx.recv_timeout(LEAVE_GRACE) == Err(RecvTimeoutError::Timeout) {
-            // The last call has no reply, so its result is unknown. A script must not take it for a success.
-            let code = if interactive { 0 } else { FAILED };
+            // The last call has no reply, so its result is unknown. That must not be taken for a success.
             if interactive {
                 handler_screen.try_show_bye();
             } else {
                 let why = "stopped by a signal before everything was sent and shown";
-                end_with(&handler_log, code, why);
+                end_with(&handler_log, FAILED, why);
             }
             handler_editor.iter().for_each(|editor| editor.close());
             #[cfg(feature = "closed")]
             handler_echo.restore();
             handler_log.finish(FORCED_EXIT_TIMEOUT);
-            std::process::exit(code.into());
+            std::process::exit(FAILED.into());
         }
     });
     if let Err(error) = handled {

@@ -230,7 +230,7 @@ fn a_held_paste_at_the_end_is_said_to_be_unsent() {
         alice.types(end);
         alice.sees("--- 11 lines pasted and not sent ---");
         alice.sees("Bye!");
-        assert_eq!(alice.exits(), 0);
+        assert_eq!(alice.exits(), 1);
     }
 }
 

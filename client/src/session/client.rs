@@ -8,7 +8,7 @@ use crate::{
         pages::Pages,
         send_queue::{Purpose, SendQueue},
     },
-    settings::{Input, JoinOptions, Stop, UiEvent, UiEventHandler, Utterance},
+    settings::{Input, InputNotice, JoinOptions, Stop, UiEvent, UiEventHandler, Utterance},
 };
 use chat_common::{protocol::Request, token::Token};
 use crossbeam_channel::{never, Receiver, RecvError};
@@ -47,6 +47,8 @@ pub(crate) struct Client<'a> {
     pub(crate) ending: bool,
     /// How many lines were not sent, because they were invalid or the server refused them.
     pub(crate) rejected: usize,
+    /// Whether a held paste was forgotten because the person leaves.
+    pub(crate) forgot_paste: bool,
     /// A loss that the person has not been told yet.
     pub(crate) untold_loss: Option<UiEvent>,
     /// Why the input cannot be read any more.
@@ -105,7 +107,7 @@ impl Client<'_> {
             Ok(Input::Rename(name)) => self.rename(name),
             Ok(Input::Leave) => self.quit(),
             Ok(Input::Mistake(why)) => self.reject(why),
-            Ok(Input::Notice(notice)) => (self.show)(UiEvent::Input(notice)),
+            Ok(Input::Notice(notice)) => self.show_notice(notice),
             Ok(Input::End) | Err(_) => self.end_input(),
             Ok(Input::Failed(reason)) => {
                 self.input_error = Some(reason);
@@ -113,6 +115,11 @@ impl Client<'_> {
                 self.stay = false;
             }
         }
+    }
+
+    pub(crate) fn show_notice(&mut self, notice: InputNotice) {
+        self.forgot_paste |= matches!(notice, InputNotice::PasteUnsent(_));
+        (self.show)(UiEvent::Input(notice));
     }
 
     fn run_command(&mut self, command: Command) {

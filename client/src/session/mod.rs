@@ -89,6 +89,7 @@ pub fn run(options: &JoinOptions, channels: &Channels, show: UiEventHandler<'_>)
                 stay: options.stay,
                 ending: false,
                 rejected: 0,
+                forgot_paste: false,
                 untold_loss: None,
                 input_error: None,
             };
@@ -99,10 +100,10 @@ pub fn run(options: &JoinOptions, channels: &Channels, show: UiEventHandler<'_>)
         Err(error) => Outcome::Failed(format!("no random numbers from the system: {error}")),
     };
     show(match &outcome {
-        Outcome::Left => UiEvent::Bye,
+        Outcome::Left | Outcome::LeftUnsent => UiEvent::Bye,
         Outcome::Failed(reason) => UiEvent::Failed(reason.clone()),
     });
-    if may_type && outcome != Outcome::Left {
+    if may_type && matches!(outcome, Outcome::Failed(_)) {
         wait_for_enter(channels, show);
     }
     outcome
@@ -230,7 +231,7 @@ impl Client<'_> {
                     // A held paste is no name. It is sent after joining.
                     Ok(input @ Input::Text(_)) => self.take_for_later(Ok(input)),
                     Ok(Input::Notice(notice)) => {
-                        (self.show)(UiEvent::Input(notice));
+                        self.show_notice(notice);
                         // The rest of a line with such keys follows.
                         if notice != InputNotice::KeysIgnored {
                             (self.show)(UiEvent::AskName);
@@ -295,8 +296,8 @@ impl Client<'_> {
         }
     }
 
-    /// Shows how much was not sent. Then a program fails, so that a script learns it from the exit code. A
-    /// client whose input could not be read fails in any case.
+    /// Shows how much was not sent. Then the client does not end as one that has sent everything, so that a
+    /// script learns it from the exit code. A client whose input could not be read fails in any case.
     fn check_all_sent(&self, outcome: Outcome) -> Outcome {
         if !self.queue.is_empty() {
             (self.show)(UiEvent::Unsent(self.queue.len()));
@@ -304,10 +305,14 @@ impl Client<'_> {
         if let (Outcome::Left, Some(reason)) = (&outcome, &self.input_error) {
             return Outcome::Failed(reason.clone());
         }
-        let all_sent = self.queue.is_empty() && self.rejected == 0;
-        if outcome == Outcome::Left && !all_sent && !self.options.interactive {
-            return Outcome::Failed("not everything was sent".into());
+        let all_sent = self.queue.is_empty() && !self.forgot_paste;
+        match outcome {
+            // A person has read what was wrong with a line, and could type it again.
+            Outcome::Left if self.options.interactive && !all_sent => Outcome::LeftUnsent,
+            Outcome::Left if !self.options.interactive && (!all_sent || self.rejected > 0) => {
+                Outcome::Failed("not everything was sent".into())
+            }
+            outcome => outcome,
         }
-        outcome
     }
 }

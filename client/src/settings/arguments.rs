@@ -16,6 +16,8 @@ use std::time::Duration;
 
 /// The error of `--send` for an empty text, from the command line or from standard input.
 pub(crate) const EMPTY_MESSAGE_ERROR: &str = "--send needs a text that is not empty";
+/// The error of a second `--send`.
+const SEND_ONCE: &str = "--send says one message; give it once, or write several lines to standard input";
 
 /// Parses the arguments, without the program's name.
 ///
@@ -26,7 +28,7 @@ pub fn parse_arguments(
     environment: &Environment<'_>,
 ) -> Result<Invocation, String> {
     let mut options = defaults(environment);
-    let (mut history, mut time, mut plain) = (None, None, false);
+    let (mut history, mut time, mut color, mut plain) = (None, None, None, false);
     let mut closed = ClosedFlags::default();
     let mut arguments = arguments.into_iter();
     while let Some(argument) = arguments.next() {
@@ -40,18 +42,15 @@ pub fn parse_arguments(
         match flag {
             "--server" => join.server = value()?,
             "--name" => join.name = Some(value()?),
+            // Two messages are two clients, and the first one must not be lost without a word.
+            "--send" if *source != InputSource::StdinLines => return Err(SEND_ONCE.into()),
             "--send" => *source = parse_send(value()?)?,
             "--to" => *to = Some(value()?),
             "--wait" => join.wait = Some(parse_wait(&value()?)?),
             "--time" => time = Some(parse_time_format(&value()?)?),
             "--history" => history = Some(parse_history(&value()?)?),
             "--log" => screen.log = Some(value()?.into()),
-            "--color" => match value()?.as_str() {
-                "auto" => {}
-                "always" => screen.color = true,
-                "never" => screen.color = false,
-                other => return Err(format!("--color is auto, always or never, not \"{other}\"")),
-            },
+            "--color" => color = parse_color(&value()?)?,
             "--bell" => screen.bell = parse_bell(&value()?)?,
             "--passphrase-file" => closed.passphrase_file = Some(value()?.into()),
             "--state" => closed.state = Some(value()?.into()),
@@ -94,7 +93,7 @@ pub fn parse_arguments(
     screen.plain = (screen.plain || plain && screen.terminal) && !screen.json;
     screen.terminal &= !screen.json && !screen.plain;
     let on_terminal = screen.terminal || screen.plain;
-    screen.color &= !screen.plain;
+    screen.color = color.unwrap_or(screen.color) && !screen.plain;
     screen.time = time.unwrap_or(if on_terminal { TimeFormat::Time } else { TimeFormat::Off });
     join.interactive = environment.stdin_terminal && lines && !*json_input;
     screen.typing = join.interactive;
@@ -197,8 +196,21 @@ fn parse_history(count: &str) -> Result<u32, String> {
     count.parse().map_err(|_| format!("--history needs a number, not \"{count}\""))
 }
 
+/// A number without a unit is seconds, as for `sleep` and `timeout`.
 fn parse_wait(time: &str) -> Result<Duration, String> {
-    parse_time(time).ok_or(format!("--wait needs {TIME_FORM}, not \"{time}\""))
+    let has_unit = time.contains(|c: char| !c.is_ascii_digit());
+    let with_unit = if has_unit { time.to_owned() } else { format!("{time}s") };
+    parse_time(&with_unit).ok_or(format!("--wait needs {TIME_FORM}, or seconds, not \"{time}\""))
+}
+
+/// Returns whether there are colors. `None` means that the terminal and the environment decide.
+fn parse_color(when: &str) -> Result<Option<bool>, String> {
+    match when {
+        "auto" => Ok(None),
+        "always" => Ok(Some(true)),
+        "never" => Ok(Some(false)),
+        _ => Err(format!("--color is auto, always or never, not \"{when}\"")),
+    }
 }
 
 fn parse_time_format(format: &str) -> Result<TimeFormat, String> {
@@ -275,15 +287,22 @@ pub(super) mod tests {
             &["--server", "here:"],
             &["--server", "here:65536"],
             &["--server", "here:0"],
-            &["--server", ":80"],
+            &["--server", ":"],
+            &["--server", ":0"],
+            &["--server", "2000"],
             &["--history", "many"],
             &["--color", "red"],
             &["--bell=loud"],
             &["--time", "later"],
-            &["--wait", "5"],
+            &["--wait", "5x"],
+            &["--wait", "-5"],
+            &["--wait", ""],
+            &["--wait", "999999999999999999m"],
             &["--json=yes"],
             &["--send", "hi"],
             &["--send", " ", "--name", "ci"],
+            &["--send", "one", "--name", "ci", "--send=two"],
+            &["--send", "-", "--name", "ci", "--send", "-"],
             &["--send", "/msg Bob hi", "--name", "ci"],
             &["--send", " \t/reply hi", "--name", "ci"],
             &["--send", "/MSG", "--name", "ci", "--to", "Bob"],
@@ -299,6 +318,25 @@ pub(super) mod tests {
             let error = with(arguments, false, &[]).unwrap_err();
             assert!(!error.contains('\n'), "{error}");
         }
+    }
+
+    #[test]
+    fn a_port_alone_is_on_this_machine_and_a_number_alone_is_seconds_to_wait() {
+        assert_eq!(run(&["--server", ":2000"], false, &[]).join.server, "127.0.0.1:2000");
+        assert_eq!(run(&[], false, &[("CHAT_SERVER", ":2000")]).join.server, "127.0.0.1:2000");
+        for (wait, seconds) in [("5", 5), ("5s", 5), ("0", 0), ("00", 0), ("2m", 120)] {
+            let options = run(&["--wait", wait], false, &[]);
+            assert_eq!(options.join.wait, Some(Duration::from_secs(seconds)), "{wait}");
+        }
+    }
+
+    #[test]
+    fn of_a_repeated_flag_the_last_counts() {
+        let variables = [("TERM", "xterm")];
+        let arguments = ["--color", "always", "--color", "auto", "--wait", "1s", "--wait", "2s"];
+        let options = run(&arguments, false, &variables);
+        assert_eq!((options.screen.color, options.join.wait), (false, Some(Duration::from_secs(2))));
+        assert!(run(&["--color", "never", "--color", "auto"], true, &variables).screen.color);
     }
 
     #[test]

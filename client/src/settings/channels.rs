@@ -68,8 +68,10 @@ pub struct Channels {
 /// How the client ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The person left. The server accepted every message, or the person chose not to wait.
+    /// The client left, and the server has accepted everything.
     Left,
+    /// A person left and did not wait until everything was sent. How much was not sent has been shown.
+    LeftUnsent,
     /// The client could not join, was refused, lost the server for good, or could not read its input. The
     /// reason has been shown.
     Failed(String),

@@ -33,12 +33,18 @@ pub(super) fn parse_server(server: &str) -> Result<String, String> {
             ));
         }
         _ if is_ipv6(server) => return Ok(format!("[{server}]:{DEFAULT_PORT}")),
+        // The system takes a number for an address such as 0.0.7.208, and nobody means that.
+        _ if server.parse::<u64>().is_ok() => {
+            return Err(format!("is {server} the port? The server is :{server} then, or HOST:{server}"));
+        }
         _ if is_host(server) => return Ok(format!("{server}:{DEFAULT_PORT}")),
+        Some(("", port)) if port_of(port).is_some() => return Ok(format!("{DEFAULT_SERVER}{server}")),
         Some((host, port)) if is_host(host) && port_of(port).is_some() => return Ok(server.to_owned()),
         _ => {}
     }
     Err(format!(
-        "the server is HOST or HOST:PORT, such as 192.168.1.5, 127.0.0.1:1234 or [::1]:1234, not \"{server}\""
+        "the server is HOST, HOST:PORT or :PORT, such as 192.168.1.5, 127.0.0.1:1234 or [::1]:1234, not \
+         \"{server}\""
     ))
 }
 
@@ -47,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_server_without_a_port_is_at_port_1234() {
+    fn a_server_without_a_port_is_at_port_1234_and_one_without_a_host_is_here() {
         for (given, server) in [
             ("127.0.0.1", "127.0.0.1:1234"),
             ("room.example", "room.example:1234"),
@@ -56,6 +62,7 @@ mod tests {
             ("fe80::1", "[fe80::1]:1234"),
             ("[::1]", "[::1]:1234"),
             ("[::1]:80", "[::1]:80"),
+            (":80", "127.0.0.1:80"),
         ] {
             assert_eq!(parse_server(given).as_deref(), Ok(server));
         }

@@ -102,6 +102,7 @@ pub fn parse(words: impl IntoIterator<Item = String>) -> Result<Wanted, String> 
         limits: Limits::default(),
     };
     let (mut task, mut since, mut private) = (None, None, false);
+    let mut given = Vec::new();
     let (mut closed, mut makes_up) = (Closed::default(), false);
     let mut words = words.into_iter();
     while let Some(word) = words.next() {
@@ -126,6 +127,7 @@ pub fn parse(words: impl IntoIterator<Item = String>) -> Result<Wanted, String> 
                 .or_else(|| words.next())
                 .ok_or_else(|| format!("{flag} needs a value; see chat-server --help"))
         };
+        given.push(name.to_owned());
         match name {
             "listen" => options.listen = host_and_port(value()?)?,
             "motd" => options.motd = Some(value()?.into()),
@@ -169,15 +171,33 @@ pub fn parse(words: impl IntoIterator<Item = String>) -> Result<Wanted, String> 
     }
     options.limits.check()?;
     options.closed = closed_or_open(closed, makes_up)?;
-    match task {
-        Some(Wanted::Export { directory, .. }) => Ok(Wanted::Export { directory, since, private }),
-        _ if since.is_some() || private => {
-            let flag = if private { "--private" } else { "--since" };
-            Err(format!("{flag} goes with --export, which names the directory of a journal"))
-        }
-        Some(task) => Ok(task),
-        None => Ok(Wanted::Run(Box::new(options))),
+    check_combinations(&given)?;
+    Ok(match task {
+        Some(Wanted::Export { directory, .. }) => Wanted::Export { directory, since, private },
+        Some(task) => task,
+        None => Wanted::Run(Box::new(options)),
+    })
+}
+
+/// Checks which of the flags that were given go together. Without this, one of them would do nothing, and
+/// nobody would notice.
+fn check_combinations(given: &[String]) -> Result<(), String> {
+    let found = |flags: &[&'static str]| -> Vec<&str> {
+        flags.iter().copied().filter(|flag| given.iter().any(|name| name == flag)).collect()
+    };
+    if let [one, other, ..] = found(&["check", "repair", "export"])[..] {
+        return Err(format!("--{one} and --{other} are two tasks; give one of the two"));
     }
+    let needs = [
+        (&["private", "since"][..], "export", "which names the directory of a journal"),
+        (&["keep", "keep-size", "segment-size"], "journal", "which names the directory of the room"),
+    ];
+    for (flags, other, why) in needs {
+        if let (Some(flag), true) = (found(flags).first(), found(&[other]).is_empty()) {
+            return Err(format!("--{flag} goes with --{other}, {why}"));
+        }
+    }
+    Ok(())
 }
 
 /// Returns how the room is closed. `makes_up` says whether the server makes the passphrase up.
@@ -206,7 +226,9 @@ fn size(flag: &str, text: &str) -> Result<u64, String> {
 
 fn host_and_port(text: String) -> Result<String, String> {
     match text.rsplit_once(':') {
-        Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => Ok(text),
+        // Loopback here, too: other machines come in only where an address says so.
+        Some(("", port)) if port.parse::<u16>().is_ok() => Ok(format!("127.0.0.1:{port}")),
+        Some((_, port)) if port.parse::<u16>().is_ok() => Ok(text),
         _ => Err(format!("--listen takes HOST:PORT, as in {DEFAULT_LISTEN} or [::]:1234, not {text:?}")),
     }
 }
@@ -309,6 +331,7 @@ mod tests {
     fn a_value_stands_after_a_space_or_an_equals_sign() {
         assert_eq!(options("--listen [::]:0").listen, "[::]:0");
         assert_eq!(options("--listen=example.org:99").listen, "example.org:99");
+        assert_eq!(options("--listen :0").listen, "127.0.0.1:0");
         assert_eq!(options("--dead-after 3s").limits.dead_after, Duration::from_secs(3));
     }
 
@@ -388,6 +411,14 @@ mod tests {
             "--export somewhere --since yesterday",
             "--export somewhere --private=yes",
             "--console=yes",
+            "--listen :",
+            "--listen :70000",
+            "--keep 5d",
+            "--keep-size 1GiB",
+            "--segment-size=1MiB",
+            "--keep 5d --check somewhere",
+            "--check somewhere --repair somewhere",
+            "--export somewhere --repair somewhere",
         ] {
             let error = parsed(line).expect_err(line);
             assert!(!error.contains('\n') && error.len() > 10, "{error}");
