@@ -5,6 +5,7 @@ use chat_tests::{
     process::{binary, Program},
     raw::RawPeer,
     server::TestServer,
+    terminal::TerminalUser,
     watchdog::WATCHDOG_TIMEOUT,
 };
 use std::{
@@ -103,6 +104,60 @@ fn a_busy_server_is_tried_again_and_a_final_refusal_ends_the_client_at_once() {
     let mut bad = Program::client(server.address(), "system", &["--wait", "5m", "--send", "hi"]);
     assert_eq!(bad.exits(), Some(1));
     assert!(bad.error_output().contains("reserved"), "{}", bad.error_output());
+}
+
+#[test]
+fn a_client_with_a_wait_gets_a_name_when_its_owner_leaves() {
+    for arguments in [&["--wait", "5m"][..], &["--wait", "5m", "--json", "--send", "second"]] {
+        let (_server, address) = Program::server(&[]);
+        let ann = Program::joined_client(address, "Ann");
+        let mut first = Program::joined_client(address, "bot");
+        let mut second = Program::client(address, "bot", arguments);
+        second.sees("the name bot is taken; choose another");
+        first.types("first");
+        first.ends_input();
+        assert_eq!(first.exits(), Some(0));
+        second.types("second");
+        second.ends_input();
+        assert_eq!(second.exits(), Some(0), "{}", second.error_output());
+        ann.sees("[bot] second\n");
+        assert_eq!(second.output().matches("is taken").count(), 1, "{}", second.output());
+    }
+}
+
+#[test]
+fn a_name_that_stays_taken_ends_the_client_at_the_end_of_its_wait() {
+    let (_server, address) = Program::server(&[]);
+    let _ann = Program::joined_client(address, "Ann");
+    for (arguments, at_least) in [
+        (&["--wait", "700ms"][..], Duration::from_millis(700)),
+        (&["--wait", "0"], Duration::ZERO),
+        (&[], Duration::ZERO),
+    ] {
+        let started = Instant::now();
+        let mut second = Program::client(address, "Ann", arguments);
+        assert_eq!(second.exits(), Some(1));
+        assert!(started.elapsed() >= at_least, "{:?}", started.elapsed());
+        assert_eq!(second.error_output(), "chat-client: the name Ann is taken; choose another\n");
+    }
+}
+
+#[test]
+fn a_person_with_a_wait_waits_for_the_name_too_and_is_then_asked_for_another_one() {
+    let (_server, address) = Program::server(&[]);
+    let mut ann = Program::joined_client(address, "Ann");
+    let wait = |wait| TerminalUser::start(address, (24, 80), &["--name", "Ann", "--wait", wait], &[]);
+    let mut second = wait("300ms");
+    second.sees("--- cannot join yet: the name Ann is taken");
+    second.sees("--- refused: the name Ann is taken");
+    second.sees_typed("Enter your name:");
+    second.types("Bea\n");
+    second.sees("Start typing...");
+    let third = wait("5m");
+    third.sees("--- cannot join yet: the name Ann is taken");
+    ann.ends_input();
+    assert_eq!(ann.exits(), Some(0));
+    third.sees("Start typing...");
 }
 
 #[test]

@@ -248,12 +248,34 @@ fn a_client_in_a_pipe_shows_history_only_when_asked() {
     assert_eq!(run_as(address, "Tom", &[], "one\ntwo\nthree\n").0, Some(0));
     let (_, out, _) = run_as(address, "Bot", &[], "");
     assert_eq!(out, connected() + "Bye!\n");
-    // History arrives on the callback connection, so the test waits for it before the client leaves.
-    let mut curious = Program::client(address, "Curious", &["--history", "2"]);
-    curious.sees("(earlier) [Tom] three\n");
-    assert!(!curious.output().contains("[Tom] one"), "{}", curious.output());
-    curious.ends_input();
-    assert_eq!(curious.exits(), Some(0));
+    let (_, out, _) = run_as(address, "Curious", &["--history", "2"], "");
+    assert_eq!(out, connected() + "(earlier) [Tom] two\n(earlier) [Tom] three\nBye!\n");
+}
+
+#[test]
+fn a_client_leaves_when_all_of_the_history_that_it_asked_for_is_printed() {
+    let (_server, address) = Program::server(&["--rate-burst", "0"]);
+    let ann = Program::joined_client(address, "Ann");
+    let said: Vec<String> = (0..3000).map(|number| format!("message {number}")).collect();
+    assert_eq!(run_as(address, "Tom", &[], &said.join("\n")).0, Some(0));
+    ann.sees("User [Tom] left\n");
+    let said_at = |line: &str| said.iter().position(|text| line.ends_with(&format!("[Tom] {text}")));
+    for (arguments, input, runs) in [
+        (&["--history", "3"][..], "", 20),
+        (&["--history", "3", "--quiet"], "/quit\n", 10),
+        (&["--history", "3000"], "", 3),
+        (&["--history", "3000", "--send", "hi"], "", 3),
+    ] {
+        let asked: usize = arguments[1].parse().unwrap();
+        for _ in 0..runs {
+            let (code, out, err) = run_as(address, "Bot", arguments, input);
+            let shown: Vec<usize> = out.lines().filter_map(said_at).collect();
+            // What was said since counts, too.
+            let since = out.matches("[Bot] hi").count();
+            assert!(code == Some(0) && shown.len() + since == asked, "{arguments:?}: {out}{err}");
+            assert!(shown.last() == Some(&2999) && shown.is_sorted(), "{out}");
+        }
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use crate::{
     input::{parse_command, Command},
     session::{
+        asked_history::AskedHistory,
         closed::Closed,
         inbox::Inbox,
         pages::Pages,
@@ -26,6 +27,7 @@ pub(crate) struct Client<'a> {
     pub(crate) show: UiEventHandler<'a>,
     pub(crate) inbox: &'a Inbox<'a>,
     pub(crate) queue: SendQueue,
+    pub(crate) asked_history: AskedHistory,
     pub(crate) closed: Closed<'a>,
     pub(crate) token: Token,
     pub(crate) name: Option<String>,
@@ -43,7 +45,7 @@ pub(crate) struct Client<'a> {
     pub(crate) may_resume: bool,
     /// Whether to stay in the room after the end of the input.
     pub(crate) stay: bool,
-    /// Whether the input has ended. The client leaves when everything is sent, unless it stays.
+    /// Whether the input has ended. The client leaves when [it is done](Client::is_done), unless it stays.
     pub(crate) ending: bool,
     /// How many lines were not sent, because they were invalid or the server refused them.
     pub(crate) rejected: usize,
@@ -68,10 +70,16 @@ impl Client<'_> {
                 inputs.into_iter().for_each(|input| self.take(Ok(input)));
                 self.end_input();
                 self.stay = false;
+                self.asked_history = AskedHistory::Shown;
             }
             Err(_) => self.stop_rx = never(),
         }
         false
+    }
+
+    /// Whether everything is sent, and everything that was asked for has come.
+    pub(crate) fn is_done(&self) -> bool {
+        self.queue.is_empty() && self.asked_history == AskedHistory::Shown
     }
 
     /// Tells the person that the connection is lost, if that has not been told yet.

@@ -4,6 +4,7 @@
 
 use crate::{
     session::{
+        asked_history::AskedHistory,
         backoff::Backoff,
         client::Client,
         connection_end::ConnectionEnd,
@@ -138,7 +139,7 @@ impl Client<'_> {
                     self.may_resume = false;
                     self.inbox.end_session();
                     if cause != Cause::UnknownSession && self.numbered_name.is_none() {
-                        return Err(ConnectionEnd::NameRefused(text));
+                        return Err(name_refused(cause, text));
                     }
                 }
                 // The system chose a port that the server does not dial, such as the server's own port.
@@ -153,7 +154,7 @@ impl Client<'_> {
                     }
                 }
                 Cause::InvalidName | Cause::NameTaken | Cause::NameKept => {
-                    return Err(ConnectionEnd::NameRefused(text));
+                    return Err(name_refused(cause, text));
                 }
                 Cause::Busy | Cause::Stopping | Cause::NoSpace => {
                     return Err(ConnectionEnd::ServerBusy(text))
@@ -172,6 +173,7 @@ impl Client<'_> {
         self.was_joined = true;
         if !resumed {
             self.queue.on_new_session();
+            self.asked_history.on_new_session(sequence);
         }
         let queued = self.queue.len();
         (self.show)(match self.inbox.on_joined(room, sequence) {
@@ -197,11 +199,18 @@ impl Client<'_> {
         // When to try again, while the server is busy.
         let mut retry_at = None;
         loop {
-            // A person leaves at once if the server is busy. A program waits until its messages are sent.
-            let may_leave = self.queue.is_empty() || self.options.interactive && retry_at.is_some();
+            // A person leaves at once if the server is busy. A program waits until it is done.
+            let may_leave = self.is_done() || self.options.interactive && retry_at.is_some();
             if self.ending && !self.stay && may_leave {
                 return self.leave(call);
             }
+            let history_rx = match self.ending && !self.stay && self.queue.is_empty() {
+                true => match self.asked_history.until_shown(self.inbox, call, CALL_TIMEOUT) {
+                    Ok(history_rx) => history_rx,
+                    Err(error) => return ConnectionEnd::Lost(Loss::from(&error)),
+                },
+                false => never(),
+            };
             let now = Instant::now();
             let send_at = if self.queue.is_empty() { ping_at } else { retry_at.unwrap_or(now) };
             let pause = send_at.saturating_duration_since(now);
@@ -214,6 +223,8 @@ impl Client<'_> {
                 recv(self.stop_rx) -> stop => if self.stops_now(stop) {
                     return self.leave(call);
                 },
+                // No value is ever sent.
+                recv(history_rx) -> _ => self.asked_history = AskedHistory::Shown,
                 recv(lost_rx) -> reason => return ConnectionEnd::Lost(reason.unwrap_or_default()),
                 recv(input_rx) -> input => match retry_at {
                     Some(_) => self.take_for_later(input),
@@ -329,6 +340,13 @@ impl Client<'_> {
             log::debug!("left without a reply: {error}");
         }
         ConnectionEnd::Finished(Outcome::Left)
+    }
+}
+
+fn name_refused(cause: Cause, reason: String) -> ConnectionEnd {
+    match cause {
+        Cause::NameTaken => ConnectionEnd::NameTaken(reason),
+        _ => ConnectionEnd::NameRefused(reason),
     }
 }
 

@@ -13,7 +13,9 @@ pub(crate) enum ConnectionEnd {
     NotJoined(String),
     /// The server was too busy to let the client join. The client may try again.
     ServerBusy(String),
-    /// The server did not accept the name.
+    /// Another member has the name. It may be free later.
+    NameTaken(String),
+    /// The client never gets the name.
     NameRefused(String),
     /// The room is closed, and the person may know its passphrase. Nothing was tried.
     #[cfg(feature = "closed")]

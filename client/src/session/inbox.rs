@@ -9,8 +9,10 @@ use crate::{
     settings::{Found, UiEvent, UiEventHandler, Utterance},
 };
 use chat_common::protocol::{Event, EventKind, Place, Request};
+use crossbeam_channel::{bounded, Receiver, Sender};
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
+    convert::Infallible,
     hash::{BuildHasher, RandomState},
     sync::{Mutex, MutexGuard, PoisonError},
     time::{SystemTime, UNIX_EPOCH},
@@ -61,6 +63,8 @@ struct State {
     ignored: BTreeMap<String, String>,
     /// What was shown, for searches.
     memory: Memory,
+    /// A sequence that the main thread waits for, and a sender that is dropped when it has been shown.
+    awaited: Option<(u64, Sender<Infallible>)>,
 }
 
 /// How a join relates to the one before it.
@@ -229,6 +233,23 @@ impl<'a> Inbox<'a> {
         }
         let mut state = self.lock();
         state.last_sequence = state.last_sequence.max(sequence);
+        state.awaited.take_if(|(awaited, _)| *awaited <= sequence);
+    }
+
+    /// Returns a channel that is disconnected when the event with this sequence, or a later one, has been
+    /// shown, or when the server has nothing more to deliver. Another call ends the wait of the one before.
+    pub(crate) fn shown_up_to(&self, sequence: u64) -> Receiver<Infallible> {
+        let (tx, rx) = bounded(0);
+        let mut state = self.lock();
+        if state.last_sequence.max(state.shown_before) < sequence {
+            state.awaited = Some((sequence, tx));
+        }
+        rx
+    }
+
+    /// Records a call without events. The server makes one when it has had nothing to deliver for some time.
+    pub(crate) fn receive_nothing(&self) {
+        self.lock().awaited = None;
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -247,6 +247,9 @@ impl<'a> Callbacks<'a> {
         loop {
             match connection.next_request(SILENCE_TIMEOUT, FRAME_TIMEOUT) {
                 Ok(Some(Callback::Receive { answer, events })) => {
+                    if events.is_empty() {
+                        self.inbox.receive_nothing();
+                    }
                     events.into_iter().for_each(|event| self.inbox.receive(event));
                     if answer {
                         if let Err(error) = connection.reply(&CallbackReply::Received, FRAME_TIMEOUT) {

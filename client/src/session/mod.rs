@@ -9,6 +9,7 @@
 
 #[cfg(feature = "closed")]
 mod ask_passphrase;
+mod asked_history;
 mod backoff;
 mod client;
 #[cfg(feature = "closed")]
@@ -32,8 +33,8 @@ mod send_queue;
 use crate::{
     input::{parse_command, Command},
     session::{
-        backoff::Backoff, client::Client, closed::Closed, connection_end::ConnectionEnd, inbox::Inbox,
-        loss::Loss, send_queue::SendQueue,
+        asked_history::AskedHistory, backoff::Backoff, client::Client, closed::Closed,
+        connection_end::ConnectionEnd, inbox::Inbox, loss::Loss, send_queue::SendQueue,
     },
     settings::{Channels, Input, InputNotice, JoinOptions, Outcome, UiEvent, UiEventHandler},
 };
@@ -78,6 +79,10 @@ pub fn run(options: &JoinOptions, channels: &Channels, show: UiEventHandler<'_>)
                 show,
                 inbox: &inbox,
                 queue: SendQueue::new(first_message_id),
+                asked_history: match options.history > 0 && !options.interactive {
+                    true => AskedHistory::Wanted,
+                    false => AskedHistory::Shown,
+                },
                 closed: Closed::new(options),
                 token,
                 name: options.name.clone(),
@@ -125,6 +130,14 @@ fn wait_for_enter(channels: &Channels, show: UiEventHandler<'_>) {
     }
 }
 
+/// What keeps the client out of the room.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Obstacle {
+    NoWay,
+    Busy,
+    NameTaken,
+}
+
 impl Client<'_> {
     /// Connects again and again, until the client ends.
     fn run_loop(&mut self) -> Outcome {
@@ -137,19 +150,12 @@ impl Client<'_> {
                 Err(outcome) => return outcome,
             };
             let started = Instant::now();
-            let (reason, is_busy) = match self.connect_once(&name) {
+            let (reason, obstacle) = match self.connect_once(&name) {
                 ConnectionEnd::Finished(outcome) => return outcome,
-                ConnectionEnd::NameRefused(reason) if self.options.interactive && !self.ending => {
-                    self.tell_loss();
-                    (self.show)(UiEvent::Refused(reason));
-                    self.name = None;
-                    self.take_typed_ahead();
-                    if self.ending {
-                        return Outcome::Left;
-                    }
-                    continue;
-                }
-                ConnectionEnd::NameRefused(reason) => return Outcome::Failed(reason),
+                ConnectionEnd::NameRefused(reason) => match self.on_refused_name(reason) {
+                    Some(outcome) => return outcome,
+                    None => continue,
+                },
                 #[cfg(feature = "closed")]
                 ConnectionEnd::NeedsPassphrase => match self.read_passphrase() {
                     Ok(()) => continue,
@@ -167,30 +173,37 @@ impl Client<'_> {
                     if started.elapsed() > LONGEST_PAUSE {
                         backoff.reset();
                     }
-                    (reason, false)
+                    (reason, Obstacle::NoWay)
                 }
                 ConnectionEnd::NotJoined(reason) => {
                     self.tell_loss();
-                    (reason, false)
+                    (reason, Obstacle::NoWay)
                 }
                 ConnectionEnd::ServerBusy(reason) => {
                     self.tell_loss();
-                    (reason, true)
+                    (reason, Obstacle::Busy)
+                }
+                ConnectionEnd::NameTaken(reason) => {
+                    self.tell_loss();
+                    (reason, Obstacle::NameTaken)
                 }
             };
             let waited = offline_since.elapsed();
-            let tries_again = match self.options.wait {
-                Some(wait) => waited < wait,
-                None => self.was_joined || is_busy && (self.options.interactive || waited < BUSY_PATIENCE),
-            };
-            if !tries_again {
-                let what = if self.was_joined { "cannot get back in" } else { "cannot join" };
+            if !self.tries_again(&name, obstacle, waited) {
                 self.tell_loss();
+                if obstacle == Obstacle::NameTaken {
+                    match self.on_refused_name(reason) {
+                        Some(outcome) => return outcome,
+                        None => continue,
+                    }
+                }
+                let what = if self.was_joined { "cannot get back in" } else { "cannot join" };
                 return Outcome::Failed(format!("{what} at {}: {reason}", self.options.server));
             }
             if self.was_joined {
                 log::info!("not connected yet: {reason:?}");
             } else if !std::mem::replace(&mut wait_shown, true) {
+                let is_busy = obstacle == Obstacle::Busy;
                 (self.show)(if is_busy { UiEvent::ServerBusy } else { UiEvent::NotReached(reason) });
             }
             // The last attempt is at the end of the wait.
@@ -200,6 +213,33 @@ impl Client<'_> {
                 return outcome;
             }
         }
+    }
+
+    /// Whether to try to connect again, after `waited` without a connection.
+    fn tries_again(&self, name: &str, obstacle: Obstacle, waited: Duration) -> bool {
+        let JoinOptions { wait, interactive, .. } = *self.options;
+        // A person that has just typed a name can type another one.
+        let is_typed = interactive && self.options.name.as_deref() != Some(name);
+        match (wait, obstacle) {
+            (Some(wait), Obstacle::NameTaken) => waited < wait && !is_typed,
+            (Some(wait), _) => waited < wait,
+            (None, Obstacle::NameTaken) => false,
+            (None, Obstacle::Busy) if !self.was_joined => interactive || waited < BUSY_PATIENCE,
+            (None, _) => self.was_joined,
+        }
+    }
+
+    /// Returns the outcome of a client that does not get its name. A person is asked for another one instead,
+    /// with the next question for the name.
+    fn on_refused_name(&mut self, reason: String) -> Option<Outcome> {
+        if !self.options.interactive || self.ending {
+            return Some(Outcome::Failed(reason));
+        }
+        self.tell_loss();
+        (self.show)(UiEvent::Refused(reason));
+        self.name = None;
+        self.take_typed_ahead();
+        self.ending.then_some(Outcome::Left)
     }
 
     /// Takes the next line of input as the name.
@@ -271,8 +311,8 @@ impl Client<'_> {
         let timer = after(pause);
         loop {
             if self.ending && !self.stay {
-                // A person leaves at once. A program waits until its messages are sent, but not for ever.
-                if self.options.interactive || self.queue.is_empty() {
+                // A person leaves at once. A program waits until it is done, but not for ever.
+                if self.options.interactive || self.is_done() {
                     return Some(Outcome::Left);
                 }
                 if offline_since.elapsed() > self.options.wait.unwrap_or(RESUME_TIME) {

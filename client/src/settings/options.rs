@@ -95,10 +95,11 @@ pub struct JoinOptions {
     pub interactive: bool,
     /// Whether to stay in the room after the end of input.
     pub stay: bool,
-    /// How long to try to join, and to come back. With 0 there is one attempt to join, and none to come back.
-    /// An attempt that has begun in time goes on to its own limit. With `None` a program makes one attempt
-    /// to join, for 5 s where the server is busy, and then comes back without a limit; a person's client
-    /// also waits for a busy server without a limit.
+    /// How long to try to join, and to come back: where there is no server, where it is busy, and where
+    /// somebody else has the name. With 0 there is one attempt to join, and none to come back. An attempt
+    /// that has begun in time goes on to its own limit. With `None` a program makes one attempt to join, for
+    /// 5 s where the server is busy, and then comes back without a limit; a person's client also waits for a
+    /// busy server without a limit.
     pub wait: Option<Duration>,
     /// Whether the client comes only to speak. Then nobody is told of it, and it receives nothing. It has no
     /// callback connection.
