@@ -11,7 +11,9 @@ use chat_common::{
 };
 use crossbeam_channel::{bounded, RecvTimeoutError, Sender};
 use std::{
+    fs::File,
     io::{self, IsTerminal, Write},
+    os::{fd::AsFd, unix::fs::FileTypeExt},
     process::ExitCode,
     sync::Arc,
     thread,
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
     let environment = Environment {
         stdin_terminal: io::stdin().is_terminal(),
         stdout_terminal: io::stdout().is_terminal(),
+        stdout_file: stdout_is_file().unwrap_or(false),
         // As the arguments: what is no text must not count as nothing.
         variable: &|name| Some(std::env::var_os(name)?.to_string_lossy().into_owned()),
     };
@@ -150,6 +153,12 @@ fn main() -> ExitCode {
         // The reason has been shown.
         (_, None) => ExitCode::from(FAILED),
     }
+}
+
+/// Whether standard output is a file or a device that is not a terminal, and so neither a pipe nor a socket.
+fn stdout_is_file() -> io::Result<bool> {
+    let kind = File::from(io::stdout().as_fd().try_clone_to_owned()?).metadata()?.file_type();
+    Ok(kind.is_file() || kind.is_char_device() && !io::stdout().is_terminal())
 }
 
 /// Starts the thread `stdin`, and for a person the thread `paste`. Both are never joined. A message from the

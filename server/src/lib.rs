@@ -105,13 +105,14 @@ use crate::{
     door::{accept_loop, Bans, Door},
     log::journal::{disk::Directory, Journal, JournalError, JournalOptions, Opened},
     member::{serve_connection, Service},
-    operator::{stats_loop, Console, Transcript, TranscriptFile},
+    operator::{stats_loop, Console, Transcript},
     room::{broadcast_loop, Past, Room},
 };
 use ::log::{debug, info};
 use chat_common::{
     background_writer::{BackgroundWriter, EXIT_TIMEOUT},
     shutdown::Shutdown,
+    transcript_file::{PipeUse, TranscriptFile},
 };
 use crossbeam_channel::bounded;
 pub use log::journal::{
@@ -229,7 +230,8 @@ impl Server {
             door.closed = Some(ClosedTables { names, ..ClosedTables::default() });
         }
         let door = Arc::new(door);
-        let transcript = transcript.as_deref().map(TranscriptFile::open).transpose()?;
+        let transcript = transcript.as_deref().map(|path| TranscriptFile::open(path, PipeUse::Waits));
+        let transcript = transcript.transpose()?;
         let (past, journal) = match journal {
             None => (Past::none(limits)?, None),
             Some(path) => open_journal(path, keeping, limits).map_err(io::Error::other)?,

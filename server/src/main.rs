@@ -10,6 +10,7 @@ mod words;
 
 use chat_common::{
     background_writer::{BackgroundWriter, EXIT_TIMEOUT, FORCED_EXIT_TIMEOUT},
+    given_file::GivenFile,
     logging,
     shutdown::Shutdown,
     text_file,
@@ -24,7 +25,6 @@ use log::{info, warn};
 use std::{
     env,
     ffi::OsString,
-    fs::File,
     io::{self, BufWriter, IsTerminal, Read, Write},
     net::TcpListener,
     path::Path,
@@ -176,7 +176,7 @@ fn read_motd(file: &Path, max_bytes: usize) -> Result<Option<String>, String> {
     // Each line may end with two bytes.
     let limit = 2 * max_bytes + MOTD_WHITE_SPACE;
     let mut bytes = Vec::new();
-    File::open(file)
+    GivenFile::open(file)
         .and_then(|open| open.take(limit as u64 + 1).read_to_end(&mut bytes))
         .map_err(|error| cannot_read(&error))?;
     if bytes.len() > limit {

@@ -16,14 +16,14 @@ type Floors = &'static [(&'static str, &'static [&'static str])];
 
 const COMMON: Floors = &[
     ("the roof", &["lib"]),
-    ("outputs", &["logging", "background_writer", "typed_line"]),
+    ("outputs", &["logging", "background_writer", "typed_line", "transcript_file"]),
     ("callback connections", &["callback"]),
     ("closed rooms", &["closed"]),
     ("calls", &["rpc", "batch", "shutdown"]),
     ("lines for programs", &["json"]),
     ("bytes", &["frame", "stream", "hello", "status", "error", "codec", "protocol", "token", "seal"]),
     ("rows of text", &["terminal", "width", "wrap"]),
-    ("text", &["escape", "color", "calendar", "units", "cells", "text_file", "invisible"]),
+    ("text", &["escape", "color", "calendar", "units", "cells", "text_file", "invisible", "given_file"]),
 ];
 
 const SERVER: Floors = &[

@@ -47,6 +47,7 @@ mod outputs;
 mod panics;
 mod patience;
 mod picture;
+mod pipes;
 mod processes;
 mod python;
 mod random;

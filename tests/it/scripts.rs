@@ -415,3 +415,47 @@ fn a_signal_during_a_call_gives_exit_code_one() {
     assert_eq!(ann.exits(), Some(1));
     assert!(!ann.output().contains("Bye!"), "{}", ann.output());
 }
+
+#[test]
+fn a_transcript_that_is_moved_or_removed_goes_on_in_a_new_file() {
+    let (_server, address) = Program::server(&[]);
+    let folder = Folder::new();
+    let [file, moved] = ["log", "log.1"].map(|name| folder.file(name));
+    let mut tom = Program::joined_client(address, "Tom");
+    let mut ann = Program::client(address, "Ann", &["--log", &file]);
+    tom.sees("User [Ann] joined");
+    let has = |file: &str, text: &str| {
+        std::fs::read_to_string(file).unwrap_or_default().contains(text).then_some(())
+    };
+    let mut says = |text: &str| {
+        tom.types(text);
+        poll(text, || has(&file, &format!("[Tom] {text}\n")));
+    };
+    says("before");
+    std::fs::rename(&file, &moved).unwrap();
+    says("after");
+    assert!(has(&moved, "[Tom] before").is_some() && has(&moved, "[Tom] after").is_none());
+    std::fs::remove_file(&file).unwrap();
+    says("at last");
+    assert!(has(&file, "[Tom] after").is_none());
+    ann.ends_input();
+    assert_eq!(ann.exits(), Some(0));
+}
+
+#[test]
+fn the_question_for_the_name_goes_to_standard_error_where_standard_output_is_a_file() {
+    let (_server, address) = Program::server(&[]);
+    let folder = Folder::new();
+    for path in [folder.file("out"), "/dev/null".to_owned()] {
+        let out = File::options().write(true).create(true).truncate(true).open(&path).unwrap();
+        let mut command = client(&["--server", &address.to_string()]);
+        let mut ann = Program::start_with("Ann", &mut command, out.into(), Stdio::piped());
+        ann.logs("Enter your name: ");
+        ann.types("Ann");
+        ann.ends_input();
+        assert_eq!(ann.exits(), Some(0));
+        assert_eq!(ann.error_output(), "Enter your name: ");
+        let written = std::fs::read_to_string(&path).unwrap();
+        assert!(path == "/dev/null" || written == connected() + "Bye!\n", "{written}");
+    }
+}

@@ -335,7 +335,7 @@ impl Output {
         if let Some(asked) = self.ask_in_edited_line(prompt) {
             return self.write_stdout(&asked);
         }
-        let ScreenOptions { terminal, plain, typing, quiet, .. } = self.options;
+        let ScreenOptions { terminal, plain, file, typing, quiet, .. } = self.options;
         if typing && terminal {
             return self.write_stdout(prompt);
         }
@@ -347,7 +347,7 @@ impl Output {
             // No typed name ends this line.
             return self.write_stdout(&format!("{prompt}\n"));
         }
-        if quiet {
+        if quiet || file {
             self.stderr.write_text(prompt);
             return Ok(());
         }

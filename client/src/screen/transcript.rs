@@ -14,15 +14,14 @@ use crate::{
     },
     settings::{UiEvent, Utterance},
 };
-use chat_common::escape::escape_line;
-use std::{
-    fs::{File, OpenOptions},
-    io::{self, Write},
-    path::{Path, PathBuf},
+use chat_common::{
+    escape::escape_line,
+    transcript_file::{PipeUse, TranscriptFile},
 };
+use std::{io::Write, path::Path};
 
-/// The open file, and its path.
-pub(crate) struct Transcript(File, PathBuf);
+/// The open file.
+pub(crate) struct Transcript(TranscriptFile);
 
 impl Transcript {
     /// Opens the file, and keeps what it already has.
@@ -30,10 +29,8 @@ impl Transcript {
     /// # Errors
     /// When the file cannot be opened: a sentence for people, with the path.
     pub(crate) fn open(path: &Path) -> Result<Transcript, String> {
-        match OpenOptions::new().append(true).create(true).open(path) {
-            Ok(file) => Ok(Transcript(file, path.to_owned())),
-            Err(error) => Err(cannot_write(path, &error)),
-        }
+        let file = TranscriptFile::open(path, PipeUse::Fails);
+        file.map(Transcript).map_err(|error| error.to_string())
     }
 
     /// Writes an event, if it belongs in the transcript.
@@ -57,10 +54,7 @@ impl Transcript {
             let time = viewer.clock.local(line.time.unwrap_or(viewer.now)).date_and_seconds();
             text += &format!("{time} {}\n", escape_line(&line.text()));
         }
-        self.0.write_all(text.as_bytes()).map_err(|error| cannot_write(&self.1, &error))
+        let written = self.0.write_all(text.as_bytes());
+        written.map_err(|error| format!("cannot write the transcript {}: {error}", self.0.path().display()))
     }
-}
-
-fn cannot_write(path: &Path, error: &io::Error) -> String {
-    format!("cannot write the transcript {}: {error}", path.display())
 }

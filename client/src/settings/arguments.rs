@@ -113,6 +113,7 @@ fn defaults(environment: &Environment<'_>) -> Options {
         color: ansi && variable("NO_COLOR").is_none(),
         terminal: ansi,
         plain: environment.stdout_terminal && !ansi,
+        file: environment.stdout_file,
         quiet: false,
         time: TimeFormat::Off,
         typing: false,
@@ -238,8 +239,12 @@ pub(super) mod tests {
     ) -> Result<Invocation, String> {
         let variable =
             |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).into());
-        let environment =
-            Environment { stdin_terminal: terminal, stdout_terminal: terminal, variable: &variable };
+        let environment = Environment {
+            stdin_terminal: terminal,
+            stdout_terminal: terminal,
+            stdout_file: false,
+            variable: &variable,
+        };
         parse_arguments(arguments.iter().map(|argument| (*argument).to_owned()), &environment)
     }
 

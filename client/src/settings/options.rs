@@ -67,6 +67,8 @@ pub struct ScreenOptions {
     /// Whether standard output is a terminal on which one line follows the other: it understands no escape
     /// sequences, or the person wants none.
     pub plain: bool,
+    /// Whether standard output is a file. Then questions go to standard error.
+    pub file: bool,
     /// Whether to print nothing but what others say.
     pub quiet: bool,
     /// What stands before each line.
@@ -184,6 +186,8 @@ pub struct Environment<'a> {
     pub stdin_terminal: bool,
     /// Whether standard output is a terminal.
     pub stdout_terminal: bool,
+    /// Whether standard output is a file, or a device such as `/dev/null`: nobody reads it now.
+    pub stdout_file: bool,
     /// Looks up an environment variable.
     pub variable: &'a dyn Fn(&str) -> Option<String>,
 }

@@ -4,7 +4,7 @@
 //! The directory and its files are for their owner alone.
 
 use super::KeyPair;
-use crate::{text_file, token::Token};
+use crate::{given_file::GivenFile, text_file, token::Token};
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
     io::{self, BufRead, BufReader, ErrorKind, Read, Write},
@@ -82,7 +82,7 @@ pub fn load_key(directory: &Path, name: &str) -> Result<KeyPair, String> {
 fn read_key(path: &Path) -> Result<Option<KeyPair>, String> {
     let read = || {
         let mut bytes = Vec::new();
-        File::open(path)?.take(MAX_FILE_BYTES).read_to_end(&mut bytes)?;
+        GivenFile::open(path)?.take(MAX_FILE_BYTES).read_to_end(&mut bytes)?;
         text_file::decode(&bytes)
     };
     match read() {
@@ -103,14 +103,14 @@ fn read_key(path: &Path) -> Result<Option<KeyPair>, String> {
 /// passphrase.
 ///
 /// # Blocking
-/// On the file, which can be a pipe.
+/// On whoever writes to the file, which can be a pipe.
 ///
 /// # Errors
 /// `InvalidData` when the line is not text in UTF-8; otherwise whatever the system reports.
 pub fn read_first_line(path: &Path) -> io::Result<String> {
     let mut line = Vec::new();
     // With this capacity nothing is read ahead.
-    BufReader::with_capacity(1, File::open(path)?.take(MAX_FILE_BYTES)).read_until(b'\n', &mut line)?;
+    BufReader::with_capacity(1, GivenFile::open(path)?.take(MAX_FILE_BYTES)).read_until(b'\n', &mut line)?;
     text_file::decode(&line)
 }
 

@@ -9,4 +9,4 @@ mod who;
 
 pub(crate) use console::Console;
 pub(crate) use stats::stats_loop;
-pub(crate) use transcript::{Transcript, TranscriptFile};
+pub(crate) use transcript::Transcript;

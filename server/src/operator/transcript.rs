@@ -18,17 +18,16 @@ use chat_common::{
     escape::escape_line,
     frame::HEADER_BYTES,
     protocol::{Callback, Event, EventKind, FRAME_BYTES},
+    transcript_file::TranscriptFile,
 };
 use crossbeam_channel::{bounded, Receiver, Sender};
-use log::{info, warn};
+use log::warn;
 use std::{
     collections::HashMap,
     convert::Infallible,
-    fs::{self, File, Metadata, OpenOptions},
     hash::{DefaultHasher, Hash, Hasher},
-    io::{self, Read, Seek, SeekFrom, Write},
-    os::unix::fs::{FileTypeExt, MetadataExt},
-    path::{Path, PathBuf},
+    io::{self, Write},
+    path::PathBuf,
     thread,
     time::Instant,
 };
@@ -38,77 +37,6 @@ const EVERYBODY: Reader = Reader { session: 0, told_from: 0, kept_from: 0 };
 /// The most authors whose last message is known, to recognize its repetition. With more the list begins
 /// again.
 const MAX_AUTHORS: usize = 10_000;
-
-/// The open file of a transcript.
-#[derive(Debug)]
-pub(crate) struct TranscriptFile {
-    file: File,
-    path: PathBuf,
-}
-
-impl TranscriptFile {
-    /// Opens the file, and keeps what it already has.
-    ///
-    /// # Blocking
-    /// On the file system. Not on the reader of a named pipe.
-    ///
-    /// # Errors
-    /// When the file cannot be opened or written. Names it.
-    pub(crate) fn open(path: &Path) -> io::Result<TranscriptFile> {
-        let open = || {
-            let kind = fs::metadata(path).ok().map(|metadata| metadata.file_type());
-            let is_pipe = kind.is_some_and(|kind| kind.is_fifo());
-            // A pipe that is open in both directions waits for no reader.
-            let mut file = OpenOptions::new().append(true).create(true).read(is_pipe).open(path)?;
-            if kind.is_some_and(|kind| kind.is_file()) && ends_inside_line(path) {
-                file.write_all(b"\n")?;
-            }
-            Ok(file)
-        };
-        let file = open().map_err(|error: io::Error| {
-            let why = format!("cannot write the transcript {}: {error}", path.display());
-            io::Error::new(error.kind(), why)
-        })?;
-        Ok(TranscriptFile { file, path: path.to_owned() })
-    }
-
-    /// Goes on in a new file if the old one was moved or removed, as when logs are rotated.
-    fn follow_path(&mut self) -> io::Result<()> {
-        let place = |metadata: &Metadata| (metadata.dev(), metadata.ino());
-        let open = self.file.metadata()?;
-        let there = fs::metadata(&self.path);
-        if !open.is_file() || there.is_ok_and(|there| place(&there) == place(&open)) {
-            return Ok(());
-        }
-        *self = TranscriptFile::open(&self.path)?;
-        info!("the transcript {} was moved or removed, and goes on in a new file", self.path.display());
-        Ok(())
-    }
-}
-
-impl Write for TranscriptFile {
-    /// Writes to the file that has the path now.
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.follow_path()?;
-        self.file.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
-    }
-}
-
-/// Whether the last line of a file has no end, as after a power cut. What cannot be read counts as whole.
-fn ends_inside_line(path: &Path) -> bool {
-    let last = || {
-        let mut byte = [0];
-        let mut file = File::open(path)?;
-        file.seek(SeekFrom::End(-1))?;
-        file.read_exact(&mut byte)?;
-        io::Result::Ok(byte[0])
-    };
-    last().is_ok_and(|byte| byte != b'\n')
-}
 
 /// The running transcript, for the thread that stops the server.
 #[derive(Debug)]
@@ -132,7 +60,7 @@ impl Transcript {
         appended_rx: Receiver<()>,
     ) -> io::Result<Transcript> {
         let (written_tx, written_rx): (Sender<Infallible>, _) = bounded(0);
-        let path = file.path.clone();
+        let path = file.path().to_owned();
         // What an earlier server has said is in the file already.
         let cursor = log.read().next();
         let mut writer = Writer::new(CountingOutput::new(file), path.clone());

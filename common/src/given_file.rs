@@ -1,0 +1,101 @@
+//! A file that a person names to be read, such as the message of the day: a file, a pipe of a shell as in
+//! `--motd <(date)`, or a named pipe.
+//!
+//! To open a named pipe waits for a writer, which may never come. So it is opened without waiting, and a pipe
+//! that nobody writes to is an error. Where somebody does, the reader waits for the text, as any program
+//! does: a password manager takes its time.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, ErrorKind, Read},
+    os::unix::fs::{FileTypeExt, OpenOptionsExt},
+    path::Path,
+    thread,
+    time::Duration,
+};
+
+/// The flag `O_NONBLOCK` of the system. std has no name for it.
+pub(crate) const WITHOUT_WAITING: i32 = match () {
+    () if cfg!(all(target_os = "linux", any(target_arch = "mips", target_arch = "mips64"))) => 0x80,
+    () if cfg!(all(target_os = "linux", any(target_arch = "sparc", target_arch = "sparc64"))) => 0x4000,
+    () if cfg!(target_os = "linux") => 0x800,
+    () => 4,
+};
+/// std cannot wait for a pipe that was opened without waiting, so this looks again after a pause.
+pub(crate) const PAUSE: Duration = Duration::from_millis(10);
+
+/// An open file. It is read from its beginning to its end.
+#[derive(Debug)]
+pub struct GivenFile {
+    file: File,
+    /// Whether this is a pipe from which nothing has come yet.
+    is_silent_pipe: bool,
+}
+
+impl GivenFile {
+    /// Opens a file, and waits for nobody.
+    ///
+    /// # Errors
+    /// Whatever the system reports.
+    pub fn open(path: &Path) -> io::Result<GivenFile> {
+        let file = OpenOptions::new().read(true).custom_flags(WITHOUT_WAITING).open(path)?;
+        let is_silent_pipe = file.metadata()?.file_type().is_fifo();
+        Ok(GivenFile { file, is_silent_pipe })
+    }
+}
+
+impl Read for GivenFile {
+    /// # Blocking
+    /// On whoever writes to a pipe. Its end wakes the reader.
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.file.read(bytes) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => thread::sleep(PAUSE),
+                Ok(0) if self.is_silent_pipe && !bytes.is_empty() => {
+                    return Err(io::Error::new(ErrorKind::UnexpectedEof, "nobody writes to this pipe"));
+                }
+                Ok(count) => {
+                    self.is_silent_pipe &= count == 0;
+                    return Ok(count);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{env, fs, io::Write, process::Command};
+
+    #[test]
+    fn a_pipe_without_a_writer_is_an_error_and_one_with_a_slow_writer_is_read_to_its_end() {
+        let path = env::temp_dir().join(format!("chat-given-{}", std::process::id()));
+        assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+        let read = || {
+            let mut text = String::new();
+            GivenFile::open(&path)?.read_to_string(&mut text)?;
+            io::Result::Ok(text)
+        };
+        assert_eq!(read().unwrap_err().to_string(), "nobody writes to this pipe");
+        // A pipe that is open in both directions waits for nobody.
+        let mut writer = OpenOptions::new().read(true).write(true).open(&path).unwrap();
+        thread::scope(|scope| {
+            let reader = scope.spawn(|| {
+                let mut first = [0; 4];
+                let mut file = GivenFile::open(&path).unwrap();
+                file.read_exact(&mut first).unwrap();
+                let mut rest = String::new();
+                file.read_to_string(&mut rest).unwrap();
+                (first, rest)
+            });
+            thread::sleep(3 * PAUSE);
+            writer.write_all(b"word").unwrap();
+            writer.write_all(b"s\n").unwrap();
+            drop(writer);
+            assert_eq!(reader.join().unwrap(), (*b"word", "s\n".to_owned()));
+        });
+        fs::remove_file(&path).unwrap();
+    }
+}

@@ -1,0 +1,112 @@
+//! Named pipes in the place of files: nobody hangs without a partner, and nothing is lost with one.
+
+use chat_tests::{
+    folder::Folder,
+    process::{binary, Program},
+    room::connected,
+    watchdog::poll,
+};
+use std::{
+    fs::{File, OpenOptions},
+    io::Write,
+    process::Command,
+};
+
+fn named_pipe(folder: &Folder) -> String {
+    let path = folder.file("pipe");
+    assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+    path
+}
+
+/// A partner at both ends of a pipe, which waits for nobody.
+fn partner(pipe: &str) -> File {
+    OpenOptions::new().read(true).write(true).open(pipe).unwrap()
+}
+
+/// Runs a program to its end. Returns the exit code and the standard error.
+fn run(program: &str, arguments: &[&str]) -> (Option<i32>, String) {
+    let mut program = Program::start(program, Command::new(binary(program)).args(arguments));
+    (program.exits(), program.error_output())
+}
+
+#[test]
+fn a_pipe_without_a_partner_ends_a_program_with_one_sentence() {
+    let folder = Folder::new();
+    let pipe = named_pipe(&folder);
+    let (code, error) = run("chat-client", &["--name", "Ann", "--log", &pipe]);
+    let why = format!("chat-client: cannot write the transcript {pipe}: nobody reads this pipe\n");
+    assert_eq!((code, error), (Some(1), why));
+    let (code, error) = run("chat-server", &["--listen", "127.0.0.1:0", "--motd", &pipe]);
+    let why = format!("chat-server: cannot read {pipe}: nobody writes to this pipe\n");
+    assert_eq!((code, error), (Some(1), why));
+    #[cfg(feature = "closed")]
+    for (program, flag) in [("chat-client", "--name=Ann"), ("chat-server", "--listen=127.0.0.1:0")] {
+        let (code, error) = run(program, &[flag, "--passphrase-file", &pipe]);
+        assert_eq!(code, Some(1));
+        assert!(error.ends_with(": nobody writes to this pipe\n") && error.lines().count() == 1, "{error}");
+    }
+}
+
+#[test]
+fn a_message_of_the_day_may_come_slowly_through_a_pipe() {
+    let folder = Folder::new();
+    let pipe = named_pipe(&folder);
+    let mut writer = partner(&pipe);
+    let mut command = Command::new(binary("chat-server"));
+    let server = Program::start("server", command.args(["--listen", "127.0.0.1:0", "--motd", &pipe]));
+    let reads = || {
+        let open = std::fs::read_dir(format!("/proc/{}/fd", server.pid())).ok()?;
+        let paths = open.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
+        paths.into_iter().any(|path| path.ends_with(&pipe)).then_some(())
+    };
+    poll("the server to read", reads);
+    writer.write_all(b"be ki").unwrap();
+    writer.write_all(b"nd\n").unwrap();
+    drop(writer);
+    let line = server.line_starting_with("Server running at ");
+    let port = line.split(' ').nth(3).unwrap();
+    let client = Command::new(binary("chat-client"))
+        .args(["--server", &format!(":{port}"), "--name", "Ann"])
+        .stdin(std::process::Stdio::null())
+        .output()
+        .unwrap();
+    let shown = String::from_utf8(client.stdout).unwrap();
+    assert!(shown.contains("Server: be kind\n"), "{shown}");
+}
+
+#[test]
+fn a_transcript_goes_through_a_pipe_as_long_as_somebody_takes_it() {
+    let (_server, address) = Program::server(&["--rate-burst", "0"]);
+    let mut tom = Program::joined_client(address, "Tom");
+    let text = "x".repeat(4000);
+    for leaves in [true, false] {
+        let folder = Folder::new();
+        let pipe = named_pipe(&folder);
+        let kept_open = partner(&pipe);
+        let mut reader = Program::start("reader", Command::new("cat").arg(&pipe));
+        let mut ann = Program::client(address, "Ann", &["--log", &pipe]);
+        reader.sees(connected().lines().next().unwrap());
+        tom.types("hello");
+        reader.sees("[Tom] hello\n");
+        // One reader leaves, and the other one stops.
+        let why = match leaves {
+            true => {
+                drop(kept_open);
+                reader.signal("KILL");
+                reader.exits();
+                "Broken pipe"
+            }
+            false => {
+                reader.signal("STOP");
+                // More than a pipe takes.
+                (0..50).for_each(|_| tom.types(&text));
+                "its reader takes nothing"
+            }
+        };
+        tom.types("are you there?");
+        ann.logs(&format!("chat-client: cannot write the transcript {pipe}: {why}"));
+        ann.sees("[Tom] are you there?\n");
+        ann.ends_input();
+        assert_eq!(ann.exits(), Some(1));
+    }
+}
