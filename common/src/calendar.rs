@@ -1,6 +1,7 @@
 //! Computes date and time of day from the time since the Unix epoch, because std has no calendar. No I/O.
 
-const DAY_SECONDS: i64 = 86_400;
+/// The seconds of a day.
+pub const DAY_SECONDS: i64 = 86_400;
 
 /// A date and a time of day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +41,11 @@ impl DateTime {
         }
     }
 
+    /// For example 2026.
+    pub fn year(&self) -> i64 {
+        self.year
+    }
+
     /// For example `2026-11-23`.
     pub fn date(&self) -> String {
         format!("{:04}-{:02}-{:02}", self.year, self.month, self.day)
@@ -58,6 +64,22 @@ impl DateTime {
     /// For example `08:05:09`.
     pub fn seconds(&self) -> String {
         format!("{}:{:02}", self.minutes(), self.second)
+    }
+}
+
+/// The number of days from the epoch to 1 January of this year.
+pub fn days_of_year(year: i64) -> i64 {
+    let leap_days_before =
+        |year: i64| (year - 1).div_euclid(4) - (year - 1).div_euclid(100) + (year - 1).div_euclid(400);
+    365 * (year - 1970) + leap_days_before(year) - leap_days_before(1970)
+}
+
+/// The number of days in this month, which is 1 to 12.
+pub fn month_days(year: i64, month: i64) -> i64 {
+    match month {
+        2 => days_of_year(year + 1) - days_of_year(year) - 337,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
     }
 }
 
@@ -81,6 +103,18 @@ mod tests {
             (4_107_542_400_042, "2100-03-01T00:00:00.042Z"),
         ] {
             assert_eq!(rfc3339(milliseconds), text);
+        }
+    }
+
+    #[test]
+    fn the_days_of_a_year_and_of_its_months_are_those_of_its_dates() {
+        for year in 1600..2800 {
+            let mut days = days_of_year(year);
+            for month in 1..=12 {
+                let first = DateTime::from_seconds(days * DAY_SECONDS);
+                assert_eq!((first.year(), first.month, first.day), (year, month, 1));
+                days += month_days(year, month);
+            }
         }
     }
 }

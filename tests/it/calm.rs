@@ -4,7 +4,7 @@
 use chat_common::protocol::{Callback, CallbackReply, Event, EventKind, Joined, Reply, Request};
 use chat_tests::{
     folder::Folder,
-    process::Program,
+    process::{binary, Program},
     raw::RawPeer,
     terminal::{Screen, TerminalUser},
     watchdog::{poll, WATCHDOG_TIMEOUT},
@@ -13,22 +13,25 @@ use crossbeam_channel::bounded;
 use std::{
     fs,
     net::{Ipv4Addr, SocketAddr, TcpListener},
-    os::unix::fs::PermissionsExt,
+    process::Command,
     sync::Arc,
     thread,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 /// A room that the test plays, so that it decides what happens at once.
 struct PlayedRoom {
     listener: TcpListener,
     next_sequence: u64,
+    /// When what it delivers has happened.
+    time: u64,
 }
 
 impl PlayedRoom {
     fn new() -> (PlayedRoom, SocketAddr) {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
-        (PlayedRoom { listener, next_sequence: 2 }, address)
+        (PlayedRoom { listener, next_sequence: 2, time: 0 }, address)
     }
 
     /// Lets a client join, which was started with `--no-listen`. A thread answers its calls until it has
@@ -67,9 +70,9 @@ impl PlayedRoom {
 
     /// Delivers these events in one call.
     fn deliver(&mut self, callback: &mut RawPeer, kinds: Vec<EventKind>) {
-        let sequences = self.next_sequence..;
+        let (sequences, time) = (self.next_sequence.., self.time);
         let events: Vec<Event> =
-            sequences.zip(kinds).map(|(sequence, kind)| Event { sequence, time: 0, kind }).collect();
+            sequences.zip(kinds).map(|(sequence, kind)| Event { sequence, time, kind }).collect();
         self.next_sequence += events.len() as u64;
         let call = Callback::Receive { answer: true, events };
         let _: CallbackReply = callback.connection.call(&call, WATCHDOG_TIMEOUT).unwrap();
@@ -204,29 +207,66 @@ fn a_pipe_a_program_and_a_transcript_get_every_coming_and_going() {
     assert_eq!(transcript.matches(" User [pupil_").count(), 2 * 41, "{transcript}");
 }
 
+/// A zone, for `$TZ`, in which the local time is so many seconds before midnight now.
+fn zone_before_midnight(seconds: u64) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() % 86_400;
+    let offset = (2 * 86_400 - seconds - now) % 86_400;
+    format!("<here>-{}:{}:{}", offset / 3600, offset / 60 % 60, offset % 60)
+}
+
 #[test]
 fn a_day_that_ends_is_said_on_a_terminal_while_nothing_happens() {
-    // The client asks the program `date` for its zone. This one puts it two seconds before midnight.
-    let folder = Folder::new();
-    let path = std::env::var("PATH").unwrap();
-    let script = format!(
-        "#!/bin/sh\nPATH='{path}'\noffset=$(( 86398 - $(date +%s) % 86400 ))\n\
-         [ $offset -ge 0 ] || offset=0\n\
-         printf '+%02d%02d%02d\\n' $((offset / 3600)) $((offset / 60 % 60)) $((offset % 60))\n"
-    );
-    let date = folder.file("date");
-    fs::write(&date, script).unwrap();
-    fs::set_permissions(&date, fs::Permissions::from_mode(0o755)).unwrap();
-    let path = format!("{}:{path}", folder.path().display());
     let (_server, address) = Program::server(&[]);
-    let mut alice = TerminalUser::start(address, (24, 80), &["--name", "Alice"], &[("PATH", &path)]);
-    alice.types("half");
-    alice.sees("--- it is ");
-    alice.screen().read_with(|screen| {
-        let shown = screen.text_above_cursor();
-        assert!(shown.contains("00:00 --- it is ") && shown.contains(" now ---"), "{shown}");
-    });
-    alice.still_sees_typed("half");
+    // On a slow machine the day may end before the client has begun. Then the next one begins sooner.
+    for seconds in [2, 5, 10, 20, 40] {
+        let end = Instant::now() + Duration::from_secs(seconds);
+        let zone = zone_before_midnight(seconds);
+        let name = format!("Alice{seconds}");
+        let mut alice = TerminalUser::start(address, (24, 80), &["--name", &name], &[("TZ", &zone)]);
+        alice.sees("Start typing...");
+        if Instant::now() > end {
+            continue;
+        }
+        alice.types("half");
+        alice.sees("--- it is ");
+        alice.screen().read_with(|screen| {
+            let shown = screen.text_above_cursor();
+            assert!(shown.contains("00:00 --- it is ") && shown.contains(" now ---"), "{shown}");
+        });
+        return alice.still_sees_typed("half");
+    }
+    panic!("no client begins within 40 s");
+}
+
+#[test]
+fn a_time_is_that_of_the_local_clocks_on_its_own_day_and_without_a_zone_it_is_said_to_be_utc() {
+    // 15 July and 15 December 2026, at noon.
+    let times = [1_784_116_800_000, 1_797_336_000_000];
+    for (zone, hours, error) in [
+        ("CET-1CEST,M3.5.0,M10.5.0/3", [14, 13], ""),
+        ("AEST-10AEDT,M10.1.0,M4.1.0/3", [22, 23], ""),
+        (":UTC", [12, 12], ""),
+        (
+            "Nowhere/Here",
+            [12, 12],
+            "chat-client: the time zone \"Nowhere/Here\" of $TZ is not known; times are in UTC\n",
+        ),
+    ] {
+        let (mut room, address) = PlayedRoom::new();
+        // The client needs no other program for it.
+        let mut command = Command::new(binary("chat-client"));
+        command.args(["--server", &address.to_string(), "--name", "Bot", "--no-listen", "--time", "date"]);
+        let bot = Program::start("Bot", command.env("TZ", zone).env("PATH", "/nonexistent"));
+        let mut callback = room.accept_member(None);
+        for time in times {
+            room.time = time;
+            room.deliver(&mut callback, vec![says(&format!("at {time}"))]);
+        }
+        for ((time, date), hour) in times.into_iter().zip(["2026-07-15", "2026-12-15"]).zip(hours) {
+            bot.sees(&format!("{date} {hour}:00:00 [Tom] at {time}\n"));
+        }
+        assert_eq!(bot.error_output(), error);
+    }
 }
 
 #[test]

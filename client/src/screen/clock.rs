@@ -1,24 +1,23 @@
-//! The current time, and the local time zone. std does not know the zone, so the program `date` is asked.
+//! The current time, and the local time of any moment.
 //!
-//! The thread `clock` runs `date` again every hour, so no event waits for it. The same thread shows what is
-//! to be shown at a certain time, while nothing else happens.
+//! The thread `clock` looks every hour whether the zone is another one, so no event waits for the disk. The
+//! same thread shows what is to be shown at a certain time, while nothing else happens.
 
-use chat_common::calendar::DateTime;
+use crate::screen::zone::Zone;
+use chat_common::{
+    background_writer::BackgroundWriter,
+    calendar::{DateTime, DAY_SECONDS},
+};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use std::{
     io,
-    process::{Command, Stdio},
-    sync::{
-        atomic::{AtomicI64, Ordering::Relaxed},
-        Arc,
-    },
+    sync::{Arc, PoisonError, RwLock},
     thread,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-/// How often the zone is asked for. A change to or from summer time is noticed at most this late.
+/// How often the zone is read. A new zone of the system is noticed at most this late.
 const ZONE_INTERVAL: Duration = Duration::from_secs(3600);
-const DAY_MILLISECONDS: i64 = 86_400_000;
 
 /// Returns the current time in milliseconds since the epoch.
 pub(crate) fn now() -> u64 {
@@ -29,18 +28,29 @@ pub(crate) fn now() -> u64 {
 /// Converts to local time. Clones share the zone. The default is UTC.
 #[derive(Clone, Default)]
 pub(crate) struct LocalClock {
-    utc_offset_seconds: Arc<AtomicI64>,
+    zone: Arc<RwLock<Zone>>,
 }
 
 impl LocalClock {
     pub(crate) fn local(&self, milliseconds: u64) -> DateTime {
-        DateTime::from_seconds((milliseconds / 1000) as i64 + self.utc_offset_seconds.load(Relaxed))
+        let seconds = (milliseconds / 1000) as i64;
+        DateTime::from_seconds(seconds + self.utc_offset(seconds))
     }
 
     /// Returns how long it takes from this time to the next midnight.
     pub(crate) fn until_midnight(&self, milliseconds: u64) -> Duration {
-        let local = milliseconds as i64 + self.utc_offset_seconds.load(Relaxed) * 1000;
-        Duration::from_millis((DAY_MILLISECONDS - local.rem_euclid(DAY_MILLISECONDS)) as u64)
+        let now = (milliseconds / 1000) as i64;
+        let offset = self.utc_offset(now);
+        let midnight = now + DAY_SECONDS - (now + offset).rem_euclid(DAY_SECONDS);
+        // The clocks may change before that.
+        let midnight = midnight + offset - self.utc_offset(midnight);
+        let of_second = Duration::from_millis(milliseconds % 1000);
+        Duration::from_secs(u64::try_from(midnight - now).unwrap_or(1)).saturating_sub(of_second)
+    }
+
+    fn utc_offset(&self, seconds: i64) -> i64 {
+        // A zone is replaced as a whole, so it is valid after any panic.
+        self.zone.read().unwrap_or_else(PoisonError::into_inner).utc_offset(seconds)
     }
 
     /// Starts the thread `clock`. It calls `on_time`, which returns how long to wait until the next call. A
@@ -53,13 +63,13 @@ impl LocalClock {
         wake_rx: Receiver<()>,
         mut on_time: impl FnMut() -> Duration + Send + 'static,
     ) -> io::Result<()> {
-        let (clock, mut asked) = (self.clone(), Instant::now());
+        let (clock, mut read) = (self.clone(), Instant::now());
         thread::Builder::new().name("clock".into()).spawn(move || loop {
-            if asked.elapsed() >= ZONE_INTERVAL {
-                clock.ask();
-                asked = Instant::now();
+            if read.elapsed() >= ZONE_INTERVAL {
+                clock.read_zone().unwrap_or_else(|why| log::info!("the time zone stays as it was: {why}"));
+                read = Instant::now();
             }
-            let pause = on_time().min(ZONE_INTERVAL.saturating_sub(asked.elapsed()));
+            let pause = on_time().min(ZONE_INTERVAL.saturating_sub(read.elapsed()));
             if wake_rx.recv_timeout(pause) == Err(RecvTimeoutError::Disconnected) {
                 return;
             }
@@ -67,52 +77,42 @@ impl LocalClock {
         Ok(())
     }
 
-    /// Asks for the zone. Without an answer it stays as it is.
+    /// Reads the zone. Without one, times are in UTC, and `stderr` says so.
     ///
     /// # Blocking
-    /// On the program `date`, for some milliseconds.
-    pub(crate) fn ask(&self) {
-        let answer = Command::new("date").arg("+%z").stdin(Stdio::null()).stderr(Stdio::null()).output();
-        let zone = answer.ok().and_then(|output| String::from_utf8(output.stdout).ok());
-        if let Some(seconds) = zone.and_then(|zone| parse_utc_offset(zone.trim())) {
-            self.utc_offset_seconds.store(seconds, Relaxed);
+    /// On the disk.
+    pub(crate) fn begin(&self, stderr: &BackgroundWriter) {
+        if let Err(why) = self.read_zone() {
+            stderr.write_text(&format!("chat-client: {why}; times are in UTC\n"));
         }
     }
-}
 
-/// Returns seconds for a text such as `+0530`. Some zones of the past have seconds too.
-fn parse_utc_offset(zone: &str) -> Option<i64> {
-    let (sign, digits) = match zone.split_at_checked(1)? {
-        ("+", digits) => (1, digits),
-        ("-", digits) => (-1, digits),
-        _ => return None,
-    };
-    let number: i64 = digits.parse().ok()?;
-    let number = if digits.len() > 4 { number } else { number * 100 };
-    Some(sign * (number / 10_000 * 3600 + number / 100 % 100 * 60 + number % 100))
+    /// Reads the zone. Without one it stays as it is.
+    fn read_zone(&self) -> Result<(), String> {
+        let zone = Zone::of_process()?;
+        *self.zone.write().unwrap_or_else(PoisonError::into_inner) = zone;
+        Ok(())
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn an_offset_is_hours_and_minutes() {
-        assert_eq!(parse_utc_offset("+0530"), Some(19_800));
-        assert_eq!(parse_utc_offset("-0800"), Some(-28_800));
-        assert_eq!(parse_utc_offset("-053028"), Some(-19_828));
-        assert_eq!(parse_utc_offset("UTC"), None);
-        assert_eq!(parse_utc_offset(""), None);
-    }
+    const HOUR: u64 = 3600;
 
     #[test]
-    fn the_next_midnight_is_that_of_the_local_zone() {
+    fn the_next_midnight_is_that_of_the_local_zone_on_days_of_any_length() {
         let clock = LocalClock::default();
-        assert_eq!(clock.until_midnight(0), Duration::from_secs(86_400));
-        assert_eq!(clock.until_midnight(86_399_999), Duration::from_millis(1));
-        clock.utc_offset_seconds.store(-3_600, Relaxed);
-        assert_eq!(clock.until_midnight(0), Duration::from_secs(3_600));
-        clock.utc_offset_seconds.store(3_600, Relaxed);
-        assert_eq!(clock.until_midnight(0), Duration::from_secs(82_800));
+        let until = |milliseconds| clock.until_midnight(milliseconds);
+        assert_eq!(until(0), Duration::from_secs(24 * HOUR));
+        assert_eq!(until(86_399_999), Duration::from_millis(1));
+        *clock.zone.write().unwrap() = Zone::named("CET-1CEST,M3.5.0,M10.5.0/3").unwrap();
+        assert_eq!(until(0), Duration::from_secs(23 * HOUR));
+        // Midnight before the two days on which the clocks change, 29 March and 25 October 2026.
+        for (midnight, hours) in [(1_774_738_800, 23), (1_792_879_200, 25)] {
+            assert_eq!(until(midnight * 1000), Duration::from_secs(hours * HOUR));
+            assert_eq!(until((midnight + hours * HOUR) * 1000 - 1), Duration::from_millis(1));
+        }
     }
 }

@@ -20,6 +20,8 @@ mod transcript;
 mod typed_line;
 mod viewer;
 mod wording;
+mod zone;
+mod zone_rule;
 
 #[cfg(feature = "edit")]
 pub(crate) use editing::CompleteLine;
@@ -59,8 +61,7 @@ impl Screen {
     /// Errors for a person go to `stderr`.
     ///
     /// # Blocking
-    /// On the programs `date` and `stty`, for some milliseconds. After that, no event on a terminal waits for
-    /// a program.
+    /// On the disk, and on the program `stty` for some milliseconds.
     ///
     /// # Errors
     /// When the file of the transcript cannot be opened: a sentence for people.
@@ -73,10 +74,8 @@ impl Screen {
         let (clock, width) = (LocalClock::default(), TerminalWidth::default());
         let on_terminal = options.terminal || options.plain;
         let shows_time = on_terminal || transcript.is_some() || options.time != TimeFormat::Off;
-        // A day that ends while the zone is asked for is not missed.
-        let started = now();
         if shows_time {
-            clock.ask();
+            clock.begin(&stderr);
         }
         let mut ctrl_c = None;
         if on_terminal || options.typing {
@@ -89,7 +88,7 @@ impl Screen {
             .unwrap_or_else(|error| log::warn!("cannot follow who reads the output: {error}"));
         let output = Output {
             own_name: String::new(),
-            day: clock.local(started).date(),
+            day: clock.local(now()).date(),
             clock: clock.clone(),
             has_clock: shows_time,
             width,
@@ -142,8 +141,7 @@ impl Screen {
     /// Shows one event. On a terminal, comings and goings may wait for about a second.
     ///
     /// # Blocking
-    /// On the reader of standard output, and on the disk of the transcript. For `/who NAME` in a pipe, on the
-    /// program `date`.
+    /// On the reader of standard output, and on the disk of the transcript.
     pub fn show(&self, event: UiEvent) {
         let mut output = self.lock();
         let before = output.due();

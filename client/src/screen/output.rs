@@ -83,8 +83,7 @@ impl Output {
     /// Shows one event.
     ///
     /// # Blocking
-    /// On the reader of standard output, and on the disk of the transcript. For `/who NAME` in a pipe, on the
-    /// program `date`.
+    /// On the reader of standard output, and on the disk of the transcript.
     pub(crate) fn show(&mut self, mut event: UiEvent) {
         self.update(&mut event);
         let repeats = self.repeats_missed_moves(&event);
@@ -149,7 +148,7 @@ impl Output {
             UiEvent::Bell(mode) => self.options.bell = *mode.get_or_insert(self.options.bell),
             // It says since when somebody is here, in local time. A pipe needs no local time otherwise.
             UiEvent::People { pattern: Some(_), .. } if !self.has_clock && !self.options.json => {
-                self.clock.ask();
+                self.clock.begin(&self.stderr);
             }
             _ => {}
         }
