@@ -7,7 +7,7 @@ use chat_client::{
 };
 use chat_common::{
     background_writer::{BackgroundWriter, EXIT_TIMEOUT, FORCED_EXIT_TIMEOUT},
-    logging,
+    logging, signals,
 };
 use crossbeam_channel::{bounded, RecvTimeoutError, Sender};
 use std::{
@@ -39,6 +39,7 @@ const STOP_CAPACITY: usize = 4;
 const LEAVE_GRACE: Duration = Duration::from_millis(1500);
 
 fn main() -> ExitCode {
+    let ignored = signals::at_start();
     let log = match logging::start("warn", io::stderr()) {
         Ok(log) => log,
         Err(error) => {
@@ -132,6 +133,7 @@ fn main() -> ExitCode {
     if let Err(error) = handled {
         log::warn!("signals end the program without a goodbye: {error}");
     }
+    ignored.ignore_again();
 
     let (input_tx, input_rx) = bounded(READ_AHEAD_LINES);
     let editing = editor.clone().map(|editor| (editor, editor_stop_tx));

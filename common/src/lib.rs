@@ -312,6 +312,7 @@ pub mod rpc;
 #[cfg(feature = "closed")]
 pub mod seal;
 pub mod shutdown;
+pub mod signals;
 pub mod status;
 pub mod stream;
 pub mod terminal;

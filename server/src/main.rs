@@ -13,6 +13,7 @@ use chat_common::{
     given_file::GivenFile,
     logging,
     shutdown::Shutdown,
+    signals::{self, IgnoredAtStart},
     text_file,
     typed_line::{AboveTypedLine, TypedLine},
 };
@@ -42,6 +43,7 @@ const WRONG_USAGE: u8 = 2;
 const MOTD_WHITE_SPACE: usize = 1024;
 
 fn main() -> ExitCode {
+    let ignored = signals::at_start();
     let typed_line = TypedLine::default();
     let log = match logging::start("info", above(&typed_line, io::stderr())) {
         Ok(log) => log,
@@ -84,7 +86,8 @@ fn main() -> ExitCode {
         Err(why) => return fail(&log, WRONG_USAGE, &why),
     };
     memory::restart_with_one_heap();
-    serve(*options, &log, &typed_line).map_or_else(|why| fail(&log, FAILED, &why), |()| ExitCode::SUCCESS)
+    let served = serve(*options, &log, &typed_line, &ignored);
+    served.map_or_else(|why| fail(&log, FAILED, &why), |()| ExitCode::SUCCESS)
 }
 
 /// Returns a stream that leaves the line alone which the operator is typing, if both are on a terminal.
@@ -100,7 +103,12 @@ fn types_on_terminal() -> bool {
     io::stdin().is_terminal() && env::var("TERM").is_ok_and(|term| !term.is_empty() && term != "dumb")
 }
 
-fn serve(mut options: Options, log: &BackgroundWriter, typed_line: &TypedLine) -> Result<(), String> {
+fn serve(
+    mut options: Options,
+    log: &BackgroundWriter,
+    typed_line: &TypedLine,
+    ignored: &IgnoredAtStart,
+) -> Result<(), String> {
     memory::fit(&mut options.limits)?;
     let motd = match &options.motd {
         Some(file) => read_motd(file, options.limits.max_text.0)?,
@@ -131,6 +139,7 @@ fn serve(mut options: Options, log: &BackgroundWriter, typed_line: &TypedLine) -
     };
     let shutdown = Arc::new(Shutdown::new());
     stop_on_signal(&shutdown, log, typed_line).map_err(|error| format!("cannot handle signals: {error}"))?;
+    ignored.ignore_again();
     let server = Server::new(listener, settings, shutdown).map_err(|error| error.to_string())?;
     let address = server.local_addr().map_err(|error| error.to_string())?;
     if types_on_terminal() {

@@ -56,6 +56,7 @@ mod resume;
 mod scripts;
 mod seeded_bugs;
 mod shutdown;
+mod signals;
 mod slow;
 mod starved;
 mod terminal;

@@ -76,6 +76,18 @@ fn each_package_of_a_closed_room_is_named_in_one_file_and_is_not_in_the_default_
 }
 
 #[test]
+fn unsafe_is_in_one_file() {
+    let sources = files(&["common", "server", "client", "tests"], ".rs");
+    // The two parts stand apart, so that this file has neither.
+    for sign in [["unsafe", "_code"].concat(), ["unsafe", " {"].concat(), ["unsafe", " fn"].concat()] {
+        let found = names_of(&sources, |text| code(text).contains(&sign));
+        assert!(found.iter().all(|name| name == "common/src/signals.rs"), "{sign} in {found:?}");
+    }
+    let lints = fs::read_to_string(repository().join("Cargo.toml")).unwrap();
+    assert!(lints.contains(&["unsafe", "_code = \"deny\""].concat()), "what is not denied can be anywhere");
+}
+
+#[test]
 fn serde_is_derived_where_bytes_leave_the_programs() {
     let sources = files(&["common/src", "server/src", "client/src"], ".rs");
     let mut derived = names_of(&sources, |text| {
