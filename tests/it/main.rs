@@ -35,6 +35,7 @@ mod fooled;
 mod hostile;
 mod journal;
 mod journal_disk;
+mod journal_moved;
 mod journal_order;
 mod kind_of_room;
 mod limits;

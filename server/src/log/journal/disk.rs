@@ -4,9 +4,12 @@
 //! Each function waits for the disk, and for nothing else.
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
+    fs::{self, DirBuilder, File, Metadata, OpenOptions, TryLockError},
     io,
-    os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt},
+    os::{
+        fd::AsRawFd,
+        unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt},
+    },
     path::{Path, PathBuf},
 };
 
@@ -37,21 +40,18 @@ pub(crate) trait DiskFile: Send + Sync + 'static {
 
 /// A directory that belongs to one journal. Only its owner may read it, because it holds what people say to
 /// each other alone, and the secrets of sessions.
+///
+/// Invariant: every file is one of the directory that was opened, whatever has its path by now. Somebody may
+/// move it, and the next server with that path makes a new one.
 #[derive(Debug)]
 pub(crate) struct Directory {
     path: PathBuf,
-    /// `None` only reads, while a server may write.
-    owned: Option<Owned>,
-}
-
-/// What the one server of a directory has open.
-#[derive(Debug)]
-struct Owned {
-    /// Locked while this lives. The system lets go of it with the process, however that ends.
-    _lock: File,
     /// The directory itself. It stays open, because a process may have no descriptor left when a name must be
     /// synced.
     directory: File,
+    /// Locked while this lives. The system lets go of it with the process, however that ends. `None` only
+    /// reads, while a server may write.
+    lock: Option<File>,
 }
 
 /// The file that the one server of a directory locks.
@@ -71,13 +71,11 @@ impl Directory {
             let above = folder.parent().filter(|above| !above.as_os_str().is_empty());
             File::open(above.unwrap_or(Path::new(".")))?.sync_all()?;
         }
+        let directory = Directory::read_only(path)?;
         let mut options = OpenOptions::new();
-        let lock = options.create(true).append(true).mode(0o600).open(path.join(LOCK))?;
+        let lock = options.create(true).append(true).mode(0o600).open(directory.place(LOCK)?)?;
         match lock.try_lock() {
-            Ok(()) => {
-                let directory = File::open(&path)?;
-                Ok(Directory { path, owned: Some(Owned { _lock: lock, directory }) })
-            }
+            Ok(()) => Ok(Directory { lock: Some(lock), ..directory }),
             Err(TryLockError::WouldBlock) => {
                 Err(io::Error::other("another server has it; a journal belongs to one server at a time"))
             }
@@ -86,8 +84,30 @@ impl Directory {
     }
 
     /// Returns a directory for reading alone, while a server may write to it.
-    pub(crate) fn read_only(path: PathBuf) -> Directory {
-        Directory { path, owned: None }
+    ///
+    /// # Errors
+    /// Whatever the system reports.
+    pub(crate) fn read_only(path: PathBuf) -> io::Result<Directory> {
+        // With the dot this is an error, and no wait, for what is not a directory.
+        let directory = File::open(path.join("."))?;
+        Ok(Directory { path, directory, lock: None })
+    }
+
+    /// Returns a path of the file `name` in this directory.
+    ///
+    /// std has no `openat`. Linux has a path for what a process has open. Elsewhere, and where `/proc` is not
+    /// there, the path of old serves while it leads to the same directory.
+    ///
+    /// # Errors
+    /// When no path leads to the directory any more.
+    fn place(&self, name: &str) -> io::Result<PathBuf> {
+        let number = |metadata: &Metadata| (metadata.dev(), metadata.ino());
+        let own = number(&self.directory.metadata()?);
+        let of_process = PathBuf::from(format!("/proc/self/fd/{}", self.directory.as_raw_fd()));
+        let leads_here = |path: &Path| fs::metadata(path).is_ok_and(|metadata| number(&metadata) == own);
+        let mut paths = [of_process.as_path(), self.path.as_path()].into_iter();
+        let found = paths.find(|path| leads_here(path));
+        found.map(|path| path.join(name)).ok_or_else(|| io::Error::other("the folder was moved or removed"))
     }
 }
 
@@ -96,30 +116,30 @@ impl Disk for Directory {
 
     fn names(&self) -> io::Result<Vec<String>> {
         let name = |entry: io::Result<fs::DirEntry>| Ok(entry?.file_name().to_string_lossy().into_owned());
-        fs::read_dir(&self.path)?.map(name).collect()
+        fs::read_dir(self.place(".")?)?.map(name).collect()
     }
 
     fn open(&self, name: &str) -> io::Result<File> {
         // Without the lock nothing is written, and a copy may be for reading alone.
-        OpenOptions::new().read(true).write(self.owned.is_some()).open(self.path.join(name))
+        OpenOptions::new().read(true).write(self.lock.is_some()).open(self.place(name)?)
     }
 
     fn create(&self, name: &str) -> io::Result<File> {
         let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(true).mode(0o600).open(self.path.join(name))
+        options.read(true).write(true).create(true).truncate(true).mode(0o600).open(self.place(name)?)
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        fs::rename(self.path.join(from), self.path.join(to))
+        fs::rename(self.place(from)?, self.place(to)?)
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
-        fs::remove_file(self.path.join(name))
+        fs::remove_file(self.place(name)?)
     }
 
     fn sync_names(&self) -> io::Result<()> {
-        match &self.owned {
-            Some(owned) => owned.directory.sync_all(),
+        match &self.lock {
+            Some(_) => self.directory.sync_all(),
             None => Err(io::ErrorKind::PermissionDenied.into()),
         }
     }
@@ -139,6 +159,11 @@ impl DiskFile for File {
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.sync_data()
+        self.sync_data()?;
+        match self.metadata()?.nlink() {
+            // No later server finds what is written here.
+            0 => Err(io::Error::other("the file was removed")),
+            _ => Ok(()),
+        }
     }
 }

@@ -3,10 +3,10 @@
 
 use super::{
     disk::Directory,
-    read_all,
+    on_disk, read_all,
     record::Record,
     repair::{repair, Repaired},
-    segments, JournalError, JournalOptions, Last,
+    JournalError, JournalOptions, Last,
 };
 use chat_common::token::Token;
 use std::{fmt::Write, io, ops::ControlFlow, path::Path, thread, time::Duration};
@@ -30,7 +30,7 @@ pub(super) fn read(
     path: &Path,
     each: &mut dyn FnMut(Record) -> ControlFlow<()>,
 ) -> Result<Option<Last>, JournalError> {
-    let disk = Directory::read_only(path.to_owned());
+    let disk = Directory::read_only(path.to_owned()).map_err(on_disk("."))?;
     let (mut attempts, mut shown, mut is_over) = (0, 0, false);
     loop {
         let before = shown;
@@ -108,13 +108,16 @@ pub fn check(path: &Path) -> Result<Check, String> {
         events += u64::from(matches!(record, Record::Event { .. }));
         ControlFlow::Continue(())
     });
-    let files = segments(&Directory::read_only(path.to_owned())).map_or(0, |files| files.len());
     match read {
         Ok(None) => Err(no_journal(path)),
         Ok(Some(last)) => {
             let plural = |count: u64| if count == 1 { "" } else { "s" };
-            let (some, more) = (plural(events), plural(files as u64));
+            let files = last.files.len() as u64;
+            let (some, more) = (plural(events), plural(files));
             let mut text = format!("whole: {events} event{some} in {files} file{more}");
+            if events > 0 {
+                let _ = write!(text, ", the last is {}", last.next - 1);
+            }
             if let Some(bytes) = last.torn_bytes() {
                 let _ = write!(
                     text,

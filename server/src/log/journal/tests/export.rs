@@ -146,7 +146,7 @@ struct SlowReader<'w> {
 impl Write for SlowReader<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.text.is_empty() {
-            let disk = Directory::read_only(self.written.folder.clone());
+            let disk = Directory::read_only(self.written.folder.clone()).unwrap();
             for first in &segments(&disk).unwrap()[..2] {
                 disk.remove(&name_of(*first)).unwrap();
             }
@@ -166,7 +166,7 @@ fn what_the_server_drops_while_an_export_is_read_is_said_to_be_missing() {
     for number in 1..=12 {
         written.commit(&[], &[(Audience::All, 5, notice(&number.to_string()))]);
     }
-    let firsts = segments(&Directory::read_only(written.folder.clone())).unwrap();
+    let firsts = segments(&Directory::read_only(written.folder.clone()).unwrap()).unwrap();
     let [1, second, third, ..] = firsts[..] else { panic!("{firsts:?}") };
     let mut reader = SlowReader { written: &written, text: Vec::new() };
     export(&written.folder, None, false, &mut reader).unwrap();
