@@ -7,12 +7,13 @@ use chat_client::{
 };
 use chat_common::{
     background_writer::{BackgroundWriter, EXIT_TIMEOUT, FORCED_EXIT_TIMEOUT},
+    foreground::ForegroundInput,
     logging, signals,
 };
 use crossbeam_channel::{bounded, RecvTimeoutError, Sender};
 use std::{
     fs::File,
-    io::{self, IsTerminal, Write},
+    io::{self, BufReader, IsTerminal, Write},
     os::{fd::AsFd, unix::fs::FileTypeExt},
     process::ExitCode,
     sync::Arc,
@@ -70,7 +71,7 @@ fn main() -> ExitCode {
     if options.source == InputSource::StdinMessage {
         // This happens before the signal handler is set, so that a signal still ends the program while it
         // reads.
-        options.source = match read_message(io::stdin().lock()) {
+        options.source = match read_message(ForegroundInput::new(|| {})) {
             Ok(text) => InputSource::Message(text),
             Err(MessageError::Invalid(why)) => return end_with(&log, WRONG_USAGE, &why),
             Err(MessageError::Unreadable(error)) => return end_with(&log, FAILED, &cannot_read(&error)),
@@ -137,7 +138,14 @@ fn main() -> ExitCode {
 
     let (input_tx, input_rx) = bounded(READ_AHEAD_LINES);
     let editing = editor.clone().map(|editor| (editor, editor_stop_tx));
-    if let Err(error) = start_input(&options, editing, input_tx) {
+    #[cfg(feature = "closed")]
+    let on_return = {
+        let echo = Arc::clone(&echo);
+        move || echo.hide_again()
+    };
+    #[cfg(not(feature = "closed"))]
+    let on_return = || {};
+    if let Err(error) = start_input(&options, editing, on_return, input_tx) {
         return end_with(&log, FAILED, &cannot_read(&error));
     }
     let channels = Channels { input_rx, stop_rx };
@@ -164,10 +172,12 @@ fn stdout_is_file() -> io::Result<bool> {
 }
 
 /// Starts the thread `stdin`, and for a person the thread `paste`. Both are never joined. A message from the
-/// command line needs no thread.
+/// command line needs no thread. `on_return` is called each time the client is back in the foreground of its
+/// terminal, but for a client with an editor.
 fn start_input(
     options: &Options,
     editing: Option<(Arc<Editor>, Sender<Stop>)>,
+    on_return: impl FnMut() + Send + 'static,
     input_tx: Sender<Input>,
 ) -> io::Result<()> {
     if let InputSource::Message(text) = &options.source {
@@ -183,13 +193,14 @@ fn start_input(
     }
     let read_typed = move |pass: &mut dyn FnMut(Input) -> bool| match editing {
         Some((editor, stop_tx)) => editor.edit_loop(io::stdin().lock(), &stop_tx, pass),
-        None => read_typed_loop(io::stdin().lock(), pass),
+        None => read_typed_loop(BufReader::new(ForegroundInput::new(on_return)), pass),
     };
+    let input = || BufReader::new(ForegroundInput::new(|| {}));
     let stdin = thread::Builder::new().name("stdin".into());
     if options.json_input {
-        stdin.spawn(move || read_objects_loop(io::stdin().lock(), &input_tx))?;
+        stdin.spawn(move || read_objects_loop(input(), &input_tx))?;
     } else if !options.join.interactive {
-        stdin.spawn(move || read_lines_loop(io::stdin().lock(), &input_tx))?;
+        stdin.spawn(move || read_lines_loop(input(), &input_tx))?;
     } else if options.paste_guard {
         let (typed_tx, typed_rx) = bounded(TYPE_AHEAD_LINES);
         let paste = thread::Builder::new().name("paste".into());

@@ -301,6 +301,7 @@ pub mod codec;
 pub mod color;
 pub mod error;
 pub mod escape;
+pub mod foreground;
 pub mod frame;
 pub mod given_file;
 pub mod hello;

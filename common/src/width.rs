@@ -179,8 +179,10 @@ impl CtrlC {
             }
         };
         // std can send no signal but KILL, and not every machine has a program `kill`.
-        let ask = || Command::new("sh").args(["-c", "kill -s USR1 $0", &self.shell.to_string()]).status();
-        !gone && ask().is_ok() && self.reply_rx.recv_timeout(REPLY_TIMEOUT) == Ok(true)
+        let mut ask = Command::new("sh");
+        // The shell may have ended just now, as after a signal to the whole group. Then `kill` complains.
+        ask.args(["-c", "kill -s USR1 $0", &self.shell.to_string()]).stderr(Stdio::null());
+        !gone && ask.status().is_ok() && self.reply_rx.recv_timeout(REPLY_TIMEOUT) == Ok(true)
     }
 }
 

@@ -111,6 +111,7 @@ use crate::{
 use ::log::{debug, info};
 use chat_common::{
     background_writer::{BackgroundWriter, EXIT_TIMEOUT},
+    foreground::ForegroundInput,
     shutdown::Shutdown,
     transcript_file::{PipeUse, TranscriptFile},
 };
@@ -125,7 +126,7 @@ pub use settings::seeded;
 pub use settings::ClosedRoom;
 pub use settings::{options, Bytes, Limits};
 use std::{
-    io,
+    io::{self, BufReader},
     net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
     sync::Arc,
@@ -272,7 +273,7 @@ impl Server {
             let (door, shutdown) = (Arc::clone(door), Arc::clone(shutdown));
             let room = Arc::downgrade(&room);
             let console = Console { room, door, shutdown, output, max_text: limits.max_text.0 };
-            let run = move || console.run_loop(io::stdin().lock());
+            let run = move || console.run_loop(BufReader::new(ForegroundInput::new(|| {})));
             thread::Builder::new().name("console".to_owned()).spawn(run)?;
         }
         let journal_keeps = journal.as_ref().map(|_| match keeping.time.as_secs() {

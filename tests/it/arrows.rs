@@ -23,6 +23,8 @@ const COMMON: Floors = &[
     ("lines for programs", &["json"]),
     ("bytes", &["frame", "stream", "hello", "status", "error", "codec", "protocol", "token", "seal"]),
     ("rows of text", &["terminal", "width", "wrap"]),
+    ("standard input", &["foreground"]),
+    ("the system", &["signals"]),
     ("text", &["escape", "color", "calendar", "units", "cells", "text_file", "invisible", "given_file"]),
 ];
 

@@ -363,7 +363,8 @@ fn at_shell(client: &Path, server: SocketAddr, state: &Folder) -> TerminalUser {
     command.args(["-u", "CHAT_PASSPHRASE", "TERM=xterm-256color", "sh", "-c"]);
     let (client, state) = (client.display(), state.path().display());
     command.arg(format!(
-        "trap : INT; sh -c 'echo $$ >{state}/pid; exec {client} --server {server} --name Ann --state {state}'
+        "trap : INT; ulimit -c 0
+        sh -c 'echo $$ >{state}/pid; exec {client} --server {server} --name Ann --state {state}'
         echo code $?; stty -a; echo done; read end"
     ));
     TerminalUser::run(SIZE, command)
@@ -477,12 +478,14 @@ fn ctrl_c_and_ctrl_d_leave_at_the_question_and_the_terminal_is_as_before() {
 #[test]
 fn a_signal_at_the_question_leaves_the_terminal_as_before() {
     let (server, _) = closed_server();
-    for client in clients() {
+    // A shell adds 128 to the number of a signal that has ended a program.
+    let signals = [("TERM", 0), ("QUIT", 131), ("USR1", 138), ("ALRM", 142)];
+    for (client, (signal, code)) in clients().iter().flat_map(|client| signals.map(|end| (client, end))) {
         let state = Folder::new();
-        let person = person(&client, server.address(), &state);
+        let person = person(client, server.address(), &state);
         let pid = fs::read_to_string(state.file("pid")).unwrap();
-        assert!(Command::new("kill").args(["-s", "TERM", pid.trim()]).status().unwrap().success());
-        expect_end(&person, 0);
+        assert!(Command::new("kill").args(["-s", signal, pid.trim()]).status().unwrap().success());
+        expect_end(&person, code);
     }
     server.stop();
 }

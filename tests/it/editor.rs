@@ -242,26 +242,33 @@ fn ctrl_c_clears_the_line_and_a_second_one_leaves() {
 #[test]
 fn the_terminal_has_its_modes_again_after_every_way_out() {
     // What ends the client; what is on the screen then.
-    let ways: [(&str, &str); 5] = [
+    let ways = [
         ("\x04", "Bye!"),
         ("/quit\r", "Bye!"),
         ("half a line\x03\x03", "Bye!"),
         ("TERM", "Bye!"),
         ("kick", "press Enter to leave"),
     ];
+    // Only the shell can say that these have ended the client.
+    let signals =
+        ["QUIT", "ABRT", "USR1", "USR2", "ALRM", "VTALRM", "PROF", "XCPU", "IO", "SYS", "RTMIN", "RTMAX"];
+    let ways = ways.into_iter().chain(signals.map(|signal| (signal, "")));
     for (way, last) in ways {
         let (mut server, address) = Program::server(&["--console"]);
         let mut alice = shell();
-        alice.types("stty -g >&2\n");
+        alice.types("ulimit -c 0; stty -g >&2\n");
         let modes = alice.screen().wait("the modes", |screen| {
             screen.rows().into_iter().find(|row| row.matches(':').count() > 8 && screen.cursor_row().0 == "$")
         });
         let pid = start_in_shell(&mut alice, address, "Alice");
         match way {
-            "TERM" => {
-                assert!(Command::new("kill").args(["-s", "TERM", &pid]).status().unwrap().success());
-            }
             "kick" => server.types("/kick Alice"),
+            signal if signal.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit()) => {
+                alice.types("half a line");
+                alice.sees_typed("half a line");
+                let script = "kill -s $0 $1";
+                assert!(Command::new("bash").args(["-c", script, signal, &pid]).status().unwrap().success());
+            }
             keys => alice.types(keys),
         }
         alice.sees(last);

@@ -2,6 +2,7 @@
 // A panic is how a test reports a failure, and the output is for the person who runs the test.
 #![allow(clippy::unwrap_used, clippy::print_stderr, clippy::print_stdout)]
 mod arrows;
+mod background;
 mod bots;
 mod calm;
 #[cfg(feature = "closed")]

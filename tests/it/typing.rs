@@ -150,6 +150,18 @@ fn a_signal_to_the_client_alone_leaves_at_once_on_a_terminal_too() {
 }
 
 #[test]
+fn a_signal_to_the_whole_group_leaves_without_a_complaint_of_a_helper() {
+    for _ in 0..10 {
+        let (_server, address) = Program::server(&[]);
+        let mut alice = TerminalUser::join(address, (24, 80), "Alice");
+        alice.signal_group("TERM");
+        assert_eq!(alice.exits(), 0);
+        let written = alice.screen().read_with(Screen::written);
+        assert!(!written.contains("No such process"), "{written:?}");
+    }
+}
+
+#[test]
 fn a_closed_terminal_window_ends_the_client() {
     if !installed("script") {
         println!("skipped: there is no program `script`");

@@ -226,8 +226,20 @@ impl TerminalUser {
 
     /// Sends the client alone a signal, such as `TERM`.
     pub fn signal(&self, signal: &str) {
-        let pid = self.client.process_id().expect("the client runs").to_string();
-        assert!(Command::new("kill").args(["-s", signal, &pid]).status().unwrap().success());
+        self.send(signal, &self.client_id());
+    }
+
+    /// Sends the client and the programs that it has started a signal.
+    pub fn signal_group(&self, signal: &str) {
+        self.send(signal, &format!("-{}", self.client_id()));
+    }
+
+    fn client_id(&self) -> String {
+        self.client.process_id().expect("the client runs").to_string()
+    }
+
+    fn send(&self, signal: &str, whom: &str) {
+        assert!(Command::new("kill").args(["-s", signal, "--", whom]).status().unwrap().success());
     }
 }
 

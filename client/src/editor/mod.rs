@@ -24,6 +24,10 @@ use crate::{
     screen::{CompleteLine, Screen},
     settings::{Input, ScreenOptions, Stop, UiEvent},
 };
+use chat_common::{
+    foreground::{self, is_for_the_foreground},
+    signals::is_in_background,
+};
 use crossbeam_channel::Sender;
 use std::{
     io::{self, BufRead},
@@ -48,7 +52,8 @@ impl Editor {
         options.terminal && options.typing
     }
 
-    /// Changes the terminal's modes, and begins to draw the typed line.
+    /// Changes the terminal's modes, and begins to draw the typed line. A client in the background does so
+    /// when it is in the foreground.
     ///
     /// # Errors
     /// When the terminal does not allow it.
@@ -59,13 +64,16 @@ impl Editor {
             names: KnownNames::default(),
         };
         let editor = Arc::new(editor);
-        editor.raw_mode.enter()?;
+        let has_terminal = editor.raw_mode.enter()?;
         let resized = Arc::clone(&editor);
-        screen.start_editing(move || {
+        let on_resize = move || {
             // The client may have been stopped, and a shell may have had the terminal meanwhile.
             let _ = resized.raw_mode.enter_again();
-            resized.screen.redraw_typed_line();
-        });
+            if !is_in_background() {
+                resized.screen.redraw_typed_line();
+            }
+        };
+        screen.start_editing(has_terminal, on_resize);
         Ok(editor)
     }
 
@@ -99,8 +107,8 @@ impl Editor {
     /// second Ctrl-C asks `stop_tx` to leave.
     ///
     /// # Blocking
-    /// On `keyboard`, without a limit. On the terminal. On `pass`, which returns false after the end of the
-    /// client.
+    /// On `keyboard`, and in the background on whoever uses the shell, without a limit. On the terminal. On
+    /// `pass`, which returns false after the end of the client.
     pub fn edit_loop(
         &self,
         mut keyboard: impl BufRead,
@@ -113,6 +121,10 @@ impl Editor {
             let bytes = match keyboard.fill_buf() {
                 Ok(bytes) => bytes.to_vec(),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) if is_for_the_foreground(&error) => {
+                    self.wait_for_terminal();
+                    continue;
+                }
                 Err(error) => {
                     pass(Input::Failed(cannot_read(&error)));
                     return;
@@ -191,9 +203,27 @@ impl Editor {
         let stopped = self.raw_mode.leave().and_then(|()| {
             Command::new("sh").args(["-c", "kill -s TSTP 0"]).stdin(Stdio::null()).status().map(drop)
         });
-        if let Err(error) = stopped.and_then(|()| self.raw_mode.enter()) {
+        if let Err(error) = stopped {
             log::warn!("cannot stop for the shell: {error}");
         }
-        self.screen.go_on_editing();
+        self.take_terminal();
+    }
+
+    /// Waits in the background, where the terminal is the shell's. Messages are shown meanwhile.
+    fn wait_for_terminal(&self) {
+        self.screen.lose_terminal();
+        // In the background this changes no modes.
+        let _ = self.raw_mode.leave();
+        foreground::wait();
+        self.take_terminal();
+    }
+
+    /// Edits on, unless the client is in the background: the next read notices that.
+    fn take_terminal(&self) {
+        match self.raw_mode.enter() {
+            Ok(false) => {}
+            Ok(true) => self.screen.go_on_editing(),
+            Err(error) => log::warn!("cannot edit on this terminal: {error}"),
+        }
     }
 }

@@ -1,5 +1,9 @@
 //! The modes of the terminal: while a person edits, it passes every key on at once and echoes none.
+//!
+//! Nothing here changes them while the client is in the background: the terminal is another program's then.
 
+use crate::screen::LAST_WORDS;
+use chat_common::signals::{is_in_background, terminal_changes, terminal_is_back};
 use nix::sys::termios::{
     tcgetattr, tcsetattr, InputFlags, LocalFlags, SetArg, SpecialCharacterIndices, Termios,
 };
@@ -17,7 +21,8 @@ pub(crate) struct RawMode {
 
 #[derive(Debug)]
 struct Modes {
-    original: Termios,
+    /// Unknown until the client is in the foreground: a shell that edits a line has changed them.
+    original: Option<Termios>,
     phase: Phase,
 }
 
@@ -36,27 +41,35 @@ impl RawMode {
     /// # Errors
     /// When standard input is not a terminal.
     pub(crate) fn of_stdin() -> io::Result<RawMode> {
-        let modes = Modes { original: tcgetattr(io::stdin())?, phase: Phase::Original };
-        Ok(RawMode { modes: Mutex::new(modes) })
+        let found = tcgetattr(io::stdin())?;
+        let original = (!is_in_background()).then_some(found);
+        Ok(RawMode { modes: Mutex::new(Modes { original, phase: Phase::Original }) })
     }
 
-    /// The terminal passes each key on, and the keys for signals as well.
-    pub(crate) fn enter(&self) -> io::Result<()> {
+    /// The terminal passes each key on, and the keys for signals as well. Returns whether it does.
+    pub(crate) fn enter(&self) -> io::Result<bool> {
         let mut modes = self.lock();
-        if modes.phase != Phase::Closed {
-            modes.phase = Phase::Raw;
-            set(&raw(&modes.original))?;
+        if modes.phase == Phase::Closed || is_in_background() {
+            return Ok(false);
         }
-        Ok(())
+        let original = match modes.original.take() {
+            Some(original) => original,
+            None => tcgetattr(io::stdin())?,
+        };
+        let raw = raw(&original);
+        (modes.original, modes.phase) = (Some(original), Phase::Raw);
+        terminal_changes(LAST_WORDS);
+        set(&raw)?;
+        Ok(true)
     }
 
     /// Sets the modes once more, if the terminal should have them. A shell may have changed them meanwhile.
     pub(crate) fn enter_again(&self) -> io::Result<()> {
         let modes = self.lock();
-        if modes.phase == Phase::Raw {
-            set(&raw(&modes.original))?;
+        match &modes.original {
+            Some(original) if modes.phase == Phase::Raw && !is_in_background() => set(&raw(original)),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// The terminal has its own modes until the next [`RawMode::enter`].
@@ -72,10 +85,13 @@ impl RawMode {
     fn restore(&self, phase: Phase) -> io::Result<()> {
         let mut modes = self.lock();
         // The modes of a closed terminal are another program's by now.
-        if std::mem::replace(&mut modes.phase, phase) == Phase::Raw {
-            set(&modes.original)?;
-        }
-        Ok(())
+        let was_raw = std::mem::replace(&mut modes.phase, phase) == Phase::Raw;
+        let restored = match &modes.original {
+            Some(original) if was_raw && !is_in_background() => set(original),
+            _ => Ok(()),
+        };
+        terminal_is_back();
+        restored
     }
 
     fn lock(&self) -> MutexGuard<'_, Modes> {

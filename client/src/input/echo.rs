@@ -1,14 +1,16 @@
 //! Keeps what a person types off the terminal while it is a passphrase. Any thread may call it.
 //!
-//! It is for a terminal in its ordinary line mode. The editor echoes nothing in any case.
+//! It is for a terminal in its ordinary line mode. The editor echoes nothing in any case. While the client is
+//! in the background, the terminal is another program's, and nothing here touches it.
 
 use crate::settings::UiEvent;
+use chat_common::signals::{is_in_background, terminal_changes, terminal_is_back};
 use nix::sys::termios::{
     tcflush, tcgetattr, tcsetattr, FlushArg, LocalFlags, SetArg, SpecialCharacterIndices, Termios,
 };
 use std::{
     io,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 /// A key with this code does nothing.
@@ -20,8 +22,15 @@ const NO_KEY: u8 = 0xff;
 /// Whether the terminal shows what is typed.
 #[derive(Debug, Default)]
 pub struct Echo {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Whether the client asks for a passphrase.
+    is_asked: bool,
     /// The modes of the terminal before they were changed, while they are.
-    original: Mutex<Option<Termios>>,
+    original: Option<Termios>,
 }
 
 impl Echo {
@@ -29,6 +38,7 @@ impl Echo {
     pub fn hear(&self, event: &UiEvent) {
         match event {
             UiEvent::AskPassphrase => {
+                self.lock().is_asked = true;
                 if let Err(error) = self.hide() {
                     log::warn!("the terminal shows what you type: {error}");
                 }
@@ -39,31 +49,42 @@ impl Echo {
     }
 
     fn hide(&self) -> io::Result<()> {
-        let mut original = self.original.lock().unwrap_or_else(PoisonError::into_inner);
-        if original.is_some() {
+        let mut state = self.lock();
+        if !state.is_asked || is_in_background() {
             return Ok(());
+        }
+        if let Some(modes) = &state.original {
+            return set(&hidden(modes));
         }
         let modes = tcgetattr(io::stdin())?;
         // Half a line that was typed before the question is no part of the answer.
         tcflush(io::stdin(), FlushArg::TCIFLUSH)?;
+        terminal_changes("\n");
         set(&hidden(&modes))?;
-        *original = Some(modes);
+        state.original = Some(modes);
         Ok(())
     }
 
-    /// Hides again what is typed, if it was hidden. For a client that goes on after a stop: a shell may have
-    /// had the terminal meanwhile.
+    /// Hides again what is typed, if it is to be hidden. For a client that goes on after a stop, or is in the
+    /// foreground again: a shell may have had the terminal meanwhile.
     pub fn hide_again(&self) {
-        let original = self.original.lock().unwrap_or_else(PoisonError::into_inner);
         // An error means that there is no terminal any more.
-        let _ = original.as_ref().map(|modes| set(&hidden(modes)));
+        let _ = self.hide();
     }
 
     /// Gives the terminal back as it was. More calls do no harm.
     pub fn restore(&self) {
-        let original = self.original.lock().unwrap_or_else(PoisonError::into_inner).take();
-        // An error means that there is no terminal any more.
-        let _ = original.map(|modes| set(&modes));
+        let mut state = self.lock();
+        state.is_asked = false;
+        if let Some(modes) = state.original.take().filter(|_| !is_in_background()) {
+            // An error means that there is no terminal any more.
+            let _ = set(&modes);
+        }
+        terminal_is_back();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Calls [`Echo::restore`] when the returned value is dropped: after a panic as well.

@@ -8,6 +8,8 @@ use crate::screen::{output::Output, typed_line::TypedLine, Screen};
 /// The terminal marks a paste at its beginning and its end.
 const PASTE_MARKS_ON: &str = "\x1b[?2004h";
 const PASTE_MARKS_OFF: &str = "\x1b[?2004l";
+/// What a client that a signal ends writes behind the typed line.
+pub(crate) const LAST_WORDS: &str = "\x1b[?2004l\n";
 
 /// What a typed line is, once it is complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,16 +23,21 @@ pub(crate) enum CompleteLine {
 }
 
 impl Screen {
-    /// Begins to show a typed line, and calls `on_resize` when the size of the terminal has changed and when
-    /// the client goes on after a stop.
+    /// Begins to show a typed line if the client has the terminal, and otherwise at
+    /// [`Screen::go_on_editing`]. Calls `on_resize` when the size of the terminal has changed and when the
+    /// client goes on after a stop.
     ///
     /// # Blocking
     /// On the terminal, like everything here that draws.
-    pub(crate) fn start_editing(&self, on_resize: impl Fn() + Send + Sync + 'static) {
+    pub(crate) fn start_editing(&self, has_terminal: bool, on_resize: impl Fn() + Send + Sync + 'static) {
         let mut output = self.lock();
         output.width.on_change(on_resize);
-        output.typed_line = Some(TypedLine::default());
-        output.write_edited(PASTE_MARKS_ON);
+        if has_terminal {
+            output.typed_line = Some(TypedLine::default());
+            output.write_edited(PASTE_MARKS_ON);
+        } else {
+            output.paused_line = Some(TypedLine::default());
+        }
     }
 
     /// Draws the line as it is now. `cursor` is in bytes.
@@ -82,6 +89,17 @@ impl Screen {
         }
     }
 
+    /// The shell has the terminal already, and the cursor is in a row of its own.
+    pub(crate) fn lose_terminal(&self) {
+        let mut output = self.lock();
+        let columns = output.width.cells();
+        if let Some(mut line) = output.typed_line.take() {
+            // It is not known where it was drawn.
+            line.erase(columns);
+            output.paused_line = Some(line);
+        }
+    }
+
     /// The client has the terminal again.
     pub(crate) fn go_on_editing(&self) {
         let mut output = self.lock();
@@ -108,9 +126,10 @@ impl Output {
         Some(line.erase(size.1) + rows + &line.draw(size))
     }
 
-    /// Puts a question before the typed line, if there is one. Returns what to write.
+    /// Puts a question before the typed line, if there is one on the screen. Returns what to write.
     pub(crate) fn ask_in_edited_line(&mut self, question: &str) -> Option<String> {
         let (size, hidden) = (self.size(), self.hides_typing);
+        self.paused_line.iter_mut().for_each(|line| question.clone_into(&mut line.question));
         let line = self.typed_line.as_mut()?;
         question.clone_into(&mut line.question);
         let erased = line.erase(size.1);

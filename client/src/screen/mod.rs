@@ -24,7 +24,7 @@ mod zone;
 mod zone_rule;
 
 #[cfg(feature = "edit")]
-pub(crate) use editing::CompleteLine;
+pub(crate) use editing::{CompleteLine, LAST_WORDS};
 pub use help::help_text;
 
 use crate::{

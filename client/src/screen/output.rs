@@ -371,7 +371,7 @@ impl Output {
             if self.options.plain {
                 return self.write_plain(&rows.iter().map(|row| format!("{row}\n")).collect::<String>());
             }
-            if self.options.typing {
+            if self.options.typing || self.is_paused() {
                 // Each row is one write, because the system may echo a typed key between two writes.
                 return rows.iter().try_for_each(|row| self.write_stdout(&above_typed_line(row)));
             }
@@ -390,6 +390,14 @@ impl Output {
             stdout.insert(0, '\n');
         }
         self.write_stdout(&stdout)
+    }
+
+    /// Whether somebody else has the terminal on which the person edits, and is at a line there.
+    fn is_paused(&self) -> bool {
+        #[cfg(feature = "edit")]
+        return self.paused_line.is_some();
+        #[cfg(not(feature = "edit"))]
+        false
     }
 
     /// Writes rows to a terminal on which the system echoes nothing. A line that the person edits stays below
