@@ -307,6 +307,7 @@ pub mod given_file;
 pub mod hello;
 pub mod invisible;
 pub mod json;
+pub mod kept_file;
 pub mod logging;
 pub mod protocol;
 pub mod rpc;

@@ -66,7 +66,7 @@ fn made_up(directory: Option<&Path>) -> Result<Passphrase, String> {
     };
     let path = directory.join(PASSPHRASE_FILE);
     let in_file = |why: String| format!("{}: {why}", path.display());
-    match state::write_new(directory, &path, &new()?) {
+    match state::secret(&path).create(&new()?) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(in_file(error.to_string())),
         // It was there, or it is now.
         _ => read(&path).map_err(in_file),

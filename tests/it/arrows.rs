@@ -20,7 +20,7 @@ const COMMON: Floors = &[
     ("callback connections", &["callback"]),
     ("closed rooms", &["closed"]),
     ("calls", &["rpc", "batch", "shutdown"]),
-    ("lines for programs", &["json"]),
+    ("lines for programs, and files", &["json", "kept_file"]),
     ("bytes", &["frame", "stream", "hello", "status", "error", "codec", "protocol", "token", "seal"]),
     ("rows of text", &["terminal", "width", "wrap"]),
     ("standard input", &["foreground"]),

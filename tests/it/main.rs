@@ -38,6 +38,7 @@ mod journal;
 mod journal_disk;
 mod journal_moved;
 mod journal_order;
+mod kept_files;
 mod kind_of_room;
 mod limits;
 mod machines;

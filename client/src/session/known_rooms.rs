@@ -1,34 +1,26 @@
 //! The file `known_rooms`: which key each closed room has shown, as in ssh. Runs on the main thread.
 //!
-//! A line is `HOST:PORT` and the key in 64 hexadecimal digits. A line that begins with `#` is a comment. A
-//! room has the address that the person gave, with the host in lower case.
+//! A line is `HOST:PORT` and the key in 64 hexadecimal digits. A room has the address that the person gave,
+//! with the host in lower case. [`kept_file`](chat_common::kept_file) says what else the file may have, and
+//! that several clients at once do not lose each other's lines.
 //!
-//! Requirements:
-//! - Several clients at once MUST NOT lose each other's lines. So who writes has a lock, and reads the file
-//!   again under it.
-//! - A damaged line MUST NOT make a known room an unknown one. So nothing is taken from a file that has one.
-//! - A crash MUST NOT leave half of a file.
+//! A damaged line MUST NOT make a known room an unknown one. So nothing is taken from a file that has one.
 
 use chat_common::{
     closed::{state, PublicKey},
-    text_file,
+    kept_file::{KeptFile, Lines},
 };
 use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, ErrorKind, Read, Write},
-    os::unix::fs::OpenOptionsExt,
-    path::{Path, PathBuf},
+    io::{self, ErrorKind},
+    path::Path,
 };
 
 /// The name of the file in the directory for state.
 pub(super) const FILE: &str = "known_rooms";
-const LOCK: &str = "known_rooms.lock";
-/// Written first, and then renamed. Only the holder of the lock writes it.
-const UNFINISHED: &str = ".known_rooms.new";
 /// More than any person has seen. The whole file is in memory while it is read.
 const MAX_ROOMS: usize = 10_000;
-/// Enough for so many rooms with the longest names, and comments. In bytes.
-const MAX_BYTES: u64 = 4 * 1024 * 1024;
+/// Enough for so many rooms with the longest names, and comments.
+const MAX_BYTES: usize = 4 << 20;
 
 /// What became of a key that was to be remembered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +38,13 @@ pub(crate) enum Remembered {
 /// # Errors
 /// When the file cannot be read or is damaged. One line for people.
 pub(crate) fn key_of(directory: &Path, server: &str) -> Result<Option<PublicKey>, String> {
-    Ok(key_in(&read(&directory.join(FILE))?, &address(server)))
+    let lines = match file(directory).read() {
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(None)
+        }
+        read => read.map_err(|error| format!("cannot read {}: {error}", directory.join(FILE).display()))?,
+    };
+    Ok(key_in(&rooms(&lines, directory)?, &address(server)))
 }
 
 /// Remembers the key of the room at `server`. Replaces the key `replaces`, and no other.
@@ -62,41 +60,35 @@ pub(crate) fn remember(
     key: PublicKey,
     replaces: Option<PublicKey>,
 ) -> Result<Remembered, String> {
-    let path = directory.join(FILE);
     // Nothing has to be written then, and the directory may be one that nobody can write.
-    if key_in(&read(&path)?, &address(server)) == Some(key) {
+    if key_of(directory, server)? == Some(key) {
         return Ok(Remembered::Already);
     }
     state::make_directory(directory)?;
-    let cannot_write = |error: io::Error| format!("cannot write {}: {error}", path.display());
-    let lock =
-        OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(directory.join(LOCK));
-    let lock = lock.and_then(|lock| lock.lock().map(|()| lock));
-    // Its end frees the lock.
-    let _lock = lock.map_err(cannot_write)?;
-    let (mut lines, address) = (read(&path)?, address(server));
-    match key_in(&lines, &address) {
-        Some(known) if known == key => return Ok(Remembered::Already),
-        Some(known) if replaces != Some(known) => return Ok(Remembered::Other(known)),
-        _ => {}
-    }
-    lines.retain(|line| line.room.as_ref().is_none_or(|(known, _)| *known != address));
-    if lines.iter().filter(|line| line.room.is_some()).count() >= MAX_ROOMS {
-        return Err(format!(
-            "{} has {MAX_ROOMS} rooms, and that is the most; remove the lines of some",
-            path.display()
-        ));
-    }
-    lines.push(Line { text: format!("{address} {}", key.to_hex()), room: Some((address, key)) });
-    let text: String = lines.iter().map(|line| format!("{}\n", line.text)).collect();
-    write(directory, &path, &text).map_err(cannot_write)?;
-    Ok(Remembered::Now(replaces))
+    let change = |lines: &mut Lines| {
+        let (rooms, address) = (rooms(lines, directory)?, address(server));
+        match key_in(&rooms, &address) {
+            Some(known) if known == key => Ok(Remembered::Already),
+            Some(known) if replaces != Some(known) => Ok(Remembered::Other(known)),
+            known => {
+                if known.is_none() && rooms.len() >= MAX_ROOMS {
+                    return Err(format!(
+                        "{} has {MAX_ROOMS} rooms, and that is the most; remove the lines of some",
+                        directory.join(FILE).display()
+                    ));
+                }
+                lines.remove(|entry| parse(entry).is_some_and(|(room, _)| room == address));
+                lines.add(&format!("{address} {}", key.to_hex()));
+                Ok(Remembered::Now(replaces))
+            }
+        }
+    };
+    let cannot_write = |error: io::Error| format!("cannot write {}: {error}", directory.join(FILE).display());
+    file(directory).lock().and_then(|mut file| file.change(change)).map_err(cannot_write)?
 }
 
-/// A line of the file, and the room that it names. A comment names none.
-struct Line {
-    text: String,
-    room: Option<(String, PublicKey)>,
+fn file(directory: &Path) -> KeptFile {
+    KeptFile::new(directory.join(FILE), MAX_BYTES, state::FILE_MODE)
 }
 
 /// How the file names a room.
@@ -104,65 +96,40 @@ fn address(server: &str) -> String {
     server.to_ascii_lowercase()
 }
 
-fn key_in(lines: &[Line], address: &str) -> Option<PublicKey> {
-    let rooms = lines.iter().filter_map(|line| line.room.as_ref());
-    rooms.into_iter().find(|(known, _)| known == address).map(|(_, key)| *key)
+fn key_in(rooms: &[(String, PublicKey)], address: &str) -> Option<PublicKey> {
+    rooms.iter().find(|(known, _)| known == address).map(|(_, key)| *key)
 }
 
-fn read(path: &Path) -> Result<Vec<Line>, String> {
-    let cannot_read = |why: String| format!("cannot read {}: {why}", path.display());
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-            return Ok(Vec::new());
-        }
-        Err(error) => return Err(cannot_read(error.to_string())),
-    };
-    let mut bytes = Vec::new();
-    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|error| cannot_read(error.to_string()))?;
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err(cannot_read("it has more than 4 MiB; remove the lines of some rooms".to_owned()));
-    }
-    let text = text_file::decode(&bytes).map_err(|error| cannot_read(error.to_string()))?;
-    let line = |(index, text): (usize, &str)| {
-        parse(text).ok_or_else(|| {
+/// Returns the rooms in the file of this directory.
+fn rooms(lines: &Lines, directory: &Path) -> Result<Vec<(String, PublicKey)>, String> {
+    let room = |(number, entry): (usize, String)| {
+        parse(&entry).ok_or_else(|| {
             format!(
-                "line {} of {} is not HOST:PORT and a key; correct it, or remove it and check the room's key \
-                 again",
-                index + 1,
-                path.display()
+                "line {number} of {} is not HOST:PORT and a key; correct it, or remove it and check the \
+                 room's key again",
+                directory.join(FILE).display()
             )
         })
     };
-    text.lines().enumerate().map(line).collect()
+    lines.entries().map(room).collect()
 }
 
-fn parse(text: &str) -> Option<Line> {
-    let mut words = text.split_whitespace();
-    let room = match (words.next(), words.next(), words.next()) {
-        (None, ..) => None,
-        (Some(word), ..) if word.starts_with('#') => None,
+fn parse(entry: &str) -> Option<(String, PublicKey)> {
+    let mut words = entry.split_whitespace();
+    match (words.next(), words.next(), words.next()) {
         (Some(server), Some(key), None) => Some((address(server), PublicKey::from_hex(key)?)),
-        _ => return None,
-    };
-    Some(Line { text: text.to_owned(), room })
-}
-
-fn write(directory: &Path, path: &Path, text: &str) -> io::Result<()> {
-    let unfinished: PathBuf = directory.join(UNFINISHED);
-    let mut file =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&unfinished, path)?;
-    File::open(directory)?.sync_all()
+        _ => None,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use chat_common::closed::KeyPair;
-    use std::thread;
+    use std::{fs, path::PathBuf, thread};
+
+    /// The lock beside the file.
+    const LOCK: &str = "known_rooms.lock";
 
     fn temporary(name: &str) -> PathBuf {
         let path = std::env::temp_dir().join(format!("rpc-chat-rooms-{name}-{}", std::process::id()));
@@ -229,6 +196,27 @@ mod tests {
     }
 
     #[test]
+    fn a_link_to_the_file_stays_one_and_a_pipe_in_its_place_is_not_waited_for() {
+        let (directory, key) = (temporary("link"), key());
+        fs::create_dir_all(directory.join("elsewhere")).unwrap();
+        let (path, target) = (directory.join(FILE), directory.join("elsewhere/rooms"));
+        std::os::unix::fs::symlink("elsewhere/rooms", &path).unwrap();
+        for room in ["a:1", "b:1"] {
+            assert_eq!(remember(&directory, room, key, None), Ok(Remembered::Now(None)));
+            assert!(fs::symlink_metadata(&path).unwrap().is_symlink());
+        }
+        assert_eq!(fs::read_to_string(&target).unwrap().lines().count(), 2);
+        fs::remove_file(&target).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(&target).status().unwrap().success());
+        for why in
+            [key_of(&directory, "a:1").unwrap_err(), remember(&directory, "a:1", key, None).unwrap_err()]
+        {
+            assert!(why.ends_with("/known_rooms: it is not a regular file"), "{why}");
+        }
+        fs::remove_dir_all(directory).unwrap();
+    }
+
+    #[test]
     fn clients_at_once_lose_no_line() {
         const CLIENTS: usize = 8;
         const ROOMS: usize = 10;
@@ -243,8 +231,8 @@ mod tests {
                 });
             }
         });
-        let lines = read(&directory.join(FILE)).unwrap();
-        assert_eq!(lines.len(), CLIENTS * ROOMS);
+        let lines = fs::read_to_string(directory.join(FILE)).unwrap();
+        assert_eq!(lines.lines().count(), CLIENTS * ROOMS);
         fs::remove_dir_all(directory).unwrap();
     }
 
@@ -263,8 +251,8 @@ mod tests {
                 assert!(why.starts_with("line 2 of ") && !why.contains('\n'), "{why}");
             }
         }
-        fs::write(&path, "#".repeat(MAX_BYTES as usize + 1)).unwrap();
-        assert!(key_of(&directory, "a:1").unwrap_err().contains("4 MiB"));
+        fs::write(&path, "#".repeat(MAX_BYTES + 1)).unwrap();
+        assert!(key_of(&directory, "a:1").unwrap_err().contains("4MiB"));
         let key_of_all = key().to_hex();
         let rooms: String = (0..MAX_ROOMS).map(|room| format!("{room}:1 {key_of_all}\n")).collect();
         fs::write(&path, &rooms).unwrap();

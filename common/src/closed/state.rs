@@ -4,17 +4,19 @@
 //! The directory and its files are for their owner alone.
 
 use super::KeyPair;
-use crate::{given_file::GivenFile, text_file, token::Token};
+use crate::{given_file::GivenFile, kept_file::KeptFile, text_file};
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions},
-    io::{self, BufRead, BufReader, ErrorKind, Read, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    fs::{self, DirBuilder},
+    io::{self, BufRead, BufReader, ErrorKind, Read},
+    os::unix::fs::{DirBuilderExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
 /// No key is longer, and no passphrase: that has 1,024 bytes at most, and a longer one must be noticed. A
 /// file that was put there by mistake is not read to its end.
-const MAX_FILE_BYTES: u64 = 4096;
+const MAX_FILE_BYTES: usize = 4096;
+/// The mode of the files. They are for their owner alone.
+pub const FILE_MODE: u32 = 0o600;
 /// The bits of a file's mode that let others read it.
 const OTHERS_READ: u32 = 0o044;
 
@@ -61,32 +63,33 @@ pub fn warn_of_readers(path: &Path, what: &str) -> io::Result<()> {
 pub fn load_key(directory: &Path, name: &str) -> Result<KeyPair, String> {
     make_directory(directory)?;
     let path = directory.join(name);
-    if let Some(key) = read_key(&path)? {
+    let file = secret(&path);
+    if let Some(key) = read_key(&file, &path)? {
         // What cannot be told is no reason to end: the key was read.
         let _ = warn_of_readers(&path, "the private key");
         return Ok(key);
     }
     let key = KeyPair::generate().map_err(|error| format!("no random bytes: {error}"))?;
     let cannot_write = |error: io::Error| format!("cannot write {}: {error}", path.display());
-    match write_new(directory, &path, &key.private_to_hex()) {
+    match file.create(&key.private_to_hex()) {
         // Another program was sooner, so its key counts. A link to nothing cannot be read even now.
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            read_key(&path)?.ok_or_else(|| cannot_write(error))
+            read_key(&file, &path)?.ok_or_else(|| cannot_write(error))
         }
         Err(error) => Err(cannot_write(error)),
         Ok(()) => Ok(key),
     }
 }
 
+/// The file of a secret: it is made once, with one line.
+pub fn secret(path: &Path) -> KeptFile {
+    KeptFile::new(path.to_owned(), MAX_FILE_BYTES, FILE_MODE)
+}
+
 /// Reads the key in this file. Returns `None` if there is no such file.
-fn read_key(path: &Path) -> Result<Option<KeyPair>, String> {
-    let read = || {
-        let mut bytes = Vec::new();
-        GivenFile::open(path)?.take(MAX_FILE_BYTES).read_to_end(&mut bytes)?;
-        text_file::decode(&bytes)
-    };
-    match read() {
-        Ok(text) => match KeyPair::from_hex(text.trim()) {
+fn read_key(file: &KeptFile, path: &Path) -> Result<Option<KeyPair>, String> {
+    match file.read() {
+        Ok(lines) => match lines.entries().next().and_then(|(_, entry)| KeyPair::from_hex(&entry)) {
             Some(key) => Ok(Some(key)),
             None => Err(format!(
                 "{} holds no key; put its copy back, or remove it, and others see a new key",
@@ -110,24 +113,9 @@ fn read_key(path: &Path) -> Result<Option<KeyPair>, String> {
 pub fn read_first_line(path: &Path) -> io::Result<String> {
     let mut line = Vec::new();
     // With this capacity nothing is read ahead.
-    BufReader::with_capacity(1, GivenFile::open(path)?.take(MAX_FILE_BYTES)).read_until(b'\n', &mut line)?;
+    BufReader::with_capacity(1, GivenFile::open(path)?.take(MAX_FILE_BYTES as u64))
+        .read_until(b'\n', &mut line)?;
     text_file::decode(&line)
-}
-
-/// Writes a line into a new file of the directory, whole or not at all, so that a crash leaves no half of a
-/// secret.
-///
-/// # Errors
-/// `AlreadyExists` when there is such a file; otherwise whatever the system reports.
-pub fn write_new(directory: &Path, path: &Path, line: &str) -> io::Result<()> {
-    let unfinished = directory.join(format!(".new-{:016x}", Token::random()?.to_u64()));
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished)?;
-    let written = writeln!(file, "{line}").and_then(|()| file.sync_all());
-    // Unlike a rename, a link does not replace a file.
-    let linked = written.and_then(|()| fs::hard_link(&unfinished, path));
-    fs::remove_file(&unfinished)?;
-    linked?;
-    File::open(directory)?.sync_all()
 }
 
 #[cfg(test)]

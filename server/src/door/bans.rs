@@ -17,7 +17,8 @@ use std::{
 pub(crate) struct Bans {
     /// Protects the list, not the file.
     list: Mutex<BTreeSet<Ban>>,
-    file: Option<BanFile>,
+    /// Held while the file is read and written.
+    file: Option<Mutex<BanFile>>,
 }
 
 impl Bans {
@@ -28,12 +29,12 @@ impl Bans {
     /// On the file system.
     ///
     /// # Errors
-    /// When the file cannot be read, a line of it is not a ban, or the file cannot be written. The server
-    /// must not start then: a missing ban would let somebody in, and a new ban would be lost.
+    /// When another server has the file, it cannot be read, a line of it is not a ban, or it cannot be
+    /// written. The server must not start then: a missing ban would let somebody in, and a new ban would be
+    /// lost.
     pub(crate) fn load(path: PathBuf) -> io::Result<Bans> {
-        let file = BanFile::new(path);
-        let list = Mutex::new(file.load()?);
-        Ok(Bans { list, file: Some(file) })
+        let (file, list) = BanFile::load(path)?;
+        Ok(Bans { list: Mutex::new(list), file: Some(Mutex::new(file)) })
     }
 
     /// Adds a ban. Returns false when it was there already.
@@ -47,7 +48,7 @@ impl Bans {
         // The ban holds before it is written.
         let is_new = self.lock().insert(ban.clone());
         if let Some(file) = &self.file {
-            file.add(ban)?;
+            lock(file).add(ban)?;
         }
         Ok(is_new)
     }
@@ -62,7 +63,7 @@ impl Bans {
     pub(crate) fn remove(&self, ban: &Ban) -> io::Result<bool> {
         let was_listed = self.lock().remove(ban);
         // A ban that somebody has written into the file meanwhile is not in the list.
-        let was_in_file = self.file.as_ref().map_or(Ok(false), |file| file.remove(ban))?;
+        let was_in_file = self.file.as_ref().map_or(Ok(false), |file| lock(file).remove(ban))?;
         Ok(was_listed || was_in_file)
     }
 
@@ -92,8 +93,12 @@ impl Bans {
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeSet<Ban>> {
-        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.list)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -116,6 +121,7 @@ mod tests {
         assert!(!bans.add(&ban("SARA")).unwrap(), "the same name in another case");
         assert!(bans.add(&ban("2001:db8::1")).unwrap());
         assert!(bans.remove(&ban("2001:db8::2")).unwrap(), "the same host");
+        drop(bans);
 
         let bans = load();
         assert!(bans.covers_address("::ffff:192.0.2.7".parse().unwrap()));

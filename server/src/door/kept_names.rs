@@ -2,19 +2,21 @@
 //! [`KeptNames::save`] and [`KeptNames::forget`] wait for the file.
 //!
 //! The file has one name on each line, and the public key of the client that it belongs to:
-//! `Sara 4f2a...`, with 64 hexadecimal digits. `kept_file` says what else the file may have, and what a
-//! change of it keeps.
+//! `Sara 4f2a...`, with 64 hexadecimal digits. [`kept_file`](chat_common::kept_file) says what else the file
+//! may have, and what a change of it keeps. No other server has the file, because two lists of names would
+//! give the same name to two keys.
 //!
 //! A name belongs to a key as soon as the room gives it, so two who join at the same moment cannot both have
 //! it. The thread of the connection saves it afterwards. Threads that save at the same moment share one
 //! write.
 
 use super::{
-    kept_file::KeptFile,
     name::{fold, shape},
+    NEW_FILE_MODE,
 };
 use chat_common::{
     closed::PublicKey,
+    kept_file::{KeptFile, LockedFile},
     protocol::{Cause, Refusal},
 };
 use log::warn;
@@ -37,7 +39,7 @@ pub(crate) struct KeptNames {
     /// Protects the list, not the file. Nothing blocks while it is held.
     list: Mutex<List>,
     /// Held while the file is read and written.
-    file: Mutex<KeptFile>,
+    file: Mutex<LockedFile>,
 }
 
 #[derive(Debug, Default)]
@@ -59,12 +61,12 @@ impl KeptNames {
     /// On the file system.
     ///
     /// # Errors
-    /// When the file cannot be read or written, or a line of it is not a name and a key. The server must not
-    /// start then: somebody could take the name of that line.
+    /// When another server has the file, it cannot be read or written, or a line of it is not a name and a
+    /// key. The server must not start then: somebody could take the name of that line.
     pub(crate) fn load(path: PathBuf) -> io::Result<KeptNames> {
-        let file = KeptFile::new(path, MAX_BYTES);
         let mut list = List::default();
-        file.load("the names file", |entry| list.add_entry(entry))?;
+        let file = KeptFile::new(path, MAX_BYTES, NEW_FILE_MODE);
+        let file = file.claim("the names file", |entry| list.add_entry(entry))?;
         Ok(KeptNames { list: Mutex::new(list), file: Mutex::new(file) })
     }
 
@@ -106,7 +108,7 @@ impl KeptNames {
     /// When the file cannot be read or written. The names then hold until the server ends, and are written
     /// with the next ones.
     pub(super) fn save(&self) -> io::Result<()> {
-        let file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         let unsaved: Vec<(String, String)> = {
             let mut list = self.list();
             let folded = std::mem::take(&mut list.unsaved);
@@ -119,16 +121,13 @@ impl KeptNames {
         if unsaved.is_empty() {
             return Ok(());
         }
-        let write = || {
-            let mut contents = file.read_to_change()?;
-            let there: Vec<String> = contents.entries().filter_map(|entry| folded_in(&entry)).collect();
+        let written = file.change(|lines| {
+            let there: Vec<String> = lines.entries().filter_map(|(_, entry)| folded_in(&entry)).collect();
             // The operator may have written a name into the file meanwhile. That line counts at the next
             // start.
             let new = unsaved.iter().filter(|(_, folded)| !there.contains(folded));
-            new.for_each(|(line, _)| contents.add_entry(line));
-            contents.replace()
-        };
-        let written = write();
+            new.for_each(|(line, _)| lines.add(line));
+        });
         if written.is_err() {
             self.list().unsaved.extend(unsaved.into_iter().map(|(_, folded)| folded));
         }
@@ -144,10 +143,11 @@ impl KeptNames {
     /// When the file cannot be read or written. The name then belongs to its key again after a restart.
     pub(crate) fn forget(&self, name: &str) -> io::Result<bool> {
         let folded = fold(name);
-        let file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         let was_listed = self.list().remove(&folded);
         // A name that somebody has written into the file meanwhile is not in the list.
-        let was_in_file = file.remove(|entry| folded_in(entry).as_ref() == Some(&folded))?;
+        let is_meant = |entry: &str| folded_in(entry).as_ref() == Some(&folded);
+        let was_in_file = file.change(|lines| lines.remove(is_meant))?;
         Ok(was_listed || was_in_file)
     }
 
@@ -233,6 +233,7 @@ mod tests {
             names.bind(name, mine);
         }
         names.save().unwrap();
+        drop(names);
         let names = load(&folder).unwrap();
         for name in ["Bill", "BILL", "BiII", "zoë"] {
             assert!(refused(&names, name, &other) && !refused(&names, name, &mine), "{name}");
@@ -240,26 +241,30 @@ mod tests {
         assert!(!refused(&names, "Will", &other));
         assert!(names.forget("bill").unwrap());
         assert!(!names.forget("bill").unwrap());
-        for names in [names, load(&folder).unwrap()] {
-            assert!(!refused(&names, "Bill", &other) && !refused(&names, "BiII", &other));
-            assert!(refused(&names, "Zoë", &other));
-        }
+        let is_free = |names: &KeptNames| {
+            assert!(!refused(names, "Bill", &other) && !refused(names, "BiII", &other));
+            assert!(refused(names, "Zoë", &other));
+        };
+        is_free(&names);
+        drop(names);
+        is_free(&load(&folder).unwrap());
     }
 
     #[test]
-    fn no_name_is_lost_where_two_servers_have_the_same_file() {
+    fn names_that_two_threads_save_are_all_in_the_file_and_no_other_server_has_it() {
         const NAMES: usize = 50;
         let folder = Folder::new();
-        let servers = [load(&folder).unwrap(), load(&folder).unwrap()];
+        let names = &load(&folder).unwrap();
+        assert!(load(&folder).unwrap_err().to_string().contains("another server has it"));
         thread::scope(|scope| {
-            for (server, names) in servers.iter().enumerate() {
+            for thread in 0..2 {
                 let save = move || {
                     for number in 0..NAMES {
-                        names.bind(&format!("n{server}x{number}"), key());
+                        names.bind(&format!("n{thread}x{number}"), key());
                         names.save().unwrap();
                     }
                 };
-                thread::Builder::new().name("server".into()).spawn_scoped(scope, save).unwrap();
+                thread::Builder::new().name("connection".into()).spawn_scoped(scope, save).unwrap();
             }
         });
         let kept = fs::read_to_string(folder.path("names")).unwrap();
@@ -294,6 +299,7 @@ mod tests {
         fs::remove_dir(folder.path("names")).unwrap();
         names.bind("Bob", key());
         names.save().unwrap();
+        drop(names);
         let names = load(&folder).unwrap();
         assert!(refused(&names, "Ann", &key()) && refused(&names, "Bob", &key()));
     }
@@ -304,6 +310,7 @@ mod tests {
         let (names, mine, other) = (load(&folder).unwrap(), key(), key());
         (0..MAX_NAMES + 2).for_each(|number| names.bind(&format!("n{number}"), mine));
         names.save().unwrap();
+        drop(names);
         let names = load(&folder).unwrap();
         assert!(refused(&names, &format!("n{}", MAX_NAMES - 1), &other));
         assert!(!refused(&names, &format!("n{MAX_NAMES}"), &other));

@@ -17,7 +17,6 @@ mod closed;
 mod guesses;
 mod host;
 mod host_rates;
-mod kept_file;
 #[cfg(feature = "closed")]
 mod kept_names;
 mod listener;
@@ -44,6 +43,9 @@ use admission::Admission;
 use chat_common::{protocol::Refusal, stream::Stream};
 use host_rates::HostRates;
 use std::{fmt, io, net::IpAddr, sync::Arc, time::Instant};
+
+/// The mode of a file of bans or names that is new, less what the user's mask takes away.
+const NEW_FILE_MODE: u32 = 0o666;
 
 /// The tables of bans, of accepted connections, and of rates. Any thread may use them. Nothing blocks
 /// while it holds one of their locks.

@@ -18,15 +18,6 @@ impl Folder {
     pub(super) fn path(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
-
-    /// The names of all that is in the folder, in order.
-    pub(super) fn names(&self) -> Vec<String> {
-        let entries = fs::read_dir(&self.0).unwrap();
-        let mut names: Vec<String> =
-            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-        names.sort();
-        names
-    }
 }
 
 impl Drop for Folder {
