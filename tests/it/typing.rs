@@ -202,6 +202,25 @@ fn a_paste_of_many_lines_waits_for_paste_or_drop() {
 }
 
 #[test]
+fn the_last_line_of_a_paste_may_have_no_end_and_is_said_last() {
+    let (_server, address) = Program::server(&["--rate-burst", "0"]);
+    let tom = listener(address);
+    let mut alice = TerminalUser::join(address, (24, 80), "Alice");
+    for last in ["*/", "last ", "https://example.org/"] {
+        let lines: String = (1..=12).map(|line| format!("{line}\n")).collect();
+        alice.types(&format!("{lines}{last}"));
+        alice.sees("--- 12 lines pasted: ");
+        alice.types("/paste\n");
+        tom.sees(&format!("[Alice] 12\n[Alice] {last}\n"));
+        alice.types("/clear\n");
+        alice.screen().wait("a clear screen", |screen| {
+            (!screen.rows().concat().contains("lines pasted")).then_some(())
+        });
+    }
+    assert!(!tom.output().contains("/paste"), "{}", tom.output());
+}
+
+#[test]
 fn a_short_paste_a_paste_with_the_guard_off_and_one_in_a_pipe_are_sent_as_typed() {
     let lines = |count| (1..=count).map(|count| format!("l{count}\n")).collect::<String>();
     let (_server, address) = Program::server(&["--rate-burst", "0"]);

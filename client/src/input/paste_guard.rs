@@ -3,10 +3,14 @@
 //! A paste is a *burst*: lines that come so close together that nobody has typed them. A burst of a few lines
 //! passes as if it had been typed. The lines of a held paste are texts and never commands, because nobody has
 //! read them before they are sent.
+//!
+//! A paste often has no line end after its last line. The terminal keeps such a line for editing, so it comes
+//! in one line with the command that is typed behind it, or with the end of the input. It belongs to the
+//! paste.
 
 use crate::{
     input::command::{parse_command, Command},
-    settings::{Input, InputNotice},
+    settings::{Input, InputNotice, Utterance},
 };
 
 /// A burst of more lines is held. Empty lines do not count, because they are not sent.
@@ -90,6 +94,11 @@ impl PasteGuard {
 
     /// The input has ended. Returns what to pass on before the end.
     pub(crate) fn end_input(&mut self) -> Vec<Input> {
+        let line = self.burst.text.trim_end_matches('\n');
+        if self.held.count > 0 && self.burst.count == 1 && may_be_text(line) {
+            self.held.push(line);
+            self.burst = Lines::default();
+        }
         let mut passed = self.end_burst();
         passed.extend(self.forget(InputNotice::PasteUnsent));
         passed
@@ -124,11 +133,18 @@ impl PasteGuard {
     }
 }
 
-/// Splits `last line/paste`. A paste often has no line end after its last line. The terminal keeps such a
-/// line for editing, and the command is typed directly behind it.
+/// Splits `last line/paste`. The last line may have any characters, also a slash or spaces at its end.
 fn split_last_line(line: &str) -> Option<(&str, &str)> {
-    let at = ["/paste", "/drop"].iter().find_map(|word| Some(line.trim_end().strip_suffix(word)?.len()))?;
-    (!line[..at].ends_with(|c: char| c.is_whitespace() || c == '/') && at > 0).then(|| line.split_at(at))
+    let words = ["/paste", "/drop", "/quit"];
+    let at = words.iter().find_map(|word| Some(line.trim_end().strip_suffix(word)?.len()))?;
+    let last = line[..at].trim();
+    // `//paste` says `/paste`, as ever.
+    (!last.is_empty() && last != "/" && may_be_text(line)).then(|| line.split_at(at))
+}
+
+/// Whether a line is no command. An unknown command may be a path, so it may be text.
+fn may_be_text(line: &str) -> bool {
+    matches!(parse_command(line), Err(_) | Ok(Command::Say(Utterance::Message(_))))
 }
 
 #[cfg(test)]
@@ -171,18 +187,44 @@ mod tests {
 
     #[test]
     fn a_command_typed_behind_a_last_line_without_end_is_no_part_of_it() {
-        for (typed, last) in [("12/paste", true), ("12 /paste", false), ("//paste", false)] {
+        for last in
+            ["12", "12 ", "  }", " */", "https://example.org/", "/usr/bin/", "// 12", "and /paste", "漢\t"]
+        {
             let mut guard = PasteGuard::default();
             burst(&mut guard, &ELEVEN);
-            let passed = burst(&mut guard, &[typed]);
-            let texts = [&ELEVEN[..], &["12"]].concat();
+            let texts = [&ELEVEN[..], &[last]].concat();
             let texts: Vec<Input> = texts.iter().map(|text| Input::Text((*text).into())).collect();
-            assert_eq!(passed, if last { texts } else { vec![line(typed)] }, "{typed}");
+            assert_eq!(burst(&mut guard, &[&format!("{last}/paste ")]), texts, "{last:?}");
+            burst(&mut guard, &ELEVEN);
+            let dropped = notice(InputNotice::PasteDropped(12));
+            assert_eq!(burst(&mut guard, &[&format!("{last}/drop")]), [dropped], "{last:?}");
+            burst(&mut guard, &ELEVEN);
+            let unsent = notice(InputNotice::PasteUnsent(12));
+            assert_eq!(burst(&mut guard, &[&format!("{last}/quit")]), [unsent, line("/quit")], "{last:?}");
         }
+    }
+
+    #[test]
+    fn what_is_meant_for_one_person_and_what_needs_no_paste_is_no_last_line() {
         let mut guard = PasteGuard::default();
         assert_eq!(burst(&mut guard, &["and/paste"]), [line("and/paste")]);
         burst(&mut guard, &ELEVEN);
-        assert_eq!(burst(&mut guard, &["12/drop"]), [notice(InputNotice::PasteDropped(12))]);
+        for typed in
+            ["//paste", "/msg Tom now I type /paste", "/reply /drop", "/me waves/paste", "12/paste now"]
+        {
+            assert_eq!(burst(&mut guard, &[typed]), [line(typed)], "{typed}");
+        }
+        assert_eq!(burst(&mut guard, &["  /drop"]), [notice(InputNotice::PasteDropped(11))]);
+    }
+
+    #[test]
+    fn a_last_line_that_comes_with_the_end_of_the_input_is_not_sent_either() {
+        for last in ["12", " 12 ", "/etc/passwd"] {
+            let mut guard = PasteGuard::default();
+            burst(&mut guard, &ELEVEN);
+            guard.add(last);
+            assert_eq!(guard.end_input(), [notice(InputNotice::PasteUnsent(12))], "{last}");
+        }
     }
 
     #[test]
