@@ -4,7 +4,7 @@
 //! two cells, the row then ends early. With two cells as the count, a terminal that draws each of them would
 //! cut the text at the edge, or wrap it into the first column.
 
-use crate::escape::{is_mark, ZERO_WIDTH_JOINER};
+use crate::escape::{is_direction_mark, is_mark, is_tag, NON_JOINER, ZERO_WIDTH_JOINER};
 
 /// The cells of the widest character.
 pub const MAX_CHARACTER_CELLS: usize = 3;
@@ -58,7 +58,8 @@ pub fn cells_of(c: char) -> usize {
         | 0xdcf
         | 0xddf
         | 0x1171e => 1,
-        _ if is_mark(c) || c == ZERO_WIDTH_JOINER => 0,
+        _ if is_mark(c) || is_direction_mark(c) || is_tag(c) => 0,
+        _ if matches!(c, ZERO_WIDTH_JOINER | NON_JOINER | '\u{180e}' | '\u{200b}') => 0,
         _ => 1,
     }
 }
@@ -73,7 +74,8 @@ mod tests {
         use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
         for c in ('\0'..=char::MAX).filter(|&c| escape_text(&format!("a{c}")).ends_with(c)) {
             let number = u32::from(c);
-            assert!((1..=MAX_CHARACTER_CELLS).contains(&cells_of(c)) || is_mark(c), "{number:x}");
+            let may_be_empty = is_mark(c) || is_direction_mark(c);
+            assert!((1..=MAX_CHARACTER_CELLS).contains(&cells_of(c)) || may_be_empty, "{number:x}");
             assert!(Some(cells_of(c)) >= c.width(), "{number:x} takes {:?}", c.width());
             let emoji = format!("{c}\u{fe0f}");
             assert!(emoji.chars().map(cells_of).sum::<usize>() >= emoji.width(), "{number:x} as an emoji");
@@ -91,6 +93,8 @@ mod tests {
             "שלום עולם",
             "مرحبا بالعالم",
             "नमस्ते दुनिया",
+            "می\u{200c}خواهم",
+            "\u{200f}שלום\u{200e}",
             "สวัสดีชาวโลก",
             "漢字かな交じり文、カタカナ。",
             "안녕하세요",

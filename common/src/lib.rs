@@ -297,6 +297,7 @@ pub mod callback;
 pub mod cells;
 #[cfg(feature = "closed")]
 pub mod closed;
+pub mod clusters;
 pub mod codec;
 pub mod color;
 pub mod error;

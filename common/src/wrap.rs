@@ -5,8 +5,8 @@
 
 use crate::{
     cells::{cells_of, MAX_CHARACTER_CELLS},
+    clusters::continues,
     color::{paint, Style},
-    escape::{is_mark, is_skin_tone, ZERO_WIDTH_JOINER},
 };
 
 /// The beginning of each further row of a text, so that it cannot look like a line of its own.
@@ -66,13 +66,10 @@ fn row_end(characters: &[(char, &Style)], max_cells: usize) -> (usize, Option<us
     (characters.len(), None)
 }
 
-/// Returns where the picture begins that a cut at `index` would split: emoji with joiners, or a letter with
-/// its marks. A picture that is wider than a row is split at `index`.
+/// Returns where that begins which a reader sees as one character and a cut at `index` would split. What is
+/// wider than a row is split at `index`.
 fn picture_start(characters: &[(char, &Style)], index: usize) -> usize {
-    let splits = |at: usize| {
-        let (before, after) = (characters[at - 1].0, characters[at].0);
-        before == ZERO_WIDTH_JOINER || after == ZERO_WIDTH_JOINER || is_mark(after) || is_skin_tone(after)
-    };
+    let splits = |at: usize| continues(characters[..at].iter().rev().map(|(c, _)| *c), characters[at].0);
     (1..=index).rev().find(|at| !splits(*at)).unwrap_or(index)
 }
 

@@ -25,7 +25,8 @@ const COMMON: Floors = &[
     ("rows of text", &["terminal", "width", "wrap"]),
     ("standard input", &["foreground"]),
     ("the system", &["signals"]),
-    ("text", &["escape", "color", "calendar", "units", "cells", "text_file", "invisible", "given_file"]),
+    ("text", &["color", "calendar", "units", "text_file", "given_file"]),
+    ("characters", &["escape", "cells", "clusters", "invisible"]),
 ];
 
 const SERVER: Floors = &[

@@ -95,6 +95,20 @@ fn a_line_of_three_rows_stays_whole_and_editable_under_a_burst() {
 }
 
 #[test]
+fn a_key_deletes_or_passes_what_a_reader_sees_as_one_character() {
+    let (_server, address) = Program::server(&[]);
+    let mut alice = TerminalUser::join_editor(address, SIZE, "Alice");
+    let tom = Program::joined_client(address, "Tom");
+    let pictures =
+        ["👩\u{200d}👩\u{200d}👧", "🇩🇪", "👍🏽", "e\u{301}\u{302}", "1\u{fe0f}\u{20e3}", "क्षि", "می\u{200c}"];
+    for (number, picture) in pictures.iter().enumerate() {
+        // The first is deleted from the right; the second is passed and deleted from the left.
+        alice.types(&format!("{number}{picture}\x7f{picture}{LEFT}<\x1b[3~>\r"));
+        tom.sees(&format!("[Alice] {}<>\n", if number == 6 { "6مم".to_owned() } else { number.to_string() }));
+    }
+}
+
+#[test]
 fn a_line_with_a_false_slash_stays_and_can_be_mended() {
     let (_server, address) = Program::server(&[]);
     let mut alice = TerminalUser::join_editor(address, SIZE, "Alice");

@@ -33,6 +33,27 @@ fn join(server: SocketAddr, name: &str) -> (RawPeer, RawPeer) {
 }
 
 #[test]
+fn words_of_all_scripts_and_flags_are_shown_as_they_are_and_what_turns_a_line_around_is_not() {
+    let (_server, address) = Program::server(&[]);
+    let tom = Program::joined_client(address, "Tom");
+    let mut ann = Program::joined_client(address, "Ann");
+    for text in [
+        "می\u{200c}خواهم",
+        "ශ්\u{200d}රී ලංකා",
+        "അവന്\u{200d} വന്നു",
+        "दर्\u{200d}या",
+        "see \u{200f}שלום\u{200e} there",
+        "Donau\u{ad}dampf",
+        "\u{1f3f4}\u{e0067}\u{e0062}\u{e0073}\u{e0063}\u{e0074}\u{e007f} 1",
+    ] {
+        ann.types(text);
+        tom.sees(&format!("[Ann] {text}\n"));
+    }
+    ann.types("a\u{202e}b\u{2066}c\u{200b}d\u{e0067}");
+    tom.sees("[Ann] a\\u{202e}b\\u{2066}c\\u{200b}d\\u{e0067}\n");
+}
+
+#[test]
 fn accepted_is_said_only_of_a_message_that_was_said() {
     let server = TestServer::start();
     let bob = Member::join(server.address(), "bob");

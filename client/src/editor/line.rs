@@ -3,7 +3,7 @@
 //! The cursor steps over what a reader sees as one character: a letter with its marks, or a picture made of
 //! several emoji.
 
-use chat_common::escape::{is_mark, ZERO_WIDTH_JOINER as JOINER};
+use chat_common::clusters::{end_after, start_before};
 
 /// The longest typed line. The same as for a line from a pipe. In bytes.
 pub(crate) const MAX_LINE_BYTES: usize = 64 * 1024;
@@ -63,11 +63,11 @@ impl Line {
     }
 
     pub(crate) fn left(&mut self) {
-        self.cursor = self.before();
+        self.cursor = start_before(&self.text, self.cursor);
     }
 
     pub(crate) fn right(&mut self) {
-        self.cursor = self.after();
+        self.cursor = end_after(&self.text, self.cursor);
     }
 
     pub(crate) fn word_left(&mut self) {
@@ -90,13 +90,11 @@ impl Line {
     }
 
     pub(crate) fn delete_before(&mut self) {
-        // A mark goes first, as when it was typed.
-        let start = self.text[..self.cursor].char_indices().next_back().map_or(0, |(index, _)| index);
-        self.delete(start, self.cursor);
+        self.delete(start_before(&self.text, self.cursor), self.cursor);
     }
 
     pub(crate) fn delete_after(&mut self) {
-        self.delete(self.cursor, self.after());
+        self.delete(self.cursor, end_after(&self.text, self.cursor));
     }
 
     pub(crate) fn delete_word(&mut self) {
@@ -123,40 +121,10 @@ impl Line {
         self.text.drain(start..end).collect()
     }
 
-    fn before(&self) -> usize {
-        let mut joined = false;
-        for (index, c) in self.text[..self.cursor].char_indices().rev() {
-            if is_part(c) {
-                joined = false;
-            } else if !joined && self.text[..index].ends_with(JOINER) {
-                joined = true;
-            } else {
-                return index;
-            }
-        }
-        0
-    }
-
-    fn after(&self) -> usize {
-        let mut joined = true;
-        for (index, c) in self.text[self.cursor..].char_indices() {
-            if !is_part(c) && !std::mem::take(&mut joined) {
-                return self.cursor + index;
-            }
-            joined |= c == JOINER;
-        }
-        self.text.len()
-    }
-
     fn word_before(&self) -> usize {
         let before = self.text[..self.cursor].trim_end();
         before.char_indices().rev().find(|(_, c)| c.is_whitespace()).map_or(0, |(at, c)| at + c.len_utf8())
     }
-}
-
-/// Whether a character belongs to the one before it.
-fn is_part(c: char) -> bool {
-    c == JOINER || is_mark(c) || matches!(c, '\u{1f3fb}'..='\u{1f3ff}')
 }
 
 #[cfg(test)]
@@ -170,15 +138,23 @@ mod tests {
     }
 
     #[test]
-    fn the_cursor_steps_over_what_a_reader_sees_as_one_character() {
-        for character in ["a", "e\u{301}\u{302}", "👍🏽", "👩\u{200d}👩\u{200d}👧", "❤\u{fe0f}", "漢"]
+    fn the_cursor_steps_over_what_a_reader_sees_as_one_character_and_so_do_both_deletions() {
+        for character in
+            ["a", "e\u{301}\u{302}", "👍🏽", "👩\u{200d}👩\u{200d}👧", "❤\u{fe0f}", "漢", "🇩🇪", "नि", "क्ष"]
         {
-            let mut line = line(&format!("x{character}y"));
+            let text = format!("x{character}y");
+            let mut line = line(&text);
             line.left();
             line.left();
             assert_eq!(line.cursor(), 1, "{character}");
             line.right();
             assert_eq!(line.cursor(), 1 + character.len(), "{character}");
+            line.delete_before();
+            assert_eq!((line.text(), line.cursor()), ("xy", 1), "{character}");
+            line.set(&text);
+            line.set_cursor(1);
+            line.delete_after();
+            assert_eq!((line.text(), line.cursor()), ("xy", 1), "{character}");
         }
     }
 

@@ -7,6 +7,7 @@ use crate::editor::{
     line::Line,
     names::KnownNames,
 };
+use chat_common::clusters::start_before;
 
 /// A paste of more lines does not go into the line being edited. It is passed on line by line, and may be
 /// held.
@@ -187,7 +188,7 @@ impl Typing {
                 search.found.map(|found| found + 1)
             }
             Key::DeleteBefore => {
-                search.text.pop();
+                search.text.truncate(start_before(&search.text, search.text.len()));
                 None
             }
             _ => search.found,

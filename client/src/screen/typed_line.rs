@@ -5,11 +5,7 @@
 //! of a character, the cursor is still right: its place is found by writing the row once more, up to the
 //! cursor.
 
-use chat_common::{
-    cells::cells_of,
-    escape::{is_mark, is_printable, ZERO_WIDTH_JOINER as JOINER},
-    terminal::unwrapped,
-};
+use chat_common::{cells::cells_of, escape::characters, terminal::unwrapped};
 use std::ops::Range;
 
 /// Even a very narrow terminal shows something. In cells.
@@ -77,9 +73,10 @@ impl TypedLine {
         let mut layout = Layout { rows: vec![Row::default()], cursor_row: 0, before: Row::default() };
         let before = self.question.len() + self.prompt.len();
         let mut at = 0;
-        let characters = self.question.chars().chain(self.prompt.chars()).chain(self.text.chars());
-        for c in characters {
-            let shown = shown(c);
+        for (c, stays) in
+            [&self.question, &self.prompt, &self.text].into_iter().flat_map(|text| characters(text))
+        {
+            let shown = shown(c, stays);
             let cells = shown.chars().map(cells_of).sum::<usize>();
             if layout.rows.last().is_some_and(|row| c != '\n' && row.cells + cells > max_cells) {
                 layout.rows.push(Row::default());
@@ -112,11 +109,11 @@ impl Layout {
 }
 
 /// How a typed character is shown. A terminal obeys some characters; those are shown as escapes.
-fn shown(c: char) -> String {
+fn shown(c: char, stays: bool) -> String {
     match c {
         '\n' => String::new(),
         '\t' => " ".repeat(4),
-        _ if is_printable(c) || is_mark(c) || c == JOINER => c.into(),
+        _ if stays => c.into(),
         _ => c.escape_unicode().collect(),
     }
 }
