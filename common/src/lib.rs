@@ -207,10 +207,11 @@
 //!
 //! A client that comes only to speak sets `visitor` in its Join, with port 0. Nobody is told of a visitor,
 //! and so a visitor receives nothing: nobody listens unseen. It opens no callback connection, and a hello
-//! with its token is refused. It may send Broadcast, Private, Action, Ping and Leave. Other requests are
-//! refused as *unsupported*. It is not among the People, and no Private reaches it. The name is its own while
-//! it is there, as a member's is. It resumes its session as a member does, with `visitor` set again. A Join
-//! that would make a member of a visitor, or a visitor of a member, is refused as *unsupported*.
+//! with its token is refused. `history` and `since` in its Join are ignored. It may send Broadcast, Private,
+//! Action, Ping and Leave. Other requests are refused as *unsupported*. It is not among the People, and no
+//! Private reaches it. The name is its own while it is there, as a member's is. It resumes its session as a
+//! member does, with `visitor` set again. A Join that would make a member of a visitor, or a visitor of a
+//! member, is refused as *unsupported*.
 
 //!
 //! # Closed rooms

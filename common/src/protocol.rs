@@ -95,7 +95,8 @@ pub struct Join {
     /// said to everybody since then, and tells what it no longer has.
     pub since: Option<Place>,
     /// Whether the client comes only to speak. A visitor is not announced, has no callback connection
-    /// (`port` is 0), and receives nothing. To resume a session, the client sends what it sent before.
+    /// (`port` is 0), and receives nothing: `history` and `since` are ignored. To resume a session, the
+    /// client sends what it sent before.
     pub visitor: bool,
 }
 

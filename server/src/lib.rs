@@ -69,8 +69,9 @@
 //!
 //! No thread but `log` and `output` waits for a reader of standard error or of standard output, and none but
 //! `transcript` for its file. With a journal the broadcaster waits for its own disk, once for each round.
-//! Those who read what memory no longer holds wait for the disk on their own threads. The threads `log`,
-//! `output` and `width` belong to the program, and a server in another program does not have them.
+//! Those who read what memory no longer holds wait for the disk on their own threads, one at a time, and
+//! their hosts pay for it (`log::journal::archive`). The threads `log`, `output` and `width` belong to the
+//! program, and a server in another program does not have them.
 //!
 //! Commands flow one way: from the connections to the broadcaster, then to the log, then to the recipients. A
 //! sender that needs an answer sends a channel for it, with space for that one answer. So the broadcaster

@@ -1,10 +1,12 @@
 //! What memory no longer holds is read from the journal: whole, or with the gaps told. Real programs; the
 //! journals are in temporary folders.
 
+use chat_common::protocol::{Event, EventKind, Join, Reply, Request};
 use chat_tests::{
     folder::Folder,
     member::Member,
     process::{binary, Program},
+    raw::{self, RawPeer},
 };
 use std::{
     fs,
@@ -36,11 +38,11 @@ fn rot(file: &Path) {
     fs::write(file, bytes).unwrap();
 }
 
-/// Lets ann say `count` numbers, of which every tenth is a multiple of ten.
+/// Lets ann say `count` numbers. Every other message is long, so that a page often has space for a short one.
 fn say_numbers(server: SocketAddr, count: usize) {
     let mut ann = Member::join(server, "ann");
     for number in 0..count {
-        ann.say(&format!("number {number} {}", "x".repeat(10 + number * 37 % 290)));
+        ann.say(&format!("number {number} {}", "x".repeat(10 + number % 2 * 300)));
     }
     ann.leave();
 }
@@ -54,7 +56,7 @@ fn numbers(client: &Program) -> Vec<usize> {
 #[test]
 fn history_and_search_leave_out_nothing_where_memory_holds_more_than_one_page() {
     let folder = Folder::new();
-    let (_server, address) = start(&folder, &["--log-messages", "700"]);
+    let (_server, address) = start(&folder, &["--log-messages", "1201"]);
     say_numbers(address, 1500);
     let mut bob = Program::client(address, "Bob", &["--json", "--stay"]);
     bob.sees("\"connected\"");
@@ -105,4 +107,70 @@ fn what_rots_in_a_file_while_the_server_runs_is_told_and_the_rest_is_there() {
     let told = server.error_output().lines().filter(|line| line.contains(&file)).count();
     assert_eq!(told, 1, "{}", server.error_output());
     server.logs(&format!("{file}: 4096: this batch is damaged"));
+}
+
+/// A server that lets an address read little of its files: 20 pieces at once, and then so many a second.
+fn start_frugal(folder: &Folder, pieces: &str) -> (Program, SocketAddr) {
+    let mut command = Command::new(binary("chat-server"));
+    command.args(["--listen", "127.0.0.1:0", "--journal", &folder.file("journal"), "--log-messages", "10"]);
+    command.args(["--segment-size", "64KiB", "--address-burst", "20", "--address-rate", pieces]);
+    Program::start_server(&mut command)
+}
+
+#[test]
+fn a_history_in_which_nothing_is_found_for_long_says_how_far_it_is_and_goes_on_there() {
+    let folder = Folder::new();
+    {
+        let (_server, address) = start(&folder, &[]);
+        let mut ann = Member::join(address, "ann");
+        let _bob = Member::join(address, "bob");
+        ann.say("the first");
+        for number in 0..600 {
+            ann.say_privately("bob", &format!("{number}"));
+        }
+    }
+    // The others' private messages fill some 40 pieces of the files.
+    let (_server, address) = start_frugal(&folder, "1");
+    let mut cem = Member::join(address, "cem");
+    let mut ask = |before| match cem.ask(&Request::History { count: 9, before }).unwrap() {
+        Reply::History { events } => events,
+        other => panic!("{other:?}"),
+    };
+    let events = ask(None);
+    let [Event { sequence, kind: EventKind::Missed { first, messages: false }, .. }] = events[..] else {
+        panic!("{events:?}");
+    };
+    assert!(sequence == first && first > 100, "{events:?}");
+    let events = ask(Some(first));
+    assert!(events[0].sequence < first, "{events:?}");
+}
+
+#[test]
+fn nothing_is_read_for_a_visitor() {
+    let folder = Folder::new();
+    let (server, address) = start(&folder, &["--log-messages", "20", "--segment-size", "64KiB"]);
+    say_numbers(address, 200);
+    rot(&files(&folder)[2]);
+    let join = |name, visitor| Join { history: 500, visitor, ..Join::new(name, raw::random_token(), 0) };
+    let mut visitor = RawPeer::connect_call(address).unwrap();
+    visitor.join_with(join("visitor", true)).unwrap();
+    assert!(!server.error_output().contains("damaged"), "{}", server.error_output());
+    // A member finds the damage on its way back.
+    let mut member = RawPeer::connect_call(address).unwrap();
+    member.join_with(join("member", false)).unwrap();
+    server.logs("this batch is damaged");
+}
+
+#[test]
+fn a_newcomer_whose_address_has_to_wait_for_its_history_gets_all_of_it() {
+    let folder = Folder::new();
+    {
+        let (_server, address) = start(&folder, &[]);
+        say_numbers(address, 500);
+    }
+    let (_server, address) = start_frugal(&folder, "20");
+    let bob = Program::client(address, "Bob", &["--history", "500", "--stay"]);
+    bob.sees("number 499");
+    assert_eq!(numbers(&bob), (0..500).collect::<Vec<_>>());
+    assert!(!bob.output().contains("lost"), "{}", bob.output());
 }

@@ -5,6 +5,7 @@
 //! pair, and the old pair is closed. The thread of the call connection, the recipient's thread and the
 //! broadcaster share a pair. Nothing here may wait for the client.
 
+use crate::door::ReadAllowance;
 use chat_common::{error::RpcError, frame::encode_frame, protocol::Reply, stream::Stream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -14,6 +15,8 @@ pub(crate) struct ConnectionPair {
     /// The id of the session. No other session of this run of the server has it.
     pub(crate) id: u64,
     call: Arc<Stream>,
+    /// Pays for what is read of the files on behalf of this client.
+    pub(super) reads: ReadAllowance,
     /// Protects the callback connection and the reason of the end.
     state: Mutex<State>,
 }
@@ -40,8 +43,8 @@ pub(crate) const CONNECTION_LOST: &str = "connection lost";
 
 impl ConnectionPair {
     /// Returns a pair with a call connection and no callback connection yet.
-    pub(crate) fn new(id: u64, call: Arc<Stream>) -> ConnectionPair {
-        ConnectionPair { id, call, state: Mutex::default() }
+    pub(crate) fn new(id: u64, call: Arc<Stream>, reads: ReadAllowance) -> ConnectionPair {
+        ConnectionPair { id, call, reads, state: Mutex::default() }
     }
 
     /// Returns the call connection.

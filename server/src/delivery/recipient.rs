@@ -24,9 +24,12 @@ use chat_common::{
 };
 use std::{
     sync::{atomic::Ordering::Relaxed, Arc},
-    time::Instant,
+    thread,
+    time::{Duration, Instant},
 };
 
+/// The longest sleep of a thread that waits for its next reading.
+const SHORT_SLEEP: Duration = Duration::from_millis(100);
 /// The memory that an idle recipient's thread keeps for its next call, in bytes.
 const KEPT_BYTES: usize = 1024;
 
@@ -85,13 +88,18 @@ impl Recipient {
     /// # Errors
     /// When the recipient does not take a call in time.
     pub(super) fn flush(&self, unsent: &Unsent, log: &SharedLog, limits: &Limits) -> Result<(), RpcError> {
-        let mut call = Batch::new();
+        let (mut call, mut reading) = (Batch::new(), Reading::new(&self.pair));
         self.stream.write_rest(unsent, Instant::now() + limits.receive_timeout)?;
         self.window.on_flushed(false);
-        while self.window.next_call(log, &mut call) {
-            self.write_call(&call, log, limits)?;
+        loop {
+            while self.window.next_call(log, &mut call, &mut |bytes| reading.goes_on(bytes)) {
+                self.write_call(&call, log, limits)?;
+            }
+            check_resources(&call)?;
+            let Some(resume_at) = reading.resume_at() else { return Ok(()) };
+            // In short parts, because nothing wakes a sleep when the pair is closed.
+            thread::sleep(resume_at.saturating_duration_since(Instant::now()).min(SHORT_SLEEP));
         }
-        check_resources(&call)
     }
 
     /// Writes a prepared call.
@@ -134,12 +142,14 @@ pub(super) fn recipient_loop(
     limits: &Limits,
 ) -> Result<(), RpcError> {
     let window = &recipient.window;
-    let mut call = Batch::new();
-    let mut to_write = window.next_call(log, &mut call);
+    let (mut call, mut reading) = (Batch::new(), Reading::new(&recipient.pair));
+    let mut to_write = window.next_call(log, &mut call, &mut |bytes| reading.goes_on(bytes));
+    let mut quiet_since = Instant::now();
     loop {
         while to_write {
             recipient.write_call(&call, log, limits)?;
-            to_write = window.next_call(log, &mut call);
+            quiet_since = Instant::now();
+            to_write = window.next_call(log, &mut call, &mut |bytes| reading.goes_on(bytes));
         }
         check_resources(&call)?;
         call.clear();
@@ -147,17 +157,20 @@ pub(super) fn recipient_loop(
         let due_since = window.ack_due_since();
         let deadline = match due_since {
             Some(since) => since + limits.receive_timeout,
-            None => Instant::now() + limits.ping_after,
+            None => quiet_since + limits.ping_after,
         };
-        let waited = connection.wait(deadline)?;
+        let resume_at = reading.resume_at();
+        let waited = connection.wait(resume_at.map_or(deadline, |resume_at| resume_at.min(deadline)))?;
         #[cfg(feature = "seeded-bugs")]
         let due_since = limits.seeded.in_delivery(due_since, waited);
+        let is_over = Instant::now() >= deadline;
         to_write = match waited {
             Wait::Ended => return Err(RpcError::Closed),
             Wait::Ready => {
                 let answer = connection.receive::<CallbackReply>(Instant::now() + limits.frame_timeout)?;
                 let CallbackReply::Received = answer.ok_or(RpcError::Closed)?;
-                match window.on_ack(log, &mut call) {
+                quiet_since = Instant::now();
+                match window.on_ack(log, &mut call, &mut |bytes| reading.goes_on(bytes)) {
                     AckOutcome::NextCall => true,
                     AckOutcome::Idle => false,
                     AckOutcome::Done => return Ok(()),
@@ -166,10 +179,42 @@ pub(super) fn recipient_loop(
             }
             // This deadline is over only for the answer that was pending when the wait began. A later
             // answer has a later deadline.
-            Wait::Silence if due_since.is_some() && window.ack_due_since() == due_since => {
+            Wait::Silence if is_over && due_since.is_some() && window.ack_due_since() == due_since => {
                 return Err(RpcError::TimedOut)
             }
-            Wait::Silence => window.ping(&mut call),
+            Wait::Silence if is_over && due_since.is_none() => {
+                quiet_since = Instant::now();
+                window.ping(&mut call)
+            }
+            Wait::Silence => window.next_call(log, &mut call, &mut |bytes| reading.goes_on(bytes)),
         };
+    }
+}
+
+/// What a thread reads of the files for a recipient. The recipient's host pays, and the thread reads no more
+/// before it has.
+struct Reading<'r> {
+    pair: &'r ConnectionPair,
+    resume_at: Option<Instant>,
+}
+
+impl<'r> Reading<'r> {
+    fn new(pair: &'r ConnectionPair) -> Reading<'r> {
+        Reading { pair, resume_at: None }
+    }
+
+    /// Pays for `bytes`, and returns whether the thread may read more now.
+    fn goes_on(&mut self, bytes: usize) -> bool {
+        let now = Instant::now();
+        if bytes > 0 {
+            self.resume_at = Some(now + self.pair.reads.take(now, bytes));
+        }
+        self.resume_at = self.resume_at.filter(|resume_at| *resume_at > now);
+        self.resume_at.is_none() && self.pair.close_reason().is_none()
+    }
+
+    /// Returns when the thread has to ask for the next call, if it has stopped reading before that.
+    fn resume_at(&self) -> Option<Instant> {
+        self.resume_at.filter(|_| self.pair.close_reason().is_none())
     }
 }

@@ -48,7 +48,7 @@ use crate::settings::seeded::{Bug, Seeded};
 use crate::{
     log::{
         sync::{Mutex, MutexGuard},
-        Reader, SharedLog,
+        GoOn, Reader, SharedLog,
     },
     settings::Limits,
 };
@@ -208,7 +208,7 @@ impl SendWindow {
 
     /// For the recipient's thread, after an answer: subtracts what it acknowledges, and puts the next
     /// call into `call` if there is one.
-    pub(crate) fn on_ack(&self, log: &SharedLog, call: &mut Batch) -> AckOutcome {
+    pub(crate) fn on_ack(&self, log: &SharedLog, call: &mut Batch, go_on: GoOn<'_>) -> AckOutcome {
         #[cfg(feature = "seeded-bugs")]
         let looked_too_early = self.seeded.has(Bug::LostWakeUp).then(|| log.read().next());
         let mut state = self.lock();
@@ -222,7 +222,7 @@ impl SendWindow {
         if looked_too_early == Some(state.cursor) {
             return AckOutcome::Idle;
         }
-        let (state, has_next) = self.prepare(state, log, call);
+        let (state, has_next) = self.prepare(state, log, call, go_on);
         if has_next {
             return AckOutcome::NextCall;
         }
@@ -234,10 +234,10 @@ impl SendWindow {
     }
 
     /// For a thread that may block: puts the next call into `call`. The thread then writes it and calls
-    /// [`SendWindow::on_flushed`]. Returns false when there is nothing to write, or when an answer must
-    /// come first.
-    pub(crate) fn next_call(&self, log: &SharedLog, call: &mut Batch) -> bool {
-        self.prepare(self.lock(), log, call).1
+    /// [`SendWindow::on_flushed`]. Returns false when there is nothing to write, when an answer must come
+    /// first, or when `go_on` has ended the reading of files.
+    pub(crate) fn next_call(&self, log: &SharedLog, call: &mut Batch, go_on: GoOn<'_>) -> bool {
+        self.prepare(self.lock(), log, call, go_on).1
     }
 
     /// For the thread that wrote a call, or the unsent part of one. `waited` means that the system did
@@ -266,12 +266,14 @@ impl SendWindow {
     /// As [`SendWindow::next_call`], for a caller that holds the lock.
     ///
     /// # Blocking
-    /// On the disk, without the lock, if the recipient is behind what memory holds.
+    /// On the disk, without the lock, if the recipient is behind what memory holds. Only as long as `go_on`
+    /// returns true: then the caller asks again later, because nobody else does.
     fn prepare<'w>(
         &'w self,
         mut state: MutexGuard<'w, State>,
         log: &SharedLog,
         call: &mut Batch,
+        go_on: GoOn<'_>,
     ) -> (MutexGuard<'w, State>, bool) {
         if state.flushing || (state.outstanding >= state.limit && state.ack_pending.is_some()) {
             return (state, false);
@@ -281,11 +283,14 @@ impl SendWindow {
         let (usual, longest) = (CALL_BYTES.min(self.frame_limit), self.frame_limit);
         loop {
             while call.events() == 0 && log.is_archived(state.cursor) {
+                if !go_on(0) {
+                    return (state, false);
+                }
                 // No other thread writes while `flushing` is set.
                 state.flushing = true;
                 let mut cursor = state.cursor;
                 drop(state);
-                if log.read_files(&mut cursor, self.reader, (usual, longest), call, &mut |_| true).is_err() {
+                if log.read_files(&mut cursor, self.reader, (usual, longest), call, go_on).is_err() {
                     call.give_up();
                 }
                 state = self.lock();

@@ -3,7 +3,7 @@
 //! | bucket | for each | what takes a token | without one |
 //! |---|---|---|---|
 //! | own | connection | a request, and each part of a long one | the connection waits |
-//! | `requests` | host | the same | the connection waits |
+//! | `requests` | host | the same, and each piece of the journal that is read | the connection waits |
 //! | `connects` | host | a new connection | it is refused |
 //! | `lines` | host | a line in the log about the host | it is left out |
 //!
@@ -34,6 +34,10 @@ use std::{
 pub(super) const LINE_BURST: usize = 60;
 /// The lines a second after that. They are some 7 MB a day.
 const LINES_PER_SECOND: usize = 1;
+
+/// The bytes of files that are read for one token. A piece has a batch more than 64 KiB at most, and reading
+/// it takes the time of a few requests.
+const READ_BYTES_PER_TOKEN: usize = 72 << 10;
 
 /// The most hosts in the table, some 1.5 MiB.
 const MAX_HOSTS: usize = 4096;
@@ -75,6 +79,10 @@ pub(super) struct HostBuckets {
     /// How many lines were left out since the last one.
     lines_left_out: AtomicU64,
 }
+
+/// The bucket that pays for what is read of the journal's files.
+#[derive(Clone, Debug)]
+pub(crate) struct ReadAllowance(Arc<HostBuckets>);
 
 /// What one connection may ask for: from its own bucket, and from that of its host.
 #[derive(Debug)]
@@ -188,6 +196,25 @@ impl Allowance {
     pub(crate) fn give_back(&self, now: Instant) {
         self.own.give_back(now);
         self.host.requests.give_back(now);
+    }
+}
+
+impl Allowance {
+    /// Returns what pays for the reading on behalf of this connection.
+    pub(crate) fn reads(&self) -> ReadAllowance {
+        ReadAllowance(Arc::clone(&self.host))
+    }
+}
+
+impl ReadAllowance {
+    pub(super) fn new(host: Arc<HostBuckets>) -> ReadAllowance {
+        ReadAllowance(host)
+    }
+
+    /// Takes the tokens for so many bytes of files that were read. Returns how long to wait before more is
+    /// read for this host.
+    pub(crate) fn take(&self, now: Instant, bytes: usize) -> Duration {
+        self.0.requests.take(now, bytes.div_ceil(READ_BYTES_PER_TOKEN) as u32)
     }
 }
 

@@ -33,7 +33,7 @@ pub(crate) use closed::ClosedTables;
 #[cfg(feature = "closed")]
 pub(crate) use guesses::NoGuess;
 pub(crate) use host::Host;
-pub(crate) use host_rates::Allowance;
+pub(crate) use host_rates::{Allowance, ReadAllowance};
 #[cfg(feature = "closed")]
 pub(crate) use kept_names::KeptNames;
 pub(crate) use listener::accept_loop;
@@ -118,6 +118,11 @@ impl Door {
     pub(crate) fn allowance(&self, address: IpAddr) -> Allowance {
         let now = Instant::now();
         self.hosts.of(Host::of(address), now).allowance(now)
+    }
+
+    /// Returns what pays for reading on behalf of `address`.
+    pub(crate) fn reads(&self, address: IpAddr) -> ReadAllowance {
+        ReadAllowance::new(self.hosts.of(Host::of(address), Instant::now()))
     }
 
     /// Logs a line about a peer at `address`, or leaves it out when there were too many about its host. The

@@ -82,10 +82,10 @@ impl SharedLog {
                 return Ok(());
             }
             let Some(piece) = archive.piece_of(*cursor).filter(|_| *cursor < end) else { return Ok(()) };
-            let Some(events) = archive.read(&piece)? else { continue };
-            let goes_on = go_on(piece.bytes());
             let end = piece.next.map_or(end, |next| next.min(end));
-            for (_, entry) in self.without_gaps(events, *cursor, end) {
+            let Some(entries) = self.read_piece(archive, &piece, *cursor, end)? else { continue };
+            let goes_on = go_on(piece.bytes());
+            for (_, entry) in entries {
                 if reader.reads(&entry) && !batch.push(&entry.encoded, limit(batch)) {
                     return Ok(());
                 }
@@ -263,8 +263,8 @@ impl SharedLog {
         let found = self.archive.as_deref().zip(before.checked_sub(1));
         let found = found.and_then(|(archive, last)| Some((archive, archive.piece_of(last)?)));
         let Some((archive, piece)) = found else { return Ok(Back::Beginning) };
-        let Some(events) = archive.read(&piece)? else { return Ok(Back::Piece(0)) };
-        let entries: Vec<_> = self.without_gaps(events, piece.first, *before).collect();
+        let entries = self.read_piece(archive, &piece, piece.first, *before)?;
+        let Some(entries) = entries else { return Ok(Back::Piece(0)) };
         if piece.next == Some(*before) {
             count_said(archive, &piece, &entries);
         }
@@ -277,26 +277,34 @@ impl SharedLog {
         Ok(Back::Piece(piece.bytes()))
     }
 
-    /// Returns the entries of the events from `from` to before `end`, in order. An entry with the number of
-    /// its first event stands in the place of those that are missing.
-    fn without_gaps(
+    /// Reads the entries of a piece from `from` to before `end`, in order, each with its number. What stands
+    /// in the place of missing ones has the number of the first of them. Returns `None` if the file was
+    /// dropped.
+    fn read_piece(
         &self,
-        events: Vec<(Audience, Event)>,
+        archive: &Archive<Directory>,
+        piece: &Piece,
         from: u64,
         end: u64,
-    ) -> impl Iterator<Item = (u64, Entry)> + '_ {
-        let mut next = from;
-        let time = events.last().map_or(0, |(_, event)| event.time);
-        let in_range = move |(_, event): &(Audience, Event)| (from..end).contains(&event.sequence);
-        let found = events.into_iter().filter(in_range).map(Some).chain([None]);
-        found.flat_map(move |found| {
-            let (sequence, time) =
-                found.as_ref().map_or((end, time), |(_, event)| (event.sequence, event.time));
-            let first = std::mem::replace(&mut next, sequence + 1);
-            let gap = (first < sequence).then(|| (first, missed(first, sequence - 1, time)));
-            let restored = |(audience, event)| (sequence, restored(audience, &event, self.longest_event));
-            gap.into_iter().chain(found.map(restored))
-        })
+    ) -> io::Result<Option<Vec<(u64, Entry)>>> {
+        let (mut entries, mut next, mut time) = (Vec::new(), from, 0);
+        let was_there = archive.read(piece, &mut |audience, event| {
+            if (next..end).contains(&event.sequence) {
+                time = event.time;
+                fill_gap(&mut entries, next, event.sequence, time);
+                next = event.sequence + 1;
+                entries.push((event.sequence, restored(audience, &event, self.longest_event)));
+            }
+        })?;
+        fill_gap(&mut entries, next, end, time);
+        Ok(was_there.then_some(entries))
+    }
+}
+
+/// Adds what stands in the place of the events from `first` to before `end`.
+fn fill_gap(entries: &mut Vec<(u64, Entry)>, first: u64, end: u64, time: u64) {
+    if first < end {
+        entries.push((first, missed(first, end - 1, time)));
     }
 }
 

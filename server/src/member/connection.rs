@@ -9,6 +9,7 @@
 
 use super::{
     join::{self, MemberCalls},
+    pause::{pause, pays_for_reading},
     sealing, service, Service,
 };
 #[cfg(feature = "seeded-bugs")]
@@ -23,7 +24,7 @@ use chat_common::{
     error::RpcError,
     hello::{Hello, Role},
     protocol::{Cause, Refusal, Reply, Request, UNJOINED_FRAME_BYTES},
-    rpc::{Connection, Wait},
+    rpc::Connection,
     status::Status,
     stream::Stream,
 };
@@ -32,7 +33,7 @@ use std::{
     net::SocketAddr,
     panic::{catch_unwind, resume_unwind, AssertUnwindSafe},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 /// A request costs one token of the rate limit, and one more for each of these bytes of the request and of
@@ -164,7 +165,9 @@ fn wait_for_join(
                     allowance.give_back(Instant::now());
                     return stays.map(|_| None);
                 }
-                match join::join(service, connection.stream(), peer, join) {
+                let stream = Arc::clone(connection.stream());
+                let mut go_on = pays_for_reading(service, connection, allowance);
+                match join::join(service, &stream, peer, join, &mut go_on) {
                     Ok(calls) => return Ok(Some(calls)),
                     Err(refusal) => {
                         slot.not_joined();
@@ -217,7 +220,9 @@ fn serve_member(
             return Ok(ClientEnd::Left);
         }
         let is_ping = request == Request::Ping;
-        if let Some(reply) = service::answer(service, calls, request) {
+        let answer =
+            service::answer(service, calls, request, &mut pays_for_reading(service, connection, allowance));
+        if let Some(reply) = answer {
             connection.reply(&reply, limits.frame_timeout)?;
         }
         let cost = 1 + (connection.take_traffic() / BYTES_PER_TOKEN) as u32;
@@ -228,25 +233,6 @@ fn serve_member(
         }
     }
     Ok(ClientEnd::Closed)
-}
-
-/// Waits for the rate limit. Returns false when the connection has ended meanwhile.
-///
-/// # Blocking
-/// For `time`. Shutdown wakes it, and so does the end of the connection: the client's, and that of a member
-/// that is removed. An end behind another request is found when that is read.
-fn pause(service: &Service<'_>, connection: &mut Connection, time: Duration) -> Result<bool, RpcError> {
-    if time.is_zero() {
-        return Ok(true);
-    }
-    let end = Instant::now() + time;
-    match connection.wait(end)? {
-        Wait::Silence => {}
-        Wait::Ready => drop(service.shutdown.sleep(end.saturating_duration_since(Instant::now()))),
-        // Shutdown ends the reading, and what has arrived is still served.
-        Wait::Ended => return Ok(service.shutdown.is_requested()),
-    }
-    Ok(true)
 }
 
 /// Closes a member's connections, and tells the room why they ended. Does not tell the room when the

@@ -8,6 +8,7 @@ use crate::settings::seeded::Bug;
 use crate::{
     delivery::ConnectionPair,
     door::name,
+    log::GoOn,
     room::{stopping, Command, Entrance},
 };
 use chat_common::{
@@ -69,7 +70,8 @@ impl MemberCalls {
 ///
 /// # Blocking
 /// On dialling the client's listener, for the dial timeout at most. On the broadcaster, which waits for
-/// no client. On the file system, where names are kept.
+/// no client. On the file system, where names are kept. On the disk of the journal, as long as `go_on`
+/// returns true.
 ///
 /// # Errors
 /// The refusal for the client. It does not end a session that the client can resume.
@@ -78,6 +80,7 @@ pub(super) fn join(
     call: &Arc<Stream>,
     peer: SocketAddr,
     join: Join,
+    go_on: GoOn<'_>,
 ) -> Result<MemberCalls, Refusal> {
     let Service { room, door, limits, shutdown, motd, kept_for, .. } = *service;
     if shutdown.is_requested() {
@@ -107,13 +110,15 @@ pub(super) fn join(
     let called_back = callback.is_some();
     let entrance = match (resume, since) {
         (Some(sequence), _) => Ok(Entrance::Resumed(sequence)),
+        // It receives nothing, so nothing is read for it.
+        (None, _) if visitor => Ok(Entrance::New { start: None }),
         (None, Some(sequence)) => {
-            let kept_from = room.log().kept_from(limits.max_history, sequence, &mut |_| true);
+            let kept_from = room.log().kept_from(limits.max_history, sequence, go_on);
             kept_from.map(|kept_from| Entrance::Since { sequence, kept_from })
         }
         (None, None) => {
             let count = (history as usize).min(limits.max_history);
-            room.log().position_before(count, &mut |_| true).map(|start| Entrance::New { start })
+            room.log().position_before(count, go_on).map(|start| Entrance::New { start })
         }
     };
     let Ok(entrance) = entrance else {

@@ -6,12 +6,14 @@
 //! | [`connection`] | one connection: hello, Join, requests, the end |
 //! | [`join`] | how a client enters the room or resumes its session |
 //! | [`service`] | what each request of a member does |
+//! | [`pause`] | the waits for the rate, and for what a request reads of the journal |
 //! | [`sealing`] | how a call connection is welcomed, sealed in a closed room |
 //! | [`dial`] | the callback connection that the server opens |
 
 mod connection;
 mod dial;
 mod join;
+mod pause;
 mod sealing;
 mod service;
 

@@ -6,7 +6,7 @@ use super::{join::MemberCalls, Service};
 use crate::settings::seeded::Bug;
 use crate::{
     door::name,
-    log::AROUND_EVENT,
+    log::{GoOn, AROUND_EVENT},
     room::{Command, Message, MessageKind},
 };
 use chat_common::{
@@ -21,8 +21,14 @@ const REPLY_MEMORY: usize = 6;
 /// reply, after the request has its place in the order.
 ///
 /// # Blocking
-/// Never on a client. A full channel refuses the request.
-pub(super) fn answer(service: &Service<'_>, calls: &mut MemberCalls, request: Request) -> Option<Reply> {
+/// Never on a client. A full channel refuses the request. On the disk of the journal, as long as `go_on`
+/// returns true.
+pub(super) fn answer(
+    service: &Service<'_>,
+    calls: &mut MemberCalls,
+    request: Request,
+    go_on: GoOn<'_>,
+) -> Option<Reply> {
     let result = match request {
         Request::Broadcast { message_id, repeated, text } => {
             say(service, calls, message_id, repeated, text, MessageKind::Message)
@@ -44,7 +50,7 @@ pub(super) fn answer(service: &Service<'_>, calls: &mut MemberCalls, request: Re
             Err(Refusal::busy())
         }
         Request::Who => Ok(Some(people(service))),
-        Request::History { count, before } => history(service, calls, count, before).map(Some),
+        Request::History { count, before } => history(service, calls, count, before, go_on).map(Some),
         Request::Ping => Ok(Some(Reply::Pong)),
         Request::Join(_) | Request::Leave => Err(Refusal::new(Cause::OutOfTurn, "you have joined already")),
     };
@@ -113,10 +119,11 @@ fn history(
     calls: &MemberCalls,
     count: u32,
     before: Option<u64>,
+    go_on: GoOn<'_>,
 ) -> Result<Reply, Refusal> {
     let limit = service.limits.max_frame.0 - AROUND_EVENT;
     let before = before.unwrap_or(u64::MAX);
-    let events = service.room.last_messages(count, before, calls.pair.id, limit, &mut |_| true);
+    let events = service.room.last_messages(count, before, calls.pair.id, limit, go_on);
     // A shorter history would look like all that was said.
     events.map(|events| Reply::History { events }).map_err(|_| Refusal::busy())
 }

@@ -185,7 +185,7 @@ impl Round<'_, '_, '_> {
         }
         let folded = self.take_name(&join.name, address, &call, None)?;
         *self.last_id += 1;
-        let pair = Arc::new(ConnectionPair::new(*self.last_id, call));
+        let pair = Arc::new(ConnectionPair::new(*self.last_id, call, self.door.reads(address)));
         let now = Instant::now();
         let member = Member {
             token: join.token,
@@ -231,7 +231,7 @@ impl Round<'_, '_, '_> {
         }
         self.door.check_name(&member.name, &call)?;
         self.door.bind_name(&member.name, &call);
-        let pair = Arc::new(ConnectionPair::new(*id, call));
+        let pair = Arc::new(ConnectionPair::new(*id, call, self.door.reads(address)));
         let announced = member.is_here();
         self.effects.closings.extend(member.pair().map(|old| (Arc::clone(old), "replaced")));
         self.effects.recipients_changed = true;

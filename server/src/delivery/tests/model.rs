@@ -196,7 +196,7 @@ fn write_call(call_tx: &Sender<Vec<u8>>, call: &Batch) -> bool {
 /// Writes every call that the window allows. `write` returns whether it waited.
 fn write_all_calls(log: &SharedLog, window: &SendWindow, write: impl Fn(&Batch) -> bool) {
     let mut call = Batch::new();
-    while window.next_call(log, &mut call) {
+    while window.next_call(log, &mut call, &mut |_| true) {
         window.on_flushed(write(&call));
     }
 }
@@ -211,7 +211,7 @@ fn own_thread_loop(
     let mut call = Batch::new();
     write_all_calls(log, window, &write);
     while answer_rx.recv().is_ok() {
-        match window.on_ack(log, &mut call) {
+        match window.on_ack(log, &mut call, &mut |_| true) {
             AckOutcome::NextCall => {
                 window.on_flushed(write(&call));
                 write_all_calls(log, window, &write);

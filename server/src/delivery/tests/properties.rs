@@ -141,7 +141,7 @@ impl World {
         self.received.extend(events);
         if answer {
             let mut call = Batch::new();
-            match self.window.on_ack(&self.log, &mut call) {
+            match self.window.on_ack(&self.log, &mut call, &mut |_| true) {
                 AckOutcome::NextCall => self.prepared(call),
                 AckOutcome::Idle => {}
                 outcome => panic!("{outcome:?}"),
@@ -171,7 +171,7 @@ impl World {
                 self.connection.bytes.extend(&bytes[taken..]);
             }
             self.window.on_flushed(waited);
-            if self.window.next_call(&self.log, &mut call) {
+            if self.window.next_call(&self.log, &mut call, &mut |_| true) {
                 self.prepared(call);
             }
         }

@@ -139,42 +139,40 @@ impl<D: Disk> Archive<D> {
         Some(Piece { file: file.first, from, to, first, next, said })
     }
 
-    /// Reads the events of a piece that can be read, in order. Returns `None` if its file was dropped
-    /// meanwhile. What cannot be read is said in the server's log, once.
+    /// Passes the events of a piece that can be read to `each`, in order. Returns false if its file was
+    /// dropped meanwhile. What cannot be read is said in the server's log, once.
     ///
     /// # Blocking
     /// On the disk, on the thread that is reading now, and then as long as the reading itself took.
     ///
     /// # Errors
     /// When there is no file descriptor or no memory to read with. That passes by itself.
-    pub(crate) fn read(&self, piece: &Piece) -> io::Result<Option<Vec<(Audience, Event)>>> {
+    pub(crate) fn read(&self, piece: &Piece, each: &mut dyn FnMut(Audience, Event)) -> io::Result<bool> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let began = Instant::now();
-        let mut events = Vec::new();
-        let read = self.read_batches(piece, &mut events);
-        let result = match read {
+        let result = match self.read_batches(piece, each) {
             Err(error) if passes_by_itself(&error) => {
                 warn!("a part of the journal cannot be read now: {error}");
                 Err(error)
             }
-            Err(_) if !self.has_file(piece.file) => Ok(None),
+            Err(_) if !self.has_file(piece.file) => Ok(false),
             Err(error) => {
                 self.tell_once(piece, piece.from, &error);
-                Ok(Some(events))
+                Ok(true)
             }
             Ok(Some(damaged)) => {
                 self.tell_once(piece, damaged, &"this batch is damaged");
-                Ok(Some(events))
+                Ok(true)
             }
-            Ok(None) => Ok(Some(events)),
+            Ok(None) => Ok(true),
         };
         thread::sleep(began.elapsed());
         result
     }
 
-    /// Adds the events of all whole batches of a piece. Returns the first sector of the first batch that is
-    /// not whole.
-    fn read_batches(&self, piece: &Piece, events: &mut Vec<(Audience, Event)>) -> io::Result<Option<u32>> {
+    /// Passes the events of all whole batches of a piece to `each`. Returns the first sector of the first
+    /// batch that is not whole.
+    fn read_batches(&self, piece: &Piece, each: &mut dyn FnMut(Audience, Event)) -> io::Result<Option<u32>> {
         let file = self.disk.open(&name_of(piece.file))?;
         let seal = Seal { salt: self.salt, segment: piece.file };
         let mut bytes = Vec::new();
@@ -191,7 +189,7 @@ impl<D: Disk> Archive<D> {
             };
             for record in records(&data) {
                 match record {
-                    Ok(Record::Event { audience, event, .. }) => events.push((audience, event)),
+                    Ok(Record::Event { audience, event, .. }) => each(audience, event),
                     Ok(_) => {}
                     Err(_) => damaged = damaged.or(Some(number)),
                 }

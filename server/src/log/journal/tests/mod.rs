@@ -307,7 +307,9 @@ fn a_batch_with_more_sectors_than_can_be_numbered_is_refused_and_leaves_the_jour
 }
 
 fn sequences(archive: &Archive<ModelDisk>, piece: &archive::Piece) -> Vec<u64> {
-    archive.read(piece).unwrap().unwrap().iter().map(|(_, event)| event.sequence).collect()
+    let mut found = Vec::new();
+    assert!(archive.read(piece, &mut |_, event| found.push(event.sequence)).unwrap());
+    found
 }
 
 /// The sequence numbers of all events, piece by piece from the first.
