@@ -1,6 +1,6 @@
 //! What a shell beside the client knows of the terminal: its width, and whether Ctrl-C was typed there.
 //!
-//! The width is always known before an event is shown.
+//! The width is known before an event is shown, unless the shell or `stty` hangs.
 //!
 //! std cannot ask for the size of a terminal, and cannot handle the signal WINCH, which the system sends to
 //! every process in the foreground when the size changes. A shell can do both. So a small shell script runs
@@ -21,6 +21,7 @@
 
 use crossbeam_channel::{bounded, Receiver};
 use std::{
+    convert::Infallible,
     fmt,
     io::{self, BufRead, BufReader},
     process::{Child, Command, Stdio},
@@ -37,7 +38,7 @@ const DEFAULT_WIDTH: usize = 80;
 /// The height of such a terminal. In rows.
 const DEFAULT_HEIGHT: usize = 24;
 
-/// How long the shell may take to reply. It takes milliseconds, unless it was stopped.
+/// How long the shell may take to reply. It takes milliseconds, unless it was stopped or hangs.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(2);
 /// What the shell prints after Ctrl-C, and when it is asked.
 const INTERRUPTED: &str = "interrupted";
@@ -87,7 +88,7 @@ impl TerminalWidth {
     /// about Ctrl-C.
     ///
     /// # Blocking
-    /// On the first line from the shell, for some milliseconds.
+    /// On the first line from the shell, for some milliseconds; [`REPLY_TIMEOUT`] at most.
     ///
     /// # Errors
     /// When the system gives no process or no thread.
@@ -98,9 +99,12 @@ impl TerminalWidth {
         let width = self.clone();
         let (reply_tx, reply_rx) = bounded(1);
         let ctrl_c = CtrlC { shell: shell.id(), reply_rx };
-        lines.next().iter().for_each(|size| width.set(size));
+        // No value is ever sent. The thread drops the sender when the size is known.
+        let (known_tx, known_rx) = bounded::<Infallible>(0);
         // The thread owns this program's end of the pipe until the shell has ended.
         thread::Builder::new().name("width".into()).spawn(move || {
+            lines.next().iter().for_each(|size| width.set(size));
+            drop(known_tx);
             let mut interrupted = false;
             for line in lines {
                 match line.as_str() {
@@ -114,6 +118,8 @@ impl TerminalWidth {
             drop(reply_tx);
             shell.wait()
         })?;
+        // An error either way. A size that comes later counts from then on.
+        let _ = known_rx.recv_timeout(REPLY_TIMEOUT);
         Ok(ctrl_c)
     }
 

@@ -1,15 +1,17 @@
-//! Named pipes in the place of files: nobody hangs without a partner, and nothing is lost with one.
+//! Named pipes in the place of files, and programs that hang: nobody hangs with them, and nothing is lost.
 
 use chat_tests::{
     folder::Folder,
     process::{binary, Program},
     room::connected,
+    terminal::TerminalUser,
     watchdog::poll,
 };
 use std::{
-    fs::{File, OpenOptions},
+    fs::{self, File, OpenOptions, Permissions},
     io::Write,
-    process::Command,
+    os::unix::fs::PermissionsExt,
+    process::{Command, Stdio},
 };
 
 fn named_pipe(folder: &Folder) -> String {
@@ -55,8 +57,8 @@ fn a_message_of_the_day_may_come_slowly_through_a_pipe() {
     let mut command = Command::new(binary("chat-server"));
     let server = Program::start("server", command.args(["--listen", "127.0.0.1:0", "--motd", &pipe]));
     let reads = || {
-        let open = std::fs::read_dir(format!("/proc/{}/fd", server.pid())).ok()?;
-        let paths = open.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
+        let open = fs::read_dir(format!("/proc/{}/fd", server.pid())).ok()?;
+        let paths = open.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
         paths.into_iter().any(|path| path.ends_with(&pipe)).then_some(())
     };
     poll("the server to read", reads);
@@ -67,7 +69,7 @@ fn a_message_of_the_day_may_come_slowly_through_a_pipe() {
     let port = line.split(' ').nth(3).unwrap();
     let client = Command::new(binary("chat-client"))
         .args(["--server", &format!(":{port}"), "--name", "Ann"])
-        .stdin(std::process::Stdio::null())
+        .stdin(Stdio::null())
         .output()
         .unwrap();
     let shown = String::from_utf8(client.stdout).unwrap();
@@ -109,4 +111,24 @@ fn a_transcript_goes_through_a_pipe_as_long_as_somebody_takes_it() {
         ann.ends_input();
         assert_eq!(ann.exits(), Some(1));
     }
+}
+
+#[test]
+fn a_stty_that_hangs_holds_nobody_up() {
+    let folder = Folder::new();
+    let pipe = named_pipe(&folder);
+    // It hangs until the end of the test.
+    let _partner = partner(&pipe);
+    let stty = folder.file("stty");
+    fs::write(&stty, format!("#!/bin/sh\nexec cat '{pipe}' >/dev/null\n")).unwrap();
+    fs::set_permissions(&stty, Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap());
+    let (_server, address) = Program::server(&[]);
+    let tom = Program::joined_client(address, "Tom");
+    let mut alice = TerminalUser::start(address, (24, 80), &["--name", "Alice"], &[("PATH", &path)]);
+    alice.sees("Start typing...");
+    alice.types("hello\n");
+    tom.sees("[Alice] hello\n");
+    alice.types("/quit\n");
+    assert_eq!(alice.exits(), 0);
 }

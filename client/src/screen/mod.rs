@@ -61,7 +61,7 @@ impl Screen {
     /// Errors for a person go to `stderr`.
     ///
     /// # Blocking
-    /// On the disk, and on the program `stty` for some milliseconds.
+    /// On the disk, and on the program `stty` for some milliseconds; 2 s at most.
     ///
     /// # Errors
     /// When the file of the transcript cannot be opened: a sentence for people.
