@@ -14,8 +14,9 @@ use std::{
     time::Duration,
 };
 
-/// The flag `O_NONBLOCK` of the system. std has no name for it.
-pub(crate) const WITHOUT_WAITING: i32 = match () {
+/// The flag `O_NONBLOCK` of the system, with which no file is waited for that is a pipe. std has no name for
+/// it.
+pub const WITHOUT_WAITING: i32 = match () {
     () if cfg!(all(target_os = "linux", any(target_arch = "mips", target_arch = "mips64"))) => 0x80,
     () if cfg!(all(target_os = "linux", any(target_arch = "sparc", target_arch = "sparc64"))) => 0x4000,
     () if cfg!(target_os = "linux") => 0x800,

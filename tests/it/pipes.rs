@@ -41,11 +41,34 @@ fn a_pipe_without_a_partner_ends_a_program_with_one_sentence() {
     let (code, error) = run("chat-server", &["--listen", "127.0.0.1:0", "--motd", &pipe]);
     let why = format!("chat-server: cannot read {pipe}: nobody writes to this pipe\n");
     assert_eq!((code, error), (Some(1), why));
+    let (code, error) = run("chat-server", &["--listen", "127.0.0.1:0", "--ban-file", &pipe]);
+    assert!(code == Some(1) && error.ends_with("it is not a regular file\n"), "{error}");
     #[cfg(feature = "closed")]
     for (program, flag) in [("chat-client", "--name=Ann"), ("chat-server", "--listen=127.0.0.1:0")] {
         let (code, error) = run(program, &[flag, "--passphrase-file", &pipe]);
         assert_eq!(code, Some(1));
         assert!(error.ends_with(": nobody writes to this pipe\n") && error.lines().count() == 1, "{error}");
+    }
+}
+
+#[test]
+fn a_pipe_in_the_folder_of_a_journal_ends_the_server_with_one_sentence() {
+    for name in ["lock", "00000000000000000001.journal"] {
+        let folder = Folder::new();
+        let journal = folder.file("");
+        assert!(Command::new("mkfifo").arg(folder.file(name)).status().unwrap().success());
+        for arguments in [
+            &["--listen", "127.0.0.1:0", "--journal", &journal][..],
+            &["--check", &journal],
+            &["--repair", &journal],
+            &["--export", &journal],
+        ] {
+            // Only a server that changes something looks at the lock.
+            let is_read = name == "lock" && ["--check", "--export"].contains(&arguments[0]);
+            let (code, error) = run("chat-server", arguments);
+            assert!(is_read || code == Some(1), "{name} {arguments:?} {code:?} {error}");
+            assert!(error.lines().count() <= 1, "{error}");
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 //!
 //! Each function waits for the disk, and for nothing else.
 
+use chat_common::given_file::WITHOUT_WAITING;
 use std::{
     fs::{self, DirBuilder, File, Metadata, OpenOptions, TryLockError},
     io,
@@ -73,7 +74,9 @@ impl Directory {
         }
         let directory = Directory::read_only(path)?;
         let mut options = OpenOptions::new();
-        let lock = options.create(true).append(true).mode(0o600).open(directory.place(LOCK)?)?;
+        // A pipe in its place must not be waited for.
+        options.create(true).append(true).mode(0o600).custom_flags(WITHOUT_WAITING);
+        let lock = options.open(directory.place(LOCK)?)?;
         match lock.try_lock() {
             Ok(()) => Ok(Directory { lock: Some(lock), ..directory }),
             Err(TryLockError::WouldBlock) => {
@@ -121,7 +124,13 @@ impl Disk for Directory {
 
     fn open(&self, name: &str) -> io::Result<File> {
         // Without the lock nothing is written, and a copy may be for reading alone.
-        OpenOptions::new().read(true).write(self.lock.is_some()).open(self.place(name)?)
+        let mut options = OpenOptions::new();
+        options.read(true).write(self.lock.is_some()).custom_flags(WITHOUT_WAITING);
+        let file = options.open(self.place(name)?)?;
+        match file.metadata()?.is_file() {
+            true => Ok(file),
+            false => Err(io::Error::other("it is not a regular file")),
+        }
     }
 
     fn create(&self, name: &str) -> io::Result<File> {
