@@ -5,7 +5,11 @@
 //! runs.
 
 use crate::{
-    session::{memory::Memory, search::Search},
+    session::{
+        memory::Memory,
+        message::{message_of, Class, Message},
+        search::Search,
+    },
     settings::{Found, UiEvent, UiEventHandler, Utterance},
 };
 use chat_common::protocol::{Event, EventKind, Place, Request};
@@ -25,6 +29,10 @@ const MAX_NAME_BYTES: usize = 256;
 /// How many of our own last messages are known again when they come back as history. As many as a server
 /// keeps.
 const MAX_OWN_MESSAGES: usize = 8192;
+
+/// After so many calls without events, one after the other, the server has nothing more to deliver. It makes
+/// one every 5 s, and may read old events for longer than that.
+const MAX_SILENCES: u32 = 3;
 
 /// Shows the events from the server, except for repetitions, our own messages, and the messages of ignored
 /// people.
@@ -63,6 +71,8 @@ struct State {
     ignored: BTreeMap<String, String>,
     /// What was shown, for searches.
     memory: Memory,
+    /// How many calls without events have come since the last event.
+    silences: u32,
     /// A sequence that the main thread waits for, and a sender that is dropped when it has been shown.
     awaited: Option<(u64, Sender<Infallible>)>,
 }
@@ -186,7 +196,7 @@ impl<'a> Inbox<'a> {
     pub(crate) fn on_joined(&self, room: u64, sequence: u64) -> JoinKind {
         let mut state = self.lock();
         state.join_sequence = sequence;
-        state.ended = false;
+        (state.ended, state.silences) = (false, 0);
         match state.room.replace(room) {
             None => JoinKind::First,
             Some(before) if before == room => {
@@ -233,6 +243,7 @@ impl<'a> Inbox<'a> {
         }
         let mut state = self.lock();
         state.last_sequence = state.last_sequence.max(sequence);
+        state.silences = 0;
         state.awaited.take_if(|(awaited, _)| *awaited <= sequence);
     }
 
@@ -241,15 +252,19 @@ impl<'a> Inbox<'a> {
     pub(crate) fn shown_up_to(&self, sequence: u64) -> Receiver<Infallible> {
         let (tx, rx) = bounded(0);
         let mut state = self.lock();
-        if state.last_sequence.max(state.shown_before) < sequence {
+        if state.last_sequence.max(state.shown_before) < sequence && state.silences < MAX_SILENCES {
             state.awaited = Some((sequence, tx));
         }
         rx
     }
 
-    /// Records a call without events. The server makes one when it has had nothing to deliver for some time.
+    /// Records a call without events. The server makes one when it has delivered nothing for some time.
     pub(crate) fn receive_nothing(&self) {
-        self.lock().awaited = None;
+        let mut state = self.lock();
+        state.silences = state.silences.saturating_add(1);
+        if state.silences >= MAX_SILENCES {
+            state.awaited = None;
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -311,43 +326,10 @@ impl State {
     }
 }
 
-/// The kinds of message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Class {
-    Message,
-    Action,
-    Private,
-}
-
-/// A message of any kind.
-struct Message<'e> {
-    class: Class,
-    author: &'e str,
-    message_id: u64,
-    repeated: bool,
-    text: &'e str,
-}
-
-/// Returns the message in an event, if it is one.
-fn message_of(kind: &EventKind) -> Option<Message<'_>> {
-    let (class, author, message_id, repeated, text) = match kind {
-        EventKind::Message { author, message_id, repeated, text } => {
-            (Class::Message, author, message_id, repeated, text)
-        }
-        EventKind::Action { author, message_id, repeated, text } => {
-            (Class::Action, author, message_id, repeated, text)
-        }
-        EventKind::Private { author, message_id, repeated, text } => {
-            (Class::Private, author, message_id, repeated, text)
-        }
-        _ => return None,
-    };
-    Some(Message { class, author, message_id: *message_id, repeated: *repeated, text })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crossbeam_channel::TryRecvError;
 
     fn says(sequence: u64, author: &str, message_id: u64) -> Event {
         says_text(sequence, author, message_id, "hi")
@@ -450,6 +432,29 @@ mod tests {
             inbox.receive(says(3, "Sara", 2));
         });
         assert_eq!(shown, [(3, false)]);
+    }
+
+    #[test]
+    fn who_waits_for_an_event_waits_until_it_is_shown_or_the_server_stays_silent() {
+        let is_over = |rx: &Receiver<Infallible>| rx.try_recv() == Err(TryRecvError::Disconnected);
+        shown_by(|inbox| {
+            inbox.on_joined(1, 9);
+            inbox.receive(says(2, "Sara", 1));
+            assert!(is_over(&inbox.shown_up_to(2)));
+            let rx = inbox.shown_up_to(4);
+            inbox.receive(says(3, "Sara", 2));
+            assert!(!is_over(&rx));
+            // The room can lack the event itself, and then it has a later one.
+            inbox.receive(says(5, "Sara", 3));
+            assert!(is_over(&rx));
+            let rx = inbox.shown_up_to(8);
+            (1..MAX_SILENCES).for_each(|_| inbox.receive_nothing());
+            inbox.receive(says(6, "Sara", 4));
+            (1..MAX_SILENCES).for_each(|_| inbox.receive_nothing());
+            assert!(!is_over(&rx));
+            inbox.receive_nothing();
+            assert!(is_over(&rx) && is_over(&inbox.shown_up_to(8)));
+        });
     }
 
     #[test]

@@ -26,6 +26,7 @@ mod known_rooms;
 mod listener;
 mod loss;
 mod memory;
+mod message;
 mod pages;
 mod search;
 mod send_queue;

@@ -1,0 +1,37 @@
+//! What of an event is a message, whatever its kind. Plain values.
+
+use chat_common::protocol::EventKind;
+
+/// The kinds of message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Class {
+    Message,
+    Action,
+    Private,
+}
+
+/// A message of any kind.
+pub(crate) struct Message<'e> {
+    pub(crate) class: Class,
+    pub(crate) author: &'e str,
+    pub(crate) message_id: u64,
+    pub(crate) repeated: bool,
+    pub(crate) text: &'e str,
+}
+
+/// Returns the message in an event, if it is one.
+pub(crate) fn message_of(kind: &EventKind) -> Option<Message<'_>> {
+    let (class, author, message_id, repeated, text) = match kind {
+        EventKind::Message { author, message_id, repeated, text } => {
+            (Class::Message, author, message_id, repeated, text)
+        }
+        EventKind::Action { author, message_id, repeated, text } => {
+            (Class::Action, author, message_id, repeated, text)
+        }
+        EventKind::Private { author, message_id, repeated, text } => {
+            (Class::Private, author, message_id, repeated, text)
+        }
+        _ => return None,
+    };
+    Some(Message { class, author, message_id: *message_id, repeated: *repeated, text })
+}
