@@ -291,6 +291,7 @@ compile_error!(
     "rpc-chat runs on Linux and macOS: this system has no /dev/urandom, from which it takes random bytes"
 );
 
+pub mod address;
 pub mod background_writer;
 pub mod batch;
 pub mod calendar;

@@ -6,16 +6,22 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
 };
 
-/// Returns the line for a server that listens at `address`.
+/// Returns the line for a server that listens at `address`. `zone` is the network in which the address is,
+/// as the operator has named it.
 ///
 /// # Blocking
 /// On `/proc`, where the system has it.
-pub(crate) fn line(address: SocketAddr) -> String {
+pub(crate) fn line(address: SocketAddr, zone: Option<&str>) -> String {
     let reachable = reachable(address);
+    let server = match zone {
+        // Names of networks are more alike on two machines than their numbers are.
+        Some(zone) => format!("[{}%{zone}]:{}", reachable.ip(), reachable.port()),
+        None => reachable.to_string(),
+    };
     let who = if reachable.ip().is_loopback() { "Others on this machine" } else { "Others" };
     // Some shells take brackets for a pattern.
     let quote = if reachable.is_ipv6() { "'" } else { "" };
-    format!("{who} join with: chat-client --server {quote}{reachable}{quote}")
+    format!("{who} join with: chat-client --server {quote}{server}{quote}")
 }
 
 /// Returns the address that others use to reach a server that listens at `address`. With a wildcard and no
@@ -80,13 +86,17 @@ mod tests {
 
     #[test]
     fn an_address_that_is_no_wildcard_is_told_as_it_is() {
-        let line = |address: &str| line(address.parse().unwrap());
+        let line = |address: &str| line(address.parse().unwrap(), None);
         assert_eq!(
             line("127.0.0.1:1234"),
             "Others on this machine join with: chat-client --server 127.0.0.1:1234"
         );
         assert_eq!(line("[::1]:9"), "Others on this machine join with: chat-client --server '[::1]:9'");
         assert_eq!(line("192.0.2.7:1234"), "Others join with: chat-client --server 192.0.2.7:1234");
+        assert_eq!(
+            super::line("[fe80::7%3]:1".parse().unwrap(), Some("eth0")),
+            "Others join with: chat-client --server '[fe80::7%eth0]:1'"
+        );
         assert_eq!(line("[2001:db8::7]:1"), "Others join with: chat-client --server '[2001:db8::7]:1'");
     }
 

@@ -9,6 +9,7 @@ mod secrets;
 mod words;
 
 use chat_common::{
+    address::{look_up, zone},
     background_writer::{BackgroundWriter, EXIT_TIMEOUT, FORCED_EXIT_TIMEOUT},
     given_file::GivenFile,
     logging,
@@ -122,7 +123,8 @@ fn serve(
     let output = BackgroundWriter::start("output", above(typed_line, io::stdout()))
         .map_err(|error| format!("cannot start a thread: {error}"))?;
     let _finish_output = output.finish_on_drop(EXIT_TIMEOUT);
-    let listener = TcpListener::bind(&options.listen)
+    let listener = look_up(&options.listen)
+        .and_then(|addresses| TcpListener::bind(&addresses[..]))
         .map_err(|error| format!("cannot listen on {}: {error}{}", options.listen, advice(&error)))?;
     let settings = Settings {
         limits: options.limits,
@@ -149,7 +151,7 @@ fn serve(
         followed.unwrap_or_else(|error| warn!("cannot follow the terminal's width: {error}"));
     }
     output.write_text(&format!("Server running at {} ...\n", address.port()));
-    output.write_text(&(joining::line(address) + "\n"));
+    output.write_text(&(joining::line(address, zone(&options.listen)) + "\n"));
     #[cfg(feature = "closed")]
     output.write_text(&closed_lines);
     if types_on_terminal() {

@@ -25,7 +25,7 @@ const COMMON: Floors = &[
     ("rows of text", &["terminal", "width", "wrap"]),
     ("standard input", &["foreground"]),
     ("the system", &["signals"]),
-    ("text", &["color", "calendar", "units", "text_file", "given_file"]),
+    ("text", &["address", "color", "calendar", "units", "text_file", "given_file"]),
     ("characters", &["escape", "cells", "clusters", "invisible"]),
 ];
 

@@ -22,6 +22,9 @@ const NEAR: &str = "10.77.0.1";
 const FAR: &str = "10.77.0.2";
 /// Another address for the far machine, after it has lost its first one.
 const NEW_FAR: &str = "10.77.0.3";
+/// Addresses inside the network of the cable alone.
+const NEAR_LINK: &str = "fe80::77:1";
+const FAR_LINK: &str = "fe80::77:2";
 
 impl Machines {
     /// Creates both namespaces. Returns `None` where the system does not allow it.
@@ -59,6 +62,21 @@ impl Machines {
             let shrink = format!("echo 4096 4096 4096 > /proc/sys/net/ipv4/{buffers}");
             assert!(ip(&["netns", "exec", machine, "sh", "-c", &shrink]));
         }
+    }
+
+    /// Gives both machines an address that means nothing without the name of the network.
+    fn add_link_addresses(&self) {
+        for (machine, address) in [(&self.near, NEAR_LINK), (&self.far, FAR_LINK)] {
+            let address = format!("{address}/64");
+            assert!(ip(&["-n", machine, "-6", "address", "add", &address, "dev", "cable", "nodad"]));
+        }
+    }
+
+    /// The number of the cable on the far machine.
+    fn number_of_the_far_cable(&self) -> String {
+        let command = ["-n", &self.far, "-o", "link", "show", "cable"];
+        let shown = Command::new("ip").args(command).output().unwrap();
+        String::from_utf8(shown.stdout).unwrap().split(':').next().unwrap().to_owned()
     }
 
     /// Takes the far machine's address away, as a change of the network does.
@@ -123,6 +141,47 @@ fn f01_people_on_two_machines_chat() {
     sara.types("hello");
     ali.sees("[Sara] hello");
     assert!(!ali.output().contains("could not dial"), "the server could not dial the other machine");
+}
+
+#[test]
+fn people_inside_one_network_join_by_its_name_as_by_its_number() {
+    let _one = ONE_PAIR.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(machines) = Machines::create("f") else {
+        println!("skipped: this system does not let us create network namespaces");
+        return;
+    };
+    machines.add_link_addresses();
+    let arguments = ["--listen", &format!("[{NEAR_LINK}%cable]:0"), "--console"];
+    let (mut server, address) =
+        Program::start_server(&mut Machines::command_on(&machines.near, "chat-server", &arguments));
+    let port = address.port();
+    server.sees(&format!("Others join with: chat-client --server '[{NEAR_LINK}%cable]:{port}'\n"));
+    let zones = ["cable".to_owned(), machines.number_of_the_far_cable()];
+    let [mut sara, ali] = [("Sara", &zones[0]), ("Ali", &zones[1])].map(|(name, zone)| {
+        let arguments = ["--server", &format!("[{NEAR_LINK}%{zone}]:{port}"), "--name", name];
+        let client =
+            Program::start(name, &mut Machines::command_on(&machines.far, "chat-client", &arguments));
+        client.sees("Connected!");
+        client
+    });
+    sara.types("hello");
+    ali.sees("[Sara] hello\n");
+    for client in [&sara, &ali] {
+        assert!(!client.error_output().contains("could not dial"), "{}", client.error_output());
+    }
+    let no_network = ["--server", &format!("[{NEAR_LINK}]:{port}"), "--name", "Tom"];
+    let wrong_network = ["--server", &format!("[{NEAR_LINK}%none]:{port}"), "--name", "Tom"];
+    for (arguments, why) in [(no_network, "say in which"), (wrong_network, "no network none")] {
+        let mut tom =
+            Program::start("tom", &mut Machines::command_on(&machines.far, "chat-client", &arguments));
+        assert_ne!(tom.exits(), Some(0));
+        assert!(tom.error_output().contains(why), "{}", tom.error_output());
+    }
+    server.types(&format!("/ban {FAR_LINK}%cable"));
+    server.sees(&format!(
+        "banned: address fe80::/64 (all addresses of one host, which are its /64); removed: "
+    ));
+    ali.logs("banned");
 }
 
 #[test]

@@ -2,10 +2,9 @@
 //!
 //! A failure is said in words that tell what to do, because most people stumble at the first connection.
 
-use chat_common::stream::Stream;
+use chat_common::{address::look_up, stream::Stream};
 use std::{
     io::{self, ErrorKind},
-    net::ToSocketAddrs,
     time::Duration,
 };
 
@@ -22,13 +21,11 @@ const UNREACHABLE: [i32; 2] = if cfg!(target_os = "linux") { [101, 113] } else {
 /// # Errors
 /// Why no address could be reached, and what to do. One line for people.
 pub(crate) fn connect(server: &str) -> Result<Stream, String> {
-    let no_address = || ErrorKind::NotFound.into();
-    let addresses = match server.to_socket_addrs() {
-        Ok(addresses) if addresses.len() > 0 => addresses,
-        Ok(_) => return Err(not_found(server, &no_address())),
-        Err(error) => return Err(not_found(server, &error)),
-    };
-    let mut last = no_address();
+    let addresses = look_up(server).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => error.to_string(),
+        _ => not_found(server, &error),
+    })?;
+    let mut last = ErrorKind::NotFound.into();
     for address in addresses {
         match Stream::connect(address, DIAL_TIMEOUT) {
             Ok(stream) => return Ok(stream),

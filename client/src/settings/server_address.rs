@@ -13,7 +13,10 @@ const DEFAULT_PORT: u16 = 1234;
 /// # Errors
 /// One line for people.
 pub(super) fn parse_server(server: &str) -> Result<String, String> {
-    let is_ipv6 = |text: &str| text.parse::<Ipv6Addr>().is_ok();
+    let is_ipv6 = |text: &str| {
+        let (address, zone) = text.split_once('%').unwrap_or((text, "none"));
+        address.parse::<Ipv6Addr>().is_ok() && !zone.is_empty()
+    };
     let is_host = |host: &str| {
         let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
         match bracketed {
@@ -60,6 +63,10 @@ mod tests {
             ("room.example:80", "room.example:80"),
             ("::1", "[::1]:1234"),
             ("fe80::1", "[fe80::1]:1234"),
+            ("fe80::1%eth0", "[fe80::1%eth0]:1234"),
+            ("[fe80::1%eth0]", "[fe80::1%eth0]:1234"),
+            ("[fe80::1%eth0]:80", "[fe80::1%eth0]:80"),
+            ("[fe80::1%2]:80", "[fe80::1%2]:80"),
             ("[::1]", "[::1]:1234"),
             ("[::1]:80", "[::1]:80"),
             (":80", "127.0.0.1:80"),

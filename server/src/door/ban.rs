@@ -38,7 +38,9 @@ impl Ban {
             Some((address, bits)) => (address, Some(bits)),
             None => (word, None),
         };
-        if let Ok(address) = address.parse::<IpAddr>() {
+        // The zone of a link-local address is where this machine meets it, and no part of it.
+        let bare = address.split_once('%').map(|(bare, _)| bare).filter(|bare| bare.contains(':'));
+        if let Ok(address) = bare.unwrap_or(address).parse::<IpAddr>() {
             return Network::parse(address, bits).map(Ban::Address);
         }
         // A name can look like a number with dots, but a mistyped address is more likely.
@@ -177,6 +179,8 @@ mod tests {
             ("::ffff:192.0.2.7/120", "address 192.0.2.0/24"),
             ("2001:db8::1", "address 2001:db8::/64"),
             ("2001:db8::1/128", "address 2001:db8::1/128"),
+            ("fe80::2%eth0", "address fe80::/64"),
+            ("fe80::2%3/128", "address fe80::2/128"),
             ("2001:db8:ffff::/33", "address 2001:db8:8000::/33"),
             ("Sara", "name sara"),
             ("4th", "name 4th"),
