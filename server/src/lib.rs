@@ -55,7 +55,7 @@
 //! | thread | how many | blocks in | is woken by |
 //! |---|---|---|---|
 //! | `main`: `door::listener::accept_loop` | 1 | `accept` | a new connection; the shutdown of the listener |
-//! | `connection`: `member::connection` | 1 for each connection | `read`; a guess | its client; `shut_down` |
+//! | `connection`: `member::connection` | 1 for each connection | `read`; a rate | its client; `shut_down` |
 //! | `broadcaster`: `room::broadcaster` | 1 | the channel; the journal | a command; the last sender's drop |
 //! | `fanout`: `delivery::fanout` | 1 | its channel | a round in a quiet room; the broadcaster's end |
 //! | `recipient`: `delivery::recipient` | 1 for each recipient | `read` | its client; `shut_down` |
@@ -81,7 +81,7 @@
 //!
 //! 1. A thread calls [`Shutdown::request`]. `accept` returns, and no new connection is served.
 //! 2. Every call connection is shut down for reading. Its thread serves the requests that have arrived, and
-//!    ends. In a closed room, who waits for a guess is refused.
+//!    ends.
 //! 3. After the last of them the `Room` is dropped, and the channel's sender with it. The broadcaster
 //!    carries out the commands that are left.
 //! 4. The broadcaster appends the room's end to the log. A recipient's thread ends when its client has
@@ -229,7 +229,7 @@ impl Server {
         #[cfg(feature = "closed")]
         if settings.closed.is_some() {
             let names = settings.names.clone().map(KeptNames::load).transpose()?;
-            door.closed = Some(ClosedTables { names, ..ClosedTables::default() });
+            door.closed = Some(ClosedTables::new(names));
         }
         let door = Arc::new(door);
         let transcript = transcript.as_deref().map(|path| TranscriptFile::open(path, PipeUse::Waits));

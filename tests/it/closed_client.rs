@@ -58,7 +58,8 @@ fn accept(listener: &TcpListener) -> (RawPeer, Hello) {
 
 /// Does the handshake of a room with this key and the right passphrase.
 fn shake_hands(client: &mut RawPeer, hello: &Hello, key: &KeyPair) -> Result<(), RpcError> {
-    handshake::accept_call(&mut client.connection, hello, &passphrase(WORDS), key, WATCHDOG_TIMEOUT)
+    let connection = &mut client.connection;
+    handshake::accept_call(connection, hello, &passphrase(WORDS), key, || (), WATCHDOG_TIMEOUT)
 }
 
 /// Starts a client in a pipe. An empty passphrase is none.

@@ -4,14 +4,17 @@
 use chat_common::{
     closed::KeyPair,
     error::RpcError,
+    hello::{Hello, Role},
     protocol::{Cause, Join, Reply, Request},
     status::Status,
+    token::Token,
 };
 use chat_server::Limits;
 use chat_tests::{
     closed::{self, new_key},
     folder::Folder,
     process::{binary, Program},
+    proxy::{Fault, Faults, Proxy},
     raw::{random_token, RawPeer},
     server::without_rate_limit,
     watchdog::poll,
@@ -165,27 +168,90 @@ fn a_secret_that_others_may_read_is_told_and_a_wrong_file_ends_the_server() {
 }
 
 #[test]
-fn a_wrong_passphrase_is_logged_with_its_peer_and_counted_and_a_guesser_waits() {
+fn a_wrong_passphrase_is_logged_with_its_peer_and_counted_and_a_guesser_is_refused_at_once() {
     let folder = Folder::new();
     let (mut server, address) = start(&folder, &["--passphrase-file", &passphrase_file(&folder, 0o600)]);
-    for _ in 0..5 {
+    let mut wrong = 0;
+    let refused = loop {
         let error = guess(address, "lamp river stone corn");
-        assert!(is_refused(&error, Status::WrongPassphrase), "{error:?}");
-    }
+        if !is_refused(&error, Status::WrongPassphrase) {
+            break error;
+        }
+        wrong += 1;
+    };
+    assert!(is_refused(&refused, Status::Busy) && wrong >= 10, "{refused:?} after {wrong}");
+    call(address, &new_key());
     server.logs(&format!("{GUESSER}:"));
     server.logs("the passphrase is not that of this room");
-    thread::scope(|scope| {
-        // Even with the right passphrase, so it waits before it can learn anything.
-        let waiting = scope.spawn(|| guess(address, WORDS));
-        poll("the sixth to wait", || {
-            server.types("/stats");
-            server.output().contains("wrong guesses 5 (5 in a minute), waiting 1").then_some(())
-        });
-        server.types("/stop");
-        let error = waiting.join().unwrap();
-        assert!(is_refused(&error, Status::Stopping), "{error:?}");
+    server.logs("refused: too many wrong passphrases from this address");
+    server.types("/stats");
+    server.sees(&format!("wrong guesses {wrong} ("));
+}
+
+#[test]
+fn handshakes_that_nobody_ends_keep_nobody_of_their_address_out() {
+    let server = closed::server(WORDS);
+    let begun: Vec<RawPeer> = (0..20)
+        .map(|_| {
+            let peer = RawPeer::connect_from(GUESSER.parse().unwrap(), server.address()).unwrap();
+            peer.write(&Hello::new(Role::Call, Token::NONE).sealed().to_bytes()).unwrap();
+            peer
+        })
+        .collect();
+    let mut member = call_from(GUESSER, server.address(), WORDS, &new_key()).unwrap();
+    assert!(is_joined(&join(&mut member, "Sara", false)));
+    drop((begun, member));
+    server.stop();
+}
+
+#[test]
+fn a_guess_is_spent_by_the_last_message_of_a_handshake_and_by_nothing_before_it() {
+    /// A hello, and the client's messages before its last one.
+    const BEFORE_THE_LAST: u64 = 29 + 33 + 48;
+    /// A welcome, and the server's messages.
+    const BEFORE_THE_VERDICT: u64 = 11 + 33 + 96;
+    let server = closed::server(WORDS);
+    let proxy = Proxy::start(server.address());
+    let guess = || call_from("127.0.0.1", proxy.address(), "lamp river stone corn", &new_key()).unwrap_err();
+    proxy.set_faults(Faults { up: Fault::CutAfter(BEFORE_THE_LAST), ..Faults::default() });
+    (0..30).for_each(|_| drop(guess()));
+    call(server.address(), &new_key());
+    // A client that leaves before it reads the verdict has spent it all the same.
+    proxy.set_faults(Faults { down: Fault::HalfCloseAfter(BEFORE_THE_VERDICT), ..Faults::default() });
+    poll("the address to have no guess left", || {
+        guess();
+        let refused = call_from("127.0.0.1", server.address(), WORDS, &new_key()).err()?;
+        is_refused(&refused, Status::Busy).then_some(())
     });
-    assert_eq!(server.exits(), Some(0));
+    server.stop();
+}
+
+#[test]
+fn addresses_that_hold_a_place_each_and_guess_keep_nobody_out() {
+    const PLACES: u8 = 8;
+    let limits = Limits { max_unjoined: PLACES.into(), ..Limits::default() };
+    let server = closed::server_with(WORDS, limits);
+    let address = server.address();
+    for host in 1..=62 {
+        let error = call_from(&format!("127.0.2.{host}"), address, "lamp river", &new_key()).unwrap_err();
+        assert!(is_refused(&error, Status::WrongPassphrase), "{error:?}");
+    }
+    let mut hosts = 1..;
+    let mut hold = |count: u8| -> Vec<RawPeer> {
+        let hosts = hosts.by_ref().take(count.into());
+        let hold = |host: u8| RawPeer::connect_from([127, 0, 1, host].into(), address).unwrap();
+        hosts.map(hold).collect()
+    };
+    let mut held = hold(PLACES);
+    // With a place that is given away at random, and a handshake that waits, one of these fails.
+    for number in 0..5 {
+        let mut honest = RawPeer::connect(address);
+        held.extend(hold(PLACES - 1));
+        closed::dial_call(&mut honest, WORDS).unwrap_or_else(|error| panic!("join {number}: {error}"));
+        assert!(is_joined(&join(&mut honest, &format!("honest{number}"), true)));
+    }
+    drop(held);
+    server.stop();
 }
 
 #[test]
@@ -208,15 +274,12 @@ fn while_one_address_guesses_as_fast_as_it_can_others_join() {
             assert_eq!(member.ask(&Request::Leave).unwrap(), Reply::Left);
         }
         is_over.store(true, Relaxed);
-        // The guessers that wait are woken.
         server.stop();
     });
 }
 
 #[test]
 fn a_crowd_that_knows_the_passphrase_joins_at_once_from_this_machine() {
-    // As many as even a slow machine serves within the time that each may wait. The test of `door::guesses`
-    // has a thousand.
     const COUNT: usize = 100;
     let limits = Limits { max_connections: 2 * COUNT, max_unjoined: 2 * COUNT, ..without_rate_limit() };
     let server = closed::server_with(WORDS, limits);

@@ -42,7 +42,7 @@ pub(crate) fn welcome_call(connection: &mut Connection, hello: &Hello) -> Result
     #[cfg(feature = "closed")]
     if let Some(secrets) = Secrets::of_this_run() {
         let (passphrase, key) = (&secrets.passphrase, &secrets.room_key);
-        return handshake::accept_call(connection, hello, passphrase, key, WATCHDOG_TIMEOUT);
+        return handshake::accept_call(connection, hello, passphrase, key, || (), WATCHDOG_TIMEOUT);
     }
     connection.welcome(hello, WATCHDOG_TIMEOUT)
 }

@@ -9,6 +9,19 @@
 //!
 //! Each message has a fixed length, so the handshake allocates what it needs and no more. A message that is
 //! not genuine ends the connection.
+//!
+//! What a client that guesses learns from each message of a call's handshake:
+//!
+//! | message | what depends on the passphrase | what the client learns of it |
+//! |---|---|---|
+//! | both of SPAKE2 | a point that hides it | nothing: every passphrase fits |
+//! | first and second of Noise | nothing: the key of the exchange is not mixed in yet | nothing |
+//! | third of Noise, the client's | the key is mixed in, so the server can check it | nothing |
+//! | the server's verdict | whether that was right | one guess |
+//!
+//! So nobody learns anything from a handshake that ends before the third message, and it need not count as a
+//! guess. The server says first, and before the verdict, that a passphrase was wrong ([`accept_call`]). A
+//! client that leaves before it reads the verdict has spent its guess all the same.
 
 use super::{
     passphrase::{Exchange, MESSAGE_BYTES},
@@ -86,6 +99,7 @@ pub fn dial_call(
 }
 
 /// Accepts a call connection after its hello, and seals it. The peer's key is then that of the stream's seal.
+/// `on_wrong` runs when the peer has shown that it does not know the passphrase, and before it is told.
 ///
 /// # Blocking
 /// On the client, for `timeout` at most. Shutting the stream down wakes it.
@@ -98,6 +112,7 @@ pub fn accept_call(
     hello: &Hello,
     passphrase: &Passphrase,
     key: &KeyPair,
+    on_wrong: impl FnOnce(),
     timeout: Duration,
 ) -> Result<(), RpcError> {
     let deadline = Instant::now() + timeout;
@@ -119,6 +134,7 @@ pub fn accept_call(
     match hear::<{ Handshake::CALL_LENGTHS[2] }>(connection, &mut handshake, deadline) {
         Ok(()) => {}
         Err(RpcError::NotGenuine) => {
+            on_wrong();
             connection.refuse(Status::WrongPassphrase);
             return Err(RpcError::Refused { status: Status::WrongPassphrase, version: HIGHEST_VERSION });
         }
@@ -263,7 +279,10 @@ mod tests {
             let accepting = scope.spawn(|| {
                 let hello = far.read_hello(LONG).unwrap().unwrap();
                 assert!(hello.sealed && hello.role == Role::Call && hello.token == Token::NONE);
-                let accepted = accept_call(&mut far, &hello, &server, &keys[1], LONG);
+                let mut wrong = 0;
+                let accepted = accept_call(&mut far, &hello, &server, &keys[1], || wrong += 1, LONG);
+                let told = matches!(accepted, Err(RpcError::Refused { .. }));
+                assert_eq!(wrong, usize::from(told), "a guess is counted where there is a verdict");
                 if accepted.is_err() {
                     far.stream().shut_down();
                 }

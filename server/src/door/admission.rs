@@ -3,10 +3,18 @@
 //! Any thread may use it. Nothing here may block.
 //!
 //! All hosts share the `max_unjoined` places of connections that have not joined. When all are taken, a new
-//! connection takes the place of an old one. A host that has `max_unjoined_per_address` or more of them loses
-//! one of its own; otherwise the host that has most loses one. Which one a host loses is random: a flood of
-//! new connections then closes each of the others with the same small probability, and not always the one
-//! that waits longest for its network. So no host keeps a new member of another host out.
+//! connection takes the place of an old one, after the first of these rules that fits:
+//!
+//! | rule | which connection is closed | against |
+//! |---|---|---|
+//! | its host has `max_unjoined_per_address` of them | one of its own, at random | a flood of one host |
+//! | one has been there for [`HELD`] | the oldest of all | places that are held for nothing |
+//! | one host has more than the others | one of that host, at random | a flood of several hosts |
+//! | each host has one | the oldest of all | a flood of many hosts |
+//!
+//! Which one a flooding host loses is random: its new connections then close each of the others with the same
+//! small probability, and not always the one that waits longest for its network. So one host keeps no new
+//! member out, of another host or of its own.
 //!
 //! A host may have more than its share while there are free places: thirty people behind one address may join
 //! at the same moment. With a share that always counts, 14 of 30 failed at a round trip of 20 ms.
@@ -26,7 +34,11 @@ use std::{
     hash::{BuildHasher, RandomState},
     net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
+
+/// After this time a connection that has not joined has more than it needs: a Join takes five round trips.
+const HELD: Duration = Duration::from_secs(2);
 
 /// The accepted connections.
 #[derive(Debug, Default)]
@@ -54,6 +66,7 @@ struct Table {
 struct Open {
     stream: Arc<Stream>,
     host: Host,
+    since: Instant,
     stage: Stage,
 }
 
@@ -82,8 +95,6 @@ struct Dice {
 pub(crate) struct Slot {
     admission: Arc<Admission>,
     number: u64,
-    /// Whether another connection was closed for it.
-    took_a_place: bool,
 }
 
 impl Admission {
@@ -96,6 +107,7 @@ impl Admission {
         limits: &Limits,
         stream: &Arc<Stream>,
         address: IpAddr,
+        now: Instant,
     ) -> Result<Slot, Status> {
         let host = Host::of(address);
         let mut table = self.lock();
@@ -106,13 +118,14 @@ impl Admission {
         if held >= limits.max_per_address && !address.to_canonical().is_loopback() {
             return Err(Status::TooMany);
         }
-        let took_a_place = table.make_place(limits, host);
+        table.make_place(limits, host, now);
         let number = table.next;
         table.next += 1;
-        table.open.insert(number, Open { stream: Arc::clone(stream), host, stage: Stage::Joined });
+        let stream = Arc::clone(stream);
+        table.open.insert(number, Open { stream, host, since: now, stage: Stage::Joined });
         *table.held.entry(host).or_default() += 1;
         table.set_stage(number, Stage::Unjoined);
-        Ok(Slot { admission: Arc::clone(self), number, took_a_place })
+        Ok(Slot { admission: Arc::clone(self), number })
     }
 
     /// Ends the incoming direction of every call connection. The requests that have arrived are still
@@ -137,28 +150,35 @@ impl Table {
     }
 
     /// Closes a connection that has not joined, if a new one of `host` needs its place. Its thread wakes,
-    /// ends and drops its [`Slot`]. Returns whether it closed one.
-    fn make_place(&mut self, limits: &Limits, host: Host) -> bool {
+    /// ends and drops its [`Slot`].
+    fn make_place(&mut self, limits: &Limits, host: Host, now: Instant) {
         if self.unjoined_count < limits.max_unjoined {
-            return false;
+            return;
         }
-        let own = self.unjoined.get(&host).map_or(0, Vec::len);
-        let loser = if own >= limits.max_unjoined_per_address {
-            Some(host)
-        } else {
-            // This looks at `max_unjoined` hosts at most.
-            let most = self.unjoined.values().map(Vec::len).max();
-            let hosts = self.unjoined.iter().filter(|(_, numbers)| Some(numbers.len()) == most);
-            let hosts: Vec<Host> = hosts.map(|(host, _)| *host).collect();
-            self.dice.choose(&hosts)
-        };
-        let number = loser.and_then(|host| self.dice.choose(self.unjoined.get(&host)?));
-        let Some(number) = number else { return false };
+        let Some(number) = self.choose_loser(limits, host, now) else { return };
         self.set_stage(number, Stage::Closed);
         if let Some(open) = self.open.get(&number) {
             open.stream.shut_down();
         }
-        true
+    }
+
+    /// Returns the connection whose place a new one of `host` takes. It looks at all that have not joined.
+    fn choose_loser(&mut self, limits: &Limits, host: Host, now: Instant) -> Option<u64> {
+        let own = self.unjoined.get(&host).map_or(0, Vec::len);
+        if own >= limits.max_unjoined_per_address {
+            return self.dice.choose(self.unjoined.get(&host)?);
+        }
+        // The numbers are given in the order of the connections.
+        let oldest = *self.unjoined.values().flatten().min()?;
+        let is_held = self.open.get(&oldest).is_some_and(|open| now.duration_since(open.since) >= HELD);
+        let most = self.unjoined.values().map(Vec::len).max()?;
+        if is_held || most == 1 {
+            return Some(oldest);
+        }
+        let hosts = self.unjoined.iter().filter(|(_, numbers)| numbers.len() == most);
+        let hosts: Vec<Host> = hosts.map(|(host, _)| *host).collect();
+        let loser = self.dice.choose(&hosts)?;
+        self.dice.choose(self.unjoined.get(&loser)?)
     }
 
     /// Changes the stage of a connection. [`Stage::Closed`] is final.
@@ -219,18 +239,6 @@ impl Slot {
         self.set_stage(Stage::Joined);
     }
 
-    /// Returns whether another connection was closed for this one.
-    pub(super) fn took_a_place(&self) -> bool {
-        self.took_a_place
-    }
-
-    /// Returns whether a new connection has taken this one's place. Its stream is then shut down.
-    #[cfg(feature = "closed")]
-    pub(crate) fn is_closed(&self) -> bool {
-        let table = self.admission.lock();
-        table.open.get(&self.number).is_none_or(|open| open.stage == Stage::Closed)
-    }
-
     /// Records that the connection is now a member's callback connection.
     pub(crate) fn became_callback(&self) {
         self.set_stage(Stage::Callback);
@@ -262,6 +270,16 @@ mod tests {
         (Arc::new(Stream::new(listener.accept().unwrap().0)), far)
     }
 
+    /// Admits a connection now.
+    fn admit(
+        admission: &Arc<Admission>,
+        limits: &Limits,
+        near: &Arc<Stream>,
+        address: IpAddr,
+    ) -> Result<Slot, Status> {
+        admission.admit(limits, near, address, Instant::now())
+    }
+
     fn limits(max_connections: usize, max_unjoined: usize, max_per_address: usize) -> Limits {
         Limits { max_connections, max_unjoined, max_per_address, ..Limits::default() }
     }
@@ -271,12 +289,12 @@ mod tests {
         let (admission, limits) = (Arc::<Admission>::default(), limits(2, 9, 1));
         let (near, _far) = pair();
         let [one, two]: [IpAddr; 2] = [[10, 0, 0, 1].into(), [10, 0, 0, 2].into()];
-        let first = admission.admit(&limits, &near, one).unwrap();
-        assert_eq!(admission.admit(&limits, &near, one).unwrap_err(), Status::TooMany);
-        let _second = admission.admit(&limits, &near, two).unwrap();
-        assert_eq!(admission.admit(&limits, &near, [10, 0, 0, 3].into()).unwrap_err(), Status::Busy);
+        let first = admit(&admission, &limits, &near, one).unwrap();
+        assert_eq!(admit(&admission, &limits, &near, one).unwrap_err(), Status::TooMany);
+        let _second = admit(&admission, &limits, &near, two).unwrap();
+        assert_eq!(admit(&admission, &limits, &near, [10, 0, 0, 3].into()).unwrap_err(), Status::Busy);
         drop(first);
-        admission.admit(&limits, &near, one).unwrap();
+        admit(&admission, &limits, &near, one).unwrap();
     }
 
     #[test]
@@ -284,7 +302,7 @@ mod tests {
         let (admission, limits) = (Arc::<Admission>::default(), limits(9, 9, 1));
         let (near, _far) = pair();
         let mapped: IpAddr = "::ffff:127.0.0.1".parse().unwrap();
-        let _kept: Vec<Slot> = (0..3).map(|_| admission.admit(&limits, &near, mapped).unwrap()).collect();
+        let _kept: Vec<Slot> = (0..3).map(|_| admit(&admission, &limits, &near, mapped).unwrap()).collect();
     }
 
     #[test]
@@ -293,10 +311,10 @@ mod tests {
         let (near, _far) = pair();
         let [one, two, three] =
             ["2001:db8::1", "2001:db8::2", "2001:db8::3"].map(|text| text.parse::<IpAddr>().unwrap());
-        let _kept = [one, two].map(|address| admission.admit(&limits, &near, address).unwrap());
-        assert_eq!(admission.admit(&limits, &near, three).unwrap_err(), Status::TooMany);
+        let _kept = [one, two].map(|address| admit(&admission, &limits, &near, address).unwrap());
+        assert_eq!(admit(&admission, &limits, &near, three).unwrap_err(), Status::TooMany);
         let elsewhere = "2001:db8:0:1::1".parse().unwrap();
-        admission.admit(&limits, &near, elsewhere).unwrap();
+        admit(&admission, &limits, &near, elsewhere).unwrap();
     }
 
     /// A house in which hosts open connections. All of them use one stream, so only the stages count.
@@ -305,20 +323,28 @@ mod tests {
         limits: Limits,
         stream: Arc<Stream>,
         slots: Vec<(u8, Slot)>,
+        now: Instant,
     }
 
     impl House {
         fn new(max_unjoined: usize, max_unjoined_per_address: usize) -> House {
             let limits =
                 Limits { max_unjoined, max_unjoined_per_address, ..limits(10_000, max_unjoined, 10_000) };
-            House { admission: Arc::default(), limits, stream: pair().0, slots: Vec::new() }
+            House {
+                admission: Arc::default(),
+                limits,
+                stream: pair().0,
+                slots: Vec::new(),
+                now: Instant::now(),
+            }
         }
 
         /// Lets a host open so many connections. Returns their indexes.
         fn opens(&mut self, host: u8, count: usize) -> Vec<usize> {
             let first = self.slots.len();
             for _ in 0..count {
-                let slot = self.admission.admit(&self.limits, &self.stream, [10, 0, 0, host].into());
+                let address = [10, 0, 0, host].into();
+                let slot = self.admission.admit(&self.limits, &self.stream, address, self.now);
                 self.slots.push((host, slot.unwrap()));
             }
             (first..self.slots.len()).collect()
@@ -378,6 +404,36 @@ mod tests {
     }
 
     #[test]
+    fn when_each_host_has_one_place_the_oldest_gives_way() {
+        let mut house = House::new(64, 16);
+        for host in 0..64 {
+            house.opens(host, 1);
+        }
+        let honest = house.opens(64, 1)[0];
+        for host in 65..128 {
+            assert!(house.is_open(honest), "host {host} comes");
+            let oldest = usize::from(host) - 64;
+            assert!(!house.is_open(oldest - 1) && house.is_open(oldest));
+            house.opens(host, 1);
+        }
+        house.opens(128, 1);
+        assert!(!house.is_open(honest), "it has had its time");
+    }
+
+    #[test]
+    fn people_behind_one_address_take_the_places_that_are_held_for_nothing_up_to_their_share() {
+        let mut house = House::new(64, 16);
+        let holders: Vec<usize> = (0..64).flat_map(|host| house.opens(host, 1)).collect();
+        house.now += HELD;
+        let people = house.opens(100, 16);
+        assert!(people.iter().all(|index| house.is_open(*index)));
+        // More of them may be a flood, which costs its host alone.
+        house.opens(100, 100);
+        assert_eq!(holders.iter().filter(|index| house.is_open(**index)).count(), 64 - 16);
+        assert_eq!(house.unjoined(100), 16);
+    }
+
+    #[test]
     fn a_connection_that_joins_is_never_closed_and_one_whose_join_was_refused_counts_again() {
         let mut house = House::new(2, 2);
         let joined = house.opens(1, 2);
@@ -399,8 +455,8 @@ mod tests {
         let (admission, limits) = (Arc::<Admission>::default(), limits(9, 1, 9));
         let [(old, mut old_far), (new, new_far)] = [(); 2].map(|()| pair());
         let address: IpAddr = [10, 0, 0, 1].into();
-        let first = admission.admit(&limits, &old, address).unwrap();
-        let second = admission.admit(&limits, &new, address).unwrap();
+        let first = admit(&admission, &limits, &old, address).unwrap();
+        let second = admit(&admission, &limits, &new, address).unwrap();
         assert_eq!(old_far.read(&mut [0]).unwrap(), 0, "the end of the stream");
         new_far.set_nonblocking(true).unwrap();
         assert!((&new_far).read(&mut [0]).is_err(), "the new connection is open");

@@ -1,19 +1,23 @@
-//! What only the door of a closed room has: how often its passphrase may be guessed, and the names that stay
-//! with their keys. Any thread may use it.
+//! What only the door of a closed room has: how many passphrases were wrong, and the names that stay with
+//! their keys. Any thread may use it.
 
 use super::{guesses::Guesses, kept_names::KeptNames};
 use chat_common::{closed::PublicKey, protocol::Refusal, stream::Stream};
 use std::io;
 
 /// The tables that only a closed room has.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct ClosedTables {
-    pub(crate) guesses: Guesses,
+    pub(super) guesses: Guesses,
     /// `None` if names belong to nobody.
-    pub(crate) names: Option<KeptNames>,
+    names: Option<KeptNames>,
 }
 
 impl ClosedTables {
+    pub(crate) fn new(names: Option<KeptNames>) -> ClosedTables {
+        ClosedTables { guesses: Guesses::default(), names }
+    }
+
     /// Checks that the client of a call connection may have a name.
     pub(super) fn check_name(&self, name: &str, call: &Stream) -> Result<(), Refusal> {
         self.names_and_key(call).map_or(Ok(()), |(names, key)| names.check(name, &key))
@@ -51,15 +55,5 @@ impl ClosedTables {
 
     pub(super) fn wrong_guesses(&self) -> u64 {
         self.guesses.wrong()
-    }
-
-    /// Lets the connections that wait for a guess look again whether they are open.
-    pub(super) fn wake_guessers(&self) {
-        self.guesses.wake_all();
-    }
-
-    /// Refuses the connections that wait for a guess, and all that come.
-    pub(super) fn stop(&self) {
-        self.guesses.stop();
     }
 }

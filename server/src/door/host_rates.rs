@@ -5,6 +5,7 @@
 //! | own | connection | a request, and each part of a long one | the connection waits |
 //! | `requests` | host | the same, and each piece of the journal that is read | the connection waits |
 //! | `connects` | host | a new connection | it is refused |
+//! | `guesses` | host | a wrong passphrase | a new handshake is refused |
 //! | `lines` | host | a line in the log about the host | it is left out |
 //!
 //! A connection that has to wait is not refused. Its thread waits before its next read, and TCP slows the
@@ -38,6 +39,13 @@ const LINES_PER_SECOND: usize = 1;
 /// The bytes of files that are read for one token. A piece has a batch more than 64 KiB at most, and reading
 /// it takes the time of a few requests.
 const READ_BYTES_PER_TOKEN: usize = 72 << 10;
+
+/// The wrong passphrases of a host at once: some of a class of thirty mistype it.
+#[cfg(feature = "closed")]
+pub(super) const GUESS_BURST: usize = 10;
+/// The wrong passphrases a minute after that.
+#[cfg(feature = "closed")]
+const GUESSES_PER_MINUTE: usize = 5;
 
 /// The most hosts in the table, some 1.5 MiB.
 const MAX_HOSTS: usize = 4096;
@@ -75,6 +83,8 @@ pub(super) struct HostBuckets {
     own: Mutex<Vec<Arc<Bucket>>>,
     requests: Bucket,
     pub(super) connects: Bucket,
+    #[cfg(feature = "closed")]
+    guesses: Bucket,
     lines: Bucket,
     /// How many lines were left out since the last one.
     lines_left_out: AtomicU64,
@@ -119,6 +129,8 @@ impl HostRates {
             own: Mutex::default(),
             requests: Bucket::new(unless_shared(self.requests), now),
             connects: Bucket::new(self.connects, now),
+            #[cfg(feature = "closed")]
+            guesses: Bucket::new(unless_shared(Rate::per_minute(GUESS_BURST, GUESSES_PER_MINUTE)), now),
             lines: Bucket::new(Rate::new(LINE_BURST, LINES_PER_SECOND), now),
             lines_left_out: AtomicU64::new(0),
         }
@@ -156,6 +168,19 @@ impl HostBuckets {
         Allowance { own: bucket, host: Arc::clone(self) }
     }
 
+    /// Returns whether the host may try another passphrase.
+    #[cfg(feature = "closed")]
+    pub(super) fn may_guess(&self, now: Instant) -> bool {
+        self.guesses.has_token(now)
+    }
+
+    /// Takes a guess for a passphrase that was wrong. The host owes it where it has none left: handshakes
+    /// that were under way at the same time, as many as `max_unjoined`, may be wrong together.
+    #[cfg(feature = "closed")]
+    pub(super) fn spend_guess(&self, now: Instant) {
+        self.guesses.take(now, 1);
+    }
+
     /// Takes a line of the log. Returns how many were left out since the last one, or `None` when this one is
     /// left out as well. For hosts that share their buckets nothing is counted.
     pub(super) fn take_line(&self, now: Instant) -> Option<u64> {
@@ -169,8 +194,14 @@ impl HostBuckets {
     /// Returns whether nothing is known of the host that new buckets would not know.
     fn are_full(&self, now: Instant) -> bool {
         let own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
-        own.iter().all(|bucket| bucket.is_full(now))
-            && [&self.requests, &self.connects, &self.lines].iter().all(|bucket| bucket.is_full(now))
+        let of_host = [
+            &self.requests,
+            &self.connects,
+            &self.lines,
+            #[cfg(feature = "closed")]
+            &self.guesses,
+        ];
+        of_host.into_iter().all(|bucket| bucket.is_full(now)) && own.iter().all(|bucket| bucket.is_full(now))
     }
 }
 
@@ -316,6 +347,44 @@ mod tests {
         assert_eq!((taken(1), taken(2)), (2, 2));
         let later = start + Duration::from_secs(1);
         assert_eq!([(); 2].map(|()| rates.of(host(1), later).connects.try_take(later)), [true, false]);
+    }
+
+    #[cfg(feature = "closed")]
+    #[test]
+    fn only_a_wrong_passphrase_spends_a_guess_and_what_is_owed_is_waited_for() {
+        let (rates, start) = (HostRates::new(&Limits::default()), Instant::now());
+        let after = |seconds| start + Duration::from_secs(seconds);
+        // As many handshakes as there are places begin at the same moment, and all of them are wrong.
+        let begun = (0..64).filter(|_| rates.of(host(1), start).may_guess(start)).count();
+        assert_eq!(begun, 64);
+        (0..64).for_each(|_| rates.of(host(1), start).spend_guess(start));
+        let owed = (64 - GUESS_BURST + 1) as u64 * 12;
+        assert!(!rates.of(host(1), after(owed - 1)).may_guess(after(owed - 1)));
+        assert!(rates.of(host(1), after(owed + 1)).may_guess(after(owed + 1)));
+        assert!(rates.of(host(2), start).may_guess(start));
+        // In a quarter of a year it has not tried more than it may.
+        let mut tried = 0;
+        for hour in 1..24 * 90 {
+            let now = after(3600 * hour);
+            let buckets = rates.of(host(3), now);
+            while buckets.may_guess(now) {
+                buckets.spend_guess(now);
+                tried += 1;
+            }
+        }
+        assert!(tried <= 24 * 90 * GUESS_BURST, "{tried}");
+    }
+
+    #[cfg(feature = "closed")]
+    #[test]
+    fn a_host_that_finds_no_place_may_guess_because_it_would_share_that_with_an_attacker() {
+        let (rates, now) = (HostRates::new(&Limits::default()), Instant::now());
+        for number in 0..2 * MAX_HOSTS as u32 {
+            let buckets = rates.of(host(number), now);
+            assert!(buckets.may_guess(now), "{number}");
+            buckets.spend_guess(now);
+        }
+        assert!(rates.of(host(u32::MAX), now).may_guess(now));
     }
 
     #[test]

@@ -13,7 +13,6 @@
 
 use super::{
     admission::{Admission, Slot},
-    closed::ClosedTables,
     host::Host,
     Door,
 };
@@ -90,7 +89,6 @@ pub(crate) fn accept_loop(
             }
         }
         door.admission.stop_reading();
-        door.closed.iter().for_each(ClosedTables::stop);
         drop(serving_tx);
         // The second half of the time is for delivering what the connections have sent.
         if let Err(RecvTimeoutError::Timeout) =
@@ -122,14 +120,10 @@ fn admit<'scope, 'env>(
     if door.bans.covers_address(peer.ip()) {
         return refuse(Status::Banned, "banned");
     }
-    let slot = match Admission::admit(&door.admission, limits, &stream, peer.ip()) {
+    let slot = match Admission::admit(&door.admission, limits, &stream, peer.ip(), now) {
         Ok(slot) => slot,
         Err(status) => return refuse(status, &status.to_string()),
     };
-    if let Some(closed) = door.closed.as_ref().filter(|_| slot.took_a_place()) {
-        // The connection whose place it was may wait for its turn to guess.
-        closed.wake_guessers();
-    }
     let (own, serving_tx) = (Arc::clone(&stream), serving_tx.clone());
     let builder = thread::Builder::new().name("connection".to_owned()).stack_size(limits.thread_stack.0);
     // `Scope::spawn` would panic when the system cannot start a thread.

@@ -30,8 +30,6 @@ pub(crate) use admission::Slot;
 pub(crate) use ban::Ban;
 pub(crate) use bans::Bans;
 pub(crate) use closed::ClosedTables;
-#[cfg(feature = "closed")]
-pub(crate) use guesses::NoGuess;
 pub(crate) use host::Host;
 pub(crate) use host_rates::{Allowance, ReadAllowance};
 #[cfg(feature = "closed")]
@@ -102,6 +100,21 @@ impl Door {
     /// When the file cannot be read or written.
     pub(crate) fn forget_name(&self, name: &str) -> Option<io::Result<bool>> {
         self.closed.as_ref()?.forget_name(name)
+    }
+
+    /// Returns whether a client at `address` may try another passphrase.
+    #[cfg(feature = "closed")]
+    pub(crate) fn may_guess(&self, address: IpAddr) -> bool {
+        let now = Instant::now();
+        self.hosts.of(Host::of(address), now).may_guess(now)
+    }
+
+    /// Counts a wrong passphrase of a client at `address`.
+    #[cfg(feature = "closed")]
+    pub(crate) fn spend_guess(&self, address: IpAddr) {
+        let now = Instant::now();
+        self.hosts.of(Host::of(address), now).spend_guess(now);
+        self.closed.iter().for_each(|closed| closed.guesses.count_wrong());
     }
 
     /// Returns what the statistics say of the guesses at the passphrase, if the room has one.

@@ -36,12 +36,4 @@ impl ClosedTables {
     pub(super) fn wrong_guesses(&self) -> u64 {
         match *self {}
     }
-
-    pub(super) fn wake_guessers(&self) {
-        match *self {}
-    }
-
-    pub(super) fn stop(&self) {
-        match *self {}
-    }
 }

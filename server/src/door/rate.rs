@@ -31,6 +31,12 @@ impl Rate {
         Rate { burst: burst as f64, per_second: per_second as f64 }
     }
 
+    /// A rate of less than one token a second.
+    #[cfg(feature = "closed")]
+    pub(super) const fn per_minute(burst: usize, per_minute: usize) -> Rate {
+        Rate { burst: burst as f64, per_second: per_minute as f64 / 60.0 }
+    }
+
     fn is_off(self) -> bool {
         self.burst < 1.0
     }
@@ -66,6 +72,12 @@ impl Bucket {
             tokens.0 -= 1.0;
         }
         has_token
+    }
+
+    /// Returns whether there is a token.
+    #[cfg(feature = "closed")]
+    pub(super) fn has_token(&self, now: Instant) -> bool {
+        self.rate.is_off() || self.count(now).0 >= 1.0
     }
 
     /// Puts one token back that was taken for nothing.

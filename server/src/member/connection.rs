@@ -122,7 +122,7 @@ fn serve_calls(
     peer: SocketAddr,
     slot: &Slot,
 ) -> Result<(), RpcError> {
-    if !sealing::welcome_call(service, &mut connection, hello, peer, slot)? {
+    if !sealing::welcome_call(service, &mut connection, hello, peer)? {
         return Ok(());
     }
     let allowance = service.door.allowance(peer.ip());

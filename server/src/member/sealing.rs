@@ -3,9 +3,6 @@
 
 use super::Service;
 #[cfg(feature = "closed")]
-use crate::door::NoGuess;
-use crate::door::Slot;
-#[cfg(feature = "closed")]
 use chat_common::closed::handshake;
 use chat_common::{error::RpcError, hello::Hello, rpc::Connection, status::Status};
 #[cfg(feature = "closed")]
@@ -25,8 +22,7 @@ pub(super) fn refusal(service: &Service<'_>, hello: &Hello) -> Option<Status> {
 /// reason is logged.
 ///
 /// # Blocking
-/// On the client, for the limits' timeouts at most. In a closed room also on the guesses of its address, for
-/// 16 s at most; shutdown wakes it, and so does a new connection that takes the place of this one.
+/// On the client, for the limits' timeouts at most, and for a second where it is refused.
 ///
 /// # Errors
 /// When the client does not know the passphrase. After any error the connection is lost.
@@ -36,43 +32,19 @@ pub(super) fn welcome_call(
     connection: &mut Connection,
     hello: &Hello,
     peer: SocketAddr,
-    slot: &Slot,
 ) -> Result<bool, RpcError> {
     #[cfg(feature = "closed")]
-    if let (Some(closed), Some(tables)) = (service.closed, &service.door.closed) {
-        let guess = match tables.guesses.borrow(peer.ip(), || !slot.is_closed()) {
-            Ok(guess) => guess,
-            Err(why) => {
-                refuse_guess(service, connection, peer, why);
-                return Ok(false);
-            }
-        };
-        let timeout = service.limits.hello_timeout;
-        let accepted = handshake::accept_call(connection, hello, &closed.passphrase, &closed.key, timeout);
-        // A handshake that ends before the client's last message has told it nothing about the passphrase, so
-        // it is no guess.
-        if matches!(accepted, Err(RpcError::Refused { status: Status::WrongPassphrase, .. })) {
-            guess.spend();
-        }
-        return accepted.map(|()| true);
-    }
-    connection.welcome(hello, service.limits.frame_timeout).map(|()| true)
-}
-
-/// Refuses a call connection that may not guess now.
-///
-/// # Blocking
-/// On the client, for a second at most.
-#[cfg(feature = "closed")]
-fn refuse_guess(service: &Service<'_>, connection: &mut Connection, peer: SocketAddr, why: NoGuess) {
-    match why {
-        // Its stream is shut down.
-        NoGuess::PlaceTaken => {}
-        NoGuess::Stopping => connection.refuse(Status::Stopping),
-        NoGuess::TooLong => {
-            let line = format!("{peer}: refused: too many failed handshakes from this address");
+    if let Some(closed) = service.closed {
+        // This comes before the handshake, which costs more than all the rest.
+        if !service.door.may_guess(peer.ip()) {
+            let line = format!("{peer}: refused: too many wrong passphrases from this address");
             service.door.log(peer.ip(), Level::Warn, line);
             connection.refuse(Status::Busy);
+            return Ok(false);
         }
+        let (passphrase, key, timeout) = (&closed.passphrase, &closed.key, service.limits.hello_timeout);
+        let on_wrong = || service.door.spend_guess(peer.ip());
+        return handshake::accept_call(connection, hello, passphrase, key, on_wrong, timeout).map(|()| true);
     }
+    connection.welcome(hello, service.limits.frame_timeout).map(|()| true)
 }

@@ -254,7 +254,7 @@ mod tests {
         thread::scope(|scope| {
             scope.spawn(|| {
                 let hello = accepting.read_hello(LONG).unwrap().unwrap();
-                accept_call(&mut accepting, &hello, &passphrase, &key, LONG).unwrap();
+                accept_call(&mut accepting, &hello, &passphrase, &key, || (), LONG).unwrap();
             });
             dial_call(&mut dialling, &passphrase, &key, |_| true, LONG).unwrap();
         });
