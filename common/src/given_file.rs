@@ -1,12 +1,12 @@
 //! A file that a person names to be read, such as the message of the day: a file, a pipe of a shell as in
 //! `--motd <(date)`, or a named pipe.
 //!
-//! To open a named pipe waits for a writer, which may never come. So it is opened without waiting, and a pipe
-//! that nobody writes to is an error. Where somebody does, the reader waits for the text, as any program
-//! does: a password manager takes its time.
+//! To open a named pipe waits for a writer, which may never come. So it is opened without waiting, and a
+//! named pipe that nobody writes to is an error. Where somebody does, the reader waits for the text, as any
+//! program does: a password manager takes its time.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::{self, File, OpenOptions},
     io::{self, ErrorKind, Read},
     os::unix::fs::{FileTypeExt, OpenOptionsExt},
     path::Path,
@@ -29,7 +29,7 @@ pub(crate) const PAUSE: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub struct GivenFile {
     file: File,
-    /// Whether this is a pipe from which nothing has come yet.
+    /// Whether this is a named pipe from which nothing has come yet.
     is_silent_pipe: bool,
 }
 
@@ -40,7 +40,8 @@ impl GivenFile {
     /// Whatever the system reports.
     pub fn open(path: &Path) -> io::Result<GivenFile> {
         let file = OpenOptions::new().read(true).custom_flags(WITHOUT_WAITING).open(path)?;
-        let is_silent_pipe = file.metadata()?.file_type().is_fifo();
+        // The pipe of a shell has a writer, who may have said nothing and left. It is in no folder.
+        let is_silent_pipe = file.metadata()?.file_type().is_fifo() && fs::canonicalize(path).is_ok();
         Ok(GivenFile { file, is_silent_pipe })
     }
 }
@@ -68,7 +69,22 @@ impl Read for GivenFile {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::{env, fs, io::Write, process::Command};
+    use std::{
+        env,
+        io::{pipe, Write},
+        os::fd::AsRawFd,
+        process::Command,
+    };
+
+    #[test]
+    fn the_pipe_of_a_shell_may_be_empty() {
+        let (reader, writer) = pipe().unwrap();
+        drop(writer);
+        let path = format!("/dev/fd/{}", reader.as_raw_fd());
+        // Another system may not tell it from a pipe with a name.
+        let read = GivenFile::open(Path::new(&path)).unwrap().read_to_end(&mut Vec::new());
+        assert!(cfg!(not(target_os = "linux")) || matches!(read, Ok(0)), "{read:?}");
+    }
 
     #[test]
     fn a_pipe_without_a_writer_is_an_error_and_one_with_a_slow_writer_is_read_to_its_end() {

@@ -76,7 +76,8 @@ impl Directory {
         let mut options = OpenOptions::new();
         // A pipe in its place must not be waited for.
         options.create(true).append(true).mode(0o600).custom_flags(WITHOUT_WAITING);
-        let lock = options.open(directory.place(LOCK)?)?;
+        let lock = options.open(directory.place(LOCK)?);
+        let lock = lock.map_err(|error| io::Error::new(error.kind(), format!("{LOCK}: {error}")))?;
         match lock.try_lock() {
             Ok(()) => Ok(Directory { lock: Some(lock), ..directory }),
             Err(TryLockError::WouldBlock) => {
