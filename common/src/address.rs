@@ -41,8 +41,8 @@ pub fn look_up(address: &str) -> io::Result<Vec<SocketAddr>> {
 
 /// Returns the zone in an address such as `[fe80::1%eth0]:1234`.
 pub fn zone(address: &str) -> Option<&str> {
-    let (_, zone) = address.strip_prefix('[')?.rsplit_once(']')?.0.split_once('%')?;
-    Some(zone)
+    let (_, zone) = address.rsplit_once(':')?.0.split_once('%')?;
+    Some(zone.strip_suffix(']').unwrap_or(zone))
 }
 
 /// Whether the address alone does not say in which network it is.
@@ -89,6 +89,9 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::NotFound);
             assert!(error.to_string().contains(reason), "{error}");
         }
-        assert_eq!((zone("[fe80::1%eth0]:1"), zone("[::1]:1"), zone("a%b:1")), (Some("eth0"), None, None));
+        assert_eq!(
+            (zone("[fe80::1%eth0]:1"), zone("[::1]:1"), zone("fe80::1%2:1")),
+            (Some("eth0"), None, Some("2"))
+        );
     }
 }

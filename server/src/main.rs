@@ -12,6 +12,7 @@ use chat_common::{
     address::{look_up, zone},
     background_writer::{BackgroundWriter, EXIT_TIMEOUT, FORCED_EXIT_TIMEOUT},
     given_file::GivenFile,
+    invisible::trim,
     logging,
     shutdown::Shutdown,
     signals::{self, IgnoredAtStart},
@@ -185,16 +186,16 @@ fn advice(error: &io::Error) -> &'static str {
 fn read_motd(file: &Path, max_bytes: usize) -> Result<Option<String>, String> {
     let cannot_read = |why: &dyn std::fmt::Display| format!("cannot read {}: {why}", file.display());
     // Each line may end with two bytes.
-    let limit = 2 * max_bytes + MOTD_WHITE_SPACE;
+    let limit = max_bytes.saturating_mul(2).saturating_add(MOTD_WHITE_SPACE);
     let mut bytes = Vec::new();
     GivenFile::open(file)
-        .and_then(|open| open.take(limit as u64 + 1).read_to_end(&mut bytes))
+        .and_then(|open| open.take((limit as u64).saturating_add(1)).read_to_end(&mut bytes))
         .map_err(|error| cannot_read(&error))?;
     if bytes.len() > limit {
         return Err(cannot_read(&format!("it has more than {limit} bytes")));
     }
     let text = text_file::decode(&bytes).map_err(|error| cannot_read(&error))?;
-    Ok(Some(text.trim_end().to_owned()).filter(|text| !text.is_empty()))
+    Ok(Some(text.trim_end().to_owned()).filter(|text| !trim(text).is_empty()))
 }
 
 /// Sets the signal handler. The first signal asks the server to stop. The second ends the process at once,

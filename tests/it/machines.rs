@@ -178,9 +178,7 @@ fn people_inside_one_network_join_by_its_name_as_by_its_number() {
         assert!(tom.error_output().contains(why), "{}", tom.error_output());
     }
     server.types(&format!("/ban {FAR_LINK}%cable"));
-    server.sees(&format!(
-        "banned: address fe80::/64 (all addresses of one host, which are its /64); removed: "
-    ));
+    server.sees("banned: address fe80::/64 (all addresses of one host, which are its /64); removed: ");
     ali.logs("banned");
 }
 

@@ -22,7 +22,10 @@ pub use echo::Echo;
 pub use objects::read_objects_loop;
 
 use crate::settings::{Input, EMPTY_MESSAGE_ERROR};
-use chat_common::text_file::{with_plain_ends, without_end, without_mark};
+use chat_common::{
+    invisible::trim,
+    text_file::{with_plain_ends, without_end, without_mark},
+};
 use crossbeam_channel::Sender;
 use std::{
     borrow::Cow,
@@ -101,7 +104,7 @@ pub fn read_message(reader: impl Read) -> Result<String, MessageError> {
     }
     let bytes = without_mark(&bytes).map_err(MessageError::Unreadable)?;
     match with_plain_ends(&to_text(bytes)).trim_end_matches(['\n', '\r']) {
-        text if text.trim().is_empty() => Err(MessageError::Invalid(EMPTY_MESSAGE_ERROR.into())),
+        text if trim(text).is_empty() => Err(MessageError::Invalid(EMPTY_MESSAGE_ERROR.into())),
         text => Ok(text.to_owned()),
     }
 }

@@ -75,7 +75,9 @@ fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> 
     let mut rest = Vec::new();
     let mut read = reader.take(MAX_LINE_BYTES).read_until(b'\n', line)?;
     let mut complete = line.ends_with(b"\n");
-    while !complete && read > 0 {
+    // Less than the limit is the end of the input. A terminal would go on after its end, so it is not asked
+    // again.
+    while !complete && read as u64 == MAX_LINE_BYTES {
         rest.clear();
         read = reader.take(MAX_LINE_BYTES).read_until(b'\n', &mut rest)?;
         complete = rest.ends_with(b"\n");
@@ -128,6 +130,36 @@ pub fn guard_pastes_loop(typed_rx: &Receiver<Typed>, input_tx: &Sender<Input>) {
         let gone = passed.into_iter().any(|input| input_tx.send(input).is_err());
         if ended || gone {
             return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_is_not_read_after_its_end() {
+        // Each read of a terminal gives a line, or what Ctrl-D has ended; after that it can be read again.
+        let mut reads = [&b"one\n"[..], b"two", b"", b"typed after the end"].into_iter();
+        let terminal = io::BufReader::new(Reads(&mut reads));
+        let mut passed = Vec::new();
+        read_typed_loop(terminal, |input| {
+            passed.push(input);
+            true
+        });
+        let line = |text: &str| Input::Line(text.into());
+        assert_eq!(passed, [line("one"), line("two"), Input::End]);
+        assert_eq!(reads.count(), 1);
+    }
+
+    struct Reads<'a, I>(&'a mut I);
+
+    impl<I: Iterator<Item = &'static [u8]>> Read for Reads<'_, I> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let bytes = self.0.next().unwrap_or_default();
+            buffer[..bytes.len()].copy_from_slice(bytes);
+            Ok(bytes.len())
         }
     }
 }

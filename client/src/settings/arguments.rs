@@ -9,7 +9,7 @@ use super::{
     server_address::{parse_server, DEFAULT_SERVER},
 };
 use chat_common::{
-    invisible::{bare, behind_blank_start, behind_false_slash},
+    invisible::{bare, behind_blank_start, behind_false_slash, trim, without_invisible_start},
     units::{parse_time, TIME_FORM},
 };
 use std::time::Duration;
@@ -146,13 +146,14 @@ fn features() -> &'static str {
 fn parse_send(text: String) -> Result<InputSource, String> {
     match text {
         text if text == "-" => Ok(InputSource::StdinMessage),
-        text if text.trim().is_empty() => Err(EMPTY_MESSAGE_ERROR.into()),
+        text if trim(&text).is_empty() => Err(EMPTY_MESSAGE_ERROR.into()),
         text => parse_message(&text).map(InputSource::Message),
     }
 }
 
-/// Reads the text of a message from the command line. It is said as it is, with one exception: a text that
-/// looks like a private message must not be said to everybody by accident.
+/// Reads the text of a message from the command line. It is said as it is, without the invisible characters
+/// at its beginning, and with one exception: a text that looks like a private message must not be said to
+/// everybody by accident.
 fn parse_message(text: &str) -> Result<String, String> {
     let verb = |text: &str| bare(text.split_whitespace().next().unwrap_or_default());
     let is_private = |text: &str| ["/msg", "/reply"].iter().any(|word| verb(text).eq_ignore_ascii_case(word));
@@ -172,8 +173,8 @@ fn parse_message(text: &str) -> Result<String, String> {
         ));
     }
     match start.strip_prefix('/').filter(|rest| is_private(rest)) {
-        Some(rest) => Ok(format!("{}{rest}", &text[..text.len() - start.len()])),
-        None => Ok(text.to_owned()),
+        Some(rest) => Ok(without_invisible_start(&text[..text.len() - start.len()]) + rest),
+        None => Ok(without_invisible_start(text)),
     }
 }
 
@@ -306,6 +307,7 @@ pub(super) mod tests {
             &["--json=yes"],
             &["--send", "hi"],
             &["--send", " ", "--name", "ci"],
+            &["--send", "\u{feff}\u{200b}", "--name", "ci"],
             &["--send", "one", "--name", "ci", "--send=two"],
             &["--send", "-", "--name", "ci", "--send", "-"],
             &["--send", "/msg Bob hi", "--name", "ci"],
@@ -353,6 +355,8 @@ pub(super) mod tests {
             ("exit", "exit"),
             ("//msg Bob hi", "/msg Bob hi"),
             (" //reply hi", " /reply hi"),
+            ("\u{feff} //reply hi", " /reply hi"),
+            ("\u{feff}hi\u{feff}", "hi\u{feff}"),
         ] {
             let options = run(&["--name", "ci", "--send", given], false, &[]);
             assert_eq!(options.source, InputSource::Message(said.into()));
