@@ -82,7 +82,7 @@
 //! | Join | 0, see below | Joined |
 //! | Broadcast | 1, `u64` message id, `bool` repeated, `text` text | Accepted |
 //! | Who | 2 | People |
-//! | Leave | 3 | Left, and both connections close |
+//! | Leave | 3 | Left when the name is free, and both connections close |
 //! | Ping | 4 | Pong |
 //! | Private | 5, `u64` message id, `bool` repeated, `text` to, `text` text | Accepted |
 //! | Action | 6, `u64` message id, `bool` repeated, `text` text | Accepted |
@@ -185,6 +185,9 @@
 //! received. It then receives everything that follows that sequence. If it has not seen the reply to its last
 //! Broadcast, Private or Action, it repeats that request with the same message id. The server says a message
 //! at most once.
+//!
+//! A server may hold the name of a lost session for its client: others get *name taken*, and the refusal says
+//! for how long. The client of the session itself resumes at once.
 //!
 //! The cause *unknown session* means that the server has restarted, or that the time for resuming has passed.
 //! The client then joins again without `resume`. It sends `since`, the last place that it has received: the

@@ -35,7 +35,7 @@ pub enum Request {
     },
     /// Asks for all members. The reply is `People`.
     Who,
-    /// Leaves the room. The reply is `Left`; then both connections close.
+    /// Leaves the room. The reply is `Left`, when the name is free; then both connections close.
     Leave,
     /// Keeps the connection alive. The reply is `Pong`.
     Ping,

@@ -339,6 +339,23 @@ fn a_name_stays_with_the_key_that_had_it_first_until_the_operator_forgets_it() {
 }
 
 #[test]
+fn the_name_of_a_lost_session_is_free_for_its_key_alone() {
+    let folder = Folder::new();
+    let (server, address) = start(&folder, &["--passphrase-file", &passphrase_file(&folder, 0o600)]);
+    let [sara, eve] = [(); 2].map(|()| new_key());
+    let mut member = call(address, &sara);
+    assert!(is_joined(&join(&mut member, "Sara", true)));
+    let mut other = call(address, &eve);
+    assert!(is_joined(&join(&mut other, "Eve", true)));
+    drop(member);
+    server.logs("Sara went (connection lost)");
+    let reply = join(&mut call(address, &eve), "SARA", true);
+    let Reply::Refused(refusal) = &reply else { panic!("{reply:?}") };
+    assert_eq!(refusal.cause, Cause::NameTaken, "{refusal}");
+    assert!(is_joined(&join(&mut call(address, &sara), "Sara", false)));
+}
+
+#[test]
 fn a_damaged_file_of_names_ends_the_server_with_its_line() {
     let folder = Folder::new();
     let names = folder.file("names");

@@ -17,7 +17,7 @@ use chat_tests::{
     server::{without_rate_limit, TestServer},
     watchdog::poll,
 };
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 fn broadcast(message_id: u64, text: &str) -> Request {
     Request::Broadcast { message_id, repeated: false, text: text.to_owned() }
@@ -91,7 +91,7 @@ fn nobody_hides_a_message_from_a_client_by_using_its_numbers() {
 
 #[test]
 fn a_bot_that_begins_at_the_same_number_in_each_session_is_heard_each_time() {
-    let server = TestServer::start();
+    let server = TestServer::with_limits(Limits { hold_name: Duration::ZERO, ..without_rate_limit() });
     let ann = Program::joined_client(server.address(), "Ann");
     for report in 1..=4 {
         let (mut ci, callback) = join(server.address(), "ci");

@@ -41,6 +41,7 @@ mod journal_order;
 mod kept_files;
 mod kind_of_room;
 mod limits;
+mod lost_names;
 mod machines;
 mod numbers;
 mod old_messages;

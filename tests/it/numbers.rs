@@ -34,7 +34,7 @@ fn three_jobs_at_once_have_three_names() {
 #[test]
 fn a_client_whose_name_is_taken_while_it_is_away_comes_back_with_another() {
     // The thief sends nothing more, and keeps the name all the same.
-    let (_server, address) = Program::server(&["--dead-after", "1h"]);
+    let (_server, address) = Program::server(&["--dead-after", "1h", "--hold-name", "0"]);
     let proxy = chat_tests::proxy::Proxy::start(address);
     let mut ci = Program::client(proxy.address(), "ci+", &[]);
     ci.sees("Connected!");
@@ -59,7 +59,7 @@ fn a_client_whose_name_is_taken_while_it_is_away_comes_back_with_another() {
 #[test]
 fn a_client_without_a_plus_sign_says_who_took_its_name() {
     // The thief sends nothing more, and keeps the name all the same.
-    let (_server, address) = Program::server(&["--dead-after", "1h"]);
+    let (_server, address) = Program::server(&["--dead-after", "1h", "--hold-name", "0"]);
     let proxy = chat_tests::proxy::Proxy::start(address);
     let mut tom = Program::client(proxy.address(), "Tom", &[]);
     tom.sees("Connected!");

@@ -88,7 +88,7 @@ fn a_client_may_resume_before_the_server_notices_the_lost_connection() {
 
 #[test]
 fn a_session_is_over_when_another_client_takes_its_name() {
-    let server = TestServer::start();
+    let server = TestServer::with_limits(Limits { hold_name: Duration::ZERO, ..without_rate_limit() });
     let alice = Member::join(server.address(), "alice");
     let mut bob = Member::join(server.address(), "bob");
     bob.disconnect();
@@ -207,7 +207,7 @@ fn a_join_that_was_given_up_does_not_replace_a_newer_connection() {
 
 #[test]
 fn a_private_message_to_a_lost_session_goes_to_nobody_else() {
-    let server = TestServer::start();
+    let server = TestServer::with_limits(Limits { hold_name: Duration::ZERO, ..without_rate_limit() });
     let proxy = Proxy::start(server.address());
     let mut alice = Member::join(server.address(), "alice");
     let mut bob = Member::join_without_listener(proxy.address(), "bob");

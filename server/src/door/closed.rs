@@ -5,6 +5,14 @@ use super::{guesses::Guesses, kept_names::KeptNames};
 use chat_common::{closed::PublicKey, protocol::Refusal, stream::Stream};
 use std::io;
 
+/// By which the client of a closed room is known again.
+pub(crate) type ClientKey = PublicKey;
+
+/// Returns the key of the client of a call connection.
+pub(crate) fn key_of(call: &Stream) -> Option<ClientKey> {
+    call.seal()?.peer_key()
+}
+
 /// The tables that only a closed room has.
 #[derive(Debug)]
 pub(crate) struct ClosedTables {
@@ -32,7 +40,7 @@ impl ClosedTables {
 
     /// Returns the names that are kept, and the key of the client, if the room keeps names.
     fn names_and_key(&self, call: &Stream) -> Option<(&KeptNames, PublicKey)> {
-        Some((self.names.as_ref()?, call.seal()?.peer_key()?))
+        Some((self.names.as_ref()?, key_of(call)?))
     }
 
     pub(super) fn keeps_names(&self) -> bool {

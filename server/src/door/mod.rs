@@ -29,7 +29,7 @@ mod tests;
 pub(crate) use admission::Slot;
 pub(crate) use ban::Ban;
 pub(crate) use bans::Bans;
-pub(crate) use closed::ClosedTables;
+pub(crate) use closed::{key_of, ClientKey, ClosedTables};
 pub(crate) use host::Host;
 pub(crate) use host_rates::{Allowance, ReadAllowance};
 #[cfg(feature = "closed")]

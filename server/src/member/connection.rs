@@ -205,6 +205,15 @@ fn serve_member(
     let callback_due = Instant::now() + limits.join_timeout;
     while let Some(request) = connection.next_request(limits.dead_after, limits.frame_timeout)? {
         calls.await_reply();
+        if request == Request::Leave {
+            // A client that has the reply may join again under the name.
+            let pair = Arc::clone(&calls.pair);
+            let left = service.room.ask(|left_tx| Command::Leave { pair, left_tx });
+            // A client may close without reading the reply; it counts as having left.
+            let reply = left.map_or_else(Reply::Refused, |()| Reply::Left);
+            let _ = connection.reply(&reply, limits.frame_timeout);
+            return Ok(ClientEnd::Left);
+        }
         // Requests that came before the stream was shut down can still be read. A removed member must not
         // send any more.
         if calls.pair.close_reason().is_some() {
@@ -213,11 +222,6 @@ fn serve_member(
         if !calls.visitor && !calls.pair.has_callback() && Instant::now() > callback_due {
             calls.pair.close("no callback connection");
             break;
-        }
-        if request == Request::Leave {
-            // A client may close without reading the reply; it counts as having left.
-            let _ = connection.reply(&Reply::Left, limits.frame_timeout);
-            return Ok(ClientEnd::Left);
         }
         let is_ping = request == Request::Ping;
         let answer =
@@ -235,28 +239,25 @@ fn serve_member(
     Ok(ClientEnd::Closed)
 }
 
-/// Closes a member's connections, and tells the room why they ended. Does not tell the room when the
-/// whole room is ending.
+/// Closes a member's connections, and tells the room why they ended if it does not know. Does not tell the
+/// room when the whole room is ending.
 ///
 /// The room ignores this for a member that was removed, or that has new connections by now.
 fn leave(service: &Service<'_>, calls: &MemberCalls, end: &std::thread::Result<Result<ClientEnd, RpcError>>) {
+    if matches!(end, Ok(Ok(ClientEnd::Left))) {
+        return calls.pair.close(CONNECTION_LOST); // The room knows.
+    }
     let closed = calls.pair.close_reason();
-    let has_left = matches!(end, Ok(Ok(ClientEnd::Left)));
-    if service.shutdown.is_requested() && closed.is_none() && !has_left {
+    if service.shutdown.is_requested() && closed.is_none() {
         return; // The callback connection must still deliver the event that ends the room.
     }
     let reason = match (closed, end) {
-        // After Leave a client closes both connections. The recipient's thread may notice that first and
-        // set another reason.
-        (_, Ok(Ok(ClientEnd::Left))) => None,
-        (Some(why), _) => Some(why),
-        (_, Ok(Err(error))) => Some(lost_because(error)),
-        (_, Err(_)) => Some("internal error"),
-        (_, Ok(Ok(ClientEnd::Closed))) => Some(CONNECTION_LOST),
+        (Some(why), _) => why,
+        (_, Ok(Err(error))) => lost_because(error),
+        (_, Err(_)) => "internal error",
+        (_, Ok(Ok(_))) => CONNECTION_LOST,
     };
     calls.pair.close(CONNECTION_LOST);
     // An error means that the room has ended.
-    let _ = service
-        .room
-        .send(Command::Leave { pair: Arc::clone(&calls.pair), reason: reason.map(str::to_owned) });
+    let _ = service.room.send(Command::Lose { pair: Arc::clone(&calls.pair), reason });
 }

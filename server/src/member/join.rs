@@ -6,7 +6,7 @@ use super::{dial, Service};
 #[cfg(feature = "seeded-bugs")]
 use crate::settings::seeded::Bug;
 use crate::{
-    delivery::ConnectionPair,
+    delivery::{ConnectionPair, CONNECTION_LOST},
     door::name,
     log::GoOn,
     room::{stopping, Command, Entrance},
@@ -123,7 +123,7 @@ pub(super) fn join(
     };
     let Ok(entrance) = entrance else {
         // A shorter history would look like all that was said.
-        let _ = room.send(Command::Leave { pair, reason: None });
+        let _ = room.send(Command::Lose { pair, reason: CONNECTION_LOST });
         return Err(Refusal::busy());
     };
     let entering = Arc::clone(&pair);

@@ -15,10 +15,7 @@ use crate::log::journal::record::{push, Record};
 use crate::settings::seeded::Bug;
 use crate::{
     delivery::{ConnectionPair, Deliveries, CONNECTION_LOST},
-    door::{
-        name::{fold, looks_like},
-        Ban, Door, Host, Slot,
-    },
+    door::{key_of, Ban, Door, Host, Slot},
     log::{Audience, SharedLog, StagedBatch},
     settings::Limits,
 };
@@ -125,9 +122,15 @@ impl Round<'_, '_, '_> {
                 let reply = self.rename(pair.id, name).unwrap_or_else(Reply::Refused);
                 self.effects.replies.push((pair, reply, replied_tx));
             }
-            Command::Leave { pair, reason } => {
-                if self.members.get(&pair.id).is_some_and(|member| member.is_on(&pair)) {
-                    self.leave(pair.id, reason);
+            Command::Leave { pair, left_tx } => {
+                if self.is_present(&pair) {
+                    self.leave(pair.id, None);
+                }
+                self.effects.answer(left_tx, ());
+            }
+            Command::Lose { pair, reason } => {
+                if self.is_present(&pair) {
+                    self.leave(pair.id, Some(reason.to_owned()));
                 }
             }
             Command::Remove { ban, reason, removed_tx } => {
@@ -149,6 +152,11 @@ impl Round<'_, '_, '_> {
         }
     }
 
+    /// Returns whether a session has no other connections than these.
+    fn is_present(&self, pair: &Arc<ConnectionPair>) -> bool {
+        self.members.get(&pair.id).is_some_and(|member| member.is_on(pair))
+    }
+
     /// Returns the records of the sessions that have changed in this round.
     pub(super) fn records(&self) -> Vec<u8> {
         let mut data = Vec::new();
@@ -166,7 +174,7 @@ impl Round<'_, '_, '_> {
         data
     }
 
-    /// Makes a new session with a name. If a lost session has that name, it is over and cannot be
+    /// Makes a new session with a name. If it takes the name from a lost session, that is over and cannot be
     /// resumed.
     fn claim(
         &mut self,
@@ -185,13 +193,15 @@ impl Round<'_, '_, '_> {
         }
         let folded = self.take_name(&join.name, address, &call, None)?;
         *self.last_id += 1;
+        let (key, now) = (key_of(&call), Instant::now());
         let pair = Arc::new(ConnectionPair::new(*self.last_id, call, self.door.reads(address)));
-        let now = Instant::now();
         let member = Member {
             token: join.token,
             name: join.name.clone(),
             folded,
             address,
+            key,
+            former_name: None,
             visitor: join.visitor,
             presence: Presence::Joining { pair: Arc::clone(&pair), announced: false },
             joined: None,
@@ -231,6 +241,7 @@ impl Round<'_, '_, '_> {
         }
         self.door.check_name(&member.name, &call)?;
         self.door.bind_name(&member.name, &call);
+        member.key = key_of(&call);
         let pair = Arc::new(ConnectionPair::new(*id, call, self.door.reads(address)));
         let announced = member.is_here();
         self.effects.closings.extend(member.pair().map(|old| (Arc::clone(old), "replaced")));
@@ -313,11 +324,10 @@ impl Round<'_, '_, '_> {
 
     /// Gives a member the callback connection that its client opened.
     fn attach(&mut self, pair: &Arc<ConnectionPair>, callback: Connection, slot: Slot) {
-        let member = self.members.get_mut(&pair.id).filter(|member| member.is_on(pair));
-        let reader = member.as_ref().map(|member| member.reader(pair.id));
-        if let (Some(Member { presence: Presence::Here { recipient, .. }, start, .. }), Some(reader)) =
-            (member, reader)
-        {
+        // Whoever has ended the session closes the pair. After a Leave the reply may still be on its way.
+        let Some(member) = self.members.get_mut(&pair.id).filter(|member| member.is_on(pair)) else { return };
+        let reader = member.reader(pair.id);
+        if let Member { presence: Presence::Here { recipient, .. }, start, .. } = member {
             if recipient.is_none() {
                 *recipient = self.deliveries.start(pair, callback, Some(slot), *start, reader);
                 self.effects.recipients_changed = true;
@@ -399,6 +409,7 @@ impl Round<'_, '_, '_> {
         let member = self.members.get_mut(&id).ok_or_else(Refusal::busy)?;
         member.folded = folded;
         let from = std::mem::replace(&mut member.name, name.clone());
+        member.former_name = Some((from.clone(), Instant::now()));
         self.effects.changed.push(id);
         let address = member.address.to_canonical();
         self.effects.lines.push((Some(member.address), format!("{from} is now {name}, from {address}")));
@@ -489,7 +500,7 @@ impl Round<'_, '_, '_> {
 
     /// Ends the presence of a member, and stages the event for the others with the `reason`. Returns the
     /// member's name.
-    fn end(&mut self, id: u64, presence: Presence, reason: Option<String>) -> Option<String> {
+    pub(super) fn end(&mut self, id: u64, presence: Presence, reason: Option<String>) -> Option<String> {
         let member = self.members.get_mut(&id)?;
         let (was_here, was_seen) = (member.is_here(), member.is_seen());
         self.effects.recipients_changed = true;
@@ -509,51 +520,6 @@ impl Round<'_, '_, '_> {
             self.staged.push(EventKind::Left { name: name.clone(), reason }, Audience::AllBut(id));
         }
         Some(name)
-    }
-
-    /// Checks that a session may have a name, and takes the name from a lost session. `own` is the
-    /// session, or `None` for a new one. `call` is its call connection. Returns the name's folded form.
-    ///
-    /// # Errors
-    /// When a connected member has the name, it belongs to another key, or the name or the address is banned.
-    ///
-    /// The ban is checked here, on the broadcaster's thread. The operator adds the ban before it sends
-    /// `Remove`, so a claim is either refused here or removed there.
-    fn take_name(
-        &mut self,
-        name: &str,
-        address: IpAddr,
-        call: &Stream,
-        own: Option<u64>,
-    ) -> Result<String, Refusal> {
-        if let Some(why) = self.door.bans.reason(name, address) {
-            return Err(Refusal::new(Cause::Banned, why));
-        }
-        // This comes before the name is taken from a lost session.
-        self.door.check_name(name, call)?;
-        let folded = fold(name);
-        let holder = self.members.iter_mut().find(|(id, member)| {
-            Some(**id) != own
-                && (member.folded == folded || looks_like(&member.name, name))
-                && !matches!(member.presence, Presence::Over { .. })
-        });
-        if let Some((id, holder)) = holder {
-            let Presence::Lost { .. } = holder.presence else {
-                let why = match holder.folded == folded {
-                    true => format!("the name {name} is taken; choose another"),
-                    false => {
-                        format!("the name {name} looks like {}, who is here; choose another", holder.name)
-                    }
-                };
-                return Err(Refusal::new(Cause::NameTaken, why));
-            };
-            let taken = &holder.name;
-            let why = format!("the name {taken} was taken by somebody else while the connection was lost");
-            let (id, over) = (*id, Presence::Over { since: Instant::now(), cause: Cause::NameTaken, why });
-            self.end(id, over, Some(CONNECTION_LOST.to_owned()));
-        }
-        self.door.bind_name(name, call);
-        Ok(folded)
     }
 
     /// Removes the sessions that cannot be resumed any more: those that ended too long ago, and, if there

@@ -48,8 +48,14 @@ pub(crate) enum Command {
     },
     /// A member wants another name. The reply is written as for `Say`.
     Rename { pair: Arc<ConnectionPair>, name: String, replied_tx: Sender<()> },
-    /// The connections of a member have ended. `reason` is `None` if the client sent Leave.
-    Leave { pair: Arc<ConnectionPair>, reason: Option<String> },
+    /// The client of a member sent Leave.
+    Leave {
+        pair: Arc<ConnectionPair>,
+        /// Gets a value when the name is free.
+        left_tx: Sender<()>,
+    },
+    /// The connections of a member have ended without a Leave, and why.
+    Lose { pair: Arc<ConnectionPair>, reason: &'static str },
     /// The operator removes the members that `ban` covers. This does not add the ban to the list of bans.
     Remove { ban: Ban, reason: String, removed_tx: Sender<Vec<Removed>> },
     /// The operator lets nobody with this name say anything for some time. The name is in its folded form.

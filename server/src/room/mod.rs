@@ -8,6 +8,7 @@ mod apply;
 mod broadcaster;
 mod command;
 mod mutes;
+mod naming;
 mod natural_order;
 mod past;
 mod registry;

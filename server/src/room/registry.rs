@@ -17,7 +17,7 @@
 use super::natural_order::sort_key;
 use crate::{
     delivery::{ConnectionPair, Recipient},
-    door::name::fold,
+    door::{name::fold, ClientKey},
     log::{
         journal::record::{SessionRecord, SessionState},
         Reader,
@@ -54,6 +54,10 @@ pub(crate) struct Member {
     pub(super) name: String,
     /// The name in the form in which names are compared.
     pub(super) folded: String,
+    /// The name that it had before, and until when.
+    pub(super) former_name: Option<(String, Instant)>,
+    /// The key of the client, in a closed room. It is not known of a session of the journal.
+    pub(super) key: Option<ClientKey>,
     /// The address of the client's call connection.
     pub(super) address: IpAddr,
     /// Whether the member came only to speak. The others do not see it, and it receives nothing. A session
@@ -151,6 +155,8 @@ impl Member {
             token: record.token,
             folded: fold(&record.name),
             name: record.name,
+            former_name: None,
+            key: None,
             address: record.address,
             visitor: record.visitor,
             presence: match record.state {

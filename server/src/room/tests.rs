@@ -27,6 +27,7 @@ use std::{
     net::{IpAddr, Ipv4Addr, TcpListener},
     sync::Arc,
     thread,
+    time::{Duration, Instant},
 };
 
 /// A room without threads. Commands are applied at once.
@@ -144,7 +145,13 @@ impl TestRoom<'_, '_, '_> {
     }
 
     fn lose(&mut self, pair: &Arc<ConnectionPair>) {
-        self.apply(Command::Leave { pair: Arc::clone(pair), reason: Some("connection lost".to_owned()) });
+        self.apply(Command::Lose { pair: Arc::clone(pair), reason: "connection lost" });
+    }
+
+    fn leave(&mut self, pair: &Arc<ConnectionPair>) {
+        let (left_tx, left_rx) = bounded(1);
+        self.apply(Command::Leave { pair: Arc::clone(pair), left_tx });
+        left_rx.recv().unwrap();
     }
 
     fn resume(&mut self, number: u32, address: IpAddr) -> Result<Arc<ConnectionPair>, Refusal> {
@@ -306,7 +313,7 @@ fn a_muted_member_says_nothing_until_the_mute_ends_and_its_name_stays_muted() {
         let ann = room.resume(1, address(1)).unwrap();
         room.enter(&ann, Entrance::Resumed(0));
         is_muted(room.say(&ann, 2, "no"));
-        room.apply(Command::Leave { pair: ann, reason: None });
+        room.leave(&ann);
         let ann = room.join("ANN", 2, address(2));
         is_muted(room.say(&ann, 1, "no"));
         // Ann was told when she was muted, and the one who has her name now when she joined.
@@ -344,6 +351,141 @@ fn a_removal_counts_the_others_whom_a_ban_of_the_address_would_hit() {
         assert_eq!(others("dan"), [("Dan".to_owned(), 0)]);
         assert_eq!(others("10.0.0.1"), [("Bob".to_owned(), 0), ("Cid".to_owned(), 0)]);
     });
+}
+
+/// Checks that a claim is refused because the name is taken, and returns the sentence.
+fn taken(claimed: Result<Arc<ConnectionPair>, Refusal>) -> String {
+    let refusal = claimed.expect_err("the name is taken");
+    assert_eq!(refusal.cause, Cause::NameTaken, "{refusal}");
+    refusal.text
+}
+
+/// The reply to a Rename, as a claim.
+fn renamed(reply: Reply) -> Result<(), Refusal> {
+    match reply {
+        Reply::Renamed { .. } => Ok(()),
+        Reply::Refused(refusal) => Err(refusal),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_name_of_a_lost_session_goes_to_nobody_else_for_ten_seconds() {
+    with_room(&Limits::default(), |mut room| {
+        let tom = room.join("Bill", 1, address(1));
+        let eve = room.join("Eve", 2, address(2));
+        room.lose(&tom);
+        for name in ["Bill", "BILL", "BiII"] {
+            let why = taken(room.claim(Join::new(name, token(3), 0), address(3)));
+            assert_eq!(why, "the connection of Bill was lost a moment ago; the name is free again in 10 s");
+            assert!(renamed(room.rename(&eve, name)).is_err_and(|why| why.cause == Cause::NameTaken));
+        }
+        let private = MessageKind::Private { to: "Bill".to_owned() };
+        let message = Message::new(1, false, "for you alone".to_owned(), private);
+        let (replied_tx, _replied_rx) = bounded(1);
+        let reply = room.apply(Command::Say { pair: eve, message, replied_tx }).replies.remove(0).1;
+        assert!(matches!(reply, Reply::Refused(why) if why.cause == Cause::NobodyOfThatName));
+        // Its own client comes back: to the session, or with another one.
+        let tom = room.resume(1, address(4)).unwrap();
+        room.enter(&tom, Entrance::Resumed(0)).unwrap();
+        room.lose(&tom);
+        let tom = room.join("Bill", 1, address(5));
+        room.lose(&tom);
+        let lost = room.members.get_mut(&tom.id).unwrap();
+        let since = Instant::now().checked_sub(Duration::from_secs(10)).expect("the machine runs for longer");
+        lost.presence = Presence::Lost { since, told: true };
+        room.join("BiII", 3, address(3));
+        assert!(taken(room.resume(1, address(5))).contains("was taken by somebody else"));
+    });
+}
+
+#[test]
+fn a_program_that_is_killed_and_started_again_on_its_own_machine_has_its_name_at_once() {
+    for (others, is_free) in [
+        (vec![], true),
+        (vec![("Ann", address(9))], true),
+        (vec![("Ann", address(1))], false),
+        (vec![("lost", address(1))], false),
+        (vec![("kicked", address(1))], true),
+    ] {
+        with_room(&Limits::default(), |mut room| {
+            let bot = room.join("bot", 1, address(1));
+            for (number, (name, from)) in (2..).zip(&others) {
+                let other = room.join(name, number, *from);
+                match *name {
+                    "lost" => room.lose(&other),
+                    "kicked" => assert_eq!(room.kick("kicked"), ["kicked"]),
+                    _ => {}
+                }
+            }
+            room.lose(&bot);
+            let again = room.claim(Join::new("bot", token(9), 0), address(1));
+            assert_eq!(again.is_ok(), is_free, "{others:?}: {again:?}");
+        });
+    }
+}
+
+#[test]
+fn a_host_is_the_network_of_its_ipv6_address() {
+    let address = |text: &str| text.parse::<IpAddr>().unwrap();
+    for (from, is_free) in [("2001:db8::2", true), ("2001:db8:0:1::1", false)] {
+        with_room(&Limits::default(), |mut room| {
+            let bot = room.join("bot", 1, address("2001:db8::1"));
+            room.lose(&bot);
+            assert_eq!(room.claim(Join::new("bot", token(2), 0), address(from)).is_ok(), is_free);
+        });
+    }
+}
+
+#[test]
+fn a_name_that_is_given_up_is_free_at_once_after_a_leave_and_a_kick_and_held_after_a_new_name() {
+    with_room(&Limits::default(), |mut room| {
+        let tom = room.join("Tom", 1, address(1));
+        room.leave(&tom);
+        room.join("Tom", 2, address(2));
+        assert_eq!(room.kick("Tom"), ["Tom"]);
+        let tom = room.join("Tom", 3, address(3));
+        renamed(room.rename(&tom, "Tim")).unwrap();
+        let why = taken(room.claim(Join::new("TOM", token(4), 0), address(4)));
+        assert_eq!(why, "Tim had the name TOM a moment ago; the name is free again in 10 s");
+        renamed(room.rename(&tom, "Tom")).unwrap();
+        room.leave(&tom);
+        room.join("Tim", 5, address(5));
+        room.join("Tom", 6, address(6));
+    });
+}
+
+#[test]
+fn no_name_is_held_longer_than_its_session_can_come_back() {
+    let brief = Duration::from_millis(1);
+    for limits in [
+        Limits { hold_name: Duration::ZERO, ..Limits::default() },
+        Limits { resume_within: brief, ..Limits::default() },
+    ] {
+        with_room(&limits, |mut room| {
+            let tom = room.join("Tom", 1, address(1));
+            room.lose(&tom);
+            thread::sleep(brief);
+            room.join("Tom", 2, address(2));
+        });
+    }
+}
+
+#[test]
+fn who_takes_the_name_of_a_lost_session_does_not_pass_for_another_that_is_here() {
+    let limits = Limits { hold_name: Duration::ZERO, ..Limits::default() };
+    // The list has no order, so each of the two can be the first.
+    for _ in 0..16 {
+        with_room(&limits, |mut room| {
+            let lost = room.join("BILL", 1, address(1));
+            room.join("BiII", 2, address(2));
+            room.lose(&lost);
+            // It counts as the same as one, and looks the same as the other.
+            let why = taken(room.claim(Join::new("Bill", token(3), 0), address(3)));
+            assert_eq!(why, "the name Bill looks like BiII, who is here; choose another");
+            assert!(room.resume(1, address(1)).is_ok());
+        });
+    }
 }
 
 #[test]

@@ -159,6 +159,8 @@ limits! {
     max_history "max-history": usize = 10_000, at least 0, at most 100_000_000;
     /// Time in which a client can resume a lost session.
     resume_within "resume-within": Duration = Duration::from_secs(60), at least MOMENT, at most LONGEST;
+    /// Time for which the name of a lost session is free for its client alone.
+    hold_name "hold-name": Duration = Duration::from_secs(10), at least Duration::ZERO, at most LONGEST;
     /// Requests that a member may send at once; 0 turns this rate and those of addresses off.
     rate_burst "rate-burst": usize = 200, at least 0, at most 1_000_000;
     /// Requests a second after that; a long one counts as several. Faster members are read more slowly.
