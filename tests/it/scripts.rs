@@ -389,6 +389,26 @@ fn a_signal_ends_a_client_that_waits_for_input_or_for_a_server() {
 }
 
 #[test]
+fn a_signal_before_everything_is_sent_gives_exit_code_one_and_says_so() {
+    // The server reads slowly, so most lines wait.
+    let (_server, address) = Program::server(&["--rate-burst", "1", "--rate", "10"]);
+    let ann = Program::joined_client(address, "Ann");
+    for run in 0..8 {
+        let name = format!("Piper{run}");
+        let mut piper = Program::client(address, &name, &[]);
+        piper.types(&"line\n".repeat(100));
+        ann.sees(&format!("[{name}] line\n"));
+        piper.signal("TERM");
+        assert_eq!(piper.exits(), Some(1), "{}", piper.output());
+        let error = piper.error_output();
+        // Where the server takes longer to reply than a signal waits, the client does not know the number.
+        let knows = error.contains("--- lines that were not sent: ")
+            && error.ends_with("chat-client: not everything was sent\n");
+        assert!(knows || error.contains("stopped by a signal before everything was sent"), "{error}");
+    }
+}
+
+#[test]
 fn a_signal_during_a_call_gives_exit_code_one() {
     // The test plays the server, so it knows when the client waits for a reply.
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();

@@ -340,13 +340,17 @@ impl Client<'_> {
     /// Shows how much was not sent. Then the client does not end as one that has sent everything, so that a
     /// script learns it from the exit code. A client whose input could not be read fails in any case.
     fn check_all_sent(&self, outcome: Outcome) -> Outcome {
-        if !self.queue.is_empty() {
-            (self.show)(UiEvent::Unsent(self.queue.len()));
+        // A client that was told to leave has read ahead.
+        let unread =
+            if outcome == Outcome::Left { self.input_rx.try_iter().filter(is_to_send).count() } else { 0 };
+        let unsent = self.queue.len() + unread;
+        if unsent > 0 {
+            (self.show)(UiEvent::Unsent(unsent));
         }
         if let (Outcome::Left, Some(reason)) = (&outcome, &self.input_error) {
             return Outcome::Failed(reason.clone());
         }
-        let all_sent = self.queue.is_empty() && !self.forgot_paste;
+        let all_sent = unsent == 0 && !self.forgot_paste;
         match outcome {
             // A person has read what was wrong with a line, and could type it again.
             Outcome::Left if self.options.interactive && !all_sent => Outcome::LeftUnsent,
@@ -355,5 +359,14 @@ impl Client<'_> {
             }
             outcome => outcome,
         }
+    }
+}
+
+/// Whether something of this input is sent to the server.
+fn is_to_send(input: &Input) -> bool {
+    match input {
+        Input::Line(text) | Input::Text(text) => !text.trim().is_empty(),
+        Input::Say(_) | Input::Rename(_) => true,
+        Input::Leave | Input::Mistake(_) | Input::Notice(_) | Input::End | Input::Failed(_) => false,
     }
 }
