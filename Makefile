@@ -38,11 +38,10 @@ build-programs = $(call build,the server and the client: about a minute the firs
 # must outlive the program to say so. A program that Ctrl-C ends at once has the code 130.
 run = trap : INT; $(1); code=$$?; [ $$code -eq 130 ] || exit $$code
 
-# The descriptor limit goes up to what the system allows, because each member takes two.
 # A closed room has a passphrase of its own making, unless a file of ARGS has one.
 run-server: ## start a room here (LISTEN=HOST:PORT, JOURNAL=folder, CLOSED=1, ARGS="more flags")
 	$(build-programs)
-	@ulimit -n "$$(ulimit -Hn)"; $(call run,$(TARGET)/release/chat-server --listen $(LISTEN) $(if $(JOURNAL),--journal $(JOURNAL)) $(if $(CLOSED),$(if $(findstring --passphrase-file,$(ARGS)),,--closed)) $(ARGS))
+	@$(call run,$(TARGET)/release/chat-server --listen $(LISTEN) $(if $(JOURNAL),--journal $(JOURNAL)) $(if $(CLOSED),$(if $(findstring --passphrase-file,$(ARGS)),,--closed)) $(ARGS))
 
 run-client: ## join a room (NAME=name, SERVER=HOST:PORT, CLOSED=1, ARGS="more flags")
 	$(build-programs)

@@ -200,6 +200,8 @@ pub struct Settings {
     /// belong to nobody.
     #[cfg(feature = "closed")]
     pub names: Option<PathBuf>,
+    /// How many file descriptors the process may have. `None` if connections need not fit into that.
+    pub descriptors: Option<u64>,
     /// Where the replies to the operator's commands go. The server then reads the commands from standard
     /// input. `None` is a server without a console.
     pub console: Option<BackgroundWriter>,
@@ -224,20 +226,22 @@ impl Server {
         }
         shutdown.wakes(&listener)?;
         let bans = ban_file.clone().map_or_else(|| Ok(Bans::default()), Bans::load)?;
-        #[cfg_attr(not(feature = "closed"), expect(unused_mut, reason = "an open door has no more tables"))]
         let mut door = Door::new(bans, limits);
         #[cfg(feature = "closed")]
         if settings.closed.is_some() {
             let names = settings.names.clone().map(KeptNames::load).transpose()?;
             door.closed = Some(ClosedTables::new(names));
         }
-        let door = Arc::new(door);
         let transcript = transcript.as_deref().map(|path| TranscriptFile::open(path, PipeUse::Waits));
         let transcript = transcript.transpose()?;
         let (past, journal) = match journal {
             None => (Past::none(limits)?, None),
             Some(path) => open_journal(path, keeping, limits).map_err(io::Error::other)?,
         };
+        if let Some(limit) = settings.descriptors {
+            door.fit(limit, journal.is_some(), limits);
+        }
+        let door = Arc::new(door);
         Ok(Server { listener, settings, door, transcript, shutdown, past, journal })
     }
 

@@ -138,6 +138,7 @@ fn serve(
         closed,
         #[cfg(feature = "closed")]
         names: options.closed.and_then(|closed| closed.names),
+        descriptors: signals::raise_descriptor_limit(),
         console: (options.console || io::stdin().is_terminal()).then(|| output.clone()),
     };
     let shutdown = Arc::new(Shutdown::new());

@@ -4,13 +4,13 @@
 use chat_common::{
     error::RpcError,
     frame::encode_frame,
-    protocol::{Cause, Reply, Request},
+    protocol::{Cause, EventKind, Refusal, Reply, Request},
     status::Status,
 };
 use chat_tests::{
     checker::assert_clean,
     folder::Folder,
-    member::{Callbacks, Member},
+    member::{Callbacks, Member, MemberError},
     process::{binary, installed, Program},
     raw::RawPeer,
     watchdog::poll,
@@ -63,13 +63,77 @@ fn f09_a_server_without_descriptors_keeps_its_members() {
 }
 
 #[test]
-fn f09_a_server_with_twelve_descriptors_serves_as_many_as_fit() {
+fn f09_a_server_with_fourteen_descriptors_serves_as_many_as_fit() {
     let mut command = Command::new("sh");
     command
-        .args(["-c", "ulimit -n 12; exec \"$0\" --listen 127.0.0.1:0 --rate-burst 0 \"$@\""])
+        .args(["-c", "ulimit -n 14; exec \"$0\" --listen 127.0.0.1:0 --rate-burst 0 \"$@\""])
         .arg(binary("chat-server"));
     let (server, address) = Program::start_server_that_forgets(&mut command);
     survives_without_descriptors(&server, address);
+}
+
+/// Starts a server without a journal that may have this many descriptors: `SOFT`, or `SOFT:HARD`. Returns
+/// `None` where that is not possible.
+fn server_with_descriptors(limits: &str) -> Option<(Program, SocketAddr)> {
+    if !installed("prlimit") {
+        println!("skipped: this machine has no prlimit");
+        return None;
+    }
+    let mut command = Command::new("prlimit");
+    command.arg(format!("--nofile={limits}")).arg(binary("chat-server"));
+    command.args(["--listen", "127.0.0.1:0", "--rate-burst", "0"]).env("RUST_LOG", "debug");
+    Some(Program::start_server_that_forgets(&mut command))
+}
+
+/// Lets forty newcomers try at the same time. Returns those that are in. The others are refused as busy.
+fn forty_newcomers(address: SocketAddr) -> Vec<Member> {
+    let names: Vec<String> = (0..40).map(|number| format!("n{number}")).collect();
+    let try_join = |name: &str| match Member::try_join(address, name, Callbacks::Listen) {
+        Ok(member) => Some(member),
+        Err(MemberError::Refused(Refusal { cause: Cause::Busy, .. })) => None,
+        Err(MemberError::Lost(RpcError::Refused { status: Status::Busy, .. })) => None,
+        Err(error) => panic!("{name}: {error:?}"),
+    };
+    thread::scope(|scope| {
+        let tries: Vec<_> = names.iter().map(|name| scope.spawn(|| try_join(name))).collect();
+        tries.into_iter().filter_map(|tried| tried.join().unwrap()).collect()
+    })
+}
+
+#[test]
+fn who_is_in_stays_in_when_the_descriptors_are_used_up_and_another_fits_when_one_leaves() {
+    for limit in ["64", "32"] {
+        let Some((server, address)) = server_with_descriptors(limit) else { return };
+        server.logs(&format!("the limit of {limit} open files has room for "));
+        let log = server.error_output();
+        let fitting = log.split("has room for ").nth(1).unwrap().split(' ').next().unwrap();
+        let fitting: usize = fitting.parse().unwrap();
+        let mut members = forty_newcomers(address);
+        // The rest of the places, one after the other.
+        while let Ok(member) = Member::try_join(address, &format!("late{}", members.len()), Callbacks::Open) {
+            members.push(member);
+        }
+        assert_eq!(members.len(), fitting, "{log}");
+        for _ in 0..2 {
+            assert_eq!(forty_newcomers(address).len(), 0);
+        }
+        let last = members.iter_mut().map(|member| member.say("here")).last().unwrap();
+        members[1..members.len() - 1].iter().for_each(|member| member.hear_up_to(last));
+        for member in &members {
+            let has_gone = |kind: &EventKind| matches!(kind, EventKind::Left { .. } | EventKind::Back { .. });
+            assert_eq!(member.history().events().find(|event| has_gone(&event.kind)), None);
+        }
+        let gone = members.pop().unwrap().leave();
+        members.push(poll("the free place", || Member::try_join(address, "new", Callbacks::Open).ok()));
+        let here = || members.iter().map(|member| member.history().left_early());
+        assert_clean(|| here().chain([gone.clone()]).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_server_raises_its_limit_of_descriptors_to_the_hard_one() {
+    let Some((_server, address)) = server_with_descriptors("32:256") else { return };
+    assert_eq!(forty_newcomers(address).len(), 40);
 }
 
 /// Starts a server in which system calls fail as this strace expression says. Returns `None` where that is

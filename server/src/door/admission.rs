@@ -1,6 +1,6 @@
 //! The table of accepted connections: how many there are, from which host, and which have not joined.
 //!
-//! Any thread may use it. Nothing here may block.
+//! Any thread may use it. Only [`Admission::admit`] may block.
 //!
 //! All hosts share the `max_unjoined` places of connections that have not joined. When all are taken, a new
 //! connection takes the place of an old one, after the first of these rules that fits:
@@ -25,10 +25,19 @@
 //! `max_per_address` limits all connections of a host, so one host cannot take all of `max_connections`.
 //! Loopback addresses are exempt: whoever runs programs on the server's machine has millions of them, and no
 //! limit for each would help. Many hosts together can take all of `max_connections`.
+//!
+//! A connection also needs its share of the process's [`Descriptors`].
 
-use super::host::Host;
+use super::{
+    descriptors::{Descriptors, Share},
+    host::Host,
+};
 use crate::settings::Limits;
-use chat_common::{status::Status, stream::Stream};
+use chat_common::{
+    protocol::{Cause, Refusal},
+    status::Status,
+    stream::Stream,
+};
 use std::{
     collections::HashMap,
     hash::{BuildHasher, RandomState},
@@ -41,8 +50,9 @@ use std::{
 const HELD: Duration = Duration::from_secs(2);
 
 /// The accepted connections.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Admission {
+    descriptors: Arc<Descriptors>,
     /// Protects the table. This is the only lock on it, and nothing blocks under it.
     table: Mutex<Table>,
 }
@@ -95,10 +105,19 @@ struct Dice {
 pub(crate) struct Slot {
     admission: Arc<Admission>,
     number: u64,
+    share: Share,
 }
 
 impl Admission {
+    /// Returns an empty table.
+    pub(super) fn new(descriptors: Arc<Descriptors>) -> Arc<Admission> {
+        Arc::new(Admission { descriptors, table: Mutex::default() })
+    }
+
     /// Gives a new connection a place.
+    ///
+    /// # Blocking
+    /// For a tenth of a second at most, when the descriptors are used up.
     ///
     /// # Errors
     /// The status for the peer, when there is no place.
@@ -110,6 +129,7 @@ impl Admission {
         now: Instant,
     ) -> Result<Slot, Status> {
         let host = Host::of(address);
+        let share = self.descriptors.take().ok_or(Status::Busy)?;
         let mut table = self.lock();
         if table.open.len() >= limits.max_connections {
             return Err(Status::Busy);
@@ -125,7 +145,7 @@ impl Admission {
         table.open.insert(number, Open { stream, host, since: now, stage: Stage::Joined });
         *table.held.entry(host).or_default() += 1;
         table.set_stage(number, Stage::Unjoined);
-        Ok(Slot { admission: Arc::clone(self), number })
+        Ok(Slot { admission: Arc::clone(self), number, share })
     }
 
     /// Ends the incoming direction of every call connection. The requests that have arrived are still
@@ -229,18 +249,42 @@ impl Dice {
 }
 
 impl Slot {
+    /// Records that this is a call connection.
+    ///
+    /// # Errors
+    /// The status for the peer, when there is no descriptor for its callback connection.
+    pub(crate) fn is_call(&self) -> Result<(), Status> {
+        self.share.is_call().then_some(()).ok_or(Status::Busy)
+    }
+
+    /// Records that the Join has succeeded, and the client has to open the callback connection.
+    pub(crate) fn awaits_callback(&self) {
+        self.share.awaits_callback();
+    }
+
     /// Records that the connection's Join was refused, and it may send another.
     pub(crate) fn not_joined(&self) {
+        self.share.has_not_joined();
         self.set_stage(Stage::Unjoined);
     }
 
     /// Records that the connection's Join is being carried out. No new connection can take its place now.
-    pub(crate) fn joining(&self) {
+    /// `resumes` says whether the client has been here before, and `dials` whether the server opens the
+    /// callback connection.
+    ///
+    /// # Errors
+    /// The refusal, when there are no descriptors for one more member. Nothing is recorded then.
+    pub(crate) fn joining(&self, resumes: bool, dials: bool) -> Result<(), Refusal> {
+        if !self.share.joins(resumes, dials) {
+            return Err(Refusal::new(Cause::Busy, "the room is full; try again later"));
+        }
         self.set_stage(Stage::Joined);
+        Ok(())
     }
 
     /// Records that the connection is now a member's callback connection.
     pub(crate) fn became_callback(&self) {
+        self.share.is_callback();
         self.set_stage(Stage::Callback);
     }
 
@@ -286,7 +330,7 @@ mod tests {
 
     #[test]
     fn places_are_counted_and_freed() {
-        let (admission, limits) = (Arc::<Admission>::default(), limits(2, 9, 1));
+        let (admission, limits) = (Admission::new(Descriptors::without_limit()), limits(2, 9, 1));
         let (near, _far) = pair();
         let [one, two]: [IpAddr; 2] = [[10, 0, 0, 1].into(), [10, 0, 0, 2].into()];
         let first = admit(&admission, &limits, &near, one).unwrap();
@@ -299,7 +343,7 @@ mod tests {
 
     #[test]
     fn loopback_has_no_limit_even_as_a_mapped_ipv6_address() {
-        let (admission, limits) = (Arc::<Admission>::default(), limits(9, 9, 1));
+        let (admission, limits) = (Admission::new(Descriptors::without_limit()), limits(9, 9, 1));
         let (near, _far) = pair();
         let mapped: IpAddr = "::ffff:127.0.0.1".parse().unwrap();
         let _kept: Vec<Slot> = (0..3).map(|_| admit(&admission, &limits, &near, mapped).unwrap()).collect();
@@ -307,7 +351,7 @@ mod tests {
 
     #[test]
     fn all_addresses_of_an_ipv6_network_share_one_limit() {
-        let (admission, limits) = (Arc::<Admission>::default(), limits(9, 9, 2));
+        let (admission, limits) = (Admission::new(Descriptors::without_limit()), limits(9, 9, 2));
         let (near, _far) = pair();
         let [one, two, three] =
             ["2001:db8::1", "2001:db8::2", "2001:db8::3"].map(|text| text.parse::<IpAddr>().unwrap());
@@ -331,7 +375,7 @@ mod tests {
             let limits =
                 Limits { max_unjoined, max_unjoined_per_address, ..limits(10_000, max_unjoined, 10_000) };
             House {
-                admission: Arc::default(),
+                admission: Admission::new(Descriptors::without_limit()),
                 limits,
                 stream: pair().0,
                 slots: Vec::new(),
@@ -438,7 +482,7 @@ mod tests {
         let mut house = House::new(2, 2);
         let joined = house.opens(1, 2);
         for index in &joined {
-            house.slots[*index].1.joining();
+            house.slots[*index].1.joining(false, false).unwrap();
         }
         house.opens(1, 100);
         assert!(joined.iter().all(|index| house.is_open(*index)));
@@ -452,7 +496,7 @@ mod tests {
 
     #[test]
     fn a_closed_connection_is_shut_down_and_nothing_is_left_of_connections_that_have_ended() {
-        let (admission, limits) = (Arc::<Admission>::default(), limits(9, 1, 9));
+        let (admission, limits) = (Admission::new(Descriptors::without_limit()), limits(9, 1, 9));
         let [(old, mut old_far), (new, new_far)] = [(); 2].map(|()| pair());
         let address: IpAddr = [10, 0, 0, 1].into();
         let first = admit(&admission, &limits, &old, address).unwrap();
@@ -460,7 +504,7 @@ mod tests {
         assert_eq!(old_far.read(&mut [0]).unwrap(), 0, "the end of the stream");
         new_far.set_nonblocking(true).unwrap();
         assert!((&new_far).read(&mut [0]).is_err(), "the new connection is open");
-        first.joining();
+        first.joining(false, false).unwrap();
         drop((first, second));
         let table = admission.lock();
         assert!(table.open.is_empty() && table.held.is_empty() && table.unjoined.is_empty());

@@ -1,6 +1,7 @@
 //! The accept loop. It gives each connection a thread, or refuses it. Runs on the main thread.
 //!
-//! It MUST NOT wait for a peer. Only shutdown ends it.
+//! It MUST NOT wait for a peer, but for a tenth of a second when the descriptors are used up. Only shutdown
+//! ends it.
 //!
 //! Go: `rpc.Accept` returns at the first error of `Accept`, and then the server accepts nobody. One
 //! failed `accept` without a free file descriptor is enough.

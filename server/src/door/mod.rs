@@ -13,6 +13,7 @@ mod closed;
 #[cfg(not(feature = "closed"))]
 #[path = "no_closed.rs"]
 mod closed;
+mod descriptors;
 #[cfg(feature = "closed")]
 mod guesses;
 mod host;
@@ -39,7 +40,9 @@ pub(crate) use listener::accept_loop;
 use crate::settings::Limits;
 use admission::Admission;
 use chat_common::{protocol::Refusal, stream::Stream};
+use descriptors::Descriptors;
 use host_rates::HostRates;
+use log::{debug, warn};
 use std::{fmt, io, net::IpAddr, sync::Arc, time::Instant};
 
 /// The mode of a file of bans or names that is new, less what the user's mask takes away.
@@ -58,7 +61,21 @@ pub(crate) struct Door {
 
 impl Door {
     pub(crate) fn new(bans: Bans, limits: &Limits) -> Door {
-        Door { bans, admission: Arc::default(), hosts: HostRates::new(limits), closed: None }
+        let admission = Admission::new(Descriptors::without_limit());
+        Door { bans, admission, hosts: HostRates::new(limits), closed: None }
+    }
+
+    /// Takes only connections that fit into a process that may have `limit` descriptors, and says how many
+    /// members these are. Comes before the first connection, when the server has opened its files.
+    pub(crate) fn fit(&mut self, limit: u64, has_journal: bool, limits: &Limits) {
+        let descriptors = Descriptors::within(limit, has_journal);
+        let fitting = descriptors.members();
+        self.admission = Admission::new(descriptors);
+        let line = format!("the limit of {limit} open files has room for {fitting} members");
+        match fitting < limits.max_connections {
+            true => warn!("{line}; raise it (ulimit -Hn) for more"),
+            false => debug!("{line}"),
+        }
     }
 
     /// Checks that the client of a call connection may have a name that others may have had before.

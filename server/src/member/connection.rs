@@ -55,7 +55,14 @@ pub(crate) fn serve_connection(service: &Service<'_>, stream: Arc<Stream>, peer:
             return Ok(());
         }
         match hello.role {
-            Role::Call => serve_calls(service, connection, &hello, peer, &slot),
+            Role::Call => match slot.is_call() {
+                Ok(()) => serve_calls(service, connection, &hello, peer, &slot),
+                Err(status) => {
+                    log_full(service, peer);
+                    connection.refuse(status);
+                    Ok(())
+                }
+            },
             Role::OpenedCallback => attach_callback(service, connection, &hello, slot),
             Role::Callback => {
                 connection.refuse(Status::WrongRole);
@@ -111,6 +118,12 @@ fn attach_callback(
     Ok(())
 }
 
+/// Logs that there are no descriptors for one more member.
+fn log_full(service: &Service<'_>, peer: SocketAddr) {
+    let line = format_args!("{peer}: refused: no file descriptors for one more member");
+    service.door.log(peer.ip(), Level::Warn, line);
+}
+
 /// Serves a call connection after its hello.
 ///
 /// # Blocking
@@ -158,7 +171,12 @@ fn wait_for_join(
         let refusal = match connection.next_request(left, left.min(limits.frame_timeout))? {
             None => return Ok(None),
             Some(Request::Join(join)) => {
-                slot.joining();
+                if let Err(refusal) = slot.joining(join.resume.is_some(), join.port != 0) {
+                    log_full(service, peer);
+                    connection.reply(&Reply::Refused(refusal), limits.frame_timeout)?;
+                    // The descriptor is for one who finds a place.
+                    return Ok(None);
+                }
                 // It waits before the Join and not behind it, so a client pays for its last connection first.
                 let stays = pause(service, connection, allowance.take(Instant::now(), 1));
                 if !matches!(stays, Ok(true)) {
@@ -168,7 +186,12 @@ fn wait_for_join(
                 let stream = Arc::clone(connection.stream());
                 let mut go_on = pays_for_reading(service, connection, allowance);
                 match join::join(service, &stream, peer, join, &mut go_on) {
-                    Ok(calls) => return Ok(Some(calls)),
+                    Ok(calls) => {
+                        if !calls.joined.called_back {
+                            slot.awaits_callback();
+                        }
+                        return Ok(Some(calls));
+                    }
                     Err(refusal) => {
                         slot.not_joined();
                         refusal

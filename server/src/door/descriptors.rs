@@ -1,0 +1,243 @@
+//! The file descriptors of the process, as far as connections may take them. Any thread may use this. Only
+//! [`Descriptors::take`] may block.
+//!
+//! A member is two: its call connection, and its callback connection. The second one is reserved when the
+//! first has said what it is. So whoever is in the room stays there when the descriptors are used up, and
+//! only newcomers are refused.
+//!
+//! Nobody knows what a connection is before its hello, and a callback connection must get in although its
+//! descriptor is reserved. So a new connection needs a descriptor that is free, and a call connection needs
+//! two that nobody has reserved.
+
+use std::{
+    fs,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+/// What a running server opens besides connections: the spare descriptor of the accept loop, the files of
+/// bans and names while they change, and the transcript when it is moved.
+const RESERVED: usize = 8;
+/// What it opens for a journal: its next file, and those that are read for somebody.
+const RESERVED_FOR_JOURNAL: usize = 8;
+/// What members leave to connections that have not said yet what they are, and to clients that resume while
+/// their old connections are still open.
+const KEPT: usize = 4;
+/// How long a new connection waits for a descriptor. In a crowd that comes at once others have them until
+/// they have sent a hello, and a member's callback connection may come behind these.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// How many descriptors connections may take, and how many they take.
+#[derive(Debug)]
+pub(crate) struct Descriptors {
+    most: usize,
+    /// How many members fit.
+    members: usize,
+    /// Protects the sum over all connections. No other lock is taken under it.
+    taken: Mutex<Taken>,
+    freed: Condvar,
+}
+
+/// What connections take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Taken {
+    open: usize,
+    /// The open ones, and those that members have not opened yet.
+    reserved: usize,
+    members: usize,
+}
+
+/// What a connection is, as far as it is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Unknown,
+    Call,
+    /// The call connection of a member, or of a client whose Join is carried out.
+    Member,
+    /// The same, with the callback connection that the server opens.
+    Called,
+    /// A callback connection that its client has opened. Its member has reserved it.
+    Callback,
+}
+
+impl Kind {
+    fn takes(self) -> Taken {
+        match self {
+            Kind::Unknown => Taken { open: 1, reserved: 1, members: 0 },
+            Kind::Call => Taken { open: 1, reserved: 2, members: 0 },
+            Kind::Member => Taken { open: 1, reserved: 2, members: 1 },
+            Kind::Called => Taken { open: 2, reserved: 2, members: 1 },
+            Kind::Callback => Taken { open: 1, reserved: 0, members: 0 },
+        }
+    }
+}
+
+impl Descriptors {
+    /// Returns no limit, for a process that has none or does not know it.
+    pub(super) fn without_limit() -> Arc<Descriptors> {
+        Descriptors::new(usize::MAX)
+    }
+
+    /// Returns what is left for connections in a process that may have `limit` descriptors. Comes when the
+    /// server has opened its files.
+    ///
+    /// # Blocking
+    /// On `/dev/fd`, which is no file of a disk.
+    pub(super) fn within(limit: u64, has_journal: bool) -> Arc<Descriptors> {
+        // One of them is that of the folder itself.
+        let in_use = fs::read_dir("/dev/fd").map_or(RESERVED, |entries| entries.count().saturating_sub(1));
+        let free = usize::try_from(limit).unwrap_or(usize::MAX).saturating_sub(in_use);
+        let reserved = RESERVED + if has_journal { RESERVED_FOR_JOURNAL } else { 0 };
+        // A server with hardly any has some for members, too.
+        Descriptors::new(free - reserved.min(free / 4))
+    }
+
+    fn new(most: usize) -> Arc<Descriptors> {
+        let members = (most - KEPT.min(most.div_ceil(8))) / 2;
+        Arc::new(Descriptors { most, members, taken: Mutex::default(), freed: Condvar::new() })
+    }
+
+    /// Returns how many members fit.
+    pub(super) fn members(&self) -> usize {
+        self.members
+    }
+
+    /// Takes a descriptor for a new connection. Returns `None` when there is none.
+    ///
+    /// # Blocking
+    /// For [`PATIENCE`] at most, while there is none. One that becomes free wakes it.
+    pub(super) fn take(self: &Arc<Descriptors>) -> Option<Share> {
+        let taken = self.freed.wait_timeout_while(self.lock(), PATIENCE, |taken| taken.open >= self.most);
+        let mut taken = taken.unwrap_or_else(PoisonError::into_inner).0;
+        if taken.open >= self.most {
+            return None;
+        }
+        taken.exchange(Taken::default(), Kind::Unknown.takes());
+        drop(taken);
+        Some(Share { descriptors: Arc::clone(self), kind: Mutex::new(Kind::Unknown) })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Taken> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Taken {
+    fn exchange(&mut self, old: Taken, new: Taken) {
+        self.open = self.open + new.open - old.open;
+        self.reserved = self.reserved + new.reserved - old.reserved;
+        self.members = self.members + new.members - old.members;
+    }
+}
+
+/// What one connection takes. Dropping it gives that back.
+#[derive(Debug)]
+pub(super) struct Share {
+    descriptors: Arc<Descriptors>,
+    /// Only the thread of the connection changes it.
+    kind: Mutex<Kind>,
+}
+
+impl Share {
+    /// It is a call connection. Returns whether a callback connection fits as well.
+    pub(super) fn is_call(&self) -> bool {
+        let most = self.descriptors.most;
+        self.becomes(Kind::Call, |taken| taken.reserved <= most)
+    }
+
+    /// Its client joins. Returns whether one more member fits. One that resumes its session does in any case,
+    /// because its old connections may still be open. `dials` says whether the server opens the callback
+    /// connection.
+    pub(super) fn joins(&self, resumes: bool, dials: bool) -> bool {
+        let members = self.descriptors.members;
+        let kind = if dials { Kind::Called } else { Kind::Member };
+        self.becomes(kind, |taken| resumes || taken.members <= members)
+    }
+
+    /// It has joined, and its client opens the callback connection.
+    pub(super) fn awaits_callback(&self) {
+        self.becomes(Kind::Member, |_| true);
+    }
+
+    /// The Join was refused.
+    pub(super) fn has_not_joined(&self) {
+        self.becomes(Kind::Call, |_| true);
+    }
+
+    /// It is a callback connection that a client has opened.
+    pub(super) fn is_callback(&self) {
+        self.becomes(Kind::Callback, |_| true);
+    }
+
+    /// Changes the kind if what all take then is `allowed`. Returns whether it is.
+    fn becomes(&self, new: Kind, allowed: impl FnOnce(Taken) -> bool) -> bool {
+        let mut kind = self.kind.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = self.descriptors.lock();
+        let mut changed = *taken;
+        changed.exchange(kind.takes(), new.takes());
+        let is_allowed = allowed(changed);
+        if is_allowed {
+            (*taken, *kind) = (changed, new);
+        }
+        is_allowed
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        let kind = *self.kind.get_mut().unwrap_or_else(PoisonError::into_inner);
+        self.descriptors.lock().exchange(kind.takes(), Taken::default());
+        self.descriptors.freed.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_members_fit_as_are_said_and_each_has_its_callback_connection() {
+        for most in 3..100 {
+            let descriptors = Descriptors::new(most);
+            let mut members = Vec::new();
+            loop {
+                let call = descriptors.take().expect("a newcomer is told that there is no place");
+                if !call.is_call() || !call.joins(false, false) {
+                    break;
+                }
+                let callback = descriptors.take().expect("a member can open its callback connection");
+                callback.is_callback();
+                members.push((call, callback));
+            }
+            assert_eq!(members.len(), descriptors.members(), "{most} descriptors");
+            drop(members.pop());
+            let call = descriptors.take().unwrap();
+            assert!(call.is_call() && call.joins(false, true), "{most} descriptors");
+            drop((call, members));
+            assert_eq!(*descriptors.lock(), Taken::default());
+        }
+    }
+
+    #[test]
+    fn a_crowd_that_comes_at_once_leaves_the_members_among_it_their_callback_connections() {
+        for most in 3..100 {
+            let descriptors = Descriptors::new(most);
+            let crowd: Vec<Share> = (0..most).map_while(|_| descriptors.take()).collect();
+            let joins = |share: Share| (share.is_call() && share.joins(false, false)).then_some(share);
+            let members: Vec<Share> = crowd.into_iter().filter_map(joins).collect();
+            assert!(!members.is_empty());
+            let callbacks: Vec<Share> = members.iter().map_while(|_| descriptors.take()).collect();
+            assert_eq!(callbacks.len(), members.len(), "{most} descriptors");
+        }
+    }
+
+    #[test]
+    fn a_member_comes_back_while_its_old_connections_are_still_open() {
+        let descriptors = Descriptors::new(40);
+        let joined = || descriptors.take().filter(|call| call.is_call() && call.joins(false, true));
+        let members: Vec<Share> = std::iter::from_fn(joined).collect();
+        assert_eq!(members.len(), descriptors.members());
+        let again = descriptors.take().unwrap();
+        assert!(again.is_call() && !again.joins(false, true) && again.joins(true, true));
+    }
+}
