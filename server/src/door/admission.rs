@@ -8,13 +8,14 @@
 //! | rule | which connection is closed | against |
 //! |---|---|---|
 //! | its host has `max_unjoined_per_address` of them | one of its own, at random | a flood of one host |
-//! | one has been there for [`HELD`] | the oldest of all | places that are held for nothing |
-//! | one host has more than the others | one of that host, at random | a flood of several hosts |
-//! | each host has one | the oldest of all | a flood of many hosts |
+//! | another host has so many | one of the host that has most, at random | the same |
+//! | a host has come again that lost a place | one of those hosts, at random | a flood of many hosts |
+//! | none of these | the oldest of all | places that are held for nothing |
 //!
 //! Which one a flooding host loses is random: its new connections then close each of the others with the same
 //! small probability, and not always the one that waits longest for its network. So one host keeps no new
-//! member out, of another host or of its own.
+//! member out, of another host or of its own. Many hosts that come again at once when they lose a place close
+//! each other's, and not those of who comes once.
 //!
 //! A host may have more than its share while there are free places: thirty people behind one address may join
 //! at the same moment. With a share that always counts, 14 of 30 failed at a round trip of 20 ms.
@@ -46,8 +47,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// After this time a connection that has not joined has more than it needs: a Join takes five round trips.
-const HELD: Duration = Duration::from_secs(2);
+/// For how long a host that comes again after it lost a place may lose another before the others do. It is
+/// the time that a hello may take: a host that waits so long between its connections takes few places away.
+const CAME_AGAIN: Duration = Duration::from_secs(5);
+/// The most hosts that are remembered for that. Those of whom more are here are treated as new ones.
+const MAX_LOSERS: usize = 4096;
 
 /// The accepted connections.
 #[derive(Debug)]
@@ -69,6 +73,8 @@ struct Table {
     unjoined: HashMap<Host, Vec<u64>>,
     /// How many connections have not joined.
     unjoined_count: usize,
+    /// When each host last lost the place of a connection that had not joined, to one of another host.
+    lost: HashMap<Host, Instant>,
     dice: Dice,
 }
 
@@ -76,7 +82,6 @@ struct Table {
 struct Open {
     stream: Arc<Stream>,
     host: Host,
-    since: Instant,
     stage: Stage,
 }
 
@@ -142,7 +147,7 @@ impl Admission {
         let number = table.next;
         table.next += 1;
         let stream = Arc::clone(stream);
-        table.open.insert(number, Open { stream, host, since: now, stage: Stage::Joined });
+        table.open.insert(number, Open { stream, host, stage: Stage::Joined });
         *table.held.entry(host).or_default() += 1;
         table.set_stage(number, Stage::Unjoined);
         Ok(Slot { admission: Arc::clone(self), number, share })
@@ -188,17 +193,29 @@ impl Table {
         if own >= limits.max_unjoined_per_address {
             return self.dice.choose(self.unjoined.get(&host)?);
         }
-        // The numbers are given in the order of the connections.
-        let oldest = *self.unjoined.values().flatten().min()?;
-        let is_held = self.open.get(&oldest).is_some_and(|open| now.duration_since(open.since) >= HELD);
         let most = self.unjoined.values().map(Vec::len).max()?;
-        if is_held || most == 1 {
-            return Some(oldest);
+        if most >= limits.max_unjoined_per_address {
+            let crowds = self.unjoined.iter().filter(|(_, numbers)| numbers.len() == most);
+            let crowds: Vec<Host> = crowds.map(|(host, _)| *host).collect();
+            let crowd = self.dice.choose(&crowds)?;
+            return self.dice.choose(self.unjoined.get(&crowd)?);
         }
-        let hosts = self.unjoined.iter().filter(|(_, numbers)| numbers.len() == most);
-        let hosts: Vec<Host> = hosts.map(|(host, _)| *host).collect();
-        let loser = self.dice.choose(&hosts)?;
-        self.dice.choose(self.unjoined.get(&loser)?)
+        let has_come_again = |host: &Host| self.lost.get(host).is_some_and(|lost| is_recent(*lost, now));
+        let again = self.unjoined.iter().filter(|(host, _)| has_come_again(host));
+        let again: Vec<u64> = again.flat_map(|(_, numbers)| numbers).copied().collect();
+        // The numbers are given in the order of the connections.
+        let loser = self.dice.choose(&again).or(self.unjoined.values().flatten().min().copied())?;
+        self.remember_loser(self.open.get(&loser)?.host, now);
+        Some(loser)
+    }
+
+    fn remember_loser(&mut self, host: Host, now: Instant) {
+        if self.lost.len() >= MAX_LOSERS {
+            self.lost.retain(|_, lost| is_recent(*lost, now));
+        }
+        if self.lost.len() < MAX_LOSERS {
+            self.lost.insert(host, now);
+        }
     }
 
     /// Changes the stage of a connection. [`Stage::Closed`] is final.
@@ -237,6 +254,10 @@ impl Table {
             }
         }
     }
+}
+
+fn is_recent(lost: Instant, now: Instant) -> bool {
+    now.duration_since(lost) < CAME_AGAIN
 }
 
 impl Dice {
@@ -436,11 +457,11 @@ mod tests {
     }
 
     #[test]
-    fn when_all_places_are_taken_the_host_that_has_most_loses_one() {
-        let mut house = House::new(10, 8);
+    fn when_all_places_are_taken_a_host_with_more_than_its_share_loses_one() {
+        let mut house = House::new(10, 4);
         let honest: Vec<usize> = [1, 2, 3].iter().flat_map(|host| house.opens(*host, 1)).collect();
         house.opens(4, 7);
-        for newcomer in 5..10 {
+        for newcomer in 5..9 {
             house.opens(newcomer, 1);
             assert_eq!(house.unjoined(4), 11 - usize::from(newcomer));
         }
@@ -465,10 +486,31 @@ mod tests {
     }
 
     #[test]
+    fn hosts_that_come_again_when_they_lose_their_place_close_each_others() {
+        let mut house = House::new(64, 16);
+        let mut held: Vec<(u8, usize)> = (0..100).map(|host| (host, house.opens(host, 1)[0])).collect();
+        let honest = house.opens(200, 1)[0];
+        for _ in 0..50 {
+            for (host, index) in &mut held {
+                if !house.is_open(*index) {
+                    *index = house.opens(*host, 1)[0];
+                }
+            }
+        }
+        assert!(house.is_open(honest), "thousands of connections came after it");
+        // A host that waits before it comes again is as good as any other.
+        house.now += CAME_AGAIN;
+        for host in 100..164 {
+            house.opens(host, 1);
+        }
+        assert!(!house.is_open(honest));
+        assert!(house.admission.lock().lost.len() <= 201);
+    }
+
+    #[test]
     fn people_behind_one_address_take_the_places_that_are_held_for_nothing_up_to_their_share() {
         let mut house = House::new(64, 16);
         let holders: Vec<usize> = (0..64).flat_map(|host| house.opens(host, 1)).collect();
-        house.now += HELD;
         let people = house.opens(100, 16);
         assert!(people.iter().all(|index| house.is_open(*index)));
         // More of them may be a flood, which costs its host alone.

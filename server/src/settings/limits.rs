@@ -120,9 +120,9 @@ const MOMENT: Duration = Duration::from_millis(1);
 limits! {
     /// Connections at a time, of all kinds.
     max_connections "max-connections": usize = 1024, at least 1, at most 100_000;
-    /// Connections at a time that have not joined. One more closes one of an address that has many.
+    /// Connections at a time that have not joined. One more closes another.
     max_unjoined "max-unjoined": usize = 64, at least 1, at most 100_000;
-    /// An address with this many of them loses one of its own for each new one when all places are taken.
+    /// When all of those are taken, an address with this many loses one first.
     max_unjoined_per_address "max-unjoined-per-address": usize = 16, at least 1, at most 100_000;
     /// Connections at a time from one address. Loopback has no such limit.
     max_per_address "max-per-address": usize = 64, at least 1, at most 100_000;

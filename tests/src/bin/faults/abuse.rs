@@ -251,7 +251,7 @@ struct Honest {
 
 /// Lets an honest pair talk while `addresses` addresses use a trick.
 fn honest_pair(trick: Option<usize>, addresses: usize) -> Honest {
-    let (_server, address) = server();
+    let (_server, address) = server(&[]);
     let mut ann = Member::join_without_listener(address, "ann");
     let bob = Member::join_without_listener(address, "bob");
     let _attackers = trick.map(|trick| attackers(trick, address, addresses));
@@ -290,10 +290,10 @@ fn attackers(trick: usize, server: SocketAddr, addresses: usize) -> Program {
     attackers
 }
 
-/// A server with its default limits.
-fn server() -> (Program, SocketAddr) {
+/// A server with its default limits, but for these flags.
+pub(crate) fn server(flags: &[&str]) -> (Program, SocketAddr) {
     let mut command = Command::new(binary("chat-server"));
-    Program::start_server(command.args(["--listen", "127.0.0.1:0"]))
+    Program::start_server(command.args(["--listen", "127.0.0.1:0"]).args(flags))
 }
 
 /// How long joins over a network with this delay in each direction take. `None` stands for one that failed.
@@ -363,7 +363,7 @@ const HELLO_FLOOD: usize = 9;
 fn joins_during_a_flood() -> Measurement {
     /// In each direction; the round trips are twice as long.
     const DELAYS_US: [u64; 4] = [250, 5_000, 25_000, 50_000];
-    let (_server, address) = server();
+    let (_server, address) = server(&[]);
     let joins = |prefix: &str| -> Vec<Option<Duration>> {
         let number = |(number, delay): (usize, &u64)| {
             joins_over(address, Duration::from_micros(*delay), &format!("{prefix}{number}x"))

@@ -1,11 +1,15 @@
 //! `make faults`: measures what a faulty client costs the others, and prints one table.
 //!
 //! Each measurement runs with the fault and without it. It needs some 4,000 descriptors (`ulimit -n`).
-//! `CHAT_FAULTS_SHORT=1` shortens everything to a tenth, to see that it works. With the argument `abuse` it
-//! measures only what one address that misbehaves costs.
+//! `CHAT_FAULTS_SHORT=1` shortens everything to a tenth, to see that it works. An argument chooses a part:
+//! `abuse` is what one address that misbehaves costs, `address` what all connections of an address can do
+//! together, and `guesses` what somebody who guesses costs a closed room.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "the output is the result")]
 
 mod abuse;
+#[cfg(feature = "closed")]
+mod guesses;
+mod one_address;
 
 use chat_common::protocol::Join;
 use chat_tests::{
@@ -46,22 +50,27 @@ fn divisor() -> usize {
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
-    let measurements: &[fn() -> Measurement] = match arguments.first().map(String::as_str) {
-        None => &[
-            many_clients,
-            stuck_recipients,
-            memory_of_the_stuck,
-            newcomers_that_do_not_read,
-            slow_writers,
-            flood_of_connections,
-        ],
-        Some("abuse") => &[],
+    let faults: [fn() -> Measurement; 6] = [
+        many_clients,
+        stuck_recipients,
+        memory_of_the_stuck,
+        newcomers_that_do_not_read,
+        slow_writers,
+        flood_of_connections,
+    ];
+    let faults = faults.into_iter().map(|measure| measure());
+    let rows: Box<dyn Iterator<Item = Measurement>> = match arguments.first().map(String::as_str) {
+        None => Box::new(faults.chain(abuse::rows()).chain(one_address::rows())),
+        Some("abuse") => Box::new(abuse::rows()),
+        Some("address") => Box::new(one_address::rows()),
+        #[cfg(feature = "closed")]
+        Some("guesses") => Box::new(std::iter::once_with(guesses::honest_joins)),
         Some("attack") => return abuse::attack(&arguments[1..]),
-        Some(other) => panic!("faults takes the argument abuse or none, and not {other}"),
+        Some(other) => panic!("faults measures abuse, address, guesses or all, and not {other}"),
     };
     println!("| what is done | without | with | wanted | reached |\n|---|---|---|---|---|");
     let mut all = true;
-    for measurement in measurements.iter().map(|measure| measure()).chain(abuse::rows()) {
+    for measurement in rows {
         let Measurement { title, without, with, wanted, reached } = measurement;
         println!("| {title} | {without} | {with} | {wanted} | {} |", if reached { "yes" } else { "NO" });
         all &= reached;
