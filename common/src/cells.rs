@@ -4,7 +4,7 @@
 //! two cells, the row then ends early. With two cells as the count, a terminal that draws each of them would
 //! cut the text at the edge, or wrap it into the first column.
 
-use crate::escape::{is_direction_mark, is_mark, is_tag, NON_JOINER, ZERO_WIDTH_JOINER};
+use crate::escape::is_mark;
 
 /// The cells of the widest character.
 pub const MAX_CHARACTER_CELLS: usize = 3;
@@ -58,8 +58,11 @@ pub fn cells_of(c: char) -> usize {
         | 0xdcf
         | 0xddf
         | 0x1171e => 1,
-        _ if is_mark(c) || is_direction_mark(c) || is_tag(c) => 0,
-        _ if matches!(c, ZERO_WIDTH_JOINER | NON_JOINER | '\u{180e}' | '\u{200b}') => 0,
+        // Every terminal knows these. One that is old, or the console of Linux, draws a cell for other
+        // invisible characters: tags, the Arabic direction mark, the Mongolian vowel separator, the soft
+        // hyphen.
+        0x200b..=0x200f => 0,
+        _ if is_mark(c) => 0,
         _ => 1,
     }
 }
@@ -74,7 +77,7 @@ mod tests {
         use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
         for c in ('\0'..=char::MAX).filter(|&c| escape_text(&format!("a{c}")).ends_with(c)) {
             let number = u32::from(c);
-            let may_be_empty = is_mark(c) || is_direction_mark(c);
+            let may_be_empty = is_mark(c) || matches!(c, '\u{200e}' | '\u{200f}');
             assert!((1..=MAX_CHARACTER_CELLS).contains(&cells_of(c)) || may_be_empty, "{number:x}");
             assert!(Some(cells_of(c)) >= c.width(), "{number:x} takes {:?}", c.width());
             let emoji = format!("{c}\u{fe0f}");
@@ -103,6 +106,13 @@ mod tests {
         ] {
             assert_eq!(text.chars().map(cells_of).sum::<usize>(), text.width(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_flag_of_tags_takes_as_much_as_where_each_tag_is_drawn() {
+        let england = "\u{1f3f4}\u{e0067}\u{e0062}\u{e0065}\u{e006e}\u{e0067}\u{e007f}";
+        assert_eq!(escape_text(england), england);
+        assert_eq!(england.chars().map(cells_of).sum::<usize>(), 2 + 6);
     }
 
     #[test]

@@ -108,7 +108,7 @@ fn needs_no_spaces(c: char) -> bool {
 }
 
 /// Whether the character is invisible and has a direction of its own, as a letter has.
-pub(crate) fn is_direction_mark(c: char) -> bool {
+fn is_direction_mark(c: char) -> bool {
     matches!(c, '\u{200e}' | '\u{200f}' | '\u{61c}')
 }
 

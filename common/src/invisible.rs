@@ -7,7 +7,7 @@
 use crate::escape::is_mark;
 
 /// Characters that look like a slash. A keyboard for Chinese or Japanese types the first.
-const FALSE_SLASHES: [char; 4] = ['\u{ff0f}', '\u{2044}', '\u{2215}', '\u{29f8}'];
+const FALSE_SLASHES: [char; 6] = ['\u{ff0f}', '\u{2044}', '\u{2215}', '\u{2571}', '\u{27cb}', '\u{29f8}'];
 
 /// Whether nothing is drawn for this character, or nothing but a space. White space is not among them.
 pub fn is_invisible(c: char) -> bool {

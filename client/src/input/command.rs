@@ -190,8 +190,16 @@ mod tests {
 
     #[test]
     fn what_looks_like_a_slash_is_refused_and_said_nowhere() {
-        for slash in ["\u{ff0f}", "\u{feff} \u{ff0f}", "\u{2044}", "\u{2215}", "\u{29f8}", "\u{301}\u{ff0f}"]
-        {
+        for slash in [
+            "\u{ff0f}",
+            "\u{feff} \u{ff0f}",
+            "\u{2044}",
+            "\u{2215}",
+            "\u{2571}",
+            "\u{27cb}",
+            "\u{29f8}",
+            "\u{301}\u{ff0f}",
+        ] {
             let line = format!("{slash}msg Ann secret");
             assert_eq!(parse_command(&line), Err("that is not /; type /msg".into()), "{line:?}");
         }

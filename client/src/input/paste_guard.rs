@@ -49,6 +49,12 @@ impl Lines {
         self.push_text("\n");
     }
 
+    /// Adds the last line of a paste. It may go over the limit, because it is only one.
+    fn push_last(&mut self, line: &str) {
+        self.count += 1;
+        self.text.extend([line, "\n"]);
+    }
+
     fn push_text(&mut self, text: &str) {
         self.too_long |= self.text.len() + text.len() > MAX_HELD_BYTES;
         if !self.too_long {
@@ -96,7 +102,7 @@ impl PasteGuard {
     pub(crate) fn end_input(&mut self) -> Vec<Input> {
         let line = self.burst.text.trim_end_matches('\n');
         if self.held.count > 0 && self.burst.count == 1 && may_be_text(line) {
-            self.held.push(line);
+            self.held.push_last(line);
             self.burst = Lines::default();
         }
         let mut passed = self.end_burst();
@@ -109,7 +115,7 @@ impl PasteGuard {
         let mut line = line;
         if self.held.count > 0 {
             if let Some((last, command)) = split_last_line(line) {
-                self.held.push(last);
+                self.held.push_last(last);
                 line = command;
             }
             match parse_command(line) {
@@ -257,6 +263,15 @@ mod tests {
         let many = vec!["x"; MAX_HELD_BYTES / 2];
         assert_eq!(burst(&mut guard, &many), [notice(InputNotice::PasteTooLong(many.len()))]);
         assert_eq!(guard.end_input(), [notice(InputNotice::PasteUnsent(11))]);
+    }
+
+    #[test]
+    fn a_last_line_is_said_though_nothing_more_can_wait() {
+        let mut guard = PasteGuard::default();
+        let lines = vec!["1234567"; MAX_HELD_BYTES / 8];
+        assert_eq!(burst(&mut guard, &lines), [notice(InputNotice::PasteHeld(lines.len()))]);
+        let said = burst(&mut guard, &["the last/paste"]);
+        assert_eq!((said.len(), said.last()), (lines.len() + 1, Some(&Input::Text("the last".into()))));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! of a character, the cursor is still right: its place is found by writing the row once more, up to the
 //! cursor.
 
-use chat_common::{cells::cells_of, escape::characters, terminal::unwrapped};
+use chat_common::{cells::cells_of, clusters::continues, escape::characters, terminal::unwrapped};
 use std::ops::Range;
 
 /// Even a very narrow terminal shows something. In cells.
@@ -31,6 +31,14 @@ pub(crate) struct TypedLine {
 struct Row {
     text: String,
     cells: usize,
+}
+
+/// What a row has wholly or not at all.
+struct Piece {
+    shown: Row,
+    /// How long it is in the line.
+    bytes: usize,
+    ends_row: bool,
 }
 
 /// All rows of the line, and where the cursor is.
@@ -71,31 +79,58 @@ impl TypedLine {
 
     fn layout(&self, max_cells: usize) -> Layout {
         let mut layout = Layout { rows: vec![Row::default()], cursor_row: 0, before: Row::default() };
-        let before = self.question.len() + self.prompt.len();
+        let cursor = self.question.len() + self.prompt.len() + self.cursor;
         let mut at = 0;
-        for (c, stays) in
-            [&self.question, &self.prompt, &self.text].into_iter().flat_map(|text| characters(text))
-        {
-            let shown = shown(c, stays);
-            let cells = shown.chars().map(cells_of).sum::<usize>();
-            if layout.rows.last().is_some_and(|row| c != '\n' && row.cells + cells > max_cells) {
+        for Piece { shown, bytes, ends_row } in self.pieces(max_cells) {
+            if layout.rows.last().is_some_and(|row| row.cells + shown.cells > max_cells) {
                 layout.rows.push(Row::default());
             }
-            if at == before + self.cursor {
+            if at == cursor {
                 layout.put_cursor();
             }
-            if c == '\n' {
+            if ends_row {
                 layout.rows.push(Row::default());
             } else if let Some(row) = layout.rows.last_mut() {
-                row.text += &shown;
-                row.cells += cells;
+                row.add(&shown);
             }
-            at += c.len_utf8();
+            at += bytes;
         }
-        if at == before + self.cursor {
+        if at == cursor {
             layout.put_cursor();
         }
         layout
+    }
+
+    /// Returns what a reader sees as one character, one after the other. One that is wider than a row, or has
+    /// the cursor inside, is several.
+    fn pieces(&self, max_cells: usize) -> Vec<Piece> {
+        let mut pieces: Vec<Piece> = Vec::new();
+        for (text, cursor) in [(&self.question, None), (&self.prompt, None), (&self.text, Some(self.cursor))]
+        {
+            let mut at = 0;
+            for (c, stays) in characters(text) {
+                let (text, before) = (shown(c, stays), text[..at].chars().rev());
+                let shown = Row { cells: text.chars().map(cells_of).sum(), text };
+                let goes_on = cursor != Some(at) && continues(before, c);
+                at += c.len_utf8();
+                match pieces.last_mut().filter(|last| goes_on && last.shown.cells + shown.cells <= max_cells)
+                {
+                    Some(last) => {
+                        last.shown.add(&shown);
+                        last.bytes += c.len_utf8();
+                    }
+                    None => pieces.push(Piece { shown, bytes: c.len_utf8(), ends_row: c == '\n' }),
+                }
+            }
+        }
+        pieces
+    }
+}
+
+impl Row {
+    fn add(&mut self, more: &Row) {
+        self.text += &more.text;
+        self.cells += more.cells;
     }
 }
 
@@ -151,6 +186,17 @@ mod tests {
         assert_eq!(rows(&typed("漢字漢", 0), 5), ["漢字", "漢"]);
         assert_eq!(rows(&typed("a\n\nb\t\u{1b}", 0), 20), ["a", "", "b    \\u{1b}"]);
         assert_eq!(rows(&typed("", 0), 5), [""]);
+    }
+
+    #[test]
+    fn a_picture_is_not_split_between_two_rows_unless_it_is_wider_than_one_or_the_cursor_is_inside() {
+        let family = "👩\u{200d}👩\u{200d}👧";
+        assert_eq!(rows(&typed(&format!("abcd{family}"), 0), 10), ["abcd", family]);
+        assert_eq!(rows(&typed(family, 0), 6), ["👩\u{200d}👩\u{200d}", "👧"]);
+        let flag = "🇩🇪";
+        assert_eq!(rows(&typed(&format!("abcd{flag}"), 0), 8), ["abcd", flag]);
+        let line = typed(&format!("abcd{flag}"), 8);
+        assert_eq!(line.layout(8).before.text, "abcd🇩");
     }
 
     #[test]
