@@ -47,34 +47,7 @@ impl TranscriptFile {
     /// # Errors
     /// When the file cannot be opened or written. Names it.
     pub fn open(path: &Path, pipe_use: PipeUse) -> io::Result<TranscriptFile> {
-        let open = || {
-            let kind = fs::metadata(path).ok().map(|metadata| metadata.file_type());
-            let is_pipe = kind.is_some_and(|kind| kind.is_fifo());
-            let mut options = OpenOptions::new();
-            options.append(true).create(true);
-            let without_waiting = options.clone().custom_flags(WITHOUT_WAITING).open(path);
-            let nobody_reads = is_pipe
-                && without_waiting.as_ref().is_err_and(|error| error.raw_os_error() == Some(NO_READER));
-            let mut file = match (is_pipe, pipe_use) {
-                (true, PipeUse::Waits) => {
-                    if nobody_reads {
-                        warn!("nobody reads the pipe {} yet", path.display());
-                    }
-                    // A pipe that is open in both directions waits for no reader. A reader that is there
-                    // already would see its end if the first one were closed before.
-                    options.read(true).open(path)?
-                }
-                (true, PipeUse::Fails) if nobody_reads => {
-                    return Err(io::Error::new(ErrorKind::BrokenPipe, "nobody reads this pipe"));
-                }
-                _ => without_waiting?,
-            };
-            if kind.is_some_and(|kind| kind.is_file()) && ends_inside_line(path) {
-                file.write_all(b"\n")?;
-            }
-            Ok(file)
-        };
-        let file = open().map_err(|error| {
+        let file = open_file(path, pipe_use).map_err(|error| {
             let why = format!("cannot write the transcript {}: {error}", path.display());
             io::Error::new(error.kind(), why)
         })?;
@@ -94,7 +67,7 @@ impl TranscriptFile {
         if !open.is_file() || there.is_ok_and(|there| place(&there) == place(&open)) {
             return Ok(());
         }
-        *self = TranscriptFile::open(&self.path, self.pipe_use)?;
+        self.file = open_file(&self.path, self.pipe_use)?;
         info!("the transcript {} was moved or removed, and goes on in a new file", self.path.display());
         Ok(())
     }
@@ -124,6 +97,34 @@ impl Write for TranscriptFile {
     fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
     }
+}
+
+fn open_file(path: &Path, pipe_use: PipeUse) -> io::Result<File> {
+    let kind = fs::metadata(path).ok().map(|metadata| metadata.file_type());
+    let is_pipe = kind.is_some_and(|kind| kind.is_fifo());
+    let mut options = OpenOptions::new();
+    options.append(true).create(true);
+    let without_waiting = options.clone().custom_flags(WITHOUT_WAITING).open(path);
+    let nobody_reads =
+        is_pipe && without_waiting.as_ref().is_err_and(|error| error.raw_os_error() == Some(NO_READER));
+    let mut file = match (is_pipe, pipe_use) {
+        (true, PipeUse::Waits) => {
+            if nobody_reads {
+                warn!("nobody reads the pipe {} yet", path.display());
+            }
+            // A pipe that is open in both directions waits for no reader. A reader that is there already
+            // would see its end if the first one were closed before.
+            options.read(true).open(path)?
+        }
+        (true, PipeUse::Fails) if nobody_reads => {
+            return Err(io::Error::new(ErrorKind::BrokenPipe, "nobody reads this pipe"));
+        }
+        _ => without_waiting?,
+    };
+    if kind.is_some_and(|kind| kind.is_file()) && ends_inside_line(path) {
+        file.write_all(b"\n")?;
+    }
+    Ok(file)
 }
 
 /// Whether the last line of a file has no end, as after a power cut. What cannot be read counts as whole.

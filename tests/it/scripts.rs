@@ -458,8 +458,16 @@ fn a_transcript_that_is_moved_or_removed_goes_on_in_a_new_file() {
     std::fs::remove_file(&file).unwrap();
     says("at last");
     assert!(has(&file, "[Tom] after").is_none());
+    // What cannot be written ends the transcript, and not the chat.
+    std::fs::remove_file(&file).unwrap();
+    std::fs::create_dir(&file).unwrap();
+    tom.types("still here");
+    ann.sees("[Tom] still here\n");
     ann.ends_input();
-    assert_eq!(ann.exits(), Some(0));
+    assert_eq!(ann.exits(), Some(1));
+    let start = format!("chat-client: cannot write the transcript {file}: Is a directory");
+    let error = ann.error_output();
+    assert!(error.starts_with(&start) && error.lines().count() == 1, "{error}");
 }
 
 #[test]
