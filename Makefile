@@ -97,7 +97,7 @@ faults: ## measure what faults cost the others; prints a table, takes about 3 mi
 	$(CARGO) run --release --package chat-tests --features closed --bin faults guesses
 	CHAT_ROUNDS=100 $(CARGO) test --release --package chat-tests $(ROOM) --test it -- signal_under_load killed_again
 	CHAT_ROUNDS=200 $(CARGO) test --release --package chat-tests $(ROOM) --test it -- journal::a_server_that_is_killed
-	CHAT_CRASHES=100000 $(CARGO) test --release --package chat-server --lib -- journal::tests::no_crash
+	CHAT_CRASHES=100000 $(CARGO) test --release --package chat-server --lib -- journal::tests::histories::no_history
 
 soak: ## ten minutes of joins, leaves and random faults, checked
 	$(CARGO) run --release --package chat-tests $(ROOM) --bin soak

@@ -35,15 +35,20 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Whatever the disk reports, such as that it is full.
 pub(super) fn fill<D: Disk>(disk: &D, sectors: u32) -> io::Result<D::File> {
     let file = disk.create(NEXT)?;
-    let (zeros, length) = (vec![0; CHUNK], u64::from(sectors) * SECTOR as u64);
-    let mut offset = 0;
-    while offset < length {
-        let part = CHUNK.min((length - offset) as usize);
+    write_zeros(&file, 0, u64::from(sectors) * SECTOR as u64)?;
+    file.sync()?;
+    Ok(file)
+}
+
+/// Writes this many zeros from `offset` on.
+pub(super) fn write_zeros(file: &impl DiskFile, mut offset: u64, length: u64) -> io::Result<()> {
+    let (zeros, end) = (vec![0; CHUNK], offset + length);
+    while offset < end {
+        let part = CHUNK.min((end - offset) as usize);
         file.write_at(&zeros[..part], offset)?;
         offset += part as u64;
     }
-    file.sync()?;
-    Ok(file)
+    Ok(())
 }
 
 /// The thread, for the broadcaster.

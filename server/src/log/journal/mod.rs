@@ -21,7 +21,13 @@
 //! then not opened, because what was lost would be lost in silence.
 //!
 //! A failed write or sync is never tried again. The system may have dropped what it could not write, and a
-//! second sync would say that all is well.
+//! second sync would say that all is well, also for the next server. So that server writes the last batch
+//! again before it counts, and changes the directory before it syncs the names.
+//!
+//! # File names
+//!
+//! A file without an event has the name of the file that follows it, and that one takes its place. Files that
+//! are not kept go one after the other, oldest first, each when the one before it is gone for good.
 
 pub(crate) mod archive;
 mod crc32c;
@@ -40,7 +46,7 @@ pub(crate) mod tool;
 
 use archive::{Archive, IndexedFile};
 use disk::{Disk, DiskFile};
-use filler::{fill, Filler, NEXT};
+use filler::{fill, write_zeros, Filler, NEXT};
 use log::{info, warn};
 use record::{records, Record};
 use sector::{Seal, MAX_BATCH_SECTORS, PAGE, PAGE_SECTORS, SECTOR};
@@ -62,6 +68,8 @@ pub(crate) struct Journal<D: Disk> {
     segment_sectors: u32,
     file: D::File,
     seal: Seal,
+    /// The checksum in the header of this file, of the file before it.
+    before: u32,
     /// The length of this file, in sectors.
     sectors: u32,
     /// The sector at which the next batch begins.
@@ -125,8 +133,8 @@ pub(crate) struct Opened {
 pub(crate) enum JournalError {
     /// The disk reports an error, and it was about this file.
     Disk { file: String, error: io::Error },
-    /// A file is damaged. `next` is the first event that cannot be read.
-    Damaged { file: String, offset: u64, why: String, next: u64 },
+    /// A file is damaged. The batch begins at `cut`, and `next` is its first event.
+    Damaged { file: String, offset: u64, cut: u64, why: String, next: u64 },
     /// This file is of another version of the format. It is whole, so nothing may repair it.
     OtherVersion { file: String },
 }
@@ -154,6 +162,11 @@ fn on_disk(file: &str) -> impl Fn(io::Error) -> JournalError + '_ {
     move |error| JournalError::Disk { file: file.to_owned(), error }
 }
 
+fn damaged_in(file: &str, damage: Damage, next: u64) -> JournalError {
+    let Damage { offset, cut, why } = damage;
+    JournalError::Damaged { file: file.to_owned(), offset, cut, why, next }
+}
+
 fn name_of(first: u64) -> String {
     format!("{first:020}.journal")
 }
@@ -176,8 +189,7 @@ pub(crate) fn segments(disk: &impl Disk) -> Result<Vec<u64>, JournalError> {
 /// The header is read first: a damaged file may be of any length, and may not fit into memory.
 fn read_file<D: Disk>(disk: &D, first: u64) -> Result<Vec<u8>, JournalError> {
     let name = name_of(first);
-    let damaged =
-        |Damage { offset, why }| JournalError::Damaged { file: name.clone(), offset, why, next: first };
+    let damaged = |damage| damaged_in(&name, damage, first);
     let file = disk.open(&name).map_err(on_disk(&name))?;
     let length = file.length().map_err(on_disk(&name))?;
     let mut bytes = vec![0; PAGE.min(usize::try_from(length).unwrap_or(PAGE))];
@@ -210,17 +222,16 @@ pub(crate) fn read_all<D: Disk>(
     let mut next = segments.first().copied().unwrap_or(1);
     for (index, first) in segments.iter().enumerate() {
         let (name, is_last) = (name_of(*first), index + 1 == segments.len());
-        let damaged =
-            |Damage { offset, why }, next| JournalError::Damaged { file: name.clone(), offset, why, next };
         if *first != next {
             let why = format!("the events from {next} on are missing before this file");
-            return Err(damaged(Damage { offset: 0, why }, next));
+            return Err(damaged_in(&name, Damage { offset: 0, cut: 0, why }, next));
         }
         let bytes = read_file(disk, *first)?;
         let mut file = IndexedFile::new(*first, (bytes.len() / SECTOR) as u32);
         let found = scan(&bytes, *first, is_last, &mut |sector, data| {
             file.add(next, sector);
-            records(data).try_for_each(|record| {
+            let first_of_batch = next;
+            let read = records(data).try_for_each(|record| {
                 let record = record?;
                 if let Record::Event { event, .. } = &record {
                     if event.sequence != next {
@@ -230,9 +241,10 @@ pub(crate) fn read_all<D: Disk>(
                     file.newest = event.time;
                 }
                 each(record)
-            })
+            });
+            read.inspect_err(|_| next = first_of_batch)
         });
-        let found = found.map_err(|damage| damaged(damage, next))?;
+        let found = found.map_err(|damage| damaged_in(&name, damage, next))?;
         if let Some(last) = &last {
             let Header { before, salt, room, .. } = found.header;
             // After a repair a new room begins, and its first file follows none.
@@ -240,19 +252,18 @@ pub(crate) fn read_all<D: Disk>(
             let follows = before == last.chain && room == last.header.room;
             if salt != last.header.salt || !(follows || is_new_room) {
                 let why = "this file does not follow the one before it".to_owned();
-                return Err(damaged(Damage { offset: 0, why }, *first));
+                return Err(damaged_in(&name, Damage { offset: 0, cut: 0, why }, *first));
             }
         }
-        let torn = found.torn.map(|torn_end| {
-            (found.end, bytes[found.end as usize * SECTOR..torn_end as usize * SECTOR].to_vec())
-        });
+        let part = |from: u32, to: u32| bytes[from as usize * SECTOR..to as usize * SECTOR].to_vec();
         file.end = found.end;
         files.push_back(file);
         last = Some(Last {
             header: found.header,
+            batch: part(found.last, found.end),
             end: found.end,
             chain: found.chain,
-            torn,
+            torn: found.torn.map(|torn_end| part(found.end, torn_end)),
             next,
             files: VecDeque::new(),
         });
@@ -267,10 +278,13 @@ pub(crate) fn read_all<D: Disk>(
 #[derive(Debug)]
 pub(crate) struct Last {
     header: Header,
+    /// The bytes of the last whole batch.
+    batch: Vec<u8>,
+    /// The sector after it.
     end: u32,
     chain: u32,
-    /// The first sector and the bytes of a torn batch.
-    torn: Option<(u32, Vec<u8>)>,
+    /// The bytes of a torn batch behind it.
+    torn: Option<Vec<u8>>,
     /// The sequence number of the next event.
     next: u64,
     files: VecDeque<IndexedFile>,
@@ -279,8 +293,80 @@ pub(crate) struct Last {
 impl Last {
     /// Returns the length of a torn batch, up to its last sector that is there.
     fn torn_bytes(&self) -> Option<usize> {
-        self.torn.as_ref().map(|(_, bytes)| bytes.len())
+        self.torn.as_ref().map(Vec::len)
     }
+
+    /// Copies a torn batch to a file beside, unless the disk is full: nobody was told of that batch. Returns
+    /// the file's name.
+    fn keep_torn<D: Disk>(&self, disk: &D) -> Result<Option<String>, JournalError> {
+        let Some(bytes) = &self.torn else { return Ok(None) };
+        let offset = u64::from(self.end) * SECTOR as u64;
+        match keep_beside(disk, format!("{}.torn-{offset}", name_of(self.header.first)), bytes) {
+            Err(JournalError::Disk { file, error }) if is_full(&error) => {
+                warn!("a batch that nobody was told of is cut, and there is no space to keep it: {error}");
+                // It may not even have a name.
+                let _ = disk.remove(&file);
+                Ok(None)
+            }
+            kept => kept.map(Some),
+        }
+    }
+
+    /// Writes the last batch again, and zeros behind it up to the sector `to`. When this returns, the disk
+    /// has both, and what was torn is cut.
+    ///
+    /// The server before may have ended because a sync failed. Then the disk does not have what it wrote, and
+    /// the system still shows it to whoever reads, and writes it no more: a sync alone would do nothing.
+    /// Everything before the last batch was synced without an error.
+    ///
+    /// Invariant: the batch either is on the disk, or nobody was told of it. In the first case the same bytes
+    /// take the place of themselves, so a crash in the middle tears nothing that somebody was told of.
+    fn write_again<D: Disk>(&self, disk: &D, to: u32) -> Result<D::File, JournalError> {
+        let name = name_of(self.header.first);
+        let file = disk.open(&name).map_err(on_disk(&name))?;
+        let offset = u64::from(self.end) * SECTOR as u64;
+        let rest = u64::from(to) * SECTOR as u64 - offset;
+        file.write_at(&self.batch, offset - self.batch.len() as u64)
+            .and_then(|()| write_zeros(&file, offset, rest))
+            .and_then(|()| file.sync())
+            .map_err(on_disk(&name))?;
+        Ok(file)
+    }
+}
+
+/// Makes a file with these bytes beside the journal. Returns its name: `name`, or one like it that no file
+/// has, because what was cut before is kept, too.
+fn keep_beside<D: Disk>(disk: &D, name: String, bytes: &[u8]) -> Result<String, JournalError> {
+    let name = free_name(disk, name)?;
+    let file = disk.create(&name).map_err(on_disk(&name))?;
+    let kept = file.write_at(bytes, 0).and_then(|()| file.sync()).and_then(|()| disk.sync_names());
+    kept.map_err(on_disk(&name))?;
+    Ok(name)
+}
+
+/// Returns `name`, or with a number behind it, so that no file has it.
+fn free_name<D: Disk>(disk: &D, name: String) -> Result<String, JournalError> {
+    let names = disk.names().map_err(on_disk("."))?;
+    let numbered = (2..).map(|number| format!("{name}.{number}"));
+    let mut possible = std::iter::once(name.clone()).chain(numbered);
+    Ok(possible.find(|name| !names.contains(name)).unwrap_or(name))
+}
+
+/// Returns when the names of all files are on the disk, those too that the server before has changed. A sync
+/// that failed there has left them as [`Last::write_again`] says, so the directory is changed first.
+fn settle_names<D: Disk>(disk: &D) -> Result<(), JournalError> {
+    /// A file that is there for a moment.
+    const PROBE: &str = "probe";
+    match disk.create(PROBE).and_then(|_| disk.remove(PROBE)) {
+        // A full disk may have no space for a name.
+        Err(error) if !is_full(&error) => return Err(on_disk(PROBE)(error)),
+        _ => disk.sync_names().map_err(on_disk(".")),
+    }
+}
+
+/// Whether an error means that the disk is full.
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 impl<D: Disk> Journal<D> {
@@ -298,9 +384,8 @@ impl<D: Disk> Journal<D> {
         random: impl Fn() -> io::Result<[u8; 16]>,
         each: &mut dyn FnMut(Record) -> Result<(), String>,
     ) -> Result<(Journal<D>, Opened), JournalError> {
-        if disk.names().map_err(on_disk("."))?.iter().any(|name| name == repair::MARK) {
-            let error = io::Error::other("a repair was stopped; --repair goes on with it");
-            return Err(on_disk(repair::MARK)(error));
+        if repair::is_marked(&*disk)? {
+            return Err(on_disk(repair::MARK)(io::Error::other(repair::STOPPED)));
         }
         let mut events = 0;
         let mut count = |record: Record| {
@@ -317,7 +402,7 @@ impl<D: Disk> Journal<D> {
             let start = || Filler::start(Arc::clone(disk), segment_sectors);
             options.fills_ahead.then(start).transpose().map_err(on_disk(NEXT))
         };
-        let Some(Last { header, end, chain, torn, next, files }) = last else {
+        let Some(last) = last else {
             let (salt, room) = (random().map_err(on_disk("."))?, random().map_err(on_disk("."))?);
             let room = u64::from_le_bytes(*room.first_chunk().expect("sixteen bytes have eight"));
             let header = Header::new(salt, room, 1, segment_sectors, 0);
@@ -333,6 +418,7 @@ impl<D: Disk> Journal<D> {
                 keep: options.keep,
                 keep_bytes: options.keep_bytes,
                 seal: header.seal(),
+                before: header.before,
                 sectors: segment_sectors,
                 failed: false,
                 #[cfg(test)]
@@ -348,22 +434,14 @@ impl<D: Disk> Journal<D> {
             };
             return Ok((journal, Opened { room, events: 0, next: 1, cut: None }));
         };
-        let name = name_of(header.first);
-        let file = disk.open(&name).map_err(on_disk(&name))?;
-        // A server that was killed may have written its last batch and not waited for the disk. From here on
-        // it counts as committed.
-        file.sync().and_then(|()| disk.sync_names()).map_err(on_disk(&name))?;
-        let mut cut = None;
-        if let Some((start, bytes)) = torn {
-            let kept = format!("{name}.torn-{}", u64::from(start) * SECTOR as u64);
-            let beside = disk.create(&kept).map_err(on_disk(&kept))?;
-            beside.write_at(&bytes, 0).and_then(|()| beside.sync()).map_err(on_disk(&kept))?;
-            disk.sync_names().map_err(on_disk("."))?;
-            let zeros = vec![0; bytes.len()];
-            let offset = u64::from(start) * SECTOR as u64;
-            file.write_at(&zeros, offset).and_then(|()| file.sync()).map_err(on_disk(&name))?;
-            cut = Some((kept, bytes.len() as u64));
-        }
+        // From here on, what a server wrote that was killed before the disk had it counts as committed.
+        let cut = last.keep_torn(&*disk)?.zip(last.torn_bytes().map(|bytes| bytes as u64));
+        let reach = last.end.saturating_add(MAX_BATCH_SECTORS).min(last.header.sectors);
+        #[cfg(test)]
+        let (last, settle_names) = seeded::believing(options.bug, last);
+        let file = last.write_again(&*disk, reach)?;
+        settle_names(&*disk)?;
+        let Last { header, end, chain, next, files, .. } = last;
         let journal = Journal {
             archive: Arc::new(Archive::new(Arc::clone(&disk), header.salt, files)),
             keep: options.keep,
@@ -375,6 +453,7 @@ impl<D: Disk> Journal<D> {
             segment_sectors,
             file,
             seal: header.seal(),
+            before: header.before,
             sectors: header.sectors,
             end,
             chain,
@@ -387,11 +466,9 @@ impl<D: Disk> Journal<D> {
         Ok((journal, Opened { room: header.room, events, next, cut }))
     }
 
-    /// Writes a batch of records, of which the first event has the sequence number `first`. When this
-    /// returns, the disk has it. `checkpoint` returns the records that open a new file: the state before the
-    /// batch.
-    ///
-    /// Invariant: the batch has an event, so that no two files have the same name.
+    /// Writes a batch of records. `first` is the sequence number of its first event, or of the next one if it
+    /// has none. When this returns, the disk has the batch. `checkpoint` returns the records that open a new
+    /// file: the state after the batch. The batch follows them, and changes nothing in it.
     ///
     /// # Blocking
     /// On the disk.
@@ -480,9 +557,13 @@ impl<D: Disk> Journal<D> {
             }
             None
         };
+        let mut is_first = true;
         while let Some(file) = self.archive.change(goes) {
             let name = name_of(file.first);
-            match self.disk.remove(&name) {
+            // After a crash, a file may be back whose removal was not synced. The one behind it must be there
+            // then. The new file that was just synced has settled what was removed before.
+            let settled = if std::mem::take(&mut is_first) { Ok(()) } else { self.disk.sync_names() };
+            match settled.and_then(|()| self.disk.remove(&name)) {
                 Ok(()) => info!("the journal drops {name}, as --keep and --keep-size say"),
                 Err(error) => {
                     warn!("the journal cannot drop {name}: {error}");
@@ -498,6 +579,9 @@ impl<D: Disk> Journal<D> {
     }
 
     /// Goes on in a new file, which begins with the batch `data`.
+    ///
+    /// A file without an event has the same name as the one that follows it, which then takes its place. The
+    /// new one begins with a checkpoint, so nothing is lost.
     fn roll(&mut self, first: u64, data: &[u8]) -> Result<(), JournalError> {
         let file = match &self.filler {
             Some(filler) => filler.take(),
@@ -505,16 +589,20 @@ impl<D: Disk> Journal<D> {
         };
         let file = file.map_err(on_disk(NEXT))?;
         let sectors = self.segment_sectors.max(PAGE_SECTORS + batch_sectors(data.len()));
-        let header = Header::new(self.salt, self.room, first, sectors, self.chain);
+        let takes_place = first == self.seal.segment;
+        let before = if takes_place { self.before } else { self.chain };
+        let header = Header::new(self.salt, self.room, first, sectors, before);
         (self.end, self.chain) = begin(&*self.disk, &file, &header, data)?;
-        (self.file, self.seal, self.sectors) = (file, header.seal(), sectors);
+        (self.file, self.seal, self.before, self.sectors) = (file, header.seal(), before, sectors);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
         let mut indexed = IndexedFile::new(first, sectors);
         indexed.add(first, PAGE_SECTORS);
         indexed.end = self.end;
         self.archive.change(|files| {
-            // Its last event came before this one.
-            if let Some(before) = files.back_mut() {
+            if takes_place {
+                files.pop_back();
+            } else if let Some(before) = files.back_mut() {
+                // Its last event came before this one.
                 before.newest = now;
             }
             files.push_back(indexed);

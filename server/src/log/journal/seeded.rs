@@ -5,7 +5,7 @@
 
 use super::{
     disk::{Disk, DiskFile},
-    read_all, JournalError,
+    on_disk, read_all, settle_names, JournalError, Last,
 };
 
 /// A bug that a journal can have.
@@ -21,6 +21,22 @@ pub(super) enum Bug {
     PageWrittenTwice,
     /// The first event after opening gets the number of the last one before.
     NumberUsedTwice,
+    /// What another server wrote last counts as committed after a sync alone.
+    BelievedSync,
+    /// The names that another server changed count as committed after a sync alone.
+    BelievedNames,
+}
+
+impl Bug {
+    pub(super) const ALL: [Bug; 7] = [
+        Bug::NoSync,
+        Bug::RetriedSync,
+        Bug::CutDamage,
+        Bug::PageWrittenTwice,
+        Bug::NumberUsedTwice,
+        Bug::BelievedSync,
+        Bug::BelievedNames,
+    ];
 }
 
 /// Cuts a journal where it is damaged, as if a crash had left it so.
@@ -30,5 +46,17 @@ pub(super) fn cut_damage(disk: &impl Disk) {
         let rest = file.length().unwrap() - offset;
         file.write_at(&vec![0; rest as usize], offset).unwrap();
         file.sync().unwrap();
+    }
+}
+
+/// What makes the names of a disk durable.
+type SettleNames<D> = fn(&D) -> Result<(), JournalError>;
+
+/// Returns what is written again when a journal is opened, and how its names become durable.
+pub(super) fn believing<D: Disk>(bug: Option<Bug>, last: Last) -> (Last, SettleNames<D>) {
+    match bug {
+        Some(Bug::BelievedSync) => (Last { batch: Vec::new(), ..last }, settle_names),
+        Some(Bug::BelievedNames) => (last, |disk| disk.sync_names().map_err(on_disk("."))),
+        _ => (last, settle_names),
     }
 }

@@ -45,6 +45,8 @@ pub(super) struct Header {
 pub(super) struct Damage {
     /// In bytes.
     pub(super) offset: u64,
+    /// Where the batch begins that has the damage, in bytes. Everything before is whole.
+    pub(super) cut: u64,
     pub(super) why: String,
 }
 
@@ -66,7 +68,7 @@ impl From<HeaderError> for Damage {
     fn from(error: HeaderError) -> Damage {
         match error {
             HeaderError::Damaged(damage) => damage,
-            HeaderError::OtherVersion => Damage { offset: 0, why: OTHER_VERSION.to_owned() },
+            HeaderError::OtherVersion => Damage { offset: 0, cut: 0, why: OTHER_VERSION.to_owned() },
         }
     }
 }
@@ -75,6 +77,8 @@ impl From<HeaderError> for Damage {
 #[derive(Debug)]
 pub(super) struct Scan {
     pub(super) header: Header,
+    /// The first sector of the last whole batch.
+    pub(super) last: u32,
     /// The sector after the last whole batch. A page begins there.
     pub(super) end: u32,
     /// The checksum of the last sector of that batch.
@@ -104,7 +108,7 @@ impl Header {
             return Ok(());
         }
         let why = format!("the file was made with {made} bytes, and has {length}");
-        Err(Damage { offset: length.min(made), why })
+        Err(Damage { offset: length.min(made), cut: 0, why })
     }
 
     /// Returns the first page of the file, and the checksum of its last sector.
@@ -116,7 +120,7 @@ impl Header {
 
     /// Reads the header from the first page of the file with this name.
     pub(super) fn read(page: &[u8], first: u64) -> Result<(Header, u32), HeaderError> {
-        let damage = |offset, why: &str| HeaderError::Damaged(Damage { offset, why: why.to_owned() });
+        let damage = |offset, why: &str| HeaderError::Damaged(Damage { offset, cut: 0, why: why.to_owned() });
         if page.len() < PAGE {
             return Err(damage(page.len() as u64, "the file ends inside its first page"));
         }
@@ -183,36 +187,39 @@ pub(super) fn scan(bytes: &[u8], first: u64, is_last: bool, each: EachBatch<'_>)
     let sectors = header.sectors;
     let seal = header.seal();
     let sector = |number: u32| seal.read(number, &bytes[number as usize * SECTOR..][..SECTOR]);
-    let damage = |number: u32, why: &str| Damage { offset: u64::from(number) * 512, why: why.to_owned() };
-    let mut end = PAGE_SECTORS;
+    let damage = |number: u32, batch: u32, why: &str| {
+        let [offset, cut] = [number, batch].map(|number| u64::from(number) * SECTOR as u64);
+        Damage { offset, cut, why: why.to_owned() }
+    };
+    let (mut last, mut end) = (0, PAGE_SECTORS);
     let mut data = Vec::new();
     while end < sectors {
         let Some((next, crc)) = read_batch(&sector, end, sectors, &mut data) else { break };
         let linked = data.get(..CHAIN).is_some_and(|before| before == chain.to_le_bytes());
         if !linked {
-            return Err(damage(end, "this batch does not follow the one before it"));
+            return Err(damage(end, end, "this batch does not follow the one before it"));
         }
-        each(end, &data[CHAIN..]).map_err(|why| damage(end, &why))?;
-        (end, chain) = (next, crc);
+        each(end, &data[CHAIN..]).map_err(|why| damage(end, end, &why))?;
+        (last, end, chain) = (end, next, crc);
     }
     let mut torn = None;
     let mut closed = false;
     for number in end..sectors {
         match sector(number) {
             Sector::Zero => {}
-            Sector::Damaged => return Err(damage(number, "this sector is damaged")),
+            Sector::Damaged => return Err(damage(number, end, "this sector is damaged")),
             Sector::Good { tag, index, .. } => {
                 let belongs =
                     index == number - end && (tag == Tag::First) == (index == 0) && tag != Tag::Header;
                 if !is_last || closed || !belongs {
-                    return Err(damage(end, "a batch is missing here, in whole or in part"));
+                    return Err(damage(end, end, "a batch is missing here, in whole or in part"));
                 }
                 closed = tag == Tag::Last;
                 torn = Some(number + 1);
             }
         }
     }
-    Ok(Scan { header, end, chain, torn })
+    Ok(Scan { header, last, end, chain, torn })
 }
 
 /// Reads the batch that begins at the sector `start` into `data`. Returns the sector after it, and the

@@ -5,8 +5,8 @@ use super::{
     disk::Directory,
     on_disk, read_all,
     record::Record,
-    repair::{repair, Repaired},
-    JournalError, JournalOptions, Last,
+    repair::{is_marked, repair, MARK, STOPPED},
+    segments, JournalError, JournalOptions, Last,
 };
 use chat_common::token::Token;
 use std::{fmt::Write, io, ops::ControlFlow, path::Path, thread, time::Duration};
@@ -30,7 +30,7 @@ pub(super) fn read(
     path: &Path,
     each: &mut dyn FnMut(Record) -> ControlFlow<()>,
 ) -> Result<Option<Last>, JournalError> {
-    let disk = Directory::read_only(path.to_owned()).map_err(on_disk("."))?;
+    let disk = folder(path)?;
     let (mut attempts, mut shown, mut is_over) = (0, 0, false);
     loop {
         let before = shown;
@@ -63,6 +63,11 @@ pub(super) fn read(
             read => return read,
         }
     }
+}
+
+/// Opens the directory of a journal for reading.
+fn folder(path: &Path) -> Result<Directory, JournalError> {
+    Directory::read_only(path.to_owned()).map_err(on_disk("."))
 }
 
 /// Whether an error may come from a server that was writing meanwhile, or that dropped its oldest file.
@@ -108,6 +113,9 @@ pub fn check(path: &Path) -> Result<Check, String> {
         events += u64::from(matches!(record, Record::Event { .. }));
         ControlFlow::Continue(())
     });
+    if folder(path).and_then(|disk| is_marked(&disk)).is_ok_and(|is_marked| is_marked) {
+        return Ok(Check::Damaged(format!("{MARK}: 0: {STOPPED}")));
+    }
     match read {
         Ok(None) => Err(no_journal(path)),
         Ok(Some(last)) => {
@@ -138,18 +146,16 @@ pub fn check(path: &Path) -> Result<Check, String> {
 /// When a server is using it, or the disk fails: a sentence for people.
 pub fn repair_journal(path: &Path, segment_bytes: u64) -> Result<String, String> {
     let why = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-    if !path.is_dir() {
+    let is_journal = folder(path).and_then(|disk| Ok(!segments(&disk)?.is_empty() || is_marked(&disk)?));
+    if !is_journal.map_err(|error| sentence(path, &error))? {
         return Err(no_journal(path));
     }
     let disk = Directory::open(path.to_owned()).map_err(|error| why(&error))?;
     let options = JournalOptions::new(segment_bytes);
     let random = || -> io::Result<[u8; 16]> { Ok(*Token::random()?.as_bytes()) };
-    match repair(&disk, &options, random).map_err(|error| why(&error))? {
-        None => Ok("nothing is damaged, and nothing was cut".to_owned()),
-        Some(Repaired { damage, first_lost, kept }) => Ok(format!(
-            "{damage}\nThe events from {first_lost} on are lost. What was cut is kept in: {}.\n\
-             A new room begins there; its members join anew.",
-            kept.join(", ")
-        )),
-    }
+    let repaired = repair(&disk, &options, random).map_err(|error| why(&error))?;
+    Ok(repaired.map_or_else(
+        || "nothing is damaged, and nothing was cut".to_owned(),
+        |repaired| repaired.to_string(),
+    ))
 }

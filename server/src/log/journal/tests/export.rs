@@ -18,7 +18,7 @@ impl Written {
         let folder = env::temp_dir().join(format!("rpc-chat-export-{name}-{}", process::id()));
         let _ = fs::remove_dir_all(&folder);
         let disk = Arc::new(Directory::open(folder.clone()).unwrap());
-        let (journal, _) = Journal::open(disk, &SMALL, random, &mut |_| Ok(())).unwrap();
+        let (journal, _) = Journal::open(disk, &SMALL, || Ok([7; 16]), &mut |_| Ok(())).unwrap();
         Written { folder, journal, next: 1 }
     }
 

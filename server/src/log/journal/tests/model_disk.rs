@@ -1,12 +1,17 @@
-//! The model of a disk. A crash keeps any part of what was not synced.
+//! The model of a disk, and of the system's memory of it. A crash of the machine keeps any part of what was
+//! not synced.
 //!
 //! A write that was not synced may be on the disk afterwards, sector by sector, in any order. A name that was
 //! not synced may be there or not, each by itself.
+//!
+//! A sync writes the pages that were written since the last one. If it fails, the disk has any part of them,
+//! and the system calls them clean: later syncs write them no more. Whoever reads sees them until the machine
+//! starts anew, or until the system needs their memory. The directory is one such page.
 
 use super::super::disk::{Disk, DiskFile};
-use super::super::sector::SECTOR;
+use super::super::sector::{PAGE, SECTOR};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io,
     sync::{Arc, Mutex, MutexGuard},
 };
@@ -30,24 +35,49 @@ struct State {
     synced_names: BTreeMap<String, usize>,
     /// What was done to the names since: the new value of each name.
     name_changes: Vec<Vec<(String, Option<usize>)>>,
-    /// How many more writes and syncs succeed. The one after them crashes the program.
-    budget: Option<u64>,
+    /// Whether the next sync of the names writes them.
+    names_are_dirty: bool,
+    faults: Faults,
+    is_killed: bool,
+    /// Decides what is left of something that fails.
+    random: Random,
     syncs: u64,
     /// The most bytes that were read at once.
     longest_read: usize,
-    /// The next sync fails and drops what was written. The one after it says that all is well.
-    fails_sync: bool,
+}
+
+/// What is going to fail. Each number counts down, and 0 fails.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Faults {
+    /// How many more changes and syncs there are before the program is killed.
+    pub(super) kill: Option<u64>,
+    /// How many more syncs there are before the disk fails in one.
+    pub(super) sync: Option<u64>,
+    /// How many more writes there are before the disk fails in one.
+    pub(super) write: Option<u64>,
+    /// How many more bytes files may grow.
+    pub(super) space: Option<u64>,
 }
 
 #[derive(Clone, Debug, Default)]
 struct Contents {
+    /// What a reader sees.
     now: Vec<u8>,
+    /// What is on the disk.
     synced: Vec<u8>,
+    /// The pages that the next sync writes.
+    dirty: BTreeSet<usize>,
 }
 
 /// Random numbers that a seed repeats (xorshift64*).
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Random(pub(super) u64);
+
+impl Default for Random {
+    fn default() -> Random {
+        Random(0x5eed)
+    }
+}
 
 impl Random {
     pub(super) fn below(&mut self, limit: u64) -> u64 {
@@ -63,14 +93,31 @@ impl ModelDisk {
         self.0.lock().unwrap()
     }
 
-    /// Lets this many more writes and syncs succeed, and then crashes.
-    pub(super) fn crash_after(&self, operations: u64) {
-        self.lock().budget = Some(operations);
+    /// Lets this many more changes and syncs succeed, and then kills the program.
+    pub(super) fn kill_after(&self, operations: u64) {
+        self.fail(Faults { kill: Some(operations), ..Faults::default() });
     }
 
     /// Lets the next sync fail.
     pub(super) fn fail_next_sync(&self) {
-        self.lock().fails_sync = true;
+        self.fail(Faults { sync: Some(0), ..Faults::default() });
+    }
+
+    /// Lets these fail, and nothing else.
+    pub(super) fn fail(&self, faults: Faults) {
+        let mut state = self.lock();
+        (state.faults, state.is_killed) = (faults, false);
+    }
+
+    /// The program has ended, and another begins. Nothing fails any more. The system has forgotten some of
+    /// the pages that it need not write.
+    pub(super) fn restarted(&self, random: &mut Random) {
+        let mut state = self.lock();
+        (state.faults, state.is_killed) = (Faults::default(), false);
+        state.random = Random(random.below(1 << 30) + 1);
+        for file in state.names.values().copied().collect::<Vec<_>>() {
+            state.files[file].forget(random);
+        }
     }
 
     pub(super) fn longest_read(&self) -> usize {
@@ -91,7 +138,7 @@ impl ModelDisk {
         ModelDisk(Arc::new(Mutex::new(State { files, names, synced_names, ..State::default() })))
     }
 
-    /// Returns the disk as a crash leaves it.
+    /// Returns the disk as a crash of the machine leaves it.
     pub(super) fn crashed(&self, random: &mut Random) -> ModelDisk {
         let state = self.lock();
         let mut names = state.synced_names.clone();
@@ -115,37 +162,78 @@ impl ModelDisk {
         state.files[state.names[name]].now.clone()
     }
 
+    /// Flips a bit of a file, in the system's memory of it as on the disk.
+    pub(super) fn flip_bit(&self, name: &str, random: &mut Random) {
+        let mut state = self.lock();
+        let id = state.names[name];
+        let Contents { now, synced, .. } = &mut state.files[id];
+        let (place, bit) = (random.below(now.len() as u64) as usize, random.below(8));
+        for bytes in [now, synced] {
+            bytes.get_mut(place).into_iter().for_each(|byte| *byte ^= 1 << bit);
+        }
+    }
+
     /// Returns a copy of the disk on which this file has other bytes.
     pub(super) fn with(&self, name: &str, bytes: Vec<u8>) -> ModelDisk {
         let state = self.lock();
         let mut files = state.files.clone();
-        files[state.names[name]] = Contents { synced: bytes.clone(), now: bytes };
+        files[state.names[name]] = Contents { synced: bytes.clone(), now: bytes, ..Contents::default() };
         let names = state.names.clone();
         ModelDisk::holding(files, names)
     }
 }
 
 impl Contents {
-    fn crashed(&self, random: &mut Random) -> Contents {
-        let mut kept = self.synced.clone();
+    /// Puts a part of what was not synced on the disk, sector by sector: all of it, nothing, or any.
+    fn write_back_some(&mut self, random: &mut Random) {
+        if self.dirty.is_empty() {
+            return;
+        }
         // The length of a file that grew is there or not, like a sector.
-        if self.now.len() > kept.len() && random.below(2) == 0 {
-            kept.resize(self.now.len(), 0);
+        if self.now.len() > self.synced.len() && random.below(2) == 0 {
+            self.synced.resize(self.now.len(), 0);
         }
         let mode = random.below(4);
-        let length = kept.len();
-        for (place, sector) in self.now.chunks(SECTOR).enumerate() {
-            let range = place * SECTOR..(place * SECTOR + sector.len()).min(length);
+        let sectors = self.dirty.iter().flat_map(|page| (page * PAGE..(page + 1) * PAGE).step_by(SECTOR));
+        for start in sectors {
+            let end = (start + SECTOR).min(self.now.len());
             let keeps = mode == 0 || mode > 1 && random.below(2) == 0;
-            if keeps
-                && range.end.saturating_sub(range.start) == sector.len()
-                && kept[range.clone()] != *sector
-            {
-                kept[range].copy_from_slice(sector);
+            if keeps && start < end && end <= self.synced.len() {
+                self.synced[start..end].copy_from_slice(&self.now[start..end]);
             }
         }
-        Contents { now: kept.clone(), synced: kept }
     }
+
+    /// Forgets some of the pages that need not be written.
+    fn forget(&mut self, random: &mut Random) {
+        if random.below(3) > 0 {
+            return;
+        }
+        let length = self.now.len().min(self.synced.len());
+        for page in (0..length.div_ceil(PAGE)).filter(|page| !self.dirty.contains(page)) {
+            let range = page * PAGE..((page + 1) * PAGE).min(length);
+            if self.now[range.clone()] != self.synced[range.clone()] && random.below(2) == 0 {
+                self.now[range.clone()].copy_from_slice(&self.synced[range]);
+            }
+        }
+    }
+
+    fn crashed(&self, random: &mut Random) -> Contents {
+        let mut left = self.clone();
+        left.write_back_some(random);
+        Contents { now: left.synced.clone(), synced: left.synced, dirty: BTreeSet::new() }
+    }
+}
+
+/// Counts down, and returns whether this is the one that fails.
+fn is_due(left: &mut Option<u64>) -> bool {
+    let is_due = *left == Some(0);
+    *left = left.and_then(|left| left.checked_sub(1));
+    is_due
+}
+
+fn failure() -> io::Error {
+    io::Error::other("the disk failed")
 }
 
 fn apply(change: &[(String, Option<usize>)], names: &mut BTreeMap<String, usize>) {
@@ -158,21 +246,27 @@ fn apply(change: &[(String, Option<usize>)], names: &mut BTreeMap<String, usize>
 }
 
 impl State {
-    /// Counts one write or sync.
+    /// Counts one change or sync.
     fn spend(&mut self) -> io::Result<()> {
-        match &mut self.budget {
-            None => Ok(()),
-            Some(0) => Err(io::Error::other("crashed")),
-            Some(left) => {
-                *left -= 1;
-                Ok(())
-            }
+        self.is_killed |= is_due(&mut self.faults.kill);
+        if self.is_killed {
+            Err(io::Error::other("the program was killed"))
+        } else {
+            Ok(())
         }
+    }
+
+    /// Counts one sync. Returns whether the disk fails in it. After that it says that all is well.
+    fn sync_fails(&mut self) -> io::Result<bool> {
+        self.spend()?;
+        self.syncs += 1;
+        Ok(is_due(&mut self.faults.sync))
     }
 
     fn change(&mut self, change: Vec<(String, Option<usize>)>) {
         apply(&change, &mut self.names);
         self.name_changes.push(change);
+        self.names_are_dirty = true;
     }
 
     fn id(&self, name: &str) -> io::Result<usize> {
@@ -194,6 +288,12 @@ impl Disk for ModelDisk {
     fn create(&self, name: &str) -> io::Result<ModelFile> {
         let mut state = self.lock();
         state.spend()?;
+        if let Ok(id) = state.id(name) {
+            // The name stays as it is, and the disk has the old bytes up to the next sync.
+            state.files[id].now.clear();
+            state.files[id].dirty.clear();
+            return Ok(ModelFile { id, disk: self.clone() });
+        }
         state.files.push(Contents::default());
         let id = state.files.len() - 1;
         state.change(vec![(name.to_owned(), Some(id))]);
@@ -217,10 +317,16 @@ impl Disk for ModelDisk {
 
     fn sync_names(&self) -> io::Result<()> {
         let mut state = self.lock();
-        state.spend()?;
-        state.synced_names = state.names.clone();
-        state.name_changes.clear();
-        Ok(())
+        let fails = state.sync_fails()?;
+        if std::mem::take(&mut state.names_are_dirty) && !fails {
+            state.synced_names = state.names.clone();
+            state.name_changes.clear();
+        }
+        if fails {
+            Err(failure())
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -239,27 +345,50 @@ impl DiskFile for ModelFile {
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         let mut state = self.disk.lock();
+        let state = &mut *state;
         let spent = state.spend();
-        let (file, end) = (&mut state.files[self.id].now, offset as usize + bytes.len());
-        if file.len() < end {
-            file.resize(end, 0);
+        let (file, start) = (&mut state.files[self.id], offset as usize);
+        let grows = (start + bytes.len()).saturating_sub(file.now.len()) as u64;
+        let written = if spent.is_err() {
+            spent
+        } else if is_due(&mut state.faults.write) {
+            Err(failure())
+        } else if state.faults.space.is_some_and(|space| space < grows) {
+            Err(io::ErrorKind::StorageFull.into())
+        } else {
+            Ok(())
+        };
+        if let Some(space) = &mut state.faults.space {
+            *space = space.saturating_sub(grows);
         }
-        // A write during which the program dies may have done a part.
-        file[offset as usize..end].copy_from_slice(bytes);
-        spent
+        // A write that fails, or during which the program dies, has done a part.
+        let done = match written {
+            Ok(()) => bytes.len(),
+            Err(_) => state.random.below(bytes.len() as u64 + 1) as usize / SECTOR * SECTOR,
+        };
+        let end = start + done;
+        file.now.resize(file.now.len().max(end), 0);
+        file.now[start..end].copy_from_slice(&bytes[..done]);
+        file.dirty.extend(start / PAGE..end.div_ceil(PAGE));
+        written
     }
 
     fn sync(&self) -> io::Result<()> {
         let mut state = self.disk.lock();
-        state.spend()?;
-        state.syncs += 1;
-        let fails = std::mem::take(&mut state.fails_sync);
+        let state = &mut *state;
+        let fails = state.sync_fails()?;
         let file = &mut state.files[self.id];
         if fails {
-            file.now.clone_from(&file.synced);
-            return Err(io::Error::other("the disk failed"));
+            file.write_back_some(&mut state.random);
+            file.dirty.clear();
+            file.forget(&mut state.random);
+            return Err(failure());
         }
-        file.synced.clone_from(&file.now);
+        file.synced.resize(file.now.len(), 0);
+        for page in std::mem::take(&mut file.dirty) {
+            let range = page * PAGE..((page + 1) * PAGE).min(file.now.len());
+            file.synced[range.clone()].copy_from_slice(&file.now[range]);
+        }
         Ok(())
     }
 }
