@@ -50,7 +50,7 @@ pub(super) struct IndexedFile {
     pub(super) sectors: u32,
     /// The sector after its last batch. What is behind is not read.
     pub(super) end: u32,
-    /// When its newest event was, in milliseconds since the Unix epoch.
+    /// When its newest event was, in milliseconds since the Unix epoch, as the journal's clock has it.
     pub(super) newest: u64,
     places: Vec<Place>,
 }

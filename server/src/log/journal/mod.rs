@@ -30,6 +30,7 @@
 //! are not kept go one after the other, oldest first, each when the one before it is gone for good.
 
 pub(crate) mod archive;
+mod clock;
 mod crc32c;
 pub(crate) mod disk;
 pub(crate) mod export;
@@ -45,6 +46,7 @@ mod tests;
 pub(crate) mod tool;
 
 use archive::{Archive, IndexedFile};
+use clock::{Clock, EventTimes};
 use disk::{Disk, DiskFile};
 use filler::{fill, write_zeros, Filler, NEXT};
 use log::{info, warn};
@@ -55,7 +57,7 @@ use std::{
     collections::VecDeque,
     fmt, io,
     sync::{atomic::Ordering::Relaxed, Arc},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 /// A journal that is open for writing.
@@ -82,6 +84,7 @@ pub(crate) struct Journal<D: Disk> {
     filler: Option<Filler<D>>,
     /// Whether a write has failed. Nothing is written after that.
     failed: bool,
+    clock: Clock,
     #[cfg(test)]
     bug: Option<seeded::Bug>,
     keep: Option<Duration>,
@@ -218,7 +221,7 @@ pub(crate) fn read_all<D: Disk>(
 ) -> Result<Option<Last>, JournalError> {
     let mut files = VecDeque::new();
     let segments = segments(disk)?;
-    let mut last: Option<Last> = None;
+    let (mut last, mut times): (Option<Last>, _) = (None, EventTimes::default());
     let mut next = segments.first().copied().unwrap_or(1);
     for (index, first) in segments.iter().enumerate() {
         let (name, is_last) = (name_of(*first), index + 1 == segments.len());
@@ -238,7 +241,8 @@ pub(crate) fn read_all<D: Disk>(
                         return Err(format!("event {next} is missing here"));
                     }
                     next += 1;
-                    file.newest = event.time;
+                    file.newest = file.newest.max(event.time);
+                    times.add(event.time);
                 }
                 each(record)
             });
@@ -266,10 +270,11 @@ pub(crate) fn read_all<D: Disk>(
             torn: found.torn.map(|torn_end| part(found.end, torn_end)),
             next,
             files: VecDeque::new(),
+            times: EventTimes::default(),
         });
     }
     if let Some(last) = &mut last {
-        last.files = files;
+        (last.files, last.times) = (files, times);
     }
     Ok(last)
 }
@@ -288,6 +293,7 @@ pub(crate) struct Last {
     /// The sequence number of the next event.
     next: u64,
     files: VecDeque<IndexedFile>,
+    times: EventTimes,
 }
 
 impl Last {
@@ -421,6 +427,7 @@ impl<D: Disk> Journal<D> {
                 before: header.before,
                 sectors: segment_sectors,
                 failed: false,
+                clock: Clock::start(&EventTimes::default()),
                 #[cfg(test)]
                 bug: options.bug,
                 filler: filler(&disk)?,
@@ -441,7 +448,10 @@ impl<D: Disk> Journal<D> {
         let (last, settle_names) = seeded::believing(options.bug, last);
         let file = last.write_again(&*disk, reach)?;
         settle_names(&*disk)?;
-        let Last { header, end, chain, next, files, .. } = last;
+        let Last { header, end, chain, next, mut files, times, .. } = last;
+        let clock = Clock::start(&times);
+        // A file from the future grows old from now on.
+        files.iter_mut().for_each(|file| file.newest = file.newest.min(clock.now()));
         let journal = Journal {
             archive: Arc::new(Archive::new(Arc::clone(&disk), header.salt, files)),
             keep: options.keep,
@@ -458,6 +468,7 @@ impl<D: Disk> Journal<D> {
             end,
             chain,
             failed: false,
+            clock,
             #[cfg(test)]
             bug: options.bug,
         };
@@ -546,8 +557,7 @@ impl<D: Disk> Journal<D> {
     /// Removes the oldest files that are not to be kept. A file that cannot be removed stays, and is tried
     /// again with the next one.
     fn drop_oldest(&self) {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
-        let oldest_kept = self.keep.map_or(0, |keep| now.saturating_sub(keep.as_millis() as u64));
+        let oldest_kept = self.keep.map_or(0, |keep| self.clock.oldest_kept(keep));
         let goes = |files: &mut VecDeque<IndexedFile>| {
             let bytes: u64 = files.iter().map(|file| u64::from(file.sectors) * SECTOR as u64).sum();
             let is_old = |file: &IndexedFile| file.newest < oldest_kept;
@@ -594,7 +604,7 @@ impl<D: Disk> Journal<D> {
         let header = Header::new(self.salt, self.room, first, sectors, before);
         (self.end, self.chain) = begin(&*self.disk, &file, &header, data)?;
         (self.file, self.seal, self.before, self.sectors) = (file, header.seal(), before, sectors);
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
+        let now = self.clock.now();
         let mut indexed = IndexedFile::new(first, sectors);
         indexed.add(first, PAGE_SECTORS);
         indexed.end = self.end;

@@ -4,9 +4,9 @@
 //! The room must be a new one. Members have seen events with numbers behind the cut. In the same room, those
 //! numbers would be used again, and a client would take new events for ones that it has.
 //!
-//! A file with the name [`MARK`] is there while a repair goes on, and no server opens the journal meanwhile. A
-//! repair that was stopped leaves a journal that has less behind its damage, or none. The next one cuts what
-//! is left, and begins the new room in any case.
+//! A file with the name [`MARK`] is there while a repair goes on, and no server opens the journal meanwhile.
+//! A repair that was stopped leaves a journal that has less behind its damage, or none. The next one cuts
+//! what is left, and begins the new room in any case.
 
 use super::{
     begin,
@@ -32,7 +32,7 @@ pub(crate) struct Repaired {
     pub(crate) damage: Option<String>,
     /// The sequence number of the first event that is lost.
     pub(crate) first_lost: u64,
-    /// Whether there was an event with that number. What follows the last batch may always have been empty.
+    /// Whether there was an event with that number. What follows the last batch may have been empty.
     pub(crate) is_sure: bool,
     /// The files that hold what was cut, by this repair and by those that were stopped.
     pub(crate) kept: Vec<String>,
@@ -49,8 +49,8 @@ impl fmt::Display for Repaired {
         };
         write!(
             f,
-            "{damage}\nThe events from {first_lost} on are lost{unless}. {kept}\nA new room begins there; its \
-             members join anew."
+            "{damage}\nThe events from {first_lost} on are lost{unless}. {kept}\n\
+             A new room begins there; its members join anew."
         )
     }
 }

@@ -4,7 +4,13 @@ use super::{
     super::{disk::Directory, export::export, tool::check},
     *,
 };
-use std::{env, fs, io::Write, path::PathBuf, process};
+use std::{
+    env, fs,
+    io::Write,
+    path::PathBuf,
+    process,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 /// A folder with a journal that no server has. Dropping it removes the folder.
 struct Written {

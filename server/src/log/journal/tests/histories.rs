@@ -144,8 +144,7 @@ impl History {
         self.counts.finished += u64::from(finished.is_some());
         self.told = found;
         for _ in 0..self.random.below(10) {
-            let (count, longest) =
-                (1 + self.random.below(4), [10, 1_000, 9_000][self.random.below(3) as usize]);
+            let (count, longest) = (self.random.below(5), [10, 1_000, 9_000][self.random.below(3) as usize]);
             let said = texts(&mut self.random, count, longest);
             let mut after = self.told.clone();
             after.texts.extend_from_slice(&said);

@@ -28,6 +28,8 @@ struct Life {
     next: u64,
     texts: Vec<String>,
     session: u64,
+    /// When everything is said that is committed.
+    time: u64,
 }
 
 fn open(disk: &ModelDisk) -> Result<Life, JournalError> {
@@ -53,7 +55,7 @@ fn open_in(disk: &ModelDisk, options: &JournalOptions, room: u8) -> Result<Life,
         Ok(())
     })?;
     let next = opened.next;
-    Ok(Life { journal, opened, next, texts, session })
+    Ok(Life { journal, opened, next, texts, session, time: 5 })
 }
 
 fn session_record(id: u64) -> Record {
@@ -79,7 +81,7 @@ impl Life {
         push(&session_record(session + 1), &mut data);
         for (sequence, text) in (first..).zip(texts) {
             let kind = EventKind::Notice { text: text.clone() };
-            let event = Event { sequence, time: 5, kind };
+            let event = Event { sequence, time: self.time, kind };
             push(&Record::Event { author: 0, audience: Audience::All, digest: 0, event }, &mut data);
         }
         self.journal.commit(&data, first, || {
@@ -264,6 +266,24 @@ fn a_batch_that_is_longer_than_a_file_gets_a_longer_file() {
 }
 
 #[test]
+fn what_happens_without_an_event_is_kept_however_many_files_it_fills() {
+    let disk = ModelDisk::default();
+    let mut life = open(&disk).unwrap();
+    for texts in [&[][..], &["one".to_owned(), "two".to_owned()], &[]] {
+        life.commit(texts).unwrap();
+        for _ in 0..20 {
+            life.commit(&[]).unwrap();
+            let again = open(&disk).unwrap();
+            assert_eq!((again.texts, again.session), (life.texts.clone(), life.session));
+        }
+    }
+    // Files without an event took each other's place.
+    assert_eq!(segments(&disk).unwrap(), [1, 3]);
+    life.commit(&["three".to_owned()]).unwrap();
+    assert_eq!(open(&disk).unwrap().texts, ["one", "two", "three"]);
+}
+
+#[test]
 fn a_batch_with_more_sectors_than_can_be_numbered_is_refused_and_leaves_the_journal_whole() {
     let disk = ModelDisk::default();
     let mut life = open(&disk).unwrap();
@@ -302,6 +322,45 @@ fn what_is_old_is_read_in_short_pieces_however_long_the_file_is() {
         assert_eq!(read_forward(life.journal.archive()), (1..100).collect::<Vec<_>>());
         assert!(disk.longest_read() <= 128 << 10, "{} bytes", disk.longest_read());
     }
+}
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// Commits one text a day from `first` to before `end`, each in a file of its own.
+fn a_text_each_day(life: &mut Life, days: std::ops::Range<u32>) {
+    for day in days {
+        life.time = u64::try_from((DAY * day).as_millis()).unwrap();
+        life.commit(&["x".repeat(9_000)]).unwrap();
+    }
+}
+
+#[test]
+fn a_clock_that_is_set_far_ahead_drops_nothing() {
+    let keeping = JournalOptions { keep: Some(30 * DAY), ..SMALL };
+    let disk = ModelDisk::default();
+    a_text_each_day(&mut open_with(&disk, &keeping).unwrap(), 1_000..1_010);
+    // Now the clock says that it is the year 2026 or later, which is more than 30 days on.
+    let mut life = open_with(&disk, &keeping).unwrap();
+    a_text_each_day(&mut life, 30_000..30_001);
+    assert_eq!(life.journal.archive().first(), 1);
+    // So it says to the next server as well, and still when that is gone.
+    for _ in 0..2 {
+        let mut life = open_with(&disk, &keeping).unwrap();
+        a_text_each_day(&mut life, 30_000..30_001);
+        assert_eq!(life.journal.archive().first(), 1);
+    }
+}
+
+#[test]
+fn what_is_older_than_keep_goes_when_the_days_have_gone_by() {
+    let keeping = JournalOptions { keep: Some(30 * DAY), ..SMALL };
+    let disk = ModelDisk::default();
+    a_text_each_day(&mut open_with(&disk, &keeping).unwrap(), 1_000..1_100);
+    let mut life = open_with(&disk, &keeping).unwrap();
+    assert_eq!(life.texts.len(), 100);
+    a_text_each_day(&mut life, 1_100..1_101);
+    let kept = 102 - life.journal.archive().first();
+    assert!((31..=33).contains(&kept), "{kept}");
 }
 
 #[test]
