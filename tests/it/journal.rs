@@ -1,11 +1,12 @@
 //! A server with a journal takes nothing back, not even when it is killed.
 //! Real programs; the journals are in temporary folders.
 
-use chat_common::protocol::{Reply, Request};
+use chat_common::protocol::{Cause, Join, Reply, Request};
 use chat_tests::{
     folder::Folder,
     member::Member,
     process::{binary, installed, repository, Program},
+    raw::{random_token, RawPeer},
     watchdog::poll,
 };
 use std::{
@@ -252,6 +253,37 @@ fn a_journal_belongs_to_one_server_at_a_time_and_is_for_its_owner_alone() {
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(Path::new(&place.journal)), 0o700);
     place.files().iter().for_each(|file| assert_eq!(mode(file), 0o600));
+}
+
+#[test]
+fn whoever_was_removed_without_a_word_to_the_others_stays_removed_after_a_crash() {
+    let place = Place::new();
+    let mut server = place.start(&["--console"]);
+    let (ci, ann) = (random_token(), random_token());
+    let joins = [(Join { visitor: true, ..Join::new("ci", ci, 0) }), Join::new("ann", ann, 0)];
+    let mut peers = joins.clone().map(|join| {
+        let mut peer = RawPeer::connect_call(place.address()).unwrap();
+        peer.join_with(join).unwrap();
+        peer
+    });
+    // The others know that ann is lost, so nothing is said of her any more.
+    peers[1].ask(&Request::Ping).unwrap();
+    let [_ci, ann] = peers;
+    drop(ann);
+    server.logs("ann left (connection lost)");
+    for name in ["ci", "ann"] {
+        server.types(&format!("/kick {name} enough"));
+        server.sees(&format!("removed: {name}"));
+    }
+    kill(server);
+    let _server = place.start(&[]);
+    for join in joins {
+        let mut peer = RawPeer::connect_call(place.address()).unwrap();
+        match peer.join_with(Join { resume: Some(0), ..join }) {
+            Err(Reply::Refused(refusal)) => assert_eq!(refusal.cause, Cause::SessionOver, "{refusal:?}"),
+            other => panic!("{other:?}"),
+        }
+    }
 }
 
 #[test]

@@ -504,7 +504,8 @@ impl Round<'_, '_, '_> {
         let member = self.members.get_mut(&id)?;
         let (was_here, was_seen) = (member.is_here(), member.is_seen());
         self.effects.recipients_changed = true;
-        self.effects.changed.push(id);
+        // The journal does not know a session that has not entered.
+        self.effects.changed.extend(member.joined.map(|_| id));
         member.presence = presence;
         let name = member.name.clone();
         if was_here {

@@ -116,8 +116,7 @@ pub(crate) fn broadcast_loop(
         let (deliveries, delivered_rx) = Deliveries::new(scope, log, limits);
         let fanout = FanoutWorker::new(&deliveries);
         let (last_id, recipients) = (broadcaster.last_id, Arc::new([]) as Arc<[_]>);
-        let mut rounds =
-            Rounds { broadcaster, deliveries, fanout, recipients, last_id, journal, unwritten: Vec::new() };
+        let mut rounds = Rounds { broadcaster, deliveries, fanout, recipients, last_id, journal };
         // Those who wait for an answer must be let go after a panic, too.
         let ended = catch_unwind(AssertUnwindSafe(|| rounds.run_to_the_end()));
         let Rounds { recipients, deliveries, fanout, .. } = rounds;
@@ -154,9 +153,6 @@ struct Rounds<'b, 'scope, 'env> {
     /// The id of the newest session.
     last_id: u64,
     journal: Option<Journal<Directory>>,
-    /// The sessions that have changed in rounds without an event. The journal writes them with the next
-    /// event.
-    unwritten: Vec<u64>,
 }
 
 impl Rounds<'_, '_, '_> {
@@ -190,7 +186,6 @@ impl Rounds<'_, '_, '_> {
         }
         let (writes, has_space) =
             (self.journal.is_some(), self.journal.as_ref().is_none_or(Journal::has_space));
-        let effects = Effects { changed: std::mem::take(&mut self.unwritten), ..Effects::default() };
         let (staged, mut effects, records) = registry.change(|members| {
             let mut round = Round {
                 limits,
@@ -202,7 +197,7 @@ impl Rounds<'_, '_, '_> {
                 last_id: &mut self.last_id,
                 has_space,
                 staged: log.stage(),
-                effects,
+                effects: Effects::default(),
             };
             for command in commands {
                 round.apply(command);
@@ -213,9 +208,6 @@ impl Rounds<'_, '_, '_> {
             let records = if writes { round.records() } else { Vec::new() };
             (round.staged, round.effects, records)
         });
-        if writes && staged.first() == staged.next() {
-            self.unwritten.extend(std::mem::take(&mut effects.changed));
-        }
         #[cfg(feature = "seeded-bugs")]
         if limits.seeded.has(Bug::AnswerBeforeSync) {
             effects.write_replies();
@@ -232,12 +224,14 @@ impl Rounds<'_, '_, '_> {
         Ok(())
     }
 
-    /// Waits until the disk has the round. `records` are those of the sessions that it changed.
+    /// Waits until the disk has the round. `records` are those of the sessions that it changed. A round may
+    /// have these alone, as when a visitor is removed: that must not be forgotten either.
     fn commit(&mut self, staged: &StagedBatch, mut records: Vec<u8>) -> Result<(), JournalError> {
-        let Some(journal) = self.journal.as_mut().filter(|_| staged.first() < staged.next()) else {
-            return Ok(());
-        };
+        let Some(journal) = &mut self.journal else { return Ok(()) };
         staged.write_records(&mut records);
+        if records.is_empty() {
+            return Ok(());
+        }
         let (registry, last_session) = (&self.broadcaster.registry, self.last_id);
         journal
             .commit(&records, staged.first(), || registry.change(|members| checkpoint(members, last_session)))
