@@ -239,7 +239,7 @@ impl Server {
             Some(path) => open_journal(path, keeping, limits).map_err(io::Error::other)?,
         };
         if let Some(limit) = settings.descriptors {
-            door.fit(limit, journal.is_some(), limits);
+            door.fit(limit, journal.is_some(), limits)?;
         }
         let door = Arc::new(door);
         Ok(Server { listener, settings, door, transcript, shutdown, past, journal })

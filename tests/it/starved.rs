@@ -131,6 +131,16 @@ fn who_is_in_stays_in_when_the_descriptors_are_used_up_and_another_fits_when_one
 }
 
 #[test]
+fn a_server_without_descriptors_for_a_member_does_not_start_and_says_why() {
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -n 8; exec \"$0\" --listen 127.0.0.1:0"]).arg(binary("chat-server"));
+    let mut server = Program::start("server", &mut command);
+    assert_eq!(server.exits(), Some(1));
+    let why = server.error_output();
+    assert!(why.contains("the limit of 8 open files has room for 0 members; raise it"), "{why}");
+}
+
+#[test]
 fn a_server_raises_its_limit_of_descriptors_to_the_hard_one() {
     let Some((_server, address)) = server_with_descriptors("32:256") else { return };
     assert_eq!(forty_newcomers(address).len(), 40);
@@ -176,8 +186,11 @@ fn what_no_descriptor_can_open_is_neither_told_as_gone_nor_left_out() {
     const MESSAGES: usize = 60;
     let folder = Folder::new();
     // Each message takes a page of a file, and memory holds the last twenty.
-    let oldest = folder.path().join("00000000000000000001.journal");
-    let strace = ["-P", oldest.to_str().unwrap(), "-e", "trace=openat", "-e", "inject=openat:error=EMFILE"];
+    let oldest = "00000000000000000001.journal";
+    // The server opens it by the folder that it has open.
+    let paths: Vec<String> = (3..32).map(|folder| format!("/proc/self/fd/{folder}/{oldest}")).collect();
+    let paths: Vec<&str> = paths.iter().flat_map(|path| ["-P", path]).collect();
+    let strace = [&paths[..], &["-e", "trace=openat", "-e", "inject=openat:error=EMFILE"]].concat();
     let journal = ["--journal", folder.path().to_str().unwrap(), "--segment-size", "64KiB"];
     let arguments = [&journal[..], &["--log-messages", "20", "--rate-burst", "0"]].concat();
     let Some((server, address)) = Program::server_under_strace(&strace, &arguments) else {
@@ -188,7 +201,7 @@ fn what_no_descriptor_can_open_is_neither_told_as_gone_nor_left_out() {
     bob.disconnect();
     let end = (0..MESSAGES).map(|number| ann.say(&format!("number {number}."))).last().unwrap();
     bob.reconnect();
-    server.logs("a part of the journal cannot be read: Too many open files");
+    server.logs("a part of the journal cannot be read now: Too many open files");
     let history = Request::History { count: MESSAGES as u32, before: None };
     let refused = ann.ask(&history).unwrap();
     assert!(matches!(&refused, Reply::Refused(refusal) if refusal.cause == Cause::Busy), "{refused:?}");

@@ -67,15 +67,20 @@ impl Door {
 
     /// Takes only connections that fit into a process that may have `limit` descriptors, and says how many
     /// members these are. Comes before the first connection, when the server has opened its files.
-    pub(crate) fn fit(&mut self, limit: u64, has_journal: bool, limits: &Limits) {
+    ///
+    /// # Errors
+    /// When no member fits. Says what to do.
+    pub(crate) fn fit(&mut self, limit: u64, has_journal: bool, limits: &Limits) -> io::Result<()> {
         let descriptors = Descriptors::within(limit, has_journal);
         let fitting = descriptors.members();
         self.admission = Admission::new(descriptors);
         let line = format!("the limit of {limit} open files has room for {fitting} members");
-        match fitting < limits.max_connections {
-            true => warn!("{line}; raise it (ulimit -Hn) for more"),
-            false => debug!("{line}"),
+        match fitting {
+            0 => return Err(io::Error::other(format!("{line}; raise it (ulimit -Hn)"))),
+            _ if fitting < limits.max_connections => warn!("{line}; raise it (ulimit -Hn) for more"),
+            _ => debug!("{line}"),
         }
+        Ok(())
     }
 
     /// Checks that the client of a call connection may have a name that others may have had before.
