@@ -103,6 +103,20 @@ fn the_members_of_an_address_share_its_rate_and_lose_nothing() {
 }
 
 #[test]
+fn a_long_message_costs_its_address_what_it_takes_of_the_memory() {
+    let limits = Limits { address_burst: 20, address_rate: 100, ..Limits::default() };
+    let server = TestServer::with_limits(limits);
+    let start = Instant::now();
+    let mut ann = Member::join(server.address(), "ann");
+    let text = "x".repeat(4096);
+    for _ in 0..20 {
+        ann.say(&text);
+    }
+    // Each message costs five requests, and the wait of the last one follows its reply.
+    assert!(start.elapsed() >= Duration::from_millis(750), "{:?}", start.elapsed());
+}
+
+#[test]
 fn a_wait_for_the_rate_ends_with_the_connection() {
     const COUNT: usize = 9;
     // With this recipient a message costs eight requests, whatever becomes of it.

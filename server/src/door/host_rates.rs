@@ -42,7 +42,7 @@ const READ_BYTES_PER_TOKEN: usize = 72 << 10;
 
 /// The wrong passphrases of a host at once: some of a class of thirty mistype it.
 #[cfg(feature = "closed")]
-pub(super) const GUESS_BURST: usize = 10;
+const GUESS_BURST: usize = 10;
 /// The wrong passphrases a minute after that.
 #[cfg(feature = "closed")]
 const GUESSES_PER_MINUTE: usize = 5;
@@ -211,16 +211,17 @@ fn is_held(bucket: &Arc<Bucket>) -> bool {
 }
 
 impl Allowance {
-    /// Takes `cost` tokens, and returns how long the connection has to wait before it asks for more.
+    /// Takes `cost` tokens from the connection's bucket and `host_cost` from that of its host. Returns how
+    /// long the connection has to wait before it asks for more. What costs its host nothing waits for the own
+    /// bucket alone.
     ///
     /// A caller that waits may stop waiting when the connection has ended, and the next one pays for it.
-    pub(crate) fn take(&self, now: Instant, cost: u32) -> Duration {
-        self.take_own(now, cost).max(self.host.requests.take(now, cost))
-    }
-
-    /// Takes `cost` tokens of the connection alone, for what is no work and no memory.
-    pub(crate) fn take_own(&self, now: Instant, cost: u32) -> Duration {
-        self.own.take(now, cost)
+    pub(crate) fn take(&self, now: Instant, cost: u32, host_cost: u32) -> Duration {
+        let wait = self.own.take(now, cost);
+        match host_cost {
+            0 => wait,
+            _ => wait.max(self.host.requests.take(now, host_cost)),
+        }
     }
 
     /// Puts a token back that was taken for a request that is not carried out.
@@ -228,9 +229,7 @@ impl Allowance {
         self.own.give_back(now);
         self.host.requests.give_back(now);
     }
-}
 
-impl Allowance {
     /// Returns what pays for the reading on behalf of this connection.
     pub(crate) fn reads(&self) -> ReadAllowance {
         ReadAllowance(Arc::clone(&self.host))
@@ -276,11 +275,11 @@ mod tests {
         let (rates, now) = (HostRates::new(&Limits::default()), Instant::now());
         // A burst of 200 each is more than the memory of the room.
         let crowd: Vec<Allowance> = (0..64).map(|_| rates.of(host(1), now).allowance(now)).collect();
-        let take = |allowance: &Allowance| (0..200).map(|_| allowance.take(now, 1)).max();
+        let take = |allowance: &Allowance| (0..200).map(|_| allowance.take(now, 1, 1)).max();
         let longest = crowd.iter().filter_map(take).max();
         assert_eq!(longest, Some(Duration::from_secs((64 * 200 - 1000) / 200)));
-        assert_eq!(rates.of(host(2), now).allowance(now).take(now, 1), Duration::ZERO);
-        let pings = crowd[0].take_own(now + Duration::from_secs(1), 1);
+        assert_eq!(rates.of(host(2), now).allowance(now).take(now, 1, 1), Duration::ZERO);
+        let pings = crowd[0].take(now + Duration::from_secs(1), 1, 0);
         assert_eq!(pings, Duration::ZERO, "what is no work waits for the connection's own bucket alone");
     }
 
@@ -298,15 +297,17 @@ mod tests {
         for tick in 0..10_000 {
             let now = start + tick * Duration::from_millis(5);
             for (flood, until) in floods.iter_mut().filter(|(_, until)| *until <= now) {
-                *until = now + flood.take(now, COST);
+                *until = now + flood.take(now, COST, COST);
             }
             // Each pupil says something every three seconds.
-            let wait = pupils[tick as usize % PUPILS].take(now, u32::from(tick % 600 < PUPILS as u32));
-            assert!(wait <= longest, "{wait:?}, and {longest:?} is the longest");
+            if tick % 600 < PUPILS as u32 {
+                let wait = pupils[tick as usize % PUPILS].take(now, 1, 1);
+                assert!(wait <= longest, "{wait:?}, and {longest:?} is the longest");
+            }
         }
         // They talk by themselves, and then paste 30 lines each.
         let now = start + Duration::from_secs(600);
-        assert!(pupils.iter().all(|pupil| (0..30).all(|_| pupil.take(now, 1).is_zero())));
+        assert!(pupils.iter().all(|pupil| (0..30).all(|_| pupil.take(now, 1, 1).is_zero())));
     }
 
     #[test]
@@ -316,14 +317,14 @@ mod tests {
         for uses in [10, 0] {
             let allowance = join(1);
             for _ in 0..uses {
-                assert_eq!(allowance.take(now, 1), Duration::ZERO);
+                assert_eq!(allowance.take(now, 1, 1), Duration::ZERO);
             }
-            assert!(!allowance.take(now, 1).is_zero(), "the burst is used up");
+            assert!(!allowance.take(now, 1, 1).is_zero(), "the burst is used up");
         }
         // A second client of the same host, at the same time, has its own bucket. So has another host.
         let _first = join(1);
-        assert_eq!(join(1).take(now, 1), Duration::ZERO);
-        assert_eq!(join(2).take(now, 1), Duration::ZERO);
+        assert_eq!(join(1).take(now, 1, 1), Duration::ZERO);
+        assert_eq!(join(2).take(now, 1, 1), Duration::ZERO);
     }
 
     #[test]
@@ -334,7 +335,7 @@ mod tests {
         for uses in [2, 7, 4] {
             let held = join_three();
             let fullest = held.iter().max_by(|one, other| tokens(one).total_cmp(&tokens(other)));
-            fullest.unwrap().take(now, uses);
+            fullest.unwrap().take(now, uses, uses);
         }
         assert_eq!(join_three().each_ref().map(tokens), [3.0, 6.0, 8.0]);
     }
@@ -392,7 +393,7 @@ mod tests {
         let (rates, now) = (of_a_host(2, 1), Instant::now());
         let waits = ["2001:db8::1", "2001:db8::2", "2001:db8::3", "2001:db8:0:1::1"].map(|address| {
             let host = Host::of(address.parse().unwrap());
-            rates.of(host, now).allowance(now).take(now, 1).as_secs()
+            rates.of(host, now).allowance(now).take(now, 1, 1).as_secs()
         });
         assert_eq!(waits, [0, 0, 1, 0]);
     }
@@ -406,7 +407,7 @@ mod tests {
         assert!((MAX_HOSTS..MAX_HOSTS + 3).contains(&taken), "{taken}");
         assert!(rates.table.lock().unwrap().hosts.len() <= MAX_HOSTS + 1);
         let crowded_out = rates.of(host(many), start).allowance(start);
-        assert!(crowded_out.take(start, 200).is_zero() && crowded_out.host.requests.is_full(start));
+        assert!(crowded_out.take(start, 200, 200).is_zero() && crowded_out.host.requests.is_full(start));
         // When the others are full again, a host gets buckets of its own.
         let later = start + Duration::from_secs(2);
         for number in [many + 1, many + 2] {
@@ -419,16 +420,16 @@ mod tests {
     fn a_host_that_is_here_or_owes_something_is_not_forgotten() {
         let (rates, start) = (of_a_host(1000, 1), Instant::now());
         let here = rates.of(host(0), start).allowance(start);
-        rates.of(host(1), start).allowance(start).take(start, 1000);
+        rates.of(host(1), start).allowance(start).take(start, 1000, 1000);
         for number in 2..2 * MAX_HOSTS as u32 {
             rates.of(host(number), start + Duration::from_secs(1));
         }
-        here.take(start, 1000);
+        here.take(start, 1000, 1000);
         let later = start + Duration::from_secs(2);
         for number in [0, 1] {
-            assert!(!rates.of(host(number), later).allowance(later).take(later, 9).is_zero(), "{number}");
+            assert!(!rates.of(host(number), later).allowance(later).take(later, 9, 9).is_zero(), "{number}");
         }
-        assert!(rates.of(host(2), later).allowance(later).take(later, 9).is_zero());
+        assert!(rates.of(host(2), later).allowance(later).take(later, 9, 9).is_zero());
     }
 
     /// What an attacker does with one of its connections.
@@ -486,14 +487,14 @@ mod tests {
                     Step::Join(place) => {
                         places[place].get_or_insert_with(|| {
                             let allowance = rates.of(host(1), now).allowance(now);
-                            let until = now + allowance.take(now, 1);
+                            let until = now + allowance.take(now, 1, 1);
                             Connection { allowance, until, has_joined: false }
                         });
                     }
                     Step::Send(place, cost) => if let Some(connection) = &mut places[place] {
                         if connection.until <= now {
                             connection.has_joined = true;
-                            connection.until = now + connection.allowance.take(now, cost);
+                            connection.until = now + connection.allowance.take(now, cost, cost);
                             done += cost.min(burst as u32);
                             done_by_host += cost.min(all as u32);
                         }

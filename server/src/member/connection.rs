@@ -40,6 +40,9 @@ use std::{
 /// the reply that this thread writes. So no request costs the server much more than its tokens: a history of
 /// 64 KiB, the longest reply, costs nine.
 const BYTES_PER_TOKEN: usize = 8 * 1024;
+/// A text that the room keeps costs the host of its author one token more for each of these bytes: by default
+/// the room has memory for 8,192 messages or for 8 MiB. So long texts push out no more than short ones do.
+const KEPT_BYTES_PER_TOKEN: usize = 1024;
 
 /// Serves one connection from its hello to its end. `slot` is its place among the accepted connections.
 ///
@@ -178,7 +181,7 @@ fn wait_for_join(
                     return Ok(None);
                 }
                 // It waits before the Join and not behind it, so a client pays for its last connection first.
-                let stays = pause(service, connection, allowance.take(Instant::now(), 1));
+                let stays = pause(service, connection, allowance.take(Instant::now(), 1, 1));
                 if !matches!(stays, Ok(true)) {
                     allowance.give_back(Instant::now());
                     return stays.map(|_| None);
@@ -247,6 +250,7 @@ fn serve_member(
             break;
         }
         let is_ping = request == Request::Ping;
+        let kept = kept_bytes(&request);
         let answer =
             service::answer(service, calls, request, &mut pays_for_reading(service, connection, allowance));
         if let Some(reply) = answer {
@@ -254,12 +258,22 @@ fn serve_member(
         }
         let cost = 1 + (connection.take_traffic() / BYTES_PER_TOKEN) as u32;
         // Every client pings. The pings of 1,000 members behind one address are no work for the room.
-        let take = if is_ping { Allowance::take_own } else { Allowance::take };
-        if !pause(service, connection, take(allowance, Instant::now(), cost))? {
+        let host_cost = if is_ping { 0 } else { cost + (kept / KEPT_BYTES_PER_TOKEN) as u32 };
+        if !pause(service, connection, allowance.take(Instant::now(), cost, host_cost))? {
             break;
         }
     }
     Ok(ClientEnd::Closed)
+}
+
+/// Returns the bytes of what the room keeps if it accepts the request.
+fn kept_bytes(request: &Request) -> usize {
+    match request {
+        Request::Broadcast { text, .. } | Request::Action { text, .. } | Request::Private { text, .. } => {
+            text.len()
+        }
+        _ => 0,
+    }
 }
 
 /// Closes a member's connections, and tells the room why they ended if it does not know. Does not tell the

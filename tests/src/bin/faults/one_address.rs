@@ -5,14 +5,18 @@ use crate::{abuse, divisor, milliseconds, Measurement};
 use chat_common::protocol::{Join, Reply, Request};
 use chat_tests::raw::{random_token, RawPeer};
 use std::{
+    iter,
     net::SocketAddr,
     sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     thread,
     time::{Duration, Instant},
 };
 
-/// What the server remembers by default.
+/// What the server remembers by default: so many messages, in so many bytes.
 const REMEMBERED: usize = 8192;
+const REMEMBERED_BYTES: usize = 8 << 20;
+/// The length of a short message, and the longest, in bytes.
+const LENGTHS: [usize; 2] = [100, 4096];
 /// The connections that an address may have.
 const CONNECTIONS: usize = 64;
 /// The least time in which one address may push all of it out: a newcomer still reads what was said before.
@@ -22,11 +26,11 @@ const UNNOTICED: Duration = Duration::from_millis(500);
 
 /// Measures both.
 pub(crate) fn rows() -> impl Iterator<Item = Measurement> {
-    [push_out as fn() -> Measurement, pupils_beside_a_flood].into_iter().map(|measure| measure())
+    LENGTHS.into_iter().map(push_out).chain(iter::once_with(pupils_beside_a_flood))
 }
 
 /// Comes to speak only, and says one line after the other. Returns when the room has enough of them.
-fn talk(server: SocketAddr, number: usize, enough: impl Fn() -> bool) {
+fn talk(server: SocketAddr, number: usize, length: usize, enough: impl Fn() -> bool) {
     let mut call = RawPeer::connect_from([127, 0, 0, 1].into(), server).expect("the server accepts");
     call.say_hello().expect("the server accepts");
     let join = Join { visitor: true, ..Join::new(format!("m{number}"), random_token(), 0) };
@@ -36,21 +40,22 @@ fn talk(server: SocketAddr, number: usize, enough: impl Fn() -> bool) {
         if enough() {
             return;
         }
-        let text = format!("{message_id:0>100}");
+        let text = format!("{message_id:0>length$}");
         let said = call.ask(&Request::Broadcast { message_id, repeated: false, text });
         assert!(said.is_ok(), "{said:?}");
     }
 }
 
-fn push_out() -> Measurement {
+fn push_out(length: usize) -> Measurement {
+    let messages = REMEMBERED.min(REMEMBERED_BYTES / length);
     let run = |flags: &[&str]| {
         let (_server, address) = abuse::server(flags);
         let (said, began) = (AtomicUsize::new(0), Instant::now());
-        let enough = || said.fetch_add(1, Relaxed) >= REMEMBERED / divisor();
+        let enough = || said.fetch_add(1, Relaxed) >= messages / divisor();
         thread::scope(|scope| {
             for number in 0..CONNECTIONS {
                 let enough = &enough;
-                scope.spawn(move || talk(address, number, enough));
+                scope.spawn(move || talk(address, number, length, enough));
             }
         });
         began.elapsed()
@@ -58,7 +63,10 @@ fn push_out() -> Measurement {
     let burst = (1000 / divisor()).to_string();
     let (without, with) = (run(&["--address-burst", "0"]), run(&["--address-burst", &burst]));
     Measurement {
-        title: "one address: 64 send-only members talk: until 8,192 messages are pushed out".to_owned(),
+        title: format!(
+            "one address: 64 send-only members say {length} bytes each time: until all that is remembered \
+             ({messages} messages) is pushed out"
+        ),
         without: format!("{:.1} s (--address-burst 0)", without.as_secs_f64()),
         with: format!("{:.1} s", with.as_secs_f64()),
         wanted: "at least 30 s",
@@ -78,7 +86,7 @@ fn pupils_beside_a_flood() -> Measurement {
         thread::scope(|scope| {
             for number in 0..flooders {
                 let is_over = &is_over;
-                scope.spawn(move || talk(address, number, || is_over.load(Relaxed)));
+                scope.spawn(move || talk(address, number, LENGTHS[0], || is_over.load(Relaxed)));
             }
             let began = Instant::now();
             let mut slowest = Duration::ZERO;
