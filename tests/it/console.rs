@@ -85,7 +85,8 @@ fn a_banned_name_stays_out_over_a_restart_until_the_ban_is_removed() {
     let mut tom = Program::joined_client(address, "Tom");
     server.types("/ban Tom");
     server.sees(
-        "banned: name tom (in every spelling that counts as the same name); removed: Tom (127.0.0.1)\n",
+        "banned: name Tom (in every spelling that counts as the same name, or looks the same); removed: Tom \
+         (127.0.0.1)\n",
     );
     assert_eq!(tom.exits(), Some(1));
     server.types("/stop");
@@ -96,7 +97,7 @@ fn a_banned_name_stays_out_over_a_restart_until_the_ban_is_removed() {
     tom.logs("the name TOM is banned from the room");
     assert_eq!(tom.exits(), Some(1));
     server.types("/bans");
-    server.sees("name tom\n");
+    server.sees("name Tom\n");
     server.types("/unban tom");
     server.sees("no longer banned: name tom\n");
     let _tom = Program::joined_client(address, "Tom");
@@ -163,7 +164,8 @@ fn a_banned_member_whose_connection_is_lost_cannot_resume() {
     server.logs("Ann left (connection lost)");
     server.types("/ban Ann");
     server.sees(
-        "banned: name ann (in every spelling that counts as the same name); removed: Ann (127.0.0.1)\n",
+        "banned: name Ann (in every spelling that counts as the same name, or looks the same); removed: Ann \
+         (127.0.0.1)\n",
     );
     let resume = Join { resume: Some(0), ..Join::new("Ann", token, 0) };
     match RawPeer::connect_call(address).unwrap().join_with(resume) {

@@ -71,7 +71,7 @@ fn a_muted_member_reads_on_and_says_nothing_until_the_mute_ends() {
     server.types("/mute");
     server.sees("\nsara for ");
     server.types("/unmute Sara");
-    server.sees("no longer muted: sara\n");
+    server.sees("no longer muted: Sara\n");
     sara.sees("Server: you are no longer muted\n");
     sara.types("yes");
     tom.sees("[SARA] yes\n");
@@ -80,12 +80,40 @@ fn a_muted_member_reads_on_and_says_nothing_until_the_mute_ends() {
         ("/mute", "nobody is muted; /mute NAME [TIME] mutes a member\n"),
         ("/mute Tom soon", "\"soon\" is no time; /mute NAME [TIME] takes a time such as"),
         ("/mute 192.0.2.7", "\"192.0.2.7\" is no name"),
-        ("/unmute Tom", "not muted: tom; /mute lists who is\n"),
+        ("/unmute Tom", "not muted: Tom; /mute lists who is\n"),
         ("/unmute", "usage: /unmute NAME"),
-        ("/mute Nobody", "muted: nobody without a time limit; nobody here has this name now"),
+        ("/mute Nobody", "muted: Nobody without a time limit; nobody here has this name now"),
     ] {
         server.types(typed);
         server.sees(answer);
+    }
+}
+
+#[test]
+fn a_mute_and_a_ban_hold_for_a_name_that_looks_the_same() {
+    let (mut server, address) = Program::server(&["--console"]);
+    let mut bill = Program::joined_client(address, "Bill");
+    server.types("/mute Bill");
+    bill.sees("Server: the operator has muted you ");
+    bill.types("exit");
+    assert_eq!(bill.exits(), Some(0));
+    let mut bill = Program::joined_client(address, "BiII");
+    bill.sees("Server: the operator has muted you ");
+    server.types("/ban Bill");
+    server.sees("; removed: BiII (127.0.0.1)\n");
+    assert_eq!(bill.exits(), Some(1));
+    for name in ["bill", "BiII", "bi1l"] {
+        let mut again = Program::client(address, name, &[]);
+        again.logs(&format!("the name {name} is banned from the room"));
+        assert_eq!(again.exits(), Some(1));
+    }
+    server.types("/unban BiII");
+    server.sees("no longer banned: name BiII\n");
+    let _bill = Program::joined_client(address, "Bill");
+    for name in ["y0u", "a11", "AII"] {
+        let mut room = Program::client(address, name, &[]);
+        room.logs("the name is reserved for the room itself");
+        assert_eq!(room.exits(), Some(1));
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::{
     host::{first_bits, IPV6_HOST_BITS},
-    name::fold,
+    name::{fold, is_alike, looks_like},
 };
 use std::{fmt, net::IpAddr};
 
@@ -12,7 +12,7 @@ use std::{fmt, net::IpAddr};
 pub(crate) enum Ban {
     /// A banned network of addresses.
     Address(Network),
-    /// A banned name, in its folded form.
+    /// A banned name, with every name that counts as the same or looks the same.
     Name(String),
 }
 
@@ -47,7 +47,7 @@ impl Ban {
         let name = fold(word);
         let is_like_an_address = name.starts_with(|c: char| c.is_ascii_digit()) && name.contains('.');
         if !is_like_an_address && word.chars().all(|c| c.is_alphanumeric() || "_.-".contains(c)) {
-            return Ok(Ban::Name(name));
+            return Ok(Ban::Name(word.to_owned()));
         }
         Err(format!("{word:?} is neither an address nor a possible name; a network is written ADDRESS/BITS"))
     }
@@ -60,7 +60,7 @@ impl Ban {
     /// Returns what the ban covers, for the operator.
     pub(crate) fn coverage(&self) -> String {
         let Ban::Address(Network { address, bits }) = self else {
-            return "in every spelling that counts as the same name".to_owned();
+            return "in every spelling that counts as the same name, or looks the same".to_owned();
         };
         let free_bits = width(*address) - bits;
         match (address, free_bits) {
@@ -85,7 +85,7 @@ impl Ban {
     pub(crate) fn covers(&self, name: &str, address: IpAddr) -> bool {
         match self {
             Ban::Address(network) => *network == Network::around(address.to_canonical(), network.bits),
-            Ban::Name(banned) => *banned == fold(name),
+            Ban::Name(banned) => is_alike(banned, name),
         }
     }
 
@@ -95,6 +95,23 @@ impl Ban {
             (Ban::Address(wide), Ban::Address(narrow)) => {
                 wide.bits <= narrow.bits && *wide == Network::around(narrow.address, wide.bits)
             }
+            _ => self.is_ended_by(other),
+        }
+    }
+
+    /// Returns whether it bans the same as `other`, which may be written in another way.
+    pub(super) fn means_the_same(&self, other: &Ban) -> bool {
+        match (self, other) {
+            (Ban::Name(one), Ban::Name(other)) => fold(one) == fold(other) && looks_like(one, other),
+            _ => self == other,
+        }
+    }
+
+    /// Returns whether the operator ends this ban with `other`: a name in every spelling, and an address as
+    /// it was banned.
+    pub(super) fn is_ended_by(&self, other: &Ban) -> bool {
+        match (self, other) {
+            (Ban::Name(one), Ban::Name(other)) => is_alike(one, other),
             _ => self == other,
         }
     }
@@ -182,7 +199,7 @@ mod tests {
             ("fe80::2%eth0", "address fe80::/64"),
             ("fe80::2%3/128", "address fe80::2/128"),
             ("2001:db8:ffff::/33", "address 2001:db8:8000::/33"),
-            ("Sara", "name sara"),
+            ("Sara", "name Sara"),
             ("4th", "name 4th"),
         ] {
             assert_eq!(ban(word).to_string(), shown);
@@ -194,7 +211,7 @@ mod tests {
     #[test]
     fn a_ban_says_what_it_covers() {
         for (word, coverage) in [
-            ("Sara", "in every spelling that counts as the same name"),
+            ("Sara", "in every spelling that counts as the same name, or looks the same"),
             ("192.0.2.7", "this address alone"),
             ("192.168.1.0/24", "256 addresses"),
             ("0.0.0.0/0", "4294967296 addresses"),

@@ -11,7 +11,8 @@
 //! write.
 
 use super::{
-    name::{fold, shape},
+    by_name::ByName,
+    name::{fold, is_alike},
     NEW_FILE_MODE,
 };
 use chat_common::{
@@ -21,7 +22,6 @@ use chat_common::{
 };
 use log::warn;
 use std::{
-    collections::HashMap,
     io,
     path::PathBuf,
     sync::{Mutex, MutexGuard, PoisonError},
@@ -44,11 +44,9 @@ pub(crate) struct KeptNames {
 
 #[derive(Debug, Default)]
 struct List {
-    /// The names by their folded form, each as it was first written, with its key.
-    by_fold: HashMap<String, (String, PublicKey)>,
-    /// The keys by the shape of the names. Names of one shape have one key.
-    by_shape: HashMap<String, PublicKey>,
-    /// The folded names that are not in the file yet.
+    /// The keys by the names, each as it was first written. Names that look the same have one key.
+    keys: ByName<PublicKey>,
+    /// The names that are not in the file yet.
     unsaved: Vec<String>,
     /// Whether the operator knows that no more names are kept.
     is_full: bool,
@@ -87,13 +85,12 @@ impl KeptNames {
     /// Binds a name to the key, unless it is bound. The caller has checked it.
     pub(super) fn bind(&self, name: &str, key: PublicKey) {
         let mut list = self.list();
-        let folded = fold(name);
-        if list.by_fold.contains_key(&folded) {
+        if list.keys.covers(name) {
             return;
         }
-        if list.by_fold.len() < MAX_NAMES {
-            list.add(name, folded.clone(), key);
-            list.unsaved.push(folded);
+        if list.keys.len() < MAX_NAMES {
+            list.keys.insert(name, key);
+            list.unsaved.push(name.to_owned());
         } else if !std::mem::replace(&mut list.is_full, true) {
             warn!("{MAX_NAMES} names are kept, and that is the most; new names belong to nobody");
         }
@@ -109,32 +106,32 @@ impl KeptNames {
     /// with the next ones.
     pub(super) fn save(&self) -> io::Result<()> {
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        let unsaved: Vec<(String, String)> = {
+        let unsaved: Vec<(String, PublicKey)> = {
             let mut list = self.list();
-            let folded = std::mem::take(&mut list.unsaved);
-            let line = |(name, key): &(String, PublicKey)| format!("{name} {}", key.to_hex());
-            folded
-                .into_iter()
-                .filter_map(|folded| Some((list.by_fold.get(&folded).map(line)?, folded)))
-                .collect()
+            let names = std::mem::take(&mut list.unsaved);
+            names.into_iter().filter_map(|name| list.keys.get(&name).map(|key| (name, key))).collect()
         };
         if unsaved.is_empty() {
             return Ok(());
         }
         let written = file.change(|lines| {
-            let there: Vec<String> = lines.entries().filter_map(|(_, entry)| folded_in(&entry)).collect();
             // The operator may have written a name into the file meanwhile. That line counts at the next
             // start.
-            let new = unsaved.iter().filter(|(_, folded)| !there.contains(folded));
-            new.for_each(|(line, _)| lines.add(line));
+            let mut there = ByName::default();
+            for (_, entry) in lines.entries() {
+                parse(&entry).into_iter().for_each(|(name, key)| there.insert(name, key));
+            }
+            let is_new = |name: &str, key| !there.covers(name) && there.find(name).all(|owner| owner == key);
+            let new = unsaved.iter().filter(|(name, key)| is_new(name, *key));
+            new.for_each(|(name, key)| lines.add(&format!("{name} {}", key.to_hex())));
         });
         if written.is_err() {
-            self.list().unsaved.extend(unsaved.into_iter().map(|(_, folded)| folded));
+            self.list().unsaved.extend(unsaved.into_iter().map(|(name, _)| name));
         }
         written
     }
 
-    /// Lets everybody have the name again. Returns false when it belonged to nobody.
+    /// Lets everybody have the name again, in every spelling. Returns false when it belonged to nobody.
     ///
     /// # Blocking
     /// On the file system.
@@ -142,11 +139,10 @@ impl KeptNames {
     /// # Errors
     /// When the file cannot be read or written. The name then belongs to its key again after a restart.
     pub(crate) fn forget(&self, name: &str) -> io::Result<bool> {
-        let folded = fold(name);
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        let was_listed = self.list().remove(&folded);
+        let was_listed = self.list().remove(name);
         // A name that somebody has written into the file meanwhile is not in the list.
-        let is_meant = |entry: &str| folded_in(entry).as_ref() == Some(&folded);
+        let is_meant = |entry: &str| parse(entry).is_ok_and(|(there, _)| is_alike(there, name));
         let was_in_file = file.change(|lines| lines.remove(is_meant))?;
         Ok(was_listed || was_in_file)
     }
@@ -158,8 +154,7 @@ impl KeptNames {
 
 impl List {
     fn is_free_for(&self, name: &str, key: &PublicKey) -> bool {
-        let owners = [self.by_fold.get(&fold(name)).map(|(_, key)| key), self.by_shape.get(&shape(name))];
-        owners.into_iter().flatten().all(|owner| owner == key)
+        self.keys.find(name).all(|owner| owner == *key)
     }
 
     /// Adds an entry of the file.
@@ -168,23 +163,17 @@ impl List {
         if !self.is_free_for(name, &key) {
             return Err(format!("the name {name:?} belongs to another key in a line before"));
         }
-        if self.by_fold.len() >= MAX_NAMES {
+        if self.keys.len() >= MAX_NAMES {
             return Err(format!("{MAX_NAMES} names are the most"));
         }
-        self.add(name, fold(name), key);
+        self.keys.insert(name, key);
         Ok(())
     }
 
-    fn add(&mut self, name: &str, folded: String, key: PublicKey) {
-        self.by_shape.insert(shape(name), key);
-        self.by_fold.insert(folded, (name.to_owned(), key));
-    }
-
-    fn remove(&mut self, folded: &str) -> bool {
-        let was_there = self.by_fold.remove(folded).is_some();
-        self.by_shape = self.by_fold.values().map(|(name, key)| (shape(name), *key)).collect();
-        self.unsaved.retain(|other| other != folded);
-        self.is_full &= self.by_fold.len() >= MAX_NAMES;
+    fn remove(&mut self, name: &str) -> bool {
+        self.unsaved.retain(|other| !is_alike(other, name));
+        let was_there = self.keys.remove(name);
+        self.is_full &= self.keys.len() >= MAX_NAMES;
         was_there
     }
 }
@@ -197,11 +186,6 @@ fn parse(entry: &str) -> Result<(&str, PublicKey), String> {
         (Some(key), None) if !fold(name).is_empty() => Ok((name, key)),
         _ => Err(format!("{entry:?} is not \"NAME KEY\" with a key of 64 hexadecimal digits")),
     }
-}
-
-/// Returns the name in an entry of the file, in its folded form.
-fn folded_in(entry: &str) -> Option<String> {
-    parse(entry).ok().map(|(name, _)| fold(name))
 }
 
 #[cfg(test)]

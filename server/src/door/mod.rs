@@ -8,6 +8,7 @@ mod admission;
 mod ban;
 mod ban_file;
 mod bans;
+mod by_name;
 #[cfg(feature = "closed")]
 mod closed;
 #[cfg(not(feature = "closed"))]
@@ -30,6 +31,7 @@ mod tests;
 pub(crate) use admission::Slot;
 pub(crate) use ban::Ban;
 pub(crate) use bans::Bans;
+pub(crate) use by_name::ByName;
 pub(crate) use closed::{key_of, ClientKey, ClosedTables};
 pub(crate) use host::Host;
 pub(crate) use host_rates::{Allowance, ReadAllowance};

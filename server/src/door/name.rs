@@ -9,7 +9,7 @@
 
 use std::{collections::BTreeSet, ops::RangeInclusive};
 
-/// Names that look like the room's own, in the form of [`skeleton`]. After the Latin names come their
+/// Names that look like the room's own, folded. After the Latin names come their
 /// spellings in Cyrillic and in Greek letters of the same look.
 const RESERVED: &str = "\
     system server admin administrator moderator operator root room host everyone all you \
@@ -273,15 +273,24 @@ pub(crate) fn validate(name: &str, max_length: usize) -> Result<(), String> {
     if name.starts_with(|c| script.zero_of(c).is_some()) {
         return Err("a name begins with a letter, or with one of 0 to 9; try 7b or Sara2".to_owned());
     }
-    let skeleton = skeleton(name);
-    // `adm1n` and `ADMlN` are for the room, too. With short words that would refuse `Ali` because of `all`.
-    let shape =
-        |name: &str| name.replace(['1', 'l'], "i").replace('0', "o").replace('5', "s").replace("rn", "m");
-    let is_like = |reserved: &str| reserved.len() > 3 && shape(reserved) == shape(&skeleton);
-    if RESERVED.split(' ').any(|reserved| reserved == skeleton || is_like(reserved)) {
+    if RESERVED.split(' ').any(|reserved| is_like_reserved(name, reserved)) {
         return Err("the name is reserved for the room itself; choose another, such as Sara".to_owned());
     }
     Ok(())
+}
+
+/// Whether a name is one of the reserved ones, or looks like it.
+fn is_like_reserved(name: &str, reserved: &str) -> bool {
+    let plain: String = name.chars().filter(|c| c.is_alphanumeric()).collect();
+    let skeleton = fold(&plain);
+    // In a long word `i` and `l` are told apart by nobody who reads quickly. In a short one that would refuse
+    // `Ali` because of `all`, so only the digits count as letters there: `a11`.
+    let loose =
+        |name: &str| name.replace(['1', 'l'], "i").replace('0', "o").replace('5', "s").replace("rn", "m");
+    reserved == skeleton
+        || reserved == skeleton.replace('1', "l").replace('0', "o")
+        || looks_like(&plain, reserved)
+        || reserved.len() > 3 && loose(reserved) == loose(&skeleton)
 }
 
 /// Whether the character is a mark that is drawn over or under the letter before it.
@@ -304,29 +313,33 @@ pub(crate) fn check_length(name: &str, max_length: usize) -> Result<(), String> 
     Ok(())
 }
 
-/// Returns whether two names look the same because of `I`, `l`, `1`, `O` and `0`, as `BiII` and `Bill` do.
-/// [`fold`] cannot tell that: it makes `I` an `i` and `L` an `l`, and so `Ian` and `Lan` would be one name.
+/// Returns whether two names count as the same, or look the same.
+pub(crate) fn is_alike(one: &str, other: &str) -> bool {
+    looks_like(one, other) || fold(one) == fold(other)
+}
+
+/// Returns whether two names look the same because of `I`, `l`, `1`, `O` and `0`, as `BiII` and `Bill` do, or
+/// because of a digit that looks like a full stop. [`fold`] cannot tell that: it makes `I` an `i` and `L` an
+/// `l`, and so `Ian` and `Lan` would be one name.
 pub(crate) fn looks_like(one: &str, other: &str) -> bool {
     one.chars().map(shape_of).eq(other.chars().map(shape_of))
 }
 
 /// Returns what two names share if one [looks like](looks_like) the other.
-#[cfg(feature = "closed")]
 pub(super) fn shape(name: &str) -> String {
     name.chars().map(shape_of).collect()
 }
 
+/// The case of other letters makes no difference, because it makes none in [`fold`].
 fn shape_of(c: char) -> char {
     match c {
         'I' | '1' => 'l',
-        'O' => '0',
-        c => c,
+        'L' => 'L',
+        'O' | '0' => 'o',
+        // The zeros of Arabic and of Persian.
+        '\u{660}' | '\u{6f0}' => '.',
+        c => c.to_lowercase().next().unwrap_or(c),
     }
-}
-
-/// Returns the letters and digits of a name, folded.
-fn skeleton(name: &str) -> String {
-    fold(name).chars().filter(|c| c.is_alphanumeric()).collect()
 }
 
 #[cfg(test)]
@@ -363,14 +376,19 @@ mod tests {
 
     #[test]
     fn digits_and_letters_of_the_same_shape_make_no_second_name_and_no_name_of_the_room() {
-        for name in ["ADMlN", "adm1n", "5ystem", "sy5tern", "h0st", "R00T"] {
+        for name in [
+            "ADMlN", "adm1n", "5ystem", "sy5tern", "h0st", "R00T", "y0u", "Y0U", "a11", "A1l", "aIl", "AII",
+            "a.1-1",
+        ] {
             assert!(validate(name, 32).unwrap_err().contains("reserved"), "{name}");
         }
-        for name in ["Ali", "Lily", "Bo1", "Roy"] {
+        for name in ["Ali", "ALI", "Lily", "Bo1", "Roy", "Alia", "Youssef", "سارا٠"] {
             assert_eq!(validate(name, 32), Ok(()), "{name}");
         }
         assert!(looks_like("Bill", "BiII") && looks_like("0laf", "Olaf") && looks_like("l1", "ll"));
-        assert!(!looks_like("Ian", "Lan") && !looks_like("Bill", "bill") && !looks_like("Al", "A"));
+        assert!(looks_like("bill", "BiII") && looks_like("Ian", "lan") && looks_like("سارا٠", "سارا."));
+        assert!(!looks_like("Ian", "Lan") && !looks_like("Ali", "All") && !looks_like("Al", "A"));
+        assert!(is_alike("BILL", "bill") && !looks_like("BILL", "bill") && !is_alike("Ian", "Lan"));
     }
 
     #[test]
@@ -498,6 +516,20 @@ mod tests {
                 assert!(c.is_alphanumeric(), "{number:x} is unknown to std");
             }
         }
+    }
+
+    /// A name may have `_`, `.` and `-`, and the digits 0 to 9, beside the letters of any script.
+    #[test]
+    fn what_looks_like_a_sign_that_any_name_may_have_does_not_tell_two_names_apart() {
+        let mut missing = Vec::new();
+        for c in SCRIPTS.iter().flat_map(|script| letters(script).chain(digits(script))) {
+            for sign in "_.-".chars() {
+                if seen(&c.to_string()) == seen(&sign.to_string()) && shape_of(c) != sign {
+                    missing.push(format!("{c}={sign}"));
+                }
+            }
+        }
+        assert!(missing.is_empty(), "{}", missing.join(" "));
     }
 
     #[test]

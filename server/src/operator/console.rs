@@ -8,7 +8,7 @@ use super::{
     who::{covering, muted, removed, who},
 };
 use crate::{
-    door::{name::fold, Ban, Door},
+    door::{Ban, Door},
     room::{Command, MutedFor, Room},
     settings::COMMANDS,
 };
@@ -94,11 +94,11 @@ impl Console {
                 let said = self.with_room(|room| room.send(Command::Notice(text.to_owned())));
                 said.and_then(Result::ok).map_or(ENDING, |()| "said").to_owned()
             }
-            ("/kick", _) => self.remove(Ban::Name(fold(name)), text),
+            ("/kick", _) => self.remove(Ban::Name(name.to_owned()), text),
             ("/forget", name) => self.forget(name),
             ("/mute" | "/unmute", _) => match Ban::of(name) {
-                Ok(Ban::Name(folded)) if command == "/mute" => self.mute(folded, reason.trim()),
-                Ok(Ban::Name(folded)) => self.unmute(folded),
+                Ok(Ban::Name(name)) if command == "/mute" => self.mute(&name, reason.trim()),
+                Ok(Ban::Name(name)) => self.unmute(&name),
                 _ => format!("{name:?} is no name; a mute is for a name, and /who lists who is here"),
             },
             ("/ban" | "/unban", word) => match Ban::of(word) {
@@ -128,17 +128,17 @@ impl Console {
     }
 
     /// Mutes a name for the time in `time`, or without a time limit if that is empty.
-    fn mute(&self, folded: String, time: &str) -> String {
+    fn mute(&self, muted: &str, time: &str) -> String {
         let time = match (time, parse_time(time)) {
             ("", _) => MutedFor::Good,
             (_, Some(time)) if !time.is_zero() => MutedFor::Time(time),
             _ => return format!("{time:?} is no time; /mute NAME [TIME] takes {TIME_FORM}"),
         };
-        let name = folded.clone();
-        match self.with_room(|room| room.ask(|muted_tx| Command::Mute { folded, time, muted_tx })) {
+        let name = muted.to_owned();
+        match self.with_room(|room| room.ask(|muted_tx| Command::Mute { name, time, muted_tx })) {
             Some(Ok(Ok(Some(name)))) => format!("muted: {name} {time}; /unmute {name} ends it"),
             Some(Ok(Ok(None))) => {
-                format!("muted: {name} {time}; nobody here has this name now, and /unmute {name} ends it")
+                format!("muted: {muted} {time}; nobody here has this name now, and /unmute {muted} ends it")
             }
             Some(Ok(Err(_))) => "there are too many mutes; /mute lists them, /unmute ends one".to_owned(),
             _ => ENDING.to_owned(),
@@ -157,11 +157,11 @@ impl Console {
         }
     }
 
-    fn unmute(&self, folded: String) -> String {
-        let name = folded.clone();
-        match self.with_room(|room| room.ask(|unmuted_tx| Command::Unmute { folded, unmuted_tx })) {
-            Some(Ok(true)) => format!("no longer muted: {name}"),
-            Some(Ok(false)) => format!("not muted: {name}; /mute lists who is"),
+    fn unmute(&self, unmuted: &str) -> String {
+        let name = unmuted.to_owned();
+        match self.with_room(|room| room.ask(|unmuted_tx| Command::Unmute { name, unmuted_tx })) {
+            Some(Ok(true)) => format!("no longer muted: {unmuted}"),
+            Some(Ok(false)) => format!("not muted: {unmuted}; /mute lists who is"),
             _ => ENDING.to_owned(),
         }
     }

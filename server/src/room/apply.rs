@@ -15,7 +15,7 @@ use crate::log::journal::record::{push, Record};
 use crate::settings::seeded::Bug;
 use crate::{
     delivery::{ConnectionPair, Deliveries, CONNECTION_LOST},
-    door::{key_of, Ban, Door, Host, Slot},
+    door::{key_of, name::is_alike, Ban, Door, Host, Slot},
     log::{Audience, SharedLog, StagedBatch},
     settings::Limits,
 };
@@ -137,12 +137,12 @@ impl Round<'_, '_, '_> {
                 let removed = self.remove(&ban, &reason);
                 self.effects.answer(removed_tx, removed);
             }
-            Command::Mute { folded, time, muted_tx } => {
-                let muted = self.mute(&folded, time);
+            Command::Mute { name, time, muted_tx } => {
+                let muted = self.mute(&name, time);
                 self.effects.answer(muted_tx, muted);
             }
-            Command::Unmute { folded, unmuted_tx } => {
-                let was_muted = self.unmute(&folded);
+            Command::Unmute { name, unmuted_tx } => {
+                let was_muted = self.unmute(&name);
                 self.effects.answer(unmuted_tx, was_muted);
             }
             Command::Notice(text) => {
@@ -314,7 +314,7 @@ impl Round<'_, '_, '_> {
             self.effects.authors.push(pair.id);
             self.effects.lines.push((Some(member.address), line));
             let joined = member.joined;
-            if let Some(time) = self.mutes.left(&member.folded).filter(|_| is_new) {
+            if let Some(time) = self.mutes.left(&member.name).filter(|_| is_new) {
                 self.tell(pair.id, time.sentence());
             }
             return joined;
@@ -364,7 +364,7 @@ impl Round<'_, '_, '_> {
             None if !self.has_space => return Err(no_space()),
             None => {}
         }
-        if let Some(time) = self.mutes.left(&member.folded) {
+        if let Some(time) = self.mutes.left(&member.name) {
             return Err(Refusal::new(Cause::Muted, time.sentence()));
         }
         let author = member.name.clone();
@@ -401,7 +401,7 @@ impl Round<'_, '_, '_> {
         if !self.has_space {
             return Err(no_space());
         }
-        if let Some(time) = self.mutes.left(&member.folded) {
+        if let Some(time) = self.mutes.left(&member.name) {
             return Err(Refusal::new(Cause::Muted, time.sentence()));
         }
         let (address, pair) = (member.address, member.pair().map(Arc::clone).ok_or_else(Refusal::busy)?);
@@ -428,38 +428,42 @@ impl Round<'_, '_, '_> {
         }
     }
 
-    /// Mutes a name. The member that has it is told at once, or when it resumes its session. Returns that
-    /// member's name.
-    fn mute(&mut self, folded: &str, time: MutedFor) -> Result<Option<String>, TooManyMutes> {
-        if !self.mutes.add(folded, time) {
+    /// Mutes a name. The members that have it are told at once, or when they resume their sessions. Returns
+    /// the name of one.
+    fn mute(&mut self, name: &str, time: MutedFor) -> Result<Option<String>, TooManyMutes> {
+        if !self.mutes.add(name, time) {
             return Err(TooManyMutes);
         }
-        let member = self.tell_name(folded, &time.sentence());
-        let name = member.as_deref().unwrap_or(folded);
+        let member = self.tell_named(name, &time.sentence());
+        let name = member.as_deref().unwrap_or(name);
         self.effects.lines.push((None, format!("the operator has muted {name} {time}")));
         Ok(member)
     }
 
     /// Ends a mute. Returns whether there was one.
-    fn unmute(&mut self, folded: &str) -> bool {
-        let was_muted = self.mutes.remove(folded);
+    fn unmute(&mut self, name: &str) -> bool {
+        let was_muted = self.mutes.remove(name);
         if was_muted {
-            let member = self.tell_name(folded, "you are no longer muted");
-            let name = member.as_deref().unwrap_or(folded);
+            let member = self.tell_named(name, "you are no longer muted");
+            let name = member.as_deref().unwrap_or(name);
             self.effects.lines.push((None, format!("the operator has ended the mute of {name}")));
         }
         was_muted
     }
 
-    /// Tells something to the member with this name, if there is one. Returns its name.
-    fn tell_name(&mut self, folded: &str, text: &str) -> Option<String> {
-        // One that has not entered yet is told when it does.
-        let has_entered =
-            |member: &Member| member.joined.is_some() && !matches!(member.presence, Presence::Over { .. });
-        let found = self.members.iter().find(|(_, member)| member.folded == folded && has_entered(member));
-        let (id, name) = found.map(|(id, member)| (*id, member.name.clone()))?;
-        self.tell(id, text.to_owned());
-        Some(name)
+    /// Tells something to the members with this name, or with one that looks the same. Returns the name of
+    /// one, if there is any.
+    fn tell_named(&mut self, name: &str, text: &str) -> Option<String> {
+        let is_meant = |member: &Member| {
+            // One that has not entered yet is told when it does.
+            let has_entered = member.joined.is_some() && !matches!(member.presence, Presence::Over { .. });
+            has_entered && is_alike(&member.name, name)
+        };
+        let found = self.members.iter().filter(|(_, member)| is_meant(member));
+        let mut found: Vec<(u64, String)> = found.map(|(id, member)| (*id, member.name.clone())).collect();
+        found.sort_unstable();
+        found.iter().for_each(|(id, _)| self.tell(*id, text.to_owned()));
+        found.into_iter().next().map(|(_, name)| name)
     }
 
     /// Says something to one session alone, as the server.

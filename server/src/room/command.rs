@@ -58,15 +58,15 @@ pub(crate) enum Command {
     Lose { pair: Arc<ConnectionPair>, reason: &'static str },
     /// The operator removes the members that `ban` covers. This does not add the ban to the list of bans.
     Remove { ban: Ban, reason: String, removed_tx: Sender<Vec<Removed>> },
-    /// The operator lets nobody with this name say anything for some time. The name is in its folded form.
+    /// The operator lets nobody with this name say anything for some time.
     Mute {
-        folded: String,
+        name: String,
         time: MutedFor,
         /// Gets the name of the member that has it, if there is one.
         muted_tx: Sender<Result<Option<String>, TooManyMutes>>,
     },
     /// The operator ends a mute. The answer says whether there was one.
-    Unmute { folded: String, unmuted_tx: Sender<bool> },
+    Unmute { name: String, unmuted_tx: Sender<bool> },
     /// The operator says something to everybody.
     Notice(String),
     /// The time is over in which the sessions of the journal may come back in silence.

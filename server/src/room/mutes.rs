@@ -1,12 +1,13 @@
 //! The names that the operator has muted. Only the broadcaster changes the list, so a message that waits in
 //! its channel is refused too. Any thread may read the list. Nothing blocks while it holds the lock.
 //!
-//! A mute holds for a name. A muted member cannot take another name, so the mute stays with it. It is still
-//! there when the member leaves and joins again, or when somebody else takes the name.
+//! A mute holds for a name, and for every name that counts as the same or looks the same. A muted member
+//! cannot take another name, so the mute stays with it. It is still there when the member leaves and joins
+//! again, or when somebody else takes the name.
 
+use crate::door::ByName;
 use chat_common::units::show_roughly;
 use std::{
-    collections::BTreeMap,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -18,8 +19,8 @@ const MAX_MUTES: usize = 10_000;
 /// The list, shared by all threads.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Mutes {
-    /// When each mute ends, by the name in its folded form. `None` means that only the operator ends it.
-    list: Arc<Mutex<BTreeMap<String, Option<Instant>>>>,
+    /// When each mute ends. `None` means that only the operator ends it.
+    list: Arc<Mutex<ByName<Option<Instant>>>>,
 }
 
 /// For how long a mute still holds.
@@ -31,12 +32,12 @@ pub(crate) enum MutedFor {
 }
 
 impl Mutes {
-    /// Mutes a name, given in its folded form. A later mute takes the place of an earlier one. Returns false
-    /// when there are too many.
-    pub(super) fn add(&self, folded: &str, time: MutedFor) -> bool {
+    /// Mutes a name. A later mute takes the place of an earlier one. Returns false when there are too many.
+    pub(super) fn add(&self, name: &str, time: MutedFor) -> bool {
         let mut list = self.lock();
-        list.retain(|_, until| left(*until).is_some());
-        if list.len() >= MAX_MUTES && !list.contains_key(folded) {
+        list.retain(|_, until| left(until).is_some());
+        list.remove(name);
+        if list.len() >= MAX_MUTES {
             return false;
         }
         let until = match time {
@@ -44,27 +45,35 @@ impl Mutes {
             MutedFor::Time(time) => Instant::now().checked_add(time),
             MutedFor::Good => None,
         };
-        list.insert(folded.to_owned(), until);
+        list.insert(name, until);
         true
     }
 
     /// Ends a mute. Returns false when there was none.
-    pub(super) fn remove(&self, folded: &str) -> bool {
-        self.lock().remove(folded).is_some_and(|until| left(until).is_some())
+    pub(super) fn remove(&self, name: &str) -> bool {
+        let mut list = self.lock();
+        list.retain(|_, until| left(until).is_some());
+        list.remove(name)
     }
 
-    /// Returns for how long a name is still muted, given in its folded form, or `None` if it is not.
-    pub(crate) fn left(&self, folded: &str) -> Option<MutedFor> {
-        self.lock().get(folded).and_then(|until| left(*until))
+    /// Returns for how long a name is still muted, or `None` if it is not.
+    pub(crate) fn left(&self, name: &str) -> Option<MutedFor> {
+        let list = self.lock();
+        // Almost no room has a mute, and this is asked for each message.
+        if list.len() == 0 {
+            return None;
+        }
+        let mut found = list.find(name).filter_map(left);
+        found.next()
     }
 
     /// Returns all mutes, in the order of their names.
     pub(crate) fn list(&self) -> Vec<(String, MutedFor)> {
         let list = self.lock();
-        list.iter().filter_map(|(name, until)| Some((name.clone(), left(*until)?))).collect()
+        list.iter().filter_map(|(name, until)| Some((name.to_owned(), left(until)?))).collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Option<Instant>>> {
+    fn lock(&self) -> MutexGuard<'_, ByName<Option<Instant>>> {
         self.list.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -121,9 +121,9 @@ impl TestRoom<'_, '_, '_> {
         self.apply(Command::Rename { pair, name, replied_tx }).replies.remove(0).1
     }
 
-    fn mute(&mut self, folded: &str, time: MutedFor) -> Option<String> {
+    fn mute(&mut self, name: &str, time: MutedFor) -> Option<String> {
         let (muted_tx, muted_rx) = bounded(1);
-        self.apply(Command::Mute { folded: folded.to_owned(), time, muted_tx });
+        self.apply(Command::Mute { name: name.to_owned(), time, muted_tx });
         muted_rx.recv().unwrap().unwrap()
     }
 
@@ -321,7 +321,7 @@ fn a_muted_member_says_nothing_until_the_mute_ends_and_its_name_stays_muted() {
         assert_eq!((room.told(1), room.told(2)), (vec![sentence.to_owned()], vec![sentence.to_owned()]));
         assert!(room.told(0).is_empty(), "nobody else is told");
         let (unmuted_tx, unmuted_rx) = bounded(1);
-        room.apply(Command::Unmute { folded: "ann".to_owned(), unmuted_tx });
+        room.apply(Command::Unmute { name: "ann".to_owned(), unmuted_tx });
         assert_eq!(unmuted_rx.recv(), Ok(true));
         assert!(matches!(room.say(&ann, 1, "yes"), Reply::Accepted { .. }));
         // One who is not here is muted when the name comes.
@@ -331,6 +331,22 @@ fn a_muted_member_says_nothing_until_the_mute_ends_and_its_name_stays_muted() {
         // A name that is muted cannot be a way out, and its new owner is muted too.
         assert!(matches!(room.rename(&ann, "dan"), Reply::Renamed { .. }));
         is_muted(room.rename(&cid, "Eve"));
+    });
+}
+
+#[test]
+fn nobody_gets_around_a_mute_or_a_kick_by_a_name_that_looks_the_same() {
+    with_room(&Limits::default(), |mut room| {
+        let bill = room.join("Bill", 1, address(1));
+        assert_eq!(room.mute("bill", MutedFor::Good), Some("Bill".to_owned()));
+        room.leave(&bill);
+        let bill = room.join("BiII", 2, address(1));
+        assert!(matches!(room.say(&bill, 1, "no"), Reply::Refused(why) if why.cause == Cause::Muted));
+        assert_eq!(room.told(2).len(), 1);
+        let ian = room.join("Ian", 3, address(3));
+        assert_eq!(room.mute("Lan", MutedFor::Good), None);
+        assert!(matches!(room.say(&ian, 1, "yes"), Reply::Accepted { .. }));
+        assert_eq!(room.kick("Bi1l"), ["BiII"]);
     });
 }
 
