@@ -50,6 +50,7 @@
 
 use super::{
     apply::{checkpoint, Effects, Round},
+    channel::CommandReceiver,
     command::Command,
     mutes::Mutes,
     registry::Registry,
@@ -66,7 +67,7 @@ use crate::{
     settings::Limits,
 };
 use chat_common::{protocol::EventKind, shutdown::Shutdown};
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use crossbeam_channel::{RecvTimeoutError, Sender};
 use log::{info, warn, Level};
 use std::{
     iter,
@@ -88,7 +89,7 @@ pub(crate) struct Broadcaster<'env> {
     pub(super) limits: &'env Limits,
     pub(super) door: &'env Door,
     pub(super) shutdown: &'env Shutdown,
-    pub(super) commands_rx: Receiver<Command>,
+    pub(super) commands_rx: CommandReceiver,
     /// The id of the newest session.
     pub(super) last_id: u64,
     /// Until when the sessions of the journal may come back in silence.
@@ -128,7 +129,7 @@ pub(crate) fn broadcast_loop(
             pairs.chain(registry.pairs()).for_each(|pair| pair.close("the room has failed"));
             // A bounded channel keeps what is queued when its receiver goes, and the commands in it have the
             // senders for answers that others wait for. Each wait ends when its command is dropped.
-            commands_rx.iter().for_each(drop);
+            commands_rx.drop_all();
         }
         // No value is ever sent. The channel is disconnected when all deliveries have ended.
         if let Err(RecvTimeoutError::Timeout) =
@@ -159,14 +160,15 @@ impl Rounds<'_, '_, '_> {
     /// Takes commands until their last sender is dropped, and then ends the room.
     fn run_to_the_end(&mut self) -> Result<(), JournalError> {
         let Broadcaster { log, limits, commands_rx, silent_until, .. } = self.broadcaster;
+        commands_rx.is_taken_here();
         if let Some(until) = silent_until {
-            while let Ok(command) = commands_rx.recv_deadline(*until) {
-                self.run_round(iter::once(command).chain(commands_rx.try_iter().take(limits.queue)))?;
+            while let Ok(command) = commands_rx.next(Some(*until)) {
+                self.run_round(iter::once(command).chain(commands_rx.waiting().take(limits.queue)))?;
             }
             self.run_round(iter::once(Command::TellLost))?;
         }
-        while let Ok(command) = commands_rx.recv() {
-            self.run_round(iter::once(command).chain(commands_rx.try_iter().take(limits.queue)))?;
+        while let Ok(command) = commands_rx.next(None) {
+            self.run_round(iter::once(command).chain(commands_rx.waiting().take(limits.queue)))?;
         }
         let mut last = log.stage();
         last.push(EventKind::Ended { reason: "the server is shutting down".to_owned() }, Audience::All);

@@ -6,6 +6,7 @@
 
 mod apply;
 mod broadcaster;
+mod channel;
 mod command;
 mod mutes;
 mod naming;
@@ -26,13 +27,14 @@ use crate::{
     log::{counters::Counters, GoOn, SharedLog},
     settings::Limits,
 };
+use channel::{channel, CommandSender};
 use chat_common::{
     codec::decode,
     protocol::{Cause, Event, Person, Refusal},
     shutdown::Shutdown,
     token::Token,
 };
-use crossbeam_channel::{bounded, Sender, TrySendError};
+use crossbeam_channel::{bounded, Sender};
 use registry::Registry;
 use std::{
     io,
@@ -50,7 +52,7 @@ pub(crate) struct Room {
     registry: Registry,
     mutes: Mutes,
     log: SharedLog,
-    commands_tx: Sender<Command>,
+    commands_tx: CommandSender,
 }
 
 impl Room {
@@ -63,7 +65,7 @@ impl Room {
         past: Past,
         appended_tx: Option<Sender<()>>,
     ) -> (Room, Broadcaster<'env>) {
-        let (commands_tx, commands_rx) = bounded(limits.queue);
+        let (commands_tx, commands_rx) = channel(limits.queue);
         let Past { number, log, sessions, last_session: last_id } = past;
         let (registry, mutes) = (Registry::default(), Mutes::default());
         let silent_until = (!sessions.is_empty()).then(|| Instant::now() + limits.resume_within);
@@ -107,7 +109,7 @@ impl Room {
     /// # Errors
     /// When the room is ending.
     pub(crate) fn send(&self, command: Command) -> Result<(), Refusal> {
-        self.commands_tx.send(command).map_err(|_| stopping())
+        self.commands_tx.send(command)
     }
 
     /// Sends a command. Never blocks.
@@ -115,10 +117,7 @@ impl Room {
     /// # Errors
     /// The refusal for the client, when the channel is full or the room is ending.
     pub(crate) fn try_send(&self, command: Command) -> Result<(), Refusal> {
-        self.commands_tx.try_send(command).map_err(|error| match error {
-            TrySendError::Full(_) => Refusal::busy(),
-            TrySendError::Disconnected(_) => stopping(),
-        })
+        self.commands_tx.try_send(command)
     }
 
     /// Returns all members in the room with their addresses, sorted by their names as people count.
