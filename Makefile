@@ -92,7 +92,7 @@ picture: ## draw the picture of a session in the README again
 doc: ## build the documentation, warnings as errors
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" $(CARGO) doc --no-deps --document-private-items --package chat-common --package chat-server --package chat-client --features chat-client/edit,$(ALL_CLOSED)
 
-faults: ## measure what faults cost the others; prints a table, takes about 3 minutes
+faults: ## measure what faults cost the others; prints a table, takes about 7 minutes
 	@ulimit -n "$$(ulimit -Hn)"; $(CARGO) run --release --package chat-tests $(ROOM) --bin faults
 	$(CARGO) run --release --package chat-tests --features closed --bin faults guesses
 	CHAT_ROUNDS=100 $(CARGO) test --release --package chat-tests $(ROOM) --test it -- signal_under_load killed_again

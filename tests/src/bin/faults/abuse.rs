@@ -4,8 +4,11 @@
 //! The attackers run in a process of their own at the lowest priority, because they stand for other machines:
 //! here they share two cores with the server and with the pair that is measured.
 
-use crate::{divisor, milliseconds, p99, Measurement};
-use chat_common::protocol::{EventKind, Join, Reply, Request};
+use crate::{divisor, milliseconds, p99, readers, Measurement};
+use chat_common::{
+    protocol::{EventKind, Join, Joined, Reply, Request},
+    token::Token,
+};
 use chat_tests::{
     checker::check,
     history::MemberHistory,
@@ -35,22 +38,22 @@ const PROMISED: Duration = Duration::from_millis(10);
 /// How many times slower than in a quiet room.
 const PROMISED_FACTOR: f64 = 5.0;
 /// The slowest honest join.
-const PROMISED_JOIN: Duration = Duration::from_secs(2);
+pub(crate) const PROMISED_JOIN: Duration = Duration::from_secs(2);
 
 /// One attacker: its address, and the server.
 #[derive(Clone, Copy)]
-struct Attacker {
-    address: IpAddr,
-    server: SocketAddr,
+pub(crate) struct Attacker {
+    pub(crate) address: IpAddr,
+    pub(crate) server: SocketAddr,
     /// Which of the attackers at this address it is.
-    number: usize,
+    pub(crate) number: usize,
 }
 
 /// A trick: its title, how many attackers take part, and what each of them does for ever.
-struct Trick {
-    title: &'static str,
-    attackers: usize,
-    attack: fn(Attacker) -> io::Result<()>,
+pub(crate) struct Trick {
+    pub(crate) title: &'static str,
+    pub(crate) attackers: usize,
+    pub(crate) attack: fn(Attacker) -> io::Result<()>,
 }
 
 const TRICKS: [Trick; 11] = [
@@ -84,32 +87,45 @@ const TRICKS: [Trick; 11] = [
 ];
 
 impl Attacker {
-    fn name(self, round: usize) -> String {
+    pub(crate) fn name(self, round: usize) -> String {
         let IpAddr::V4(address) = self.address else { panic!("the attackers use IPv4") };
         format!("m{}x{}x{round}", address.octets()[3], self.number)
     }
 
-    /// Joins with both connections.
-    fn join(self, round: usize, history: u32) -> io::Result<(RawPeer, RawPeer)> {
+    /// Joins with the call connection alone.
+    pub(crate) fn enter(self, join: Join) -> io::Result<(RawPeer, Joined)> {
         let mut call = RawPeer::connect_from(self.address, self.server)?;
         call.say_hello().map_err(io::Error::other)?;
+        match call.connection.call(&Request::Join(join), PATIENCE).map_err(io::Error::other)? {
+            Reply::Joined(joined) => Ok((call, joined)),
+            refused => Err(io::Error::other(format!("{refused:?}"))),
+        }
+    }
+
+    pub(crate) fn open_callback(self, call: &RawPeer, token: Token) -> io::Result<RawPeer> {
+        let mut callback = RawPeer::connect_from(self.address, self.server)?;
+        callback.open_callback(call, token).map_err(io::Error::other)?;
+        Ok(callback)
+    }
+
+    /// Joins with both connections.
+    pub(crate) fn join(self, round: usize, history: u32) -> io::Result<(RawPeer, RawPeer)> {
         let join = Join { history, ..Join::new(self.name(round), random_token(), 0) };
         let token = join.token;
-        call.connection.call::<_, Reply>(&Request::Join(join), PATIENCE).map_err(io::Error::other)?;
-        let mut callback = RawPeer::connect_from(self.address, self.server)?;
-        callback.open_callback(&call, token).map_err(io::Error::other)?;
+        let (call, _) = self.enter(join)?;
+        let callback = self.open_callback(&call, token)?;
         Ok((call, callback))
     }
 
     /// Joins, and answers every call of the server. Returns the call connection.
-    fn join_and_listen(self, round: usize) -> io::Result<RawPeer> {
+    pub(crate) fn join_and_listen(self, round: usize) -> io::Result<RawPeer> {
         let (call, mut callback) = self.join(round, 0)?;
         thread::Builder::new().spawn(move || while let Ok(Some(_)) = callback.serve_receive() {})?;
         Ok(call)
     }
 
     /// Joins once, and sends the requests that `next` returns, each after the reply to the one before.
-    fn send_for_ever(self, mut next: impl FnMut(u64) -> Request) -> io::Result<()> {
+    pub(crate) fn send_for_ever(self, mut next: impl FnMut(u64) -> Request) -> io::Result<()> {
         let mut call = self.join_and_listen(0)?;
         for number in 1.. {
             call.ask(&next(number)).map_err(io::Error::other)?;
@@ -218,10 +234,11 @@ fn connect(attacker: Attacker) -> io::Result<()> {
     attacker.connect_for_ever(&[])
 }
 
-/// The program of the attackers: `faults attack TRICK SERVER ADDRESSES`. It goes on until it is killed.
+/// The program of the attackers: `faults attack TABLE TRICK SERVER ADDRESSES`. It goes on until it is killed.
 pub(crate) fn attack(arguments: &[String]) -> ExitCode {
-    let [trick, server, addresses] = arguments else { panic!("attack TRICK SERVER ADDRESSES") };
-    let trick = &TRICKS[trick.parse::<usize>().expect("the number of a trick")];
+    let [table, trick, server, addresses] = arguments else { panic!("attack TABLE TRICK SERVER ADDRESSES") };
+    let tricks: &[Trick] = if table == "read" { &readers::TRICKS } else { &TRICKS };
+    let trick = &tricks[trick.parse::<usize>().expect("the number of a trick")];
     let server: SocketAddr = server.parse().expect("the address of a server");
     let addresses: u8 = addresses.parse().expect("how many addresses attack");
     thread::scope(|scope| {
@@ -241,20 +258,25 @@ pub(crate) fn attack(arguments: &[String]) -> ExitCode {
 }
 
 /// What an honest pair sees of an attack.
-struct Honest {
-    p99: Duration,
-    violations: usize,
+pub(crate) struct Honest {
+    pub(crate) p99: Duration,
+    pub(crate) violations: usize,
     /// Whether a member of the pair was cut off.
-    cut_off: bool,
-    join: Duration,
+    pub(crate) cut_off: bool,
+    pub(crate) join: Duration,
 }
 
 /// Lets an honest pair talk while `addresses` addresses use a trick.
 fn honest_pair(trick: Option<usize>, addresses: usize) -> Honest {
     let (_server, address) = server(&[]);
+    talk_of_a_pair(address, || trick.map(|trick| attackers("abuse", trick, address, addresses)))
+}
+
+/// Lets an honest pair talk while the attackers attack.
+pub(crate) fn talk_of_a_pair(address: SocketAddr, attackers: impl FnOnce() -> Option<Program>) -> Honest {
     let mut ann = Member::join_without_listener(address, "ann");
     let bob = Member::join_without_listener(address, "bob");
-    let _attackers = trick.map(|trick| attackers(trick, address, addresses));
+    let _attackers = attackers();
     let began = Instant::now();
     let mut last = 0;
     for number in 0..SECONDS * PER_SECOND / divisor() {
@@ -281,10 +303,10 @@ fn honest_pair(trick: Option<usize>, addresses: usize) -> Honest {
 }
 
 /// Starts the attackers, and returns when the attack is under way. Nothing depends on the exact time.
-fn attackers(trick: usize, server: SocketAddr, addresses: usize) -> Program {
+pub(crate) fn attackers(table: &str, trick: usize, server: SocketAddr, addresses: usize) -> Program {
     let mut command = Command::new("nice");
     command.args(["-n", "19"]).arg(env::current_exe().unwrap());
-    command.args(["attack", &trick.to_string(), &server.to_string(), &addresses.to_string()]);
+    command.args(["attack", table, &trick.to_string(), &server.to_string(), &addresses.to_string()]);
     let attackers = Program::start("attackers", &mut command);
     thread::sleep(Duration::from_secs(1));
     attackers
@@ -337,13 +359,17 @@ fn one_address(trick: usize) -> Measurement {
         title: format!("one address: {}: p99 of an honest pair; a join", TRICKS[trick].title),
         without: milliseconds(quiet.p99),
         with: format!("{} ({factor:.1} x); {}", milliseconds(honest.p99), milliseconds(honest.join)),
-        wanted: "at most 10 ms and 5 x; 2 s; nobody cut off",
-        reached: honest.p99 <= PROMISED
-            && factor <= PROMISED_FACTOR
-            && honest.join <= PROMISED_JOIN
-            && honest.violations == 0
-            && !honest.cut_off,
+        wanted: "at most 10 ms or 5 x; 2 s; nobody cut off",
+        reached: is_promised(&quiet, &honest),
     }
+}
+
+/// Whether an attack costs an honest pair no more than the README promises.
+pub(crate) fn is_promised(quiet: &Honest, honest: &Honest) -> bool {
+    honest.p99 <= PROMISED.max(quiet.p99.mul_f64(PROMISED_FACTOR))
+        && honest.join <= PROMISED_JOIN
+        && honest.violations == 0
+        && !honest.cut_off
 }
 
 fn eight_addresses() -> Measurement {
@@ -371,7 +397,7 @@ fn joins_during_a_flood() -> Measurement {
         DELAYS_US.iter().enumerate().flat_map(number).collect()
     };
     let usual = joins("quiet").into_iter().flatten().max().unwrap_or_default();
-    let _attackers = attackers(HELLO_FLOOD, address, 1);
+    let _attackers = attackers("abuse", HELLO_FLOOD, address, 1);
     let joins = joins("flood");
     let slowest = joins.iter().flatten().max().copied().unwrap_or_default();
     let failed = joins.iter().filter(|join| join.is_none()).count();

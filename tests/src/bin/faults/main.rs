@@ -3,13 +3,15 @@
 //! Each measurement runs with the fault and without it. It needs some 4,000 descriptors (`ulimit -n`).
 //! `CHAT_FAULTS_SHORT=1` shortens everything to a tenth, to see that it works. An argument chooses a part:
 //! `abuse` is what one address that misbehaves costs, `address` what all connections of an address can do
-//! together, and `guesses` what somebody who guesses costs a closed room.
+//! together, `read` what one address costs that reads old history, and `guesses` what somebody who guesses
+//! costs a closed room.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "the output is the result")]
 
 mod abuse;
 #[cfg(feature = "closed")]
 mod guesses;
 mod one_address;
+mod readers;
 
 use chat_common::protocol::Join;
 use chat_tests::{
@@ -60,13 +62,14 @@ fn main() -> ExitCode {
     ];
     let faults = faults.into_iter().map(|measure| measure());
     let rows: Box<dyn Iterator<Item = Measurement>> = match arguments.first().map(String::as_str) {
-        None => Box::new(faults.chain(abuse::rows()).chain(one_address::rows())),
+        None => Box::new(faults.chain(abuse::rows()).chain(one_address::rows()).chain(readers::rows())),
         Some("abuse") => Box::new(abuse::rows()),
+        Some("read") => Box::new(readers::rows()),
         Some("address") => Box::new(one_address::rows()),
         #[cfg(feature = "closed")]
         Some("guesses") => Box::new(std::iter::once_with(guesses::honest_joins)),
         Some("attack") => return abuse::attack(&arguments[1..]),
-        Some(other) => panic!("faults measures abuse, address, guesses or all, and not {other}"),
+        Some(other) => panic!("faults measures abuse, address, read, guesses or all, and not {other}"),
     };
     println!("| what is done | without | with | wanted | reached |\n|---|---|---|---|---|");
     let mut all = true;
