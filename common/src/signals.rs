@@ -4,7 +4,8 @@
 //! This is the only file with unsafe code, and every function that it offers is safe to call. The functions
 //! of the system that it declares are those of POSIX. Linux and macOS agree on their types, but for what
 //! stands under `cfg` here. The sizes of two structs differ: such a struct has more bytes here than in any
-//! of these systems, and only the system reads and writes it.
+//! of these systems, and only the system reads and writes it. The numbers are those of x86, ARM, RISC-V and
+//! POWER; Linux on MIPS and SPARC has others.
 //!
 //! # What both programs do with signals
 //!
@@ -22,7 +23,7 @@
 #![allow(unsafe_code)]
 
 use std::{
-    ffi::{c_int, c_short, c_ulong, c_void},
+    ffi::{c_int, c_short, c_void},
     ops::RangeInclusive,
     sync::{
         atomic::{AtomicBool, Ordering::SeqCst},
@@ -72,7 +73,7 @@ const RLIMIT_NOFILE: c_int = 7;
 const RLIMIT_NOFILE: c_int = 8;
 /// glibc's `getrlimit` has this type on machines of 32 bits, too. musl and macOS have 64 bits everywhere.
 #[cfg(all(target_os = "linux", not(target_env = "musl")))]
-type Rlim = c_ulong;
+type Rlim = std::ffi::c_ulong;
 #[cfg(not(all(target_os = "linux", not(target_env = "musl"))))]
 type Rlim = u64;
 /// macOS allows no process more, whatever its hard limit says.
@@ -80,7 +81,7 @@ type Rlim = u64;
 const OPEN_MAX: Rlim = 10_240;
 
 #[cfg(target_os = "linux")]
-type Count = c_ulong;
+type Count = std::ffi::c_ulong;
 #[cfg(not(target_os = "linux"))]
 type Count = std::ffi::c_uint;
 
