@@ -108,7 +108,7 @@ fn a_person_can_leave_while_the_server_is_busy() {
             assert_eq!(end, Request::Leave);
             reply(&mut call, &Reply::Left);
             assert_eq!(harness.next_event(), UiEvent::Queued("two".into()));
-            assert_eq!(harness.outcome(), Outcome::Left);
+            assert_eq!(harness.outcome(), Outcome::LeftUnsent);
         },
     );
     // The same before the join.

@@ -187,7 +187,7 @@ fn without_a_connection_messages_wait_and_exit_works_at_once() {
             input_tx.send(Input::Line("exit".into())).unwrap();
             assert_eq!(next_event(), UiEvent::Unsent(1));
             assert_eq!(next_event(), UiEvent::Bye);
-            assert_eq!(outcome_rx.recv_timeout(TEST_TIMEOUT), Ok(Outcome::Left));
+            assert_eq!(outcome_rx.recv_timeout(TEST_TIMEOUT), Ok(Outcome::LeftUnsent));
         },
     );
 }
