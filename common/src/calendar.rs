@@ -61,6 +61,11 @@ impl DateTime {
         format!("{} {}", self.date(), self.seconds())
     }
 
+    /// For example `2026-11-23T08:05:09Z`.
+    pub fn rfc3339(&self) -> String {
+        format!("{}T{}Z", self.date(), self.seconds())
+    }
+
     /// For example `08:05:09`.
     pub fn seconds(&self) -> String {
         format!("{}:{:02}", self.minutes(), self.second)
@@ -101,6 +106,7 @@ mod tests {
             (1_709_251_199_999, "2024-02-29T23:59:59.999Z"),
             (1_709_251_200_000, "2024-03-01T00:00:00.000Z"),
             (4_107_542_400_042, "2100-03-01T00:00:00.042Z"),
+            (253_402_300_800_000, "10000-01-01T00:00:00.000Z"),
         ] {
             assert_eq!(rfc3339(milliseconds), text);
         }
@@ -116,5 +122,23 @@ mod tests {
                 days += month_days(year, month);
             }
         }
+    }
+
+    #[test]
+    fn any_number_of_milliseconds_is_a_time() {
+        let ends = (0..64).flat_map(|bit| [(1 << bit) - 1, 1 << bit, !(1 << bit)]);
+        let many = (0..10_000_u64).map(|number| number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let mut all: Vec<u64> = ends.chain(many).collect();
+        all.sort_unstable();
+        let times = all.iter().map(|milliseconds| {
+            let time = DateTime::from_seconds((milliseconds / 1000) as i64);
+            assert!(
+                (1..=12).contains(&time.month) && (1..=31).contains(&time.day),
+                "{milliseconds}: {time:?}"
+            );
+            assert!(rfc3339(*milliseconds).starts_with(&time.date()));
+            (time.year, time.month, time.day, time.hour, time.minute, time.second)
+        });
+        assert!(times.is_sorted(), "a later time has a later date");
     }
 }

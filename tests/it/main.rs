@@ -5,6 +5,7 @@ mod arrows;
 mod background;
 mod bots;
 mod calm;
+mod clock;
 #[cfg(feature = "closed")]
 mod closed_client;
 #[cfg(feature = "closed")]

@@ -115,4 +115,20 @@ mod tests {
             assert_eq!(until((midnight + hours * HOUR) * 1000 - 1), Duration::from_millis(1));
         }
     }
+
+    #[test]
+    fn any_number_of_milliseconds_has_a_local_time_and_a_next_midnight() {
+        let clock = LocalClock::default();
+        for zone in ["UTC0", "CET-1CEST,M3.5.0,M10.5.0/3", "<-12>12", "NZST-12NZDT,M9.5.0,M4.1.0/3"] {
+            *clock.zone.write().unwrap() = Zone::named(zone).unwrap();
+            for number in 0..64 {
+                for milliseconds in [1 << number, (1 << number) - 1, !(1 << number), u64::MAX >> number] {
+                    let local = clock.local(milliseconds);
+                    assert_eq!(local.date_and_seconds(), format!("{} {}", local.date(), local.seconds()));
+                    let until = clock.until_midnight(milliseconds);
+                    assert!(until <= Duration::from_secs(25 * HOUR), "{zone} {milliseconds}: {until:?}");
+                }
+            }
+        }
+    }
 }

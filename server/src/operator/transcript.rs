@@ -200,7 +200,7 @@ impl<W: Write> Writer<W> {
             EventKind::Private { .. } => return None,
         };
         let time = DateTime::from_seconds((event.time / 1000) as i64);
-        Some(format!("{}T{}Z {}\n", time.date(), time.seconds(), escape_line(&words)))
+        Some(format!("{} {}\n", time.rfc3339(), escape_line(&words)))
     }
 
     /// Records the last message of an author. Returns `None` if it repeats the one before.
