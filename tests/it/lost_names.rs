@@ -1,5 +1,6 @@
 //! A name stands for a person: whose connection is lost keeps it for a while, and who leaves gives it up.
 
+use crate::journal::Place;
 use chat_common::protocol::{Cause, EventKind, Join, Refusal, Reply, Request};
 use chat_tests::{
     member::{Member, MemberError},
@@ -83,6 +84,21 @@ fn a_program_that_is_killed_has_its_name_at_once_where_it_is_alone_on_its_machin
     }
     let refusal = join_from("127.0.0.3", server.address(), "bot", false).unwrap_err();
     assert_eq!(refusal.cause, Cause::NameTaken);
+}
+
+#[test]
+fn after_a_restart_the_names_of_the_room_wait_for_those_who_had_them() {
+    let place = Place::new();
+    let mut server = place.start(&[]);
+    let _ann = Member::join(place.address(), "ann");
+    let mut bob = Member::join(place.address(), "bob");
+    server.signal("KILL");
+    server.exits();
+    let _server = place.start(&[]);
+    let refusal = join_from("127.0.0.2", place.address(), "bob", false).unwrap_err();
+    assert!(refusal.text.contains("; the name is free again in "), "{refusal}");
+    bob.reconnect();
+    assert_eq!(bob.history().sessions.len(), 1, "the session is the same");
 }
 
 #[test]

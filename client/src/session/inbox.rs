@@ -299,15 +299,23 @@ impl State {
                 }
                 if self.last_private_author.as_ref() == Some(from) {
                     self.last_private_author = Some(to.clone());
+                } else {
+                    self.replies_to_nobody_called(to);
                 }
                 // A person stays ignored under a new name.
                 if self.ignored.remove(&from.to_lowercase()).is_some() {
                     self.ignored.insert(to.to_lowercase(), to.clone());
                 }
             }
+            EventKind::Joined { name } => self.replies_to_nobody_called(name),
             EventKind::Ended { .. } => self.ended = true,
             _ => {}
         }
+    }
+
+    /// Forgets to whom `/reply` goes, if somebody who may be another person has the name by now.
+    fn replies_to_nobody_called(&mut self, name: &str) {
+        self.last_private_author.take_if(|author| author.to_lowercase() == name.to_lowercase());
     }
 
     /// Stores the hash of the author's last message. Returns the one before it.
@@ -432,6 +440,32 @@ mod tests {
             inbox.receive(says(3, "Sara", 2));
         });
         assert_eq!(shown, [(3, false)]);
+    }
+
+    #[test]
+    fn a_reply_follows_a_person_to_a_new_name_and_does_not_go_to_whoever_takes_the_name() {
+        let name = String::from;
+        let left = EventKind::Left { name: name("Sara"), reason: None };
+        let back = EventKind::Back { name: name("Sara") };
+        let joined = EventKind::Joined { name: name("SARA") };
+        let taken = EventKind::Renamed { from: name("Mallory"), to: name("sara") };
+        let renamed = EventKind::Renamed { from: name("Sara"), to: name("Sal") };
+        for (kinds, author) in [
+            (vec![left.clone(), back], Some("Sara")),
+            (vec![left.clone(), joined], None),
+            (vec![left, taken], None),
+            (vec![renamed], Some("Sal")),
+        ] {
+            shown_by(|inbox| {
+                let (author_name, text) = (name("Sara"), name("psst"));
+                let private =
+                    EventKind::Private { author: author_name, message_id: 1, repeated: false, text };
+                for (sequence, kind) in (2..).zip(std::iter::once(private).chain(kinds.clone())) {
+                    inbox.receive(Event { sequence, time: 0, kind });
+                }
+                assert_eq!(inbox.last_private_author().as_deref(), author);
+            });
+        }
     }
 
     #[test]
