@@ -285,10 +285,16 @@ pub(crate) fn talk_of_a_pair(address: SocketAddr, attackers: impl FnOnce() -> Op
         last = ann.say(&format!("message {number}"));
     }
     let began = Instant::now();
-    poll("an honest join", || Member::try_join(address, "cid", Callbacks::Open).ok());
+    let cid = poll("an honest join", || Member::try_join(address, "cid", Callbacks::Open).ok());
     let join = began.elapsed();
     bob.hear_up_to(last);
-    let histories: Vec<MemberHistory> = [ann, bob].map(Member::crash).into();
+    // The next measurement in this room has the same names, and the name of a lost session is held.
+    let leave = |mut member: Member| {
+        let _ = member.ask(&Request::Leave);
+        member.crash()
+    };
+    leave(cid);
+    let histories: Vec<MemberHistory> = [ann, bob].map(leave).into();
     let missed = |history: &MemberHistory| {
         history.events().any(|event| matches!(event.kind, EventKind::Missed { .. }))
     };
