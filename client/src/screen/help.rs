@@ -13,7 +13,7 @@ Usage: chat-client [--server HOST:PORT] [--name NAME] [options]
   --send TEXT           say TEXT and leave; - says all of standard input
   --to NAME             with --send: say it to NAME alone
   --stay                stay and read on after the end of input
-  --wait TIME           how long to try to join, and to come back: 0, 30, 5m
+  --wait TIME           how long to try to join, and to come back: 0, 30s, 5m
   --history N           show the last N messages first [20 on a terminal, or 0]
   --quiet               print nothing but what others say
   --json                print one JSON object a line for everything that happens
