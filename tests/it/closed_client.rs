@@ -490,3 +490,16 @@ fn a_signal_at_the_question_leaves_the_terminal_as_before() {
     }
     server.stop();
 }
+
+#[test]
+fn a_name_that_belongs_to_another_key_is_not_waited_for() {
+    let folder = Folder::new();
+    let [words, names, state] = ["words", "names", "state"].map(|name| folder.file(name));
+    fs::write(&words, WORDS).unwrap();
+    let flags = ["--passphrase-file", &words, "--names", &names, "--state", &state];
+    let (_server, address) = Program::server(&flags);
+    let (code, _, why) = run(address, Folder::new().path(), WORDS, &[]);
+    assert_eq!(code, 0, "{why}");
+    let why = fails(address, Folder::new().path(), WORDS, &["--wait", "5m"]);
+    assert!(why.contains("belongs to somebody else's key"), "{why}");
+}
