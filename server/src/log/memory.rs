@@ -138,6 +138,13 @@ impl Log {
         told
     }
 
+    /// Returns how many messages to everybody there are, and the sequence number of the oldest.
+    pub(super) fn said_to_everybody(&self) -> (usize, Option<u64>) {
+        let oldest = || self.said.from(0).find(|entry| entry.is_said_to_everybody());
+        let count = self.said.said_to_everybody;
+        (count, (count > 0).then(oldest).flatten().map(|entry| entry.sequence))
+    }
+
     /// Returns what was said with a lower sequence number than `sequence`, oldest first.
     pub(super) fn said_before(&self, sequence: u64) -> impl DoubleEndedIterator<Item = &Entry> {
         self.said.before(sequence)

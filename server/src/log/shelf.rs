@@ -11,6 +11,8 @@ pub(super) struct Shelf {
     entries: VecDeque<Entry>,
     /// The memory of the entries, in bytes.
     pub(super) bytes: usize,
+    /// How many of the entries are messages to everybody.
+    pub(super) said_to_everybody: usize,
     /// The sequence number of the newest event that was dropped from here, or 0.
     pub(super) dropped: u64,
     max_entries: usize,
@@ -19,13 +21,14 @@ pub(super) struct Shelf {
 
 impl Shelf {
     pub(super) fn new(max_entries: usize, max_bytes: usize) -> Shelf {
-        Shelf { entries: VecDeque::new(), bytes: 0, dropped: 0, max_entries, max_bytes }
+        Shelf { entries: VecDeque::new(), bytes: 0, said_to_everybody: 0, dropped: 0, max_entries, max_bytes }
     }
 
     /// Adds the newest event, and drops the oldest ones that are too many. The newest always stays, even
     /// if it alone is too large.
     pub(super) fn append(&mut self, entry: Entry) {
         self.bytes += entry.bytes();
+        self.said_to_everybody += usize::from(entry.is_said_to_everybody());
         self.entries.push_back(entry);
         while self.entries.len() > 1 && (self.entries.len() > self.max_entries || self.bytes > self.max_bytes)
         {
@@ -43,6 +46,7 @@ impl Shelf {
     fn drop_oldest(&mut self) {
         if let Some(oldest) = self.entries.pop_front() {
             self.bytes -= oldest.bytes();
+            self.said_to_everybody -= usize::from(oldest.is_said_to_everybody());
             self.dropped = oldest.sequence;
         }
     }

@@ -87,6 +87,11 @@ impl Entry {
     pub(super) fn bytes(&self) -> usize {
         self.encoded.len() + ENTRY_BYTES
     }
+
+    /// Returns whether a new session finds it in the history.
+    pub(super) fn is_said_to_everybody(&self) -> bool {
+        self.class == Class::Message && matches!(self.audience, Audience::AllBut(_))
+    }
 }
 
 /// The events of one round, in order. Their sequence numbers follow the last one of the log without a gap.
