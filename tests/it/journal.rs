@@ -320,6 +320,29 @@ fn a_damaged_journal_is_not_opened_and_a_repair_says_what_is_lost() {
 }
 
 #[test]
+fn a_repair_that_was_stopped_is_told_until_it_is_run_again() {
+    let place = Place::new();
+    fs::create_dir(&place.journal).unwrap();
+    let nothing = place.run("--repair");
+    assert_eq!(nothing.status.code(), Some(1), "{nothing:?}");
+    assert!(String::from_utf8(nothing.stderr).unwrap().contains("there is no journal"));
+    assert_eq!(fs::read_dir(&place.journal).unwrap().count(), 0, "nothing is made in a folder without one");
+    say_twenty_numbers(&place);
+    fs::write(Path::new(&place.journal).join("repairing"), "").unwrap();
+    let checked = place.run("--check");
+    assert_eq!(checked.status.code(), Some(1), "{checked:?}");
+    let why = "repairing: 0: a repair was stopped; --repair goes on with it\n";
+    assert_eq!(String::from_utf8(checked.stdout).unwrap(), why);
+    let refused = place.command(&[]).output().unwrap();
+    assert!(String::from_utf8(refused.stderr).unwrap().contains("--repair goes on with it"));
+    let repaired = place.run("--repair");
+    assert_eq!(repaired.status.code(), Some(0), "{repaired:?}");
+    assert!(String::from_utf8(repaired.stdout).unwrap().contains("Nothing was cut."));
+    assert_eq!(place.run("--check").status.code(), Some(0));
+    place.start(&[]);
+}
+
+#[test]
 fn a_file_that_has_grown_beyond_all_memory_is_named_and_put_aside() {
     let place = Place::new();
     say_twenty_numbers(&place);
