@@ -37,6 +37,7 @@ mod fooled;
 mod hostile;
 mod journal;
 mod journal_disk;
+mod journal_full;
 mod journal_moved;
 mod journal_order;
 mod kept_files;

@@ -120,6 +120,11 @@ impl StagedBatch {
         self.first + self.entries.len() as u64
     }
 
+    /// Returns the memory of the events, in bytes. Their records in a journal have less.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Returns whether the batch has as many bytes as a round may have.
     pub(crate) fn is_large(&self) -> bool {
         self.bytes >= LARGE

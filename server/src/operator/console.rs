@@ -91,8 +91,12 @@ impl Console {
                 format!("usage: {}", usage.unwrap_or(command))
             }
             ("/say", text) => {
-                let said = self.with_room(|room| room.send(Command::Notice(text.to_owned())));
-                said.and_then(Result::ok).map_or(ENDING, |()| "said").to_owned()
+                let text = text.to_owned();
+                match self.with_room(|room| room.ask(|said_tx| Command::Notice { text, said_tx })) {
+                    Some(Ok(Ok(()))) => "said".to_owned(),
+                    Some(Ok(Err(refusal))) => refusal.text,
+                    _ => ENDING.to_owned(),
+                }
             }
             ("/kick", _) => self.remove(Ban::Name(name.to_owned()), text),
             ("/forget", name) => self.forget(name),

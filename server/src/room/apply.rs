@@ -9,8 +9,12 @@ use super::{
     mutes::{MutedFor, Mutes},
     natural_order::sort_key,
     registry::{id_of, LastAccepted, Member, Members, Presence},
+    waiting::{has_space_for, largest_command, move_bytes, Waiting},
 };
-use crate::log::journal::record::{push, Record};
+use crate::log::journal::{
+    record::{push, Record},
+    space::Space,
+};
 #[cfg(feature = "seeded-bugs")]
 use crate::settings::seeded::Bug;
 use crate::{
@@ -32,6 +36,9 @@ use std::{
     time::Instant,
 };
 
+/// The longest reason of the operator on a full disk, in bytes.
+const SHORT_REASON: usize = 256;
+
 /// One round: the commands that the broadcaster has taken from the channel together.
 pub(super) struct Round<'r, 'scope, 'env> {
     pub(super) limits: &'env Limits,
@@ -42,8 +49,10 @@ pub(super) struct Round<'r, 'scope, 'env> {
     pub(super) members: &'r mut Members,
     /// The id of the newest session.
     pub(super) last_id: &'r mut u64,
-    /// Whether the journal has space. Without it, nothing is accepted that can be refused.
-    pub(super) has_space: bool,
+    /// How much the journal takes. Without space, nothing is accepted that can be refused.
+    pub(super) space: Space,
+    /// What waits for space.
+    pub(super) waiting: &'r mut Waiting,
     pub(super) staged: StagedBatch,
     pub(super) effects: Effects,
 }
@@ -145,8 +154,12 @@ impl Round<'_, '_, '_> {
                 let was_muted = self.unmute(&name);
                 self.effects.answer(unmuted_tx, was_muted);
             }
-            Command::Notice(text) => {
-                self.staged.push(EventKind::Notice { text }, Audience::All);
+            Command::Notice { text, said_tx } => {
+                let said = if self.space.accepts { Ok(()) } else { Err(no_space()) };
+                if said.is_ok() {
+                    self.staged.push(EventKind::Notice { text }, Audience::All);
+                }
+                self.effects.answer(said_tx, said);
             }
             Command::TellLost => self.tell_lost(Instant::now()),
         }
@@ -157,21 +170,66 @@ impl Round<'_, '_, '_> {
         self.members.get(&pair.id).is_some_and(|member| member.is_on(pair))
     }
 
-    /// Returns the records of the sessions that have changed in this round.
-    pub(super) fn records(&self) -> Vec<u8> {
+    /// Returns the records of the sessions that have changed in this round, as far as there is space for
+    /// them. The others wait, and so does each session of which an event waits.
+    pub(super) fn records(&mut self) -> Vec<u8> {
         let mut data = Vec::new();
-        let mut changed = self.effects.changed.clone();
-        changed.sort_unstable();
-        changed.dedup();
+        let space = self.space.bytes.saturating_sub(self.staged.bytes());
+        let mut changed = std::mem::take(&mut self.waiting.sessions);
+        changed.extend(&self.effects.changed);
         for id in changed {
+            let written = data.len();
             match self.members.get(&id).map(|member| member.record(id)) {
                 None => push(&Record::Gone { session: id }, &mut data),
                 Some(record) => {
                     record.into_iter().for_each(|record| push(&Record::Session(record), &mut data));
                 }
             }
+            if data.len() > space || self.waiting.has_event_of(id) {
+                data.truncate(written);
+                self.waiting.sessions.insert(id);
+            }
         }
         data
+    }
+
+    /// Whether the next command may need more space than is left, and can wait for the next round.
+    pub(super) fn is_used_up(&self) -> bool {
+        self.space.accepts && !self.has_space_for(largest_command(self.limits)) || self.staged.is_large()
+    }
+
+    fn has_space_for(&self, bytes: usize) -> bool {
+        has_space_for(bytes, self.space, &self.staged, self.effects.changed.len())
+    }
+
+    /// Stages that the session `id` came or went. Where there is no space, this waits; returns `None` then.
+    fn stage(&mut self, id: u64, kind: EventKind) -> Option<u64> {
+        if self.waiting.take_back(id) {
+            return None;
+        }
+        if !self.has_space_for(move_bytes(&kind)) {
+            self.waiting.events.push((id, kind));
+            return None;
+        }
+        self.effects.authors.push(id);
+        Some(self.staged.push(kind, Audience::AllBut(id)))
+    }
+
+    /// Stages what has waited for space.
+    pub(super) fn stage_waiting(&mut self) {
+        if !self.space.accepts {
+            return;
+        }
+        // The commands behind must have their space.
+        let command = largest_command(self.limits);
+        for (id, kind) in std::mem::take(&mut self.waiting.events) {
+            if self.has_space_for(move_bytes(&kind) + command) {
+                self.effects.changed.push(id);
+                self.stage(id, kind);
+            } else {
+                self.waiting.events.push((id, kind));
+            }
+        }
     }
 
     /// Makes a new session with a name. If it takes the name from a lost session, that is over and cannot be
@@ -182,7 +240,7 @@ impl Round<'_, '_, '_> {
         address: IpAddr,
         call: Arc<Stream>,
     ) -> Result<Arc<ConnectionPair>, Refusal> {
-        if !self.has_space {
+        if !self.space.accepts {
             return Err(no_space());
         }
         // This client makes a new session, so it has given up the one that it had with this token.
@@ -260,6 +318,11 @@ impl Round<'_, '_, '_> {
     ) -> Option<u64> {
         let member = self.members.get_mut(&pair.id).filter(|member| member.is_on(pair))?;
         let Presence::Joining { announced, .. } = member.presence else { return None };
+        if member.joined.is_none() && !self.has_space_for(largest_command(self.limits)) {
+            self.leave(pair.id, None);
+            return None;
+        }
+        let member = self.members.get_mut(&pair.id)?;
         let next = self.staged.next();
         (member.start, member.told_from) = match entrance {
             Entrance::New { start } => (start.unwrap_or(next).min(next), next),
@@ -309,17 +372,17 @@ impl Round<'_, '_, '_> {
                 true => (EventKind::Joined { name: name.clone() }, format!("{name} joined from {address}")),
                 false => (EventKind::Back { name: name.clone() }, format!("{name} is back from {address}")),
             };
-            let sequence = self.staged.push(kind, Audience::AllBut(pair.id));
-            member.joined.get_or_insert(sequence);
-            self.effects.authors.push(pair.id);
             self.effects.lines.push((Some(member.address), line));
-            let joined = member.joined;
-            if let Some(time) = self.mutes.left(&member.name).filter(|_| is_new) {
+            let muted = self.mutes.left(&member.name).filter(|_| is_new);
+            let sequence = self.stage(pair.id, kind);
+            if let Some(member) = self.members.get_mut(&pair.id) {
+                member.joined = member.joined.or(sequence);
+            }
+            if let Some(time) = muted {
                 self.tell(pair.id, time.sentence());
             }
-            return joined;
         }
-        member.joined
+        self.members.get(&pair.id)?.joined
     }
 
     /// Gives a member the callback connection that its client opened.
@@ -361,7 +424,7 @@ impl Round<'_, '_, '_> {
                 let why = format!("a message had the number {last}; the next needs a higher one");
                 return Err(Refusal::new(Cause::OutOfOrder, why));
             }
-            None if !self.has_space => return Err(no_space()),
+            None if !self.space.accepts => return Err(no_space()),
             None => {}
         }
         if let Some(time) = self.mutes.left(&member.name) {
@@ -398,7 +461,7 @@ impl Round<'_, '_, '_> {
             // time.
             return Ok(Reply::Renamed { sequence: self.staged.next() - 1 });
         }
-        if !self.has_space {
+        if !self.space.accepts {
             return Err(no_space());
         }
         if let Some(time) = self.mutes.left(&member.name) {
@@ -466,17 +529,22 @@ impl Round<'_, '_, '_> {
         found.into_iter().next().map(|(_, name)| name)
     }
 
-    /// Says something to one session alone, as the server.
+    /// Says something to one session alone, as the server. On a full disk it is not said.
     fn tell(&mut self, id: u64, text: String) {
+        if !self.space.accepts {
+            return;
+        }
         self.effects.has_private = true;
         self.staged.push(EventKind::Notice { text }, Audience::Only(id));
     }
 
     /// Ends all sessions that `ban` covers, lost ones too.
     fn remove(&mut self, ban: &Ban, reason: &str) -> Vec<Removed> {
+        // On a full disk there is space for short reasons alone.
+        let is_short = self.space.accepts || reason.len() <= SHORT_REASON;
         let with_reason = |text: &str| match reason {
-            "" => text.to_owned(),
-            reason => format!("{text}: {reason}"),
+            reason if !reason.is_empty() && is_short => format!("{text}: {reason}"),
+            _ => text.to_owned(),
         };
         let is_covered = |member: &Member| {
             ban.covers(&member.name, member.address) && !matches!(member.presence, Presence::Over { .. })
@@ -521,8 +589,7 @@ impl Round<'_, '_, '_> {
             self.effects.lines.push((address, line));
         }
         if was_seen {
-            self.effects.authors.push(id);
-            self.staged.push(EventKind::Left { name: name.clone(), reason }, Audience::AllBut(id));
+            self.stage(id, EventKind::Left { name: name.clone(), reason });
         }
         Some(name)
     }

@@ -54,6 +54,7 @@ use super::{
     command::Command,
     mutes::Mutes,
     registry::Registry,
+    waiting::{largest_command, Waiting},
 };
 #[cfg(feature = "seeded-bugs")]
 use crate::settings::seeded::Bug;
@@ -61,7 +62,11 @@ use crate::{
     delivery::{Deliveries, FanoutWorker, Recipient, SharedBatch},
     door::Door,
     log::{
-        journal::{disk::Directory, Journal, JournalError},
+        journal::{
+            disk::Directory,
+            space::{Needs, Space},
+            Journal, JournalError,
+        },
         Audience, SharedLog, StagedBatch,
     },
     settings::Limits,
@@ -74,11 +79,14 @@ use std::{
     panic::{catch_unwind, resume_unwind, AssertUnwindSafe},
     sync::Arc,
     thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 /// The most recipients of a small room. Writing to all of them takes less than 200 us.
 const SMALL_ROOM: usize = 32;
+
+/// How often a room with something that waits for space looks for some.
+const SPACE_PAUSE: Duration = Duration::from_secs(1);
 
 /// What the broadcaster works with.
 #[derive(Debug)]
@@ -117,7 +125,8 @@ pub(crate) fn broadcast_loop(
         let (deliveries, delivered_rx) = Deliveries::new(scope, log, limits);
         let fanout = FanoutWorker::new(&deliveries);
         let (last_id, recipients) = (broadcaster.last_id, Arc::new([]) as Arc<[_]>);
-        let mut rounds = Rounds { broadcaster, deliveries, fanout, recipients, last_id, journal };
+        let waiting = Waiting::default();
+        let mut rounds = Rounds { broadcaster, deliveries, fanout, recipients, last_id, journal, waiting };
         // Those who wait for an answer must be let go after a panic, too.
         let ended = catch_unwind(AssertUnwindSafe(|| rounds.run_to_the_end()));
         let Rounds { recipients, deliveries, fanout, .. } = rounds;
@@ -154,27 +163,55 @@ struct Rounds<'b, 'scope, 'env> {
     /// The id of the newest session.
     last_id: u64,
     journal: Option<Journal<Directory>>,
+    /// What the full disk of the journal has no space for.
+    waiting: Waiting,
 }
 
 impl Rounds<'_, '_, '_> {
     /// Takes commands until their last sender is dropped, and then ends the room.
     fn run_to_the_end(&mut self) -> Result<(), JournalError> {
-        let Broadcaster { log, limits, commands_rx, silent_until, .. } = self.broadcaster;
+        let Broadcaster { limits, commands_rx, .. } = self.broadcaster;
+        let mut silent_until = self.broadcaster.silent_until;
         commands_rx.is_taken_here();
-        if let Some(until) = silent_until {
-            while let Ok(command) = commands_rx.next(Some(*until)) {
-                self.run_round(iter::once(command).chain(commands_rx.waiting().take(limits.queue)))?;
+        loop {
+            let retry = (!self.waiting.is_empty()).then(|| Instant::now() + SPACE_PAUSE);
+            match commands_rx.next([silent_until, retry].into_iter().flatten().min()) {
+                Ok(command) => {
+                    self.run_round(iter::once(command).chain(commands_rx.waiting().take(limits.queue)))?;
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    let is_over = silent_until.take_if(|until| *until <= Instant::now()).is_some();
+                    self.run_round(is_over.then_some(Command::TellLost).into_iter())?;
+                }
+                Err(RecvTimeoutError::Disconnected) => return self.end(),
             }
-            self.run_round(iter::once(Command::TellLost))?;
         }
-        while let Ok(command) = commands_rx.next(None) {
-            self.run_round(iter::once(command).chain(commands_rx.waiting().take(limits.queue)))?;
+    }
+
+    /// Tells everybody of the end of the room.
+    fn end(&mut self) -> Result<(), JournalError> {
+        self.make_space()?;
+        if self.journal.as_ref().is_some_and(|journal| !journal.has_space_for_end()) {
+            // Nobody may see an event that is not on the disk. The clients come back to the next server.
+            warn!("the disk is full, and has no space for the end of the room");
+            self.recipients.iter().for_each(|recipient| recipient.pair.close("the server shut down"));
+            return Ok(());
         }
-        let mut last = log.stage();
+        let mut last = self.broadcaster.log.stage();
         last.push(EventKind::Ended { reason: "the server is shutting down".to_owned() }, Audience::All);
         self.commit(&last, Vec::new())?;
         self.publish(last, Effects::default());
         Ok(())
+    }
+
+    /// Returns how much the next round may write.
+    fn make_space(&mut self) -> Result<Space, JournalError> {
+        let Some(journal) = &mut self.journal else { return Ok(Space::ENDLESS) };
+        let Broadcaster { registry, log, limits, .. } = self.broadcaster;
+        let (first, last_session) = (log.read().next(), self.last_id);
+        let needs =
+            Needs { sessions: registry.change(|members| members.len()), command: largest_command(limits) };
+        journal.make_space(first, needs, || registry.change(|members| checkpoint(members, last_session)))
     }
 
     /// Carries out the commands of one round, and publishes the result.
@@ -186,8 +223,8 @@ impl Rounds<'_, '_, '_> {
             // a sync of 4 ms: 54 messages for each sync instead of 42, and a quarter more in a second.
             thread::yield_now();
         }
-        let (writes, has_space) =
-            (self.journal.is_some(), self.journal.as_ref().is_none_or(Journal::has_space));
+        let space = self.make_space()?;
+        let writes = self.journal.is_some();
         let (staged, mut effects, records) = registry.change(|members| {
             let mut round = Round {
                 limits,
@@ -197,13 +234,15 @@ impl Rounds<'_, '_, '_> {
                 deliveries: &self.deliveries,
                 members,
                 last_id: &mut self.last_id,
-                has_space,
+                space,
+                waiting: &mut self.waiting,
                 staged: log.stage(),
                 effects: Effects::default(),
             };
+            round.stage_waiting();
             for command in commands {
                 round.apply(command);
-                if round.staged.is_large() {
+                if round.is_used_up() {
                     break;
                 }
             }

@@ -68,7 +68,7 @@ pub(crate) enum Command {
     /// The operator ends a mute. The answer says whether there was one.
     Unmute { name: String, unmuted_tx: Sender<bool> },
     /// The operator says something to everybody.
-    Notice(String),
+    Notice { text: String, said_tx: Sender<Result<(), Refusal>> },
     /// The time is over in which the sessions of the journal may come back in silence.
     TellLost,
 }

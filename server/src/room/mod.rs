@@ -15,6 +15,7 @@ mod past;
 mod registry;
 #[cfg(test)]
 mod tests;
+mod waiting;
 
 pub(crate) use broadcaster::{broadcast_loop, Broadcaster};
 pub(crate) use command::{Command, Entrance, Message, MessageKind, Removed};

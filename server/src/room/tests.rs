@@ -6,11 +6,12 @@ use super::{
     command::{Command, Entrance, Message, MessageKind},
     mutes::{MutedFor, Mutes},
     registry::{Members, Presence},
+    waiting::Waiting,
 };
 use crate::{
     delivery::{ConnectionPair, Deliveries},
     door::{Ban, Bans, Door},
-    log::{Reader, SharedLog},
+    log::{journal::space::Space, Reader, SharedLog},
     settings::Limits,
 };
 use chat_common::{
@@ -39,6 +40,8 @@ struct TestRoom<'r, 'scope, 'env> {
     deliveries: &'r Deliveries<'scope, 'env>,
     members: Members,
     last_id: u64,
+    waiting: Waiting,
+    space: Space,
 }
 
 /// Runs a test with a room.
@@ -48,7 +51,9 @@ fn with_room(limits: &Limits, test: impl FnOnce(TestRoom<'_, '_, '_>)) {
         let (deliveries, _) = Deliveries::new(scope, &log, limits);
         let (door, log, deliveries) = (&door, &log, &deliveries);
         let mutes = Mutes::default();
-        test(TestRoom { limits, door, mutes, log, deliveries, members: Members::new(), last_id: 0 });
+        let (waiting, space) = (Waiting::default(), Space::ENDLESS);
+        let members = Members::new();
+        test(TestRoom { limits, door, mutes, log, deliveries, members, last_id: 0, waiting, space });
     });
 }
 
@@ -79,10 +84,12 @@ impl TestRoom<'_, '_, '_> {
             deliveries: self.deliveries,
             members: &mut self.members,
             last_id: &mut self.last_id,
-            has_space: true,
+            space: self.space,
+            waiting: &mut self.waiting,
             staged: self.log.stage(),
             effects: Effects::default(),
         };
+        round.stage_waiting();
         round.apply(command);
         let Round { staged, mut effects, .. } = round;
         self.log.append(staged);
@@ -558,5 +565,30 @@ fn two_names_that_look_the_same_are_not_in_the_room_together() {
             assert_eq!(refusal.cause, Cause::NameTaken, "{name}");
             assert!(refusal.text.contains(name), "{refusal}");
         }
+    });
+}
+
+#[test]
+fn without_space_who_comes_and_goes_is_told_when_there_is_some_and_only_what_is_still_so() {
+    with_room(&Limits::default(), |mut room| {
+        let (ann, bob) = (room.join("Ann", 1, address(1)), room.join("Bob", 2, address(2)));
+        let next = room.log.read().next();
+        room.space = Space { accepts: false, bytes: 0 };
+        room.apply(Command::Lose { pair: ann, reason: "connection lost" });
+        room.leave(&bob);
+        let join = Join { resume: Some(next - 1), ..Join::new("Ann", token(1), 0) };
+        let again = room.claim(join, address(1)).unwrap();
+        assert!(room.enter(&again, Entrance::Resumed(next - 1)).is_some(), "she is not kept out");
+        let refused = room.claim(Join::new("Cem", token(3), 0), address(3)).unwrap_err();
+        assert_eq!(refused.cause, Cause::NoSpace);
+        let (said_tx, said_rx) = bounded(1);
+        room.apply(Command::Notice { text: "hello".to_owned(), said_tx });
+        assert_eq!(said_rx.recv().unwrap().unwrap_err().cause, Cause::NoSpace);
+        assert_eq!(room.log.read().next(), next, "nothing has a place in the order");
+        assert!(!room.waiting.is_empty());
+
+        room.space = Space::ENDLESS;
+        room.apply(Command::TellLost);
+        assert_eq!(room.log.read().next(), next + 1, "Bob has left, and Ann was never away");
     });
 }

@@ -1,7 +1,7 @@
 //! Makes the next file of the journal ahead of use, on the thread `journal-fill`.
 //!
-//! A full disk shows here first, while the file in use still has space. The thread then tries again each
-//! second, and the room refuses messages meanwhile.
+//! A full disk shows here first, while the file in use still has space (see [`space`](super::space)). The
+//! thread then tries again each second, and the room refuses messages meanwhile.
 
 use super::{
     disk::{Disk, DiskFile},
@@ -11,10 +11,7 @@ use crossbeam_channel::{bounded, Receiver, RecvTimeoutError, Sender};
 use log::{info, warn};
 use std::{
     io,
-    sync::{
-        atomic::{AtomicBool, Ordering::Relaxed},
-        Arc,
-    },
+    sync::Arc,
     thread::{self, JoinHandle},
     time::Duration,
 };
@@ -51,15 +48,28 @@ pub(super) fn write_zeros(file: &impl DiskFile, mut offset: u64, length: u64) ->
     Ok(())
 }
 
+/// What is known of the next file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    Ready,
+    /// It is being made.
+    Filling,
+    /// There is no space for it. The thread goes on trying.
+    Full,
+}
+
 /// The thread, for the broadcaster.
 #[derive(Debug)]
 pub(super) struct Filler<D: Disk> {
-    /// `None` at the end.
-    wanted_tx: Option<Sender<()>>,
-    filled_rx: Receiver<D::File>,
+    /// Gets the length of a file that is to be made, in sectors. `None` at the end.
+    wanted_tx: Option<Sender<u32>>,
+    /// Gets each file, and `None` before it if it cannot be made at once.
+    filled_rx: Receiver<Option<D::File>>,
     thread: Option<JoinHandle<()>>,
-    /// Whether the last attempt failed.
-    pub(super) is_full: Arc<AtomicBool>,
+    next: Next,
+    file: Option<D::File>,
+    /// The length of the next file, in sectors.
+    sectors: u32,
 }
 
 impl<D: Disk> Filler<D> {
@@ -71,22 +81,50 @@ impl<D: Disk> Filler<D> {
     pub(super) fn start(disk: Arc<D>, sectors: u32) -> io::Result<Filler<D>> {
         let (wanted_tx, wanted_rx) = bounded(1);
         let (filled_tx, filled_rx) = bounded(1);
-        let is_full = Arc::new(AtomicBool::new(false));
-        let shared = Arc::clone(&is_full);
         let thread = thread::Builder::new()
             .name("journal-fill".to_owned())
-            .spawn(move || fill_loop(&*disk, sectors, &shared, &wanted_rx, &filled_tx))?;
-        let filler = Filler { wanted_tx: Some(wanted_tx), filled_rx, thread: Some(thread), is_full };
-        filler.want();
+            .spawn(move || fill_loop(&*disk, &wanted_rx, &filled_tx))?;
+        let (wanted_tx, thread) = (Some(wanted_tx), Some(thread));
+        let mut filler = Filler { wanted_tx, filled_rx, thread, next: Next::Filling, file: None, sectors };
+        filler.want(sectors);
         Ok(filler)
     }
 
-    /// Asks for the next file.
-    pub(super) fn want(&self) {
-        // The channel has a place: a file is asked for only after the one before was taken.
+    /// Asks for the next file, in the place of one that is ready. Not while one is being made.
+    pub(super) fn want(&mut self, sectors: u32) {
+        (self.next, self.file, self.sectors) = (Next::Filling, None, sectors);
+        // The channel has a place, because the wish before was granted.
         if let Some(wanted_tx) = &self.wanted_tx {
-            let _ = wanted_tx.try_send(());
+            let _ = wanted_tx.try_send(sectors);
         }
+    }
+
+    /// Returns what is known of the next file. Never blocks.
+    pub(super) fn next(&mut self) -> Next {
+        while let Ok(filled) = self.filled_rx.try_recv() {
+            self.learn(filled);
+        }
+        self.next
+    }
+
+    /// Waits until more is known of a file that is being made.
+    ///
+    /// # Blocking
+    /// On the disk.
+    pub(super) fn wait(&mut self) {
+        // Without the thread there are no more files.
+        let filled = self.filled_rx.recv().unwrap_or_default();
+        self.learn(filled);
+    }
+
+    fn learn(&mut self, filled: Option<D::File>) {
+        self.next = if filled.is_some() { Next::Ready } else { Next::Full };
+        self.file = filled;
+    }
+
+    /// Returns the length of the next file, in sectors.
+    pub(super) fn sectors(&self) -> u32 {
+        self.sectors
     }
 
     /// Returns the next file.
@@ -96,21 +134,20 @@ impl<D: Disk> Filler<D> {
     ///
     /// # Errors
     /// When it cannot be made.
-    pub(super) fn take(&self) -> io::Result<D::File> {
-        let full = || io::Error::new(io::ErrorKind::StorageFull, "no space for the next file");
-        loop {
-            match self.filled_rx.recv_timeout(PAUSE) {
-                Ok(file) => return Ok(file),
-                Err(RecvTimeoutError::Timeout) if !self.is_full.load(Relaxed) => {}
-                Err(_) => return Err(full()),
-            }
+    pub(super) fn take(&mut self) -> io::Result<D::File> {
+        if self.next() == Next::Filling {
+            self.wait();
         }
+        let full = || io::Error::new(io::ErrorKind::StorageFull, "no space for the next file");
+        self.file.take().ok_or_else(full)
     }
 }
 
 impl<D: Disk> Drop for Filler<D> {
     fn drop(&mut self) {
         self.wanted_tx = None;
+        // The thread may wait for a place.
+        self.filled_rx = crossbeam_channel::never();
         // A thread that panicked has nothing more to say here.
         let _ = self.thread.take().map(JoinHandle::join);
     }
@@ -119,34 +156,32 @@ impl<D: Disk> Drop for Filler<D> {
 /// The whole life of the thread.
 ///
 /// # Blocking
-/// On the disk. On the channel: a wish wakes it, and so does the end of the journal.
-fn fill_loop<D: Disk>(
-    disk: &D,
-    sectors: u32,
-    is_full: &AtomicBool,
-    wanted_rx: &Receiver<()>,
-    filled_tx: &Sender<D::File>,
-) {
-    while wanted_rx.recv().is_ok() {
+/// On the disk. On the channels: a wish wakes it, a file that is taken, and the end of the journal.
+fn fill_loop<D: Disk>(disk: &D, wanted_rx: &Receiver<u32>, filled_tx: &Sender<Option<D::File>>) {
+    while let Ok(sectors) = wanted_rx.recv() {
+        let mut is_full = false;
         let file = loop {
             match fill(disk, sectors) {
                 Ok(file) => break file,
                 Err(error) => {
-                    if !is_full.swap(true, Relaxed) {
-                        warn!("the journal has no space for its next file, so messages are refused: {error}");
-                    }
                     let _ = disk.remove(NEXT);
-                    // No value comes before this one is answered: it only ends the pause early at the end.
+                    if !std::mem::replace(&mut is_full, true) {
+                        warn!("the journal has no space for its next file, so messages are refused: {error}");
+                        if filled_tx.send(None).is_err() {
+                            return;
+                        }
+                    }
+                    // No wish comes before this one is granted: it only ends the pause early at the end.
                     if let Err(RecvTimeoutError::Disconnected) = wanted_rx.recv_timeout(PAUSE) {
                         return;
                     }
                 }
             }
         };
-        if is_full.swap(false, Relaxed) {
+        if is_full {
             info!("the journal has space again");
         }
-        if filled_tx.send(file).is_err() {
+        if filled_tx.send(Some(file)).is_err() {
             return;
         }
     }

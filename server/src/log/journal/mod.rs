@@ -41,6 +41,7 @@ mod sector;
 #[cfg(test)]
 mod seeded;
 mod segment;
+pub(crate) mod space;
 #[cfg(test)]
 mod tests;
 pub(crate) mod tool;
@@ -53,12 +54,7 @@ use log::{info, warn};
 use record::{records, Record};
 use sector::{Seal, MAX_BATCH_SECTORS, PAGE, PAGE_SECTORS, SECTOR};
 use segment::{batch_sectors, scan, write_batch, Damage, Header, HeaderError, OTHER_VERSION};
-use std::{
-    collections::VecDeque,
-    fmt, io,
-    sync::{atomic::Ordering::Relaxed, Arc},
-    time::Duration,
-};
+use std::{collections::VecDeque, fmt, io, sync::Arc, time::Duration};
 
 /// A journal that is open for writing.
 #[derive(Debug)]
@@ -372,7 +368,8 @@ fn settle_names<D: Disk>(disk: &D) -> Result<(), JournalError> {
 
 /// Whether an error means that the disk is full.
 fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
 }
 
 impl<D: Disk> Journal<D> {
@@ -499,11 +496,7 @@ impl<D: Disk> Journal<D> {
         if batch_sectors(data.len()) > (self.sectors - self.end).min(MAX_BATCH_SECTORS) {
             let mut opening = checkpoint();
             opening.extend(data);
-            if batch_sectors(opening.len()) > MAX_BATCH_SECTORS {
-                let error = io::Error::other("a batch has more sectors than can be numbered");
-                return Err(on_disk(&name_of(first))(error));
-            }
-            self.roll(first, &opening)?;
+            self.roll(first, &opening, self.segment_sectors)?;
         } else {
             let name = name_of(self.seal.segment);
             let (bytes, chain) = write_batch(&self.seal, self.end, self.chain, data);
@@ -583,22 +576,24 @@ impl<D: Disk> Journal<D> {
         }
     }
 
-    /// Returns whether there is space for more than what has to be written in any case.
-    pub(crate) fn has_space(&self) -> bool {
-        !self.filler.as_ref().is_some_and(|filler| filler.is_full.load(Relaxed))
-    }
-
     /// Goes on in a new file, which begins with the batch `data`.
     ///
     /// A file without an event has the same name as the one that follows it, which then takes its place. The
     /// new one begins with a checkpoint, so nothing is lost.
-    fn roll(&mut self, first: u64, data: &[u8]) -> Result<(), JournalError> {
-        let file = match &self.filler {
+    ///
+    /// The file after it is made with `wanted` sectors.
+    fn roll(&mut self, first: u64, data: &[u8], wanted: u32) -> Result<(), JournalError> {
+        if batch_sectors(data.len()) > MAX_BATCH_SECTORS {
+            let error = io::Error::other("a batch has more sectors than can be numbered");
+            return Err(on_disk(&name_of(first))(error));
+        }
+        let file = match &mut self.filler {
             Some(filler) => filler.take(),
             None => fill(&*self.disk, self.segment_sectors),
         };
         let file = file.map_err(on_disk(NEXT))?;
-        let sectors = self.segment_sectors.max(PAGE_SECTORS + batch_sectors(data.len()));
+        let made = self.filler.as_ref().map_or(self.segment_sectors, Filler::sectors);
+        let sectors = made.max(PAGE_SECTORS + batch_sectors(data.len()));
         let takes_place = first == self.seal.segment;
         let before = if takes_place { self.before } else { self.chain };
         let header = Header::new(self.salt, self.room, first, sectors, before);
@@ -618,8 +613,8 @@ impl<D: Disk> Journal<D> {
             files.push_back(indexed);
         });
         self.drop_oldest();
-        if let Some(filler) = &self.filler {
-            filler.want();
+        if let Some(filler) = &mut self.filler {
+            filler.want(wanted);
         }
         Ok(())
     }
@@ -639,6 +634,8 @@ fn begin<D: Disk>(
     // The name comes last. A file with a name of the journal is whole up to here, whatever happens.
     file.write_at(&bytes, 0).and_then(|()| file.sync()).map_err(on_disk(NEXT))?;
     let name = name_of(header.first);
-    disk.rename(NEXT, &name).and_then(|()| disk.sync_names()).map_err(on_disk(&name))?;
+    // An error of the file `next` is one after which nothing has changed.
+    disk.rename(NEXT, &name).map_err(on_disk(NEXT))?;
+    disk.sync_names().map_err(on_disk(&name))?;
     Ok(((bytes.len() / SECTOR) as u32, chain))
 }

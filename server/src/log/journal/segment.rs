@@ -22,7 +22,7 @@ pub(super) const OTHER_VERSION: &str = "the journal is of another version of rpc
 /// Where the salt stands in the first sector: after the sector's own bytes, the magic and the version.
 const SALT_START: usize = 5 + 16 + 4;
 /// The bytes of the checksum at the start of a batch.
-const CHAIN: usize = 4;
+pub(super) const CHAIN: usize = 4;
 
 /// The header of a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,6 +1,7 @@
 //! The journal on the model of a disk: crashes, damage, cuts.
 
 mod export;
+mod full;
 mod histories;
 mod model_disk;
 mod repairs;

@@ -1,0 +1,66 @@
+//! A journal on a disk that gets full, with the thread that makes files ahead.
+
+use super::{
+    super::space::{Needs, Space},
+    *,
+};
+use crate::log::journal::segment::batch_sectors;
+
+/// The largest command of these rooms, in bytes.
+const COMMAND: usize = 10_000;
+
+/// Asks for space as the broadcaster does before each round of a room with this many sessions.
+fn make_space(life: &mut Life, sessions: usize) -> Space {
+    let checkpoint = || {
+        let mut data = Vec::new();
+        push(&Record::Checkpoint { last_session: life.session }, &mut data);
+        (0..sessions).for_each(|_| push(&session_record(life.session), &mut data));
+        data
+    };
+    life.journal.make_space(life.next, Needs { sessions, command: COMMAND }, checkpoint).unwrap()
+}
+
+/// A disk that is full from now on.
+const FULL: Faults = Faults { kill: None, sync: None, write: None, space: Some(0) };
+
+#[test]
+fn a_full_disk_has_space_for_all_sessions_and_the_end_and_is_never_a_failure() {
+    let options = JournalOptions { segment_bytes: 64 << 10, ..SMALL }.keeping(None, None);
+    // It gets full at any time: while a file is used, is made, and gets its name.
+    for (sessions, full_after) in [(0, 1), (1, 3), (3, 9), (10, 17), (40, 25), (300, 41), (1_000, 2)] {
+        let disk = ModelDisk::default();
+        let mut life = open_with(&disk, &options).unwrap();
+        for round in 0.. {
+            if round == full_after {
+                disk.fail(FULL);
+            }
+            let space = make_space(&mut life, sessions);
+            if !space.accepts {
+                break;
+            }
+            assert!(space.bytes >= COMMAND, "{sessions} sessions: {space:?}");
+            life.commit(&["x".repeat(COMMAND / 2 + round * 97 % 3_000)]).unwrap();
+        }
+        let mut goings = 0;
+        while batch_sectors(200) * 503 - 4 <= make_space(&mut life, sessions).bytes as u32 {
+            life.commit(&["went".to_owned()]).unwrap();
+            goings += 1;
+        }
+        assert!(goings >= 2 * sessions, "{goings} rounds of {sessions} sessions");
+        assert!(life.journal.has_space_for_end());
+        life.commit(&["the end".to_owned()]).unwrap();
+        assert!(!life.journal.has_space_for_end());
+        let texts = std::mem::take(&mut life.texts);
+        drop(life);
+        let mut life = open_with(&disk, &options).unwrap();
+        assert!(!make_space(&mut life, sessions).accepts);
+        assert_eq!(life.texts, texts);
+        disk.fail(Faults::default());
+        while !make_space(&mut life, sessions).accepts {
+            std::thread::yield_now();
+        }
+        life.commit(&["after".to_owned()]).unwrap();
+        drop(life);
+        assert_eq!(open(&disk).unwrap().texts.last().unwrap(), "after");
+    }
+}
