@@ -61,7 +61,8 @@ pub use session::load_credentials;
 pub use session::run;
 pub use settings::{
     parse_arguments, Bell, Channels, Environment, Found, Input, InputNotice, InputSource, Invocation,
-    JoinOptions, Options, Outcome, ScreenOptions, Stop, TimeFormat, UiEvent, UiEventHandler, Utterance,
+    JoinOptions, Options, Outcome, Rejoin, ScreenOptions, Stop, TimeFormat, UiEvent, UiEventHandler,
+    Utterance,
 };
 #[cfg(feature = "closed")]
 pub use settings::{Credentials, PassphraseSource};

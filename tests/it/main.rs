@@ -36,6 +36,7 @@ mod flood;
 mod fooled;
 mod hostile;
 mod journal;
+mod journal_copy;
 mod journal_disk;
 mod journal_full;
 mod journal_moved;

@@ -2,7 +2,7 @@
 //!
 //! The threads that show events write it, and the thread `stdin` reads it.
 
-use crate::settings::UiEvent;
+use crate::settings::{Rejoin, UiEvent};
 use chat_common::protocol::EventKind;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -31,7 +31,7 @@ impl KnownNames {
                     }
                 }
             }
-            UiEvent::Rejoined { restarted: true, .. } => names.clear(),
+            UiEvent::Rejoined { why: Rejoin::Restarted | Rejoin::PutBack, .. } => names.clear(),
             _ => {}
         }
     }

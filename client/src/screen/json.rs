@@ -2,7 +2,7 @@
 
 use crate::{
     screen::{clock::now, people::matching},
-    settings::{Found, InputNotice, UiEvent, Utterance},
+    settings::{Found, InputNotice, Rejoin, UiEvent, Utterance},
 };
 use chat_common::json::{room_object, Object};
 
@@ -34,8 +34,12 @@ pub(crate) fn objects(event: &UiEvent) -> Vec<String> {
         UiEvent::OpenedCallback => connection("dialled"),
         UiEvent::Lost { reason, .. } => connection("lost").text("reason", reason),
         UiEvent::Resumed { queued } => connection("regained").number("waiting", *queued as u64),
-        UiEvent::Rejoined { name, room, sequence, restarted, queued, kept_for } => {
-            let state = if *restarted { "restarted" } else { "rejoined" };
+        UiEvent::Rejoined { name, room, sequence, why, queued, kept_for } => {
+            let state = match why {
+                Rejoin::Late => "rejoined",
+                Rejoin::Restarted => "restarted",
+                Rejoin::PutBack => "put-back",
+            };
             let object = joined(state, name, room, sequence).number("waiting", *queued as u64);
             object.optional_number("kept_for", *kept_for)
         }

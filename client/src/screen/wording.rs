@@ -10,7 +10,7 @@ use crate::{
         people::{describe, in_words, list_some},
         viewer::Viewer,
     },
-    settings::{Bell, Found, InputNotice, UiEvent, Utterance},
+    settings::{Bell, Found, InputNotice, Rejoin, UiEvent, Utterance},
 };
 use chat_common::{
     color::Style,
@@ -100,10 +100,13 @@ pub(crate) fn lines(event: &UiEvent, viewer: &Viewer<'_>) -> Vec<StyledLine> {
         UiEvent::Lost { ended: true, .. } => notice("trying to get back in, and keeping what you type"),
         UiEvent::Lost { .. } => notice("connection lost; trying to get it back, and keeping what you type"),
         UiEvent::Resumed { queued } => notice(&format!("connected again{}", sending(*queued))),
-        UiEvent::Rejoined { restarted, queued, kept_for, .. } => {
-            let how = match restarted {
-                true => ": the room was restarted",
-                false => {
+        UiEvent::Rejoined { why, queued, kept_for, .. } => {
+            let how = match why {
+                Rejoin::Restarted => ": the room was restarted",
+                Rejoin::PutBack => {
+                    ": the room was put back from a copy, and what was said after that copy is lost there"
+                }
+                Rejoin::Late => {
                     " after a long time; what was said meanwhile follows, \
                      as far as the room remembers it, but no private messages"
                 }

@@ -14,7 +14,7 @@ use crate::{
         loss::Loss,
         send_queue::Purpose,
     },
-    settings::{Outcome, UiEvent, Utterance},
+    settings::{Outcome, Rejoin, UiEvent, Utterance},
 };
 use chat_common::{
     error::RpcError,
@@ -176,12 +176,16 @@ impl Client<'_> {
             self.asked_history.on_new_session(sequence);
         }
         let queued = self.queue.len();
-        (self.show)(match self.inbox.on_joined(room, sequence) {
+        (self.show)(match self.inbox.on_joined(room, sequence, resumed) {
             JoinKind::First => UiEvent::Connected { name, room, sequence, motd, kept_for },
             JoinKind::SameRoom if resumed => UiEvent::Resumed { queued },
             kind => {
-                let restarted = kind == JoinKind::RoomRestarted;
-                UiEvent::Rejoined { name, room, sequence, restarted, queued, kept_for }
+                let why = match kind {
+                    JoinKind::RoomRestarted => Rejoin::Restarted,
+                    JoinKind::RoomPutBack => Rejoin::PutBack,
+                    JoinKind::First | JoinKind::SameRoom => Rejoin::Late,
+                };
+                UiEvent::Rejoined { name, room, sequence, why, queued, kept_for }
             }
         });
         self.closed.take_news().into_iter().for_each(self.show);

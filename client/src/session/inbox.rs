@@ -15,7 +15,7 @@ use crate::{
 use chat_common::protocol::{Event, EventKind, Place, Request};
 use crossbeam_channel::{bounded, Receiver, Sender};
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
     convert::Infallible,
     hash::{BuildHasher, RandomState},
     sync::{Mutex, MutexGuard, PoisonError},
@@ -71,6 +71,8 @@ struct State {
     ignored: BTreeMap<String, String>,
     /// What was shown, for searches.
     memory: Memory,
+    /// The hashes of the messages that were shown before the room was put back. It brings them again.
+    seen: HashSet<u64>,
     /// How many calls without events have come since the last event.
     silences: u32,
     /// A sequence that the main thread waits for, and a sender that is dropped when it has been shown.
@@ -83,6 +85,8 @@ pub(crate) enum JoinKind {
     First,
     SameRoom,
     RoomRestarted,
+    /// The room goes on from a copy of its journal.
+    RoomPutBack,
 }
 
 impl<'a> Inbox<'a> {
@@ -192,15 +196,23 @@ impl<'a> Inbox<'a> {
         events
     }
 
-    /// Records a join: its `sequence` in this `room`.
-    pub(crate) fn on_joined(&self, room: u64, sequence: u64) -> JoinKind {
+    /// Records a join: its `sequence` in this `room`. `resumed` is whether the session is the one before.
+    pub(crate) fn on_joined(&self, room: u64, sequence: u64, resumed: bool) -> JoinKind {
         let mut state = self.lock();
+        let shown = state.last_sequence.max(state.shown_before);
         state.join_sequence = sequence;
         (state.ended, state.silences) = (false, 0);
         match state.room.replace(room) {
             None => JoinKind::First,
+            // The number of a new join is higher than all before.
+            Some(before) if before == room && !resumed && sequence <= shown => {
+                (state.last_sequence, state.shown_before) = (0, 0);
+                let seen = state.memory.forget(room);
+                state.seen = seen.iter().filter_map(|found| self.hash_of(&found.event)).collect();
+                JoinKind::RoomPutBack
+            }
             Some(before) if before == room => {
-                state.last_sequence = state.last_sequence.max(state.shown_before);
+                state.last_sequence = shown;
                 JoinKind::SameRoom
             }
             Some(_) => {
@@ -236,7 +248,8 @@ impl<'a> Inbox<'a> {
             if let (true, Some(room)) = (shows, state.room) {
                 state.memory.record(room, Found { event: event.clone(), to: None });
             }
-            (shows, earlier)
+            let is_seen = earlier && self.hash_of(&event).is_some_and(|hash| state.seen.contains(&hash));
+            (shows && !is_seen, earlier)
         };
         if shows {
             (self.show)(UiEvent::Event { event, earlier });
@@ -245,6 +258,12 @@ impl<'a> Inbox<'a> {
         state.last_sequence = state.last_sequence.max(sequence);
         state.silences = 0;
         state.awaited.take_if(|(awaited, _)| *awaited <= sequence);
+    }
+
+    /// Returns the hash of a message and its number. Returns `None` for any other event.
+    fn hash_of(&self, event: &Event) -> Option<u64> {
+        let Message { class, author, message_id, text, .. } = message_of(&event.kind)?;
+        Some(self.hash.hash_one((event.sequence, class, author, message_id, text)))
     }
 
     /// Returns a channel that is disconnected when the event with this sequence, or a later one, has been
@@ -376,7 +395,7 @@ mod tests {
     #[test]
     fn an_event_from_before_the_join_is_marked_as_earlier() {
         let shown = shown_by(|inbox| {
-            inbox.on_joined(1, 5);
+            inbox.on_joined(1, 5, false);
             inbox.receive(says(4, "Sara", 1));
             inbox.receive(says(6, "Sara", 2));
             assert_eq!(inbox.last_sequence(), 6);
@@ -387,11 +406,11 @@ mod tests {
     #[test]
     fn a_message_that_is_repeated_in_a_new_session_or_a_new_room_is_shown_once() {
         let shown = shown_by(|inbox| {
-            inbox.on_joined(1, 1);
+            inbox.on_joined(1, 1, false);
             inbox.receive(says(2, "Sara", 10));
             inbox.receive(repeats(3, "Sara", 10)); // again, in a new session
             inbox.receive(says(4, "Tom", 20));
-            assert!(matches!(inbox.on_joined(2, 1), JoinKind::RoomRestarted));
+            assert!(matches!(inbox.on_joined(2, 1, false), JoinKind::RoomRestarted));
             inbox.receive(repeats(2, "Sara", 10)); // and again, in a new room
             inbox.receive(says(3, "Sara", 11));
             inbox.receive(repeats(4, "Tom", 21)); // Nobody has heard this one.
@@ -408,7 +427,7 @@ mod tests {
     #[test]
     fn nobody_hides_a_message_from_one_person_by_its_number_or_its_mark() {
         let shown = shown_by(|inbox| {
-            inbox.on_joined(1, 1);
+            inbox.on_joined(1, 1, false);
             say(inbox, "Ann", 10);
             // Somebody uses the number of our message, and then even our name while we are away.
             inbox.receive(says(2, "Mallory", 10));
@@ -421,7 +440,7 @@ mod tests {
             }
             inbox.receive(forged);
             inbox.end_session();
-            inbox.on_joined(1, 9);
+            inbox.on_joined(1, 9, false);
             inbox.receive(says_text(6, "Ann", 10, "I am a fool"));
         });
         assert_eq!(shown, [(2, false), (3, false), (4, false), (5, false), (6, true)]);
@@ -472,7 +491,7 @@ mod tests {
     fn who_waits_for_an_event_waits_until_it_is_shown_or_the_server_stays_silent() {
         let is_over = |rx: &Receiver<Infallible>| rx.try_recv() == Err(TryRecvError::Disconnected);
         shown_by(|inbox| {
-            inbox.on_joined(1, 9);
+            inbox.on_joined(1, 9, false);
             inbox.receive(says(2, "Sara", 1));
             assert!(is_over(&inbox.shown_up_to(2)));
             let rx = inbox.shown_up_to(4);
@@ -494,13 +513,13 @@ mod tests {
     #[test]
     fn a_new_session_in_the_same_room_shows_only_new_events() {
         let shown = shown_by(|inbox| {
-            inbox.on_joined(1, 1);
+            inbox.on_joined(1, 1, false);
             inbox.receive(says(2, "Sara", 10));
             say(inbox, "Me", 7);
             inbox.end_session();
             assert_eq!(inbox.last_sequence(), 0, "a new session has received nothing");
             assert_eq!(inbox.place(), Some(Place { room: 1, sequence: 2 }));
-            assert!(matches!(inbox.on_joined(1, 6), JoinKind::SameRoom));
+            assert!(matches!(inbox.on_joined(1, 6, false), JoinKind::SameRoom));
             inbox.receive(says(2, "Sara", 10));
             inbox.receive(says(3, "Me", 7));
             inbox.receive(says(4, "Sara", 11));
@@ -511,10 +530,10 @@ mod tests {
     #[test]
     fn after_a_restart_every_sequence_is_new() {
         let shown = shown_by(|inbox| {
-            inbox.on_joined(1, 1);
+            inbox.on_joined(1, 1, false);
             inbox.receive(says(9, "Sara", 10));
             inbox.end_session();
-            assert!(matches!(inbox.on_joined(2, 3), JoinKind::RoomRestarted));
+            assert!(matches!(inbox.on_joined(2, 3, false), JoinKind::RoomRestarted));
             inbox.receive(says(2, "Sara", 11));
         });
         assert_eq!(shown, [(9, false), (2, true)]);

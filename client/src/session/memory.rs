@@ -47,6 +47,16 @@ impl Memory {
         }
     }
 
+    /// Forgets everything of this room, and returns it.
+    pub(crate) fn forget(&mut self, room: u64) -> Vec<Found> {
+        let (gone, kept): (Vec<Said>, Vec<Said>) = self.said.drain(..).partition(|said| said.room == room);
+        self.said = kept.into();
+        self.missed.take_if(|(missed, _)| *missed == room);
+        let gone: Vec<Found> = gone.into_iter().map(|said| said.found).collect();
+        self.bytes -= gone.iter().map(cost).sum::<usize>();
+        gone
+    }
+
     /// The client has missed messages of this room, up to this sequence.
     pub(crate) fn record_missed(&mut self, room: u64, last: u64) {
         self.missed = Some((room, last));

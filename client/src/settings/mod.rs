@@ -21,5 +21,5 @@ pub(crate) use options::DEFAULT_HISTORY;
 pub use options::{
     Bell, Environment, InputSource, Invocation, JoinOptions, Options, ScreenOptions, TimeFormat,
 };
-pub use ui_event::{Found, UiEvent, UiEventHandler};
+pub use ui_event::{Found, Rejoin, UiEvent, UiEventHandler};
 pub use utterance::Utterance;

@@ -85,8 +85,8 @@ pub enum UiEvent {
         room: u64,
         /// The sequence of the new join.
         sequence: u64,
-        /// Whether the server was restarted. Otherwise the client was away for too long.
-        restarted: bool,
+        /// Why the session is a new one.
+        why: Rejoin,
         /// How many requests wait to be sent.
         queued: usize,
         /// As in [`UiEvent::Connected`].
@@ -152,4 +152,16 @@ pub struct Found {
     pub event: Event,
     /// The recipient of a private message that this client has said.
     pub to: Option<String>,
+}
+
+/// Why a client that comes back has a new session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rejoin {
+    /// The client was away for too long.
+    Late,
+    /// The room is another one.
+    Restarted,
+    /// The journal of the room was put back from a copy. The room goes on from there, and uses numbers again
+    /// that the client has seen.
+    PutBack,
 }

@@ -4,7 +4,7 @@ use crate::harness::{
     broadcast, dial, joined_reply, next_request, receive_call, refuse, reply, run_client, Harness,
     TEST_TIMEOUT,
 };
-use chat_client::{Input, Outcome, Stop, UiEvent, Utterance};
+use chat_client::{Input, Outcome, Rejoin, Stop, UiEvent, Utterance};
 use chat_common::protocol::{Callback, CallbackReply, Cause, Event, EventKind, Place, Reply, Request};
 use std::time::{Duration, Instant};
 
@@ -54,7 +54,10 @@ fn after_a_restart_the_client_joins_again_and_sends_its_queue() {
             let _callback = dial(&join).unwrap();
             reply(&mut call, &joined_reply(2, true));
             assert!(matches!(harness.next_event(), UiEvent::Lost { .. }));
-            assert!(matches!(harness.next_event(), UiEvent::Rejoined { restarted: true, room: 2, .. }));
+            assert!(matches!(
+                harness.next_event(),
+                UiEvent::Rejoined { why: Rejoin::Restarted, room: 2, .. }
+            ));
             assert_eq!(broadcast(next_request(&mut call)).1, "hi");
             reply(&mut call, &Reply::Accepted { sequence: 6 });
             harness.stop(&mut call);
@@ -221,7 +224,7 @@ fn the_end_of_the_room_is_shown_differently_from_a_lost_connection() {
             assert!(matches!(harness.next_event(), UiEvent::Event { .. }));
             assert!(matches!(harness.next_event(), UiEvent::Lost { ended: true, .. }));
             drop(harness.accept_member(2));
-            assert!(matches!(harness.next_event(), UiEvent::Rejoined { restarted: true, .. }));
+            assert!(matches!(harness.next_event(), UiEvent::Rejoined { why: Rejoin::Restarted, .. }));
             assert!(matches!(harness.next_event(), UiEvent::Lost { ended: false, .. }));
             harness.stop_tx.send(Stop::Now).unwrap();
         },

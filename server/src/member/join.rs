@@ -96,6 +96,8 @@ pub(super) fn join(
         return Err(Refusal::new(Cause::InvalidPort, why));
     }
     let since = since.filter(|place| place.room == room.number).map(|place| place.sequence);
+    // What the room has not said yet is of another past of it.
+    let since = since.filter(|sequence| *sequence < room.next_sequence());
     let (address, claiming) = (peer.ip(), Arc::clone(call));
     let pair = room.ask(|claimed_tx| Command::Claim { join, address, call: claiming, claimed_tx })??;
     door.save_names(address);

@@ -281,8 +281,11 @@ impl Round<'_, '_, '_> {
         address: IpAddr,
         call: Arc<Stream>,
     ) -> Result<Arc<ConnectionPair>, Refusal> {
-        let Some((id, member)) = self.members.iter_mut().find(|(_, member)| member.token == join.token)
-        else {
+        // A place beyond the end is of another past, which this journal does not have: it was put back from a
+        // copy. In the old session the client would take new events for ones that it has.
+        let is_here = join.resume.is_some_and(|sequence| sequence < self.staged.next());
+        let mut members = self.members.iter_mut().filter(|_| is_here);
+        let Some((id, member)) = members.find(|(_, member)| member.token == join.token) else {
             let why = "the session is not known here; join anew";
             return Err(Refusal::new(Cause::UnknownSession, why));
         };
