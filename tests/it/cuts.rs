@@ -5,7 +5,7 @@
 use chat_server::Limits;
 use chat_tests::{
     checker::assert_clean,
-    member::Member,
+    member::{Callbacks, Member},
     proxy::{Fault, Faults, Proxy},
     server::{without_rate_limit, TestServer},
 };
@@ -18,15 +18,7 @@ fn exchange(server: &TestServer, round: usize, connection: usize, faults: Faults
     let mut bob = Member::join(server.address(), &format!("bob{round}"));
     proxy.plan_faults(move |number| if number == connection { faults } else { Faults::default() });
     let name = format!("alice{round}");
-    // A client whose Join is cut has not joined. It tries again under the same name, as a person would.
-    let mut tries = 0;
-    let mut alice = loop {
-        tries += 1;
-        assert!(tries < 10_000, "{name} cannot join");
-        if let Ok(alice) = Member::try_join(proxy.address(), &name, chat_tests::member::Callbacks::Open) {
-            break alice;
-        }
-    };
+    let mut alice = Member::join_through_cuts(proxy.address(), &name, Callbacks::Open);
     let greeting = format!("bob {round}");
     bob.say(&greeting);
     alice.say_until_accepted(&format!("alice {round}"));
