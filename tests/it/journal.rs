@@ -320,6 +320,31 @@ fn a_damaged_journal_is_not_opened_and_a_repair_says_what_is_lost() {
 }
 
 #[test]
+fn a_room_of_which_a_repair_has_cut_everything_goes_on_and_keeps_what_is_said() {
+    let place = Place::new();
+    let small = ["--segment-size", "64KiB", "--keep-size", "128KiB"];
+    let server = place.start(&small);
+    let mut ann = Member::join(place.address(), "ann");
+    while place.files()[0].ends_with("00000000000000000001.journal") {
+        ann.say("the first file goes");
+    }
+    kill(server);
+    // The header of the oldest file.
+    let mut bytes = fs::read(&place.files()[0]).unwrap();
+    bytes[100] ^= 1;
+    fs::write(&place.files()[0], &bytes).unwrap();
+    assert_eq!(place.run("--repair").status.code(), Some(0));
+    let server = place.start(&small);
+    let mut bob = Member::join(place.address(), "bob");
+    let said = bob.say("kept");
+    kill(server);
+    let checked = String::from_utf8(place.run("--check").stdout).unwrap();
+    assert!(checked.ends_with(&format!(", the last is {said}\n")), "{checked}");
+    assert!(place.export(&[]).iter().any(|line| line.contains("kept")));
+    place.start(&small);
+}
+
+#[test]
 fn a_repair_that_was_stopped_is_told_until_it_is_run_again() {
     let place = Place::new();
     fs::create_dir(&place.journal).unwrap();

@@ -83,6 +83,10 @@ impl Past {
             }
             Ok(())
         })?;
+        if is_first {
+            // A repair may have cut everything. The numbers before the cut are not used again.
+            log.begin_at(opened.next);
+        }
         let log = log.with_archive(journal.archive());
         Ok((Past { number: opened.room, log, sessions, last_session }, journal, opened))
     }
