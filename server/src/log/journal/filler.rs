@@ -99,6 +99,13 @@ impl<D: Disk> Filler<D> {
         }
     }
 
+    /// Asks for the next file anew, because there was no space for its name. The disk counts as full until
+    /// the file is there.
+    pub(super) fn want_again(&mut self, sectors: u32) {
+        self.want(sectors);
+        self.next = Next::Full;
+    }
+
     /// Returns what is known of the next file. Never blocks.
     pub(super) fn next(&mut self) -> Next {
         while let Ok(filled) = self.filled_rx.try_recv() {

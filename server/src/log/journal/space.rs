@@ -111,7 +111,7 @@ impl<D: Disk> Journal<D> {
                     match self.roll(first, &opening, wanted) {
                         // Even a name needs space. The file in use is as it was.
                         Err(JournalError::Disk { file, error }) if file == NEXT && is_full(&error) => {
-                            self.filler.iter_mut().for_each(|filler| filler.want(wanted));
+                            self.filler.iter_mut().for_each(|filler| filler.want_again(wanted));
                         }
                         rolled => rolled?,
                     }

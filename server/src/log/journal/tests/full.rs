@@ -21,7 +21,7 @@ fn make_space(life: &mut Life, sessions: usize) -> Space {
 }
 
 /// A disk that is full from now on.
-const FULL: Faults = Faults { kill: None, sync: None, write: None, space: Some(0) };
+const FULL: Faults = Faults { kill: None, sync: None, write: None, space: Some(0), names: 0 };
 
 #[test]
 fn a_full_disk_has_space_for_all_sessions_and_the_end_and_is_never_a_failure() {
@@ -63,4 +63,23 @@ fn a_full_disk_has_space_for_all_sessions_and_the_end_and_is_never_a_failure() {
         drop(life);
         assert_eq!(open(&disk).unwrap().texts.last().unwrap(), "after");
     }
+}
+
+#[test]
+fn a_disk_without_space_for_a_name_refuses_until_it_has_some() {
+    let options = JournalOptions { segment_bytes: 64 << 10, ..SMALL }.keeping(None, None);
+    let disk = ModelDisk::default();
+    let mut life = open_with(&disk, &options).unwrap();
+    disk.fail(Faults { names: 3, ..Faults::default() });
+    while make_space(&mut life, 2).accepts {
+        life.commit(&["x".repeat(COMMAND / 2)]).unwrap();
+        assert!(life.texts.len() < 1_000, "it is never refused");
+    }
+    while !make_space(&mut life, 2).accepts {
+        std::thread::yield_now();
+    }
+    life.commit(&["after".to_owned()]).unwrap();
+    let texts = std::mem::take(&mut life.texts);
+    drop(life);
+    assert_eq!(open(&disk).unwrap().texts, texts);
 }

@@ -57,6 +57,8 @@ pub(super) struct Faults {
     pub(super) write: Option<u64>,
     /// How many more bytes files may grow.
     pub(super) space: Option<u64>,
+    /// How many times there is no space for the new name of a file.
+    pub(super) names: u64,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -303,6 +305,10 @@ impl Disk for ModelDisk {
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         let mut state = self.lock();
         state.spend()?;
+        if let Some(left) = state.faults.names.checked_sub(1) {
+            state.faults.names = left;
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         let id = state.id(from)?;
         state.change(vec![(from.to_owned(), None), (to.to_owned(), Some(id))]);
         Ok(())
