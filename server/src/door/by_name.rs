@@ -58,12 +58,6 @@ impl<V: Copy> ByName<V> {
         has_changed
     }
 
-    /// Returns the value for exactly this name.
-    #[cfg(feature = "closed")]
-    pub(super) fn get(&self, name: &str) -> Option<V> {
-        self.entries.get(name).copied()
-    }
-
     /// Returns the names as they were given, in their order, and their values.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, V)> {
         self.entries.iter().map(|(name, value)| (&**name, *value))

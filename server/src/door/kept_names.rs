@@ -46,8 +46,8 @@ pub(crate) struct KeptNames {
 struct List {
     /// The keys by the names, each as it was first written. Names that look the same have one key.
     keys: ByName<PublicKey>,
-    /// The names that are not in the file yet.
-    unsaved: Vec<String>,
+    /// The names that are not in the file yet, and their keys.
+    unsaved: Vec<(String, PublicKey)>,
     /// Whether the operator knows that no more names are kept.
     is_full: bool,
 }
@@ -90,7 +90,7 @@ impl KeptNames {
         }
         if list.keys.len() < MAX_NAMES {
             list.keys.insert(name, key);
-            list.unsaved.push(name.to_owned());
+            list.unsaved.push((name.to_owned(), key));
         } else if !std::mem::replace(&mut list.is_full, true) {
             warn!("{MAX_NAMES} names are kept, and that is the most; new names belong to nobody");
         }
@@ -106,11 +106,7 @@ impl KeptNames {
     /// with the next ones.
     pub(super) fn save(&self) -> io::Result<()> {
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        let unsaved: Vec<(String, PublicKey)> = {
-            let mut list = self.list();
-            let names = std::mem::take(&mut list.unsaved);
-            names.into_iter().filter_map(|name| list.keys.get(&name).map(|key| (name, key))).collect()
-        };
+        let unsaved = std::mem::take(&mut self.list().unsaved);
         if unsaved.is_empty() {
             return Ok(());
         }
@@ -126,7 +122,7 @@ impl KeptNames {
             new.for_each(|(name, key)| lines.add(&format!("{name} {}", key.to_hex())));
         });
         if written.is_err() {
-            self.list().unsaved.extend(unsaved.into_iter().map(|(name, _)| name));
+            self.list().unsaved.extend(unsaved);
         }
         written
     }
@@ -171,7 +167,7 @@ impl List {
     }
 
     fn remove(&mut self, name: &str) -> bool {
-        self.unsaved.retain(|other| !is_alike(other, name));
+        self.unsaved.retain(|(other, _)| !is_alike(other, name));
         let was_there = self.keys.remove(name);
         self.is_full &= self.keys.len() >= MAX_NAMES;
         was_there

@@ -111,8 +111,7 @@ impl Log {
                 *cursor += 1;
                 continue;
             };
-            let is_told = entry.class != Class::Move || entry.sequence >= reader.told_from;
-            if is_told && entry.audience.includes(reader.session) && !batch.push(&entry.encoded, limit) {
+            if reader.reads(entry) && !batch.push(&entry.encoded, limit) {
                 return;
             }
             *cursor += 1;
