@@ -5,8 +5,7 @@
 //! that it holds. So what a search does not find here is older, or the client has missed it; the server may
 //! keep either.
 
-use crate::settings::Found;
-use chat_common::protocol::{Event, EventKind};
+use crate::{session::message::message_of, settings::Found};
 use std::collections::{HashSet, VecDeque};
 
 /// As many messages as a server keeps.
@@ -32,7 +31,7 @@ struct Said {
 impl Memory {
     /// Adds a message of this room. Any other event is ignored. The oldest messages go if there are too many.
     pub(crate) fn record(&mut self, room: u64, found: Found) {
-        if text_of(&found.event).is_none() {
+        if message_of(&found.event.kind).is_none() {
             return;
         }
         self.bytes += cost(&found);
@@ -87,24 +86,15 @@ impl Memory {
     }
 }
 
-/// The author and the text of a message.
-pub(crate) fn text_of(event: &Event) -> Option<(&str, &str)> {
-    match &event.kind {
-        EventKind::Message { author, text, .. }
-        | EventKind::Private { author, text, .. }
-        | EventKind::Action { author, text, .. } => Some((author, text)),
-        _ => None,
-    }
-}
-
 fn cost(found: &Found) -> usize {
-    let said = text_of(&found.event).map_or(0, |(author, text)| author.len() + text.len());
+    let said = message_of(&found.event.kind).map_or(0, |message| message.author.len() + message.text.len());
     said + found.to.as_ref().map_or(0, String::len) + AROUND_TEXT_BYTES
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use chat_common::protocol::{Event, EventKind};
 
     fn found(sequence: u64, text: &str) -> Found {
         let author = "Sara".into();

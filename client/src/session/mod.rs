@@ -137,6 +137,7 @@ enum Obstacle {
     NoWay,
     Busy,
     NameTaken,
+    NameRefused,
 }
 
 impl Client<'_> {
@@ -153,10 +154,7 @@ impl Client<'_> {
             let started = Instant::now();
             let (reason, obstacle) = match self.connect_once(&name) {
                 ConnectionEnd::Finished(outcome) => return outcome,
-                ConnectionEnd::NameRefused(reason) => match self.on_refused_name(reason) {
-                    Some(outcome) => return outcome,
-                    None => continue,
-                },
+                ConnectionEnd::NameRefused(reason) => (reason, Obstacle::NameRefused),
                 #[cfg(feature = "closed")]
                 ConnectionEnd::NeedsPassphrase => match self.read_passphrase() {
                     Ok(()) => continue,
@@ -191,13 +189,13 @@ impl Client<'_> {
             };
             let waited = offline_since.elapsed();
             if !self.tries_again(&name, obstacle, waited) {
-                self.tell_loss();
-                if obstacle == Obstacle::NameTaken {
+                if matches!(obstacle, Obstacle::NameTaken | Obstacle::NameRefused) {
                     match self.on_refused_name(reason) {
                         Some(outcome) => return outcome,
                         None => continue,
                     }
                 }
+                self.tell_loss();
                 let what = if self.was_joined { "cannot get back in" } else { "cannot join" };
                 return Outcome::Failed(format!("{what} at {}: {reason}", self.options.server));
             }
@@ -222,6 +220,7 @@ impl Client<'_> {
         // A person that has just typed a name can type another one.
         let is_typed = interactive && self.options.name.as_deref() != Some(name);
         match (wait, obstacle) {
+            (_, Obstacle::NameRefused) => false,
             (Some(wait), Obstacle::NameTaken) => waited < wait && !is_typed,
             (Some(wait), _) => waited < wait,
             (None, Obstacle::NameTaken) => false,

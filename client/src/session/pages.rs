@@ -2,7 +2,7 @@
 //! on the main thread. It waits for nobody: each page is a request in the queue, behind what was typed
 //! meanwhile.
 
-use crate::session::memory::text_of;
+use crate::session::message::message_of;
 use chat_common::protocol::{Event, EventKind, Request};
 
 /// How many pages are read: 8 MiB. More would scroll away.
@@ -60,7 +60,7 @@ impl Pages {
     }
 
     fn messages(&self) -> usize {
-        self.events.iter().filter(|event| text_of(event).is_some()).count()
+        self.events.iter().filter(|event| message_of(&event.kind).is_some()).count()
     }
 }
 

@@ -3,7 +3,7 @@
 //! typed meanwhile.
 
 use crate::{
-    session::{memory::text_of, pages::place_before},
+    session::{message::message_of, pages::place_before},
     settings::{Found, UiEvent},
 };
 use chat_common::protocol::{Event, EventKind, Request};
@@ -77,7 +77,7 @@ impl Search {
             if self.seen.contains(&event.sequence) {
                 continue;
             }
-            if text_of(event).is_some_and(|(author, _)| !is_ignored(author)) {
+            if message_of(&event.kind).is_some_and(|message| !is_ignored(message.author)) {
                 self.take(event, None);
             }
         }
@@ -97,7 +97,8 @@ impl Search {
 
     /// Counts a message if it has the text. Keeps it if it is one of the last. They come newest first.
     fn take(&mut self, event: &Event, to: Option<&str>) {
-        if text_of(event).is_some_and(|(_, text)| text.to_lowercase().contains(&self.pattern)) {
+        let has_text = |text: &str| text.to_lowercase().contains(&self.pattern);
+        if message_of(&event.kind).is_some_and(|message| has_text(message.text)) {
             self.total += 1;
             if self.matches.len() < MAX_SHOWN {
                 self.matches.push_front(Found { event: event.clone(), to: to.map(str::to_owned) });
