@@ -47,6 +47,7 @@ mod tests;
 pub(crate) mod tool;
 
 use archive::{Archive, IndexedFile};
+use chat_common::token::Token;
 use clock::{Clock, EventTimes};
 use disk::{Disk, DiskFile};
 use filler::{fill, write_zeros, Filler, NEXT};
@@ -111,6 +112,11 @@ impl JournalOptions {
     /// Makes the next file ahead of use, and keeps what these say.
     pub(crate) fn keeping(self, keep: Option<Duration>, keep_bytes: Option<u64>) -> JournalOptions {
         JournalOptions { fills_ahead: true, keep, keep_bytes, ..self }
+    }
+
+    /// Returns the length of a usual file, in sectors.
+    fn segment_sectors(&self) -> u32 {
+        (self.segment_bytes / PAGE as u64) as u32 * PAGE_SECTORS
     }
 }
 
@@ -293,6 +299,18 @@ pub(crate) struct Last {
 }
 
 impl Last {
+    /// Makes `file`, which has zeros alone, the first file of a journal. Returns its end.
+    fn of_new_journal<D: Disk>(disk: &D, file: &D::File, header: Header) -> Result<Last, JournalError> {
+        let mut data = Vec::new();
+        record::push(&Record::Checkpoint { last_session: 0 }, &mut data);
+        let (end, chain) = begin(disk, file, &header, &data)?;
+        let mut indexed = IndexedFile::new(header.first, header.sectors);
+        indexed.add(header.first, PAGE_SECTORS);
+        indexed.end = end;
+        let (next, files, times) = (header.first, [indexed].into(), EventTimes::default());
+        Ok(Last { header, batch: Vec::new(), end, chain, torn: None, next, files, times })
+    }
+
     /// Returns the length of a torn batch, up to its last sector that is there.
     fn torn_bytes(&self) -> Option<usize> {
         self.torn.as_ref().map(Vec::len)
@@ -400,60 +418,37 @@ impl<D: Disk> Journal<D> {
             seeded::cut_damage(&*disk);
         }
         let last = read_all(&*disk, &mut count)?;
-        let segment_sectors = (options.segment_bytes / PAGE as u64) as u32 * PAGE_SECTORS;
-        let filler = |disk: &Arc<D>| {
-            let start = || Filler::start(Arc::clone(disk), segment_sectors);
-            options.fills_ahead.then(start).transpose().map_err(on_disk(NEXT))
-        };
-        let Some(last) = last else {
-            let (salt, room) = (random().map_err(on_disk("."))?, random().map_err(on_disk("."))?);
-            let room = u64::from_le_bytes(*room.first_chunk().expect("sixteen bytes have eight"));
-            let header = Header::new(salt, room, 1, segment_sectors, 0);
-            let file = fill(&*disk, segment_sectors).map_err(on_disk(NEXT))?;
-            let mut data = Vec::new();
-            record::push(&Record::Checkpoint { last_session: 0 }, &mut data);
-            let (end, chain) = begin(&*disk, &file, &header, &data)?;
-            let mut indexed = IndexedFile::new(1, segment_sectors);
-            indexed.add(1, PAGE_SECTORS);
-            indexed.end = end;
-            let journal = Journal {
-                archive: Arc::new(Archive::new(Arc::clone(&disk), salt, [indexed].into())),
-                keep: options.keep,
-                keep_bytes: options.keep_bytes,
-                seal: header.seal(),
-                before: header.before,
-                sectors: segment_sectors,
-                failed: false,
-                clock: Clock::start(&EventTimes::default()),
+        let segment_sectors = options.segment_sectors();
+        let (file, last, cut) = match last {
+            None => {
+                let (salt, room) = (random().map_err(on_disk("."))?, random().map_err(on_disk("."))?);
+                let header = Header::new(salt, Token::from_bytes(room).to_u64(), 1, segment_sectors, 0);
+                let file = fill(&*disk, segment_sectors).map_err(on_disk(NEXT))?;
+                let last = Last::of_new_journal(&*disk, &file, header)?;
+                (file, last, None)
+            }
+            Some(last) => {
+                // From here on, what a server wrote that was killed before the disk had it counts as
+                // committed.
+                let cut = last.keep_torn(&*disk)?.zip(last.torn_bytes().map(|bytes| bytes as u64));
+                let reach = last.end.saturating_add(MAX_BATCH_SECTORS).min(last.header.sectors);
                 #[cfg(test)]
-                bug: options.bug,
-                filler: filler(&disk)?,
-                disk,
-                salt,
-                room,
-                segment_sectors,
-                file,
-                end,
-                chain,
-            };
-            return Ok((journal, Opened { room, events: 0, next: 1, cut: None }));
+                let (last, settle_names) = seeded::believing(options.bug, last);
+                let file = last.write_again(&*disk, reach)?;
+                settle_names(&*disk)?;
+                (file, last, cut)
+            }
         };
-        // From here on, what a server wrote that was killed before the disk had it counts as committed.
-        let cut = last.keep_torn(&*disk)?.zip(last.torn_bytes().map(|bytes| bytes as u64));
-        let reach = last.end.saturating_add(MAX_BATCH_SECTORS).min(last.header.sectors);
-        #[cfg(test)]
-        let (last, settle_names) = seeded::believing(options.bug, last);
-        let file = last.write_again(&*disk, reach)?;
-        settle_names(&*disk)?;
         let Last { header, end, chain, next, mut files, times, .. } = last;
         let clock = Clock::start(&times);
         // A file from the future grows old from now on.
         files.iter_mut().for_each(|file| file.newest = file.newest.min(clock.now()));
+        let filler = || Filler::start(Arc::clone(&disk), segment_sectors);
         let journal = Journal {
             archive: Arc::new(Archive::new(Arc::clone(&disk), header.salt, files)),
             keep: options.keep,
             keep_bytes: options.keep_bytes,
-            filler: filler(&disk)?,
+            filler: options.fills_ahead.then(filler).transpose().map_err(on_disk(NEXT))?,
             disk,
             salt: header.salt,
             room: header.room,

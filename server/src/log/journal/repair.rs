@@ -16,8 +16,9 @@ use super::{
     record::{self, Record},
     sector::SECTOR,
     segment::{batch_sectors, Header},
-    segments, settle_names, JournalError, JournalOptions, Last, PAGE, PAGE_SECTORS,
+    segments, settle_names, JournalError, JournalOptions, Last, PAGE_SECTORS,
 };
+use chat_common::token::Token;
 use std::{fmt, io};
 
 /// The file that is there while a repair goes on. Without the new room, the journal must not be opened.
@@ -93,12 +94,10 @@ pub(crate) fn repair<D: Disk>(
     let first_lost = last.as_ref().map(|last| last.next).or(lost_from).unwrap_or(1);
     // All files of a journal have one salt.
     let salt = last.map_or_else(&random, |last| Ok(last.header.salt)).map_err(on_disk("."))?;
-    let room = random().map_err(on_disk("."))?;
-    let room = u64::from_le_bytes(*room.first_chunk().expect("sixteen bytes have eight"));
+    let room = Token::from_bytes(random().map_err(on_disk("."))?).to_u64();
     let mut data = Vec::new();
     record::push(&Record::Checkpoint { last_session }, &mut data);
-    let usual = (options.segment_bytes / PAGE as u64) as u32 * PAGE_SECTORS;
-    let sectors = usual.max(PAGE_SECTORS + batch_sectors(data.len()));
+    let sectors = options.segment_sectors().max(PAGE_SECTORS + batch_sectors(data.len()));
     let opened = fill(disk, sectors).map_err(on_disk(NEXT))?;
     begin(disk, &opened, &Header::new(salt, room, first_lost, sectors, 0), &data)?;
     disk.remove(MARK).and_then(|()| disk.sync_names()).map_err(on_disk(MARK))?;
