@@ -74,24 +74,26 @@ fn f09_a_server_with_fourteen_descriptors_serves_as_many_as_fit() {
 
 /// Starts a server without a journal that may have this many descriptors: `SOFT`, or `SOFT:HARD`. Returns
 /// `None` where that is not possible.
-fn server_with_descriptors(limits: &str) -> Option<(Program, SocketAddr)> {
+fn server_with_descriptors(limits: &str, arguments: &[&str]) -> Option<(Program, SocketAddr)> {
     if !installed("prlimit") {
         println!("skipped: this machine has no prlimit");
         return None;
     }
     let mut command = Command::new("prlimit");
     command.arg(format!("--nofile={limits}")).arg(binary("chat-server"));
-    command.args(["--listen", "127.0.0.1:0", "--rate-burst", "0"]).env("RUST_LOG", "debug");
+    command.args(["--listen", "127.0.0.1:0", "--rate-burst", "0"]).args(arguments).env("RUST_LOG", "debug");
     Some(Program::start_server_that_forgets(&mut command))
 }
 
-/// Lets forty newcomers try at the same time. Returns those that are in. The others are refused as busy.
+/// Lets forty newcomers try at the same time. Returns those that are in. The others are refused as busy, or
+/// give way if they are slow.
 fn forty_newcomers(address: SocketAddr) -> Vec<Member> {
     let names: Vec<String> = (0..40).map(|number| format!("n{number}")).collect();
     let try_join = |name: &str| match Member::try_join(address, name, Callbacks::Listen) {
         Ok(member) => Some(member),
         Err(MemberError::Refused(Refusal { cause: Cause::Busy, .. })) => None,
-        Err(MemberError::Lost(RpcError::Refused { status: Status::Busy, .. })) => None,
+        Err(MemberError::Lost(RpcError::Refused { status: Status::Busy, .. } | RpcError::Closed)) => None,
+        Err(MemberError::Lost(RpcError::Io(_))) => None,
         Err(error) => panic!("{name}: {error:?}"),
     };
     thread::scope(|scope| {
@@ -103,7 +105,7 @@ fn forty_newcomers(address: SocketAddr) -> Vec<Member> {
 #[test]
 fn who_is_in_stays_in_when_the_descriptors_are_used_up_and_another_fits_when_one_leaves() {
     for limit in ["64", "32"] {
-        let Some((server, address)) = server_with_descriptors(limit) else { return };
+        let Some((server, address)) = server_with_descriptors(limit, &[]) else { return };
         server.logs(&format!("the limit of {limit} open files has room for "));
         let log = server.error_output();
         let fitting = log.split("has room for ").nth(1).unwrap().split(' ').next().unwrap();
@@ -131,6 +133,21 @@ fn who_is_in_stays_in_when_the_descriptors_are_used_up_and_another_fits_when_one
 }
 
 #[test]
+fn connections_that_do_not_join_keep_nobody_out_where_descriptors_are_few() {
+    let never = ["--hello-timeout", "1h", "--join-timeout", "1h"];
+    let Some((_server, address)) = server_with_descriptors("64", &never) else { return };
+    let join = |name: &str| poll("a join", || Member::try_join(address, name, Callbacks::Open).ok());
+    let _silent: Vec<RawPeer> = (0..100).map(|_| RawPeer::connect(address)).collect();
+    let mut ann = join("ann");
+    let _waiting: Vec<RawPeer> = (0..100).filter_map(|_| RawPeer::connect_call(address).ok()).collect();
+    let bob = join("bob");
+    ann.disconnect();
+    poll("a member to come back", || ann.resume().ok());
+    bob.hear_up_to(ann.say("here again"));
+    assert_clean(|| [ann.history().left_early(), bob.history().left_early()]);
+}
+
+#[test]
 fn a_server_without_descriptors_for_a_member_does_not_start_and_says_why() {
     let mut command = Command::new("sh");
     command.args(["-c", "ulimit -n 8; exec \"$0\" --listen 127.0.0.1:0"]).arg(binary("chat-server"));
@@ -142,7 +159,7 @@ fn a_server_without_descriptors_for_a_member_does_not_start_and_says_why() {
 
 #[test]
 fn a_server_raises_its_limit_of_descriptors_to_the_hard_one() {
-    let Some((_server, address)) = server_with_descriptors("32:256") else { return };
+    let Some((_server, address)) = server_with_descriptors("32:256", &[]) else { return };
     assert_eq!(forty_newcomers(address).len(), 40);
 }
 
@@ -292,8 +309,8 @@ fn a_server_without_memory_for_its_log_does_not_start_and_says_why() {
 
 #[test]
 fn without_descriptors_every_caller_is_answered_even_if_the_spare_one_was_not_to_be_had_at_first() {
-    // The server takes the spare descriptor from /dev/null, and the first attempt fails. No stranger is
-    // closed for its silence, so no descriptor becomes free.
+    // The server takes the spare descriptor from /dev/null, and the first attempt fails. Strangers that are
+    // served may give way to later ones, and none is closed for its silence alone.
     let strace = ["-P", "/dev/null", "-e", "inject=openat:error=EMFILE:when=1", "prlimit", "--nofile=12"];
     let Some((_server, address)) =
         Program::server_under_strace_that_forgets(&strace, &["--join-timeout", "3600s"])
@@ -309,5 +326,5 @@ fn without_descriptors_every_caller_is_answered_even_if_the_spare_one_was_not_to
             Err(error) => panic!("stranger {number}, with {} served: {error:?}", served.len()),
         }
     }
-    assert!((1..12).contains(&served.len()), "{} are served", served.len());
+    assert!(!served.is_empty());
 }

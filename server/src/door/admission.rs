@@ -1,6 +1,6 @@
 //! The table of accepted connections: how many there are, from which host, and which have not joined.
 //!
-//! Any thread may use it. Only [`Admission::admit`] may block.
+//! Any thread may use it. Only [`Admission::admit`] and [`Slot::is_call`] may block.
 //!
 //! All hosts share the `max_unjoined` places of connections that have not joined. When all are taken, a new
 //! connection takes the place of an old one, after the first of these rules that fits:
@@ -27,10 +27,12 @@
 //! Loopback addresses are exempt: whoever runs programs on the server's machine has millions of them, and no
 //! limit for each would help. Many hosts together can take all of `max_connections`.
 //!
-//! A connection also needs its share of the process's [`Descriptors`].
+//! A connection also needs its share of the process's [`Descriptors`]. Where they are few, they are used up
+//! before the places are. So a connection that finds none takes the place of one that has not joined as well,
+//! after the same rules, if some have had the time to join.
 
 use super::{
-    descriptors::{Descriptors, Share},
+    descriptors::{Descriptors, Share, PATIENCE},
     host::Host,
 };
 use crate::settings::Limits;
@@ -83,6 +85,7 @@ struct Open {
     stream: Arc<Stream>,
     host: Host,
     stage: Stage,
+    since: Instant,
 }
 
 /// How far a connection has come.
@@ -122,7 +125,7 @@ impl Admission {
     /// Gives a new connection a place.
     ///
     /// # Blocking
-    /// For a tenth of a second at most, when the descriptors are used up.
+    /// For two tenths of a second at most, when the descriptors are used up.
     ///
     /// # Errors
     /// The status for the peer, when there is no place.
@@ -134,7 +137,9 @@ impl Admission {
         now: Instant,
     ) -> Result<Slot, Status> {
         let host = Host::of(address);
-        let share = self.descriptors.take().ok_or(Status::Busy)?;
+        let take = |patience| self.descriptors.take(patience);
+        let share =
+            take(Duration::ZERO).or_else(|| self.make_room(limits, host, None, take)).ok_or(Status::Busy)?;
         let mut table = self.lock();
         if table.open.len() >= limits.max_connections {
             return Err(Status::Busy);
@@ -147,10 +152,26 @@ impl Admission {
         let number = table.next;
         table.next += 1;
         let stream = Arc::clone(stream);
-        table.open.insert(number, Open { stream, host, stage: Stage::Joined });
+        table.open.insert(number, Open { stream, host, stage: Stage::Joined, since: now });
         *table.held.entry(host).or_default() += 1;
         table.set_stage(number, Stage::Unjoined);
         Ok(Slot { admission: Arc::clone(self), number, share })
+    }
+
+    /// Makes a connection give way to one of `host` for which there is no descriptor: `own`, or a new one.
+    /// Returns what `take` returns, which waits for a descriptor. In a crowd that has just come, all have
+    /// their time to join before one gives way.
+    fn make_room<T>(
+        &self,
+        limits: &Limits,
+        host: Host,
+        own: Option<u64>,
+        take: impl Fn(Duration) -> Option<T>,
+    ) -> Option<T> {
+        (0..2).find_map(|_| {
+            self.lock().close_slow(limits, host, own, Instant::now());
+            take(PATIENCE)
+        })
     }
 
     /// Ends the incoming direction of every call connection. The requests that have arrived are still
@@ -174,13 +195,27 @@ impl Table {
         self.open.values().filter(|open| open.stage != Stage::Callback).map(|open| &*open.stream)
     }
 
-    /// Closes a connection that has not joined, if a new one of `host` needs its place. Its thread wakes,
-    /// ends and drops its [`Slot`].
+    /// Closes a connection that has not joined, if a new one of `host` needs its place.
     fn make_place(&mut self, limits: &Limits, host: Host, now: Instant) {
-        if self.unjoined_count < limits.max_unjoined {
-            return;
+        if self.unjoined_count >= limits.max_unjoined {
+            self.close_one(limits, host, None, now);
         }
-        let Some(number) = self.choose_loser(limits, host, now) else { return };
+    }
+
+    /// Closes a connection that has not joined, for one of `host`, if one of them has had the time to join.
+    fn close_slow(&mut self, limits: &Limits, host: Host, own: Option<u64>, now: Instant) {
+        let unjoined = self.unjoined.values().flatten().filter_map(|number| self.open.get(number));
+        if unjoined.map(|open| open.since).min().is_some_and(|since| now.duration_since(since) >= PATIENCE) {
+            self.close_one(limits, host, own, now);
+        }
+    }
+
+    /// Closes a connection that has not joined, for one of `host`. Its thread wakes, ends and drops its
+    /// [`Slot`]. If the choice falls on `own`, for which another should be closed, none is.
+    fn close_one(&mut self, limits: &Limits, host: Host, own: Option<u64>, now: Instant) {
+        let Some(number) = self.choose_loser(limits, host, now).filter(|loser| Some(*loser) != own) else {
+            return;
+        };
         self.set_stage(number, Stage::Closed);
         if let Some(open) = self.open.get(&number) {
             open.stream.shut_down();
@@ -270,12 +305,19 @@ impl Dice {
 }
 
 impl Slot {
-    /// Records that this is a call connection.
+    /// Records that this is a call connection of a client at `address`.
+    ///
+    /// # Blocking
+    /// As [`Admission::admit`].
     ///
     /// # Errors
     /// The status for the peer, when there is no descriptor for its callback connection.
-    pub(crate) fn is_call(&self) -> Result<(), Status> {
-        self.share.is_call().then_some(()).ok_or(Status::Busy)
+    pub(crate) fn is_call(&self, limits: &Limits, address: IpAddr) -> Result<(), Status> {
+        let take = |patience| self.share.is_call(patience).then_some(());
+        let taken = take(Duration::ZERO);
+        taken
+            .or_else(|| self.admission.make_room(limits, Host::of(address), Some(self.number), take))
+            .ok_or(Status::Busy)
     }
 
     /// Records that the Join has succeeded, and the client has to open the callback connection.

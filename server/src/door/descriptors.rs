@@ -1,5 +1,5 @@
 //! The file descriptors of the process, as far as connections may take them. Any thread may use this. Only
-//! [`Descriptors::take`] may block.
+//! [`Descriptors::take`] and [`Share::is_call`] may block.
 //!
 //! A member is two: its call connection, and its callback connection. The second one is reserved when the
 //! first has said what it is. So whoever is in the room stays there when the descriptors are used up, and
@@ -23,9 +23,9 @@ const RESERVED_FOR_JOURNAL: usize = 8;
 /// What members leave to connections that have not said yet what they are, and to clients that resume while
 /// their old connections are still open.
 const KEPT: usize = 4;
-/// How long a new connection waits for a descriptor. In a crowd that comes at once others have them until
-/// they have sent a hello, and a member's callback connection may come behind these.
-const PATIENCE: Duration = Duration::from_millis(100);
+/// How long a connection waits for a descriptor. In a crowd that comes at once others have them until they
+/// have sent a hello, and a member's callback connection may come behind these.
+pub(super) const PATIENCE: Duration = Duration::from_millis(100);
 
 /// How many descriptors connections may take, and how many they take.
 #[derive(Debug)]
@@ -105,9 +105,9 @@ impl Descriptors {
     /// Takes a descriptor for a new connection. Returns `None` when there is none.
     ///
     /// # Blocking
-    /// For [`PATIENCE`] at most, while there is none. One that becomes free wakes it.
-    pub(super) fn take(self: &Arc<Descriptors>) -> Option<Share> {
-        let taken = self.freed.wait_timeout_while(self.lock(), PATIENCE, |taken| taken.open >= self.most);
+    /// For `patience` at most, while there is none. One that becomes free wakes it.
+    pub(super) fn take(self: &Arc<Descriptors>, patience: Duration) -> Option<Share> {
+        let taken = self.freed.wait_timeout_while(self.lock(), patience, |taken| taken.open >= self.most);
         let mut taken = taken.unwrap_or_else(PoisonError::into_inner).0;
         if taken.open >= self.most {
             return None;
@@ -140,9 +140,14 @@ pub(super) struct Share {
 
 impl Share {
     /// It is a call connection. Returns whether a callback connection fits as well.
-    pub(super) fn is_call(&self) -> bool {
-        let most = self.descriptors.most;
-        self.becomes(Kind::Call, |taken| taken.reserved <= most)
+    ///
+    /// # Blocking
+    /// For `patience` at most, while none fits. A descriptor that becomes free wakes it.
+    pub(super) fn is_call(&self, patience: Duration) -> bool {
+        let Descriptors { most, freed, .. } = &*self.descriptors;
+        let lacks_one = |taken: &mut Taken| taken.reserved >= *most;
+        drop(freed.wait_timeout_while(self.descriptors.lock(), patience, lacks_one));
+        self.becomes(Kind::Call, |taken| taken.reserved <= *most)
     }
 
     /// Its client joins. Returns whether one more member fits. One that resumes its session does in any case,
@@ -187,7 +192,8 @@ impl Drop for Share {
     fn drop(&mut self) {
         let kind = *self.kind.get_mut().unwrap_or_else(PoisonError::into_inner);
         self.descriptors.lock().exchange(kind.takes(), Taken::default());
-        self.descriptors.freed.notify_one();
+        // Those who wait do not wait for the same.
+        self.descriptors.freed.notify_all();
     }
 }
 
@@ -201,18 +207,20 @@ mod tests {
             let descriptors = Descriptors::new(most);
             let mut members = Vec::new();
             loop {
-                let call = descriptors.take().expect("a newcomer is told that there is no place");
-                if !call.is_call() || !call.joins(false, false) {
+                let call =
+                    descriptors.take(Duration::ZERO).expect("a newcomer is told that there is no place");
+                if !call.is_call(Duration::ZERO) || !call.joins(false, false) {
                     break;
                 }
-                let callback = descriptors.take().expect("a member can open its callback connection");
+                let callback =
+                    descriptors.take(Duration::ZERO).expect("a member can open its callback connection");
                 callback.is_callback();
                 members.push((call, callback));
             }
             assert_eq!(members.len(), descriptors.members(), "{most} descriptors");
             drop(members.pop());
-            let call = descriptors.take().unwrap();
-            assert!(call.is_call() && call.joins(false, true), "{most} descriptors");
+            let call = descriptors.take(Duration::ZERO).unwrap();
+            assert!(call.is_call(Duration::ZERO) && call.joins(false, true), "{most} descriptors");
             drop((call, members));
             assert_eq!(*descriptors.lock(), Taken::default());
         }
@@ -222,11 +230,13 @@ mod tests {
     fn a_crowd_that_comes_at_once_leaves_the_members_among_it_their_callback_connections() {
         for most in 3..100 {
             let descriptors = Descriptors::new(most);
-            let crowd: Vec<Share> = (0..most).map_while(|_| descriptors.take()).collect();
-            let joins = |share: Share| (share.is_call() && share.joins(false, false)).then_some(share);
+            let crowd: Vec<Share> = (0..most).map_while(|_| descriptors.take(Duration::ZERO)).collect();
+            let joins =
+                |share: Share| (share.is_call(Duration::ZERO) && share.joins(false, false)).then_some(share);
             let members: Vec<Share> = crowd.into_iter().filter_map(joins).collect();
             assert!(!members.is_empty());
-            let callbacks: Vec<Share> = members.iter().map_while(|_| descriptors.take()).collect();
+            let callbacks: Vec<Share> =
+                members.iter().map_while(|_| descriptors.take(Duration::ZERO)).collect();
             assert_eq!(callbacks.len(), members.len(), "{most} descriptors");
         }
     }
@@ -234,10 +244,14 @@ mod tests {
     #[test]
     fn a_member_comes_back_while_its_old_connections_are_still_open() {
         let descriptors = Descriptors::new(40);
-        let joined = || descriptors.take().filter(|call| call.is_call() && call.joins(false, true));
+        let joined = || {
+            descriptors
+                .take(Duration::ZERO)
+                .filter(|call| call.is_call(Duration::ZERO) && call.joins(false, true))
+        };
         let members: Vec<Share> = std::iter::from_fn(joined).collect();
         assert_eq!(members.len(), descriptors.members());
-        let again = descriptors.take().unwrap();
-        assert!(again.is_call() && !again.joins(false, true) && again.joins(true, true));
+        let again = descriptors.take(Duration::ZERO).unwrap();
+        assert!(again.is_call(Duration::ZERO) && !again.joins(false, true) && again.joins(true, true));
     }
 }

@@ -58,7 +58,7 @@ pub(crate) fn serve_connection(service: &Service<'_>, stream: Arc<Stream>, peer:
             return Ok(());
         }
         match hello.role {
-            Role::Call => match slot.is_call() {
+            Role::Call => match slot.is_call(service.limits, peer.ip()) {
                 Ok(()) => serve_calls(service, connection, &hello, peer, &slot),
                 Err(status) => {
                     log_full(service, peer);
