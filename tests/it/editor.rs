@@ -203,6 +203,29 @@ fn a_paste_of_a_few_lines_is_edited_and_goes_out_as_one_message() {
 }
 
 #[test]
+fn a_paste_behind_the_name_of_one_person_is_for_that_person_alone() {
+    let (_server, address) = Program::server(&[]);
+    let mut alice = TerminalUser::join_editor(address, SIZE, "Alice");
+    let mut tom = Program::joined_client(address, "Tom");
+    let eve = Program::joined_client(address, "Eve");
+    alice.sees("User [Eve] joined");
+    alice.types("/msg Tom \x1b[200~one\rtwo\r\x1b[201~\r");
+    tom.sees("[Alice, privately] one\n    two\n");
+    tom.types("/msg Alice and?");
+    alice.sees("[Tom, privately] and?");
+    alice.types("\x1b[200~\u{feff}/reply three\rfour\x1b[201~\r");
+    tom.sees("[Alice, privately] three\n    four\n");
+    alice.types("\x1b[200~\u{ff0f}msg Tom five\rsix\x1b[201~\r");
+    alice.sees("--- that is not /; type /msg ---");
+    alice.sees_typed("six");
+    alice.types("\x15said to all\r");
+    eve.sees("[Alice] said to all\n");
+    for secret in ["one", "two", "three", "four", "five", "six"] {
+        assert!(!eve.output().contains(secret), "{}", eve.output());
+    }
+}
+
+#[test]
 fn a_paste_of_many_lines_is_held_until_the_person_says_what_to_do() {
     let (_server, address) = Program::server(&["--rate-burst", "0"]);
     let mut alice = TerminalUser::join_editor(address, SIZE, "Alice");

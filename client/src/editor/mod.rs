@@ -20,7 +20,7 @@ use crate::{
         raw_mode::RawMode,
         typing::{Effect, Typing},
     },
-    input::{cannot_read, false_slash},
+    input::{cannot_read, false_slash, is_for_one_person},
     screen::{CompleteLine, Screen},
     settings::{Input, ScreenOptions, Stop, UiEvent},
 };
@@ -167,8 +167,9 @@ impl Editor {
     fn submit(&self, typing: &mut Typing) -> Option<Input> {
         self.draw(typing);
         let is = self.screen.kind_of_typed_line();
-        // Pasted line ends stay inside one message, and no part of it is a command.
-        let is_text = typing.line.text().contains('\n');
+        // Pasted line ends stay inside one message. No part of it is a command, but a paste into `/msg Ann` is
+        // for Ann alone.
+        let is_text = typing.line.text().contains('\n') && !is_for_one_person(typing.line.text());
         if is == CompleteLine::Said && !is_text {
             if let Some(why) = false_slash(typing.line.text()) {
                 self.screen.show(UiEvent::InvalidInput(why));

@@ -1,6 +1,8 @@
 //! Parses a typed line into a command. No I/O.
 
 use crate::settings::{Bell, Utterance, DEFAULT_HISTORY};
+#[cfg(feature = "edit")]
+use chat_common::invisible::bare;
 use chat_common::invisible::{behind_blank_start, behind_false_slash, trim, without_invisible_start};
 
 /// The meaning of one line.
@@ -51,7 +53,18 @@ pub(crate) fn false_slash(line: &str) -> Option<String> {
     Some(format!("that is not /; type /{verb}"))
 }
 
-/// Parses a line without its line end. The invisible characters at its beginning are no part of it.
+/// Whether a text begins as one for one person does, with `/msg` or `/reply`, even if that is not quite how
+/// it is written. As a message it would be said to everybody.
+#[cfg(feature = "edit")]
+pub(crate) fn is_for_one_person(text: &str) -> bool {
+    let text = behind_blank_start(text);
+    let command = text.strip_prefix('/').or_else(|| behind_false_slash(text));
+    let verb = command.and_then(|command| command.split(char::is_whitespace).next()).map(bare);
+    verb.is_some_and(|verb| ["msg", "reply"].iter().any(|private| verb.eq_ignore_ascii_case(private)))
+}
+
+/// Parses a line without its line end. A private message or a reply may have several lines. The invisible
+/// characters at the beginning are no part of it.
 ///
 /// # Errors
 /// One line of help about what is wrong.
@@ -204,6 +217,29 @@ mod tests {
             assert_eq!(parse_command(&line), Err("that is not /; type /msg".into()), "{line:?}");
         }
         assert_eq!(parse_command("a\u{ff0f}b"), Ok(message("a\u{ff0f}b")));
+    }
+
+    #[test]
+    fn a_private_text_of_several_lines_is_one_command() {
+        let private = Command::Say(Utterance::Private { to: "Ann".into(), text: "one\ntwo".into() });
+        for line in ["/msg Ann one\ntwo", "/msg Ann\none\ntwo\n", "\u{feff} /msg\nAnn one\ntwo"] {
+            assert_eq!(parse_command(line), Ok(private.clone()), "{line:?}");
+        }
+        assert_eq!(parse_command("/reply one\ntwo"), Ok(Command::Reply("one\ntwo".into())));
+    }
+
+    #[cfg(feature = "edit")]
+    #[test]
+    fn a_text_for_one_person_is_known_by_its_beginning() {
+        for start in ["/msg", " \u{200b}/reply", "/MSG", "/m\u{200b}sg", "\u{ff0f}msg", " \u{ff0f}Reply"] {
+            assert!(is_for_one_person(&format!("{start} Ann one\ntwo")), "{start:?}");
+            assert!(is_for_one_person(&format!("{start}\ntwo")), "{start:?}");
+        }
+        for text in
+            ["", "msg", "//msg Ann a", "/me msg", "/* msg */\nb", "/msgs\nb", "a\n/msg Ann b", "╱╲\nb"]
+        {
+            assert!(!is_for_one_person(text), "{text:?}");
+        }
     }
 
     #[test]

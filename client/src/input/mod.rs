@@ -15,7 +15,7 @@ mod typing;
 pub use typing::{guard_pastes_loop, read_typed_loop, Typed};
 
 #[cfg(feature = "edit")]
-pub(crate) use command::false_slash;
+pub(crate) use command::{false_slash, is_for_one_person};
 pub(crate) use command::{parse_command, Command, COMMAND_HELP};
 #[cfg(feature = "closed")]
 pub use echo::Echo;

@@ -107,16 +107,17 @@ pub fn guard_pastes_loop(typed_rx: &Receiver<Typed>, input_tx: &Sender<Input>) {
         }
         let mut ended = false;
         match typed {
-            Ok((_, Input::Line(line))) => guard.add(&line),
+            Ok((_, Input::Line(line))) if !line.contains('\n') => guard.add(&line),
             Ok((_, Input::Notice(InputNotice::LinesCut(1)))) => guard.add_cut(),
             Ok((_, last @ (Input::End | Input::Failed(_)))) => {
                 passed.extend(guard.end_input());
                 passed.push(last);
                 ended = true;
             }
-            Ok((_, text @ Input::Text(_))) => {
+            // The editor has several lines as one.
+            Ok((_, edited @ (Input::Text(_) | Input::Line(_)))) => {
                 passed.extend(guard.end_burst());
-                passed.push(text);
+                passed.push(edited);
             }
             Ok((_, other)) => passed.push(other),
             Err(RecvTimeoutError::Timeout) => {}
