@@ -167,8 +167,8 @@ impl Editor {
     fn submit(&self, typing: &mut Typing) -> Option<Input> {
         self.draw(typing);
         let is = self.screen.kind_of_typed_line();
-        // Pasted line ends stay inside one message. No part of it is a command, but a paste into `/msg Ann` is
-        // for Ann alone.
+        // Pasted line ends stay inside one message. No part of it is a command, but what is pasted into
+        // `/msg Ann` is for Ann alone.
         let is_text = typing.line.text().contains('\n') && !is_for_one_person(typing.line.text());
         if is == CompleteLine::Said && !is_text {
             if let Some(why) = false_slash(typing.line.text()) {
