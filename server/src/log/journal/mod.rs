@@ -10,7 +10,7 @@
 //! full disk is noticed in time, and a write into a file that does not grow is cheaper to sync.
 //!
 //! [`sector`] has the bytes of a sector, [`segment`] those of a file and of a batch, [`record`] what a batch
-//! holds. All numbers are little-endian.
+//! holds. All numbers are little-endian. [`whole`] reads all files of a journal, and [`last`] has its end.
 //!
 //! # What a crash leaves
 //!
@@ -35,6 +35,7 @@ mod crc32c;
 pub(crate) mod disk;
 pub(crate) mod export;
 mod filler;
+mod last;
 pub(crate) mod record;
 pub(crate) mod repair;
 mod sector;
@@ -45,17 +46,20 @@ pub(crate) mod space;
 #[cfg(test)]
 mod tests;
 pub(crate) mod tool;
+mod whole;
 
 use archive::{Archive, IndexedFile};
 use chat_common::token::Token;
-use clock::{Clock, EventTimes};
+use clock::Clock;
 use disk::{Disk, DiskFile};
-use filler::{fill, write_zeros, Filler, NEXT};
+use filler::{fill, Filler, NEXT};
+use last::Last;
 use log::{info, warn};
-use record::{records, Record};
+use record::Record;
 use sector::{Seal, MAX_BATCH_SECTORS, PAGE, PAGE_SECTORS, SECTOR};
-use segment::{batch_sectors, scan, write_batch, Damage, Header, HeaderError, OTHER_VERSION};
+use segment::{batch_sectors, write_batch, Damage, Header, OTHER_VERSION};
 use std::{collections::VecDeque, fmt, io, sync::Arc, time::Duration};
+use whole::read_all;
 
 /// A journal that is open for writing.
 #[derive(Debug)]
@@ -176,214 +180,6 @@ fn name_of(first: u64) -> String {
     format!("{first:020}.journal")
 }
 
-/// Returns the first sequence numbers of all files of a journal, in order.
-///
-/// # Errors
-/// When the directory cannot be read.
-pub(crate) fn segments(disk: &impl Disk) -> Result<Vec<u64>, JournalError> {
-    let names = disk.names().map_err(on_disk("."))?;
-    let first =
-        |name: &String| name.strip_suffix(".journal").filter(|digits| digits.len() == 20)?.parse().ok();
-    let mut segments: Vec<u64> = names.iter().filter_map(first).collect();
-    segments.sort_unstable();
-    Ok(segments)
-}
-
-/// Reads the file whole that begins with the event `first`.
-///
-/// The header is read first: a damaged file may be of any length, and may not fit into memory.
-fn read_file<D: Disk>(disk: &D, first: u64) -> Result<Vec<u8>, JournalError> {
-    let name = name_of(first);
-    let damaged = |damage| damaged_in(&name, damage, first);
-    let file = disk.open(&name).map_err(on_disk(&name))?;
-    let length = file.length().map_err(on_disk(&name))?;
-    let mut bytes = vec![0; PAGE.min(usize::try_from(length).unwrap_or(PAGE))];
-    file.read_at(&mut bytes, 0).map_err(on_disk(&name))?;
-    let (header, _) = Header::read(&bytes, first).map_err(|error| match error {
-        HeaderError::Damaged(damage) => damaged(damage),
-        HeaderError::OtherVersion => JournalError::OtherVersion { file: name.clone() },
-    })?;
-    header.check_length(length).map_err(damaged)?;
-    let rest = header.bytes() as usize - PAGE;
-    bytes.try_reserve_exact(rest).map_err(|error| on_disk(&name)(error.into()))?;
-    bytes.resize(PAGE + rest, 0);
-    file.read_at(&mut bytes[PAGE..], PAGE as u64).map_err(on_disk(&name))?;
-    Ok(bytes)
-}
-
-/// Reads a whole journal, and passes each record to `each`.
-///
-/// Returns the header of the last file and where it ends, or `None` for a journal without files.
-///
-/// # Errors
-/// When a file cannot be read, or at the first damage.
-pub(crate) fn read_all<D: Disk>(
-    disk: &D,
-    each: &mut dyn FnMut(Record) -> Result<(), String>,
-) -> Result<Option<Last>, JournalError> {
-    let mut files = VecDeque::new();
-    let segments = segments(disk)?;
-    let (mut last, mut times): (Option<Last>, _) = (None, EventTimes::default());
-    let mut next = segments.first().copied().unwrap_or(1);
-    for (index, first) in segments.iter().enumerate() {
-        let (name, is_last) = (name_of(*first), index + 1 == segments.len());
-        if *first != next {
-            let why = format!("the events from {next} on are missing before this file");
-            return Err(damaged_in(&name, Damage { offset: 0, cut: 0, why }, next));
-        }
-        let bytes = read_file(disk, *first)?;
-        let mut file = IndexedFile::new(*first, (bytes.len() / SECTOR) as u32);
-        let found = scan(&bytes, *first, is_last, &mut |sector, data| {
-            file.add(next, sector);
-            let first_of_batch = next;
-            let read = records(data).try_for_each(|record| {
-                let record = record?;
-                if let Record::Event { event, .. } = &record {
-                    if event.sequence != next {
-                        return Err(format!("event {next} is missing here"));
-                    }
-                    next += 1;
-                    file.newest = file.newest.max(event.time);
-                    times.add(event.time);
-                }
-                each(record)
-            });
-            read.inspect_err(|_| next = first_of_batch)
-        });
-        let found = found.map_err(|damage| damaged_in(&name, damage, next))?;
-        if let Some(last) = &last {
-            let Header { before, salt, room, .. } = found.header;
-            // After a repair a new room begins, and its first file follows none.
-            let is_new_room = before == 0 && room != last.header.room;
-            let follows = before == last.chain && room == last.header.room;
-            if salt != last.header.salt || !(follows || is_new_room) {
-                let why = "this file does not follow the one before it".to_owned();
-                return Err(damaged_in(&name, Damage { offset: 0, cut: 0, why }, *first));
-            }
-        }
-        let part = |from: u32, to: u32| bytes[from as usize * SECTOR..to as usize * SECTOR].to_vec();
-        file.end = found.end;
-        files.push_back(file);
-        last = Some(Last {
-            header: found.header,
-            batch: part(found.last, found.end),
-            end: found.end,
-            chain: found.chain,
-            torn: found.torn.map(|torn_end| part(found.end, torn_end)),
-            next,
-            files: VecDeque::new(),
-            times: EventTimes::default(),
-        });
-    }
-    if let Some(last) = &mut last {
-        (last.files, last.times) = (files, times);
-    }
-    Ok(last)
-}
-
-/// The end of a journal.
-#[derive(Debug)]
-pub(crate) struct Last {
-    header: Header,
-    /// The bytes of the last whole batch.
-    batch: Vec<u8>,
-    /// The sector after it.
-    end: u32,
-    chain: u32,
-    /// The bytes of a torn batch behind it.
-    torn: Option<Vec<u8>>,
-    /// The sequence number of the next event.
-    next: u64,
-    files: VecDeque<IndexedFile>,
-    times: EventTimes,
-}
-
-impl Last {
-    /// Makes `file`, which has zeros alone, the first file of a journal. Returns its end.
-    fn of_new_journal<D: Disk>(disk: &D, file: &D::File, header: Header) -> Result<Last, JournalError> {
-        let mut data = Vec::new();
-        record::push(&Record::Checkpoint { last_session: 0 }, &mut data);
-        let (end, chain) = begin(disk, file, &header, &data)?;
-        let mut indexed = IndexedFile::new(header.first, header.sectors);
-        indexed.add(header.first, PAGE_SECTORS);
-        indexed.end = end;
-        let (next, files, times) = (header.first, [indexed].into(), EventTimes::default());
-        Ok(Last { header, batch: Vec::new(), end, chain, torn: None, next, files, times })
-    }
-
-    /// Returns the length of a torn batch, up to its last sector that is there.
-    fn torn_bytes(&self) -> Option<usize> {
-        self.torn.as_ref().map(Vec::len)
-    }
-
-    /// Copies a torn batch to a file beside, unless the disk is full: nobody was told of that batch. Returns
-    /// the file's name.
-    fn keep_torn<D: Disk>(&self, disk: &D) -> Result<Option<String>, JournalError> {
-        let Some(bytes) = &self.torn else { return Ok(None) };
-        let offset = u64::from(self.end) * SECTOR as u64;
-        match keep_beside(disk, format!("{}.torn-{offset}", name_of(self.header.first)), bytes) {
-            Err(JournalError::Disk { file, error }) if is_full(&error) => {
-                warn!("a batch that nobody was told of is cut, and there is no space to keep it: {error}");
-                // It may not even have a name.
-                let _ = disk.remove(&file);
-                Ok(None)
-            }
-            kept => kept.map(Some),
-        }
-    }
-
-    /// Writes the last batch again, and zeros behind it up to the sector `to`. When this returns, the disk
-    /// has both, and what was torn is cut.
-    ///
-    /// The server before may have ended because a sync failed. Then the disk does not have what it wrote, and
-    /// the system still shows it to whoever reads, and writes it no more: a sync alone would do nothing.
-    /// Everything before the last batch was synced without an error.
-    ///
-    /// Invariant: the batch either is on the disk, or nobody was told of it. In the first case the same bytes
-    /// take the place of themselves, so a crash in the middle tears nothing that somebody was told of.
-    fn write_again<D: Disk>(&self, disk: &D, to: u32) -> Result<D::File, JournalError> {
-        let name = name_of(self.header.first);
-        let file = disk.open(&name).map_err(on_disk(&name))?;
-        let offset = u64::from(self.end) * SECTOR as u64;
-        let rest = u64::from(to) * SECTOR as u64 - offset;
-        file.write_at(&self.batch, offset - self.batch.len() as u64)
-            .and_then(|()| write_zeros(&file, offset, rest))
-            .and_then(|()| file.sync())
-            .map_err(on_disk(&name))?;
-        Ok(file)
-    }
-}
-
-/// Makes a file with these bytes beside the journal. Returns its name: `name`, or one like it that no file
-/// has, because what was cut before is kept, too.
-fn keep_beside<D: Disk>(disk: &D, name: String, bytes: &[u8]) -> Result<String, JournalError> {
-    let name = free_name(disk, name)?;
-    let file = disk.create(&name).map_err(on_disk(&name))?;
-    let kept = file.write_at(bytes, 0).and_then(|()| file.sync()).and_then(|()| disk.sync_names());
-    kept.map_err(on_disk(&name))?;
-    Ok(name)
-}
-
-/// Returns `name`, or with a number behind it, so that no file has it.
-fn free_name<D: Disk>(disk: &D, name: String) -> Result<String, JournalError> {
-    let names = disk.names().map_err(on_disk("."))?;
-    let numbered = (2..).map(|number| format!("{name}.{number}"));
-    let mut possible = std::iter::once(name.clone()).chain(numbered);
-    Ok(possible.find(|name| !names.contains(name)).unwrap_or(name))
-}
-
-/// Returns when the names of all files are on the disk, those too that the server before has changed. A sync
-/// that failed there has left them as [`Last::write_again`] says, so the directory is changed first.
-fn settle_names<D: Disk>(disk: &D) -> Result<(), JournalError> {
-    /// A file that is there for a moment.
-    const PROBE: &str = "probe";
-    match disk.create(PROBE).and_then(|_| disk.remove(PROBE)) {
-        // A full disk may have no space for a name.
-        Err(error) if !is_full(&error) => return Err(on_disk(PROBE)(error)),
-        _ => disk.sync_names().map_err(on_disk(".")),
-    }
-}
-
 /// Whether an error means that the disk is full.
 fn is_full(error: &io::Error) -> bool {
     use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
@@ -432,6 +228,8 @@ impl<D: Disk> Journal<D> {
                 // committed.
                 let cut = last.keep_torn(&*disk)?.zip(last.torn_bytes().map(|bytes| bytes as u64));
                 let reach = last.end.saturating_add(MAX_BATCH_SECTORS).min(last.header.sectors);
+                #[cfg(not(test))]
+                let settle_names = last::settle_names;
                 #[cfg(test)]
                 let (last, settle_names) = seeded::believing(options.bug, last);
                 let file = last.write_again(&*disk, reach)?;

@@ -12,11 +12,13 @@ use super::{
     begin,
     disk::{Disk, DiskFile},
     filler::{fill, write_zeros, NEXT},
-    free_name, keep_beside, name_of, on_disk, read_all, read_file,
+    last::{free_name, keep_beside, settle_names, Last},
+    name_of, on_disk,
     record::{self, Record},
     sector::SECTOR,
     segment::{batch_sectors, Header},
-    segments, settle_names, JournalError, JournalOptions, Last, PAGE_SECTORS,
+    whole::{read_all, read_file, segments},
+    JournalError, JournalOptions, PAGE_SECTORS,
 };
 use chat_common::token::Token;
 use std::{fmt, io};

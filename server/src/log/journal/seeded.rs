@@ -5,7 +5,10 @@
 
 use super::{
     disk::{Disk, DiskFile},
-    on_disk, read_all, settle_names, JournalError, Last,
+    last::{settle_names, Last},
+    on_disk,
+    whole::read_all,
+    JournalError,
 };
 
 /// A bug that a journal can have.

@@ -3,10 +3,12 @@
 
 use super::{
     disk::Directory,
-    on_disk, read_all,
+    last::Last,
+    on_disk,
     record::Record,
     repair::{is_marked, repair, MARK, STOPPED},
-    segments, JournalError, JournalOptions, Last,
+    whole::{read_all, segments},
+    JournalError, JournalOptions,
 };
 use chat_common::token::Token;
 use std::{fmt::Write, io, ops::ControlFlow, path::Path, thread, time::Duration};

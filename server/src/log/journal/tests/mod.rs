@@ -9,6 +9,8 @@ mod repairs;
 use super::{
     record::{push, push_event, SessionRecord, SessionState},
     seeded::Bug,
+    segment::scan,
+    whole::segments,
     *,
 };
 use crate::log::Audience;

@@ -1,7 +1,10 @@
 //! `--repair` on the model of a disk.
 
 use super::{
-    super::repair::{repair, Repaired},
+    super::{
+        record::records,
+        repair::{repair, Repaired},
+    },
     model_disk::{Faults, ModelDisk, Random},
     *,
 };

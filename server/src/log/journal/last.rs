@@ -1,0 +1,126 @@
+//! The end of a journal, from which the next server goes on. It is written again before it counts, and what
+//! is cut is kept in files beside.
+//!
+//! Each function waits for the disk.
+
+use super::{
+    archive::IndexedFile,
+    begin,
+    clock::EventTimes,
+    disk::{Disk, DiskFile},
+    filler::write_zeros,
+    is_full, name_of, on_disk,
+    record::{self, Record},
+    sector::{PAGE_SECTORS, SECTOR},
+    segment::Header,
+    JournalError,
+};
+use log::warn;
+use std::collections::VecDeque;
+
+/// The end of a journal.
+#[derive(Debug)]
+pub(super) struct Last {
+    pub(super) header: Header,
+    /// The bytes of the last whole batch.
+    pub(super) batch: Vec<u8>,
+    /// The sector after it.
+    pub(super) end: u32,
+    pub(super) chain: u32,
+    /// The bytes of a torn batch behind it.
+    pub(super) torn: Option<Vec<u8>>,
+    /// The sequence number of the next event.
+    pub(super) next: u64,
+    pub(super) files: VecDeque<IndexedFile>,
+    pub(super) times: EventTimes,
+}
+
+impl Last {
+    /// Makes `file`, which has zeros alone, the first file of a journal. Returns its end.
+    pub(super) fn of_new_journal<D: Disk>(
+        disk: &D,
+        file: &D::File,
+        header: Header,
+    ) -> Result<Last, JournalError> {
+        let mut data = Vec::new();
+        record::push(&Record::Checkpoint { last_session: 0 }, &mut data);
+        let (end, chain) = begin(disk, file, &header, &data)?;
+        let mut indexed = IndexedFile::new(header.first, header.sectors);
+        indexed.add(header.first, PAGE_SECTORS);
+        indexed.end = end;
+        let (next, files, times) = (header.first, [indexed].into(), EventTimes::default());
+        Ok(Last { header, batch: Vec::new(), end, chain, torn: None, next, files, times })
+    }
+
+    /// Returns the length of a torn batch, up to its last sector that is there.
+    pub(super) fn torn_bytes(&self) -> Option<usize> {
+        self.torn.as_ref().map(Vec::len)
+    }
+
+    /// Copies a torn batch to a file beside, unless the disk is full: nobody was told of that batch. Returns
+    /// the file's name.
+    pub(super) fn keep_torn<D: Disk>(&self, disk: &D) -> Result<Option<String>, JournalError> {
+        let Some(bytes) = &self.torn else { return Ok(None) };
+        let offset = u64::from(self.end) * SECTOR as u64;
+        match keep_beside(disk, format!("{}.torn-{offset}", name_of(self.header.first)), bytes) {
+            Err(JournalError::Disk { file, error }) if is_full(&error) => {
+                warn!("a batch that nobody was told of is cut, and there is no space to keep it: {error}");
+                // It may not even have a name.
+                let _ = disk.remove(&file);
+                Ok(None)
+            }
+            kept => kept.map(Some),
+        }
+    }
+
+    /// Writes the last batch again, and zeros behind it up to the sector `to`. When this returns, the disk
+    /// has both, and what was torn is cut.
+    ///
+    /// The server before may have ended because a sync failed. Then the disk does not have what it wrote, and
+    /// the system still shows it to whoever reads, and writes it no more: a sync alone would do nothing.
+    /// Everything before the last batch was synced without an error.
+    ///
+    /// Invariant: the batch either is on the disk, or nobody was told of it. In the first case the same bytes
+    /// take the place of themselves, so a crash in the middle tears nothing that somebody was told of.
+    pub(super) fn write_again<D: Disk>(&self, disk: &D, to: u32) -> Result<D::File, JournalError> {
+        let name = name_of(self.header.first);
+        let file = disk.open(&name).map_err(on_disk(&name))?;
+        let offset = u64::from(self.end) * SECTOR as u64;
+        let rest = u64::from(to) * SECTOR as u64 - offset;
+        file.write_at(&self.batch, offset - self.batch.len() as u64)
+            .and_then(|()| write_zeros(&file, offset, rest))
+            .and_then(|()| file.sync())
+            .map_err(on_disk(&name))?;
+        Ok(file)
+    }
+}
+
+/// Makes a file with these bytes beside the journal. Returns its name: `name`, or one like it that no file
+/// has, because what was cut before is kept, too.
+pub(super) fn keep_beside<D: Disk>(disk: &D, name: String, bytes: &[u8]) -> Result<String, JournalError> {
+    let name = free_name(disk, name)?;
+    let file = disk.create(&name).map_err(on_disk(&name))?;
+    let kept = file.write_at(bytes, 0).and_then(|()| file.sync()).and_then(|()| disk.sync_names());
+    kept.map_err(on_disk(&name))?;
+    Ok(name)
+}
+
+/// Returns `name`, or with a number behind it, so that no file has it.
+pub(super) fn free_name<D: Disk>(disk: &D, name: String) -> Result<String, JournalError> {
+    let names = disk.names().map_err(on_disk("."))?;
+    let numbered = (2..).map(|number| format!("{name}.{number}"));
+    let mut possible = std::iter::once(name.clone()).chain(numbered);
+    Ok(possible.find(|name| !names.contains(name)).unwrap_or(name))
+}
+
+/// Returns when the names of all files are on the disk, those too that the server before has changed. A sync
+/// that failed there has left them as [`Last::write_again`] says, so the directory is changed first.
+pub(super) fn settle_names<D: Disk>(disk: &D) -> Result<(), JournalError> {
+    /// A file that is there for a moment.
+    const PROBE: &str = "probe";
+    match disk.create(PROBE).and_then(|_| disk.remove(PROBE)) {
+        // A full disk may have no space for a name.
+        Err(error) if !is_full(&error) => return Err(on_disk(PROBE)(error)),
+        _ => disk.sync_names().map_err(on_disk(".")),
+    }
+}
