@@ -115,6 +115,7 @@ fn start_frugal(folder: &Folder, pieces: &str) -> (Program, SocketAddr) {
     let mut command = Command::new(binary("chat-server"));
     command.args(["--listen", "127.0.0.1:0", "--journal", &folder.file("journal"), "--log-messages", "10"]);
     command.args(["--segment-size", "64KiB", "--address-burst", "20", "--address-rate", pieces]);
+    command.args(["--drain-timeout", "30s"]);
     Program::start_server(&mut command)
 }
 
@@ -174,4 +175,25 @@ fn a_newcomer_whose_address_has_to_wait_for_its_history_gets_all_of_it() {
     bob.sees("number 499");
     assert_eq!(numbers(&bob), (0..500).collect::<Vec<_>>());
     assert!(!bob.output().contains("lost"), "{}", bob.output());
+}
+
+#[test]
+fn a_server_that_stops_delivers_what_a_member_would_have_to_wait_for() {
+    const COUNT: usize = 2000;
+    let folder = Folder::new();
+    let mut bob = {
+        let (_server, address) = start(&folder, &[]);
+        let mut bob = Member::join(address, "bob");
+        bob.disconnect();
+        say_numbers(address, COUNT);
+        bob
+    };
+    // At a piece a second, all of it would take more than a minute.
+    let (mut server, address) = start_frugal(&folder, "1");
+    bob.set_server(address);
+    bob.resume().unwrap();
+    server.signal("TERM");
+    bob.hear("the end of the room", |kind| matches!(kind, EventKind::Ended { .. }));
+    assert_eq!(bob.texts().len(), COUNT);
+    assert_eq!(server.exits(), Some(0));
 }

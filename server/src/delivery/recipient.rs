@@ -88,7 +88,7 @@ impl Recipient {
     /// # Errors
     /// When the recipient does not take a call in time.
     pub(super) fn flush(&self, unsent: &Unsent, log: &SharedLog, limits: &Limits) -> Result<(), RpcError> {
-        let (mut call, mut reading) = (Batch::new(), Reading::new(&self.pair));
+        let (mut call, mut reading) = (Batch::new(), Reading::new(&self.pair, log));
         self.stream.write_rest(unsent, Instant::now() + limits.receive_timeout)?;
         self.window.on_flushed(false);
         loop {
@@ -142,7 +142,7 @@ pub(super) fn recipient_loop(
     limits: &Limits,
 ) -> Result<(), RpcError> {
     let window = &recipient.window;
-    let (mut call, mut reading) = (Batch::new(), Reading::new(&recipient.pair));
+    let (mut call, mut reading) = (Batch::new(), Reading::new(&recipient.pair, log));
     let mut to_write = window.next_call(log, &mut call, &mut |bytes| reading.goes_on(bytes));
     let mut quiet_since = Instant::now();
     loop {
@@ -192,15 +192,17 @@ pub(super) fn recipient_loop(
 }
 
 /// What a thread reads of the files for a recipient. The recipient's host pays, and the thread reads no more
-/// before it has.
+/// before it has. When the room has ended, it reads at once: nobody waits for the processor then, and the
+/// time for the last deliveries is short.
 struct Reading<'r> {
     pair: &'r ConnectionPair,
+    log: &'r SharedLog,
     resume_at: Option<Instant>,
 }
 
 impl<'r> Reading<'r> {
-    fn new(pair: &'r ConnectionPair) -> Reading<'r> {
-        Reading { pair, resume_at: None }
+    fn new(pair: &'r ConnectionPair, log: &'r SharedLog) -> Reading<'r> {
+        Reading { pair, log, resume_at: None }
     }
 
     /// Pays for `bytes`, and returns whether the thread may read more now.
@@ -209,7 +211,8 @@ impl<'r> Reading<'r> {
         if bytes > 0 {
             self.resume_at = Some(now + self.pair.reads.take(now, bytes));
         }
-        self.resume_at = self.resume_at.filter(|resume_at| *resume_at > now);
+        let has_ended = self.log.read().has_ended();
+        self.resume_at = self.resume_at.filter(|resume_at| *resume_at > now && !has_ended);
         self.resume_at.is_none() && self.pair.close_reason().is_none()
     }
 
