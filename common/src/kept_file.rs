@@ -2,7 +2,7 @@
 //! and the names of a room are kept like this, and the rooms that a client knows. A secret is made once like
 //! this.
 //!
-//! An empty line or a line that begins with `#` is no entry, whatever its encoding is.
+//! An empty line or a line that begins with `#` is not an entry, whatever its encoding is.
 //!
 //! Requirements, for every thread that calls this:
 //! - A change MUST keep every other line, the order, the mode and the owner. A symbolic link stays one: the

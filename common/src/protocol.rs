@@ -169,8 +169,8 @@ pub struct Person {
 /// The reply to an accepted `Join`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Joined {
-    /// A random number for this run of the server. If it differs from an earlier one, the server has
-    /// restarted the room, and sequences begin again at 1.
+    /// A random number for this room, which a journal keeps over restarts of the server. If it differs from
+    /// an earlier one, the room is a new one, and the sequences mean other events.
     pub room: u64,
     /// The sequence of this join. Events with a lower sequence happened before it.
     /// In a resumed session it is the sequence of the original join. A visitor's join is not in the log; its

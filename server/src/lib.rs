@@ -21,7 +21,9 @@
 //!
 //! In Sara's client:
 //!
-//! 1. `client/src/input/mod.rs`: `read_lines_loop` reads the line and passes it on. Thread `stdin`.
+//! 1. `client/src/input/typing.rs`: `read_typed_loop` reads the line, on the thread `stdin`.
+//!    `guard_pastes_loop` passes it on, on the thread `paste`. In a client with the editor,
+//!    `client/src/editor/mod.rs`: `edit_loop` reads it.
 //! 2. `client/src/session/connection.rs`: `call_loop` takes the line. Thread `main`.
 //! 3. `client/src/session/send_queue.rs`: `push_utterance` gives the message its id.
 //! 4. `client/src/session/connection.rs`: `call_loop` calls `Broadcast`.

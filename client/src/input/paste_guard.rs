@@ -148,7 +148,7 @@ fn split_last_line(line: &str) -> Option<(&str, &str)> {
     (!last.is_empty() && last != "/" && may_be_text(line)).then(|| line.split_at(at))
 }
 
-/// Whether a line is no command. An unknown command may be a path, so it may be text.
+/// Whether a line is not a command. An unknown command may be a path, so it may be text.
 fn may_be_text(line: &str) -> bool {
     matches!(parse_command(line), Err(_) | Ok(Command::Say(Utterance::Message(_))))
 }

@@ -47,7 +47,7 @@ impl Zone {
                 Zone::named(name.strip_prefix(':').unwrap_or(&name))
             }
             None => match read(Path::new(LOCAL_ZONE)) {
-                Ok(bytes) => Zone::parse(&bytes).ok_or(format!("{LOCAL_ZONE} is no time zone")),
+                Ok(bytes) => Zone::parse(&bytes).ok_or(format!("{LOCAL_ZONE} is not a time zone")),
                 // So it is in the C library, too.
                 Err(error) if error.kind() == ErrorKind::NotFound => Ok(Zone::default()),
                 Err(error) => Err(format!("cannot read {LOCAL_ZONE}: {error}")),

@@ -52,16 +52,16 @@ pub(crate) struct Inbox<'a> {
 struct State {
     /// The highest sequence that was shown in this session.
     last_sequence: u64,
-    /// The highest sequence that was shown in earlier sessions, in this run of the server. A new session gets
-    /// the same events again.
+    /// The highest sequence that was shown in earlier sessions, in this room. A new session gets the same
+    /// events again.
     shown_before: u64,
-    /// The id of the server's run, once the client has joined.
+    /// The number of the room, once the client has joined.
     room: Option<u64>,
     /// The sequence of our join. An event with a lower sequence happened earlier.
     join_sequence: u64,
     /// Whether the room has announced its end.
     ended: bool,
-    /// The hash of each author's last message, from any session and any run of the server.
+    /// The hash of each author's last message, from any session and any room.
     last_messages: HashMap<String, u64>,
     /// The hashes of the last messages that this client has said, with its name.
     said: VecDeque<u64>,

@@ -32,7 +32,7 @@ pub enum UiEvent {
     Connected {
         /// The person's name in the room.
         name: String,
-        /// The id of this run of the server.
+        /// The number of the room. A journal keeps it over restarts of the server.
         room: u64,
         /// The sequence of the join.
         sequence: u64,
@@ -81,7 +81,7 @@ pub enum UiEvent {
     Rejoined {
         /// The person's name in the room.
         name: String,
-        /// The id of this run of the server.
+        /// The number of the room. A journal keeps it over restarts of the server.
         room: u64,
         /// The sequence of the new join.
         sequence: u64,

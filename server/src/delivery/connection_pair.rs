@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// The connections of one session, from a Join until one of them ends.
 #[derive(Debug)]
 pub(crate) struct ConnectionPair {
-    /// The id of the session. No other session of this run of the server has it.
+    /// The id of the session. No other session of the room has it.
     pub(crate) id: u64,
     call: Arc<Stream>,
     /// Pays for what is read of the files on behalf of this client.

@@ -15,7 +15,7 @@
 //! Which one a flooding host loses is random: its new connections then close each of the others with the same
 //! small probability, and not always the one that waits longest for its network. So one host keeps no new
 //! member out, of another host or of its own. Many hosts that come again at once when they lose a place close
-//! each other's, and not those of who comes once.
+//! each other's, and not those of hosts that come once.
 //!
 //! A host may have more than its share while there are free places: thirty people behind one address may join
 //! at the same moment. With a share that always counts, 14 of 30 failed at a round trip of 20 ms.
@@ -52,7 +52,7 @@ use std::{
 /// For how long a host that comes again after it lost a place may lose another before the others do. It is
 /// the time that a hello may take: a host that waits so long between its connections takes few places away.
 const CAME_AGAIN: Duration = Duration::from_secs(5);
-/// The most hosts that are remembered for that. Those of whom more are here are treated as new ones.
+/// The most hosts that are remembered for that. A host beyond these counts as a new one.
 const MAX_LOSERS: usize = 4096;
 
 /// The accepted connections.

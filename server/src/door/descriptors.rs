@@ -82,7 +82,7 @@ impl Descriptors {
     /// server has opened its files.
     ///
     /// # Blocking
-    /// On `/dev/fd`, which is no file of a disk.
+    /// On `/dev/fd`, which is not on a disk.
     pub(super) fn within(limit: u64, has_journal: bool) -> Arc<Descriptors> {
         // One of them is that of the folder itself.
         let in_use = fs::read_dir("/dev/fd").map_or(RESERVED, |entries| entries.count().saturating_sub(1));

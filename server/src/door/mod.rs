@@ -70,6 +70,9 @@ impl Door {
     /// Takes only connections that fit into a process that may have `limit` descriptors, and says how many
     /// members these are. Comes before the first connection, when the server has opened its files.
     ///
+    /// # Blocking
+    /// On `/dev/fd`, which is not on a disk.
+    ///
     /// # Errors
     /// When no member fits. Says what to do.
     pub(crate) fn fit(&mut self, limit: u64, has_journal: bool, limits: &Limits) -> io::Result<()> {

@@ -257,7 +257,7 @@ fn serve_member(
             connection.reply(&reply, limits.frame_timeout)?;
         }
         let cost = 1 + (connection.take_traffic() / BYTES_PER_TOKEN) as u32;
-        // Every client pings. The pings of 1,000 members behind one address are no work for the room.
+        // Every client pings. The pings of 1,000 members behind one address cost the room no work.
         let host_cost = if is_ping { 0 } else { cost + (kept / KEPT_BYTES_PER_TOKEN) as u32 };
         if !pause(service, connection, allowance.take(Instant::now(), cost, host_cost))? {
             break;

@@ -48,7 +48,7 @@ use std::{
 /// commands that are left, and ends.
 #[derive(Debug)]
 pub(crate) struct Room {
-    /// A random number. Clients use it to tell this run of the server from another.
+    /// A random number. Clients use it to tell this room from another.
     pub(crate) number: u64,
     registry: Registry,
     mutes: Mutes,

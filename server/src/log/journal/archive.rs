@@ -215,7 +215,7 @@ impl<D: Disk> Archive<D> {
         let was_told = self.with_place(piece, |place| std::mem::replace(&mut place.is_told, true));
         if was_told == Some(false) {
             let (name, offset) = (name_of(piece.file), u64::from(sector) * SECTOR as u64);
-            warn!("{name}: {offset}: {why}; who reads the history is told what is missing");
+            warn!("{name}: {offset}: {why}; a reader of the history is told what is missing");
         }
     }
 

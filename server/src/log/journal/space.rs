@@ -77,7 +77,7 @@ impl<D: Disk> Journal<D> {
     /// On the disk.
     ///
     /// # Errors
-    /// When the disk fails. It is no failure that it is full.
+    /// When the disk fails. A full disk is not a failure.
     pub(crate) fn make_space(
         &mut self,
         first: u64,
