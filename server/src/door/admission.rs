@@ -1,6 +1,6 @@
 //! The table of accepted connections: how many there are, from which host, and which have not joined.
 //!
-//! Any thread may use it. Only [`Admission::admit`] and [`Slot::is_call`] may block.
+//! Any thread may use it. Only [`Admission::admit`] and [`Slot::mark_call`] may block.
 //!
 //! All hosts share the `max_unjoined` places of connections that have not joined. When all are taken, a new
 //! connection takes the place of an old one, after the first of these rules that fits:
@@ -312,8 +312,8 @@ impl Slot {
     ///
     /// # Errors
     /// The status for the peer, when there is no descriptor for its callback connection.
-    pub(crate) fn is_call(&self, limits: &Limits, address: IpAddr) -> Result<(), Status> {
-        let take = |patience| self.share.is_call(patience).then_some(());
+    pub(crate) fn mark_call(&self, limits: &Limits, address: IpAddr) -> Result<(), Status> {
+        let take = |patience| self.share.mark_call(patience).then_some(());
         let taken = take(Duration::ZERO);
         taken
             .or_else(|| self.admission.make_room(limits, Host::of(address), Some(self.number), take))
@@ -321,13 +321,13 @@ impl Slot {
     }
 
     /// Records that the Join has succeeded, and the client has to open the callback connection.
-    pub(crate) fn awaits_callback(&self) {
-        self.share.awaits_callback();
+    pub(crate) fn mark_awaiting_callback(&self) {
+        self.share.mark_awaiting_callback();
     }
 
     /// Records that the connection's Join was refused, and it may send another.
-    pub(crate) fn not_joined(&self) {
-        self.share.has_not_joined();
+    pub(crate) fn mark_unjoined(&self) {
+        self.share.mark_unjoined();
         self.set_stage(Stage::Unjoined);
     }
 
@@ -337,8 +337,8 @@ impl Slot {
     ///
     /// # Errors
     /// The refusal, when there are no descriptors for one more member. Nothing is recorded then.
-    pub(crate) fn joining(&self, resumes: bool, dials: bool) -> Result<(), Refusal> {
-        if !self.share.joins(resumes, dials) {
+    pub(crate) fn mark_joining(&self, resumes: bool, dials: bool) -> Result<(), Refusal> {
+        if !self.share.mark_joining(resumes, dials) {
             return Err(Refusal::new(Cause::Busy, "the room is full; try again later"));
         }
         self.set_stage(Stage::Joined);
@@ -346,8 +346,8 @@ impl Slot {
     }
 
     /// Records that the connection is now a member's callback connection.
-    pub(crate) fn became_callback(&self) {
-        self.share.is_callback();
+    pub(crate) fn mark_callback(&self) {
+        self.share.mark_callback();
         self.set_stage(Stage::Callback);
     }
 
@@ -566,12 +566,12 @@ mod tests {
         let mut house = House::new(2, 2);
         let joined = house.opens(1, 2);
         for index in &joined {
-            house.slots[*index].1.joining(false, false).unwrap();
+            house.slots[*index].1.mark_joining(false, false).unwrap();
         }
         house.opens(1, 100);
         assert!(joined.iter().all(|index| house.is_open(*index)));
         assert_eq!(house.unjoined(1), 2);
-        house.slots[joined[0]].1.not_joined();
+        house.slots[joined[0]].1.mark_unjoined();
         assert_eq!(house.unjoined(1), 3);
         // It survives each throw with a probability of two thirds at most.
         house.opens(1, 1000);
@@ -588,7 +588,7 @@ mod tests {
         assert_eq!(old_far.read(&mut [0]).unwrap(), 0, "the end of the stream");
         new_far.set_nonblocking(true).unwrap();
         assert!((&new_far).read(&mut [0]).is_err(), "the new connection is open");
-        first.joining(false, false).unwrap();
+        first.mark_joining(false, false).unwrap();
         drop((first, second));
         let table = admission.lock();
         assert!(table.open.is_empty() && table.held.is_empty() && table.unjoined.is_empty());

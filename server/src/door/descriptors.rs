@@ -1,5 +1,5 @@
 //! The file descriptors of the process, as far as connections may take them. Any thread may use this. Only
-//! [`Descriptors::take`] and [`Share::is_call`] may block.
+//! [`Descriptors::take`] and [`Share::mark_call`] may block.
 //!
 //! A member is two: its call connection, and its callback connection. The second one is reserved when the
 //! first has said what it is. So whoever is in the room stays there when the descriptors are used up, and
@@ -143,7 +143,7 @@ impl Share {
     ///
     /// # Blocking
     /// For `patience` at most, while none fits. A descriptor that becomes free wakes it.
-    pub(super) fn is_call(&self, patience: Duration) -> bool {
+    pub(super) fn mark_call(&self, patience: Duration) -> bool {
         let Descriptors { most, freed, .. } = &*self.descriptors;
         let lacks_one = |taken: &mut Taken| taken.reserved >= *most;
         drop(freed.wait_timeout_while(self.descriptors.lock(), patience, lacks_one));
@@ -153,24 +153,24 @@ impl Share {
     /// Its client joins. Returns whether one more member fits. One that resumes its session does in any case,
     /// because its old connections may still be open. `dials` says whether the server opens the callback
     /// connection.
-    pub(super) fn joins(&self, resumes: bool, dials: bool) -> bool {
+    pub(super) fn mark_joining(&self, resumes: bool, dials: bool) -> bool {
         let members = self.descriptors.members;
         let kind = if dials { Kind::Called } else { Kind::Member };
         self.becomes(kind, |taken| resumes || taken.members <= members)
     }
 
     /// It has joined, and its client opens the callback connection.
-    pub(super) fn awaits_callback(&self) {
+    pub(super) fn mark_awaiting_callback(&self) {
         self.becomes(Kind::Member, |_| true);
     }
 
     /// The Join was refused.
-    pub(super) fn has_not_joined(&self) {
+    pub(super) fn mark_unjoined(&self) {
         self.becomes(Kind::Call, |_| true);
     }
 
     /// It is a callback connection that a client has opened.
-    pub(super) fn is_callback(&self) {
+    pub(super) fn mark_callback(&self) {
         self.becomes(Kind::Callback, |_| true);
     }
 
@@ -209,18 +209,18 @@ mod tests {
             loop {
                 let call =
                     descriptors.take(Duration::ZERO).expect("a newcomer is told that there is no place");
-                if !call.is_call(Duration::ZERO) || !call.joins(false, false) {
+                if !call.mark_call(Duration::ZERO) || !call.mark_joining(false, false) {
                     break;
                 }
                 let callback =
                     descriptors.take(Duration::ZERO).expect("a member can open its callback connection");
-                callback.is_callback();
+                callback.mark_callback();
                 members.push((call, callback));
             }
             assert_eq!(members.len(), descriptors.members(), "{most} descriptors");
             drop(members.pop());
             let call = descriptors.take(Duration::ZERO).unwrap();
-            assert!(call.is_call(Duration::ZERO) && call.joins(false, true), "{most} descriptors");
+            assert!(call.mark_call(Duration::ZERO) && call.mark_joining(false, true), "{most} descriptors");
             drop((call, members));
             assert_eq!(*descriptors.lock(), Taken::default());
         }
@@ -231,8 +231,9 @@ mod tests {
         for most in 3..100 {
             let descriptors = Descriptors::new(most);
             let crowd: Vec<Share> = (0..most).map_while(|_| descriptors.take(Duration::ZERO)).collect();
-            let joins =
-                |share: Share| (share.is_call(Duration::ZERO) && share.joins(false, false)).then_some(share);
+            let joins = |share: Share| {
+                (share.mark_call(Duration::ZERO) && share.mark_joining(false, false)).then_some(share)
+            };
             let members: Vec<Share> = crowd.into_iter().filter_map(joins).collect();
             assert!(!members.is_empty());
             let callbacks: Vec<Share> =
@@ -247,11 +248,15 @@ mod tests {
         let joined = || {
             descriptors
                 .take(Duration::ZERO)
-                .filter(|call| call.is_call(Duration::ZERO) && call.joins(false, true))
+                .filter(|call| call.mark_call(Duration::ZERO) && call.mark_joining(false, true))
         };
         let members: Vec<Share> = std::iter::from_fn(joined).collect();
         assert_eq!(members.len(), descriptors.members());
         let again = descriptors.take(Duration::ZERO).unwrap();
-        assert!(again.is_call(Duration::ZERO) && !again.joins(false, true) && again.joins(true, true));
+        assert!(
+            again.mark_call(Duration::ZERO)
+                && !again.mark_joining(false, true)
+                && again.mark_joining(true, true)
+        );
     }
 }

@@ -58,7 +58,7 @@ pub(crate) fn serve_connection(service: &Service<'_>, stream: Arc<Stream>, peer:
             return Ok(());
         }
         match hello.role {
-            Role::Call => match slot.is_call(service.limits, peer.ip()) {
+            Role::Call => match slot.mark_call(service.limits, peer.ip()) {
                 Ok(()) => serve_calls(service, connection, &hello, peer, &slot),
                 Err(status) => {
                     log_full(service, peer);
@@ -115,7 +115,7 @@ fn attach_callback(
         Err(RpcError::Refused { .. }) => return Ok(()),
         welcomed => welcomed?,
     }
-    slot.became_callback();
+    slot.mark_callback();
     // An error means that the room has ended, and the pair with it.
     let _ = service.room.send(Command::Attach { pair, callback: connection, slot });
     Ok(())
@@ -174,7 +174,7 @@ fn wait_for_join(
         let refusal = match connection.next_request(left, left.min(limits.frame_timeout))? {
             None => return Ok(None),
             Some(Request::Join(join)) => {
-                if let Err(refusal) = slot.joining(join.resume.is_some(), join.port != 0) {
+                if let Err(refusal) = slot.mark_joining(join.resume.is_some(), join.port != 0) {
                     log_full(service, peer);
                     connection.reply(&Reply::Refused(refusal), limits.frame_timeout)?;
                     // The descriptor is for one who finds a place.
@@ -191,12 +191,12 @@ fn wait_for_join(
                 match join::join(service, &stream, peer, join, &mut go_on) {
                     Ok(calls) => {
                         if !calls.joined.called_back {
-                            slot.awaits_callback();
+                            slot.mark_awaiting_callback();
                         }
                         return Ok(Some(calls));
                     }
                     Err(refusal) => {
-                        slot.not_joined();
+                        slot.mark_unjoined();
                         refusal
                     }
                 }

@@ -172,7 +172,7 @@ impl Rounds<'_, '_, '_> {
     fn run_to_the_end(&mut self) -> Result<(), JournalError> {
         let Broadcaster { limits, commands_rx, .. } = self.broadcaster;
         let mut silent_until = self.broadcaster.silent_until;
-        commands_rx.is_taken_here();
+        commands_rx.wake_this_thread();
         loop {
             let retry = (!self.waiting.is_empty()).then(|| Instant::now() + SPACE_PAUSE);
             match commands_rx.next([silent_until, retry].into_iter().flatten().min()) {

@@ -90,7 +90,7 @@ impl CommandSender {
 
 impl CommandReceiver {
     /// Makes this thread the one that senders wake.
-    pub(super) fn is_taken_here(&self) {
+    pub(super) fn wake_this_thread(&self) {
         *self.broadcaster.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread::current());
     }
 
@@ -143,7 +143,7 @@ mod tests {
         const COMMANDS: usize = 10_000;
         let (sender, receiver) = channel(2);
         let taking = thread::spawn(move || {
-            receiver.is_taken_here();
+            receiver.wake_this_thread();
             let mut taken = 0;
             while receiver.next(None).is_ok() {
                 taken += 1 + receiver.waiting().count();
@@ -158,7 +158,7 @@ mod tests {
     #[test]
     fn a_wait_with_an_end_ends_then_and_a_full_channel_is_busy() {
         let (sender, receiver) = channel(1);
-        receiver.is_taken_here();
+        receiver.wake_this_thread();
         let soon = Some(Instant::now() + Duration::from_millis(1));
         assert!(matches!(receiver.next(soon), Err(RecvTimeoutError::Timeout)));
         sender.try_send(Command::TellLost).unwrap();
