@@ -259,7 +259,7 @@ impl Round<'_, '_, '_> {
             folded,
             address,
             key,
-            former_name: None,
+            former_names: Vec::new(),
             visitor: join.visitor,
             presence: Presence::Joining { pair: Arc::clone(&pair), announced: false },
             joined: None,
@@ -475,10 +475,10 @@ impl Round<'_, '_, '_> {
         let member = self.members.get_mut(&id).ok_or_else(Refusal::busy)?;
         member.folded = folded;
         let from = std::mem::replace(&mut member.name, name.clone());
-        member.former_name = Some((from.clone(), Instant::now()));
         self.effects.changed.push(id);
         let address = member.address.to_canonical();
         self.effects.lines.push((Some(member.address), format!("{from} is now {name}, from {address}")));
+        self.hold_former(id, from.clone());
         self.effects.authors.push(id);
         let sequence = self.staged.push(EventKind::Renamed { from, to: name }, Audience::AllBut(id));
         Ok(Reply::Renamed { sequence })

@@ -3,7 +3,7 @@
 //! A name stands for a person: others send private messages to it, and believe what it says. So a name
 //! belongs to one member, with every name that counts as the same or looks the same. It is free at once after
 //! a Leave and after a kick. After a lost connection it stays with the session for a while, because the
-//! client comes back, and because the others do not know yet. The same holds for the former name of a member
+//! client comes back, and because the others do not know yet. The same holds for the former names of a member
 //! that has taken another one.
 
 use super::{
@@ -26,6 +26,10 @@ use std::{
     net::IpAddr,
     time::{Duration, Instant},
 };
+
+/// The most former names that are held for a member. So nobody keeps many names from others, or makes the
+/// check of a name slow.
+const MAX_FORMER: usize = 8;
 
 /// Why another cannot have a name that a session has, or had.
 enum Holding {
@@ -97,15 +101,18 @@ impl Round<'_, '_, '_> {
         // Nobody can come back later than `resume_within`.
         let hold = self.limits.hold_name.min(self.limits.resume_within);
         let left = |since: Instant| hold.checked_sub(since.elapsed()).filter(|left| !left.is_zero());
-        let has_name = holder.folded == folded || looks_like(&holder.name, name);
-        match (&holder.presence, &holder.former_name) {
-            (Presence::Over { .. }, _) => None,
-            (Presence::Lost { since, .. }, _) if has_name => Some(Holding::Lost(left(*since))),
-            (Presence::Joining { .. } | Presence::Here { .. }, _) if has_name => Some(Holding::Present),
-            (_, None) => None,
-            (_, Some((former, since))) => {
-                let left = left(*since)?;
-                (fold(former) == folded || looks_like(former, name)).then_some(Holding::Former(left))
+        let is_meant = |its: &str, its_folded: &str| its_folded == folded || looks_like(its, name);
+        let has_name = is_meant(&holder.name, &holder.folded);
+        match &holder.presence {
+            Presence::Over { .. } => None,
+            Presence::Lost { since, .. } if has_name => Some(Holding::Lost(left(*since))),
+            Presence::Joining { .. } | Presence::Here { .. } if has_name => Some(Holding::Present),
+            _ => {
+                // It may have had the name twice.
+                let former = holder.former_names.iter().rev().map(|(former, since)| (former, left(*since)));
+                let mut held = former.filter_map(|(former, left)| Some((former, left?)));
+                held.find(|(former, _)| is_meant(former, &fold(former)))
+                    .map(|(_, left)| Holding::Former(left))
             }
         }
     }
@@ -123,5 +130,15 @@ impl Round<'_, '_, '_> {
         };
         let mut others = self.members.iter().filter(|(other, _)| **other != id);
         own.is_none() && is_of_host(holder) && !others.any(|(_, member)| is_of_host(member))
+    }
+
+    /// Holds a name that the session `id` has given up for another one.
+    pub(super) fn hold_former(&mut self, id: u64, name: String) {
+        let Some(Member { former_names: former, .. }) = self.members.get_mut(&id) else { return };
+        former.retain(|(_, since)| since.elapsed() < self.limits.hold_name);
+        if former.len() >= MAX_FORMER {
+            former.remove(0);
+        }
+        former.push((name, Instant::now()));
     }
 }

@@ -54,8 +54,8 @@ pub(crate) struct Member {
     pub(super) name: String,
     /// The name in the form in which names are compared.
     pub(super) folded: String,
-    /// The name that it had before, and until when.
-    pub(super) former_name: Option<(String, Instant)>,
+    /// The names that it had a moment ago, and until when. The oldest is first.
+    pub(super) former_names: Vec<(String, Instant)>,
     /// The key of the client, in a closed room. It is not known of a session of the journal.
     pub(super) key: Option<ClientKey>,
     /// The address of the client's call connection.
@@ -155,7 +155,7 @@ impl Member {
             token: record.token,
             folded: fold(&record.name),
             name: record.name,
-            former_name: None,
+            former_names: Vec::new(),
             key: None,
             address: record.address,
             visitor: record.visitor,

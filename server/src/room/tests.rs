@@ -471,6 +471,13 @@ fn a_name_that_is_given_up_is_free_at_once_after_a_leave_and_a_kick_and_held_aft
         renamed(room.rename(&tom, "Tim")).unwrap();
         let why = taken(room.claim(Join::new("TOM", token(4), 0), address(4)));
         assert_eq!(why, "Tim had the name TOM a moment ago; the name is free again in 10 s");
+        for name in ["Tam", "Tum"] {
+            renamed(room.rename(&tom, name)).unwrap();
+        }
+        for name in ["Tom", "Tim", "Tam"] {
+            let why = taken(room.claim(Join::new(name, token(4), 0), address(4)));
+            assert!(why.starts_with(&format!("Tum had the name {name} a moment ago; ")), "{why}");
+        }
         renamed(room.rename(&tom, "Tom")).unwrap();
         room.leave(&tom);
         room.join("Tim", 5, address(5));
