@@ -126,7 +126,8 @@ fn a_disk_that_fails_lets_everybody_go_who_waits_for_an_answer() {
         });
         assert_eq!(server.exits(), Some(1), "{command}");
         server.logs("the journal cannot be written");
-        talkers.into_iter().for_each(|talker| drop(talker.join().unwrap()));
+        // Each ends with an error, or with a panic where nobody accepts its connection any more.
+        talkers.into_iter().for_each(|talker| drop(talker.join()));
         assert_eq!(place.run("--check").status.code(), Some(0), "{command}");
     }
 }
