@@ -92,7 +92,9 @@ fn forty_newcomers(address: SocketAddr) -> Vec<Member> {
     let try_join = |name: &str| match Member::try_join(address, name, Callbacks::Listen) {
         Ok(member) => Some(member),
         Err(MemberError::Refused(Refusal { cause: Cause::Busy, .. })) => None,
-        Err(MemberError::Lost(RpcError::Refused { status: Status::Busy, .. } | RpcError::Closed)) => None,
+        Err(MemberError::Lost(
+            RpcError::Refused { status: Status::Busy, .. } | RpcError::Closed | RpcError::Truncated,
+        )) => None,
         Err(MemberError::Lost(RpcError::Io(_))) => None,
         Err(error) => panic!("{name}: {error:?}"),
     };
