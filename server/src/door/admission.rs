@@ -253,15 +253,15 @@ impl Table {
         }
     }
 
-    /// Changes the stage of a connection. [`Stage::Closed`] is final.
-    fn set_stage(&mut self, number: u64, stage: Stage) {
+    /// Changes the stage of a connection. Returns false if it is [`Stage::Closed`], which is final.
+    fn set_stage(&mut self, number: u64, stage: Stage) -> bool {
         let Some(open) = self.open.get_mut(&number).filter(|open| open.stage != Stage::Closed) else {
-            return;
+            return false;
         };
         let former = std::mem::replace(&mut open.stage, stage);
         let host = open.host;
         if stage == former {
-            return;
+            return true;
         }
         if stage == Stage::Unjoined {
             self.unjoined.entry(host).or_default().push(number);
@@ -276,6 +276,7 @@ impl Table {
             }
             self.unjoined_count -= 1;
         }
+        true
     }
 
     fn remove(&mut self, number: u64) {
@@ -332,17 +333,16 @@ impl Slot {
     }
 
     /// Records that the connection's Join is being carried out. No new connection can take its place now.
-    /// `resumes` says whether the client has been here before, and `dials` whether the server opens the
-    /// callback connection.
+    /// Returns false if one has taken it already: the Join must not be carried out then. `resumes` says
+    /// whether the client has been here before, and `dials` whether the server opens the callback connection.
     ///
     /// # Errors
     /// The refusal, when there are no descriptors for one more member. Nothing is recorded then.
-    pub(crate) fn mark_joining(&self, resumes: bool, dials: bool) -> Result<(), Refusal> {
+    pub(crate) fn mark_joining(&self, resumes: bool, dials: bool) -> Result<bool, Refusal> {
         if !self.share.mark_joining(resumes, dials) {
             return Err(Refusal::new(Cause::Busy, "the room is full; try again later"));
         }
-        self.set_stage(Stage::Joined);
-        Ok(())
+        Ok(self.set_stage(Stage::Joined))
     }
 
     /// Records that the connection is now a member's callback connection.
@@ -351,8 +351,8 @@ impl Slot {
         self.set_stage(Stage::Callback);
     }
 
-    fn set_stage(&self, stage: Stage) {
-        self.admission.lock().set_stage(self.number, stage);
+    fn set_stage(&self, stage: Stage) -> bool {
+        self.admission.lock().set_stage(self.number, stage)
     }
 }
 
@@ -588,7 +588,8 @@ mod tests {
         assert_eq!(old_far.read(&mut [0]).unwrap(), 0, "the end of the stream");
         new_far.set_nonblocking(true).unwrap();
         assert!((&new_far).read(&mut [0]).is_err(), "the new connection is open");
-        first.mark_joining(false, false).unwrap();
+        let joined = [&first, &second].map(|slot| slot.mark_joining(false, false).unwrap());
+        assert_eq!(joined, [false, true], "a Join that comes too late is not carried out");
         drop((first, second));
         let table = admission.lock();
         assert!(table.open.is_empty() && table.held.is_empty() && table.unjoined.is_empty());

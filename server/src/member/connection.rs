@@ -174,11 +174,16 @@ fn wait_for_join(
         let refusal = match connection.next_request(left, left.min(limits.frame_timeout))? {
             None => return Ok(None),
             Some(Request::Join(join)) => {
-                if let Err(refusal) = slot.mark_joining(join.resume.is_some(), join.port != 0) {
-                    log_full(service, peer);
-                    connection.reply(&Reply::Refused(refusal), limits.frame_timeout)?;
-                    // The descriptor is for one who finds a place.
-                    return Ok(None);
+                match slot.mark_joining(join.resume.is_some(), join.port != 0) {
+                    Ok(true) => {}
+                    // A new connection has its place, and its stream is shut down.
+                    Ok(false) => return Ok(None),
+                    Err(refusal) => {
+                        log_full(service, peer);
+                        connection.reply(&Reply::Refused(refusal), limits.frame_timeout)?;
+                        // The descriptor is for one who finds a place.
+                        return Ok(None);
+                    }
                 }
                 // It waits before the Join and not behind it, so a client pays for its last connection first.
                 let stays = pause(service, connection, allowance.take(Instant::now(), 1, 1));
