@@ -4,7 +4,7 @@
 use chat_tests::{
     process::{binary, client_with_editor, server_address, Program},
     room::{Kind, Room},
-    terminal::{CommandBuilder, TerminalUser},
+    terminal::TerminalUser,
 };
 use std::{net::SocketAddr, path::Path};
 
@@ -13,13 +13,7 @@ const CTRL_Z: &str = "\x1a";
 
 /// A shell with job control on a terminal that stops whoever writes from the background. Its prompt is `$ `.
 fn shell() -> TerminalUser {
-    let mut command = CommandBuilder::new("sh");
-    command.args(["-i", "-m"]);
-    command.env("TERM", "xterm-256color");
-    command.env("PS1", "$ ");
-    command.env_remove("ENV");
-    let mut shell = TerminalUser::run(SIZE, command);
-    shell.sees_typed("$");
+    let mut shell = TerminalUser::start_shell(SIZE);
     shell.types("stty tostop; ulimit -c 0; clear\n");
     shell
 }

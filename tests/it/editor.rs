@@ -5,24 +5,11 @@ use chat_tests::{
     process::{client_with_editor, Program},
     terminal::{Screen, TerminalUser},
 };
-use portable_pty::CommandBuilder;
 use std::{net::SocketAddr, process::Command};
 
 const SIZE: (u16, u16) = (24, 80);
 const UP: &str = "\x1b[A";
 const LEFT: &str = "\x1b[D";
-
-/// A shell with job control on a terminal. Its prompt is `$ `.
-fn shell() -> TerminalUser {
-    let mut command = CommandBuilder::new("sh");
-    command.args(["-i", "-m"]);
-    command.env("TERM", "xterm-256color");
-    command.env("PS1", "$ ");
-    command.env_remove("ENV");
-    let shell = TerminalUser::run(SIZE, command);
-    shell.sees_typed("$");
-    shell
-}
 
 /// Starts the client as a job of the shell, and returns its process id.
 fn start_in_shell(shell: &mut TerminalUser, server: SocketAddr, name: &str) -> String {
@@ -244,7 +231,7 @@ fn a_paste_of_many_lines_is_held_until_the_person_says_what_to_do() {
 #[test]
 fn ctrl_z_gives_the_shell_its_terminal_and_fg_draws_the_line_again() {
     let (_server, address) = Program::server(&[]);
-    let mut alice = shell();
+    let mut alice = TerminalUser::start_shell(SIZE);
     start_in_shell(&mut alice, address, "Alice");
     let mut tom = Program::joined_client(address, "Tom");
     alice.types("half typed");
@@ -292,7 +279,7 @@ fn the_terminal_has_its_modes_again_after_every_way_out() {
     let ways = ways.into_iter().chain(signals.map(|signal| (signal, "")));
     for (way, last) in ways {
         let (mut server, address) = Program::server(&["--console"]);
-        let mut alice = shell();
+        let mut alice = TerminalUser::start_shell(SIZE);
         alice.types("ulimit -c 0; stty -g >&2\n");
         let modes = alice.screen().wait("the modes", |screen| {
             screen.rows().into_iter().find(|row| row.matches(':').count() > 8 && screen.cursor_row().0 == "$")

@@ -107,6 +107,18 @@ impl TerminalUser {
         TerminalUser::run_in(folder_that_knows(server), (rows, columns), command)
     }
 
+    /// Starts a shell with job control. Its prompt is `$ `.
+    pub fn start_shell(size: (u16, u16)) -> TerminalUser {
+        let mut command = CommandBuilder::new("sh");
+        command.args(["-i", "-m"]);
+        command.env("TERM", "xterm-256color");
+        command.env("PS1", "$ ");
+        command.env_remove("ENV");
+        let shell = TerminalUser::run(size, command);
+        shell.sees_typed("$");
+        shell
+    }
+
     /// Starts a client with the editor, which reads each key.
     pub fn start_editor(server: SocketAddr, size: (u16, u16), arguments: &[&str]) -> TerminalUser {
         let mut command = CommandBuilder::new(client_with_editor());
