@@ -125,7 +125,9 @@ fn who_is_in_stays_in_when_the_descriptors_are_used_up_and_another_fits_when_one
         members[1..members.len() - 1].iter().for_each(|member| member.hear_up_to(last));
         for member in &members {
             let has_gone = |kind: &EventKind| matches!(kind, EventKind::Left { .. } | EventKind::Back { .. });
-            assert_eq!(member.history().events().find(|event| has_gone(&event.kind)), None);
+            let history = member.history();
+            let gone = history.events().find(|event| has_gone(&event.kind));
+            assert_eq!(gone, None, "{}", server.error_output());
         }
         let gone = members.pop().unwrap().leave();
         members.push(poll("the free place", || Member::try_join(address, "new", Callbacks::Open).ok()));

@@ -1,6 +1,6 @@
 //! The table of accepted connections: how many there are, from which host, and which have not joined.
 //!
-//! Any thread may use it. Only [`Admission::admit`] and [`Slot::mark_call`] may block.
+//! Any thread may use it. Only [`Admission::admit`] and the marks of a [`Slot`] may block.
 //!
 //! All hosts share the `max_unjoined` places of connections that have not joined. When all are taken, a new
 //! connection takes the place of an old one, after the first of these rules that fits:
@@ -334,15 +334,27 @@ impl Slot {
 
     /// Records that the connection's Join is being carried out. No new connection can take its place now.
     /// Returns false if one has taken it already: the Join must not be carried out then. `resumes` says
-    /// whether the client has been here before, and `dials` whether the server opens the callback connection.
+    /// whether the client has been here before.
     ///
     /// # Errors
     /// The refusal, when there are no descriptors for one more member. Nothing is recorded then.
-    pub(crate) fn mark_joining(&self, resumes: bool, dials: bool) -> Result<bool, Refusal> {
-        if !self.share.mark_joining(resumes, dials) {
+    pub(crate) fn mark_joining(&self, resumes: bool) -> Result<bool, Refusal> {
+        if !self.share.mark_joining(resumes) {
             return Err(Refusal::new(Cause::Busy, "the room is full; try again later"));
         }
         Ok(self.set_stage(Stage::Joined))
+    }
+
+    /// Records that the server opens the callback connection to the client at `address`. Without a descriptor
+    /// for it the dial fails, and the client opens the connection when others have given way.
+    ///
+    /// # Blocking
+    /// As [`Admission::admit`].
+    pub(crate) fn mark_called(&self, limits: &Limits, address: IpAddr) {
+        let take = |patience| self.share.mark_called(patience).then_some(());
+        if take(Duration::ZERO).is_none() {
+            self.admission.make_room(limits, Host::of(address), None, take);
+        }
     }
 
     /// Records that the connection is now a member's callback connection.
@@ -566,7 +578,7 @@ mod tests {
         let mut house = House::new(2, 2);
         let joined = house.opens(1, 2);
         for index in &joined {
-            house.slots[*index].1.mark_joining(false, false).unwrap();
+            house.slots[*index].1.mark_joining(false).unwrap();
         }
         house.opens(1, 100);
         assert!(joined.iter().all(|index| house.is_open(*index)));
@@ -588,7 +600,7 @@ mod tests {
         assert_eq!(old_far.read(&mut [0]).unwrap(), 0, "the end of the stream");
         new_far.set_nonblocking(true).unwrap();
         assert!((&new_far).read(&mut [0]).is_err(), "the new connection is open");
-        let joined = [&first, &second].map(|slot| slot.mark_joining(false, false).unwrap());
+        let joined = [&first, &second].map(|slot| slot.mark_joining(false).unwrap());
         assert_eq!(joined, [false, true], "a Join that comes too late is not carried out");
         drop((first, second));
         let table = admission.lock();

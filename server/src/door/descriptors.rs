@@ -1,5 +1,5 @@
 //! The file descriptors of the process, as far as connections may take them. Any thread may use this. Only
-//! [`Descriptors::take`] and [`Share::mark_call`] may block.
+//! [`Descriptors::take`], [`Share::mark_call`] and [`Share::mark_called`] may block.
 //!
 //! A member is two: its call connection, and its callback connection. The second one is reserved when the
 //! first has said what it is. So whoever is in the room stays there when the descriptors are used up, and
@@ -151,12 +151,22 @@ impl Share {
     }
 
     /// Its client joins. Returns whether one more member fits. One that resumes its session does in any case,
-    /// because its old connections may still be open. `dials` says whether the server opens the callback
-    /// connection.
-    pub(super) fn mark_joining(&self, resumes: bool, dials: bool) -> bool {
+    /// because its old connections may still be open.
+    pub(super) fn mark_joining(&self, resumes: bool) -> bool {
         let members = self.descriptors.members;
-        let kind = if dials { Kind::Called } else { Kind::Member };
-        self.becomes(kind, |taken| resumes || taken.members <= members)
+        self.becomes(Kind::Member, |taken| resumes || taken.members <= members)
+    }
+
+    /// The server opens the callback connection. Returns whether there is a descriptor for it now: it is
+    /// reserved, but connections that have not said what they are may have it, and give it back soon.
+    ///
+    /// # Blocking
+    /// As [`Share::mark_call`].
+    pub(super) fn mark_called(&self, patience: Duration) -> bool {
+        let Descriptors { most, freed, .. } = &*self.descriptors;
+        let lacks_one = |taken: &mut Taken| taken.open >= *most;
+        drop(freed.wait_timeout_while(self.descriptors.lock(), patience, lacks_one));
+        self.becomes(Kind::Called, |taken| taken.open <= *most)
     }
 
     /// It has joined, and its client opens the callback connection.
@@ -209,7 +219,7 @@ mod tests {
             loop {
                 let call =
                     descriptors.take(Duration::ZERO).expect("a newcomer is told that there is no place");
-                if !call.mark_call(Duration::ZERO) || !call.mark_joining(false, false) {
+                if !call.mark_call(Duration::ZERO) || !call.mark_joining(false) {
                     break;
                 }
                 let callback =
@@ -220,7 +230,7 @@ mod tests {
             assert_eq!(members.len(), descriptors.members(), "{most} descriptors");
             drop(members.pop());
             let call = descriptors.take(Duration::ZERO).unwrap();
-            assert!(call.mark_call(Duration::ZERO) && call.mark_joining(false, true), "{most} descriptors");
+            assert!(call.mark_call(Duration::ZERO) && call.mark_joining(false), "{most} descriptors");
             drop((call, members));
             assert_eq!(*descriptors.lock(), Taken::default());
         }
@@ -232,7 +242,7 @@ mod tests {
             let descriptors = Descriptors::new(most);
             let crowd: Vec<Share> = (0..most).map_while(|_| descriptors.take(Duration::ZERO)).collect();
             let joins = |share: Share| {
-                (share.mark_call(Duration::ZERO) && share.mark_joining(false, false)).then_some(share)
+                (share.mark_call(Duration::ZERO) && share.mark_joining(false)).then_some(share)
             };
             let members: Vec<Share> = crowd.into_iter().filter_map(joins).collect();
             assert!(!members.is_empty());
@@ -248,15 +258,11 @@ mod tests {
         let joined = || {
             descriptors
                 .take(Duration::ZERO)
-                .filter(|call| call.mark_call(Duration::ZERO) && call.mark_joining(false, true))
+                .filter(|call| call.mark_call(Duration::ZERO) && call.mark_joining(false))
         };
         let members: Vec<Share> = std::iter::from_fn(joined).collect();
         assert_eq!(members.len(), descriptors.members());
         let again = descriptors.take(Duration::ZERO).unwrap();
-        assert!(
-            again.mark_call(Duration::ZERO)
-                && !again.mark_joining(false, true)
-                && again.mark_joining(true, true)
-        );
+        assert!(again.mark_call(Duration::ZERO) && !again.mark_joining(false) && again.mark_joining(true));
     }
 }

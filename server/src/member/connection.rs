@@ -174,7 +174,7 @@ fn wait_for_join(
         let refusal = match connection.next_request(left, left.min(limits.frame_timeout))? {
             None => return Ok(None),
             Some(Request::Join(join)) => {
-                match slot.mark_joining(join.resume.is_some(), join.port != 0) {
+                match slot.mark_joining(join.resume.is_some()) {
                     Ok(true) => {}
                     // A new connection has its place, and its stream is shut down.
                     Ok(false) => return Ok(None),
@@ -190,6 +190,9 @@ fn wait_for_join(
                 if !matches!(stays, Ok(true)) {
                     allowance.give_back(Instant::now());
                     return stays.map(|_| None);
+                }
+                if join.port != 0 {
+                    slot.mark_called(limits, peer.ip());
                 }
                 let stream = Arc::clone(connection.stream());
                 let mut go_on = pays_for_reading(service, connection, allowance);
