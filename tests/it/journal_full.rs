@@ -174,3 +174,28 @@ fn on_a_full_disk_a_room_of_many_sees_each_of_them_leave() {
         );
     }
 }
+
+#[test]
+fn a_file_that_is_longer_than_the_system_allows_by_now_is_a_full_disk_for_the_next_server() {
+    let place = Place::new();
+    let arguments = ["--segment-size", "64KiB"];
+    let mut server = place.start(&arguments);
+    let mut ann = Member::join(place.address(), "ann");
+    ann.say("before");
+    server.signal("KILL");
+    server.exits();
+    let mut command = Command::new("sh");
+    // In blocks of 512 bytes.
+    command.args(["-c", "ulimit -f 64; exec \"$0\" \"$@\""]).arg(binary("chat-server")).args(arguments);
+    let listen = format!("127.0.0.1:{}", place.port);
+    command.args(["--rate-burst", "0", "--listen", &listen, "--journal", &place.journal]);
+    let (mut server, _) = Program::start_server(&mut command);
+    ann.reconnect();
+    speak_until_refused(&mut ann);
+    server.signal("TERM");
+    assert_eq!(server.exits(), Some(0), "{}", server.error_output());
+    let _server = place.start(&arguments);
+    ann.reconnect();
+    ann.say("after");
+    assert_eq!(place.run("--check").status.code(), Some(0));
+}

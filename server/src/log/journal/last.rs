@@ -11,12 +11,12 @@ use super::{
     filler::write_zeros,
     is_full, name_of, on_disk,
     record::{self, Record},
-    sector::{PAGE_SECTORS, SECTOR},
+    sector::{PAGE, PAGE_SECTORS, SECTOR},
     segment::Header,
     JournalError,
 };
 use log::warn;
-use std::collections::VecDeque;
+use std::{collections::VecDeque, io};
 
 /// The end of a journal.
 #[derive(Debug)]
@@ -74,7 +74,7 @@ impl Last {
     }
 
     /// Writes the last batch again, and zeros behind it up to the sector `to`. When this returns, the disk
-    /// has both, and what was torn is cut.
+    /// has both, and what was torn is cut. Returns the file, and up to which sector it has space.
     ///
     /// The server before may have ended because a sync failed. Then the disk does not have what it wrote, and
     /// the system still shows it to whoever reads, and writes it no more: a sync alone would do nothing.
@@ -82,16 +82,37 @@ impl Last {
     ///
     /// Invariant: the batch either is on the disk, or nobody was told of it. In the first case the same bytes
     /// take the place of themselves, so a crash in the middle tears nothing that somebody was told of.
-    pub(super) fn write_again<D: Disk>(&self, disk: &D, to: u32) -> Result<D::File, JournalError> {
+    pub(super) fn write_again<D: Disk>(&self, disk: &D, to: u32) -> Result<(D::File, u32), JournalError> {
         let name = name_of(self.header.first);
         let file = disk.open(&name).map_err(on_disk(&name))?;
         let offset = u64::from(self.end) * SECTOR as u64;
         let rest = u64::from(to) * SECTOR as u64 - offset;
-        file.write_at(&self.batch, offset - self.batch.len() as u64)
+        let space = file
+            .write_at(&self.batch, offset - self.batch.len() as u64)
             .and_then(|()| write_zeros(&file, offset, rest))
-            .and_then(|()| file.sync())
+            .map_or_else(|error| self.space_on_full_disk(&file, to, error), |()| Ok(self.header.sectors))
+            .and_then(|space| file.sync().map(|()| space))
             .map_err(on_disk(&name))?;
-        Ok(file)
+        Ok((file, space))
+    }
+
+    /// Returns up to which sector, `to` at most, zeros can be written behind the last batch, after the disk
+    /// was full in that with `error`. A copy of a journal may have no space for its zeros, and the system may
+    /// allow shorter files than when this one was made.
+    ///
+    /// # Errors
+    /// Any other `error`, or this one where the torn batch cannot be cut.
+    fn space_on_full_disk(&self, file: &impl DiskFile, to: u32, error: io::Error) -> io::Result<u32> {
+        let torn = self.torn_bytes().unwrap_or_default();
+        let torn_end = self.end + torn.div_ceil(PAGE) as u32 * PAGE_SECTORS;
+        let takes_zeros = |page: u32| file.write_at(&[0; PAGE], u64::from(page) * SECTOR as u64).is_ok();
+        let mut pages = (self.end..to).step_by(PAGE_SECTORS as usize);
+        let space = pages.find(|page| !takes_zeros(*page)).unwrap_or(to);
+        if is_full(&error) && space >= torn_end {
+            Ok(space)
+        } else {
+            Err(error)
+        }
     }
 }
 

@@ -73,7 +73,7 @@ pub(crate) struct Journal<D: Disk> {
     seal: Seal,
     /// The checksum in the header of this file, of the file before it.
     before: u32,
-    /// The length of this file, in sectors.
+    /// The length of this file, in sectors, as far as the disk has space for it.
     sectors: u32,
     /// The sector at which the next batch begins.
     end: u32,
@@ -215,13 +215,13 @@ impl<D: Disk> Journal<D> {
         }
         let last = read_all(&*disk, &mut count)?;
         let segment_sectors = options.segment_sectors();
-        let (file, last, cut) = match last {
+        let (file, sectors, last, cut) = match last {
             None => {
                 let (salt, room) = (random().map_err(on_disk("."))?, random().map_err(on_disk("."))?);
                 let header = Header::new(salt, Token::from_bytes(room).to_u64(), 1, segment_sectors, 0);
                 let file = fill(&*disk, segment_sectors).map_err(on_disk(NEXT))?;
                 let last = Last::of_new_journal(&*disk, &file, header)?;
-                (file, last, None)
+                (file, segment_sectors, last, None)
             }
             Some(last) => {
                 // From here on, what a server wrote that was killed before the disk had it counts as
@@ -232,9 +232,9 @@ impl<D: Disk> Journal<D> {
                 let settle_names = last::settle_names;
                 #[cfg(test)]
                 let (last, settle_names) = seeded::believing(options.bug, last);
-                let file = last.write_again(&*disk, reach)?;
+                let (file, sectors) = last.write_again(&*disk, reach)?;
                 settle_names(&*disk)?;
-                (file, last, cut)
+                (file, sectors, last, cut)
             }
         };
         let Last { header, end, chain, next, mut files, times, .. } = last;
@@ -254,7 +254,7 @@ impl<D: Disk> Journal<D> {
             file,
             seal: header.seal(),
             before: header.before,
-            sectors: header.sectors,
+            sectors,
             end,
             chain,
             failed: false,
