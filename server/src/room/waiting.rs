@@ -1,8 +1,9 @@
 //! What a full disk has no space for, and nobody can refuse: who came and went, and the records of sessions.
 //! It waits until there is space. Runs on the broadcaster's thread, under the lock of the list.
 //!
-//! While an event waits, the others do not know of it, and the journal does not either: after a crash, the
-//! session is as it was before.
+//! While an event waits, the others do not know of it, and the journal does not either. After a crash the
+//! session is as it was before, unless a new file has begun meanwhile: that begins with the sessions as they
+//! are, and then nobody is told of the event.
 
 use crate::{
     log::{
