@@ -8,8 +8,8 @@
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// How much later something must have been said before a time is believed, in milliseconds. A clock that
-/// jumps ahead once, for a shorter time, drops nothing, however often the server starts meanwhile. A second jump
-/// of more than a day confirms the first.
+/// jumps ahead once, for a shorter time, drops nothing, however often the server starts meanwhile. A second
+/// jump of more than a day confirms the first.
 const CONFIRMED_AFTER: u64 = 86_400_000;
 
 /// The time of a server that has a journal open.
