@@ -202,6 +202,21 @@ fn a_paste_of_many_lines_waits_for_paste_or_drop() {
 }
 
 #[test]
+fn what_is_pasted_behind_the_name_of_one_person_does_not_go_to_everybody() {
+    let (_server, address) = Program::server(&["--rate-burst", "0"]);
+    let tom = listener(address);
+    let cem = Program::joined_client(address, "Cem");
+    let mut alice = TerminalUser::join(address, (24, 80), "Alice");
+    alice.types("/msg Tom one\ntwo\nthree\n");
+    tom.sees("[Alice, privately] one");
+    alice.sees("--- 2 lines pasted: ");
+    alice.types("/drop\n");
+    alice.types("hello\n");
+    cem.sees("[Alice] hello");
+    assert!(!cem.output().contains("two") && !cem.output().contains("three"), "{}", cem.output());
+}
+
+#[test]
 fn the_last_line_of_a_paste_may_have_no_end_and_is_said_last() {
     let (_server, address) = Program::server(&["--rate-burst", "0"]);
     let tom = listener(address);

@@ -1,8 +1,8 @@
 //! Holds a paste of many lines until the person says what to do with it. No I/O, no threads.
 //!
 //! A paste is a *burst*: lines that come so close together that nobody has typed them. A burst of a few lines
-//! passes as if it had been typed. The lines of a held paste are texts and never commands, because nobody has
-//! read them before they are sent.
+//! passes as if it had been typed, except behind `/msg` and `/reply`. The lines of a held paste are texts and
+//! never commands, because nobody has read them before they are sent.
 //!
 //! A paste often has no line end after its last line. The terminal keeps such a line for editing, so it comes
 //! in one line with the command that is typed behind it, or with the end of the input. It belongs to the
@@ -86,16 +86,30 @@ impl PasteGuard {
             passed.push(Input::Notice(InputNotice::LinesCut(cut)));
         }
         let burst = std::mem::take(&mut self.burst);
-        if burst.said <= MAX_UNHELD_LINES && !burst.too_long {
-            burst.text.lines().for_each(|line| self.pass_typed(line, &mut passed));
-        } else if burst.too_long || self.held.text.len() + burst.text.len() > MAX_HELD_BYTES {
-            passed.push(Input::Notice(InputNotice::PasteTooLong(burst.count)));
-        } else {
-            self.held.text.push_str(&burst.text);
-            self.held.count += burst.count;
-            passed.push(Input::Notice(InputNotice::PasteHeld(self.held.count)));
+        if burst.said > MAX_UNHELD_LINES || burst.too_long {
+            self.hold(&burst, &mut passed);
+            return passed;
+        }
+        let (typed, pasted) = burst.text.split_at(end_of_typed(&burst.text));
+        typed.lines().for_each(|line| self.pass_typed(line, &mut passed));
+        if !pasted.is_empty() {
+            let mut rest = Lines::default();
+            pasted.lines().for_each(|line| rest.push(line));
+            self.hold(&rest, &mut passed);
         }
         passed
+    }
+
+    /// Keeps lines until the person says what to do with them.
+    fn hold(&mut self, lines: &Lines, passed: &mut Vec<Input>) {
+        let notice = if lines.too_long || self.held.text.len() + lines.text.len() > MAX_HELD_BYTES {
+            InputNotice::PasteTooLong(lines.count)
+        } else {
+            self.held.text.push_str(&lines.text);
+            self.held.count += lines.count;
+            InputNotice::PasteHeld(self.held.count)
+        };
+        passed.push(Input::Notice(notice));
     }
 
     /// The input has ended. Returns what to pass on before the end.
@@ -148,6 +162,26 @@ fn split_last_line(line: &str) -> Option<(&str, &str)> {
     (!last.is_empty() && last != "/" && may_be_text(line)).then(|| line.split_at(at))
 }
 
+/// Returns where the lines of a burst end that pass as typed. What is pasted behind `/msg NAME` is meant for
+/// that person, and its second line would go to everybody. So the lines behind one for a single person are
+/// held, unless all of them are commands.
+fn end_of_typed(burst: &str) -> usize {
+    let mut end = 0;
+    for line in burst.split_inclusive('\n') {
+        end += line.len();
+        if is_for_one_person(line)
+            && burst[end..].lines().any(|line| !line.trim().is_empty() && may_be_text(line))
+        {
+            return end;
+        }
+    }
+    end
+}
+
+fn is_for_one_person(line: &str) -> bool {
+    matches!(parse_command(line), Ok(Command::Reply(_) | Command::Say(Utterance::Private { .. })))
+}
+
 /// Whether a line is not a command. An unknown command may be a path, so it may be text.
 fn may_be_text(line: &str) -> bool {
     matches!(parse_command(line), Err(_) | Ok(Command::Say(Utterance::Message(_))))
@@ -179,6 +213,20 @@ mod tests {
         assert_eq!(burst(&mut guard, &ten), ten.map(line));
         assert_eq!(burst(&mut guard, &ELEVEN), [notice(InputNotice::PasteHeld(11))]);
         assert_eq!(burst(&mut guard, &["typed meanwhile"]), [line("typed meanwhile")]);
+    }
+
+    #[test]
+    fn what_is_pasted_behind_a_private_text_is_held_and_commands_behind_it_are_not() {
+        for private in ["/msg Ann one", "/reply one"] {
+            let mut guard = PasteGuard::default();
+            let passed = burst(&mut guard, &["typed", private, "two", "/who"]);
+            assert_eq!(passed, [line("typed"), line(private), notice(InputNotice::PasteHeld(2))]);
+            assert_eq!(burst(&mut guard, &["three/drop"]), [notice(InputNotice::PasteDropped(3))]);
+            assert_eq!(
+                burst(&mut guard, &[private, "/who", "", "/quit"]),
+                [private, "/who", "", "/quit"].map(line)
+            );
+        }
     }
 
     #[test]
