@@ -81,7 +81,7 @@ impl<'scope, 'env> FanoutWorker<'scope, 'env> {
         }
         self.take_part(&fanout);
         #[cfg(feature = "seeded-bugs")]
-        self.deliveries.wait_as_a_scope_for_each_round_would(&fanout.recipients);
+        self.deliveries.wait_for_answers(&fanout.recipients);
     }
 
     /// Writes the round to recipients until all of them are taken.

@@ -1,4 +1,4 @@
-//! A bug on purpose in delivering a round. Runs on the thread `broadcaster`.
+//! Bugs on purpose in delivering a round. Runs on the thread `broadcaster`.
 
 use super::{recipient::Recipient, Deliveries};
 use crate::settings::seeded::Bug;
@@ -6,10 +6,16 @@ use chat_common::batch::Batch;
 use std::{sync::Arc, thread};
 
 impl Deliveries<'_, '_> {
-    /// Waits until every recipient has answered, as the end of a scope for this round would.
-    pub(super) fn wait_as_a_scope_for_each_round_would(&self, recipients: &[Arc<Recipient>]) {
-        for recipient in recipients.iter().filter(|_| self.limits.seeded.has(Bug::ScopePerRound)) {
-            while recipient.window.has_outstanding() && recipient.pair.close_reason().is_none() {
+    /// Waits until every recipient has answered, as the end of a scope for this round would. A round that is
+    /// published too early waits, too, so that its recipients surely have it before the server fails.
+    pub(super) fn wait_for_answers(&self, recipients: &[Arc<Recipient>]) {
+        let waits = |bug| self.limits.seeded.has(bug);
+        let waits = waits(Bug::ScopePerRound) || waits(Bug::PublishBeforeSync);
+        for recipient in recipients.iter().filter(|_| waits) {
+            let is_behind = || recipient.cursor() < self.log.read().next();
+            while (is_behind() || recipient.window.has_outstanding())
+                && recipient.pair.close_reason().is_none()
+            {
                 let mut ping = Batch::new();
                 if recipient.window.ping(&mut ping) {
                     // If this fails, the recipient's thread closes the pair.
