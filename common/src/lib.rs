@@ -2,7 +2,8 @@
 //! terminal or write for programs.
 //!
 //! It reads no arguments and knows nothing of rooms. Each function runs on its caller's thread. Only two
-//! files start a thread: [`background_writer`], which writes the log or another output, and [`width`].
+//! files start a thread: [`background_writer`](program::background_writer), which writes the log or another
+//! output, and [`width`](terminal::width).
 //!
 //! The rest of this page specifies the wire, version 2, completely. A client in any language can be written
 //! from it; `tests/python/client.py` is one, and `closed_client.py` beside it is one for closed rooms.
@@ -141,7 +142,7 @@
 //!
 //! After a refused Join the client may send another Join on the same connection.
 //!
-//! [`protocol`] explains each field.
+//! [`wire::protocol`] explains each field.
 //!
 //! # The callback connection (role 2 or 3)
 //!
@@ -294,40 +295,8 @@ compile_error!(
     "rpc-chat runs on Linux and macOS: this system has no /dev/urandom, from which it takes random bytes"
 );
 
-pub mod address;
-pub mod background_writer;
-pub mod batch;
-pub mod calendar;
-pub mod callback;
-pub mod cells;
-#[cfg(feature = "closed")]
-pub mod closed;
-pub mod clusters;
-pub mod codec;
-pub mod color;
-pub mod error;
-pub mod escape;
-pub mod foreground;
-pub mod frame;
-pub mod given_file;
-pub mod hello;
-pub mod invisible;
-pub mod json;
-pub mod kept_file;
-pub mod logging;
-pub mod protocol;
-pub mod rpc;
-#[cfg(feature = "closed")]
-pub mod seal;
-pub mod shutdown;
-pub mod signals;
-pub mod status;
-pub mod stream;
+pub mod handshake;
+pub mod program;
 pub mod terminal;
-pub mod text_file;
-pub mod token;
-pub mod transcript_file;
-pub mod typed_line;
-pub mod units;
-pub mod width;
-pub mod wrap;
+pub mod text;
+pub mod wire;

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 
-use chat_common::{
+use chat_common::wire::{
     codec::{decode, encode_into},
     frame::encode_frame,
     hello::{answer_bytes, read_hello, Hello, Role},

@@ -1,6 +1,6 @@
 //! The frame, hello and codec layers neither panic on hostile bytes nor allocate more than was sent.
 
-use chat_common::{
+use chat_common::wire::{
     codec::{decode, encode_into},
     error::RpcError,
     frame::{encode_frame, read_frame},

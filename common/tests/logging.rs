@@ -2,7 +2,7 @@
 // A panic is how a test reports a failure.
 #![allow(clippy::unwrap_used)]
 
-use chat_common::{background_writer::EXIT_TIMEOUT, logging};
+use chat_common::program::{background_writer::EXIT_TIMEOUT, logging};
 use std::{
     env, io,
     process::{Command, Output},

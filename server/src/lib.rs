@@ -11,7 +11,8 @@
 //! | `member` | a connection: hello, Join, requests | `connection`, one for each accepted connection |
 //! | `room` | the list of members, and what each command does | `broadcaster` |
 //! | `delivery` | the calls of a client's `Receive` | `recipient`, `flush`, `fanout` |
-//! | `door` | accepts connections; limits, bans and names | `main` |
+//! | `door` | accepts connections; limits and rates of hosts | `main` |
+//! | `identity` | names, hosts, bans | whoever asks |
 //! | `log` | every event, in one order | none of its own |
 //! | `settings` | the limits and the command line | none of its own |
 //!
@@ -96,6 +97,7 @@
 
 pub(crate) mod delivery;
 pub(crate) mod door;
+pub(crate) mod identity;
 pub(crate) mod log;
 pub(crate) mod member;
 pub(crate) mod operator;
@@ -103,9 +105,10 @@ pub(crate) mod room;
 pub(crate) mod settings;
 
 #[cfg(feature = "closed")]
-use crate::door::{ClosedTables, KeptNames};
+use crate::{door::ClosedTables, identity::KeptNames};
 use crate::{
-    door::{accept_loop, Bans, Door},
+    door::{accept_loop, Door},
+    identity::Bans,
     log::journal::{disk::Directory, Journal, JournalError, JournalOptions, Opened},
     member::{serve_connection, Service},
     operator::{stats_loop, Console, Transcript},
@@ -113,10 +116,12 @@ use crate::{
 };
 use ::log::{debug, info};
 use chat_common::{
-    background_writer::{BackgroundWriter, EXIT_TIMEOUT},
-    foreground::ForegroundInput,
-    shutdown::Shutdown,
-    transcript_file::{PipeUse, TranscriptFile},
+    program::{
+        background_writer::{BackgroundWriter, EXIT_TIMEOUT},
+        shutdown::Shutdown,
+        transcript_file::{PipeUse, TranscriptFile},
+    },
+    terminal::foreground::ForegroundInput,
 };
 use crossbeam_channel::bounded;
 pub use log::journal::{

@@ -1,6 +1,6 @@
 // The main program of the server: arguments, listener and exit code.
 //
-// Rust: server/src/main.rs and lib.rs. There main also installs a signal handler and joins every thread. Here every goroutine
+// Rust: server/src/bin/main.rs and lib.rs. There main also installs a signal handler and joins every thread. Here every goroutine
 // ends when main returns, even if it has not delivered its message.
 package main
 

@@ -1,6 +1,6 @@
 // The values that net/rpc encodes with gob.
 //
-// Rust: common/src/protocol.rs. There a message has an id, so that a client can repeat a request and the server says the
+// Rust: common/src/wire/protocol.rs. There a message has an id, so that a client can repeat a request and the server says the
 // message once. It has no author, because the server knows the author by the connection. Here, as in the original, the client
 // fills in the author.
 package main

@@ -16,33 +16,29 @@ type Floors = &'static [(&'static str, &'static [&'static str])];
 
 const COMMON: Floors = &[
     ("the roof", &["lib"]),
-    ("outputs", &["logging", "background_writer", "typed_line", "transcript_file"]),
-    ("callback connections", &["callback"]),
-    ("closed rooms", &["closed"]),
-    ("calls", &["rpc", "batch", "shutdown"]),
-    ("lines for programs, and files", &["json", "kept_file"]),
-    ("bytes", &["frame", "stream", "hello", "status", "error", "codec", "protocol", "token", "seal"]),
-    ("rows of text", &["terminal", "width", "wrap"]),
-    ("standard input", &["foreground"]),
-    ("the system", &["signals"]),
-    ("text", &["address", "color", "calendar", "units", "text_file", "given_file"]),
-    ("characters", &["escape", "cells", "clusters", "invisible"]),
+    ("how connections begin", &["handshake"]),
+    ("a person's terminal", &["terminal"]),
+    ("the program and the system", &["program"]),
+    ("the wire", &["wire"]),
+    ("text", &["text"]),
 ];
 
 const SERVER: Floors = &[
-    ("the roof", &["main", "lib", "secrets"]),
-    ("the words of passphrases", &["words"]),
+    ("the program", &["bin"]),
+    ("the roof", &["lib"]),
     ("the operator", &["operator"]),
     ("a member's connection", &["member"]),
     ("the room", &["room"]),
     ("delivery", &["delivery"]),
     ("the door", &["door"]),
+    ("who somebody is", &["identity"]),
     ("the log", &["log"]),
     ("settings", &["settings"]),
 ];
 
 const CLIENT: Floors = &[
-    ("the roof", &["main", "lib"]),
+    ("the program", &["bin"]),
+    ("the roof", &["lib"]),
     ("the session", &["session"]),
     ("the editor", &["editor", "no_editor"]),
     ("the screen", &["screen"]),

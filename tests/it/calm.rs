@@ -1,7 +1,7 @@
 //! A room with many people stays calm on a terminal: bursts of comings and goings fold, and a pipe gets every
 //! one of them.
 
-use chat_common::protocol::{Callback, CallbackReply, Event, EventKind, Joined, Reply, Request};
+use chat_common::wire::protocol::{Callback, CallbackReply, Event, EventKind, Joined, Reply, Request};
 use chat_tests::{
     folder::Folder,
     process::{binary, Program},

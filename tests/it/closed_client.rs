@@ -2,9 +2,8 @@
 //! refusal says.
 
 use chat_common::{
-    closed::{handshake, KeyPair, PublicKey},
-    error::RpcError,
-    hello::Hello,
+    handshake::sealed,
+    wire::{error::RpcError, hello::Hello, seal::KeyPair, seal::PublicKey},
 };
 use chat_server::Limits;
 use chat_tests::{
@@ -59,7 +58,7 @@ fn accept(listener: &TcpListener) -> (RawPeer, Hello) {
 /// Does the handshake of a room with this key and the right passphrase.
 fn shake_hands(client: &mut RawPeer, hello: &Hello, key: &KeyPair) -> Result<(), RpcError> {
     let connection = &mut client.connection;
-    handshake::accept_call(connection, hello, &passphrase(WORDS), key, || (), WATCHDOG_TIMEOUT)
+    sealed::accept_call(connection, hello, &passphrase(WORDS), key, || (), WATCHDOG_TIMEOUT)
 }
 
 /// Starts a client in a pipe. An empty passphrase is none.

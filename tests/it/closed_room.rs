@@ -1,7 +1,7 @@
 //! A closed room: who knows the passphrase talks as in an open one, and nobody else comes in.
 
 use chat_client::{Channels, JoinOptions, Outcome};
-use chat_common::{error::RpcError, hello::Role, status::Status, token::Token};
+use chat_common::wire::{error::RpcError, hello::Role, status::Status, token::Token};
 use chat_tests::{
     closed::{self, join_options, passphrase, run_client},
     raw::RawPeer,

@@ -4,9 +4,8 @@
 
 use chat_client::Outcome;
 use chat_common::{
-    closed::{passphrase::KeyUse, Passphrase},
-    error::RpcError,
-    status::Status,
+    handshake::{passphrase::KeyUse, passphrase::Passphrase},
+    wire::{error::RpcError, status::Status},
 };
 use chat_server::{Bytes, Limits};
 use chat_tests::{

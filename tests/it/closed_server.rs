@@ -1,11 +1,11 @@
 //! What a closed room keeps for its operator and its members: the passphrase and the key over a restart,
 //! names for those who had them first, and the room free for honest people while somebody guesses.
 
-use chat_common::{
-    closed::KeyPair,
+use chat_common::wire::{
     error::RpcError,
     hello::{Hello, Role},
     protocol::{Cause, Join, Reply, Request},
+    seal::KeyPair,
     status::Status,
     token::Token,
 };

@@ -3,12 +3,14 @@
 
 use chat_client::Outcome;
 use chat_common::{
-    closed::handshake::accept_callback,
-    error::RpcError,
-    frame::encode_frame,
-    hello::{Hello, Role},
-    protocol::{Callback, Event, EventKind, Join, Reply, Request},
-    token::Token,
+    handshake::sealed::accept_callback,
+    wire::{
+        error::RpcError,
+        frame::encode_frame,
+        hello::{Hello, Role},
+        protocol::{Callback, Event, EventKind, Join, Reply, Request},
+        token::Token,
+    },
 };
 use chat_tests::{
     closed::{self, passphrase, run_client, Peer},

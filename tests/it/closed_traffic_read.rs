@@ -2,8 +2,8 @@
 
 use chat_client::{Channels, Credentials, Input, JoinOptions, Stop, UiEvent};
 use chat_common::{
-    closed::{handshake::accept_callback, KeyPair},
-    protocol::Join,
+    handshake::sealed::accept_callback,
+    wire::{protocol::Join, seal::KeyPair},
 };
 use chat_tests::{
     closed::{self, passphrase},

@@ -1,6 +1,6 @@
 //! The operator's commands and files, tested on the real programs.
 
-use chat_common::{
+use chat_common::wire::{
     frame::encode_frame,
     protocol::{Cause, Join, Reply, Request},
 };

@@ -1,6 +1,6 @@
 //! The basic promise of a chat: every member receives what the others say, and not what it says itself.
 
-use chat_common::protocol::{Cause, EventKind, Reply, Request};
+use chat_common::wire::protocol::{Cause, EventKind, Reply, Request};
 use chat_tests::{checker::assert_clean, member::Member, server::TestServer};
 
 #[test]

@@ -2,7 +2,7 @@
 //! loses its server.
 
 use chat_client::{Channels, Input, Outcome, Stop, UiEvent, Utterance};
-use chat_common::protocol::EventKind;
+use chat_common::wire::protocol::EventKind;
 use chat_tests::{
     member::Member,
     process::{binary, Program},

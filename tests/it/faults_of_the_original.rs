@@ -3,7 +3,7 @@
 //! The table in tests/README.md names the test of each fault. Those that are not here are in the file of
 //! their subject.
 
-use chat_common::{
+use chat_common::wire::{
     hello::Role,
     protocol::{Callback, Event, EventKind, Joined, Reply, Request},
     token::Token,

@@ -1,6 +1,6 @@
 //! A flood of connections from one address keeps nobody from another address out.
 
-use chat_common::{error::RpcError, status::Status};
+use chat_common::wire::{error::RpcError, status::Status};
 use chat_server::Limits;
 use chat_tests::{
     member::{Callbacks, Member},

@@ -1,6 +1,6 @@
 //! Nobody is fooled about who said what, and nothing that was said is hidden or promised in vain.
 
-use chat_common::{
+use chat_common::wire::{
     error::RpcError,
     hello::{read_answer, Hello, Role},
     protocol::{Callback, Cause, Event, EventKind, Join, Place, Reply, Request},

@@ -2,13 +2,15 @@
 //! members go on.
 
 use chat_common::{
-    callback::shown_token,
-    codec::encode_into,
-    error::RpcError,
-    hello::{read_answer, Hello, Role},
-    protocol::{Callback, CallbackReply, Cause, EventKind, Join, Reply, Request},
-    status::Status,
-    token::Token,
+    handshake::callback::shown_token,
+    wire::{
+        codec::encode_into,
+        error::RpcError,
+        hello::{read_answer, Hello, Role},
+        protocol::{Callback, CallbackReply, Cause, EventKind, Join, Reply, Request},
+        status::Status,
+        token::Token,
+    },
 };
 use chat_server::Limits;
 use chat_tests::{
@@ -253,7 +255,8 @@ fn a_member_that_never_reads_replies_is_removed_and_delays_nobody() {
     // Otherwise the server may remove it for that, where it fills the buffers more slowly.
     let _callback = peer.connect_callback(server.address(), token).unwrap();
     let mut request = Vec::new();
-    chat_common::frame::encode_frame(&Request::History { count: 50, before: None }, &mut request).unwrap();
+    chat_common::wire::frame::encode_frame(&Request::History { count: 50, before: None }, &mut request)
+        .unwrap();
     // Each reply has 64 KiB, so the buffers on the way fill, and the server closes.
     let mut requests = 0;
     while peer.write(&request).is_ok() {

@@ -1,7 +1,7 @@
 //! A server with a journal takes nothing back, not even when it is killed.
 //! Real programs; the journals are in temporary folders.
 
-use chat_common::protocol::{Cause, Join, Reply, Request};
+use chat_common::wire::protocol::{Cause, Join, Reply, Request};
 use chat_tests::{
     folder::Folder,
     member::Member,

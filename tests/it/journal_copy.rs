@@ -2,7 +2,7 @@
 //! later. Real programs.
 
 use crate::journal::{field, Place};
-use chat_common::protocol::{Cause, Join, Place as PlaceInRoom, Reply, Request};
+use chat_common::wire::protocol::{Cause, Join, Place as PlaceInRoom, Reply, Request};
 use chat_tests::{
     member::Member,
     process::Program,

@@ -2,7 +2,7 @@
 //! is in a mount namespace of its own.
 
 use crate::journal::{field, Place};
-use chat_common::protocol::Request;
+use chat_common::wire::protocol::Request;
 use chat_tests::{
     member::{Callbacks, Member, MemberError},
     process::{binary, Program},
@@ -80,10 +80,11 @@ fn a_disk_that_fails_ends_the_server_and_nobody_was_told_what_it_did_not_take() 
     assert_eq!(kept.status.code(), Some(0), "{kept:?}");
     let again = place.start(&[]);
     let mut reader = Member::join(place.address(), "reader");
-    let events = match reader.ask(&chat_common::protocol::Request::History { count: 1_000, before: None }) {
-        Ok(chat_common::protocol::Reply::History { events }) => events,
-        other => panic!("{other:?}"),
-    };
+    let events =
+        match reader.ask(&chat_common::wire::protocol::Request::History { count: 1_000, before: None }) {
+            Ok(chat_common::wire::protocol::Reply::History { events }) => events,
+            other => panic!("{other:?}"),
+        };
     let kept: Vec<u64> = events.iter().map(|event| event.sequence).collect();
     for (client, event) in [(&ann, "accepted"), (&bob, "message")] {
         for line in client.output().lines().filter(|line| line.contains(&format!("\"event\":\"{event}\""))) {

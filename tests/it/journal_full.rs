@@ -1,7 +1,7 @@
 //! A journal on a disk that is full. Real programs; the small disk is in a mount namespace of its own.
 
 use crate::journal::Place;
-use chat_common::protocol::{Cause, EventKind, Request};
+use chat_common::wire::protocol::{Cause, EventKind, Request};
 use chat_tests::{
     member::{Member, MemberError},
     process::{binary, Program},

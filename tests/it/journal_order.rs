@@ -1,7 +1,7 @@
 //! What the disk does not have yet, nobody has seen and nobody was told: while a sync is on its way, after it
 //! has failed, and on a disk that is slow.
 
-use chat_common::protocol::{Cause, Reply, Request};
+use chat_common::wire::protocol::{Cause, Reply, Request};
 use chat_server::{
     seeded::{Bug, Seeded},
     Limits, Settings,

@@ -1,7 +1,7 @@
 //! The rooms of a run with `CHAT_ROOM=closed` are closed, and those that a test asks to be open are open.
 //! Otherwise all other scenarios would run in open rooms once more, and nobody would notice.
 
-use chat_common::{error::RpcError, hello::Role, status::Status, token::Token};
+use chat_common::wire::{error::RpcError, hello::Role, status::Status, token::Token};
 use chat_tests::{
     process::{binary, Program},
     raw::RawPeer,

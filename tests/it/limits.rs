@@ -3,7 +3,7 @@
 //! The limits of frames are tested in `hostile`, of the log in `slow`, of resuming in `resume`, of addresses
 //! beside their code.
 
-use chat_common::{
+use chat_common::wire::{
     error::RpcError,
     protocol::{Cause, EventKind, Join, Reply, Request},
     status::Status,

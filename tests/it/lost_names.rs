@@ -1,7 +1,7 @@
 //! A name stands for a person: whose connection is lost keeps it for a while, and who leaves gives it up.
 
 use crate::journal::Place;
-use chat_common::protocol::{Cause, EventKind, Join, Refusal, Reply, Request};
+use chat_common::wire::protocol::{Cause, EventKind, Join, Refusal, Reply, Request};
 use chat_tests::{
     member::{Member, MemberError},
     process::Program,

@@ -1,7 +1,7 @@
 //! What memory no longer holds is read from the journal: whole, or with the gaps told. Real programs; the
 //! journals are in temporary folders.
 
-use chat_common::protocol::{Event, EventKind, Join, Reply, Request};
+use chat_common::wire::protocol::{Event, EventKind, Join, Reply, Request};
 use chat_tests::{
     folder::Folder,
     member::Member,

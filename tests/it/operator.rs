@@ -1,6 +1,6 @@
 //! What the operator can do to members and what is kept of the room, tested on the real programs.
 
-use chat_common::protocol::{Cause, EventKind, Reply, Request};
+use chat_common::wire::protocol::{Cause, EventKind, Reply, Request};
 use chat_tests::{
     folder::Folder,
     member::Member,

@@ -1,6 +1,6 @@
 //! A panic in the server ends one client, and the others lose nothing.
 
-use chat_common::protocol::EventKind;
+use chat_common::wire::protocol::EventKind;
 use chat_server::{
     seeded::{Bug, Seeded},
     Limits,

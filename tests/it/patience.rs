@@ -1,6 +1,6 @@
 //! How long the client tries to join and to come back, `--wait`.
 
-use chat_common::{hello::HELLO_BYTES, status::Status};
+use chat_common::wire::{hello::HELLO_BYTES, status::Status};
 use chat_tests::{
     process::{binary, Program},
     raw::RawPeer,

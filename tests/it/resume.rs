@@ -1,6 +1,6 @@
 //! A client that loses its connection resumes its session and loses no message.
 
-use chat_common::{
+use chat_common::wire::{
     codec::encode_into,
     protocol::{Callback, Cause, EventKind, Join, Reply, Request},
 };
@@ -57,7 +57,7 @@ fn a_message_whose_reply_is_lost_is_accepted_once() {
     proxy.set_faults(Faults::default());
     alice.reconnect();
     let message_id = alice.history().sent[0].message_id;
-    let reply = alice.ask(&chat_common::protocol::Request::Broadcast {
+    let reply = alice.ask(&chat_common::wire::protocol::Request::Broadcast {
         message_id,
         repeated: false,
         text: "once".to_owned(),

@@ -1,6 +1,6 @@
 //! The real client in a pipe: what scripts can rely on.
 
-use chat_common::protocol::{Joined, Reply, Request};
+use chat_common::wire::protocol::{Joined, Reply, Request};
 use chat_tests::{
     folder::Folder,
     process::{binary, knows_the_rooms, Program},

@@ -2,7 +2,7 @@
 //!
 //! The same scenario must find nothing in the correct server.
 
-use chat_common::{
+use chat_common::wire::{
     codec::encode_into,
     protocol::{Join, Request},
 };

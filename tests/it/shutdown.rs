@@ -1,7 +1,7 @@
 //! The server stops in good order: it delivers what it accepted, tells every member why, and joins every
 //! thread.
 
-use chat_common::protocol::{EventKind, Request};
+use chat_common::wire::protocol::{EventKind, Request};
 use chat_server::Limits;
 use chat_tests::{
     checker::assert_clean,

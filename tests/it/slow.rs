@@ -1,6 +1,6 @@
 //! A slow or stuck recipient does not delay the others, and learns what it missed.
 
-use chat_common::protocol::{EventKind, Join};
+use chat_common::wire::protocol::{EventKind, Join};
 use chat_server::{Bytes, Limits};
 use chat_tests::{
     checker::assert_clean,

@@ -1,7 +1,7 @@
 //! A server that gets no descriptors or threads from the system keeps its members, refuses others clearly,
 //! uses little processor time, and recovers.
 
-use chat_common::{
+use chat_common::wire::{
     error::RpcError,
     frame::encode_frame,
     protocol::{Cause, EventKind, Refusal, Reply, Request},

@@ -60,14 +60,14 @@ fn the_programs_are_built_from_six_packages() {
 #[test]
 fn bincode_is_named_in_one_file() {
     let sources = files(&["common/src", "server/src", "client/src"], ".rs");
-    assert_eq!(names_of(&sources, |text| code(text).contains("bincode")), ["common/src/codec.rs"]);
+    assert_eq!(names_of(&sources, |text| code(text).contains("bincode")), ["common/src/wire/codec.rs"]);
 }
 
 #[test]
 fn each_package_of_a_closed_room_is_named_in_one_file_and_is_not_in_the_default_build() {
     let sources = files(&["common/src", "server/src", "client/src"], ".rs");
     for (package, file) in
-        [("spake2", "common/src/closed/passphrase.rs"), ("snow", "common/src/seal/noise.rs")]
+        [("spake2", "common/src/handshake/passphrase.rs"), ("snow", "common/src/wire/seal/noise.rs")]
     {
         let path = format!("{package}::");
         assert_eq!(names_of(&sources, |text| code(text).contains(&path)), [file], "{package}");
@@ -81,7 +81,7 @@ fn unsafe_is_in_one_file() {
     // The two parts stand apart, so that this file has neither.
     for sign in [["unsafe", "_code"].concat(), ["unsafe", " {"].concat(), ["unsafe", " fn"].concat()] {
         let found = names_of(&sources, |text| code(text).contains(&sign));
-        assert!(found.iter().all(|name| name == "common/src/signals.rs"), "{sign} in {found:?}");
+        assert!(found.iter().all(|name| name == "common/src/program/signals.rs"), "{sign} in {found:?}");
     }
     let lints = fs::read_to_string(repository().join("Cargo.toml")).unwrap();
     assert!(lints.contains(&["unsafe", "_code = \"deny\""].concat()), "what is not denied can be anywhere");
@@ -94,7 +94,7 @@ fn serde_is_derived_where_bytes_leave_the_programs() {
         code(text).contains("derive(") && code(text).contains("Serialize, Deserialize)")
     });
     derived.sort();
-    let wire = ["common/src/protocol.rs", "common/src/token.rs"];
+    let wire = ["common/src/wire/protocol.rs", "common/src/wire/token.rs"];
     let journal =
         ["server/src/log/journal/record.rs", "server/src/log/journal/segment.rs", "server/src/log/staged.rs"];
     assert_eq!(derived, [&wire[..], &journal[..]].concat());

@@ -1,6 +1,6 @@
 //! Nobody in the room waits for whoever reads the log, the console's replies or a client's errors.
 
-use chat_common::protocol::EventKind;
+use chat_common::wire::protocol::EventKind;
 use chat_tests::{
     member::Member,
     process::{binary, server_address, Program},

@@ -1,6 +1,6 @@
 //! A visitor comes only to speak. Nobody is told of it, and it hears nothing.
 
-use chat_common::{
+use chat_common::wire::{
     error::RpcError,
     protocol::{Cause, EventKind, Join, Joined, Reply, Request},
     status::Status,

@@ -14,7 +14,7 @@ use crate::{
     history::{MemberHistory, Sent, SessionHistory},
     watchdog::{PAUSE, WATCHDOG_TIMEOUT},
 };
-use chat_common::protocol::EventKind;
+use chat_common::wire::protocol::EventKind;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     ops::RangeInclusive,

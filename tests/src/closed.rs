@@ -7,11 +7,14 @@ use crate::{
 };
 use chat_client::{Channels, Credentials, Input, JoinOptions, Outcome, UiEvent};
 use chat_common::{
-    closed::{handshake, KeyPair, Passphrase},
-    error::RpcError,
-    frame::encode_frame,
-    protocol::{Callback, Join, Reply, Request},
-    token::Token,
+    handshake::{passphrase::Passphrase, sealed},
+    wire::{
+        error::RpcError,
+        frame::encode_frame,
+        protocol::{Callback, Join, Reply, Request},
+        seal::KeyPair,
+        token::Token,
+    },
 };
 use chat_server::{ClosedRoom, Limits, Settings};
 use crossbeam_channel::{bounded, unbounded};
@@ -134,7 +137,7 @@ pub struct Peer {
 /// already.
 ///
 /// # Errors
-/// As [`handshake::dial_call`].
+/// As [`sealed::dial_call`].
 pub fn dial_call(call: &mut RawPeer, words: &str) -> Result<(), RpcError> {
     dial_call_with(call, words, &new_key())
 }
@@ -142,10 +145,10 @@ pub fn dial_call(call: &mut RawPeer, words: &str) -> Result<(), RpcError> {
 /// Opens a call connection as [`dial_call`] does, for a client with this key.
 ///
 /// # Errors
-/// As [`handshake::dial_call`].
+/// As [`sealed::dial_call`].
 pub fn dial_call_with(call: &mut RawPeer, words: &str, key: &KeyPair) -> Result<(), RpcError> {
     let passphrase = passphrase(words);
-    handshake::dial_call(&mut call.connection, &passphrase, key, |_| true, WATCHDOG_TIMEOUT).map(drop)
+    sealed::dial_call(&mut call.connection, &passphrase, key, |_| true, WATCHDOG_TIMEOUT).map(drop)
 }
 
 /// Opens a callback connection for the session of `call`, over a connection that is open already.

@@ -2,7 +2,7 @@
 //!
 //! All instants come from one clock, so all members of one check live in one process.
 
-use chat_common::protocol::{Event, EventKind};
+use chat_common::wire::protocol::{Event, EventKind};
 use std::time::Instant;
 
 /// What one member sent and received.

@@ -11,7 +11,7 @@ use crate::{
     receiver::{accept_callback, spawn, Receiver},
     watchdog::{Shared, WATCHDOG_TIMEOUT},
 };
-use chat_common::{
+use chat_common::wire::{
     error::RpcError,
     protocol::{Cause, Event, EventKind, Join, Refusal, Reply, Request},
     token::Token,

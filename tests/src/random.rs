@@ -146,7 +146,7 @@ fn group_loop(
         // Another member pings: so the server sees that it is alive, or the member finds out that its
         // connection is lost.
         let other = random.below(slots.len() as u64) as usize;
-        if slots[other].member.ask(&chat_common::protocol::Request::Ping).is_err() {
+        if slots[other].member.ask(&chat_common::wire::protocol::Request::Ping).is_err() {
             slots[other].proxy.set_faults(Faults::default());
             slots[other].member.reconnect();
         }

@@ -5,14 +5,16 @@ use crate::{
     watchdog::{poll, WATCHDOG_TIMEOUT},
 };
 use chat_common::{
-    callback,
-    error::RpcError,
-    hello::{answer_bytes, Hello, Role, HELLO_BYTES, HIGHEST_VERSION},
-    protocol::{Callback, CallbackReply, Join, Joined, Reply, Request, FRAME_BYTES},
-    rpc::Connection,
-    status::Status,
-    stream::Stream,
-    token::Token,
+    handshake::callback,
+    wire::{
+        error::RpcError,
+        hello::{answer_bytes, Hello, Role, HELLO_BYTES, HIGHEST_VERSION},
+        protocol::{Callback, CallbackReply, Join, Joined, Reply, Request, FRAME_BYTES},
+        rpc::Connection,
+        status::Status,
+        stream::Stream,
+        token::Token,
+    },
 };
 use socket2::{Domain, Socket, Type};
 use std::{

@@ -8,13 +8,15 @@ use crate::{
     watchdog::{Shared, WATCHDOG_TIMEOUT},
 };
 use chat_common::{
-    callback,
-    hello::Role,
-    protocol::{Callback, CallbackReply, FRAME_BYTES},
-    rpc::Connection,
-    status::Status,
-    stream::Stream,
-    token::Token,
+    handshake::callback,
+    wire::{
+        hello::Role,
+        protocol::{Callback, CallbackReply, FRAME_BYTES},
+        rpc::Connection,
+        status::Status,
+        stream::Stream,
+        token::Token,
+    },
 };
 use std::{
     net::TcpListener,

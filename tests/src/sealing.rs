@@ -8,8 +8,8 @@
 use crate::secrets::Secrets;
 use crate::{room::Kind, watchdog::WATCHDOG_TIMEOUT};
 #[cfg(feature = "closed")]
-use chat_common::closed::handshake;
-use chat_common::{
+use chat_common::handshake::sealed;
+use chat_common::wire::{
     error::RpcError,
     hello::{Hello, Role},
     rpc::Connection,
@@ -31,7 +31,7 @@ pub(crate) fn greet_call(connection: &mut Connection) -> Result<(), RpcError> {
     if let Some(secrets) = Secrets::of_this_run() {
         let is_the_rooms = |key: &_| *key == secrets.room_key.public;
         let (passphrase, key) = (&secrets.passphrase, &secrets.client_key);
-        let opened = handshake::dial_call(connection, passphrase, key, is_the_rooms, WATCHDOG_TIMEOUT);
+        let opened = sealed::dial_call(connection, passphrase, key, is_the_rooms, WATCHDOG_TIMEOUT);
         return opened.map(drop);
     }
     connection.greet(Role::Call, Token::NONE, WATCHDOG_TIMEOUT).map(drop)
@@ -42,7 +42,7 @@ pub(crate) fn welcome_call(connection: &mut Connection, hello: &Hello) -> Result
     #[cfg(feature = "closed")]
     if let Some(secrets) = Secrets::of_this_run() {
         let (passphrase, key) = (&secrets.passphrase, &secrets.room_key);
-        return handshake::accept_call(connection, hello, passphrase, key, || (), WATCHDOG_TIMEOUT);
+        return sealed::accept_call(connection, hello, passphrase, key, || (), WATCHDOG_TIMEOUT);
     }
     connection.welcome(hello, WATCHDOG_TIMEOUT)
 }

@@ -11,9 +11,12 @@ use crate::{
     room::Kind,
 };
 use chat_client::Credentials;
-use chat_common::closed::{
-    state::{load_key, make_directory},
-    KeyPair, Passphrase,
+use chat_common::{
+    handshake::{
+        passphrase::Passphrase,
+        state::{load_key, make_directory},
+    },
+    wire::seal::KeyPair,
 };
 use chat_server::ClosedRoom;
 use std::{

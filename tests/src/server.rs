@@ -5,7 +5,7 @@ use crate::{
     room::{Kind, Room},
     watchdog::Shared,
 };
-use chat_common::shutdown::Shutdown;
+use chat_common::program::shutdown::Shutdown;
 use chat_server::{Limits, Server, Settings};
 use std::{
     io,

@@ -3,7 +3,7 @@
 //! The cursor steps over what a reader sees as one character: a letter with its marks, or a picture made of
 //! several emoji.
 
-use chat_common::clusters::{end_after, start_before};
+use chat_common::text::clusters::{end_after, start_before};
 
 /// The longest typed line. The same as for a line from a pipe. In bytes.
 pub(crate) const MAX_LINE_BYTES: usize = 64 * 1024;

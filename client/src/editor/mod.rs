@@ -25,8 +25,8 @@ use crate::{
     settings::{Input, ScreenOptions, Stop, UiEvent},
 };
 use chat_common::{
-    foreground::{self, is_for_the_foreground},
-    signals::is_in_background,
+    program::signals::is_in_background,
+    terminal::foreground::{self, is_for_the_foreground},
 };
 use crossbeam_channel::Sender;
 use std::{

@@ -3,7 +3,7 @@
 //! The threads that show events write it, and the thread `stdin` reads it.
 
 use crate::settings::{Rejoin, UiEvent};
-use chat_common::protocol::EventKind;
+use chat_common::wire::protocol::EventKind;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// As many as the largest room that a server has by default.
@@ -74,7 +74,7 @@ fn put_first(names: &mut Vec<String>, name: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use chat_common::protocol::{Event, Person};
+    use chat_common::wire::protocol::{Event, Person};
 
     fn hear(names: &KnownNames, kind: EventKind) {
         names.hear(&UiEvent::Event { event: Event { sequence: 1, time: 0, kind }, earlier: false });

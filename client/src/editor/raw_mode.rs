@@ -3,7 +3,7 @@
 //! Nothing here changes them while the client is in the background: the terminal is another program's then.
 
 use crate::screen::LAST_WORDS;
-use chat_common::signals::{is_in_background, terminal_changes, terminal_is_back};
+use chat_common::program::signals::{is_in_background, terminal_changes, terminal_is_back};
 use nix::sys::termios::{
     tcgetattr, tcsetattr, InputFlags, LocalFlags, SetArg, SpecialCharacterIndices, Termios,
 };

@@ -7,7 +7,7 @@ use crate::editor::{
     line::Line,
     names::KnownNames,
 };
-use chat_common::clusters::start_before;
+use chat_common::text::clusters::start_before;
 
 /// A paste of more lines does not go into the line being edited. It is passed on line by line, and may be
 /// held.
@@ -216,7 +216,7 @@ mod tests {
     use super::*;
     use crate::editor::keys::Keys;
     use crate::settings::UiEvent;
-    use chat_common::protocol::Person;
+    use chat_common::wire::protocol::Person;
 
     /// Presses the keys of these bytes. Returns the text, the cursor, and what the last key asked for.
     fn press(typing: &mut Typing, bytes: &str) -> (String, usize, Effect) {

@@ -2,8 +2,8 @@
 
 use crate::settings::{Bell, Utterance, DEFAULT_HISTORY};
 #[cfg(feature = "edit")]
-use chat_common::invisible::bare;
-use chat_common::invisible::{behind_blank_start, behind_false_slash, trim, without_invisible_start};
+use chat_common::text::invisible::bare;
+use chat_common::text::invisible::{behind_blank_start, behind_false_slash, trim, without_invisible_start};
 
 /// The meaning of one line.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@
 //! in the background, the terminal is another program's, and nothing here touches it.
 
 use crate::settings::UiEvent;
-use chat_common::signals::{is_in_background, terminal_changes, terminal_is_back};
+use chat_common::program::signals::{is_in_background, terminal_changes, terminal_is_back};
 use nix::sys::termios::{
     tcflush, tcgetattr, tcsetattr, FlushArg, LocalFlags, SetArg, SpecialCharacterIndices, Termios,
 };

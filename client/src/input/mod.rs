@@ -22,7 +22,7 @@ pub use echo::Echo;
 pub use objects::read_objects_loop;
 
 use crate::settings::{Input, EMPTY_MESSAGE_ERROR};
-use chat_common::{
+use chat_common::text::{
     invisible::trim,
     text_file::{with_plain_ends, without_end, without_mark},
 };

@@ -9,7 +9,7 @@ use super::{
     MAX_PIECE_BYTES,
 };
 use crate::settings::{Input, Utterance};
-use chat_common::text_file::without_mark;
+use chat_common::text::text_file::without_mark;
 use crossbeam_channel::Sender;
 use std::{
     collections::BTreeMap,

@@ -5,8 +5,8 @@
 
 use crate::screen::zone::Zone;
 use chat_common::{
-    background_writer::BackgroundWriter,
-    calendar::{DateTime, DAY_SECONDS},
+    program::background_writer::BackgroundWriter,
+    text::calendar::{DateTime, DAY_SECONDS},
 };
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use std::{

@@ -14,8 +14,8 @@ use crate::screen::{
     wording::{event_line, StyledLine},
 };
 use chat_common::{
-    escape::escape_line,
-    protocol::{Event, EventKind},
+    text::escape::escape_line,
+    wire::protocol::{Event, EventKind},
 };
 use std::{
     collections::HashMap,

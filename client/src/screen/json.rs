@@ -4,7 +4,7 @@ use crate::{
     screen::{clock::now, people::matching},
     settings::{Found, InputNotice, Rejoin, UiEvent, Utterance},
 };
-use chat_common::json::{room_object, Object};
+use chat_common::wire::json::{room_object, Object};
 
 /// Returns the objects of an event. Most events have one, some have none.
 pub(crate) fn objects(event: &UiEvent) -> Vec<String> {
@@ -106,7 +106,7 @@ pub(crate) fn objects(event: &UiEvent) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use chat_common::protocol::{Event, EventKind, Person};
+    use chat_common::wire::protocol::{Event, EventKind, Person};
 
     #[test]
     fn a_message_is_one_object_on_one_line() {

@@ -38,8 +38,8 @@ use crate::{
     settings::{ScreenOptions, Stop, TimeFormat, UiEvent},
 };
 use chat_common::{
-    background_writer::BackgroundWriter,
-    width::{CtrlC, TerminalWidth},
+    program::background_writer::BackgroundWriter,
+    terminal::width::{CtrlC, TerminalWidth},
 };
 use crossbeam_channel::{bounded, Sender};
 use std::{

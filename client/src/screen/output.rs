@@ -17,12 +17,14 @@ use crate::{
     settings::{Bell, ScreenOptions, Stop, TimeFormat, UiEvent},
 };
 use chat_common::{
-    background_writer::BackgroundWriter,
-    color::{paint, Style},
-    protocol::EventKind,
-    terminal::{above_typed_line, unwrapped, CLEAR_ROW},
-    width::TerminalWidth,
-    wrap::{wrap, INDENT},
+    program::background_writer::BackgroundWriter,
+    terminal::{
+        color::{paint, Style},
+        rows::{above_typed_line, unwrapped, CLEAR_ROW},
+        width::TerminalWidth,
+        wrap::{wrap, INDENT},
+    },
+    wire::protocol::EventKind,
 };
 use crossbeam_channel::Sender;
 use std::{

@@ -1,7 +1,7 @@
 //! The words for who is here, as `/who` shows them. No I/O.
 
 use crate::screen::viewer::Viewer;
-use chat_common::{escape::escape_line, protocol::Person};
+use chat_common::{text::escape::escape_line, wire::protocol::Person};
 
 const UNITS: [(u64, &str); 4] = [(86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second")];
 

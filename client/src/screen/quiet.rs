@@ -1,7 +1,7 @@
 //! What `--quiet` leaves: messages, actions and private messages of other people. No I/O.
 
 use crate::settings::UiEvent;
-use chat_common::protocol::{Event, EventKind};
+use chat_common::wire::protocol::{Event, EventKind};
 use std::borrow::Cow;
 
 /// Returns the part of an event that others have said, if there is one.

@@ -15,8 +15,8 @@ use crate::{
     settings::{UiEvent, Utterance},
 };
 use chat_common::{
-    escape::escape_line,
-    transcript_file::{PipeUse, TranscriptFile},
+    program::transcript_file::{PipeUse, TranscriptFile},
+    text::escape::escape_line,
 };
 use std::{io::Write, path::Path};
 

@@ -5,7 +5,10 @@
 //! of a character, the cursor is still right: its place is found by writing the row once more, up to the
 //! cursor.
 
-use chat_common::{cells::cells_of, clusters::continues, escape::characters, terminal::unwrapped};
+use chat_common::{
+    terminal::{cells::cells_of, rows::unwrapped},
+    text::{clusters::continues, escape::characters},
+};
 use std::ops::Range;
 
 /// Even a very narrow terminal shows something. In cells.

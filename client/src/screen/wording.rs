@@ -13,10 +13,9 @@ use crate::{
     settings::{Bell, Found, InputNotice, Rejoin, UiEvent, Utterance},
 };
 use chat_common::{
-    color::Style,
-    escape::{escape_line, escape_text},
-    protocol::{Event, EventKind},
-    wrap::MAX_ROWS,
+    terminal::{color::Style, wrap::MAX_ROWS},
+    text::escape::{escape_line, escape_text},
+    wire::protocol::{Event, EventKind},
 };
 
 /// One line to show. A line end inside a span begins an indented line.
@@ -268,7 +267,7 @@ pub(crate) fn mentions(text: &str, name: &str) -> bool {
 mod tests {
     use super::*;
     use crate::screen::clock::LocalClock;
-    use chat_common::protocol::Person;
+    use chat_common::wire::protocol::Person;
 
     fn words(event: &UiEvent) -> Vec<String> {
         let clock = LocalClock::default();
@@ -384,7 +383,9 @@ mod tests {
         let viewer = Viewer { own_name: "Tom", clock: &clock, now: 0, on_terminal: true };
         let rows = |event| {
             let lines = lines(event, &viewer).into_iter();
-            lines.flat_map(|line| chat_common::wrap::wrap(&line.spans, 40, false, line.max_rows)).count()
+            lines
+                .flat_map(|line| chat_common::terminal::wrap::wrap(&line.spans, 40, false, line.max_rows))
+                .count()
         };
         assert!(rows(&who) > MAX_ROWS + 1, "a list that is cut has one row more");
         let text = "x\n".repeat(200);

@@ -6,7 +6,7 @@
 //! of last summer.
 
 use crate::screen::zone_rule::Rule;
-use chat_common::given_file::GivenFile;
+use chat_common::program::given_file::GivenFile;
 use std::{
     env,
     io::{self, ErrorKind, Read},

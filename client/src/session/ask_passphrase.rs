@@ -7,7 +7,7 @@ use crate::{
     session::{client::Client, closed::with_own_key},
     settings::{Input, InputNotice, Outcome, Stop, UiEvent},
 };
-use chat_common::closed::Passphrase;
+use chat_common::handshake::passphrase::Passphrase;
 use crossbeam_channel::{never, select};
 
 impl Client<'_> {

@@ -3,7 +3,7 @@
 //! that much has been shown.
 
 use crate::session::inbox::Inbox;
-use chat_common::{
+use chat_common::wire::{
     error::RpcError,
     protocol::{Reply, Request},
     rpc::Connection,

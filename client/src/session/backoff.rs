@@ -1,7 +1,7 @@
 //! The pause before the next attempt. It doubles up to a limit. It has a random part (jitter), so that a
 //! hundred clients that lost the same server do not all come back in the same millisecond.
 
-use chat_common::token::Token;
+use chat_common::wire::token::Token;
 use std::time::Duration;
 
 /// Pauses that double from `first` to `longest`.

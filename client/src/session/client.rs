@@ -11,7 +11,7 @@ use crate::{
     },
     settings::{Input, InputNotice, JoinOptions, Stop, UiEvent, UiEventHandler, Utterance},
 };
-use chat_common::{protocol::Request, token::Token};
+use chat_common::wire::{protocol::Request, token::Token};
 use crossbeam_channel::{never, Receiver, RecvError};
 
 /// No server allows a longer name. A request with one might not fit into a frame. In bytes.

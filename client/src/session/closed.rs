@@ -20,12 +20,8 @@ use crate::{
     settings::{Credentials, JoinOptions, PassphraseSource, UiEvent, UiEventHandler},
 };
 use chat_common::{
-    closed::{handshake, state, Passphrase, PublicKey},
-    error::RpcError,
-    hello::Role,
-    rpc::Connection,
-    status::Status,
-    token::Token,
+    handshake::{passphrase::Passphrase, sealed, state},
+    wire::{error::RpcError, hello::Role, rpc::Connection, seal::PublicKey, status::Status, token::Token},
 };
 use crossbeam_channel::{bounded, RecvTimeoutError};
 use std::{path::Path, thread, time::Duration};
@@ -150,7 +146,7 @@ impl Closed<'_> {
         };
         let Credentials { passphrase, key } = credentials;
         let dialled =
-            tell_if_slow(show, || handshake::dial_call(call, passphrase, key, accepts, HANDSHAKE_TIMEOUT));
+            tell_if_slow(show, || sealed::dial_call(call, passphrase, key, accepts, HANDSHAKE_TIMEOUT));
         let error = match dialled {
             Ok(key) => {
                 if !matches!(self.room_key, RoomKey::Proven(_)) {

@@ -16,7 +16,7 @@ use crate::{
     },
     settings::{Outcome, Rejoin, UiEvent, Utterance},
 };
-use chat_common::{
+use chat_common::wire::{
     error::RpcError,
     protocol::{Cause, Join, Joined, Refusal, Reply, Request, FRAME_BYTES, PING_INTERVAL},
     rpc::Connection,

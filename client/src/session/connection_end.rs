@@ -1,7 +1,7 @@
 //! How one connection to the room ended. A plain value.
 
 use crate::{session::loss::Loss, settings::Outcome};
-use chat_common::{error::RpcError, status::Status};
+use chat_common::wire::{error::RpcError, status::Status};
 
 /// How one connection ended. The texts are reasons for people.
 pub(crate) enum ConnectionEnd {

@@ -2,7 +2,7 @@
 //!
 //! A failure is said in words that tell what to do, because most people stumble at the first connection.
 
-use chat_common::{address::look_up, stream::Stream};
+use chat_common::{text::address::look_up, wire::stream::Stream};
 use std::{
     io::{self, ErrorKind},
     time::Duration,

@@ -12,7 +12,7 @@ use crate::{
     },
     settings::{Found, UiEvent, UiEventHandler, Utterance},
 };
-use chat_common::protocol::{Event, EventKind, Place, Request};
+use chat_common::wire::protocol::{Event, EventKind, Place, Request};
 use crossbeam_channel::{bounded, Receiver, Sender};
 use std::{
     collections::{BTreeMap, HashMap, HashSet, VecDeque},

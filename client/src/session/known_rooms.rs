@@ -1,14 +1,15 @@
 //! The file `known_rooms`: which key each closed room has shown, as in ssh. Runs on the main thread.
 //!
 //! A line is `HOST:PORT` and the key in 64 hexadecimal digits. A room has the address that the person gave,
-//! with the host in lower case. [`kept_file`](chat_common::kept_file) says what else the file may have, and
-//! that several clients at once do not lose each other's lines.
+//! with the host in lower case. [`kept_file`](chat_common::program::kept_file) says what else the file may have,
+//! and that several clients at once do not lose each other's lines.
 //!
 //! A damaged line MUST NOT make a known room an unknown one. So nothing is taken from a file that has one.
 
 use chat_common::{
-    closed::{state, PublicKey},
-    kept_file::{KeptFile, Lines},
+    handshake::state,
+    program::kept_file::{KeptFile, Lines},
+    wire::seal::PublicKey,
 };
 use std::{
     io::{self, ErrorKind},
@@ -125,7 +126,7 @@ fn parse(entry: &str) -> Option<(String, PublicKey)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use chat_common::closed::KeyPair;
+    use chat_common::wire::seal::KeyPair;
     use std::{fs, path::PathBuf, thread};
 
     /// The lock beside the file.

@@ -13,15 +13,17 @@
 
 use crate::session::{inbox::Inbox, loss::Loss};
 use chat_common::{
-    callback::{self, shown_token},
-    error::RpcError,
-    hello::{Hello, Role},
-    protocol::{Callback, CallbackReply, FRAME_BYTES},
-    rpc::Connection,
-    shutdown::Shutdown,
-    status::Status,
-    stream::Stream,
-    token::Token,
+    handshake::callback::{self, shown_token},
+    program::shutdown::Shutdown,
+    wire::{
+        error::RpcError,
+        hello::{Hello, Role},
+        protocol::{Callback, CallbackReply, FRAME_BYTES},
+        rpc::Connection,
+        status::Status,
+        stream::Stream,
+        token::Token,
+    },
 };
 use crossbeam_channel::{Receiver, Sender};
 use std::{

@@ -1,6 +1,6 @@
 //! Why a connection to the room was lost. A plain value.
 
-use chat_common::error::RpcError;
+use chat_common::wire::error::RpcError;
 use std::io::ErrorKind;
 
 /// Why a connection was lost.

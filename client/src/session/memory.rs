@@ -94,7 +94,7 @@ fn cost(found: &Found) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use chat_common::protocol::{Event, EventKind};
+    use chat_common::wire::protocol::{Event, EventKind};
 
     fn found(sequence: u64, text: &str) -> Found {
         let author = "Sara".into();

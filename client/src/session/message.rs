@@ -1,6 +1,6 @@
 //! What of an event is a message, whatever its kind. Plain values.
 
-use chat_common::protocol::EventKind;
+use chat_common::wire::protocol::EventKind;
 
 /// The kinds of message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -39,7 +39,7 @@ use crate::{
     },
     settings::{Channels, Input, InputNotice, JoinOptions, Outcome, UiEvent, UiEventHandler},
 };
-use chat_common::{invisible::trim, token::Token};
+use chat_common::{text::invisible::trim, wire::token::Token};
 use crossbeam_channel::{after, never, select};
 use std::time::{Duration, Instant};
 

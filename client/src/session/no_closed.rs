@@ -4,7 +4,7 @@ use crate::{
     session::connection_end::ConnectionEnd,
     settings::{JoinOptions, UiEvent, UiEventHandler, HOW_TO_BUILD_CLOSED},
 };
-use chat_common::{error::RpcError, hello::Role, rpc::Connection, status::Status, token::Token};
+use chat_common::wire::{error::RpcError, hello::Role, rpc::Connection, status::Status, token::Token};
 use std::time::Duration;
 
 /// The client's side of a closed room, which this build does not have.

@@ -3,7 +3,7 @@
 //! meanwhile.
 
 use crate::session::message::message_of;
-use chat_common::protocol::{Event, EventKind, Request};
+use chat_common::wire::protocol::{Event, EventKind, Request};
 
 /// How many pages are read: 8 MiB. More would scroll away.
 const MAX_PAGES: usize = 128;
@@ -80,7 +80,7 @@ fn is_only_a_place(event: &Event) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use chat_common::protocol::EventKind;
+    use chat_common::wire::protocol::EventKind;
 
     fn page(sequences: std::ops::Range<u64>) -> Vec<Event> {
         let says = |sequence| {

@@ -6,7 +6,7 @@ use crate::{
     session::{message::message_of, pages::place_before},
     settings::{Found, UiEvent},
 };
-use chat_common::protocol::{Event, EventKind, Request};
+use chat_common::wire::protocol::{Event, EventKind, Request};
 use std::collections::{HashSet, VecDeque};
 
 /// How many messages are shown. More would scroll away, and the number of all is told.
@@ -110,7 +110,7 @@ impl Search {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use chat_common::protocol::EventKind;
+    use chat_common::wire::protocol::EventKind;
 
     fn says(sequence: u64, author: &str, text: &str) -> Event {
         let kind =

@@ -8,7 +8,7 @@ use crate::{
     session::{pages::Pages, search::Search},
     settings::Utterance,
 };
-use chat_common::protocol::Request;
+use chat_common::wire::protocol::Request;
 use std::collections::VecDeque;
 
 /// A queue of this length stops the reading of input, and that slows a pipe down.

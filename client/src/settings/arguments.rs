@@ -8,7 +8,7 @@ use super::{
     },
     server_address::{parse_server, DEFAULT_SERVER},
 };
-use chat_common::{
+use chat_common::text::{
     invisible::{bare, behind_blank_start, behind_false_slash, trim, without_invisible_start},
     units::{parse_time, TIME_FORM},
 };

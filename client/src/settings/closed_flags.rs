@@ -5,7 +5,7 @@ use super::options::{Environment, Options};
 #[cfg(feature = "closed")]
 use super::PassphraseSource;
 #[cfg(feature = "closed")]
-use chat_common::closed::{state::default_directory, Passphrase};
+use chat_common::handshake::{passphrase::Passphrase, state::default_directory};
 use std::path::PathBuf;
 
 /// The error of `--passphrase`.

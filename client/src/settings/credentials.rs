@@ -1,6 +1,6 @@
 //! What a client needs for a closed room. Plain values, for any thread.
 
-use chat_common::closed::{KeyPair, Passphrase};
+use chat_common::{handshake::passphrase::Passphrase, wire::seal::KeyPair};
 use std::path::PathBuf;
 
 /// What a client shows a closed room, and what it knows of it.

@@ -1,7 +1,7 @@
 //! Everything that the client can tell a person, before it becomes text. No I/O.
 
 use super::{channels::InputNotice, options::Bell, utterance::Utterance};
-use chat_common::protocol::{Event, Person};
+use chat_common::wire::protocol::{Event, Person};
 
 /// Receives every [`UiEvent`]. The main thread and the callback's thread call it.
 ///

@@ -6,7 +6,7 @@ use crate::harness::{
     TEST_TIMEOUT,
 };
 use chat_client::UiEvent;
-use chat_common::{
+use chat_common::wire::{
     error::RpcError,
     hello::Role,
     protocol::{CallbackReply, Cause, Join, Request},

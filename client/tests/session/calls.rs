@@ -2,7 +2,7 @@
 
 use crate::harness::{broadcast, next_request, refuse, reply, run_client, TEST_TIMEOUT};
 use chat_client::{Input, Outcome, UiEvent};
-use chat_common::protocol::{Cause, Refusal, Reply, Request};
+use chat_common::wire::protocol::{Cause, Refusal, Reply, Request};
 use crossbeam_channel::{bounded, RecvTimeoutError};
 use std::{thread, time::Duration};
 

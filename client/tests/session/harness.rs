@@ -1,7 +1,7 @@
 //! The harness: runs a client, and lets the test play the server.
 
 use chat_client::{Channels, Input, JoinOptions, Outcome, Stop, UiEvent};
-use chat_common::{
+use chat_common::wire::{
     error::RpcError,
     hello::Role,
     protocol::{Callback, Cause, Event, EventKind, Join, Joined, Refusal, Reply, Request, FRAME_BYTES},

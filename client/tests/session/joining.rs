@@ -5,7 +5,7 @@ use crate::harness::{
     Harness, TEST_TIMEOUT,
 };
 use chat_client::{Input, Outcome, Stop, UiEvent};
-use chat_common::{
+use chat_common::wire::{
     protocol::{CallbackReply, Cause, Reply, Request, FRAME_BYTES},
     rpc::Connection,
     status::Status,

@@ -5,7 +5,7 @@ use crate::harness::{
     TEST_TIMEOUT,
 };
 use chat_client::{Input, Outcome, Rejoin, Stop, UiEvent, Utterance};
-use chat_common::protocol::{Callback, CallbackReply, Cause, Event, EventKind, Place, Reply, Request};
+use chat_common::wire::protocol::{Callback, CallbackReply, Cause, Event, EventKind, Place, Reply, Request};
 use std::time::{Duration, Instant};
 
 #[test]

@@ -5,7 +5,7 @@ use crate::harness::{
     TEST_TIMEOUT,
 };
 use chat_client::{Found, UiEvent};
-use chat_common::{
+use chat_common::wire::{
     protocol::{CallbackReply, Cause, Event, Reply, Request},
     rpc::Connection,
 };

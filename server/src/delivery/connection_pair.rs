@@ -6,7 +6,7 @@
 //! broadcaster share a pair. Nothing here may wait for the client.
 
 use crate::door::ReadAllowance;
-use chat_common::{error::RpcError, frame::encode_frame, protocol::Reply, stream::Stream};
+use chat_common::wire::{error::RpcError, frame::encode_frame, protocol::Reply, stream::Stream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The connections of one session, from a Join until one of them ends.

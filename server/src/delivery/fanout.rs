@@ -12,7 +12,7 @@
 //! over the cores.
 
 use super::{recipient::Recipient, shared_batch::SharedBatch, Deliveries};
-use chat_common::batch::Batch;
+use chat_common::wire::batch::Batch;
 use crossbeam_channel::{bounded, Receiver, Sender};
 use log::{error, warn};
 use std::{
@@ -70,7 +70,7 @@ impl<'scope, 'env> FanoutWorker<'scope, 'env> {
     ///
     /// # Blocking
     /// Never on a recipient. A full send buffer costs some 8 ms, see
-    /// [`try_write`](chat_common::stream::Stream::try_write). The window then becomes smaller for good,
+    /// [`try_write`](chat_common::wire::stream::Stream::try_write). The window then becomes smaller for good,
     /// so that a connection costs this only a few times.
     pub(crate) fn write(&mut self, recipients: &Arc<[Arc<Recipient>]>, round: SharedBatch, is_quiet: bool) {
         let recipients = Arc::clone(recipients);

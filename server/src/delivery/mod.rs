@@ -25,7 +25,7 @@ use crate::{
     log::{Reader, SharedLog},
     settings::Limits,
 };
-use chat_common::{error::RpcError, rpc::Connection, stream::Unsent};
+use chat_common::wire::{error::RpcError, rpc::Connection, stream::Unsent};
 use crossbeam_channel::{Receiver, Sender};
 use log::{error, warn};
 use recipient::recipient_loop;

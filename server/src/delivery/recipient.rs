@@ -15,7 +15,7 @@ use crate::{
     log::{Reader, SharedLog},
     settings::Limits,
 };
-use chat_common::{
+use chat_common::wire::{
     batch::Batch,
     error::RpcError,
     protocol::CallbackReply,

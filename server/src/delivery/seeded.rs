@@ -2,7 +2,7 @@
 
 use super::{recipient::Recipient, Deliveries};
 use crate::settings::seeded::Bug;
-use chat_common::batch::Batch;
+use chat_common::wire::batch::Batch;
 use std::{sync::Arc, thread};
 
 impl Deliveries<'_, '_> {

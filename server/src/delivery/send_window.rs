@@ -52,7 +52,7 @@ use crate::{
     },
     settings::Limits,
 };
-use chat_common::{batch::Batch, stream::Unsent};
+use chat_common::wire::{batch::Batch, stream::Unsent};
 use std::{sync::PoisonError, time::Instant};
 
 /// The window of a new connection, in bytes. Any send buffer takes this much.

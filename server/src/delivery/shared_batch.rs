@@ -2,7 +2,7 @@
 //! broadcaster builds it; nothing here may block.
 
 use crate::log::{Reader, SharedLog};
-use chat_common::batch::Batch;
+use chat_common::wire::batch::Batch;
 
 /// The longest payload of a call with more than one event, in bytes. A recipient can read the first of
 /// several calls while the next is built.

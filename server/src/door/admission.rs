@@ -31,12 +31,9 @@
 //! before the places are. So a connection that finds none takes the place of one that has not joined as well,
 //! after the same rules, if some have had the time to join.
 
-use super::{
-    descriptors::{Descriptors, Share, PATIENCE},
-    host::Host,
-};
-use crate::settings::Limits;
-use chat_common::{
+use super::descriptors::{Descriptors, Share, PATIENCE};
+use crate::{identity::Host, settings::Limits};
+use chat_common::wire::{
     protocol::{Cause, Refusal},
     status::Status,
     stream::Stream,

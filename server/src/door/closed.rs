@@ -1,8 +1,9 @@
 //! What only the door of a closed room has: how many passphrases were wrong, and the names that stay with
 //! their keys. Any thread may use it.
 
-use super::{guesses::Guesses, kept_names::KeptNames};
-use chat_common::{closed::PublicKey, protocol::Refusal, stream::Stream};
+use super::guesses::Guesses;
+use crate::identity::KeptNames;
+use chat_common::wire::{protocol::Refusal, seal::PublicKey, stream::Stream};
 use std::io;
 
 /// By which the client of a closed room is known again.

@@ -16,11 +16,8 @@
 //! host that no connection holds. A new bucket is made only if there is none, so a host never has more of
 //! them than connections at one time. A client that leaves and joins gains nothing by that.
 
-use super::{
-    host::Host,
-    rate::{Bucket, Rate},
-};
-use crate::settings::Limits;
+use super::rate::{Bucket, Rate};
+use crate::{identity::Host, settings::Limits};
 use std::{
     collections::HashMap,
     sync::{

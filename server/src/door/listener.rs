@@ -14,16 +14,17 @@
 
 use super::{
     admission::{Admission, Slot},
-    host::Host,
     Door,
 };
-use crate::settings::Limits;
+use crate::{identity::Host, settings::Limits};
 use chat_common::{
-    error::is_out_of_descriptors,
-    hello::{answer_bytes, HIGHEST_VERSION},
-    shutdown::Shutdown,
-    status::Status,
-    stream::Stream,
+    program::shutdown::Shutdown,
+    wire::{
+        error::is_out_of_descriptors,
+        hello::{answer_bytes, HIGHEST_VERSION},
+        status::Status,
+        stream::Stream,
+    },
 };
 use crossbeam_channel::{RecvTimeoutError, Sender};
 use log::{warn, Level};

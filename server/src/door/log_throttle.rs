@@ -1,7 +1,8 @@
 //! The one way to log about a peer. It limits the lines about each host, so that a peer cannot fill the log.
 //! Any thread may log. Nothing is logged under the lock of the table.
 
-use super::{host::Host, host_rates::HostRates};
+use super::host_rates::HostRates;
+use crate::identity::Host;
 use log::{log, log_enabled, Level};
 use std::{fmt, time::Instant};
 

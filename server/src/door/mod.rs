@@ -1,14 +1,10 @@
-//! Who may enter the room: connections, addresses and names.
+//! How much a host may have: connections, descriptors, and rates.
 //!
 //! The accept loop runs on the thread that calls [`Server::run`](crate::Server::run). Any thread may use
 //! the tables; nothing here may use the room. A function that the caller supplies serves an accepted
 //! connection.
 
 mod admission;
-mod ban;
-mod ban_file;
-mod bans;
-mod by_name;
 #[cfg(feature = "closed")]
 mod closed;
 #[cfg(not(feature = "closed"))]
@@ -17,38 +13,26 @@ mod closed;
 mod descriptors;
 #[cfg(feature = "closed")]
 mod guesses;
-mod host;
 mod host_rates;
-#[cfg(feature = "closed")]
-mod kept_names;
 mod listener;
 mod log_throttle;
-pub(crate) mod name;
 mod rate;
-#[cfg(test)]
-mod tests;
 
 pub(crate) use admission::Slot;
-pub(crate) use ban::Ban;
-pub(crate) use bans::Bans;
-pub(crate) use by_name::ByName;
 pub(crate) use closed::{key_of, ClientKey, ClosedTables};
-pub(crate) use host::Host;
 pub(crate) use host_rates::{Allowance, ReadAllowance};
-#[cfg(feature = "closed")]
-pub(crate) use kept_names::KeptNames;
 pub(crate) use listener::accept_loop;
 
-use crate::settings::Limits;
+use crate::{
+    identity::{Bans, Host},
+    settings::Limits,
+};
 use admission::Admission;
-use chat_common::{protocol::Refusal, stream::Stream};
+use chat_common::wire::{protocol::Refusal, stream::Stream};
 use descriptors::Descriptors;
 use host_rates::HostRates;
 use log::{debug, warn};
 use std::{fmt, io, net::IpAddr, sync::Arc, time::Instant};
-
-/// The mode of a file of bans or names that is new, less what the user's mask takes away.
-const NEW_FILE_MODE: u32 = 0o666;
 
 /// The tables of bans, of accepted connections, and of rates. Any thread may use them. Nothing blocks
 /// while it holds one of their locks.

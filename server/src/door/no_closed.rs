@@ -1,7 +1,7 @@
 //! Stands in the place of `closed.rs` in a build without the feature `closed`, whose rooms are all open.
 //! There are never values of its types.
 
-use chat_common::{protocol::Refusal, stream::Stream};
+use chat_common::wire::{protocol::Refusal, stream::Stream};
 use std::io;
 
 /// The key of a client of a closed room.

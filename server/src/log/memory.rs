@@ -7,7 +7,7 @@ use super::{
     Reader,
 };
 use crate::settings::Limits;
-use chat_common::{
+use chat_common::wire::{
     batch::Batch,
     protocol::{Event, EventKind},
 };

@@ -29,7 +29,7 @@ pub(crate) mod sync;
 mod tests;
 
 use crate::settings::Limits;
-use chat_common::protocol::Event;
+use chat_common::wire::protocol::Event;
 use counters::Counters;
 use journal::{archive::Archive, disk::Directory};
 use memory::Log;

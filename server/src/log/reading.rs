@@ -14,7 +14,7 @@ use super::{
     staged::{encode_event, missed, restored, Class, Entry},
     Audience, Reader, SharedLog,
 };
-use chat_common::{
+use chat_common::wire::{
     batch::Batch,
     protocol::{Event, EventKind},
 };

@@ -5,7 +5,7 @@
 //! journal, if there is one, is written between the two.
 
 use super::journal::record::push_event;
-use chat_common::{
+use chat_common::wire::{
     codec::encode_into,
     protocol::{Event, EventKind},
 };

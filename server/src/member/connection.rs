@@ -20,13 +20,15 @@ use crate::{
     room::Command,
 };
 use chat_common::{
-    callback,
-    error::RpcError,
-    hello::{Hello, Role},
-    protocol::{Cause, Refusal, Reply, Request, UNJOINED_FRAME_BYTES},
-    rpc::Connection,
-    status::Status,
-    stream::Stream,
+    handshake::callback,
+    wire::{
+        error::RpcError,
+        hello::{Hello, Role},
+        protocol::{Cause, Refusal, Reply, Request, UNJOINED_FRAME_BYTES},
+        rpc::Connection,
+        status::Status,
+        stream::Stream,
+    },
 };
 use log::Level;
 use std::{

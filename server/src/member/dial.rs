@@ -3,7 +3,10 @@
 //! Runs on the thread of the call connection.
 
 use crate::settings::Limits;
-use chat_common::{callback, error::RpcError, hello::Role, rpc::Connection, stream::Stream, token::Token};
+use chat_common::{
+    handshake::callback,
+    wire::{error::RpcError, hello::Role, rpc::Connection, stream::Stream, token::Token},
+};
 use std::{net::SocketAddr, sync::Arc, time::Instant};
 
 /// The lowest port that a client may announce. Lower ports belong to services of the system.

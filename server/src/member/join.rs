@@ -7,11 +7,11 @@ use super::{dial, Service};
 use crate::settings::seeded::Bug;
 use crate::{
     delivery::{ConnectionPair, CONNECTION_LOST},
-    door::name,
+    identity::name,
     log::GoOn,
     room::{stopping, Command, Entrance},
 };
-use chat_common::{
+use chat_common::wire::{
     protocol::{Cause, Join, Joined, Refusal, Reply},
     stream::Stream,
 };

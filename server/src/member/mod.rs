@@ -22,7 +22,7 @@ pub(crate) use connection::serve_connection;
 #[cfg(feature = "closed")]
 use crate::settings::ClosedRoom;
 use crate::{door::Door, room::Room, settings::Limits};
-use chat_common::shutdown::Shutdown;
+use chat_common::program::shutdown::Shutdown;
 
 /// What all connections share.
 #[derive(Debug)]

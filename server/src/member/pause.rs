@@ -3,7 +3,7 @@
 
 use super::Service;
 use crate::door::Allowance;
-use chat_common::{
+use chat_common::wire::{
     error::RpcError,
     rpc::{Connection, Wait},
 };

@@ -3,8 +3,8 @@
 
 use super::Service;
 #[cfg(feature = "closed")]
-use chat_common::closed::handshake;
-use chat_common::{error::RpcError, hello::Hello, rpc::Connection, status::Status};
+use chat_common::handshake::sealed;
+use chat_common::wire::{error::RpcError, hello::Hello, rpc::Connection, status::Status};
 #[cfg(feature = "closed")]
 use log::Level;
 use std::net::SocketAddr;
@@ -44,7 +44,7 @@ pub(super) fn welcome_call(
         }
         let (passphrase, key, timeout) = (&closed.passphrase, &closed.key, service.limits.hello_timeout);
         let on_wrong = || service.door.spend_guess(peer.ip());
-        return handshake::accept_call(connection, hello, passphrase, key, on_wrong, timeout).map(|()| true);
+        return sealed::accept_call(connection, hello, passphrase, key, on_wrong, timeout).map(|()| true);
     }
     connection.welcome(hello, service.limits.frame_timeout).map(|()| true)
 }

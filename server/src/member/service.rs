@@ -5,11 +5,11 @@ use super::{join::MemberCalls, Service};
 #[cfg(feature = "seeded-bugs")]
 use crate::settings::seeded::Bug;
 use crate::{
-    door::name,
+    identity::name,
     log::{GoOn, AROUND_EVENT},
     room::{Command, Message, MessageKind},
 };
-use chat_common::{
+use chat_common::wire::{
     frame::has_memory_for,
     protocol::{Cause, Person, Refusal, Reply, Request},
 };

@@ -8,15 +8,17 @@ use super::{
     who::{covering, muted, removed, who},
 };
 use crate::{
-    door::{Ban, Door},
+    door::Door,
+    identity::Ban,
     room::{Command, MutedFor, Room},
     settings::COMMANDS,
 };
 use chat_common::{
-    background_writer::BackgroundWriter,
-    invisible::trim,
-    shutdown::Shutdown,
-    units::{parse_time, TIME_FORM},
+    program::{background_writer::BackgroundWriter, shutdown::Shutdown},
+    text::{
+        invisible::trim,
+        units::{parse_time, TIME_FORM},
+    },
 };
 use log::{info, warn};
 use std::{

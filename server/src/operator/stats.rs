@@ -2,7 +2,7 @@
 //! thread `stats` writes the line. It holds the room weakly, because the room ends when it is dropped.
 
 use crate::{door::Door, room::Room};
-use chat_common::shutdown::Shutdown;
+use chat_common::program::shutdown::Shutdown;
 use log::{log, Level};
 use std::{fs, sync::Weak, time::Duration};
 

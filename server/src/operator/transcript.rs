@@ -11,14 +11,14 @@
 
 use crate::log::{Reader, SharedLog};
 use chat_common::{
-    background_writer::CountingOutput,
-    batch::Batch,
-    calendar::DateTime,
-    codec::decode,
-    escape::escape_line,
-    frame::HEADER_BYTES,
-    protocol::{Callback, Event, EventKind, FRAME_BYTES},
-    transcript_file::TranscriptFile,
+    program::{background_writer::CountingOutput, transcript_file::TranscriptFile},
+    text::{calendar::DateTime, escape::escape_line},
+    wire::{
+        batch::Batch,
+        codec::decode,
+        frame::HEADER_BYTES,
+        protocol::{Callback, Event, EventKind, FRAME_BYTES},
+    },
 };
 use crossbeam_channel::{bounded, Receiver, Sender};
 use log::warn;

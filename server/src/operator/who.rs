@@ -1,10 +1,10 @@
 //! The words about members: the answer to `/who`, and who was removed. No I/O; runs on the thread `console`.
 
 use crate::{
-    door::{name::fold, Ban, Host},
+    identity::{name::fold, Ban, Host},
     room::{MutedFor, Mutes, Removed},
 };
-use chat_common::{protocol::Person, units::show_roughly};
+use chat_common::{text::units::show_roughly, wire::protocol::Person};
 use std::{net::IpAddr, time::Duration};
 
 /// Returns the members whose names contain `pattern`, each with its address, and their number at the end.

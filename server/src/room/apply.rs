@@ -19,11 +19,12 @@ use crate::log::journal::{
 use crate::settings::seeded::Bug;
 use crate::{
     delivery::{ConnectionPair, Deliveries, CONNECTION_LOST},
-    door::{key_of, name::is_alike, Ban, Door, Host, Slot},
+    door::{key_of, Door, Slot},
+    identity::{name::is_alike, Ban, Host},
     log::{Audience, SharedLog, StagedBatch},
     settings::Limits,
 };
-use chat_common::{
+use chat_common::wire::{
     protocol::{Cause, EventKind, Join, Refusal, Reply},
     rpc::Connection,
     stream::Stream,

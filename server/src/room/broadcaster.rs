@@ -71,7 +71,7 @@ use crate::{
     },
     settings::Limits,
 };
-use chat_common::{protocol::EventKind, shutdown::Shutdown};
+use chat_common::{program::shutdown::Shutdown, wire::protocol::EventKind};
 use crossbeam_channel::{RecvTimeoutError, Sender};
 use log::{info, warn, Level};
 use std::{

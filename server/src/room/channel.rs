@@ -8,7 +8,7 @@
 //! Go: a goroutine that waits for a channel is parked by the runtime, too.
 
 use super::{command::Command, stopping};
-use chat_common::protocol::Refusal;
+use chat_common::wire::protocol::Refusal;
 use crossbeam_channel::{bounded, Receiver, RecvTimeoutError, Sender, TryRecvError, TrySendError};
 use std::{
     sync::{Arc, Mutex, PoisonError},

@@ -2,11 +2,8 @@
 //! answer adds a channel with space for one.
 
 use super::mutes::MutedFor;
-use crate::{
-    delivery::ConnectionPair,
-    door::{Ban, Slot},
-};
-use chat_common::{
+use crate::{delivery::ConnectionPair, door::Slot, identity::Ban};
+use chat_common::wire::{
     protocol::{Join, Refusal},
     rpc::Connection,
     stream::Stream,

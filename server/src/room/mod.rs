@@ -30,10 +30,12 @@ use crate::{
 };
 use channel::{channel, CommandSender};
 use chat_common::{
-    codec::decode,
-    protocol::{Cause, Event, Person, Refusal},
-    shutdown::Shutdown,
-    token::Token,
+    program::shutdown::Shutdown,
+    wire::{
+        codec::decode,
+        protocol::{Cause, Event, Person, Refusal},
+        token::Token,
+    },
 };
 use crossbeam_channel::{bounded, Sender};
 use registry::Registry;

@@ -5,8 +5,8 @@
 //! cannot take another name, so the mute stays with it. It is still there when the member leaves and joins
 //! again, or when somebody else takes the name.
 
-use crate::door::ByName;
-use chat_common::units::show_roughly;
+use crate::identity::ByName;
+use chat_common::text::units::show_roughly;
 use std::{
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},

@@ -12,13 +12,13 @@ use super::{
 };
 use crate::{
     delivery::CONNECTION_LOST,
-    door::{
-        key_of,
+    door::key_of,
+    identity::{
         name::{fold, looks_like},
         Host,
     },
 };
-use chat_common::{
+use chat_common::wire::{
     protocol::{Cause, Refusal},
     stream::Stream,
 };

@@ -11,7 +11,7 @@ use crate::{
     },
     settings::Limits,
 };
-use chat_common::{
+use chat_common::wire::{
     protocol::{Event, EventKind},
     token::Token,
 };

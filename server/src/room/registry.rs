@@ -17,16 +17,19 @@
 use super::natural_order::sort_key;
 use crate::{
     delivery::{ConnectionPair, Recipient},
-    door::{name::fold, ClientKey},
+    door::ClientKey,
+    identity::name::fold,
     log::{
         journal::record::{SessionRecord, SessionState},
         Reader,
     },
 };
 use chat_common::{
-    callback::shown_token,
-    protocol::{Cause, Person},
-    token::Token,
+    handshake::callback::shown_token,
+    wire::{
+        protocol::{Cause, Person},
+        token::Token,
+    },
 };
 use std::{
     collections::HashMap,

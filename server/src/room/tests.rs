@@ -10,11 +10,12 @@ use super::{
 };
 use crate::{
     delivery::{ConnectionPair, Deliveries},
-    door::{Ban, Bans, Door},
+    door::Door,
+    identity::{Ban, Bans},
     log::{journal::space::Space, Reader, SharedLog},
     settings::Limits,
 };
-use chat_common::{
+use chat_common::wire::{
     batch::Batch,
     codec::decode,
     frame::HEADER_BYTES,
@@ -60,7 +61,9 @@ fn with_room(limits: &Limits, test: impl FnOnce(TestRoom<'_, '_, '_>)) {
 /// Returns one end of a connection. The other end is closed.
 fn stream() -> Arc<Stream> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    Arc::new(Stream::connect(listener.local_addr().unwrap(), chat_common::protocol::PING_INTERVAL).unwrap())
+    Arc::new(
+        Stream::connect(listener.local_addr().unwrap(), chat_common::wire::protocol::PING_INTERVAL).unwrap(),
+    )
 }
 
 fn address(last: u8) -> IpAddr {

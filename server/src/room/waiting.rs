@@ -12,7 +12,7 @@ use crate::{
     },
     settings::Limits,
 };
-use chat_common::protocol::EventKind;
+use chat_common::wire::protocol::EventKind;
 use std::collections::BTreeSet;
 
 /// The most bytes of an event of somebody who came or went, without its reason.

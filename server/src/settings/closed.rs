@@ -1,6 +1,6 @@
 //! What a closed room is made of. Plain values, for any thread.
 
-use chat_common::closed::{KeyPair, Passphrase};
+use chat_common::{handshake::passphrase::Passphrase, wire::seal::KeyPair};
 
 /// The secrets of a closed room.
 #[derive(Clone, Debug)]

@@ -4,8 +4,8 @@
 //! flags, `--help` and the line in the log at the start are made from it.
 
 use chat_common::{
-    protocol::{FRAME_BYTES, PING_INTERVAL},
-    units::{parse_size, parse_time, show_size, show_time, SIZE_FORM, TIME_FORM},
+    text::units::{parse_size, parse_time, show_size, show_time, SIZE_FORM, TIME_FORM},
+    wire::protocol::{FRAME_BYTES, PING_INTERVAL},
 };
 use std::{fmt, time::Duration};
 

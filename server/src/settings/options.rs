@@ -2,7 +2,7 @@
 //! thread.
 
 use super::{commands::COMMANDS, limits::Limits};
-use chat_common::units::{parse_size, parse_time, show_size, SIZE_FORM, TIME_FORM};
+use chat_common::text::units::{parse_size, parse_time, show_size, SIZE_FORM, TIME_FORM};
 use std::{path::PathBuf, time::Duration};
 
 /// The options of the command line.

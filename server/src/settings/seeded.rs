@@ -3,7 +3,7 @@
 //!
 //! Only tests build them in, with the feature `seeded-bugs`.
 
-use chat_common::rpc::Wait;
+use chat_common::wire::rpc::Wait;
 use std::time::Instant;
 
 /// A bug that a server can have.

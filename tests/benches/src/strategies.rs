@@ -11,7 +11,7 @@ mod scope_per_batch;
 mod scope_per_message;
 mod thread_per_message;
 
-use chat_common::{
+use chat_common::wire::{
     error::RpcError,
     hello::Role,
     protocol::{Callback, CallbackReply, Event, EventKind, Join, Joined, Reply, Request, FRAME_BYTES},

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::history::{Accepted, Delivery};
-use chat_common::protocol::Event;
+use chat_common::wire::protocol::Event;
 use std::time::Duration;
 
 /// Ann joins (sequence 1), then Bob (2), then Cid (3). Ann says "one" (4), Bob says "two" (5), Ann says

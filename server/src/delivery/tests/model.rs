@@ -12,7 +12,7 @@ use crate::{
     log::{Audience, Reader, SharedLog},
     settings::Limits,
 };
-use chat_common::{
+use chat_common::wire::{
     batch::Batch,
     codec::decode,
     frame::HEADER_BYTES,

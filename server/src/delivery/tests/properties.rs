@@ -9,7 +9,7 @@ use crate::{
     log::{Audience, Reader, SharedLog},
     settings::{Bytes, Limits},
 };
-use chat_common::{
+use chat_common::wire::{
     batch::Batch,
     codec::decode,
     frame::HEADER_BYTES,

@@ -17,7 +17,7 @@ use super::{
     segment::read_batch_at,
 };
 use crate::log::Audience;
-use chat_common::{error::is_out_of_descriptors, protocol::Event};
+use chat_common::wire::{error::is_out_of_descriptors, protocol::Event};
 use log::warn;
 use std::{
     collections::VecDeque,

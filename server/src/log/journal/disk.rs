@@ -3,7 +3,7 @@
 //!
 //! Each function waits for the disk, and for nothing else.
 
-use chat_common::given_file::WITHOUT_WAITING;
+use chat_common::program::given_file::WITHOUT_WAITING;
 use std::{
     fs::{self, DirBuilder, File, Metadata, OpenOptions, TryLockError},
     io,

@@ -9,7 +9,7 @@ use super::{
     JournalError,
 };
 use crate::log::Audience;
-use chat_common::{
+use chat_common::wire::{
     json::room_object,
     protocol::{Event, EventKind},
 };

@@ -49,7 +49,7 @@ pub(crate) mod tool;
 mod whole;
 
 use archive::{Archive, IndexedFile};
-use chat_common::token::Token;
+use chat_common::wire::token::Token;
 use clock::Clock;
 use disk::{Disk, DiskFile};
 use filler::{fill, Filler, NEXT};

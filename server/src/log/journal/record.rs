@@ -4,7 +4,7 @@
 //! comes last in its record, so its bytes are exactly those that go over the wire.
 
 use super::super::Audience;
-use chat_common::{
+use chat_common::wire::{
     codec::{decode, encode_into},
     protocol::{Cause, Event},
     token::Token,

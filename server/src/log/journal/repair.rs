@@ -20,7 +20,7 @@ use super::{
     whole::{read_all, read_file, segments},
     JournalError, JournalOptions, PAGE_SECTORS,
 };
-use chat_common::token::Token;
+use chat_common::wire::token::Token;
 use std::{fmt, io};
 
 /// The file that is there while a repair goes on. Without the new room, the journal must not be opened.

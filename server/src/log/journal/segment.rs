@@ -9,7 +9,7 @@
 //! Whatever else is not good is *damage*, and nothing may be guessed about it.
 
 use super::sector::{sectors_of, Seal, Sector, Tag, MAX_BATCH_SECTORS, PAGE, PAGE_SECTORS, SECTOR};
-use chat_common::codec::{decode, encode_into};
+use chat_common::wire::codec::{decode, encode_into};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 

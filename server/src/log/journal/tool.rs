@@ -10,7 +10,7 @@ use super::{
     whole::{read_all, segments},
     JournalError, JournalOptions,
 };
-use chat_common::token::Token;
+use chat_common::wire::token::Token;
 use std::{fmt::Write, io, ops::ControlFlow, path::Path, thread, time::Duration};
 
 /// How often a journal that looks damaged is read again. A server that writes to it meanwhile can make a file

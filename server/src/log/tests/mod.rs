@@ -4,7 +4,7 @@ mod paging;
 
 use super::*;
 use crate::settings::Bytes;
-use chat_common::{
+use chat_common::wire::{
     batch::Batch,
     codec::decode,
     frame::HEADER_BYTES,

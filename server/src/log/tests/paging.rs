@@ -2,7 +2,7 @@
 
 use super::{super::journal::*, *};
 use crate::log::journal::disk::Directory;
-use chat_common::codec::decode;
+use chat_common::wire::codec::decode;
 use proptest::prelude::*;
 use std::{
     env, fs, io,

@@ -6,7 +6,7 @@
 //! Go: `-strategy log` of `tests/go-twin` is the same, with `sync.Cond` instead of the `Condvar`.
 
 use super::{thread_builder, Member, RoomEvent, BATCH_EVENTS};
-use chat_common::protocol::Event;
+use chat_common::wire::protocol::Event;
 use crossbeam_channel::Receiver;
 use std::{
     collections::VecDeque,

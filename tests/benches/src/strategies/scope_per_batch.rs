@@ -5,7 +5,7 @@
 //! slow as [`scope_per_message`](super::scope_per_message). It freezes in the same way.
 
 use super::{thread_builder, Member, RoomEvent, BATCH_EVENTS};
-use chat_common::protocol::Event;
+use chat_common::wire::protocol::Event;
 use crossbeam_channel::Receiver;
 use std::{iter, thread};
 

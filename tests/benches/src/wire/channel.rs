@@ -6,7 +6,7 @@
 //! because nothing wakes the room for bytes that have left the socket.
 
 use super::tls;
-use chat_common::{seal::Seal, stream::Stream};
+use chat_common::wire::{seal::Seal, stream::Stream};
 use rustix::{
     event::{poll, PollFd, PollFlags, Timespec},
     fd::{AsFd, BorrowedFd},
@@ -208,12 +208,11 @@ fn write_socket(mut socket: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
 mod tests {
     use super::*;
     use chat_common::{
-        closed::{
-            handshake::{accept_call, dial_call},
-            KeyPair, Passphrase,
+        handshake::{
+            passphrase::Passphrase,
+            sealed::{accept_call, dial_call},
         },
-        protocol::FRAME_BYTES,
-        rpc::Connection,
+        wire::{protocol::FRAME_BYTES, rpc::Connection, seal::KeyPair},
     };
     use rustls::{
         pki_types::{pem::PemObject, CertificateDer, PrivateKeyDer},

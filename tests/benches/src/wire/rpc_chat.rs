@@ -6,17 +6,20 @@
 
 use super::{is_counted, parse_error, read_until, Channel, Connections, Parsed, Received, JOIN_TIMEOUT};
 use chat_common::{
-    closed::{
-        handshake::{accept_callback, dial_call},
-        KeyPair, Passphrase,
+    handshake::{
+        passphrase::Passphrase,
+        sealed::{accept_callback, dial_call},
     },
-    frame::{encode_frame, HEADER_BYTES},
-    hello::{answer_bytes, read_answer, read_hello, Hello, Role, HIGHEST_VERSION},
-    protocol::{Join, Request, FRAME_BYTES},
-    rpc::Connection,
-    status::Status,
-    stream::Stream,
-    token::Token,
+    wire::{
+        frame::{encode_frame, HEADER_BYTES},
+        hello::{answer_bytes, read_answer, read_hello, Hello, Role, HIGHEST_VERSION},
+        protocol::{Join, Request, FRAME_BYTES},
+        rpc::Connection,
+        seal::KeyPair,
+        status::Status,
+        stream::Stream,
+        token::Token,
+    },
 };
 use std::{
     io::{self, Write},
@@ -241,7 +244,7 @@ pub const BUSY_PAUSE: Duration = Duration::from_millis(1);
 mod tests {
     use super::*;
     use crate::wire::counted_text;
-    use chat_common::protocol::{Callback, CallbackReply, Event, EventKind};
+    use chat_common::wire::protocol::{Callback, CallbackReply, Event, EventKind};
 
     #[test]
     fn a_call_that_chat_common_encodes_is_parsed() {

@@ -5,7 +5,7 @@
 //! here they share two cores with the server and with the pair that is measured.
 
 use crate::{divisor, milliseconds, p99, readers, Measurement};
-use chat_common::{
+use chat_common::wire::{
     protocol::{EventKind, Join, Joined, Reply, Request},
     token::Token,
 };

@@ -1,7 +1,7 @@
 //! `faults guesses`: what somebody with many addresses costs those who join a closed room.
 
 use crate::{divisor, milliseconds, Measurement};
-use chat_common::{
+use chat_common::wire::{
     error::RpcError,
     hello::{Hello, Role},
     protocol::{Join, Reply, Request},

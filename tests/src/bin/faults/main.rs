@@ -13,7 +13,7 @@ mod guesses;
 mod one_address;
 mod readers;
 
-use chat_common::protocol::Join;
+use chat_common::wire::protocol::Join;
 use chat_tests::{
     checker::check,
     history::MemberHistory,

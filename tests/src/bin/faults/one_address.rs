@@ -2,7 +2,7 @@
 //! remembers, and what people behind the same address notice of it.
 
 use crate::{abuse, divisor, milliseconds, Measurement};
-use chat_common::protocol::{Join, Reply, Request};
+use chat_common::wire::protocol::{Join, Reply, Request};
 use chat_tests::raw::{random_token, RawPeer};
 use std::{
     iter,

@@ -5,7 +5,7 @@ use crate::{
     abuse::{attackers, is_promised, talk_of_a_pair, Attacker, Honest, Trick, PROMISED_JOIN},
     milliseconds, Measurement,
 };
-use chat_common::protocol::{Join, Place, Request};
+use chat_common::wire::protocol::{Join, Place, Request};
 use chat_tests::{
     folder::Folder,
     process::{binary, Program},

@@ -14,7 +14,7 @@ use super::{
     *,
 };
 use crate::log::Audience;
-use chat_common::{
+use chat_common::wire::{
     protocol::{Event, EventKind},
     token::Token,
 };
@@ -212,7 +212,7 @@ fn a_journal_of_a_later_version_is_not_touched() {
 fn the_bytes_of_an_event_are_those_of_the_wire() {
     let event = Event { sequence: 3, time: 5, kind: EventKind::Notice { text: "hi".to_owned() } };
     let mut encoded = Vec::new();
-    chat_common::codec::encode_into(&event, &mut encoded).unwrap();
+    chat_common::wire::codec::encode_into(&event, &mut encoded).unwrap();
     let (mut one, mut other) = (Vec::new(), Vec::new());
     push_event(7, Audience::AllBut(7), 9, &encoded, &mut one);
     push(&Record::Event { author: 7, audience: Audience::AllBut(7), digest: 9, event }, &mut other);

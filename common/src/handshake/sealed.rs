@@ -1,0 +1,359 @@
+//! The handshakes of a closed room, over a connection whose hello is on its way. Runs on the thread that owns
+//! the connection.
+//!
+//! Requirements:
+//! - A peer MUST NOT learn more than whether the one passphrase that it tried is right.
+//! - A dialling side that knows the key of its room MUST NOT send anything that a wrong peer could use, so it
+//!   checks the key before its last message.
+//! - Nothing MUST be shown or carried out that came before the last message of a handshake.
+//!
+//! Each message has a fixed length, so the handshake allocates what it needs and no more. A message that is
+//! not genuine ends the connection.
+//!
+//! What a client that guesses learns from each message of a call's handshake:
+//!
+//! | message | what depends on the passphrase | what the client learns of it |
+//! |---|---|---|
+//! | both of SPAKE2 | a point that hides it | nothing: every passphrase fits |
+//! | first and second of Noise | nothing: the key of the exchange is not mixed in yet | nothing |
+//! | third of Noise, the client's | the key is mixed in, so the server can check it | nothing |
+//! | the server's verdict | whether that was right | one guess |
+//!
+//! So nobody learns anything from a handshake that ends before the third message, and it need not count as a
+//! guess. The server says first, and before the verdict, that a passphrase was wrong ([`accept_call`]). A
+//! client that leaves before it reads the verdict has spent its guess all the same.
+
+use super::passphrase::{Exchange, Passphrase, MESSAGE_BYTES};
+use crate::wire::{
+    error::RpcError,
+    hello::{answer_bytes, read_answer_bytes, Hello, Role, ANSWER_BYTES, HELLO_BYTES, HIGHEST_VERSION},
+    rpc::Connection,
+    seal::{
+        noise::{Handshake, NotGenuine, Side, KEY_BYTES},
+        KeyPair, PublicKey, Seal,
+    },
+    status::Status,
+    token::Token,
+};
+use std::{
+    ops::Range,
+    time::{Duration, Instant},
+};
+
+/// Where the answer to the hello stands in a transcript. The last answer of a call's handshake repeats it.
+const WELCOME: Range<usize> = HELLO_BYTES..HELLO_BYTES + ANSWER_BYTES;
+
+impl From<NotGenuine> for RpcError {
+    fn from(_: NotGenuine) -> RpcError {
+        RpcError::NotGenuine
+    }
+}
+
+/// Opens a call connection to a closed room, and returns the room's key. `accepts` says whether the room may
+/// have the key that it shows. The peer has shown that it knows the passphrase when its first reply comes.
+///
+/// # Blocking
+/// On the server, for `timeout` at most. Shutting the stream down wakes it.
+///
+/// # Errors
+/// [`RpcError::OtherKey`] when `accepts` returns false. [`RpcError::Refused`] with what the server said.
+/// After any error the connection is lost.
+pub fn dial_call(
+    connection: &mut Connection,
+    passphrase: &Passphrase,
+    key: &KeyPair,
+    accepts: impl FnOnce(&PublicKey) -> bool,
+    timeout: Duration,
+) -> Result<PublicKey, RpcError> {
+    let deadline = Instant::now() + timeout;
+    let mut transcript = send_hello(connection, Hello::new(Role::Call, Token::NONE).sealed(), deadline)?;
+    let (exchange, message) = passphrase.begin_as_client();
+    connection.write_bytes(&message, deadline)?;
+    transcript.extend_from_slice(&message);
+    let psk = finish_exchange(connection, exchange, &mut transcript, deadline)?;
+    let mut handshake = Handshake::call(Side::Dials, key, &psk, &transcript);
+    #[cfg(feature = "seeded-bugs")]
+    if passphrase.is_early_key() {
+        handshake = Handshake::call_with_early_key(Side::Dials, key, &psk, &transcript);
+    }
+    connection.write_bytes(&handshake.message(), deadline)?;
+    hear::<{ Handshake::CALL_LENGTHS[1] }>(connection, &mut handshake, deadline)?;
+    let room_key = handshake.peer_key().ok_or(RpcError::NotGenuine)?;
+    if !accepts(&room_key) {
+        return Err(RpcError::OtherKey);
+    }
+    connection.write_bytes(&handshake.message(), deadline)?;
+    // This answer is not sealed, because a server with another passphrase could not seal it. Only the first
+    // sealed reply proves that the server knows the passphrase.
+    let mut answer = [0; ANSWER_BYTES];
+    connection.read_bytes(&mut answer, deadline)?;
+    read_answer_bytes(&answer)?;
+    if answer != transcript[WELCOME] {
+        return Err(RpcError::NotGenuine);
+    }
+    connection.set_seal(handshake.finish());
+    Ok(room_key)
+}
+
+/// Accepts a call connection after its hello, and seals it. The peer's key is then that of the stream's seal.
+/// `on_wrong` runs when the peer has shown that it does not know the passphrase, and before it is told.
+///
+/// # Blocking
+/// On the client, for `timeout` at most. Shutting the stream down wakes it.
+///
+/// # Errors
+/// [`RpcError::Refused`] with [`Status::WrongPassphrase`], which the client has been told. After any error
+/// the connection is lost.
+pub fn accept_call(
+    connection: &mut Connection,
+    hello: &Hello,
+    passphrase: &Passphrase,
+    key: &KeyPair,
+    on_wrong: impl FnOnce(),
+    timeout: Duration,
+) -> Result<(), RpcError> {
+    let deadline = Instant::now() + timeout;
+    let mut transcript = welcome(connection, hello, timeout)?;
+    let (exchange, ours) = passphrase.begin_as_server();
+    let mut theirs = [0; MESSAGE_BYTES];
+    connection.read_bytes(&mut theirs, deadline)?;
+    connection.write_bytes(&ours, deadline)?;
+    transcript.extend_from_slice(&theirs);
+    transcript.extend_from_slice(&ours);
+    let psk = exchange.finish(&theirs).ok_or(RpcError::NotGenuine)?;
+    let mut handshake = Handshake::call(Side::Accepts, key, &psk, &transcript);
+    #[cfg(feature = "seeded-bugs")]
+    if passphrase.is_early_key() {
+        handshake = Handshake::call_with_early_key(Side::Accepts, key, &psk, &transcript);
+    }
+    hear::<{ Handshake::CALL_LENGTHS[0] }>(connection, &mut handshake, deadline)?;
+    connection.write_bytes(&handshake.message(), deadline)?;
+    match hear::<{ Handshake::CALL_LENGTHS[2] }>(connection, &mut handshake, deadline) {
+        Ok(()) => {}
+        Err(RpcError::NotGenuine) => {
+            on_wrong();
+            connection.refuse(Status::WrongPassphrase);
+            return Err(RpcError::Refused { status: Status::WrongPassphrase, version: HIGHEST_VERSION });
+        }
+        Err(error) => return Err(error),
+    }
+    // In this order: what comes behind the last message is sealed, and our answer is not.
+    connection.write_bytes(&transcript[WELCOME], deadline)?;
+    connection.set_seal(handshake.finish());
+    Ok(())
+}
+
+/// Opens a callback connection, which belongs to the call connection with the seal `call`. `role` says which
+/// side dials.
+///
+/// # Blocking
+/// On the peer, for `timeout` at most. Shutting the stream down wakes it.
+///
+/// # Errors
+/// After any error the connection is lost.
+pub fn dial_callback(
+    connection: &mut Connection,
+    role: Role,
+    call: &Seal,
+    token: Token,
+    timeout: Duration,
+) -> Result<(), RpcError> {
+    let deadline = Instant::now() + timeout;
+    let transcript = send_hello(connection, Hello::new(role, call.channel()).sealed(), deadline)?;
+    let mut handshake = callback(Side::Dials, call, token, &transcript);
+    connection.write_bytes(&handshake.message(), deadline)?;
+    hear::<{ Handshake::CALLBACK_LENGTH }>(connection, &mut handshake, deadline)?;
+    connection.set_seal(handshake.finish());
+    Ok(())
+}
+
+/// Accepts a callback connection after its hello, which named the call connection with the seal `call`.
+/// `admit` runs once the peer has shown that it knows the token, and before it is answered.
+///
+/// # Blocking
+/// On the peer, for `timeout` at most. Shutting the stream down wakes it.
+///
+/// # Errors
+/// [`RpcError::NotGenuine`] when the peer does not know the session's token, or means another call
+/// connection. [`RpcError::Closed`] when `admit` returns false. After any error the connection is lost.
+pub fn accept_callback(
+    connection: &mut Connection,
+    hello: &Hello,
+    call: &Seal,
+    token: Token,
+    admit: impl FnOnce() -> bool,
+    timeout: Duration,
+) -> Result<(), RpcError> {
+    let deadline = Instant::now() + timeout;
+    let transcript = welcome(connection, hello, timeout)?;
+    let mut handshake = callback(Side::Accepts, call, token, &transcript);
+    hear::<{ Handshake::CALLBACK_LENGTH }>(connection, &mut handshake, deadline)?;
+    if !admit() {
+        return Err(RpcError::Closed);
+    }
+    connection.write_bytes(&handshake.message(), deadline)?;
+    connection.set_seal(handshake.finish());
+    Ok(())
+}
+
+/// Returns the handshake of a callback connection. It is bound to one call connection by that connection's
+/// hash, and to the session by its token.
+fn callback(side: Side, call: &Seal, token: Token, transcript: &[u8]) -> Handshake {
+    let mut psk = [0; KEY_BYTES];
+    psk[..Token::BYTES].copy_from_slice(token.as_bytes());
+    Handshake::callback(side, &psk, &[call.hash(), transcript].concat())
+}
+
+/// Sends a hello, and returns it with its answer: the beginning of a transcript.
+fn send_hello(connection: &mut Connection, hello: Hello, deadline: Instant) -> Result<Vec<u8>, RpcError> {
+    let version = connection.send_hello(&hello, deadline)?;
+    Ok([&hello.to_bytes()[..], &answer_bytes(Status::Welcome, version)].concat())
+}
+
+/// Welcomes a hello, and returns it with its answer.
+fn welcome(connection: &mut Connection, hello: &Hello, timeout: Duration) -> Result<Vec<u8>, RpcError> {
+    connection.welcome(hello, timeout)?;
+    let version = hello.common_version().unwrap_or(HIGHEST_VERSION);
+    Ok([&hello.to_bytes()[..], &answer_bytes(Status::Welcome, version)].concat())
+}
+
+/// Reads the server's message of SPAKE2, and returns the key.
+fn finish_exchange(
+    connection: &mut Connection,
+    exchange: Exchange,
+    transcript: &mut Vec<u8>,
+    deadline: Instant,
+) -> Result<[u8; KEY_BYTES], RpcError> {
+    let mut message = [0; MESSAGE_BYTES];
+    connection.read_bytes(&mut message, deadline)?;
+    transcript.extend_from_slice(&message);
+    exchange.finish(&message).ok_or(RpcError::NotGenuine)
+}
+
+/// Reads the peer's next message of the handshake, which has `LENGTH` bytes.
+fn hear<const LENGTH: usize>(
+    connection: &mut Connection,
+    handshake: &mut Handshake,
+    deadline: Instant,
+) -> Result<(), RpcError> {
+    let mut message = [0; LENGTH];
+    connection.read_bytes(&mut message, deadline)?;
+    Ok(handshake.hear(&message)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::{
+        protocol::{Reply, Request, FRAME_BYTES},
+        rpc::Wait,
+        stream::Stream,
+    };
+    use std::{
+        net::{TcpListener, TcpStream},
+        sync::Arc,
+        thread,
+    };
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    fn ends() -> [Connection; 2] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        [near, listener.accept().unwrap().0]
+            .map(|socket| Connection::new(Arc::new(Stream::new(socket)), FRAME_BYTES))
+    }
+
+    type Ended = (Result<PublicKey, RpcError>, Result<(), RpcError>, [Connection; 2], PublicKey);
+
+    /// Lets a client and a server with these passphrases meet.
+    fn meet(client: &str, server: &str, accepts: bool) -> Ended {
+        let [client, server] = [client, server].map(|words| Passphrase::new(words).unwrap());
+        let keys = [(); 2].map(|()| KeyPair::generate().unwrap());
+        let [mut near, mut far] = ends();
+        let room_key = keys[1].public;
+        let (dialled, accepted) = thread::scope(|scope| {
+            let accepting = scope.spawn(|| {
+                let hello = far.read_hello(LONG).unwrap().unwrap();
+                assert!(hello.sealed && hello.role == Role::Call && hello.token == Token::NONE);
+                let mut wrong = 0;
+                let accepted = accept_call(&mut far, &hello, &server, &keys[1], || wrong += 1, LONG);
+                let told = matches!(accepted, Err(RpcError::Refused { .. }));
+                assert_eq!(wrong, usize::from(told), "a guess is counted where there is a verdict");
+                if accepted.is_err() {
+                    far.stream().shut_down();
+                }
+                accepted
+            });
+            let dialled = dial_call(&mut near, &client, &keys[0], |_| accepts, LONG);
+            near.stream().seal().is_none().then(|| near.stream().shut_down());
+            (dialled, accepting.join().unwrap())
+        });
+        if let (Ok(shown), Some(seal)) = (&dialled, far.stream().seal()) {
+            assert_eq!((*shown, seal.peer_key()), (room_key, Some(keys[0].public)));
+        }
+        (dialled, accepted, [near, far], room_key)
+    }
+
+    #[test]
+    fn who_knows_the_passphrase_speaks_over_a_sealed_connection() {
+        let (dialled, accepted, [mut near, mut far], room_key) = meet("lamp river", "lamp river", true);
+        assert_eq!((dialled.unwrap(), accepted.unwrap()), (room_key, ()));
+        thread::scope(|scope| {
+            let serving = scope.spawn(|| {
+                let request: Option<Request> = far.next_request(LONG, LONG).unwrap();
+                far.reply(&Reply::Pong, LONG).unwrap();
+                request
+            });
+            assert_eq!(near.call::<_, Reply>(&Request::Ping, LONG).unwrap(), Reply::Pong);
+            assert_eq!(serving.join().unwrap(), Some(Request::Ping));
+        });
+        near.stream().shut_down();
+        assert_eq!(far.wait(Instant::now() + LONG).unwrap(), Wait::Ended);
+    }
+
+    #[test]
+    fn another_passphrase_is_refused_in_words() {
+        let (dialled, accepted, ..) = meet("lamp river", "lamp rivet", true);
+        for error in [dialled.unwrap_err(), accepted.unwrap_err()] {
+            let told = matches!(error, RpcError::Refused { status: Status::WrongPassphrase, .. });
+            assert!(told, "{error:?}");
+        }
+    }
+
+    #[test]
+    fn a_room_with_another_key_gets_nothing_that_depends_on_the_passphrase() {
+        let (dialled, accepted, ..) = meet("lamp river", "lamp river", false);
+        assert!(matches!(dialled, Err(RpcError::OtherKey)), "{dialled:?}");
+        // The server never gets the third message.
+        assert!(matches!(accepted, Err(RpcError::Truncated | RpcError::Io(_))), "{accepted:?}");
+    }
+
+    /// Opens a callback connection from the second end to the first.
+    fn call_back(calls: [&Seal; 2], tokens: [Token; 2]) -> [Result<(), RpcError>; 2] {
+        let [mut near, mut far] = ends();
+        thread::scope(|scope| {
+            let accepting = scope.spawn(|| {
+                let hello = far.read_hello(LONG).unwrap().unwrap();
+                let accepted = accept_callback(&mut far, &hello, calls[1], tokens[1], || true, LONG);
+                far.stream().shut_down();
+                accepted
+            });
+            let dialled = dial_callback(&mut near, Role::Callback, calls[0], tokens[0], LONG);
+            [dialled, accepting.join().unwrap()]
+        })
+    }
+
+    #[test]
+    fn a_callback_is_bound_to_its_session_and_to_its_call_connection() {
+        let tokens = [[1; 16], [2; 16]].map(Token::from_bytes);
+        let meetings = [(); 2].map(|()| meet("lamp river", "lamp river", true).2);
+        let [[near, far], [other, _]] = &meetings;
+        let [near, far, other] = [near, far, other].map(|end| end.stream().seal().unwrap());
+        assert_eq!(near.channel(), far.channel());
+        assert_ne!(near.channel(), other.channel());
+        assert!(call_back([far, near], [tokens[0]; 2]).iter().all(Result::is_ok));
+        assert!(call_back([far, near], tokens).iter().all(Result::is_err), "another session's token");
+        assert!(call_back([far, other], [tokens[0]; 2]).iter().all(Result::is_err), "another call");
+    }
+}

@@ -1,0 +1,10 @@
+//! What both programs need of the system: outputs, files, signals, and an end in good order. Only
+//! [`background_writer`] starts a thread.
+
+pub mod background_writer;
+pub mod given_file;
+pub mod kept_file;
+pub mod logging;
+pub mod shutdown;
+pub mod signals;
+pub mod transcript_file;

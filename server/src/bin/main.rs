@@ -1,0 +1,259 @@
+//! The server's program: arguments, logger, port, signal handler, exit code. Runs on the main thread.
+//! [`Server::run`] does everything else.
+
+mod joining;
+mod memory;
+#[cfg(feature = "closed")]
+mod secrets;
+#[cfg(feature = "closed")]
+mod words;
+
+use chat_common::{
+    program::{
+        background_writer::{BackgroundWriter, EXIT_TIMEOUT, FORCED_EXIT_TIMEOUT},
+        given_file::GivenFile,
+        logging,
+        shutdown::Shutdown,
+        signals::{self, IgnoredAtStart},
+    },
+    terminal::typed_line::{AboveTypedLine, TypedLine},
+    text::{
+        address::{look_up, zone},
+        invisible::trim,
+        text_file,
+    },
+};
+use chat_server::{
+    check, export,
+    options::{parse, Keeping, Options, Wanted},
+    repair_journal, Check, Server, Settings,
+};
+use log::{info, warn};
+use std::{
+    env,
+    ffi::OsString,
+    io::{self, BufWriter, IsTerminal, Read, Write},
+    net::TcpListener,
+    path::Path,
+    process::{self, ExitCode},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// The exit code of a server that could not start, or that failed later.
+const FAILED: u8 = 1;
+/// The exit code for wrong arguments.
+const WRONG_USAGE: u8 = 2;
+/// A file with the message of the day may have this much white space after the text, in bytes. Files end
+/// with a line end, or with some.
+const MOTD_WHITE_SPACE: usize = 1024;
+
+fn main() -> ExitCode {
+    let ignored = signals::at_start();
+    let typed_line = TypedLine::default();
+    let log = match logging::start("info", above(&typed_line, io::stderr())) {
+        Ok(log) => log,
+        Err(error) => {
+            // If standard error is closed, the exit code is all that is left.
+            let _ = writeln!(io::stderr(), "chat-server: cannot start the log: {error}");
+            return ExitCode::from(FAILED);
+        }
+    };
+    let _finish_log = log.finish_on_drop(EXIT_TIMEOUT);
+    let arguments: Vec<String> = match env::args_os().skip(1).map(OsString::into_string).collect() {
+        Ok(arguments) => arguments,
+        Err(argument) => {
+            return fail(&log, WRONG_USAGE, &format!("the argument {argument:?} is not text in UTF-8"));
+        }
+    };
+    let options = match parse(arguments) {
+        Ok(Wanted::Run(options)) => options,
+        Ok(Wanted::Print(text)) => return print_and_end(&log, &text, ExitCode::SUCCESS),
+        Ok(Wanted::Check(path)) => {
+            return match check(&path) {
+                Ok(Check::Whole(text)) => print_and_end(&log, &text, ExitCode::SUCCESS),
+                Ok(Check::Damaged(text)) => print_and_end(&log, &text, ExitCode::from(FAILED)),
+                Err(why) => fail(&log, FAILED, &why),
+            };
+        }
+        Ok(Wanted::Repair(path)) => {
+            return match repair_journal(&path, Keeping::default().segment_bytes) {
+                Ok(text) => print_and_end(&log, &text, ExitCode::SUCCESS),
+                Err(why) => fail(&log, FAILED, &why),
+            };
+        }
+        Ok(Wanted::Export { directory, since, private }) => {
+            let mut out = BufWriter::new(io::stdout().lock());
+            return match export(&directory, since, private, &mut out) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(why) => fail(&log, FAILED, &why),
+            };
+        }
+        Err(why) => return fail(&log, WRONG_USAGE, &why),
+    };
+    memory::restart_with_one_heap();
+    let served = serve(*options, &log, &typed_line, &ignored);
+    served.map_or_else(|why| fail(&log, FAILED, &why), |()| ExitCode::SUCCESS)
+}
+
+/// Returns a stream that leaves the line alone which the operator is typing, if both are on a terminal.
+fn above<W: Write + IsTerminal>(typed_line: &TypedLine, stream: W) -> AboveTypedLine<W> {
+    // One that is never open.
+    let other = TypedLine::default();
+    let typed_line = if stream.is_terminal() { typed_line.clone() } else { other };
+    AboveTypedLine::new(stream, typed_line)
+}
+
+/// Whether the operator types commands on a terminal that can move its cursor.
+fn types_on_terminal() -> bool {
+    io::stdin().is_terminal() && env::var("TERM").is_ok_and(|term| !term.is_empty() && term != "dumb")
+}
+
+fn serve(
+    mut options: Options,
+    log: &BackgroundWriter,
+    typed_line: &TypedLine,
+    ignored: &IgnoredAtStart,
+) -> Result<(), String> {
+    memory::fit(&mut options.limits)?;
+    let motd = match &options.motd {
+        Some(file) => read_motd(file, options.limits.max_text.0)?,
+        None => None,
+    };
+    #[cfg(feature = "closed")]
+    let (closed, closed_lines) = match options.closed.as_ref().map(secrets::Secrets::open).transpose()? {
+        Some(secrets::Secrets { room, lines }) => (Some(room), lines),
+        None => (None, String::new()),
+    };
+    let output = BackgroundWriter::start("output", above(typed_line, io::stdout()))
+        .map_err(|error| format!("cannot start a thread: {error}"))?;
+    let _finish_output = output.finish_on_drop(EXIT_TIMEOUT);
+    let listener = look_up(&options.listen)
+        .and_then(|addresses| TcpListener::bind(&addresses[..]))
+        .map_err(|error| format!("cannot listen on {}: {error}{}", options.listen, advice(&error)))?;
+    let settings = Settings {
+        limits: options.limits,
+        motd,
+        ban_file: options.ban_file,
+        journal: options.journal,
+        keeping: options.keeping,
+        transcript: options.transcript,
+        #[cfg(feature = "closed")]
+        closed,
+        #[cfg(feature = "closed")]
+        names: options.closed.and_then(|closed| closed.names),
+        descriptors: signals::raise_descriptor_limit(),
+        console: (options.console || io::stdin().is_terminal()).then(|| output.clone()),
+    };
+    let shutdown = Arc::new(Shutdown::new());
+    stop_on_signal(&shutdown, log, typed_line).map_err(|error| format!("cannot handle signals: {error}"))?;
+    ignored.ignore_again();
+    let server = Server::new(listener, settings, shutdown).map_err(|error| error.to_string())?;
+    let address = server.local_addr().map_err(|error| error.to_string())?;
+    if types_on_terminal() {
+        // Once the first lines are there the operator may type, and a line of the log must not tear that.
+        log.finish(EXIT_TIMEOUT);
+        let followed = typed_line.follow_width();
+        followed.unwrap_or_else(|error| warn!("cannot follow the terminal's width: {error}"));
+    }
+    output.write_text(&format!("Server running at {} ...\n", address.port()));
+    output.write_text(&(joining::line(address, zone(&options.listen)) + "\n"));
+    #[cfg(feature = "closed")]
+    output.write_text(&closed_lines);
+    if types_on_terminal() {
+        // The first lines are for programs too, and are plain on a terminal as well.
+        output.finish(EXIT_TIMEOUT);
+        typed_line.open();
+    }
+    let ran = server.run();
+    typed_line.close();
+    ran.map_err(|error| error.to_string())?;
+    info!("stopped");
+    Ok(())
+}
+
+/// Returns what the operator can do about an address on which the server cannot listen, if that is known.
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "; is a server running there? --listen takes another port",
+        io::ErrorKind::AddrNotAvailable => {
+            "; this machine has no such address; --listen 0.0.0.0:PORT takes all it has"
+        }
+        io::ErrorKind::PermissionDenied => "; ports below 1024 are for the system; take a higher one",
+        _ => "",
+    }
+}
+
+/// Reads the message of the day, without the white space at its end. Returns `None` if nothing else is there.
+///
+/// It reads no more than fits, because the file may be endless. [`Server::new`] checks the length of the
+/// text.
+fn read_motd(file: &Path, max_bytes: usize) -> Result<Option<String>, String> {
+    let cannot_read = |why: &dyn std::fmt::Display| format!("cannot read {}: {why}", file.display());
+    // Each line may end with two bytes.
+    let limit = max_bytes.saturating_mul(2).saturating_add(MOTD_WHITE_SPACE);
+    let mut bytes = Vec::new();
+    GivenFile::open(file)
+        .and_then(|open| open.take((limit as u64).saturating_add(1)).read_to_end(&mut bytes))
+        .map_err(|error| cannot_read(&error))?;
+    if bytes.len() > limit {
+        return Err(cannot_read(&format!("it has more than {limit} bytes")));
+    }
+    let text = text_file::decode(&bytes).map_err(|error| cannot_read(&error))?;
+    Ok(Some(text.trim_end().to_owned()).filter(|text| !trim(text).is_empty()))
+}
+
+/// Sets the signal handler. The first signal asks the server to stop. The second ends the process at once,
+/// and so does the first after `/stop`.
+///
+/// Some tools send one signal both to the process and to its group, so the server gets it twice. A second
+/// signal within `SAME_SIGNAL` counts as the same one.
+fn stop_on_signal(
+    shutdown: &Arc<Shutdown>,
+    log: &BackgroundWriter,
+    typed_line: &TypedLine,
+) -> Result<(), ctrlc::Error> {
+    const SAME_SIGNAL: Duration = Duration::from_millis(5);
+    let (shutdown, log, typed_line) = (Arc::clone(shutdown), log.clone(), typed_line.clone());
+    let mut last: Option<Instant> = None;
+    ctrlc::set_handler(move || {
+        let is_same = last.replace(Instant::now()).is_some_and(|last| last.elapsed() < SAME_SIGNAL);
+        if shutdown.is_requested() {
+            if is_same {
+                return;
+            }
+            warn!("stopped by a second signal");
+            log.finish(FORCED_EXIT_TIMEOUT);
+            process::exit(130);
+        }
+        shutdown.request();
+        typed_line.close();
+        info!("stopping: delivering what was accepted");
+    })
+}
+
+/// Prints a text for a person who asked for it, and then wants it complete.
+///
+/// # Blocking
+/// On the reader of standard output.
+fn print(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    writeln!(stdout, "{text}")?;
+    stdout.flush()
+}
+
+/// Prints a text, and returns `code`, unless the text cannot be written.
+fn print_and_end(log: &BackgroundWriter, text: &str, code: ExitCode) -> ExitCode {
+    match print(text) {
+        // It is not a failure when nobody reads the text.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            fail(log, FAILED, &format!("cannot write: {error}"))
+        }
+        _ => code,
+    }
+}
+
+fn fail(log: &BackgroundWriter, code: u8, why: &str) -> ExitCode {
+    log.write_text(&format!("chat-server: {why}\n"));
+    ExitCode::from(code)
+}

@@ -1,0 +1,23 @@
+//! Who somebody is: the names and the hosts of clients, and what is kept about them. Any thread may use the
+//! tables; nothing here knows a connection.
+
+mod ban;
+mod ban_file;
+mod bans;
+mod by_name;
+mod host;
+#[cfg(feature = "closed")]
+mod kept_names;
+pub(crate) mod name;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use ban::Ban;
+pub(crate) use bans::Bans;
+pub(crate) use by_name::ByName;
+pub(crate) use host::Host;
+#[cfg(feature = "closed")]
+pub(crate) use kept_names::KeptNames;
+
+/// The mode of a file of bans or names that is new, less what the user's mask takes away.
+const NEW_FILE_MODE: u32 = 0o666;

@@ -1,0 +1,27 @@
+//! What the unit tests of this folder share.
+
+use chat_common::wire::token::Token;
+use std::{env, fs, path::PathBuf};
+
+/// An empty folder for the files of one test. Dropping it removes it.
+pub(super) struct Folder(PathBuf);
+
+impl Folder {
+    pub(super) fn new() -> Folder {
+        let name = format!("rpc-chat-door-{:016x}", Token::random().unwrap().to_u64());
+        let folder = env::temp_dir().join(name);
+        fs::create_dir(&folder).unwrap();
+        Folder(folder)
+    }
+
+    /// The path of a file in the folder, which may be missing.
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
