@@ -1,8 +1,8 @@
 //! The file `known_rooms`: which key each closed room has shown, as in ssh. Runs on the main thread.
 //!
 //! A line is `HOST:PORT` and the key in 64 hexadecimal digits. A room has the address that the person gave,
-//! with the host in lower case. [`kept_file`](chat_common::program::kept_file) says what else the file may have,
-//! and that several clients at once do not lose each other's lines.
+//! with the host in lower case. [`kept_file`](chat_common::program::kept_file) says what else the file may
+//! have, and that several clients at once do not lose each other's lines.
 //!
 //! A damaged line MUST NOT make a known room an unknown one. So nothing is taken from a file that has one.
 

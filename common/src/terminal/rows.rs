@@ -1,7 +1,7 @@
 //! Rows on a terminal. Where a person types, a new row goes above the line being typed, which stays complete.
 //!
-//! The text of a person must never wrap by itself (see [`wrap`](super::wrap)). Two guards stand against that: a
-//! row is never wider than the terminal, and the terminal does not wrap while the row is written.
+//! The text of a person must never wrap by itself (see [`wrap`](super::wrap)). Two guards stand against that:
+//! a row is never wider than the terminal, and the terminal does not wrap while the row is written.
 //!
 //! The terminal stays in its ordinary line mode: the system edits the typed line, and the program cannot read
 //! it. The program does not need to. It moves the row with the cursor down by one, and puts the new row in

@@ -1,10 +1,10 @@
 //! The names of a closed room that stay with whoever had them first. Any thread may use the list; only
 //! [`KeptNames::save`] and [`KeptNames::forget`] wait for the file.
 //!
-//! The file has one name on each line, and the public key of the client that it belongs to:
-//! `Sara 4f2a...`, with 64 hexadecimal digits. [`kept_file`](chat_common::program::kept_file) says what else the
-//! file may have, and what a change of it keeps. No other server has the file, because two lists of names would
-//! give the same name to two keys.
+//! The file has one name on each line, and the public key of the client that it belongs to: `Sara 4f2a...`,
+//! with 64 hexadecimal digits. [`kept_file`](chat_common::program::kept_file) says what else the file may
+//! have, and what a change of it keeps. No other server has the file, because two lists of names would give
+//! the same name to two keys.
 //!
 //! A name belongs to a key as soon as the room gives it, so two who join at the same moment cannot both have
 //! it. The thread of the connection saves it afterwards. Threads that save at the same moment share one
