@@ -6,6 +6,7 @@ use crate::{
     room::{client_environment, Kind, Room},
     watchdog::{poll, Shared},
 };
+use chat_common::program::signals;
 use std::{
     env,
     ffi::OsStr,
@@ -14,7 +15,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, ExitStatus, Stdio},
-    sync::{Arc, OnceLock},
+    sync::{Arc, Once, OnceLock},
     thread::{self, JoinHandle},
 };
 
@@ -53,6 +54,8 @@ impl Program {
     ///
     /// A client among its children knows the rooms of this run, if [`in_the_open`] was not called.
     pub fn start_with(name: &str, command: &mut Command, stdout: Stdio, stderr: Stdio) -> Program {
+        static HEEDS_SIGNALS: Once = Once::new();
+        HEEDS_SIGNALS.call_once(signals::heed_stopping);
         let folder = knows_the_rooms(command);
         let mut child = command
             .stdin(Stdio::piped())

@@ -162,6 +162,12 @@ pub fn at_start() -> IgnoredAtStart {
     IgnoredAtStart(ignored)
 }
 
+/// Lets the signals that ask to stop end this process and those that it starts, also where a shell's `&` has
+/// ignored them. For a program that tests others with signals.
+pub fn heed_stopping() {
+    STOPPING.into_iter().for_each(|number| _ = set(number, DEFAULT));
+}
+
 impl IgnoredAtStart {
     /// Ignores them again. Comes after ctrlc has set its handlers.
     pub fn ignore_again(&self) {
