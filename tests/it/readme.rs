@@ -175,3 +175,19 @@ fn the_readme_fits_on_a_screen_or_two_and_its_links_lead_somewhere() {
         }
     }
 }
+
+#[test]
+fn the_readmes_have_short_sentences() {
+    const MOST_WORDS: usize = 35;
+    for file in READMES {
+        let text = fs::read_to_string(repository().join(file)).unwrap();
+        let prose = text.split("```").step_by(2).flat_map(str::lines).flat_map(|line| line.split('|'));
+        for sentence in prose.flat_map(|cell| cell.split(". ")).flat_map(|part| part.split(": ")) {
+            let words = sentence.split_whitespace().count();
+            assert!(words <= MOST_WORDS, "{file} has a sentence of {words} words: {sentence}");
+        }
+        let riddles = [" is no ", " are no ", "Who does", "Who knows", "Who has"];
+        let found: Vec<&str> = riddles.into_iter().filter(|riddle| text.contains(riddle)).collect();
+        assert_eq!(found, [""; 0], "{file}: \"is not a\", and \"a client that\"");
+    }
+}
