@@ -2,8 +2,8 @@
 //! thread.
 
 use super::{
+    alike::{fold, is_alike, looks_like},
     host::{first_bits, IPV6_HOST_BITS},
-    name::{fold, is_alike, looks_like},
 };
 use std::{fmt, net::IpAddr};
 

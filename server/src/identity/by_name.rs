@@ -3,7 +3,7 @@
 //! A name finds what is kept for every name that counts as the same, or looks the same. Nobody gets around a
 //! mute of `Bill` as `BiII`.
 
-use super::name::{fold, is_alike, shape};
+use super::alike::{fold, is_alike, shape};
 use std::collections::{BTreeMap, HashMap};
 
 /// Values by names.

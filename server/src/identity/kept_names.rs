@@ -11,8 +11,8 @@
 //! write.
 
 use super::{
+    alike::{fold, is_alike},
     by_name::ByName,
-    name::{fold, is_alike},
     NEW_FILE_MODE,
 };
 use chat_common::{

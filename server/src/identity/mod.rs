@@ -1,6 +1,7 @@
 //! Who somebody is: the names and the hosts of clients, and what is kept about them. Any thread may use the
 //! tables; nothing here knows a connection.
 
+mod alike;
 mod ban;
 mod ban_file;
 mod bans;
@@ -9,9 +10,11 @@ mod host;
 #[cfg(feature = "closed")]
 mod kept_names;
 pub(crate) mod name;
+mod scripts;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use alike::{fold, is_alike, looks_like};
 pub(crate) use ban::Ban;
 pub(crate) use bans::Bans;
 pub(crate) use by_name::ByName;

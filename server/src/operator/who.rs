@@ -1,7 +1,7 @@
 //! The words about members: the answer to `/who`, and who was removed. No I/O; runs on the thread `console`.
 
 use crate::{
-    identity::{name::fold, Ban, Host},
+    identity::{fold, Ban, Host},
     room::{MutedFor, Mutes, Removed},
 };
 use chat_common::{text::units::show_roughly, wire::protocol::Person};

@@ -20,7 +20,7 @@ use crate::settings::seeded::Bug;
 use crate::{
     delivery::{ConnectionPair, Deliveries, CONNECTION_LOST},
     door::{key_of, Door, Slot},
-    identity::{name::is_alike, Ban, Host},
+    identity::{is_alike, Ban, Host},
     log::{Audience, SharedLog, StagedBatch},
     settings::Limits,
 };

@@ -13,10 +13,7 @@ use super::{
 use crate::{
     delivery::CONNECTION_LOST,
     door::key_of,
-    identity::{
-        name::{fold, looks_like},
-        Host,
-    },
+    identity::{fold, looks_like, Host},
 };
 use chat_common::wire::{
     protocol::{Cause, Refusal},

@@ -18,7 +18,7 @@ use super::natural_order::sort_key;
 use crate::{
     delivery::{ConnectionPair, Recipient},
     door::ClientKey,
-    identity::name::fold,
+    identity::fold,
     log::{
         journal::record::{SessionRecord, SessionState},
         Reader,
