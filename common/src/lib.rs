@@ -3,7 +3,7 @@
 //!
 //! It reads no arguments and knows nothing of rooms. Each function runs on its caller's thread. Only two
 //! files start a thread: [`background_writer`](program::background_writer), which writes the log or another
-//! output, and [`width`](terminal::width).
+//! output, and [`shell_probe`](terminal::shell_probe).
 //!
 //! The rest of this page specifies the wire, version 2, completely. A client in any language can be written
 //! from it; `tests/python/client.py` is one, and `closed_client.py` beside it is one for closed rooms.

@@ -31,7 +31,7 @@ impl Screen {
     /// On the terminal, like everything here that draws.
     pub(crate) fn start_editing(&self, has_terminal: bool, on_resize: impl Fn() + Send + Sync + 'static) {
         let mut output = self.lock();
-        output.width.on_change(on_resize);
+        output.size.on_change(on_resize);
         if has_terminal {
             output.typed_line = Some(TypedLine::default());
             output.write_edited(PASTE_MARKS_ON);
@@ -92,7 +92,7 @@ impl Screen {
     /// The shell has the terminal already, and the cursor is in a row of its own.
     pub(crate) fn lose_terminal(&self) {
         let mut output = self.lock();
-        let columns = output.width.cells();
+        let columns = output.size.columns();
         if let Some(mut line) = output.typed_line.take() {
             // It is not known where it was drawn.
             line.erase(columns);
@@ -143,7 +143,7 @@ impl Output {
 
     /// The client leaves, and shows the typed line no more. Returns what to write.
     pub(crate) fn end_editing(&mut self) -> String {
-        let columns = self.width.cells();
+        let columns = self.size.columns();
         let erased = self.typed_line.take().map(|mut line| line.erase(columns) + PASTE_MARKS_OFF);
         erased.unwrap_or_default()
     }
@@ -162,7 +162,7 @@ impl Output {
     }
 
     fn size(&self) -> (usize, usize) {
-        (self.width.rows(), self.width.cells())
+        (self.size.rows(), self.size.columns())
     }
 }
 

@@ -39,7 +39,7 @@ use crate::{
 };
 use chat_common::{
     program::background_writer::BackgroundWriter,
-    terminal::width::{CtrlC, TerminalWidth},
+    terminal::shell_probe::{SignalSource, TerminalSize},
 };
 use crossbeam_channel::{bounded, Sender};
 use std::{
@@ -53,7 +53,7 @@ pub struct Screen {
     output: Arc<Mutex<Output>>,
     /// Wakes the thread `clock`, because something has to be shown sooner than it knows.
     wake_tx: Sender<()>,
-    ctrl_c: Option<CtrlC>,
+    ctrl_c: Option<SignalSource>,
 }
 
 impl Screen {
@@ -71,7 +71,7 @@ impl Screen {
         stop_tx: Sender<Stop>,
     ) -> Result<Screen, String> {
         let transcript = options.log.as_deref().map(Transcript::open).transpose()?;
-        let (clock, width) = (LocalClock::default(), TerminalWidth::default());
+        let (clock, size) = (LocalClock::default(), TerminalSize::default());
         let on_terminal = options.terminal || options.plain;
         let shows_time = on_terminal || transcript.is_some() || options.time != TimeFormat::Off;
         if shows_time {
@@ -79,7 +79,7 @@ impl Screen {
         }
         let mut ctrl_c = None;
         if on_terminal || options.typing {
-            match width.follow() {
+            match size.follow() {
                 Ok(follower) => ctrl_c = Some(follower),
                 Err(error) => log::warn!("cannot follow the terminal's width: {error}"),
             }
@@ -91,7 +91,7 @@ impl Screen {
             day: clock.local(now()).date(),
             clock: clock.clone(),
             has_clock: shows_time,
-            width,
+            size,
             transcript,
             transcript_complete: true,
             stderr,
@@ -126,7 +126,7 @@ impl Screen {
     /// changed. For a client without an editor, which wants to know both as well.
     #[cfg(feature = "closed")]
     pub fn on_continued(&self, on_continued: impl Fn() + Send + Sync + 'static) {
-        self.lock().width.on_change(on_continued);
+        self.lock().size.on_change(on_continued);
     }
 
     /// Whether the signal that has just come is from Ctrl-C on the terminal, and not to this program alone.
@@ -135,7 +135,7 @@ impl Screen {
     /// # Blocking
     /// On a shell, for some milliseconds; 2 s at most.
     pub fn was_ctrl_c(&self) -> bool {
-        self.ctrl_c.as_ref().is_some_and(CtrlC::was_typed)
+        self.ctrl_c.as_ref().is_some_and(SignalSource::was_ctrl_c)
     }
 
     /// Shows one event. On a terminal, comings and goings may wait for about a second.

@@ -21,7 +21,7 @@ use chat_common::{
     terminal::{
         color::{paint, Style},
         rows::{above_typed_line, unwrapped, CLEAR_ROW},
-        width::TerminalWidth,
+        shell_probe::TerminalSize,
         wrap::{wrap, INDENT},
     },
     wire::protocol::EventKind,
@@ -48,7 +48,7 @@ pub(crate) struct Output {
     pub(crate) clock: LocalClock,
     /// Whether the thread `clock` runs. Without it nothing may wait for a time.
     pub(crate) has_clock: bool,
-    pub(crate) width: TerminalWidth,
+    pub(crate) size: TerminalSize,
     pub(crate) transcript: Option<Transcript>,
     /// Whether everything that belongs in the transcript is there.
     pub(crate) transcript_complete: bool,
@@ -365,7 +365,7 @@ impl Output {
     }
 
     fn write_lines(&mut self, lines: &[StyledLine]) -> io::Result<()> {
-        let (width, color) = (self.width.cells(), self.options.color);
+        let (width, color) = (self.size.columns(), self.options.color);
         if self.on_terminal() {
             let rows =
                 lines.iter().flat_map(|line| wrap(&self.with_time(line).spans, width, color, line.max_rows));

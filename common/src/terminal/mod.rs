@@ -1,10 +1,9 @@
-//! A person's terminal: how wide it is, what fits into its rows, and the line being typed. Only [`width`]
+//! A person's terminal: how large it is, and what fits into its rows. Only [`shell_probe`]
 //! starts a thread.
 
 pub mod cells;
 pub mod color;
 pub mod foreground;
 pub mod rows;
-pub mod typed_line;
-pub mod width;
+pub mod shell_probe;
 pub mod wrap;

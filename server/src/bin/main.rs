@@ -3,11 +3,13 @@
 
 mod joining;
 mod memory;
+mod prompt_guard;
 #[cfg(feature = "closed")]
 mod secrets;
 #[cfg(feature = "closed")]
 mod words;
 
+use crate::prompt_guard::{AboveTypedLine, PromptGuard};
 use chat_common::{
     program::{
         background_writer::{BackgroundWriter, EXIT_TIMEOUT, FORCED_EXIT_TIMEOUT},
@@ -16,7 +18,6 @@ use chat_common::{
         shutdown::Shutdown,
         signals::{self, IgnoredAtStart},
     },
-    terminal::typed_line::{AboveTypedLine, TypedLine},
     text::{
         address::{look_up, zone},
         invisible::trim,
@@ -50,8 +51,8 @@ const MOTD_WHITE_SPACE: usize = 1024;
 
 fn main() -> ExitCode {
     let ignored = signals::at_start();
-    let typed_line = TypedLine::default();
-    let log = match logging::start("info", above(&typed_line, io::stderr())) {
+    let prompt = PromptGuard::default();
+    let log = match logging::start("info", above(&prompt, io::stderr())) {
         Ok(log) => log,
         Err(error) => {
             // If standard error is closed, the exit code is all that is left.
@@ -92,16 +93,16 @@ fn main() -> ExitCode {
         Err(why) => return fail(&log, WRONG_USAGE, &why),
     };
     memory::restart_with_one_heap();
-    let served = serve(*options, &log, &typed_line, &ignored);
+    let served = serve(*options, &log, &prompt, &ignored);
     served.map_or_else(|why| fail(&log, FAILED, &why), |()| ExitCode::SUCCESS)
 }
 
 /// Returns a stream that leaves the line alone which the operator is typing, if both are on a terminal.
-fn above<W: Write + IsTerminal>(typed_line: &TypedLine, stream: W) -> AboveTypedLine<W> {
+fn above<W: Write + IsTerminal>(prompt: &PromptGuard, stream: W) -> AboveTypedLine<W> {
     // One that is never open.
-    let other = TypedLine::default();
-    let typed_line = if stream.is_terminal() { typed_line.clone() } else { other };
-    AboveTypedLine::new(stream, typed_line)
+    let other = PromptGuard::default();
+    let prompt = if stream.is_terminal() { prompt.clone() } else { other };
+    AboveTypedLine::new(stream, prompt)
 }
 
 /// Whether the operator types commands on a terminal that can move its cursor.
@@ -112,7 +113,7 @@ fn types_on_terminal() -> bool {
 fn serve(
     mut options: Options,
     log: &BackgroundWriter,
-    typed_line: &TypedLine,
+    prompt: &PromptGuard,
     ignored: &IgnoredAtStart,
 ) -> Result<(), String> {
     memory::fit(&mut options.limits)?;
@@ -125,7 +126,7 @@ fn serve(
         Some(secrets::Secrets { room, lines }) => (Some(room), lines),
         None => (None, String::new()),
     };
-    let output = BackgroundWriter::start("output", above(typed_line, io::stdout()))
+    let output = BackgroundWriter::start("output", above(prompt, io::stdout()))
         .map_err(|error| format!("cannot start a thread: {error}"))?;
     let _finish_output = output.finish_on_drop(EXIT_TIMEOUT);
     let listener = look_up(&options.listen)
@@ -146,14 +147,14 @@ fn serve(
         console: (options.console || io::stdin().is_terminal()).then(|| output.clone()),
     };
     let shutdown = Arc::new(Shutdown::new());
-    stop_on_signal(&shutdown, log, typed_line).map_err(|error| format!("cannot handle signals: {error}"))?;
+    stop_on_signal(&shutdown, log, prompt).map_err(|error| format!("cannot handle signals: {error}"))?;
     ignored.ignore_again();
     let server = Server::new(listener, settings, shutdown).map_err(|error| error.to_string())?;
     let address = server.local_addr().map_err(|error| error.to_string())?;
     if types_on_terminal() {
         // Once the first lines are there the operator may type, and a line of the log must not tear that.
         log.finish(EXIT_TIMEOUT);
-        let followed = typed_line.follow_width();
+        let followed = prompt.follow_size();
         followed.unwrap_or_else(|error| warn!("cannot follow the terminal's width: {error}"));
     }
     output.write_text(&format!("Server running at {} ...\n", address.port()));
@@ -163,10 +164,10 @@ fn serve(
     if types_on_terminal() {
         // The first lines are for programs too, and are plain on a terminal as well.
         output.finish(EXIT_TIMEOUT);
-        typed_line.open();
+        prompt.open();
     }
     let ran = server.run();
-    typed_line.close();
+    prompt.close();
     ran.map_err(|error| error.to_string())?;
     info!("stopped");
     Ok(())
@@ -211,10 +212,10 @@ fn read_motd(file: &Path, max_bytes: usize) -> Result<Option<String>, String> {
 fn stop_on_signal(
     shutdown: &Arc<Shutdown>,
     log: &BackgroundWriter,
-    typed_line: &TypedLine,
+    prompt: &PromptGuard,
 ) -> Result<(), ctrlc::Error> {
     const SAME_SIGNAL: Duration = Duration::from_millis(5);
-    let (shutdown, log, typed_line) = (Arc::clone(shutdown), log.clone(), typed_line.clone());
+    let (shutdown, log, prompt) = (Arc::clone(shutdown), log.clone(), prompt.clone());
     let mut last: Option<Instant> = None;
     ctrlc::set_handler(move || {
         let is_same = last.replace(Instant::now()).is_some_and(|last| last.elapsed() < SAME_SIGNAL);
@@ -227,7 +228,7 @@ fn stop_on_signal(
             process::exit(130);
         }
         shutdown.request();
-        typed_line.close();
+        prompt.close();
         info!("stopping: delivering what was accepted");
     })
 }

@@ -1,13 +1,13 @@
-//! Writes lines above the line that a person is typing, for a program that writes from a thread of its own.
+//! Keeps the line whole that the operator is typing: the log and the console's answers go above it.
 //!
 //! The stream gets whole lines. Each row of one is a single write, so that a typed key that the terminal
-//! echoes cannot land inside it (see [`terminal`](crate::terminal::rows)).
+//! echoes cannot land inside it (see [`rows`](chat_common::terminal::rows)).
 
-use crate::{
+use chat_common::{
     terminal::{
         color::Style,
         rows::{above_typed_line, CLEAR_ROW},
-        width::TerminalWidth,
+        shell_probe::TerminalSize,
         wrap::wrap,
     },
     text::escape::escape_text,
@@ -23,18 +23,18 @@ use std::{
 /// A longer line is written in parts. In bytes.
 const MAX_LINE_BYTES: usize = 64 * 1024;
 
-/// Whether a person is typing a line, and how wide the terminal is. Clones share both.
-#[derive(Clone, Debug, Default)]
-pub struct TypedLine {
+/// Whether a person is typing a line, and how wide the terminal is. Clones share it all.
+#[derive(Clone, Default)]
+pub(crate) struct PromptGuard {
     is_open: Arc<AtomicBool>,
     /// Held while the rows of one line are written, so that no line of another stream lands between them.
     /// All these streams go to the same terminal: where one waits for it, the other would wait as well.
     rows: Arc<Mutex<()>>,
-    width: TerminalWidth,
+    size: TerminalSize,
 }
 
-impl TypedLine {
-    /// Asks for the width of the terminal, and follows its changes. Comes before [`TypedLine::open`]: a row
+impl PromptGuard {
+    /// Asks for the width of the terminal, and follows its changes. Comes before [`PromptGuard::open`]: a row
     /// that is written before the width is known may be wider than the terminal.
     ///
     /// # Blocking
@@ -42,26 +42,25 @@ impl TypedLine {
     ///
     /// # Errors
     /// When the system gives no process or no thread. The width is then that of a usual terminal.
-    pub fn follow_width(&self) -> io::Result<()> {
-        self.width.follow().map(drop)
+    pub(crate) fn follow_size(&self) -> io::Result<()> {
+        self.size.follow().map(drop)
     }
 
     /// Protects the typed line from now on.
-    pub fn open(&self) {
+    pub(crate) fn open(&self) {
         self.is_open.store(true, Relaxed);
     }
 
     /// Nobody types any more. The next line takes the place of what is typed.
-    pub fn close(&self) {
+    pub(crate) fn close(&self) {
         self.is_open.store(false, Relaxed);
     }
 }
 
 /// A stream to a terminal on which a person may be typing.
-#[derive(Debug)]
-pub struct AboveTypedLine<W> {
+pub(crate) struct AboveTypedLine<W> {
     stream: W,
-    typed_line: TypedLine,
+    guard: PromptGuard,
     /// The beginning of a line whose end has not come yet.
     begun: Vec<u8>,
     /// Whether the last line went above the typed one.
@@ -69,28 +68,28 @@ pub struct AboveTypedLine<W> {
 }
 
 impl<W: Write> AboveTypedLine<W> {
-    /// Returns a stream that writes to `stream` as it is, as long as `typed_line` is not open.
-    pub fn new(stream: W, typed_line: TypedLine) -> AboveTypedLine<W> {
-        AboveTypedLine { stream, typed_line, begun: Vec::new(), was_open: false }
+    /// Returns a stream that writes to `stream` as it is, as long as `guard` is not open.
+    pub(crate) fn new(stream: W, guard: PromptGuard) -> AboveTypedLine<W> {
+        AboveTypedLine { stream, guard, begun: Vec::new(), was_open: false }
     }
 
     fn write_line(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let is_open = self.typed_line.is_open.load(Relaxed);
+        let is_open = self.guard.is_open.load(Relaxed);
         let was_open = std::mem::replace(&mut self.was_open, is_open);
         if !is_open {
             let before = if was_open { CLEAR_ROW } else { "" };
             return self.stream.write_all(&[before.as_bytes(), bytes].concat());
         }
         let text = String::from_utf8_lossy(bytes);
-        let rows = wrap(&spans(text.trim_end_matches('\n')), self.typed_line.width.cells(), true, usize::MAX);
-        let _rows = self.typed_line.rows.lock().unwrap_or_else(PoisonError::into_inner);
+        let rows = wrap(&spans(text.trim_end_matches('\n')), self.guard.size.columns(), true, usize::MAX);
+        let _rows = self.guard.rows.lock().unwrap_or_else(PoisonError::into_inner);
         rows.iter().try_for_each(|row| self.stream.write_all(above_typed_line(row).as_bytes()))
     }
 }
 
 impl<W: Write> Write for AboveTypedLine<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let is_used = self.was_open || !self.begun.is_empty() || self.typed_line.is_open.load(Relaxed);
+        let is_used = self.was_open || !self.begun.is_empty() || self.guard.is_open.load(Relaxed);
         if !is_used {
             return self.stream.write(bytes);
         }
@@ -139,19 +138,19 @@ fn spans(text: &str) -> Vec<(Style, String)> {
 mod tests {
     use super::*;
 
-    fn written(lines: &[&str], typed_line: &TypedLine) -> String {
-        let mut stream = AboveTypedLine::new(Vec::new(), typed_line.clone());
+    fn written(lines: &[&str], guard: &PromptGuard) -> String {
+        let mut stream = AboveTypedLine::new(Vec::new(), guard.clone());
         lines.iter().for_each(|line| stream.write_all(line.as_bytes()).unwrap());
         String::from_utf8(stream.stream).unwrap()
     }
 
     #[test]
     fn each_whole_line_goes_above_the_typed_one_while_there_is_one() {
-        let typed_line = TypedLine::default();
-        assert_eq!(written(&["one\ntwo"], &typed_line), "one\ntwo");
-        typed_line.is_open.store(true, Relaxed);
+        let guard = PromptGuard::default();
+        assert_eq!(written(&["one\ntwo"], &guard), "one\ntwo");
+        guard.is_open.store(true, Relaxed);
         let expected = above_typed_line("one") + &above_typed_line("two");
-        assert_eq!(written(&["one\nt", "wo\nthr"], &typed_line), expected);
+        assert_eq!(written(&["one\nt", "wo\nthr"], &guard), expected);
     }
 
     #[test]
@@ -169,19 +168,19 @@ mod tests {
                 Ok(())
             }
         }
-        let (terminal, typed_line) = (Terminal::default(), TypedLine::default());
-        typed_line.is_open.store(true, Relaxed);
+        let (terminal, guard) = (Terminal::default(), PromptGuard::default());
+        guard.is_open.store(true, Relaxed);
         let lines = ["a", "b"].map(|letter| letter.repeat(200) + "\n");
         std::thread::scope(|scope| {
             for line in &lines {
-                let mut stream = AboveTypedLine::new(terminal.clone(), typed_line.clone());
+                let mut stream = AboveTypedLine::new(terminal.clone(), guard.clone());
                 let write = move || (0..500).for_each(|_| stream.write_all(line.as_bytes()).unwrap());
                 std::thread::Builder::new().name("stream".into()).spawn_scoped(scope, write).unwrap();
             }
         });
         let text = String::from_utf8(terminal.0.lock().unwrap().clone()).unwrap();
         let mut rest = text.as_str();
-        let wholes = lines.map(|line| written(&[&line], &typed_line));
+        let wholes = lines.map(|line| written(&[&line], &guard));
         while !rest.is_empty() {
             rest = wholes.iter().find_map(|whole| rest.strip_prefix(whole)).expect("no line is torn");
         }
@@ -189,11 +188,11 @@ mod tests {
 
     #[test]
     fn the_first_line_after_the_typed_one_clears_its_row() {
-        let typed_line = TypedLine::default();
-        typed_line.is_open.store(true, Relaxed);
-        let mut stream = AboveTypedLine::new(Vec::new(), typed_line.clone());
+        let guard = PromptGuard::default();
+        guard.is_open.store(true, Relaxed);
+        let mut stream = AboveTypedLine::new(Vec::new(), guard.clone());
         stream.write_all(b"one\n").unwrap();
-        typed_line.close();
+        guard.close();
         stream.write_all(b"two\nthree\n").unwrap();
         let text = String::from_utf8(stream.stream).unwrap();
         let expected = above_typed_line("one") + CLEAR_ROW + "two\nthree\n";

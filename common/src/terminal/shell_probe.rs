@@ -1,13 +1,14 @@
-//! What a shell beside the client knows of the terminal: its width, and whether Ctrl-C was typed there.
+//! What a shell beside the program knows of the terminal: its size, and whether Ctrl-C was typed
+//! there.
 //!
-//! The width is known before an event is shown, unless the shell or `stty` hangs.
+//! The size is known before an event is shown, unless the shell or `stty` hangs.
 //!
 //! std cannot ask for the size of a terminal, and cannot handle the signal WINCH, which the system sends to
 //! every process in the foreground when the size changes. A shell can do both. So a small shell script runs
 //! as long as the program. It prints the size at the start, after each WINCH, and after CONT (the size may
-//! have changed while the program was stopped). The thread `width` reads these lines and stores the width.
+//! have changed while the program was stopped). The thread `width` reads these lines and stores the size.
 //!
-//! A new width arrives some milliseconds after the change. A row that is written in between, on a terminal
+//! A new size arrives some milliseconds after the change. A row that is written in between, on a terminal
 //! that became narrower, is cut at the edge.
 //!
 //! Ctrl-C on a terminal sends INT to every process in the foreground, to the shell as well. A signal that
@@ -22,7 +23,6 @@
 use crossbeam_channel::{bounded, Receiver};
 use std::{
     convert::Infallible,
-    fmt,
     io::{self, BufRead, BufReader},
     process::{Child, Command, Stdio},
     sync::{
@@ -33,10 +33,9 @@ use std::{
     time::Duration,
 };
 
-/// The width of a terminal whose size is unknown. In cells.
-const DEFAULT_WIDTH: usize = 80;
-/// The height of such a terminal. In rows.
-const DEFAULT_HEIGHT: usize = 24;
+/// The size of a terminal that does not tell it.
+const DEFAULT_ROWS: usize = 24;
+const DEFAULT_COLUMNS: usize = 80;
 
 /// How long the shell may take to reply. It takes milliseconds, unless it was stopped or hangs.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -59,51 +58,64 @@ print_size
 while wait $!; [ $? -gt 128 ]; do :; done
 ";
 
-/// The width of the terminal. Clones share it.
-#[derive(Clone, Debug, Default)]
-pub struct TerminalWidth {
-    /// In cells; 0 if unknown.
-    cells: Arc<AtomicUsize>,
-    height: Height,
-}
-
-/// The height, and who wants to know of changes.
+/// The size of the terminal. Clones share it.
 #[derive(Clone, Default)]
-struct Height {
-    /// In rows; 0 if unknown.
-    rows: Arc<AtomicUsize>,
-    on_change: Arc<OnceLock<Box<dyn Fn() + Send + Sync>>>,
+pub struct TerminalSize(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    /// Both are 0 if unknown.
+    rows: AtomicUsize,
+    columns: AtomicUsize,
+    on_change: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
-impl TerminalWidth {
-    /// Returns the current width in cells.
-    pub fn cells(&self) -> usize {
-        match self.cells.load(Relaxed) {
-            0 => DEFAULT_WIDTH,
-            cells => cells,
-        }
+impl TerminalSize {
+    /// Returns the current height in rows.
+    pub fn rows(&self) -> usize {
+        known_or(DEFAULT_ROWS, &self.0.rows)
     }
 
-    /// Asks for the width, and starts the thread and the shell that follow its changes. What it returns knows
-    /// about Ctrl-C.
+    /// Returns the current width in cells.
+    pub fn columns(&self) -> usize {
+        known_or(DEFAULT_COLUMNS, &self.0.columns)
+    }
+
+    /// Calls `on_change` after each change of the size, on the thread `width`, and after each CONT. The first
+    /// call of this function decides.
+    pub fn on_change(&self, on_change: impl Fn() + Send + Sync + 'static) {
+        let _ = self.0.on_change.set(Box::new(on_change));
+    }
+
+    /// Takes a line such as `24 80`: rows and columns. Any other line changes nothing.
+    fn set(&self, line: &str) {
+        if let Some((rows, columns)) = line.split_once(' ') {
+            for (number, size) in [(rows, &self.0.rows), (columns, &self.0.columns)] {
+                number.trim().parse().iter().for_each(|number| size.store(*number, Relaxed));
+            }
+        }
+        self.0.on_change.get().iter().for_each(|on_change| on_change());
+    }
+
+    /// Asks for the size, and starts the thread and the shell that follow its changes.
     ///
     /// # Blocking
     /// On the first line from the shell, for some milliseconds; [`REPLY_TIMEOUT`] at most.
     ///
     /// # Errors
     /// When the system gives no process or no thread.
-    pub fn follow(&self) -> io::Result<CtrlC> {
+    pub fn follow(&self) -> io::Result<SignalSource> {
         let mut shell = start_shell()?;
         let stdout = shell.stdout.take().expect("standard output is a pipe");
         let mut lines = BufReader::new(stdout).lines().map_while(Result::ok);
-        let width = self.clone();
+        let terminal = self.clone();
         let (reply_tx, reply_rx) = bounded(1);
-        let ctrl_c = CtrlC { shell: shell.id(), reply_rx };
+        let source = SignalSource { shell: shell.id(), reply_rx };
         // No value is ever sent. The thread drops the sender when the size is known.
         let (known_tx, known_rx) = bounded::<Infallible>(0);
         // The thread owns this program's end of the pipe until the shell has ended.
         thread::Builder::new().name("width".into()).spawn(move || {
-            lines.next().iter().for_each(|size| width.set(size));
+            lines.next().iter().for_each(|size| terminal.set(size));
             drop(known_tx);
             let mut interrupted = false;
             for line in lines {
@@ -111,7 +123,7 @@ impl TerminalWidth {
                     INTERRUPTED => interrupted = true,
                     // A full channel has a reply that came too late. The next question throws it away.
                     ASKED => drop(reply_tx.try_send(std::mem::take(&mut interrupted))),
-                    size => width.set(size),
+                    size => terminal.set(size),
                 }
             }
             // From here on nobody sends a signal to the shell, whose number may soon be another process's.
@@ -120,64 +132,32 @@ impl TerminalWidth {
         })?;
         // An error either way. A size that comes later counts from then on.
         let _ = known_rx.recv_timeout(REPLY_TIMEOUT);
-        Ok(ctrl_c)
-    }
-
-    /// Takes a line such as `24 80`: rows and columns. Any other line changes nothing.
-    fn set(&self, size: &str) {
-        if let Some(Ok(columns)) = size.split_once(' ').map(|(_, columns)| columns.trim().parse()) {
-            self.cells.store(columns, Relaxed);
-        }
-        self.height.set(size);
-    }
-
-    /// Returns the current height in rows.
-    pub fn rows(&self) -> usize {
-        match self.height.rows.load(Relaxed) {
-            0 => DEFAULT_HEIGHT,
-            rows => rows,
-        }
-    }
-
-    /// Calls `on_change` after each change of the size, on the thread `width`, and after each CONT. The first
-    /// call of this function decides.
-    pub fn on_change(&self, on_change: impl Fn() + Send + Sync + 'static) {
-        let _ = self.height.on_change.set(Box::new(on_change));
+        Ok(source)
     }
 }
 
-impl fmt::Debug for Height {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Height").field("rows", &self.rows).finish_non_exhaustive()
+fn known_or(default: usize, size: &AtomicUsize) -> usize {
+    match size.load(Relaxed) {
+        0 => default,
+        known => known,
     }
 }
 
-impl Height {
-    fn set(&self, size: &str) {
-        if let Some(Ok(rows)) = size.split_once(' ').map(|(rows, _)| rows.parse()) {
-            self.rows.store(rows, Relaxed);
-        }
-        if let Some(on_change) = self.on_change.get() {
-            on_change();
-        }
-    }
-}
-
-/// Knows whether a signal came from Ctrl-C on the terminal.
+/// Knows whether a signal to the program comes from Ctrl-C on the terminal.
 #[derive(Debug)]
-pub struct CtrlC {
+pub struct SignalSource {
     /// The process id of the shell.
     shell: u32,
     /// Whether the shell was interrupted since the last question. Disconnected when the shell has ended.
     reply_rx: Receiver<bool>,
 }
 
-impl CtrlC {
+impl SignalSource {
     /// Whether Ctrl-C was typed since the last call. False if the shell does not reply.
     ///
     /// # Blocking
     /// On the shell, for some milliseconds; [`REPLY_TIMEOUT`] at most.
-    pub fn was_typed(&self) -> bool {
+    pub fn was_ctrl_c(&self) -> bool {
         let gone = loop {
             match self.reply_rx.try_recv() {
                 Ok(_) => {}
@@ -203,31 +183,31 @@ mod tests {
 
     #[test]
     fn a_size_is_rows_and_columns_and_an_unknown_size_changes_nothing() {
-        let width = TerminalWidth::default();
-        assert_eq!(width.cells(), 80);
-        width.set("24 30");
-        width.set("");
-        assert_eq!(width.cells(), 30);
-        width.set("0 0");
-        assert_eq!(width.cells(), 80);
+        let terminal = TerminalSize::default();
+        assert_eq!(terminal.columns(), 80);
+        terminal.set("24 30");
+        terminal.set("");
+        assert_eq!(terminal.columns(), 30);
+        terminal.set("0 0");
+        assert_eq!(terminal.columns(), 80);
     }
 
     #[test]
-    fn a_signal_is_ctrl_c_if_the_shell_was_interrupted_as_well() {
-        let ctrl_c = TerminalWidth::default().follow().unwrap();
-        assert!(!ctrl_c.was_typed());
+    fn a_signal_is_source_if_the_shell_was_interrupted_as_well() {
+        let source = TerminalSize::default().follow().unwrap();
+        assert!(!source.was_ctrl_c());
         for _ in 0..2 {
-            let shell = ctrl_c.shell.to_string();
+            let shell = source.shell.to_string();
             assert!(Command::new("sh").args(["-c", "kill -s INT $0", &shell]).status().unwrap().success());
-            assert!(ctrl_c.was_typed());
-            assert!(!ctrl_c.was_typed());
+            assert!(source.was_ctrl_c());
+            assert!(!source.was_ctrl_c());
         }
         assert!(Command::new("sh")
-            .args(["-c", "kill -s KILL $0", &ctrl_c.shell.to_string()])
+            .args(["-c", "kill -s KILL $0", &source.shell.to_string()])
             .status()
             .unwrap()
             .success());
-        assert!(!ctrl_c.was_typed());
+        assert!(!source.was_ctrl_c());
     }
 
     #[test]
