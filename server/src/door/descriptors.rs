@@ -10,7 +10,8 @@
 //! two that nobody has reserved.
 
 use std::{
-    fs,
+    fs::{self, DirEntry},
+    io,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -84,9 +85,7 @@ impl Descriptors {
     /// # Blocking
     /// On `/dev/fd`, which is not on a disk.
     pub(super) fn within(limit: u64, has_journal: bool) -> Arc<Descriptors> {
-        // One of them is that of the folder itself.
-        let in_use = fs::read_dir("/dev/fd").map_or(RESERVED, |entries| entries.count().saturating_sub(1));
-        let free = usize::try_from(limit).unwrap_or(usize::MAX).saturating_sub(in_use);
+        let free = usize::try_from(limit.saturating_sub(in_use(limit))).unwrap_or(usize::MAX);
         let reserved = RESERVED + if has_journal { RESERVED_FOR_JOURNAL } else { 0 };
         // A server with hardly any has some for members, too.
         Descriptors::new(free - reserved.min(free / 4))
@@ -120,6 +119,16 @@ impl Descriptors {
     fn lock(&self) -> MutexGuard<'_, Taken> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Counts the descriptors below `limit` that are open now. The process may have inherited higher ones, from a
+/// parent with another limit, and these take no place of others.
+fn in_use(limit: u64) -> u64 {
+    let Ok(entries) = fs::read_dir("/dev/fd") else { return RESERVED as u64 };
+    let number = |entry: io::Result<DirEntry>| entry.ok()?.file_name().to_str()?.parse::<u64>().ok();
+    let below = entries.filter_map(number).filter(|number| *number < limit).count() as u64;
+    // One of them is that of the folder itself.
+    below.saturating_sub(1)
 }
 
 impl Taken {
@@ -210,6 +219,14 @@ impl Drop for Share {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::File;
+
+    #[test]
+    fn a_descriptor_behind_the_limit_takes_no_place() {
+        let _behind: Vec<File> = (0..20).map(|_| File::open("/dev/null").unwrap()).collect();
+        assert!(in_use(u64::MAX) >= 20);
+        assert!(in_use(10) < 10);
+    }
 
     #[test]
     fn as_many_members_fit_as_are_said_and_each_has_its_callback_connection() {
