@@ -12,13 +12,12 @@
 
 use crate::{
     history::{MemberHistory, Sent, SessionHistory},
-    watchdog::{PAUSE, WATCHDOG_TIMEOUT},
+    watchdog::poll_result,
 };
 use chat_common::wire::protocol::EventKind;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     ops::RangeInclusive,
-    thread,
     time::Instant,
 };
 
@@ -44,21 +43,13 @@ type MessageKey<'a> = (&'a str, u64, &'a str);
 /// checker finds goes away with time.
 ///
 /// # Panics
-/// With the first violations, when some are left after the watchdog's timeout.
+/// With the number of violations and the first of them, when some are left after the watchdog's timeout.
 pub fn assert_clean<H: AsRef<[MemberHistory]>>(read: impl Fn() -> H) {
-    let deadline = Instant::now() + WATCHDOG_TIMEOUT;
-    let mut violations = check(read().as_ref());
-    while !violations.is_empty() && Instant::now() < deadline {
-        thread::sleep(PAUSE);
-        violations = check(read().as_ref());
-    }
-    let shown = violations.iter().take(MAX_SHOWN_VIOLATIONS).map(|violation| shortened(violation));
-    assert!(
-        violations.is_empty(),
-        "{} violations; the first are:\n{}",
-        violations.len(),
-        shown.collect::<Vec<_>>().join("\n")
-    );
+    poll_result("histories without violations", || {
+        let violations = check(read().as_ref());
+        let shown = violations.iter().take(MAX_SHOWN_VIOLATIONS).map(|violation| shortened(violation));
+        violations.is_empty().then_some(()).ok_or_else(|| (violations.len(), shown.collect::<Vec<_>>()))
+    });
 }
 
 fn shortened(violation: &str) -> String {

@@ -9,7 +9,7 @@ use crate::{
     history::{text_of, Accepted, MemberHistory, Sent, SessionHistory},
     raw::{self, RawPeer},
     receiver::{accept_callback, spawn, Receiver},
-    watchdog::{Shared, WATCHDOG_TIMEOUT},
+    watchdog::{poll_result, Shared},
 };
 use chat_common::wire::{
     error::RpcError,
@@ -189,20 +189,10 @@ impl Member {
     /// When the server refuses, or when it has not accepted within the watchdog's timeout.
     pub fn say_until_accepted(&mut self, text: &str) -> u64 {
         let message_id = self.record_sent(text, None);
-        let deadline = Instant::now() + WATCHDOG_TIMEOUT;
-        loop {
-            match self.send(message_id, text, None) {
-                Ok(sequence) => return sequence,
-                Err(MemberError::Refused(refusal)) => panic!("the server refused {text:?}: {refusal:?}"),
-                Err(MemberError::Lost(error)) => {
-                    assert!(
-                        Instant::now() < deadline,
-                        "waited {WATCHDOG_TIMEOUT:?} for the server to accept {text:?}: {error}"
-                    );
-                    self.reconnect();
-                }
-            }
-        }
+        poll_result("the server to accept a message", || match self.send(message_id, text, None) {
+            Err(MemberError::Refused(refusal)) => panic!("the server refused {text:?}: {refusal:?}"),
+            sent => sent.inspect_err(|_| self.reconnect()),
+        })
     }
 
     /// Says something to all and returns its sequence. Does not reconnect, so a test can lose the reply.
@@ -327,15 +317,7 @@ impl Member {
     /// # Panics
     /// When that takes longer than the watchdog's timeout.
     pub fn reconnect(&mut self) {
-        let deadline = Instant::now() + WATCHDOG_TIMEOUT;
-        while let Err(error) = self.resume() {
-            assert!(
-                Instant::now() < deadline,
-                "waited {WATCHDOG_TIMEOUT:?} for {} to reconnect: {error:?}",
-                self.name
-            );
-            thread::sleep(BUSY_PAUSE);
-        }
+        poll_result(&format!("{} to reconnect", self.name), || self.resume());
     }
 
     /// Waits until the member has received this sequence, and reconnects while it does not arrive.
@@ -345,16 +327,13 @@ impl Member {
     /// # Panics
     /// When that takes longer than the watchdog's timeout.
     pub fn reconnect_until_received(&mut self, sequence: u64) {
-        let deadline = Instant::now() + WATCHDOG_TIMEOUT;
-        while self.hear_within(RECEIVE_ATTEMPT, sequence).is_none() {
-            assert!(
-                Instant::now() < deadline,
-                "waited {WATCHDOG_TIMEOUT:?} for {} to receive sequence {sequence}; it is at {}",
-                self.name,
+        poll_result(&format!("{} to receive sequence {sequence}", self.name), || {
+            let received = self.hear_within(RECEIVE_ATTEMPT, sequence);
+            received.ok_or_else(|| {
+                self.reconnect();
                 self.last_sequence()
-            );
-            self.reconnect();
-        }
+            })
+        });
     }
 
     /// The highest sequence received in this session, or the sequence of the join when there is none.

@@ -1,7 +1,7 @@
 //! Waits with a watchdog: every wait in these tests ends, and a wait that fails says what it waited for.
 //!
 //! A test waits for an event and never for a time. The limit is generous, so a slow machine does not fail a
-//! test.
+//! test. A machine that stands still does not either: a minute in which nobody could run counts as a second.
 
 use std::{
     fmt::Debug,
@@ -13,11 +13,35 @@ use std::{
 /// The longest that a test waits for one thing. On an idle machine nothing takes a tenth of this.
 pub const WATCHDOG_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// The longest time between two looks that counts in full.
+const LONGEST_LOOK: Duration = Duration::from_secs(1);
+
 /// The pause between two looks at a thing that cannot notify us.
-pub const PAUSE: Duration = Duration::from_millis(5);
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// A failed wait prints at most this many bytes of the value.
 const MAX_PRINTED_BYTES: usize = 4000;
+
+/// Counts the time in which the waiting thread could run.
+#[derive(Debug)]
+struct Watchdog {
+    left: Duration,
+    looked: Instant,
+}
+
+impl Watchdog {
+    fn new(timeout: Duration) -> Watchdog {
+        Watchdog { left: timeout, looked: Instant::now() }
+    }
+
+    /// Returns what is left of the timeout. Comes every [`LONGEST_LOOK`] at least.
+    fn left(&mut self, now: Instant) -> Duration {
+        let passed = now.saturating_duration_since(self.looked).min(LONGEST_LOOK);
+        self.looked = now;
+        self.left = self.left.saturating_sub(passed);
+        self.left
+    }
+}
 
 /// A value that one thread updates while another waits for it to become right.
 #[derive(Debug, Default)]
@@ -47,17 +71,18 @@ impl<T> Shared<T> {
 
     /// Waits until `ready` returns `Some`. Returns `None` when `timeout` has passed.
     pub fn wait_within<R>(&self, timeout: Duration, mut ready: impl FnMut(&mut T) -> Option<R>) -> Option<R> {
-        let deadline = Instant::now() + timeout;
+        let mut watchdog = Watchdog::new(timeout);
         let mut value = self.lock();
         loop {
             if let Some(result) = ready(&mut value) {
                 return Some(result);
             }
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = watchdog.left(Instant::now());
             if left.is_zero() {
                 return None;
             }
-            value = self.changed.wait_timeout(value, left).unwrap_or_else(PoisonError::into_inner).0;
+            let waited = self.changed.wait_timeout(value, left.min(LONGEST_LOOK));
+            value = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
@@ -86,13 +111,23 @@ impl<T: Debug> Shared<T> {
 /// # Panics
 /// After [`WATCHDOG_TIMEOUT`], with `description`.
 pub fn poll<R>(description: &str, mut probe: impl FnMut() -> Option<R>) -> R {
-    let deadline = Instant::now() + WATCHDOG_TIMEOUT;
+    poll_result(description, || probe().ok_or("nothing yet"))
+}
+
+/// Calls `probe` again and again until it returns `Ok`.
+///
+/// # Panics
+/// After [`WATCHDOG_TIMEOUT`], with `description` and the last error.
+pub fn poll_result<R, E: Debug>(description: &str, mut probe: impl FnMut() -> Result<R, E>) -> R {
+    let mut watchdog = Watchdog::new(WATCHDOG_TIMEOUT);
     loop {
-        if let Some(result) = probe() {
-            return result;
+        match probe() {
+            Ok(result) => return result,
+            Err(error) if watchdog.left(Instant::now()).is_zero() => {
+                panic!("waited {WATCHDOG_TIMEOUT:?} for {description}: {error:#?}")
+            }
+            Err(_) => thread::sleep(PAUSE),
         }
-        assert!(Instant::now() < deadline, "waited {WATCHDOG_TIMEOUT:?} for {description}");
-        thread::sleep(PAUSE);
     }
 }
 
@@ -122,5 +157,14 @@ mod tests {
     #[test]
     fn a_wait_whose_condition_never_holds_ends_after_its_timeout() {
         assert_eq!(Shared::new(0).wait_within(Duration::from_millis(1), |_| None::<()>), None);
+    }
+
+    #[test]
+    fn an_hour_in_which_the_machine_stands_still_ends_no_wait() {
+        let mut watchdog = Watchdog::new(WATCHDOG_TIMEOUT);
+        let woken = watchdog.looked + Duration::from_secs(3600);
+        assert_eq!(watchdog.left(woken), WATCHDOG_TIMEOUT - LONGEST_LOOK);
+        let looks = (1..=60).map(|second| watchdog.left(woken + Duration::from_secs(second)));
+        assert_eq!(looks.filter(|left| !left.is_zero()).count(), 58);
     }
 }
