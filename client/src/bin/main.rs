@@ -8,11 +8,11 @@ use chat_client::{
 use chat_common::{
     program::{
         background_writer::{BackgroundWriter, EXIT_TIMEOUT, FORCED_EXIT_TIMEOUT},
-        logging, signals,
+        logging, signals, tasks,
     },
     terminal::foreground::ForegroundInput,
 };
-use crossbeam_channel::{bounded, RecvTimeoutError, Sender};
+use crossbeam_channel::{bounded, Sender};
 use std::{
     fs::File,
     io::{self, BufReader, IsTerminal, Write},
@@ -94,8 +94,8 @@ fn main() -> ExitCode {
         Err(error) => return end_with(&log, FAILED, &format!("cannot edit on this terminal: {error}")),
     };
     let _close_editor = editor.as_ref().map(Editor::close_on_drop);
-    // The end of main drops this sender. That tells the signal handler not to end the program itself.
-    let (_ended_tx, ended_rx) = bounded::<()>(0);
+    // The signal handler ends the program itself if this takes too long.
+    let (_held_to_the_end, running) = tasks::begin();
     #[cfg(feature = "closed")]
     let echo = Arc::new(chat_client::Echo::default());
     #[cfg(feature = "closed")]
@@ -118,7 +118,7 @@ fn main() -> ExitCode {
             }
         }
         let _ = stop_tx.try_send(Stop::Now);
-        if ended_rx.recv_timeout(LEAVE_GRACE) == Err(RecvTimeoutError::Timeout) {
+        if !running.wait_for(LEAVE_GRACE) {
             // The last call has no reply, so its result is unknown. That must not be taken for a success.
             if interactive {
                 handler_screen.try_show_bye();

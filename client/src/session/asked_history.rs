@@ -3,13 +3,15 @@
 //! that much has been shown.
 
 use crate::session::inbox::Inbox;
-use chat_common::wire::{
-    error::RpcError,
-    protocol::{Reply, Request},
-    rpc::Connection,
+use chat_common::{
+    program::tasks::Tasks,
+    wire::{
+        error::RpcError,
+        protocol::{Reply, Request},
+        rpc::Connection,
+    },
 };
-use crossbeam_channel::{never, Receiver};
-use std::{convert::Infallible, time::Duration};
+use std::time::Duration;
 
 /// Whether the history that was asked for has been shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,8 +34,8 @@ impl AskedHistory {
         }
     }
 
-    /// Returns a channel that is disconnected when the history has been shown, or when the server has nothing
-    /// more to deliver, as where it keeps less than was asked for.
+    /// Returns what ends when the history has been shown, or when the server has nothing more to deliver, as
+    /// where it keeps less than was asked for. Returns `None` if nobody waits for that.
     ///
     /// # Blocking
     /// On the server the first time, for `timeout` at most.
@@ -45,7 +47,7 @@ impl AskedHistory {
         inbox: &Inbox<'_>,
         call: &mut Connection,
         timeout: Duration,
-    ) -> Result<Receiver<Infallible>, RpcError> {
+    ) -> Result<Option<Tasks>, RpcError> {
         if let AskedHistory::Before(sequence) = *self {
             let request = Request::History { count: 1, before: Some(sequence) };
             *self = AskedHistory::UpTo(match call.call(&request, timeout)? {
@@ -55,8 +57,8 @@ impl AskedHistory {
             });
         }
         Ok(match *self {
-            AskedHistory::UpTo(last) => inbox.shown_up_to(last),
-            _ => never(),
+            AskedHistory::UpTo(last) => Some(inbox.shown_up_to(last)),
+            _ => None,
         })
     }
 }

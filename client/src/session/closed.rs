@@ -21,9 +21,9 @@ use crate::{
 };
 use chat_common::{
     handshake::{passphrase::Passphrase, sealed, state},
+    program::tasks,
     wire::{error::RpcError, hello::Role, rpc::Connection, seal::PublicKey, status::Status, token::Token},
 };
-use crossbeam_channel::{bounded, RecvTimeoutError};
 use std::{path::Path, thread, time::Duration};
 
 /// The limit for the handshake with a closed room. The server lets those wait who come from an address with
@@ -301,18 +301,17 @@ fn broken_off(server: &str, error: &RpcError) -> String {
 
 /// Does the work, and tells the person if it takes long.
 fn tell_if_slow<R>(show: UiEventHandler<'_>, work: impl FnOnce() -> R) -> R {
-    let (done_tx, done_rx) = bounded::<()>(0);
+    let (working, tasks) = tasks::begin();
     thread::scope(|scope| {
         let tell = move || {
-            if done_rx.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+            if !tasks.wait_for(PATIENCE) {
                 show(UiEvent::ServerBusy);
             }
         };
         if let Err(error) = thread::Builder::new().name("patience".into()).spawn_scoped(scope, tell) {
             log::info!("nobody is told if the server is slow: {error}");
         }
-        // Its end wakes the thread: after a panic as well.
-        let _done_tx = done_tx;
+        let _held_to_the_end = working;
         work()
     })
 }

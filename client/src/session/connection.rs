@@ -16,10 +16,13 @@ use crate::{
     },
     settings::{Outcome, Rejoin, UiEvent, Utterance},
 };
-use chat_common::wire::{
-    error::RpcError,
-    protocol::{Cause, Join, Joined, Refusal, Reply, Request, FRAME_BYTES, PING_INTERVAL},
-    rpc::Connection,
+use chat_common::{
+    program::tasks::{self, Tasks},
+    wire::{
+        error::RpcError,
+        protocol::{Cause, Join, Joined, Refusal, Reply, Request, FRAME_BYTES, PING_INTERVAL},
+        rpc::Connection,
+    },
 };
 use crossbeam_channel::{bounded, never, select, Receiver};
 use std::{
@@ -51,9 +54,9 @@ impl Client<'_> {
             Ok(call) => call,
             Err(end) => return end,
         };
-        let (gate_tx, gate_rx) = bounded(0);
+        let (task, joining) = tasks::begin();
         let (lost_tx, lost_rx) = bounded(1);
-        let callbacks = Callbacks::new(call.stream(), self.token, self.inbox, gate_rx, lost_tx);
+        let callbacks = Callbacks::new(call.stream(), self.token, self.inbox, joining, lost_tx);
         // The end of the scope waits for the threads of the callback side. The guard makes them end.
         thread::scope(|scope| {
             let _guard = callbacks.close_on_drop();
@@ -82,7 +85,7 @@ impl Client<'_> {
                 (self.show)(UiEvent::OpenedCallback);
             }
             // The callbacks may show events from now on.
-            drop(gate_tx);
+            drop(task);
             self.call_loop(&mut call, &lost_rx)
         })
     }
@@ -210,7 +213,7 @@ impl Client<'_> {
             }
             let history_rx = match self.ending && !self.stay && self.queue.is_empty() {
                 true => match self.asked_history.until_shown(self.inbox, call, CALL_TIMEOUT) {
-                    Ok(history_rx) => history_rx,
+                    Ok(history) => history.map_or_else(never, Tasks::ended_rx),
                     Err(error) => return ConnectionEnd::Lost(Loss::from(&error)),
                 },
                 false => never(),
@@ -227,7 +230,6 @@ impl Client<'_> {
                 recv(self.stop_rx) -> stop => if self.stops_now(stop) {
                     return self.leave(call);
                 },
-                // No value is ever sent.
                 recv(history_rx) -> _ => self.asked_history = AskedHistory::Shown,
                 recv(lost_rx) -> reason => return ConnectionEnd::Lost(reason.unwrap_or_default()),
                 recv(input_rx) -> input => match retry_at {

@@ -12,11 +12,12 @@ use crate::{
     },
     settings::{Found, UiEvent, UiEventHandler, Utterance},
 };
-use chat_common::wire::protocol::{Event, EventKind, Place, Request};
-use crossbeam_channel::{bounded, Receiver, Sender};
+use chat_common::{
+    program::tasks::{self, Task, Tasks},
+    wire::protocol::{Event, EventKind, Place, Request},
+};
 use std::{
     collections::{BTreeMap, HashMap, HashSet, VecDeque},
-    convert::Infallible,
     hash::{BuildHasher, RandomState},
     sync::{Mutex, MutexGuard, PoisonError},
     time::{SystemTime, UNIX_EPOCH},
@@ -75,8 +76,8 @@ struct State {
     seen: HashSet<u64>,
     /// How many calls without events have come since the last event.
     silences: u32,
-    /// A sequence that the main thread waits for, and a sender that is dropped when it has been shown.
-    awaited: Option<(u64, Sender<Infallible>)>,
+    /// A sequence that the main thread waits for, and a task that ends when it has been shown.
+    awaited: Option<(u64, Task)>,
 }
 
 /// How a join relates to the one before it.
@@ -266,15 +267,15 @@ impl<'a> Inbox<'a> {
         Some(self.hash.hash_one((event.sequence, class, author, message_id, text)))
     }
 
-    /// Returns a channel that is disconnected when the event with this sequence, or a later one, has been
-    /// shown, or when the server has nothing more to deliver. Another call ends the wait of the one before.
-    pub(crate) fn shown_up_to(&self, sequence: u64) -> Receiver<Infallible> {
-        let (tx, rx) = bounded(0);
+    /// Returns what ends when the event with this sequence, or a later one, has been shown, or when the
+    /// server has nothing more to deliver. Another call ends the wait of the one before.
+    pub(crate) fn shown_up_to(&self, sequence: u64) -> Tasks {
+        let (showing, tasks) = tasks::begin();
         let mut state = self.lock();
         if state.last_sequence.max(state.shown_before) < sequence && state.silences < MAX_SILENCES {
-            state.awaited = Some((sequence, tx));
+            state.awaited = Some((sequence, showing));
         }
-        rx
+        tasks
     }
 
     /// Records a call without events. The server makes one when it has delivered nothing for some time.
@@ -356,7 +357,7 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crossbeam_channel::TryRecvError;
+    use std::time::Duration;
 
     fn says(sequence: u64, author: &str, message_id: u64) -> Event {
         says_text(sequence, author, message_id, "hi")
@@ -489,24 +490,24 @@ mod tests {
 
     #[test]
     fn who_waits_for_an_event_waits_until_it_is_shown_or_the_server_stays_silent() {
-        let is_over = |rx: &Receiver<Infallible>| rx.try_recv() == Err(TryRecvError::Disconnected);
+        let is_over = |tasks: &Tasks| tasks.wait_for(Duration::ZERO);
         shown_by(|inbox| {
             inbox.on_joined(1, 9, false);
             inbox.receive(says(2, "Sara", 1));
             assert!(is_over(&inbox.shown_up_to(2)));
-            let rx = inbox.shown_up_to(4);
+            let showing = inbox.shown_up_to(4);
             inbox.receive(says(3, "Sara", 2));
-            assert!(!is_over(&rx));
+            assert!(!is_over(&showing));
             // The room can lack the event itself, and then it has a later one.
             inbox.receive(says(5, "Sara", 3));
-            assert!(is_over(&rx));
-            let rx = inbox.shown_up_to(8);
+            assert!(is_over(&showing));
+            let showing = inbox.shown_up_to(8);
             (1..MAX_SILENCES).for_each(|_| inbox.receive_nothing());
             inbox.receive(says(6, "Sara", 4));
             (1..MAX_SILENCES).for_each(|_| inbox.receive_nothing());
-            assert!(!is_over(&rx));
+            assert!(!is_over(&showing));
             inbox.receive_nothing();
-            assert!(is_over(&rx) && is_over(&inbox.shown_up_to(8)));
+            assert!(is_over(&showing) && is_over(&inbox.shown_up_to(8)));
         });
     }
 

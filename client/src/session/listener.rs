@@ -14,7 +14,7 @@
 use crate::session::{inbox::Inbox, loss::Loss};
 use chat_common::{
     handshake::callback::{self, shown_token},
-    program::shutdown::Shutdown,
+    program::{shutdown::Shutdown, tasks::Tasks},
     wire::{
         error::RpcError,
         hello::{Hello, Role},
@@ -25,9 +25,8 @@ use chat_common::{
         token::Token,
     },
 };
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::Sender;
 use std::{
-    convert::Infallible,
     io,
     net::{IpAddr, SocketAddr, TcpListener},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -53,8 +52,8 @@ pub(crate) struct Callbacks<'a> {
     call: Arc<Stream>,
     token: Token,
     inbox: &'a Inbox<'a>,
-    /// Disconnected by the main thread after it has shown the join. Before that, no event is shown.
-    gate_rx: Receiver<Infallible>,
+    /// Ends when the main thread has shown the join. Before that, no event is shown.
+    joining: Tasks,
     /// Tells the main thread why the callback connection ended.
     lost_tx: Sender<Loss>,
     stop: Shutdown,
@@ -91,11 +90,11 @@ impl<'a> Callbacks<'a> {
         call: &Arc<Stream>,
         token: Token,
         inbox: &'a Inbox<'a>,
-        gate_rx: Receiver<Infallible>,
+        joining: Tasks,
         lost_tx: Sender<Loss>,
     ) -> Callbacks<'a> {
         let (call, stop, streams) = (Arc::clone(call), Shutdown::new(), Mutex::default());
-        Callbacks { call, token, inbox, gate_rx, lost_tx, stop, streams }
+        Callbacks { call, token, inbox, joining, lost_tx, stop, streams }
     }
 
     pub(crate) fn close_on_drop(&'a self) -> CloseOnDrop<'a> {
@@ -238,11 +237,10 @@ impl<'a> Callbacks<'a> {
     /// Serves `Receive` until the connection ends. Returns the reason of the end.
     ///
     /// # Blocking
-    /// On the main thread, which opens the gate after it has joined or failed. Then on the server, 15 s at
+    /// On the main thread, until it has joined or failed. Then on the server, 15 s at
     /// most without a frame, and on the screen.
     fn serve(&self, connection: &mut Connection) -> RpcError {
-        // No value is ever sent through the gate. `recv` returns when the main thread drops the sender.
-        let _ = self.gate_rx.recv();
+        self.joining.wait();
         if self.lock().closed {
             return RpcError::Closed;
         }

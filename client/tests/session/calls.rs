@@ -2,8 +2,10 @@
 
 use crate::harness::{broadcast, next_request, refuse, reply, run_client, TEST_TIMEOUT};
 use chat_client::{Input, Outcome, UiEvent};
-use chat_common::wire::protocol::{Cause, Refusal, Reply, Request};
-use crossbeam_channel::{bounded, RecvTimeoutError};
+use chat_common::{
+    program::tasks,
+    wire::protocol::{Cause, Refusal, Reply, Request},
+};
 use std::{thread, time::Duration};
 
 #[test]
@@ -130,10 +132,10 @@ fn empty_lines_do_not_prevent_the_ping() {
         |harness| {
             let (mut call, _callback, _) = harness.accept_member(1);
             thread::scope(|scope| {
-                let (end_tx, end_rx) = bounded::<()>(0);
+                let (pinging, tasks) = tasks::begin();
                 let input_tx = &harness.input_tx;
                 scope.spawn(move || {
-                    while end_rx.recv_timeout(Duration::from_millis(100)) == Err(RecvTimeoutError::Timeout) {
+                    while !tasks.wait_for(Duration::from_millis(100)) {
                         input_tx.send(Input::Line(String::new())).unwrap();
                     }
                 });
@@ -141,7 +143,7 @@ fn empty_lines_do_not_prevent_the_ping() {
                     call.next_request(Duration::from_secs(7), TEST_TIMEOUT).unwrap(),
                     Some(Request::Ping)
                 );
-                drop(end_tx);
+                drop(pinging);
             });
             reply(&mut call, &Reply::Pong);
             harness.stop(&mut call);

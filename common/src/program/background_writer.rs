@@ -14,9 +14,9 @@
 //! Go: `log.Print` writes to standard error under a mutex, so one stopped reader stops every goroutine that
 //! logs.
 
+use crate::program::tasks::{self, Task};
 use crossbeam_channel::{bounded, Receiver, Sender};
 use std::{
-    convert::Infallible,
     io::{self, Write},
     sync::{
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -53,8 +53,8 @@ enum Piece {
         left_out: u64,
         bytes: Vec<u8>,
     },
-    /// Everything before this piece is written. The thread drops the sender to say so.
-    Finish(Sender<Infallible>),
+    /// Somebody waits until everything before this piece is written, which ends the task.
+    Finish(Task),
 }
 
 impl BackgroundWriter {
@@ -85,11 +85,10 @@ impl BackgroundWriter {
     /// On the reader of the stream, for `timeout` at most.
     pub fn finish(&self, timeout: Duration) {
         let deadline = Instant::now() + timeout;
-        let (written_tx, written_rx) = bounded(0);
-        if self.pieces_tx.send_deadline(Piece::Finish(written_tx), deadline).is_ok() {
-            // An error either way: the sender is dropped, or the time is over.
-            let _ = written_rx.recv_deadline(deadline);
-        }
+        let (writing, tasks) = tasks::begin();
+        // A piece that finds no place comes back and is dropped here, which ends the wait at once.
+        let _ = self.pieces_tx.send_deadline(Piece::Finish(writing), deadline);
+        tasks.wait_until(deadline);
     }
 
     /// Returns a guard that calls [`BackgroundWriter::finish`] with `timeout` when it is dropped, also after
@@ -139,17 +138,17 @@ impl Drop for FinishOnDrop {
 /// without a limit.
 fn write_loop(mut output: CountingOutput<impl Write>, pieces_rx: &Receiver<Piece>, left_out: &AtomicU64) {
     for piece in pieces_rx {
-        let finished_tx = match piece {
+        let finishing = match piece {
             Piece::Bytes { left_out, bytes } => {
                 output.left_out += left_out;
                 // Nobody is left who could be told. The output itself says what is missing.
                 let _ = output.write(&bytes);
                 None
             }
-            Piece::Finish(finished_tx) => Some(finished_tx),
+            Piece::Finish(finishing) => Some(finishing),
         };
         // No later piece may ever come that says the number.
-        if finished_tx.is_some() || pieces_rx.is_empty() {
+        if finishing.is_some() || pieces_rx.is_empty() {
             output.left_out += left_out.swap(0, Relaxed);
             let _ = output.say_left_out();
         }

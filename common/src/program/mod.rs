@@ -7,4 +7,5 @@ pub mod kept_file;
 pub mod logging;
 pub mod shutdown;
 pub mod signals;
+pub mod tasks;
 pub mod transcript_file;

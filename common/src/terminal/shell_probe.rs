@@ -20,9 +20,9 @@
 //! the program, and `cat` reads that pipe. The system closes the pipe together with the program; then `cat`
 //! ends, and the shell after it.
 
+use crate::program::tasks;
 use crossbeam_channel::{bounded, Receiver};
 use std::{
-    convert::Infallible,
     io::{self, BufRead, BufReader},
     process::{Child, Command, Stdio},
     sync::{
@@ -111,12 +111,11 @@ impl TerminalSize {
         let terminal = self.clone();
         let (reply_tx, reply_rx) = bounded(1);
         let source = SignalSource { shell: shell.id(), reply_rx };
-        // No value is ever sent. The thread drops the sender when the size is known.
-        let (known_tx, known_rx) = bounded::<Infallible>(0);
+        let (measuring, tasks) = tasks::begin();
         // The thread owns this program's end of the pipe until the shell has ended.
         thread::Builder::new().name("width".into()).spawn(move || {
             lines.next().iter().for_each(|size| terminal.set(size));
-            drop(known_tx);
+            drop(measuring);
             let mut interrupted = false;
             for line in lines {
                 match line.as_str() {
@@ -130,8 +129,8 @@ impl TerminalSize {
             drop(reply_tx);
             shell.wait()
         })?;
-        // An error either way. A size that comes later counts from then on.
-        let _ = known_rx.recv_timeout(REPLY_TIMEOUT);
+        // A size that comes later counts from then on.
+        tasks.wait_for(REPLY_TIMEOUT);
         Ok(source)
     }
 }

@@ -25,8 +25,10 @@ use crate::{
     log::{Reader, SharedLog},
     settings::Limits,
 };
-use chat_common::wire::{error::RpcError, rpc::Connection, stream::Unsent};
-use crossbeam_channel::{Receiver, Sender};
+use chat_common::{
+    program::tasks::{self, Task, Tasks},
+    wire::{error::RpcError, rpc::Connection, stream::Unsent},
+};
 use log::{error, warn};
 use recipient::recipient_loop;
 use std::{
@@ -41,21 +43,20 @@ pub(crate) struct Deliveries<'scope, 'env> {
     scope: &'scope Scope<'scope, 'env>,
     log: &'env SharedLog,
     limits: &'env Limits,
-    /// No value is ever sent. Each thread holds a sender. When the last sender is dropped, all deliveries
-    /// have ended. A scope waits for its threads without a deadline, but `recv_deadline` has one.
-    delivering_tx: Sender<()>,
+    /// Each thread holds a clone. A scope waits for its threads without a deadline, and [`Tasks`] has one.
+    task: Task,
 }
 
 impl<'scope, 'env> Deliveries<'scope, 'env> {
-    /// Returns deliveries without recipients, and a receiver. The receiver is disconnected when all
-    /// clones are dropped and all threads have ended.
+    /// Returns deliveries without recipients. The tasks end when all clones are dropped and all threads have
+    /// ended.
     pub(crate) fn new(
         scope: &'scope Scope<'scope, 'env>,
         log: &'env SharedLog,
         limits: &'env Limits,
-    ) -> (Deliveries<'scope, 'env>, Receiver<()>) {
-        let (delivering_tx, delivered_rx) = crossbeam_channel::bounded(0);
-        (Deliveries { scope, log, limits, delivering_tx }, delivered_rx)
+    ) -> (Deliveries<'scope, 'env>, Tasks) {
+        let (task, tasks) = tasks::begin();
+        (Deliveries { scope, log, limits, task }, tasks)
     }
 
     /// Starts a recipient's thread, which reads the log from `cursor` on, and tells of every gap from
@@ -104,9 +105,9 @@ impl<'scope, 'env> Deliveries<'scope, 'env> {
         pair: &Arc<ConnectionPair>,
         run: impl FnOnce() -> Result<(), RpcError> + Send + 'scope,
     ) -> bool {
-        let (pair, delivering_tx) = (Arc::clone(pair), self.delivering_tx.clone());
+        let (pair, task) = (Arc::clone(pair), self.task.clone());
         let guarded = move || {
-            let _held_to_the_end = delivering_tx;
+            let _held_to_the_end = task;
             // The panic is caught here, because a scope panics if one of its threads does. The panic can
             // leave only this recipient's state half changed, and this recipient ends.
             match catch_unwind(AssertUnwindSafe(run)) {

@@ -18,7 +18,10 @@ use super::{
 };
 use crate::{identity::Host, settings::Limits};
 use chat_common::{
-    program::shutdown::Shutdown,
+    program::{
+        shutdown::Shutdown,
+        tasks::{self, Task},
+    },
     wire::{
         error::is_out_of_descriptors,
         hello::{answer_bytes, HIGHEST_VERSION},
@@ -26,7 +29,6 @@ use chat_common::{
         stream::Stream,
     },
 };
-use crossbeam_channel::{RecvTimeoutError, Sender};
 use log::{warn, Level};
 use std::{
     fs::File,
@@ -57,10 +59,8 @@ pub(crate) fn accept_loop(
     serve: impl Fn(Arc<Stream>, SocketAddr, Slot) + Sync,
 ) {
     thread::scope(|scope| {
-        // No value is ever sent. Each connection's thread holds a sender. When the last sender is
-        // dropped, all connections have ended. A scope waits for that without a deadline, but
-        // `recv_deadline` has one.
-        let (serving_tx, served_rx) = crossbeam_channel::bounded(0);
+        // Each connection's thread holds a clone. A scope waits for its threads without a deadline.
+        let (task, serving) = tasks::begin();
         let mut reserve = ReserveFd(None);
         let mut pause = FIRST_PAUSE;
         while !shutdown.is_requested() {
@@ -72,7 +72,7 @@ pub(crate) fn accept_loop(
                     pause = FIRST_PAUSE;
                     let stream = Stream::new(socket);
                     if reserve.take_back() {
-                        admit(door, limits, scope, stream, peer, &serve, &serving_tx);
+                        admit(door, limits, scope, stream, peer, &serve, &task);
                     } else {
                         reserve.refuse(door, stream, peer);
                     }
@@ -91,11 +91,9 @@ pub(crate) fn accept_loop(
             }
         }
         door.admission.stop_reading();
-        drop(serving_tx);
+        drop(task);
         // The second half of the time is for delivering what the connections have sent.
-        if let Err(RecvTimeoutError::Timeout) =
-            served_rx.recv_deadline(shutdown.deadline(limits.drain_timeout / 2))
-        {
+        if !serving.wait_until(shutdown.deadline(limits.drain_timeout / 2)) {
             warn!("some connections did not end in time");
             door.admission.stop_all();
         }
@@ -110,7 +108,7 @@ fn admit<'scope, 'env>(
     stream: Stream,
     peer: SocketAddr,
     serve: &'env (impl Fn(Arc<Stream>, SocketAddr, Slot) + Sync),
-    serving_tx: &Sender<()>,
+    task: &Task,
 ) {
     let stream = Arc::new(stream);
     let refuse = |status: Status, why: &str| refuse(door, &stream, peer, status, why);
@@ -126,11 +124,11 @@ fn admit<'scope, 'env>(
         Ok(slot) => slot,
         Err(status) => return refuse(status, &status.to_string()),
     };
-    let (own, serving_tx) = (Arc::clone(&stream), serving_tx.clone());
+    let (own, task) = (Arc::clone(&stream), task.clone());
     let builder = thread::Builder::new().name("connection".to_owned()).stack_size(limits.thread_stack.0);
     // `Scope::spawn` would panic when the system cannot start a thread.
     let spawned = builder.spawn_scoped(scope, move || {
-        let _held_to_the_end = serving_tx;
+        let _held_to_the_end = task;
         serve(own, peer, slot);
     });
     if let Err(error) = spawned {

@@ -11,11 +11,13 @@ use crate::{
     log::GoOn,
     room::{stopping, Command, Entrance},
 };
-use chat_common::wire::{
-    protocol::{Cause, Join, Joined, Refusal, Reply},
-    stream::Stream,
+use chat_common::{
+    program::tasks::{self, Task, Tasks},
+    wire::{
+        protocol::{Cause, Join, Joined, Refusal, Reply},
+        stream::Stream,
+    },
 };
-use crossbeam_channel::{bounded, Receiver, Sender};
 use std::{
     net::{IpAddr, SocketAddr},
     sync::Arc,
@@ -31,9 +33,9 @@ pub(super) struct MemberCalls {
     pub(super) visitor: bool,
     /// The reply to its Join.
     pub(super) joined: Joined,
-    /// Set while the broadcaster has to write the reply to the last request. It gets a value then. The
-    /// command alone has the sender, so a command that nobody carries out ends the wait.
-    replied_rx: Option<Receiver<()>>,
+    /// The last request, until the broadcaster has written the reply. The command alone has the task, so a
+    /// command that nobody carries out ends the wait.
+    replying: Option<Tasks>,
 }
 
 impl MemberCalls {
@@ -44,11 +46,11 @@ impl MemberCalls {
     pub(super) fn send(
         &mut self,
         service: &Service<'_>,
-        command: impl FnOnce(Arc<ConnectionPair>, Sender<()>) -> Command,
+        command: impl FnOnce(Arc<ConnectionPair>, Task) -> Command,
     ) -> Result<Option<Reply>, Refusal> {
-        let (replied_tx, replied_rx) = bounded(1);
-        service.room.try_send(command(Arc::clone(&self.pair), replied_tx))?;
-        self.replied_rx = Some(replied_rx);
+        let (task, replying) = tasks::begin();
+        service.room.try_send(command(Arc::clone(&self.pair), task))?;
+        self.replying = Some(replying);
         Ok(None)
     }
 
@@ -59,10 +61,7 @@ impl MemberCalls {
     /// On the broadcaster, which waits for no client. It drops the command if the room ends first, which
     /// wakes this.
     pub(super) fn await_reply(&mut self) {
-        if let Some(replied_rx) = self.replied_rx.take() {
-            // An error means that the room has ended.
-            let _ = replied_rx.recv();
-        }
+        self.replying.take().iter().for_each(Tasks::wait);
     }
 }
 
@@ -139,5 +138,5 @@ pub(super) fn join(
         kept_for,
         motd: motd.map(str::to_owned),
     };
-    Ok(MemberCalls { pair, address, visitor, joined, replied_rx: None })
+    Ok(MemberCalls { pair, address, visitor, joined, replying: None })
 }

@@ -87,12 +87,12 @@ fn say(
         }
     }
     let message = Message::new(message_id, repeated, text, kind);
-    calls.send(service, |pair, replied_tx| Command::Say { pair, message, replied_tx })
+    calls.send(service, |pair, task| Command::Say { pair, message, task })
 }
 
 fn rename(service: &Service<'_>, calls: &mut MemberCalls, name: String) -> Result<Option<Reply>, Refusal> {
     name::validate(&name, service.limits.max_name).map_err(|why| Refusal::new(Cause::InvalidName, why))?;
-    let sent = calls.send(service, |pair, replied_tx| Command::Rename { pair, name, replied_tx });
+    let sent = calls.send(service, |pair, task| Command::Rename { pair, name, task });
     if sent.is_ok() && service.door.keeps_names() {
         calls.await_reply();
         service.door.save_names(calls.address);

@@ -11,7 +11,11 @@
 
 use crate::log::{Reader, SharedLog};
 use chat_common::{
-    program::{background_writer::CountingOutput, transcript_file::TranscriptFile},
+    program::{
+        background_writer::CountingOutput,
+        tasks::{self, Tasks},
+        transcript_file::TranscriptFile,
+    },
     text::{calendar::DateTime, escape::escape_line},
     wire::{
         batch::Batch,
@@ -20,11 +24,10 @@ use chat_common::{
         protocol::{Callback, Event, EventKind, FRAME_BYTES},
     },
 };
-use crossbeam_channel::{bounded, Receiver, Sender};
+use crossbeam_channel::Receiver;
 use log::warn;
 use std::{
     collections::HashMap,
-    convert::Infallible,
     hash::{DefaultHasher, Hash, Hasher},
     io::{self, Write},
     path::PathBuf,
@@ -42,8 +45,7 @@ const MAX_AUTHORS: usize = 10_000;
 #[derive(Debug)]
 pub(crate) struct Transcript {
     path: PathBuf,
-    /// No value is ever sent. The thread drops the sender at its end.
-    written_rx: Receiver<Infallible>,
+    writing: Tasks,
 }
 
 impl Transcript {
@@ -59,16 +61,16 @@ impl Transcript {
         log: SharedLog,
         appended_rx: Receiver<()>,
     ) -> io::Result<Transcript> {
-        let (written_tx, written_rx): (Sender<Infallible>, _) = bounded(0);
+        let (task, writing) = tasks::begin();
         let path = file.path().to_owned();
         // What an earlier server has said is in the file already.
         let cursor = log.read().next();
         let mut writer = Writer::new(CountingOutput::new(file), path.clone());
         thread::Builder::new().name("transcript".to_owned()).spawn(move || {
-            let _held_to_the_end = written_tx;
+            let _held_to_the_end = task;
             transcript_loop(&mut writer, cursor, &log, &appended_rx);
         })?;
-        Ok(Transcript { path, written_rx })
+        Ok(Transcript { path, writing })
     }
 
     /// Waits until everything is written. Logs it if that takes too long.
@@ -76,8 +78,7 @@ impl Transcript {
     /// # Blocking
     /// On the file, until `deadline` at most.
     pub(crate) fn finish(&self, deadline: Instant) {
-        // An error either way: the sender is dropped, or the time is over.
-        if self.written_rx.recv_deadline(deadline) == Err(crossbeam_channel::RecvTimeoutError::Timeout) {
+        if !self.writing.wait_until(deadline) {
             warn!("the transcript {} is not complete: nobody takes what is written", self.path.display());
         }
     }

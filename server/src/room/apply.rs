@@ -24,10 +24,13 @@ use crate::{
     log::{Audience, SharedLog, StagedBatch},
     settings::Limits,
 };
-use chat_common::wire::{
-    protocol::{Cause, EventKind, Join, Refusal, Reply},
-    rpc::Connection,
-    stream::Stream,
+use chat_common::{
+    program::tasks::Task,
+    wire::{
+        protocol::{Cause, EventKind, Join, Refusal, Reply},
+        rpc::Connection,
+        stream::Stream,
+    },
 };
 use crossbeam_channel::Sender;
 use std::{
@@ -71,8 +74,8 @@ pub(super) struct Effects {
     pub(super) has_private: bool,
     /// Whether recipients have come or gone.
     pub(super) recipients_changed: bool,
-    /// Replies to write on call connections. The channel then gets a value.
-    pub(super) replies: Vec<(Arc<ConnectionPair>, Reply, Sender<()>)>,
+    /// Replies to write on call connections. That ends the task.
+    pub(super) replies: Vec<(Arc<ConnectionPair>, Reply, Task)>,
     /// Each sends an answer to a thread that waits for it.
     pub(super) answers: Vec<Box<dyn FnOnce()>>,
     /// Pairs to close, and the reason.
@@ -85,10 +88,8 @@ pub(super) struct Effects {
 impl Effects {
     /// Writes the replies that are not written yet, and tells the threads of their connections.
     pub(super) fn write_replies(&mut self) {
-        for (pair, reply, replied_tx) in self.replies.drain(..) {
+        for (pair, reply, _task) in self.replies.drain(..) {
             pair.reply(&reply);
-            // An error means that the connection has ended, and no thread waits.
-            let _ = replied_tx.send(());
         }
     }
 
@@ -124,13 +125,13 @@ impl Round<'_, '_, '_> {
                 self.effects.answer(entered_tx, joined);
             }
             Command::Attach { pair, callback, slot } => self.attach(&pair, callback, slot),
-            Command::Say { pair, message, replied_tx } => {
+            Command::Say { pair, message, task } => {
                 let reply = self.say(pair.id, message).unwrap_or_else(Reply::Refused);
-                self.effects.replies.push((pair, reply, replied_tx));
+                self.effects.replies.push((pair, reply, task));
             }
-            Command::Rename { pair, name, replied_tx } => {
+            Command::Rename { pair, name, task } => {
                 let reply = self.rename(pair.id, name).unwrap_or_else(Reply::Refused);
-                self.effects.replies.push((pair, reply, replied_tx));
+                self.effects.replies.push((pair, reply, task));
             }
             Command::Leave { pair, left_tx } => {
                 if self.is_present(&pair) {

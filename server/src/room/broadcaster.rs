@@ -122,7 +122,7 @@ pub(crate) fn broadcast_loop(
 ) -> Result<(), JournalError> {
     let Broadcaster { registry, log, limits, shutdown, commands_rx, .. } = broadcaster;
     thread::scope(|scope| {
-        let (deliveries, delivered_rx) = Deliveries::new(scope, log, limits);
+        let (deliveries, delivering) = Deliveries::new(scope, log, limits);
         let fanout = FanoutWorker::new(&deliveries);
         let (last_id, recipients) = (broadcaster.last_id, Arc::new([]) as Arc<[_]>);
         let waiting = Waiting::default();
@@ -140,10 +140,7 @@ pub(crate) fn broadcast_loop(
             // senders for answers that others wait for. Each wait ends when its command is dropped.
             commands_rx.drop_all();
         }
-        // No value is ever sent. The channel is disconnected when all deliveries have ended.
-        if let Err(RecvTimeoutError::Timeout) =
-            delivered_rx.recv_deadline(shutdown.deadline(limits.drain_timeout))
-        {
+        if !delivering.wait_until(shutdown.deadline(limits.drain_timeout)) {
             warn!("some recipients did not take their last messages in time");
             for recipient in &*recipients {
                 recipient.pair.close("the server shut down");

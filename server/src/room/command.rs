@@ -3,10 +3,13 @@
 
 use super::mutes::MutedFor;
 use crate::{delivery::ConnectionPair, door::Slot, identity::Ban};
-use chat_common::wire::{
-    protocol::{Join, Refusal},
-    rpc::Connection,
-    stream::Stream,
+use chat_common::{
+    program::tasks::Task,
+    wire::{
+        protocol::{Join, Refusal},
+        rpc::Connection,
+        stream::Stream,
+    },
 };
 use crossbeam_channel::Sender;
 use std::{net::IpAddr, sync::Arc};
@@ -39,12 +42,11 @@ pub(crate) enum Command {
     Say {
         pair: Arc<ConnectionPair>,
         message: Message,
-        /// Gets a value when the reply is written. Only then may the connection's thread reply to the
-        /// next request.
-        replied_tx: Sender<()>,
+        /// Ends when the reply is written. Only then may the connection's thread reply to the next request.
+        task: Task,
     },
     /// A member wants another name. The reply is written as for `Say`.
-    Rename { pair: Arc<ConnectionPair>, name: String, replied_tx: Sender<()> },
+    Rename { pair: Arc<ConnectionPair>, name: String, task: Task },
     /// The client of a member sent Leave.
     Leave {
         pair: Arc<ConnectionPair>,

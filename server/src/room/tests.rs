@@ -15,13 +15,16 @@ use crate::{
     log::{journal::space::Space, Reader, SharedLog},
     settings::Limits,
 };
-use chat_common::wire::{
-    batch::Batch,
-    codec::decode,
-    frame::HEADER_BYTES,
-    protocol::{Callback, Cause, Event, EventKind, Join, Refusal, Reply},
-    stream::Stream,
-    token::Token,
+use chat_common::{
+    program::tasks,
+    wire::{
+        batch::Batch,
+        codec::decode,
+        frame::HEADER_BYTES,
+        protocol::{Callback, Cause, Event, EventKind, Join, Refusal, Reply},
+        stream::Stream,
+        token::Token,
+    },
 };
 use crossbeam_channel::bounded;
 use std::{
@@ -120,15 +123,15 @@ impl TestRoom<'_, '_, '_> {
 
     fn say(&mut self, pair: &Arc<ConnectionPair>, message_id: u64, text: &str) -> Reply {
         let message = Message::new(message_id, false, text.to_owned(), MessageKind::Message);
-        let (replied_tx, _replied_rx) = bounded(1);
-        let mut effects = self.apply(Command::Say { pair: Arc::clone(pair), message, replied_tx });
+        let (task, _tasks) = tasks::begin();
+        let mut effects = self.apply(Command::Say { pair: Arc::clone(pair), message, task });
         effects.replies.remove(0).1
     }
 
     fn rename(&mut self, pair: &Arc<ConnectionPair>, name: &str) -> Reply {
-        let (replied_tx, _replied_rx) = bounded(1);
+        let (task, _tasks) = tasks::begin();
         let (pair, name) = (Arc::clone(pair), name.to_owned());
-        self.apply(Command::Rename { pair, name, replied_tx }).replies.remove(0).1
+        self.apply(Command::Rename { pair, name, task }).replies.remove(0).1
     }
 
     fn mute(&mut self, name: &str, time: MutedFor) -> Option<String> {
@@ -251,9 +254,9 @@ fn a_rename_and_a_resumption_that_meet_leave_each_name_with_one_member() {
                 steps[*thread] += 1;
                 match (thread, steps[*thread]) {
                     (0, 1) => {
-                        let (replied_tx, _replied_rx) = bounded(1);
+                        let (task, _tasks) = tasks::begin();
                         let (pair, name) = (Arc::clone(&old), "Teacher".to_owned());
-                        room.apply(Command::Rename { pair, name, replied_tx });
+                        room.apply(Command::Rename { pair, name, task });
                     }
                     (0, _) => room.lose(&old),
                     (1, 1) => new = room.resume(1, address(1)).ok(),
@@ -408,8 +411,8 @@ fn the_name_of_a_lost_session_goes_to_nobody_else_for_ten_seconds() {
         }
         let private = MessageKind::Private { to: "Bill".to_owned() };
         let message = Message::new(1, false, "for you alone".to_owned(), private);
-        let (replied_tx, _replied_rx) = bounded(1);
-        let reply = room.apply(Command::Say { pair: eve, message, replied_tx }).replies.remove(0).1;
+        let (task, _tasks) = tasks::begin();
+        let reply = room.apply(Command::Say { pair: eve, message, task }).replies.remove(0).1;
         assert!(matches!(reply, Reply::Refused(why) if why.cause == Cause::NobodyOfThatName));
         // Its own client comes back: to the session, or with another one.
         let tom = room.resume(1, address(4)).unwrap();
