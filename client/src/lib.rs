@@ -12,6 +12,7 @@
 //! | `width` | the program | the pipe from a shell | the shell: a new size of the terminal, or Ctrl-C |
 //! | `reader` | the program | nothing | its timer, twice a second, while standard output is a pipe |
 //! | `clock` | the program | nothing | its timer: a fold or a day ends, an hour has passed; a first move |
+//! | `ctrl-c` | a first Ctrl-C | nothing | the terminal, on which it says that a second one leaves |
 //! | `patience` | one handshake with a closed room | nothing | the end of the handshake; a timer |
 //! | `log` | the program | standard error | a line in its channel; a reader of standard error |
 //! | ctrlc's | the program | nothing | a signal |
@@ -26,43 +27,41 @@
 //! `listener` and `callback` are scoped threads. The scope is one connection to the room, and its end waits
 //! for both. So no thread of an old connection still runs when the next connection begins, and the last
 //! sequence that a resumed session announces is final. The threads `stdin`, `paste`, `width`, `reader`,
-//! `clock` and `log` are never joined, because std cannot wake them. They end with the program.
+//! `clock`, `ctrl-c` and `log` are never joined, because std cannot wake them. They end with the program.
 //!
 //! Only `log` waits for the reader of standard error. `main` and `callback` wait for the reader of standard
-//! output: a client that cannot show a message takes no more of them. So does `stdin` with the feature
-//! `edit`, where it draws what is typed.
+//! output: a client that cannot show a message takes no more of them. So do `stdin` and `paste`, which show
+//! what is for the terminal alone: help, what becomes of a paste, and with the feature `edit` what is typed.
 //!
 //! # Use in another program
 //!
-//! [`run`] takes lines from a channel and passes everything that a person should see to a function, as
-//! [`UiEvent`]. `main.rs` connects these to standard input and to a [`Screen`]. A test connects them to
-//! channels.
+//! [`run`] is one session in a room. It takes an [`Input`] after the other from a channel, and passes
+//! everything that happens to a function, as [`UiEvent`]. It knows of no terminal and of no command.
+//! `main.rs` connects it to standard input, by way of a [`Person`], and to a [`Screen`]; a test connects it
+//! to channels. A program that serves others runs many sessions side by side: nothing in this library is
+//! global to the process.
 
 #[cfg(feature = "edit")]
 mod editor;
 #[cfg(not(feature = "edit"))]
 #[path = "no_editor.rs"]
 mod editor;
+mod events;
 mod input;
 mod screen;
 mod session;
 mod settings;
 
 pub use editor::Editor;
-#[cfg(feature = "closed")]
-pub use input::Echo;
+pub use events::{Channels, Found, Input, Outcome, Rejoin, Stop, UiEvent, UiEventHandler, Utterance};
 pub use input::{
-    cannot_read, guard_pastes_loop, read_lines_loop, read_message, read_objects_loop, read_typed_loop,
-    MessageError, Typed,
+    cannot_read, guard_pastes_loop, parse_line, read_lines_loop, read_message, read_objects_loop,
+    read_typed_loop, InputNotice, MessageError, Person, Shown, TerminalEvent, Typed,
 };
-pub use screen::{help_text, Screen};
+pub use screen::{help_text, json_objects, Screen};
 #[cfg(feature = "closed")]
-pub use session::load_credentials;
-pub use session::run;
+pub use session::{load_credentials, Credentials, PassphraseSource};
+pub use session::{run, JoinOptions};
 pub use settings::{
-    parse_arguments, Bell, Channels, Environment, Found, Input, InputNotice, InputSource, Invocation,
-    JoinOptions, Options, Outcome, Rejoin, ScreenOptions, Stop, TimeFormat, UiEvent, UiEventHandler,
-    Utterance,
+    parse_arguments, Bell, Environment, InputSource, Invocation, Options, ScreenOptions, TimeFormat,
 };
-#[cfg(feature = "closed")]
-pub use settings::{Credentials, PassphraseSource};

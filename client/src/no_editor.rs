@@ -2,10 +2,11 @@
 //! type.
 
 use crate::{
+    events::UiEvent,
+    input::{Person, Typed},
     screen::Screen,
-    settings::{Input, ScreenOptions, Stop, UiEvent},
+    settings::ScreenOptions,
 };
-use crossbeam_channel::Sender;
 use std::{
     io::{self, BufRead},
     sync::Arc,
@@ -45,12 +46,7 @@ impl Editor {
     }
 
     /// The life of the thread `stdin`.
-    pub fn edit_loop(
-        &self,
-        _keyboard: impl BufRead,
-        _stop_tx: &Sender<Stop>,
-        _pass: &mut dyn FnMut(Input) -> bool,
-    ) {
+    pub fn edit_loop(&self, _keyboard: impl BufRead, _person: &Person, _pass: &mut dyn FnMut(Typed) -> bool) {
         match *self {}
     }
 }

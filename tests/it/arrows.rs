@@ -39,11 +39,12 @@ const SERVER: Floors = &[
 const CLIENT: Floors = &[
     ("the program", &["bin"]),
     ("the roof", &["lib"]),
-    ("the session", &["session"]),
     ("the editor", &["editor", "no_editor"]),
     ("the screen", &["screen"]),
     ("input", &["input"]),
     ("settings", &["settings"]),
+    ("the session", &["session"]),
+    ("what goes into a session and comes out", &["events"]),
 ];
 
 /// The modules of a package: the path of each, such as `["room", "broadcaster"]`, and the text of its file.

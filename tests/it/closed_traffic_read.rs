@@ -1,6 +1,6 @@
 //! Somebody who records all traffic of a closed room finds no text, no name and no token in it.
 
-use chat_client::{Channels, Credentials, Input, JoinOptions, Stop, UiEvent};
+use chat_client::{Channels, Credentials, Input, JoinOptions, Stop, UiEvent, Utterance};
 use chat_common::{
     handshake::sealed::accept_callback,
     wire::{protocol::Join, seal::KeyPair},
@@ -59,8 +59,8 @@ impl Typist {
         typist
     }
 
-    fn types(&self, line: &str) {
-        self.input_tx.send(Input::Line(line.to_owned())).unwrap();
+    fn wants(&self, input: impl Into<Input>) {
+        self.input_tx.send(input.into()).unwrap();
     }
 
     fn sees(&self, wanted: &str) {
@@ -78,20 +78,20 @@ fn talk(server: SocketAddr, closed: bool) -> Vec<Recording> {
     proxy.record();
     thread::scope(|scope| {
         let [ann, bob] = [NAMES[0], NAMES[1]].map(|name| Typist::join(scope, proxy.address(), name, closed));
-        ann.types(TEXTS[0]);
+        ann.wants(Utterance::Message(TEXTS[0].into()));
         bob.sees(TEXTS[0]);
-        bob.types(TEXTS[1]);
+        bob.wants(Utterance::Message(TEXTS[1].into()));
         ann.sees(TEXTS[1]);
-        ann.types(&format!("/msg {} {}", NAMES[1], TEXTS[2]));
+        ann.wants(Utterance::Private { to: NAMES[1].into(), text: TEXTS[2].into() });
         bob.sees(TEXTS[2]);
-        bob.types("/who");
+        bob.wants(Input::Who(None));
         bob.sees("People");
-        ann.types(&format!("/nick {}", NAMES[2]));
+        ann.wants(Input::Rename(NAMES[2].into()));
         bob.sees(NAMES[2]);
         proxy.cut();
         ann.sees("Resumed");
         bob.sees("Resumed");
-        ann.types(TEXTS[3]);
+        ann.wants(Utterance::Message(TEXTS[3].into()));
         bob.sees(TEXTS[3]);
         for person in [ann, bob] {
             person.stop_tx.send(Stop::Now).unwrap();

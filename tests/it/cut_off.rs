@@ -58,7 +58,7 @@ impl Client {
     }
 
     fn says(&self, line: &str) {
-        self.input_tx.send(Input::Line(line.to_owned())).unwrap();
+        self.input_tx.send(Input::message(line)).unwrap();
     }
 
     fn shows(&self, description: &str, wanted: impl Fn(&UiEvent) -> bool) {

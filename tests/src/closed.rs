@@ -112,7 +112,7 @@ pub fn run_client(
     let (input_tx, input_rx) = unbounded();
     let (_stop_tx, stop_rx) = bounded(1);
     let options = JoinOptions { listen, wait: Some(CLIENT_WAIT), ..join_options(server, name, passphrase) };
-    input_tx.send(Input::Line(line.to_owned())).unwrap();
+    input_tx.send(Input::message(line)).unwrap();
     input_tx.send(Input::End).unwrap();
     let (shown_tx, shown_rx) = unbounded();
     let outcome = chat_client::run(&options, &Channels { input_rx, stop_rx }, &|event| {

@@ -3,12 +3,13 @@
 use chat_client::{
     cannot_read, guard_pastes_loop, help_text, parse_arguments, read_lines_loop, read_message,
     read_objects_loop, read_typed_loop, Channels, Editor, Environment, Input, InputSource, Invocation,
-    MessageError, Options, Outcome, Screen, Stop, Utterance,
+    MessageError, Options, Outcome, Person, Screen, Stop, TerminalEvent, Typed, Utterance,
 };
 use chat_common::{
     program::{
         background_writer::{BackgroundWriter, EXIT_TIMEOUT, FORCED_EXIT_TIMEOUT},
-        logging, signals, tasks,
+        logging, signals,
+        tasks::{self, Tasks},
     },
     terminal::foreground::ForegroundInput,
 };
@@ -33,8 +34,6 @@ const READ_AHEAD_LINES: usize = 16;
 /// How many typed lines are read ahead. Nobody types as many while the client waits for the server, and even
 /// lines of the greatest length take less than 4 MiB.
 const TYPE_AHEAD_LINES: usize = 1000;
-/// A second Ctrl-C within this time leaves.
-const CTRL_C_TIME: Duration = Duration::from_secs(3);
 /// How many requests to stop can wait. One is enough.
 const STOP_CAPACITY: usize = 4;
 /// How long the client may take to leave after a signal, whatever it waits for. `Leave` itself takes up to 1
@@ -94,76 +93,94 @@ fn main() -> ExitCode {
         Err(error) => return end_with(&log, FAILED, &format!("cannot edit on this terminal: {error}")),
     };
     let _close_editor = editor.as_ref().map(Editor::close_on_drop);
-    // The signal handler ends the program itself if this takes too long.
-    let (_held_to_the_end, running) = tasks::begin();
-    #[cfg(feature = "closed")]
-    let echo = Arc::new(chat_client::Echo::default());
-    #[cfg(feature = "closed")]
-    let (_restore_echo, handler_echo) = (echo.restore_on_drop(), Arc::clone(&echo));
-    #[cfg(feature = "closed")]
+    let (input_tx, input_rx) = bounded(READ_AHEAD_LINES);
+    let person_screen = Arc::clone(&screen);
+    let show = move |shown| person_screen.show(shown);
+    let asks_name = options.join.name.is_none();
+    let person = Arc::new(Person::new(asks_name, edits, input_tx, stop_tx.clone(), show));
+    let _restore_terminal = person.restore_on_drop();
     if !edits {
-        let continued = Arc::clone(&echo);
+        let continued = Arc::clone(&person);
         screen.on_continued(move || continued.hide_again());
     }
-    let interactive = options.join.interactive;
-    let (handler_screen, handler_log, handler_editor) = (Arc::clone(&screen), log.clone(), editor.clone());
-    let editor_stop_tx = stop_tx.clone();
-    let mut asked_at: Option<Instant> = None;
-    let handled = ctrlc::set_handler(move || {
-        if interactive && handler_screen.was_ctrl_c() {
-            let now = Instant::now();
-            if asked_at.replace(now).is_none_or(|asked_at| now - asked_at > CTRL_C_TIME) {
-                let _ = stop_tx.try_send(Stop::Ask);
-                return;
-            }
-        }
-        let _ = stop_tx.try_send(Stop::Now);
-        if !running.wait_for(LEAVE_GRACE) {
-            // The last call has no reply, so its result is unknown. That must not be taken for a success.
-            if interactive {
-                handler_screen.try_show_bye();
-            } else {
-                let why = "stopped by a signal before everything was sent and shown";
-                end_with(&handler_log, FAILED, why);
-            }
-            handler_editor.iter().for_each(|editor| editor.close());
-            #[cfg(feature = "closed")]
-            handler_echo.restore();
-            handler_log.finish(FORCED_EXIT_TIMEOUT);
-            std::process::exit(FAILED.into());
-        }
-    });
-    if let Err(error) = handled {
+    // The signal handler ends the program itself if this takes too long.
+    let (_held_to_the_end, running) = tasks::begin();
+    let stop = Terminal {
+        interactive: options.join.interactive,
+        screen: Arc::clone(&screen),
+        editor: editor.clone(),
+        person: Arc::clone(&person),
+        log: log.clone(),
+    };
+    if let Err(error) = stop.handle_signals(stop_tx, running) {
         log::warn!("signals end the program without a goodbye: {error}");
     }
     ignored.ignore_again();
 
-    let (input_tx, input_rx) = bounded(READ_AHEAD_LINES);
-    let editing = editor.clone().map(|editor| (editor, editor_stop_tx));
-    #[cfg(feature = "closed")]
-    let on_return = {
-        let echo = Arc::clone(&echo);
-        move || echo.hide_again()
-    };
-    #[cfg(not(feature = "closed"))]
-    let on_return = || {};
-    if let Err(error) = start_input(&options, editing, on_return, input_tx) {
+    if let Err(error) = start_input(&options, editor.clone(), &person) {
         return end_with(&log, FAILED, &cannot_read(&error));
     }
     let channels = Channels { input_rx, stop_rx };
     let outcome = chat_client::run(&options.join, &channels, &|event| {
         editor.iter().for_each(|editor| editor.hear(&event));
-        #[cfg(feature = "closed")]
-        if !edits {
-            echo.hear(&event);
-        }
+        person.hear(&event);
         screen.show(event);
     });
+    if matches!(outcome, Outcome::Failed(_)) && options.join.interactive {
+        person.wait_for_enter(&channels);
+    }
     match (outcome, screen.write_error()) {
         (_, Some(error)) => cannot_write(&log, &error),
-        (Outcome::Left, None) if screen.transcript_is_complete() => ExitCode::SUCCESS,
+        (Outcome::Left, None) if screen.transcript_is_complete() && !person.forgot_paste() => {
+            ExitCode::SUCCESS
+        }
         // The reason has been shown.
         (_, None) => ExitCode::from(FAILED),
+    }
+}
+
+/// What a signal ends.
+struct Terminal {
+    interactive: bool,
+    screen: Arc<Screen>,
+    editor: Option<Arc<Editor>>,
+    person: Arc<Person>,
+    log: BackgroundWriter,
+}
+
+impl Terminal {
+    /// Ends the session at a signal, through `stop_tx`, and the program if that takes too long. `running`
+    /// ends with the program.
+    fn handle_signals(self, stop_tx: Sender<Stop>, running: Tasks) -> Result<(), ctrlc::Error> {
+        ctrlc::set_handler(move || {
+            if self.interactive && self.screen.was_ctrl_c() && !self.person.leaves_at_ctrl_c() {
+                self.tell_ctrl_c();
+                return;
+            }
+            let _ = stop_tx.try_send(Stop::Now);
+            if !running.wait_for(LEAVE_GRACE) {
+                // The last call has no reply, so its result is unknown. That must not be taken for a success.
+                if self.interactive {
+                    self.screen.try_show_bye();
+                } else {
+                    end_with(&self.log, FAILED, "stopped by a signal before everything was sent and shown");
+                }
+                self.editor.iter().for_each(|editor| editor.close());
+                self.person.restore_terminal();
+                self.log.finish(FORCED_EXIT_TIMEOUT);
+                std::process::exit(FAILED.into());
+            }
+        })
+    }
+
+    /// Says that a second Ctrl-C leaves: on a thread of its own, because the handler's must not wait for the
+    /// terminal.
+    fn tell_ctrl_c(&self) {
+        let person = Arc::clone(&self.person);
+        let tell = move || person.tell(TerminalEvent::CtrlCLeaves);
+        if let Err(error) = thread::Builder::new().name("ctrl-c".into()).spawn(tell) {
+            log::info!("nobody says that Ctrl-C leaves: {error}");
+        }
     }
 }
 
@@ -174,44 +191,38 @@ fn stdout_is_file() -> io::Result<bool> {
 }
 
 /// Starts the thread `stdin`, and for a person the thread `paste`. Both are never joined. A message from the
-/// command line needs no thread. `on_return` is called each time the client is back in the foreground of its
-/// terminal, but for a client with an editor.
-fn start_input(
-    options: &Options,
-    editing: Option<(Arc<Editor>, Sender<Stop>)>,
-    on_return: impl FnMut() + Send + 'static,
-    input_tx: Sender<Input>,
-) -> io::Result<()> {
+/// command line needs no thread.
+fn start_input(options: &Options, editor: Option<Arc<Editor>>, person: &Arc<Person>) -> io::Result<()> {
     if let InputSource::Message(text) = &options.source {
         let text = text.clone();
-        let utterance = match options.to.clone() {
+        // The channel has room for both, and its receiver still exists.
+        person.take(match options.to.clone() {
             Some(to) => Utterance::Private { to, text },
             None => Utterance::Message(text),
-        };
-        // The channel has room for both, and its receiver still exists.
-        let _ = input_tx.try_send(Input::Say(utterance));
-        let _ = input_tx.try_send(Input::End);
+        });
+        person.take(Input::End);
         return Ok(());
     }
-    let read_typed = move |pass: &mut dyn FnMut(Input) -> bool| match editing {
-        Some((editor, stop_tx)) => editor.edit_loop(io::stdin().lock(), &stop_tx, pass),
-        None => read_typed_loop(BufReader::new(ForegroundInput::new(on_return)), pass),
+    let typist = Arc::clone(person);
+    let read_typed = move |pass: &mut dyn FnMut(Typed) -> bool| match editor {
+        Some(editor) => editor.edit_loop(io::stdin().lock(), &typist, pass),
+        None => read_typed_loop(BufReader::new(ForegroundInput::new(move || typist.hide_again())), pass),
     };
     let input = || BufReader::new(ForegroundInput::new(|| {}));
     let stdin = thread::Builder::new().name("stdin".into());
+    let person = Arc::clone(person);
     if options.json_input {
-        stdin.spawn(move || read_objects_loop(input(), &input_tx))?;
+        stdin.spawn(move || read_objects_loop(input(), |input| person.take(input)))?;
     } else if !options.join.interactive {
-        stdin.spawn(move || read_lines_loop(input(), &input_tx))?;
+        stdin.spawn(move || read_lines_loop(input(), |typed| person.pass(typed)))?;
     } else if options.paste_guard {
         let (typed_tx, typed_rx) = bounded(TYPE_AHEAD_LINES);
         let paste = thread::Builder::new().name("paste".into());
-        paste.spawn(move || guard_pastes_loop(&typed_rx, &input_tx))?;
-        let mut pass = move |input| typed_tx.send((Instant::now(), input)).is_ok();
+        paste.spawn(move || guard_pastes_loop(&typed_rx, |typed| person.pass(typed)))?;
+        let mut pass = move |typed| typed_tx.send((Instant::now(), typed)).is_ok();
         stdin.spawn(move || read_typed(&mut pass))?;
     } else {
-        let mut pass = move |input| input_tx.send(input).is_ok();
-        stdin.spawn(move || read_typed(&mut pass))?;
+        stdin.spawn(move || read_typed(&mut |typed| person.pass(typed)))?;
     }
     Ok(())
 }

@@ -20,24 +20,20 @@ use crate::{
         raw_mode::RawMode,
         typing::{Effect, Typing},
     },
-    input::{cannot_read, false_slash, is_for_one_person},
+    events::UiEvent,
+    input::{cannot_read, false_slash, is_for_one_person, Person, TerminalEvent, Typed},
     screen::{CompleteLine, Screen},
-    settings::{Input, ScreenOptions, Stop, UiEvent},
+    settings::ScreenOptions,
 };
 use chat_common::{
     program::signals::is_in_background,
     terminal::foreground::{self, is_for_the_foreground},
 };
-use crossbeam_channel::Sender;
 use std::{
     io::{self, BufRead},
     process::{Command, Stdio},
     sync::Arc,
-    time::{Duration, Instant},
 };
-
-/// A second Ctrl-C within this time leaves.
-const CTRL_C_TIME: Duration = Duration::from_secs(3);
 
 /// The terminal on which a person edits.
 pub struct Editor {
@@ -103,8 +99,8 @@ impl Editor {
         self.names.hear(event);
     }
 
-    /// The life of the thread `stdin`: passes each line on, until the end of the input or of the client. A
-    /// second Ctrl-C asks `stop_tx` to leave.
+    /// The life of the thread `stdin`: passes each line on, until the end of the input or of the client.
+    /// Ctrl-C goes to the `person` at once, because what was typed before it may wait.
     ///
     /// # Blocking
     /// On `keyboard`, and in the background on whoever uses the shell, without a limit. On the terminal. On
@@ -112,11 +108,10 @@ impl Editor {
     pub fn edit_loop(
         &self,
         mut keyboard: impl BufRead,
-        stop_tx: &Sender<Stop>,
-        pass: &mut dyn FnMut(Input) -> bool,
+        person: &Person,
+        pass: &mut dyn FnMut(Typed) -> bool,
     ) {
         let (mut keys, mut typing) = (Keys::default(), Typing::default());
-        let mut asked_at: Option<Instant> = None;
         loop {
             let bytes = match keyboard.fill_buf() {
                 Ok(bytes) => bytes.to_vec(),
@@ -126,7 +121,7 @@ impl Editor {
                     continue;
                 }
                 Err(error) => {
-                    pass(Input::Failed(cannot_read(&error)));
+                    pass(Typed::Failed(cannot_read(&error)));
                     return;
                 }
             };
@@ -136,16 +131,11 @@ impl Editor {
                 match typing.press(key, &self.names) {
                     Effect::Nothing => {}
                     Effect::Submit => goes_on &= self.submit(&mut typing).is_none_or(&mut *pass),
-                    Effect::Pass(lines) => goes_on &= lines.into_iter().all(|line| pass(Input::Line(line))),
-                    Effect::Offer(words) => self.screen.show(UiEvent::InvalidInput(words.join(", "))),
-                    Effect::Refuse(why) => self.screen.show(UiEvent::InvalidInput(why.into())),
-                    Effect::Clear => self.screen.show(UiEvent::Clear),
-                    Effect::Interrupt => {
-                        let now = Instant::now();
-                        let again = asked_at.replace(now).is_some_and(|asked| now - asked <= CTRL_C_TIME);
-                        // A full channel has a request to stop already.
-                        let _ = stop_tx.try_send(if again { Stop::Now } else { Stop::Ask });
-                    }
+                    Effect::Pass(lines) => goes_on &= lines.into_iter().all(|line| pass(Typed::Line(line))),
+                    Effect::Offer(words) => self.screen.show(TerminalEvent::Hint(words.join(", "))),
+                    Effect::Refuse(why) => self.screen.show(TerminalEvent::Hint(why.into())),
+                    Effect::Clear => self.screen.show(TerminalEvent::Clear),
+                    Effect::Interrupt => person.interrupt(),
                     Effect::Suspend => {
                         self.draw(&typing);
                         self.suspend();
@@ -156,7 +146,7 @@ impl Editor {
             self.draw(&typing);
             if !goes_on {
                 // It is of no use to a client that has already left.
-                pass(Input::End);
+                pass(Typed::End);
                 return;
             }
         }
@@ -164,7 +154,7 @@ impl Editor {
 
     /// Ends the typed line. Returns what it says. A line with a mistake that would be said to everybody
     /// stays, and the person mends it.
-    fn submit(&self, typing: &mut Typing) -> Option<Input> {
+    fn submit(&self, typing: &mut Typing) -> Option<Typed> {
         self.draw(typing);
         let is = self.screen.kind_of_typed_line();
         // Pasted line ends stay inside one message. No part of it is a command, but what is pasted into
@@ -172,7 +162,7 @@ impl Editor {
         let is_text = typing.line.text().contains('\n') && !is_for_one_person(typing.line.text());
         if is == CompleteLine::Said && !is_text {
             if let Some(why) = false_slash(typing.line.text()) {
-                self.screen.show(UiEvent::InvalidInput(why));
+                self.screen.show(TerminalEvent::Hint(why));
                 return None;
             }
         }
@@ -184,10 +174,10 @@ impl Editor {
         }
         if is != CompleteLine::Said {
             // A name has one line.
-            return Some(Input::Line(text.lines().next().unwrap_or_default().to_owned()));
+            return Some(Typed::Line(text.lines().next().unwrap_or_default().to_owned()));
         }
         typing.history.add(&text);
-        Some(if is_text { Input::Text(text) } else { Input::Line(text) })
+        Some(if is_text { Typed::Text(text) } else { Typed::Line(text) })
     }
 
     fn draw(&self, typing: &Typing) {

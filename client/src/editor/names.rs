@@ -2,7 +2,7 @@
 //!
 //! The threads that show events write it, and the thread `stdin` reads it.
 
-use crate::settings::{Rejoin, UiEvent};
+use crate::events::{Rejoin, UiEvent};
 use chat_common::wire::protocol::EventKind;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

@@ -215,7 +215,7 @@ const LINE_IS_FULL: Effect = Effect::Refuse("a line takes at most 64 KiB");
 mod tests {
     use super::*;
     use crate::editor::keys::Keys;
-    use crate::settings::UiEvent;
+    use crate::events::UiEvent;
     use chat_common::wire::protocol::Person;
 
     /// Presses the keys of these bytes. Returns the text, the cursor, and what the last key asked for.

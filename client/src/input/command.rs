@@ -1,6 +1,10 @@
 //! Parses a typed line into a command. No I/O.
 
-use crate::settings::{Bell, Utterance, DEFAULT_HISTORY};
+use crate::{
+    events::{Input, Utterance},
+    input::TerminalEvent,
+    settings::{Bell, DEFAULT_HISTORY},
+};
 #[cfg(feature = "edit")]
 use chat_common::text::invisible::bare;
 use chat_common::text::invisible::{behind_blank_start, behind_false_slash, trim, without_invisible_start};
@@ -10,22 +14,14 @@ use chat_common::text::invisible::{behind_blank_start, behind_false_slash, trim,
 pub(crate) enum Command {
     /// An empty line.
     Nothing,
-    Say(Utterance),
-    Reply(String),
-    /// Who is here, or those of them whose name contains this.
-    Who(Option<String>),
-    Nick(String),
-    History(u32),
-    Search(String),
-    Help,
-    Clear,
-    Bell(Option<Bell>),
-    Ignore(Option<String>),
+    /// Something that the session does.
+    Pass(Input),
+    /// Something for the terminal alone.
+    Show(TerminalEvent),
     /// Send a held paste. With nothing held, the client says so.
     Paste,
     /// Forget a held paste. With nothing held, the client says so.
     Drop,
-    Quit,
 }
 
 /// The lines of `/help`.
@@ -69,10 +65,10 @@ pub(crate) fn is_for_one_person(text: &str) -> bool {
 /// # Errors
 /// One line of help about what is wrong.
 pub(crate) fn parse_command(line: &str) -> Result<Command, String> {
-    let message = |text: String| Ok(Command::Say(Utterance::Message(text)));
+    let message = |text: String| Ok(Command::Pass(Input::message(text)));
     match trim(line) {
         "" => return Ok(Command::Nothing),
-        "exit" => return Ok(Command::Quit),
+        "exit" => return Ok(Command::Pass(Input::Leave)),
         _ => {}
     }
     // A slash after spaces is most likely a slip, and a private message must not be said to everybody.
@@ -85,40 +81,37 @@ pub(crate) fn parse_command(line: &str) -> Result<Command, String> {
     let (verb, rest) = command.split_once(char::is_whitespace).unwrap_or((command, ""));
     let rest = rest.trim();
     let required = |help: &str| if rest.is_empty() { Err(help.to_owned()) } else { Ok(rest.to_owned()) };
-    match verb {
-        "help" => Ok(Command::Help),
-        "who" => Ok(Command::Who((!rest.is_empty()).then(|| rest.to_owned()))),
-        "clear" => Ok(Command::Clear),
-        "paste" => Ok(Command::Paste),
-        "drop" => Ok(Command::Drop),
-        "quit" => Ok(Command::Quit),
-        "me" => Ok(Command::Say(Utterance::Action(required("what do you do? try /me waves")?))),
-        "reply" => required("what is the reply? try /reply I am on my way").map(Command::Reply),
-        "nick" => required("what is the new name? try /nick Sal").map(Command::Nick),
-        "msg" => match rest.split_once(char::is_whitespace) {
-            Some((to, text)) => {
-                let (to, text) = (to.to_owned(), text.trim().to_owned());
-                Ok(Command::Say(Utterance::Private { to, text }))
-            }
-            None => Err("to whom, and what? try /msg Sara hello".to_owned()),
-        },
-        "history" if rest.is_empty() => Ok(Command::History(DEFAULT_HISTORY)),
-        "history" => match rest.parse() {
-            Ok(count) if count > 0 => Ok(Command::History(count)),
-            _ => Err(format!("how many? \"{rest}\" is not a number above 0; try /history 50")),
-        },
-        "search" => required("what do you look for? try /search lunch").map(Command::Search),
-        "bell" if rest.is_empty() => Ok(Command::Bell(None)),
+    Ok(Command::Pass(match verb {
+        "help" => return Ok(Command::Show(TerminalEvent::Help)),
+        "clear" => return Ok(Command::Show(TerminalEvent::Clear)),
+        "bell" if rest.is_empty() => return Ok(Command::Show(TerminalEvent::Bell(None))),
         "bell" => match Bell::parse(rest) {
-            Some(bell) => Ok(Command::Bell(Some(bell))),
-            None => Err("the bell is one of off, mention, all; try /bell all".to_owned()),
+            Some(bell) => return Ok(Command::Show(TerminalEvent::Bell(Some(bell)))),
+            None => return Err("the bell is one of off, mention, all; try /bell all".to_owned()),
         },
+        "paste" => return Ok(Command::Paste),
+        "drop" => return Ok(Command::Drop),
+        "quit" => Input::Leave,
+        "who" => Input::Who((!rest.is_empty()).then(|| rest.to_owned())),
+        "me" => Utterance::Action(required("what do you do? try /me waves")?).into(),
+        "reply" => Input::Reply(required("what is the reply? try /reply I am on my way")?),
+        "nick" => Input::Rename(required("what is the new name? try /nick Sal")?),
+        "msg" => match rest.split_once(char::is_whitespace) {
+            Some((to, text)) => Utterance::Private { to: to.to_owned(), text: text.trim().to_owned() }.into(),
+            None => return Err("to whom, and what? try /msg Sara hello".to_owned()),
+        },
+        "history" if rest.is_empty() => Input::History { count: DEFAULT_HISTORY, before: None },
+        "history" => match rest.parse() {
+            Ok(count) if count > 0 => Input::History { count, before: None },
+            _ => return Err(format!("how many? \"{rest}\" is not a number above 0; try /history 50")),
+        },
+        "search" => Input::Search(required("what do you look for? try /search lunch")?),
         "ignore" if rest.contains(char::is_whitespace) => {
-            Err("one name at a time; try /ignore Sara".to_owned())
+            return Err("one name at a time; try /ignore Sara".to_owned());
         }
-        "ignore" => Ok(Command::Ignore((!rest.is_empty()).then(|| rest.to_owned()))),
-        _ => Err(format!("there is no command /{verb}; /help lists them, and //{verb} says it")),
-    }
+        "ignore" => Input::Ignore((!rest.is_empty()).then(|| rest.to_owned())),
+        _ => return Err(format!("there is no command /{verb}; /help lists them, and //{verb} says it")),
+    }))
 }
 
 #[cfg(test)]
@@ -126,7 +119,15 @@ mod tests {
     use super::*;
 
     fn message(text: &str) -> Command {
-        Command::Say(Utterance::Message(text.into()))
+        Command::Pass(Input::message(text))
+    }
+
+    fn private(to: &str, text: &str) -> Command {
+        Command::Pass(Utterance::Private { to: to.into(), text: text.into() }.into())
+    }
+
+    fn history(count: u32) -> Command {
+        Command::Pass(Input::History { count, before: None })
     }
 
     #[test]
@@ -136,30 +137,27 @@ mod tests {
             ("  \t", Command::Nothing),
             ("hello  there ", message("hello  there ")),
             ("//etc/passwd", message("/etc/passwd")),
-            (" \t/who", Command::Who(None)),
+            (" \t/who", Command::Pass(Input::Who(None))),
             ("  //x /y ", message("/x /y ")),
             ("a /who", message("a /who")),
-            ("exit", Command::Quit),
+            ("exit", Command::Pass(Input::Leave)),
             ("exit now", message("exit now")),
-            ("/quit", Command::Quit),
-            (
-                "/msg Sara  hi there",
-                Command::Say(Utterance::Private { to: "Sara".into(), text: "hi there".into() }),
-            ),
-            (" /msg Sara hi", Command::Say(Utterance::Private { to: "Sara".into(), text: "hi".into() })),
+            ("/quit", Command::Pass(Input::Leave)),
+            ("/msg Sara  hi there", private("Sara", "hi there")),
+            (" /msg Sara hi", private("Sara", "hi")),
             ("/paste", Command::Paste),
             ("/drop ", Command::Drop),
-            ("/me waves", Command::Say(Utterance::Action("waves".into()))),
-            ("/nick Sal", Command::Nick("Sal".into())),
-            ("/who", Command::Who(None)),
-            ("/who pupil ", Command::Who(Some("pupil".into()))),
-            ("/search two words", Command::Search("two words".into())),
-            ("/history", Command::History(DEFAULT_HISTORY)),
-            ("/history 3", Command::History(3)),
-            ("/bell off", Command::Bell(Some(Bell::Off))),
-            ("/bell", Command::Bell(None)),
-            ("/ignore Tom", Command::Ignore(Some("Tom".into()))),
-            ("/ignore", Command::Ignore(None)),
+            ("/me waves", Command::Pass(Utterance::Action("waves".into()).into())),
+            ("/nick Sal", Command::Pass(Input::Rename("Sal".into()))),
+            ("/who", Command::Pass(Input::Who(None))),
+            ("/who pupil ", Command::Pass(Input::Who(Some("pupil".into())))),
+            ("/search two words", Command::Pass(Input::Search("two words".into()))),
+            ("/history", history(DEFAULT_HISTORY)),
+            ("/history 3", history(3)),
+            ("/bell off", Command::Show(TerminalEvent::Bell(Some(Bell::Off)))),
+            ("/bell", Command::Show(TerminalEvent::Bell(None))),
+            ("/ignore Tom", Command::Pass(Input::Ignore(Some("Tom".into())))),
+            ("/ignore", Command::Pass(Input::Ignore(None))),
         ] {
             assert_eq!(parse_command(line), Ok(command), "{line:?}");
         }
@@ -167,7 +165,7 @@ mod tests {
 
     #[test]
     fn a_command_behind_what_nobody_sees_is_a_command() {
-        let private = Command::Say(Utterance::Private { to: "Ann".into(), text: "secret".into() });
+        let secret = private("Ann", "secret");
         for start in [
             "\u{feff}",
             "\u{200b}",
@@ -184,10 +182,10 @@ mod tests {
             " \u{202e} \u{feff}\u{feff}",
             "\u{301}",
         ] {
-            assert_eq!(parse_command(&format!("{start}/msg Ann secret")), Ok(private.clone()), "{start:?}");
+            assert_eq!(parse_command(&format!("{start}/msg Ann secret")), Ok(secret.clone()), "{start:?}");
         }
         for (line, command) in [
-            ("\u{feff}exit\u{200b} ", Command::Quit),
+            ("\u{feff}exit\u{200b} ", Command::Pass(Input::Leave)),
             (" \u{200b}", Command::Nothing),
             ("\u{feff} hi\u{200b}", message(" hi\u{200b}")),
             ("\u{200b}//x", message("/x")),
@@ -221,11 +219,11 @@ mod tests {
 
     #[test]
     fn a_private_text_of_several_lines_is_one_command() {
-        let private = Command::Say(Utterance::Private { to: "Ann".into(), text: "one\ntwo".into() });
+        let two_lines = private("Ann", "one\ntwo");
         for line in ["/msg Ann one\ntwo", "/msg Ann\none\ntwo\n", "\u{feff} /msg\nAnn one\ntwo"] {
-            assert_eq!(parse_command(line), Ok(private.clone()), "{line:?}");
+            assert_eq!(parse_command(line), Ok(two_lines.clone()), "{line:?}");
         }
-        assert_eq!(parse_command("/reply one\ntwo"), Ok(Command::Reply("one\ntwo".into())));
+        assert_eq!(parse_command("/reply one\ntwo"), Ok(Command::Pass(Input::Reply("one\ntwo".into()))));
     }
 
     #[cfg(feature = "edit")]

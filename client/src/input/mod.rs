@@ -1,32 +1,34 @@
 //! Reads standard input: line by line in a loop, as JSON objects, or all of it as one message. `typing.rs`
-//! reads a terminal.
+//! reads a terminal. `person.rs` knows what a line means.
 //!
 //! The loop runs on the thread `stdin`. Nobody joins that thread, because std cannot wake a blocked read.
 
 mod command;
 #[cfg(feature = "closed")]
-mod echo;
+mod hidden_input;
 mod json;
 mod keys;
 mod objects;
 mod paste_guard;
+mod person;
+mod shown;
+mod typed;
 mod typing;
 
-pub use typing::{guard_pastes_loop, read_typed_loop, Typed};
-
+pub(crate) use command::COMMAND_HELP;
 #[cfg(feature = "edit")]
 pub(crate) use command::{false_slash, is_for_one_person};
-pub(crate) use command::{parse_command, Command, COMMAND_HELP};
-#[cfg(feature = "closed")]
-pub use echo::Echo;
-pub use objects::read_objects_loop;
+pub use objects::{parse_line, read_objects_loop};
+pub use person::Person;
+pub use shown::{InputNotice, Shown, TerminalEvent};
+pub use typed::Typed;
+pub use typing::{guard_pastes_loop, read_typed_loop};
 
-use crate::settings::{Input, EMPTY_MESSAGE_ERROR};
+use crate::settings::EMPTY_MESSAGE_ERROR;
 use chat_common::text::{
     invisible::trim,
     text_file::{with_plain_ends, without_end, without_mark},
 };
-use crossbeam_channel::Sender;
 use std::{
     borrow::Cow,
     io::{self, BufRead, Read},
@@ -40,8 +42,8 @@ const MAX_MESSAGE_BYTES: u64 = 1024 * 1024;
 /// Passes each line on, until the end of the input or of the client, or until the input cannot be read.
 ///
 /// # Blocking
-/// On `reader`, without a limit. On the channel, too: a client that cannot send stops reading.
-pub fn read_lines_loop(mut reader: impl BufRead, input_tx: &Sender<Input>) {
+/// On `reader`, without a limit, and on `pass`, which returns false after the end of the client.
+pub fn read_lines_loop(mut reader: impl BufRead, mut pass: impl FnMut(Typed) -> bool) {
     let mut bytes = Vec::new();
     let (mut inside_line, mut is_first) = (false, true);
     loop {
@@ -52,7 +54,7 @@ pub fn read_lines_loop(mut reader: impl BufRead, input_tx: &Sender<Input>) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => {
                 // A line that the error cuts is not sent.
-                let _ = input_tx.send(Input::Failed(cannot_read(&error)));
+                pass(Typed::Failed(cannot_read(&error)));
                 return;
             }
         }
@@ -62,22 +64,21 @@ pub fn read_lines_loop(mut reader: impl BufRead, input_tx: &Sender<Input>) {
         let text = match &unmarked {
             Ok(bytes) => to_text(bytes),
             Err(error) => {
-                let _ = input_tx.send(Input::Failed(cannot_read(error)));
+                pass(Typed::Failed(cannot_read(error)));
                 return;
             }
         };
         // A piece that ends inside a line has no line end, whatever its last character is.
         let line = if cut { &*text } else { without_end(&text) };
         // Only the first piece of a line can be a command.
-        let piece = if inside_line { Input::Text(line.to_owned()) } else { Input::Line(line.to_owned()) };
-        if input_tx.send(piece).is_err() {
+        let piece = if inside_line { Typed::Text(line.to_owned()) } else { Typed::Line(line.to_owned()) };
+        if !pass(piece) {
             return;
         }
         inside_line = cut;
         bytes = rest;
     }
-    // An error means that the client has already left.
-    let _ = input_tx.send(Input::End);
+    pass(Typed::End);
 }
 
 /// Why standard input gave no message.
@@ -136,30 +137,32 @@ fn complete_characters(bytes: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crossbeam_channel::unbounded;
 
-    fn pieces(bytes: &[u8]) -> Vec<Input> {
-        let (tx, rx) = unbounded();
-        read_lines_loop(bytes, &tx);
-        rx.try_iter().collect()
+    fn pieces(input: impl BufRead) -> Vec<Typed> {
+        let mut pieces = Vec::new();
+        read_lines_loop(input, |piece| {
+            pieces.push(piece);
+            true
+        });
+        pieces
     }
 
-    fn line(text: &str) -> Input {
-        Input::Line(text.into())
+    fn line(text: &str) -> Typed {
+        Typed::Line(text.into())
     }
 
     #[test]
     fn lines_may_end_with_or_without_a_carriage_return() {
-        assert_eq!(pieces(b""), [Input::End]);
-        assert_eq!(pieces(b"a\r\n\nb"), [line("a"), line(""), line("b"), Input::End]);
-        assert_eq!(pieces(b"\xff!\n"), [line("\u{fffd}!"), Input::End]);
+        assert_eq!(pieces(&b""[..]), [Typed::End]);
+        assert_eq!(pieces(&b"a\r\n\nb"[..]), [line("a"), line(""), line("b"), Typed::End]);
+        assert_eq!(pieces(&b"\xff!\n"[..]), [line("\u{fffd}!"), Typed::End]);
     }
 
     #[test]
     fn a_byte_order_mark_is_no_part_of_the_first_line() {
         assert_eq!(
-            pieces(b"\xef\xbb\xbf/who\r\n\xef\xbb\xbfb"),
-            [line("/who"), line("\u{feff}b"), Input::End]
+            pieces(&b"\xef\xbb\xbf/who\r\n\xef\xbb\xbfb"[..]),
+            [line("/who"), line("\u{feff}b"), Typed::End]
         );
         assert_eq!(read_message(&b"\xef\xbb\xbfone\r\ntwo\r\n"[..]).unwrap(), "one\ntwo");
         assert!(matches!(read_message(&b"\xef\xbb\xbf\r\n"[..]), Err(MessageError::Invalid(_))));
@@ -168,8 +171,8 @@ mod tests {
     #[test]
     fn text_in_utf_16_is_not_read_and_the_reason_says_how_to_save_it() {
         let reason = "it is text in UTF-16 or UTF-32; save it as UTF-8";
-        let failed = Input::Failed(format!("cannot read standard input: {reason}"));
-        assert_eq!(pieces(b"\xff\xfeh\0i\0\n\0"), [failed]);
+        let failed = Typed::Failed(format!("cannot read standard input: {reason}"));
+        assert_eq!(pieces(&b"\xff\xfeh\0i\0\n\0"[..]), [failed]);
         match read_message(&b"\xfe\xff\0h\0i"[..]) {
             Err(MessageError::Unreadable(error)) => assert_eq!(error.to_string(), reason),
             other => panic!("{other:?}"),
@@ -184,10 +187,9 @@ mod tests {
                 Err(io::Error::other("broken"))
             }
         }
-        let (tx, rx) = unbounded();
-        read_lines_loop(io::BufReader::new((&b"a\n"[..]).chain(Broken)), &tx);
-        let failed = Input::Failed("cannot read standard input: broken".into());
-        assert_eq!(rx.try_iter().collect::<Vec<_>>(), [line("a"), failed]);
+        let pieces = pieces(io::BufReader::new((&b"a\n"[..]).chain(Broken)));
+        let failed = Typed::Failed("cannot read standard input: broken".into());
+        assert_eq!(pieces, [line("a"), failed]);
     }
 
     #[test]
@@ -208,13 +210,13 @@ mod tests {
         let texts: Vec<&str> = pieces
             .iter()
             .map(|piece| match piece {
-                Input::Line(text) | Input::Text(text) => text.as_str(),
+                Typed::Line(text) | Typed::Text(text) => text.as_str(),
                 _ => "",
             })
             .collect();
         let (last, first) = texts[..texts.len() - 1].split_last().unwrap();
         assert_eq!((first.concat(), *last), (format!("/{long}"), "next"));
-        assert!(matches!(pieces[0], Input::Line(_)) && matches!(pieces[1], Input::Text(_)));
+        assert!(matches!(pieces[0], Typed::Line(_)) && matches!(pieces[1], Typed::Text(_)));
         assert_eq!(pieces[pieces.len() - 2], line("next"));
     }
 }

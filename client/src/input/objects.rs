@@ -8,9 +8,8 @@ use super::{
     json::{parse_object, Value},
     MAX_PIECE_BYTES,
 };
-use crate::settings::{Input, Utterance};
+use crate::events::{Input, Utterance};
 use chat_common::text::text_file::without_mark;
-use crossbeam_channel::Sender;
 use std::{
     collections::BTreeMap,
     io::{self, BufRead, Read},
@@ -26,8 +25,8 @@ const MAX_KEY_CHARACTERS: usize = 32;
 /// read. Blank lines are skipped.
 ///
 /// # Blocking
-/// On `reader`, without a limit. On the channel, too: a client that cannot send stops reading.
-pub fn read_objects_loop(mut reader: impl BufRead, input_tx: &Sender<Input>) {
+/// On `reader`, without a limit, and on `pass`, which returns false after the end of the client.
+pub fn read_objects_loop(mut reader: impl BufRead, mut pass: impl FnMut(Input) -> bool) {
     for number in 1_u64.. {
         let line =
             read_line(&mut reader).and_then(|line| if number == 1 { line.without_mark() } else { Ok(line) });
@@ -38,17 +37,16 @@ pub fn read_objects_loop(mut reader: impl BufRead, input_tx: &Sender<Input>) {
             Ok(Line::TooLong) => Err(format!("a line has at most {MAX_PIECE_BYTES} bytes")),
             Err(error) => {
                 // A line that the error cuts is not sent.
-                let _ = input_tx.send(Input::Failed(cannot_read(&error)));
+                pass(Input::Failed(cannot_read(&error)));
                 return;
             }
         };
         let input = input.unwrap_or_else(|why| Input::Mistake(format!("line {number}: {why}")));
-        if input_tx.send(input).is_err() {
+        if !pass(input) {
             return;
         }
     }
-    // An error means that the client has already left.
-    let _ = input_tx.send(Input::End);
+    pass(Input::End);
 }
 
 enum Line {
@@ -88,7 +86,11 @@ fn read_line(reader: &mut impl BufRead) -> io::Result<Line> {
     }
 }
 
-fn parse_line(bytes: &[u8]) -> Result<Input, String> {
+/// Reads one line of `--json-input`.
+///
+/// # Errors
+/// What is wrong with it. One line for people.
+pub fn parse_line(bytes: &[u8]) -> Result<Input, String> {
     let text = std::str::from_utf8(bytes)
         .map_err(|error| format!("byte {} is not UTF-8", error.valid_up_to() + 1))?;
     to_input(parse_object(text)?.into_iter().collect())
@@ -117,9 +119,9 @@ fn to_input(mut members: BTreeMap<String, Value>) -> Result<Input, String> {
         _ => String::new(),
     };
     match keys.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["say"] => Ok(Input::Say(Utterance::Message(text("say")))),
-        ["text", "to"] => Ok(Input::Say(Utterance::Private { to: text("to"), text: text("text") })),
-        ["do"] => Ok(Input::Say(Utterance::Action(text("do")))),
+        ["say"] => Ok(Input::message(text("say"))),
+        ["text", "to"] => Ok(Utterance::Private { to: text("to"), text: text("text") }.into()),
+        ["do"] => Ok(Utterance::Action(text("do")).into()),
         ["name"] => Ok(Input::Rename(text("name"))),
         ["leave"] => Ok(Input::Leave),
         [] => Err(format!("the object is empty; {FORMS}")),
@@ -132,16 +134,18 @@ fn to_input(mut members: BTreeMap<String, Value>) -> Result<Input, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crossbeam_channel::unbounded;
 
     fn inputs(bytes: &[u8]) -> Vec<Input> {
-        let (tx, rx) = unbounded();
-        read_objects_loop(bytes, &tx);
-        rx.try_iter().collect()
+        let mut inputs = Vec::new();
+        read_objects_loop(bytes, |input| {
+            inputs.push(input);
+            true
+        });
+        inputs
     }
 
     fn say(text: &str) -> Input {
-        Input::Say(Utterance::Message(text.into()))
+        Input::message(text)
     }
 
     #[test]
@@ -153,8 +157,8 @@ mod tests {
             inputs(lines.as_bytes()),
             [
                 say("/quit"),
-                Input::Say(private),
-                Input::Say(Utterance::Action("waves".into())),
+                private.into(),
+                Utterance::Action("waves".into()).into(),
                 Input::Rename("Sal".into()),
                 Input::Leave,
                 say(" "),
@@ -198,7 +202,7 @@ mod tests {
             let around = "{\"say\":\"\"}\n".len();
             format!("{{\"say\":\"{}\"}}\n", "x".repeat(length - around))
         };
-        assert!(matches!(inputs(object(MAX_PIECE_BYTES).as_bytes())[0], Input::Say(_)));
+        assert!(matches!(inputs(object(MAX_PIECE_BYTES).as_bytes())[0], Input::Say { .. }));
         assert!(matches!(inputs(object(MAX_PIECE_BYTES + 2).as_bytes())[0], Input::Mistake(_)));
     }
 }

@@ -9,8 +9,11 @@
 //! paste.
 
 use crate::{
-    input::command::{parse_command, Command},
-    settings::{Input, InputNotice, Utterance},
+    events::{Input, Utterance},
+    input::{
+        command::{parse_command, Command},
+        InputNotice, Typed,
+    },
 };
 
 /// A burst of more lines is held. Empty lines do not count, because they are not sent.
@@ -80,10 +83,10 @@ impl PasteGuard {
     }
 
     /// The burst is over. Returns what to pass on, which is nothing of a burst that is held.
-    pub(crate) fn end_burst(&mut self) -> Vec<Input> {
+    pub(crate) fn end_burst(&mut self) -> Vec<Typed> {
         let mut passed = Vec::new();
         if let cut @ 1.. = std::mem::take(&mut self.cut) {
-            passed.push(Input::Notice(InputNotice::LinesCut(cut)));
+            passed.push(Typed::Notice(InputNotice::LinesCut(cut)));
         }
         let burst = std::mem::take(&mut self.burst);
         if burst.said > MAX_UNHELD_LINES || burst.too_long {
@@ -101,7 +104,7 @@ impl PasteGuard {
     }
 
     /// Keeps lines until the person says what to do with them.
-    fn hold(&mut self, lines: &Lines, passed: &mut Vec<Input>) {
+    fn hold(&mut self, lines: &Lines, passed: &mut Vec<Typed>) {
         let notice = if lines.too_long || self.held.text.len() + lines.text.len() > MAX_HELD_BYTES {
             InputNotice::PasteTooLong(lines.count)
         } else {
@@ -109,11 +112,11 @@ impl PasteGuard {
             self.held.count += lines.count;
             InputNotice::PasteHeld(self.held.count)
         };
-        passed.push(Input::Notice(notice));
+        passed.push(Typed::Notice(notice));
     }
 
     /// The input has ended. Returns what to pass on before the end.
-    pub(crate) fn end_input(&mut self) -> Vec<Input> {
+    pub(crate) fn end_input(&mut self) -> Vec<Typed> {
         let line = self.burst.text.trim_end_matches('\n');
         if self.held.count > 0 && self.burst.count == 1 && may_be_text(line) {
             self.held.push_last(line);
@@ -125,7 +128,7 @@ impl PasteGuard {
     }
 
     /// Passes one line on. With a held paste, some commands are about it.
-    fn pass_typed(&mut self, line: &str, passed: &mut Vec<Input>) {
+    fn pass_typed(&mut self, line: &str, passed: &mut Vec<Typed>) {
         let mut line = line;
         if self.held.count > 0 {
             if let Some((last, command)) = split_last_line(line) {
@@ -136,20 +139,20 @@ impl PasteGuard {
                 Ok(Command::Paste) => {
                     let held = std::mem::take(&mut self.held);
                     let lines = held.text.lines().filter(|line| !line.trim().is_empty());
-                    return passed.extend(lines.map(|line| Input::Text(line.to_owned())));
+                    return passed.extend(lines.map(|line| Typed::Text(line.to_owned())));
                 }
                 Ok(Command::Drop) => return passed.extend(self.forget(InputNotice::PasteDropped)),
-                Ok(Command::Quit) => passed.extend(self.forget(InputNotice::PasteUnsent)),
+                Ok(Command::Pass(Input::Leave)) => passed.extend(self.forget(InputNotice::PasteUnsent)),
                 _ => {}
             }
         }
-        passed.push(Input::Line(line.to_owned()));
+        passed.push(Typed::Line(line.to_owned()));
     }
 
     /// Forgets the held paste. Returns the notice for its number of lines, if there was one.
-    fn forget(&mut self, notice: impl FnOnce(usize) -> InputNotice) -> Option<Input> {
+    fn forget(&mut self, notice: impl FnOnce(usize) -> InputNotice) -> Option<Typed> {
         let count = std::mem::take(&mut self.held).count;
-        (count > 0).then(|| Input::Notice(notice(count)))
+        (count > 0).then(|| Typed::Notice(notice(count)))
     }
 }
 
@@ -179,27 +182,34 @@ fn end_of_typed(burst: &str) -> usize {
 }
 
 fn is_for_one_person(line: &str) -> bool {
-    matches!(parse_command(line), Ok(Command::Reply(_) | Command::Say(Utterance::Private { .. })))
+    match parse_command(line) {
+        Ok(Command::Pass(Input::Say { utterance, .. })) => matches!(utterance, Utterance::Private { .. }),
+        Ok(Command::Pass(Input::Reply(_))) => true,
+        _ => false,
+    }
 }
 
 /// Whether a line is not a command. An unknown command may be a path, so it may be text.
 fn may_be_text(line: &str) -> bool {
-    matches!(parse_command(line), Err(_) | Ok(Command::Say(Utterance::Message(_))))
+    match parse_command(line) {
+        Ok(Command::Pass(Input::Say { utterance, .. })) => matches!(utterance, Utterance::Message(_)),
+        parsed => parsed.is_err(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn line(text: &str) -> Input {
-        Input::Line(text.into())
+    fn line(text: &str) -> Typed {
+        Typed::Line(text.into())
     }
 
-    fn notice(notice: InputNotice) -> Input {
-        Input::Notice(notice)
+    fn notice(notice: InputNotice) -> Typed {
+        Typed::Notice(notice)
     }
 
-    fn burst(guard: &mut PasteGuard, lines: &[&str]) -> Vec<Input> {
+    fn burst(guard: &mut PasteGuard, lines: &[&str]) -> Vec<Typed> {
         lines.iter().for_each(|line| guard.add(line));
         guard.end_burst()
     }
@@ -234,7 +244,7 @@ mod tests {
         let mut guard = PasteGuard::default();
         let with_an_empty_line = [&ELEVEN[..], &["  "]].concat();
         assert_eq!(burst(&mut guard, &with_an_empty_line), [notice(InputNotice::PasteHeld(12))]);
-        assert_eq!(burst(&mut guard, &[" /paste "]), ELEVEN.map(|text| Input::Text(text.into())));
+        assert_eq!(burst(&mut guard, &[" /paste "]), ELEVEN.map(|text| Typed::Text(text.into())));
         // With nothing held, the client says so.
         assert_eq!(burst(&mut guard, &["/paste"]), [line("/paste")]);
     }
@@ -247,7 +257,7 @@ mod tests {
             let mut guard = PasteGuard::default();
             burst(&mut guard, &ELEVEN);
             let texts = [&ELEVEN[..], &[last]].concat();
-            let texts: Vec<Input> = texts.iter().map(|text| Input::Text((*text).into())).collect();
+            let texts: Vec<Typed> = texts.iter().map(|text| Typed::Text((*text).into())).collect();
             assert_eq!(burst(&mut guard, &[&format!("{last}/paste ")]), texts, "{last:?}");
             burst(&mut guard, &ELEVEN);
             let dropped = notice(InputNotice::PasteDropped(12));
@@ -319,7 +329,7 @@ mod tests {
         let lines = vec!["1234567"; MAX_HELD_BYTES / 8];
         assert_eq!(burst(&mut guard, &lines), [notice(InputNotice::PasteHeld(lines.len()))]);
         let said = burst(&mut guard, &["the last/paste"]);
-        assert_eq!((said.len(), said.last()), (lines.len() + 1, Some(&Input::Text("the last".into()))));
+        assert_eq!((said.len(), said.last()), (lines.len() + 1, Some(&Typed::Text("the last".into()))));
     }
 
     #[test]

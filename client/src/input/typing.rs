@@ -7,11 +7,8 @@
 //! together, and look like a paste. So a channel with more space than a person can fill stands between the
 //! two, and each line in it has its time.
 
-use crate::{
-    input::{cannot_read, keys::strip_keys, paste_guard::PasteGuard, to_text},
-    settings::{Input, InputNotice},
-};
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use crate::input::{cannot_read, keys::strip_keys, paste_guard::PasteGuard, to_text, InputNotice, Typed};
+use crossbeam_channel::{Receiver, RecvTimeoutError};
 use std::{
     borrow::Cow,
     io::{self, BufRead, Read},
@@ -29,39 +26,36 @@ const FIRST_LINE_PAUSE: Duration = Duration::from_millis(20);
 /// in parts.
 const NEXT_LINE_PAUSE: Duration = Duration::from_millis(100);
 
-/// A line, or the end of the input, and when it came.
-pub type Typed = (Instant, Input);
-
 /// Passes each typed line on, without the keys in it that are no text, until the end of the input or of the
 /// client.
 ///
 /// # Blocking
 /// On `reader`, without a limit, and on `pass`, which returns false after the end of the client.
-pub fn read_typed_loop(mut reader: impl BufRead, mut pass: impl FnMut(Input) -> bool) {
+pub fn read_typed_loop(mut reader: impl BufRead, mut pass: impl FnMut(Typed) -> bool) {
     let mut keys_seen = false;
     loop {
         let mut bytes = Vec::new();
         let ended = match read_line(&mut reader, &mut bytes) {
             Ok(ended) => ended,
             Err(error) => {
-                pass(Input::Failed(cannot_read(&error)));
+                pass(Typed::Failed(cannot_read(&error)));
                 return;
             }
         };
         let line = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
         let mut goes_on = true;
         if line.len() >= CUT_LINE_BYTES {
-            goes_on = pass(Input::Notice(InputNotice::LinesCut(1)));
+            goes_on = pass(Typed::Notice(InputNotice::LinesCut(1)));
         } else if !bytes.is_empty() {
             let line = to_text(line);
             let text = strip_keys(&line);
             if matches!(text, Cow::Owned(_)) && !std::mem::replace(&mut keys_seen, true) {
-                goes_on = pass(Input::Notice(InputNotice::KeysIgnored));
+                goes_on = pass(Typed::Notice(InputNotice::KeysIgnored));
             }
-            goes_on = goes_on && pass(Input::Line(text.into_owned()));
+            goes_on = goes_on && pass(Typed::Line(text.into_owned()));
         }
         if ended {
-            pass(Input::End);
+            pass(Typed::End);
         }
         if ended || !goes_on {
             return;
@@ -88,8 +82,8 @@ fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> 
 /// Passes on what was typed, and holds what was pasted, until the end of the input or of the client.
 ///
 /// # Blocking
-/// On both channels. A line waits some 20 ms, because the next one decides whether it was typed.
-pub fn guard_pastes_loop(typed_rx: &Receiver<Typed>, input_tx: &Sender<Input>) {
+/// On the channel and on `pass`. A line waits some 20 ms, because the next one decides whether it was typed.
+pub fn guard_pastes_loop(typed_rx: &Receiver<(Instant, Typed)>, mut pass: impl FnMut(Typed) -> bool) {
     let mut guard = PasteGuard::default();
     // When the burst is over. `None` without a burst.
     let mut quiet_at: Option<Instant> = None;
@@ -107,15 +101,15 @@ pub fn guard_pastes_loop(typed_rx: &Receiver<Typed>, input_tx: &Sender<Input>) {
         }
         let mut ended = false;
         match typed {
-            Ok((_, Input::Line(line))) if !line.contains('\n') => guard.add(&line),
-            Ok((_, Input::Notice(InputNotice::LinesCut(1)))) => guard.add_cut(),
-            Ok((_, last @ (Input::End | Input::Failed(_)))) => {
+            Ok((_, Typed::Line(line))) if !line.contains('\n') => guard.add(&line),
+            Ok((_, Typed::Notice(InputNotice::LinesCut(1)))) => guard.add_cut(),
+            Ok((_, last @ (Typed::End | Typed::Failed(_)))) => {
                 passed.extend(guard.end_input());
                 passed.push(last);
                 ended = true;
             }
             // The editor has several lines as one.
-            Ok((_, edited @ (Input::Text(_) | Input::Line(_)))) => {
+            Ok((_, edited @ (Typed::Text(_) | Typed::Line(_)))) => {
                 passed.extend(guard.end_burst());
                 passed.push(edited);
             }
@@ -128,8 +122,8 @@ pub fn guard_pastes_loop(typed_rx: &Receiver<Typed>, input_tx: &Sender<Input>) {
             1 => Some(quiet_at.unwrap_or(came + FIRST_LINE_PAUSE)),
             _ => Some(came + NEXT_LINE_PAUSE),
         };
-        let gone = passed.into_iter().any(|input| input_tx.send(input).is_err());
-        if ended || gone {
+        let goes_on = passed.into_iter().all(&mut pass);
+        if ended || !goes_on {
             return;
         }
     }
@@ -149,8 +143,8 @@ mod tests {
             passed.push(input);
             true
         });
-        let line = |text: &str| Input::Line(text.into());
-        assert_eq!(passed, [line("one"), line("two"), Input::End]);
+        let line = |text: &str| Typed::Line(text.into());
+        assert_eq!(passed, [line("one"), line("two"), Typed::End]);
         assert_eq!(reads.count(), 1);
     }
 

@@ -1,17 +1,31 @@
 //! Writes what the client shows as JSON for programs, one object for each line. No I/O.
 
 use crate::{
-    screen::{clock::now, people::matching},
-    settings::{Found, InputNotice, Rejoin, UiEvent, Utterance},
+    events::{Found, Input, Rejoin, UiEvent, Utterance},
+    input::{InputNotice, Shown, TerminalEvent},
+    screen::{clock::now, people::matching, wording::as_typed},
 };
-use chat_common::wire::json::{room_object, Object};
+use chat_common::wire::{
+    json::{room_object, Object},
+    protocol::Joined,
+};
 
-/// Returns the objects of an event. Most events have one, some have none.
-pub(crate) fn objects(event: &UiEvent) -> Vec<String> {
+/// Returns the objects of what is shown.
+pub(crate) fn objects(shown: &Shown) -> Vec<String> {
+    match shown {
+        Shown::Session(event) => json_objects(event),
+        Shown::Terminal(TerminalEvent::Input(notice)) => vec![notice_object(*notice)],
+        Shown::Terminal(_) => Vec::new(),
+    }
+}
+
+/// Returns the objects of an event, as `--json` prints them, without line ends. Most events have one, some
+/// have none.
+pub fn json_objects(event: &UiEvent) -> Vec<String> {
     let connection = |state| Object::new("connection").text("state", state).time(now());
-    let joined = |state, name: &str, room: &u64, sequence: &u64| {
-        let object = connection(state).number("sequence", *sequence).text("name", name);
-        object.text("room", &format!("{room:016x}"))
+    let joined = |state, name: &str, joined: &Joined| {
+        let object = connection(state).number("sequence", joined.sequence).text("name", name);
+        object.text("room", &format!("{:016x}", joined.room))
     };
     let object = match event {
         #[cfg(feature = "closed")]
@@ -20,28 +34,22 @@ pub(crate) fn objects(event: &UiEvent) -> Vec<String> {
         UiEvent::RoomRemembered { key, replaces } => {
             connection("remembered").text("key", key).optional("replaces", replaces.as_deref())
         }
-        UiEvent::AskName
-        | UiEvent::CtrlCLeaves
-        | UiEvent::EnterLeaves
-        | UiEvent::Help
-        | UiEvent::Clear
-        | UiEvent::Bell(_)
-        | UiEvent::Ignoring(_) => return Vec::new(),
-        UiEvent::Connected { name, room, sequence, motd, kept_for } => {
-            let object = joined("connected", name, room, sequence).optional("motd", motd.as_deref());
-            object.optional_number("kept_for", *kept_for)
+        UiEvent::AskName | UiEvent::Ignoring(_) => return Vec::new(),
+        UiEvent::Connected { name, joined: reply } => {
+            let object = joined("connected", name, reply).optional("motd", reply.motd.as_deref());
+            object.optional_number("kept_for", reply.kept_for)
         }
         UiEvent::OpenedCallback => connection("dialled"),
         UiEvent::Lost { reason, .. } => connection("lost").text("reason", reason),
-        UiEvent::Resumed { queued } => connection("regained").number("waiting", *queued as u64),
-        UiEvent::Rejoined { name, room, sequence, why, queued, kept_for } => {
+        UiEvent::Resumed { queued, .. } => connection("regained").number("waiting", *queued as u64),
+        UiEvent::Rejoined { name, joined: reply, why, queued } => {
             let state = match why {
                 Rejoin::Late => "rejoined",
                 Rejoin::Restarted => "restarted",
                 Rejoin::PutBack => "put-back",
             };
-            let object = joined(state, name, room, sequence).number("waiting", *queued as u64);
-            object.optional_number("kept_for", *kept_for)
+            let object = joined(state, name, reply).number("waiting", *queued as u64);
+            object.optional_number("kept_for", reply.kept_for)
         }
         UiEvent::ServerBusy => connection("busy"),
         UiEvent::NotReached(reason) => connection("trying").text("reason", reason),
@@ -83,24 +91,28 @@ pub(crate) fn objects(event: &UiEvent) -> Vec<String> {
             let end = end.boolean("complete", *complete);
             return matches.iter().map(object).chain([end]).map(Object::end).collect();
         }
-        UiEvent::Queued(text) => Object::new("waiting").text("text", text),
+        UiEvent::Queued(Input::Say { utterance, .. }) => {
+            Object::new("waiting").text("text", utterance.text())
+        }
+        UiEvent::Queued(Input::Rename(name)) => Object::new("waiting").text("text", name),
+        UiEvent::Queued(input) => Object::new("waiting").text("text", &as_typed(input)),
         UiEvent::Refused(text) => Object::new("refused").text("text", text),
         UiEvent::InvalidInput(text) => Object::new("mistake").text("text", text),
-        UiEvent::Input(notice) => {
-            let (state, count) = match *notice {
-                InputNotice::KeysIgnored => ("keys_ignored", None),
-                InputNotice::LinesCut(count) => ("cut", Some(count)),
-                InputNotice::PasteHeld(count) => ("paste_held", Some(count)),
-                InputNotice::PasteDropped(count) => ("paste_dropped", Some(count)),
-                InputNotice::PasteTooLong(count) => ("paste_too_long", Some(count)),
-                InputNotice::PasteUnsent(count) => ("paste_unsent", Some(count)),
-            };
-            let object = Object::new("typed").text("state", state);
-            count.into_iter().fold(object, |object, count| object.number("lines", count as u64))
-        }
         UiEvent::Unsent(count) => Object::new("unsent").number("count", *count as u64),
     };
     vec![object.end()]
+}
+
+fn notice_object(notice: InputNotice) -> String {
+    let (state, count) = match notice {
+        InputNotice::KeysIgnored => ("keys_ignored", None),
+        InputNotice::LinesCut(count) => ("cut", Some(count)),
+        InputNotice::PasteHeld(count) => ("paste_held", Some(count)),
+        InputNotice::PasteDropped(count) => ("paste_dropped", Some(count)),
+        InputNotice::PasteTooLong(count) => ("paste_too_long", Some(count)),
+        InputNotice::PasteUnsent(count) => ("paste_unsent", Some(count)),
+    };
+    Object::new("typed").text("state", state).optional_number("lines", count.map(|count| count as u64)).end()
 }
 
 #[cfg(test)]
@@ -118,7 +130,7 @@ mod tests {
         };
         let event = UiEvent::Event { event: Event { sequence: 3, time: 1, kind }, earlier: false };
         assert_eq!(
-            objects(&event),
+            json_objects(&event),
             ["{\"event\":\"message\",\"sequence\":3,\"time\":\"1970-01-01T00:00:00.001Z\",\
               \"author\":\"Sara\",\"text\":\"a \\\"b\\\"\\\\\\n\\u001bé🦀\\udb40\\udc01\"}"]
         );
@@ -128,7 +140,7 @@ mod tests {
     fn an_earlier_event_has_the_name_history() {
         let kind = EventKind::Joined { name: "Sara".into() };
         let event = UiEvent::Event { event: Event { sequence: 3, time: 1, kind }, earlier: true };
-        assert!(objects(&event)[0].starts_with("{\"event\":\"history\",\"kind\":\"joined\","));
+        assert!(json_objects(&event)[0].starts_with("{\"event\":\"history\",\"kind\":\"joined\","));
     }
 
     #[test]
@@ -138,9 +150,12 @@ mod tests {
             total: 2,
             pattern: pattern.map(str::to_owned),
         };
-        assert_eq!(objects(&who(None)), ["{\"event\":\"people\",\"total\":2,\"names\":[\"Ann\",\"Bob\"]}"]);
         assert_eq!(
-            objects(&who(Some("b"))),
+            json_objects(&who(None)),
+            ["{\"event\":\"people\",\"total\":2,\"names\":[\"Ann\",\"Bob\"]}"]
+        );
+        assert_eq!(
+            json_objects(&who(Some("b"))),
             ["{\"event\":\"people\",\"total\":2,\"names\":[\"Bob\"],\
               \"pattern\":\"b\",\"here\":[9],\"idle\":[2]}"]
         );
@@ -154,7 +169,7 @@ mod tests {
         let matches = vec![Found { event, to: Some("Bob".into()) }];
         let found = UiEvent::Found { text: "h".into(), matches, total: 1, complete: true };
         assert_eq!(
-            objects(&found),
+            json_objects(&found),
             [
                 "{\"event\":\"history\",\"kind\":\"private\",\"sequence\":3,\
                  \"time\":\"1970-01-01T00:00:00.001Z\",\"author\":\"Ann\",\"text\":\"hi\",\"to\":\"Bob\"}",
@@ -166,7 +181,9 @@ mod tests {
     #[test]
     fn a_room_that_keeps_what_is_said_has_the_time_in_seconds() {
         let name = String::from("Tom");
-        let connected = UiEvent::Connected { name, room: 1, sequence: 1, motd: None, kept_for: Some(60) };
-        assert!(objects(&connected)[0].ends_with(",\"room\":\"0000000000000001\",\"kept_for\":60}"));
+        let kept_for = Some(60);
+        let joined = Joined { room: 1, sequence: 1, called_back: true, text_limit: 9, kept_for, motd: None };
+        let connected = UiEvent::Connected { name, joined };
+        assert!(json_objects(&connected)[0].ends_with(",\"room\":\"0000000000000001\",\"kept_for\":60}"));
     }
 }

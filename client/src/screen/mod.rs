@@ -26,8 +26,11 @@ mod zone_rule;
 #[cfg(feature = "edit")]
 pub(crate) use editing::{CompleteLine, LAST_WORDS};
 pub use help::help_text;
+pub use json::json_objects;
 
 use crate::{
+    events::{Stop, UiEvent},
+    input::Shown,
     screen::{
         clock::{now, LocalClock},
         fold::Fold,
@@ -35,7 +38,7 @@ use crate::{
         plain::Batch,
         transcript::Transcript,
     },
-    settings::{ScreenOptions, Stop, TimeFormat, UiEvent},
+    settings::{ScreenOptions, TimeFormat},
 };
 use chat_common::{
     program::background_writer::BackgroundWriter,
@@ -124,7 +127,6 @@ impl Screen {
 
     /// Calls `on_continued` when the client goes on after a stop, and when the size of the terminal has
     /// changed. For a client without an editor, which wants to know both as well.
-    #[cfg(feature = "closed")]
     pub fn on_continued(&self, on_continued: impl Fn() + Send + Sync + 'static) {
         self.lock().size.on_change(on_continued);
     }
@@ -138,14 +140,14 @@ impl Screen {
         self.ctrl_c.as_ref().is_some_and(SignalSource::was_ctrl_c)
     }
 
-    /// Shows one event. On a terminal, comings and goings may wait for about a second.
+    /// Shows one thing. On a terminal, comings and goings may wait for about a second.
     ///
     /// # Blocking
     /// On the reader of standard output, and on the disk of the transcript.
-    pub fn show(&self, event: UiEvent) {
+    pub fn show(&self, shown: impl Into<Shown>) {
         let mut output = self.lock();
         let before = output.due();
-        output.show(event);
+        output.show(shown.into());
         let after = output.due();
         drop(output);
         if after.is_some_and(|after| before.is_none_or(|before| after < before)) {
@@ -170,7 +172,7 @@ impl Screen {
     pub fn try_show_bye(&self) {
         if let Ok(mut output) = self.output.try_lock() {
             // The program exits in any case, so an error does not matter.
-            output.show(UiEvent::Bye);
+            output.show(UiEvent::Bye.into());
         }
     }
 

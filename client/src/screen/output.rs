@@ -4,6 +4,8 @@
 //! A lock protects it (see `mod.rs`), and any thread of the client may hold that.
 
 use crate::{
+    events::{Stop, UiEvent},
+    input::{Shown, TerminalEvent},
     screen::{
         clock::{now, LocalClock},
         fold::Fold,
@@ -14,7 +16,7 @@ use crate::{
         viewer::Viewer,
         wording::{lines, mentions, StyledLine},
     },
-    settings::{Bell, ScreenOptions, Stop, TimeFormat, UiEvent},
+    settings::{Bell, ScreenOptions, TimeFormat},
 };
 use chat_common::{
     program::background_writer::BackgroundWriter,
@@ -82,11 +84,11 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    /// Shows one event.
+    /// Shows one thing.
     ///
     /// # Blocking
     /// On the reader of standard output, and on the disk of the transcript.
-    pub(crate) fn show(&mut self, mut event: UiEvent) {
+    pub(crate) fn show(&mut self, mut event: Shown) {
         self.update(&mut event);
         let repeats = self.repeats_missed_moves(&event);
         if !repeats {
@@ -138,7 +140,15 @@ impl Output {
     }
 
     /// Updates the screen's own state from an event, and puts the current mode into a question for the bell.
-    fn update(&mut self, event: &mut UiEvent) {
+    fn update(&mut self, shown: &mut Shown) {
+        let event = match shown {
+            Shown::Session(event) => event,
+            Shown::Terminal(TerminalEvent::Bell(mode)) => {
+                self.options.bell = *mode.get_or_insert(self.options.bell);
+                return;
+            }
+            Shown::Terminal(_) => return,
+        };
         match event {
             UiEvent::Connected { name, .. } | UiEvent::Rejoined { name, .. } | UiEvent::Renamed { name } => {
                 self.own_name.clone_from(name);
@@ -147,7 +157,6 @@ impl Output {
             UiEvent::AskPassphrase => self.hides_typing = true,
             #[cfg(all(feature = "closed", feature = "edit"))]
             UiEvent::PassphraseTyped => self.hides_typing = false,
-            UiEvent::Bell(mode) => self.options.bell = *mode.get_or_insert(self.options.bell),
             // It says since when somebody is here, in local time. A pipe needs no local time otherwise.
             UiEvent::People { pattern: Some(_), .. } if !self.has_clock && !self.options.json => {
                 self.clock.begin(&self.stderr);
@@ -158,8 +167,8 @@ impl Output {
 
     /// Whether a terminal has shown this refusal a moment ago, as when a paste is sent while its author is
     /// muted. It is then counted.
-    fn repeats_refusal(&mut self, event: &UiEvent) -> bool {
-        let UiEvent::Refused(text) = event else { return false };
+    fn repeats_refusal(&mut self, event: &Shown) -> bool {
+        let Shown::Session(UiEvent::Refused(text)) = event else { return false };
         let now = Instant::now();
         match &mut self.refused {
             Some((last, at, more)) if self.options.terminal || self.options.plain => {
@@ -180,7 +189,8 @@ impl Output {
 
     /// Whether the person has read already that comings and goings are missing. After a flood of them they
     /// can be missing between any two messages, and must not fill the screen.
-    fn repeats_missed_moves(&mut self, event: &UiEvent) -> bool {
+    fn repeats_missed_moves(&mut self, event: &Shown) -> bool {
+        let Shown::Session(event) = event else { return false };
         match event {
             UiEvent::Connected { .. } | UiEvent::Rejoined { .. } | UiEvent::Resumed { .. } => {
                 self.missed_moves_shown = false;
@@ -195,7 +205,7 @@ impl Output {
         }
     }
 
-    fn write_transcript(&mut self, event: &UiEvent) {
+    fn write_transcript(&mut self, event: &Shown) {
         let Some(transcript) = &mut self.transcript else { return };
         let (own_name, clock) = (self.own_name.as_str(), &self.clock);
         let viewer = Viewer { own_name, clock, now: now(), on_terminal: false };
@@ -208,13 +218,14 @@ impl Output {
     }
 
     /// Writes JSON to standard output, and to standard error what a person has to read in any case.
-    fn write_json(&mut self, event: &UiEvent) -> io::Result<()> {
+    fn write_json(&mut self, event: &Shown) -> io::Result<()> {
         let (said, quiet) = self.to_show(event);
         match event {
-            UiEvent::AskName => self.stderr.write_text(PROMPT),
+            Shown::Session(UiEvent::AskName) => self.stderr.write_text(PROMPT),
             #[cfg(feature = "closed")]
-            UiEvent::AskPassphrase => self.stderr.write_text(PASSPHRASE_PROMPT),
-            UiEvent::Failed(_) | UiEvent::CtrlCLeaves | UiEvent::EnterLeaves => {
+            Shown::Session(UiEvent::AskPassphrase) => self.stderr.write_text(PASSPHRASE_PROMPT),
+            Shown::Session(UiEvent::Failed(_))
+            | Shown::Terminal(TerminalEvent::CtrlCLeaves | TerminalEvent::EnterLeaves) => {
                 self.write_errors(&lines(event, &self.viewer()));
             }
             _ if quiet && said.is_none() => self.write_errors(&lines(event, &self.viewer())),
@@ -225,18 +236,18 @@ impl Output {
     }
 
     /// Writes an event for people.
-    fn write(&mut self, event: &UiEvent) -> io::Result<()> {
-        if *event == UiEvent::AskName {
+    fn write(&mut self, event: &Shown) -> io::Result<()> {
+        if *event == Shown::Session(UiEvent::AskName) {
             self.end_fold()?;
             return self.write_prompt(PROMPT);
         }
         #[cfg(feature = "closed")]
-        if *event == UiEvent::AskPassphrase {
+        if *event == Shown::Session(UiEvent::AskPassphrase) {
             self.end_fold()?;
             return self.write_prompt(PASSPHRASE_PROMPT);
         }
         #[cfg(all(feature = "closed", feature = "edit"))]
-        if *event == UiEvent::PassphraseTyped {
+        if *event == Shown::Session(UiEvent::PassphraseTyped) {
             // The question may have come again while an answer was on its way.
             let unasked = self.ask_in_edited_line("").unwrap_or_default();
             return self.write_stdout(&unasked);
@@ -247,8 +258,10 @@ impl Output {
         let (said, _) = self.to_show(event);
         let mut lines = match said.as_deref() {
             // The fold is not shown yet, so it is not cleared.
-            Some(UiEvent::Clear) if self.options.terminal => return self.write_rows(CLEAR),
-            Some(UiEvent::Event { event, earlier }) if self.folds() && Fold::takes(event) => {
+            Some(Shown::Terminal(TerminalEvent::Clear)) if self.options.terminal => {
+                return self.write_rows(CLEAR)
+            }
+            Some(Shown::Session(UiEvent::Event { event, earlier })) if self.folds() && Fold::takes(event) => {
                 self.write_new_day()?;
                 let ended = self.fold.push(event.clone(), *earlier, Instant::now());
                 return self.write_lines(&ended);
@@ -261,7 +274,9 @@ impl Output {
             }
         };
         if !lines.is_empty() {
-            if let Some((.., more @ 1..)) = self.refused.take_if(|_| !matches!(event, UiEvent::Refused(_))) {
+            if let Some((.., more @ 1..)) =
+                self.refused.take_if(|_| !matches!(event, Shown::Session(UiEvent::Refused(_))))
+            {
                 lines.insert(0, StyledLine::system(format!("--- refused {more} times more ---")));
             }
             self.write_new_day()?;
@@ -270,20 +285,22 @@ impl Output {
                 self.write_ring()?;
             }
             #[cfg(feature = "edit")]
-            if *event == UiEvent::Bye {
+            if *event == Shown::Session(UiEvent::Bye) {
                 let end = self.end_editing();
                 self.write_stdout(&end)?;
             }
             match event {
                 // After Ctrl-C the system has thrown the typed line away, so it goes from the screen as well.
-                UiEvent::Bye | UiEvent::CtrlCLeaves if self.options.terminal && self.options.typing => {
+                Shown::Session(UiEvent::Bye) | Shown::Terminal(TerminalEvent::CtrlCLeaves)
+                    if self.options.terminal && self.options.typing =>
+                {
                     let text: String = lines.iter().map(|line| self.prefix(line) + &line.text()).collect();
                     self.write_stdout(&format!("{CLEAR_ROW}{text}\n"))?;
                 }
                 _ => self.write_lines(&lines)?,
             }
         }
-        if matches!(event, UiEvent::Bye | UiEvent::Failed(_)) {
+        if matches!(event, Shown::Session(UiEvent::Bye | UiEvent::Failed(_))) {
             self.end_fold()?;
             self.write_batch()?;
         }
@@ -291,7 +308,7 @@ impl Output {
     }
 
     /// Returns the part of an event that standard output gets, and whether the rest is left out.
-    fn to_show<'e>(&self, event: &'e UiEvent) -> (Option<Cow<'e, UiEvent>>, bool) {
+    fn to_show<'e>(&self, event: &'e Shown) -> (Option<Cow<'e, Shown>>, bool) {
         match self.options.quiet {
             true => (said_by_others(event, &self.own_name), true),
             false => (Some(Cow::Borrowed(event)), false),
@@ -467,8 +484,8 @@ impl Output {
         }
     }
 
-    fn rings(&self, event: &UiEvent) -> bool {
-        let UiEvent::Event { event, earlier: false } = event else { return false };
+    fn rings(&self, event: &Shown) -> bool {
+        let Shown::Session(UiEvent::Event { event, earlier: false }) = event else { return false };
         let concerns_person = match &event.kind {
             EventKind::Message { text, .. } | EventKind::Action { text, .. } => {
                 mentions(text, &self.own_name)

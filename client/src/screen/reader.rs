@@ -4,7 +4,7 @@
 //! the pipe: std does that with the system call `splice` on Linux, which fails for a pipe that nobody reads.
 //! std has no `poll`. On another system the copy succeeds, and the next write is what notices.
 
-use crate::settings::Stop;
+use crate::events::Stop;
 use crossbeam_channel::Sender;
 use std::{
     fs::File,

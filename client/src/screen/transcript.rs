@@ -8,11 +8,12 @@
 //! Any thread that shows an event may write it, one at a time.
 
 use crate::{
+    events::{UiEvent, Utterance},
+    input::{Shown, TerminalEvent},
     screen::{
         viewer::Viewer,
         wording::{lines, StyledLine},
     },
-    settings::{UiEvent, Utterance},
 };
 use chat_common::{
     program::transcript_file::{PipeUse, TranscriptFile},
@@ -33,21 +34,22 @@ impl Transcript {
         file.map(Transcript).map_err(|error| error.to_string())
     }
 
-    /// Writes an event, if it belongs in the transcript.
+    /// Writes what is shown, if it belongs in the transcript.
     ///
     /// # Errors
     /// When the file cannot be written: a sentence for people, with the path.
-    pub(crate) fn write(&mut self, event: &UiEvent, viewer: &Viewer<'_>) -> Result<(), String> {
+    pub(crate) fn write(&mut self, shown: &Shown, viewer: &Viewer<'_>) -> Result<(), String> {
         let own_name = viewer.own_name;
-        let texts = match event {
-            UiEvent::History(_) | UiEvent::Found { .. } | UiEvent::Help => return Ok(()),
-            UiEvent::Accepted { utterance: Utterance::Message(text), .. } => {
+        let texts = match shown {
+            Shown::Session(UiEvent::History(_) | UiEvent::Found { .. }) => return Ok(()),
+            Shown::Terminal(TerminalEvent::Help) => return Ok(()),
+            Shown::Session(UiEvent::Accepted { utterance: Utterance::Message(text), .. }) => {
                 vec![StyledLine::system(format!("[{own_name}] {text}"))]
             }
-            UiEvent::Accepted { utterance: Utterance::Action(text), .. } => {
+            Shown::Session(UiEvent::Accepted { utterance: Utterance::Action(text), .. }) => {
                 vec![StyledLine::system(format!("* {own_name} {text}"))]
             }
-            _ => lines(event, viewer),
+            _ => lines(shown, viewer),
         };
         let mut text = String::new();
         for line in texts {

@@ -5,12 +5,13 @@
 //! the system: those begin with a word or with `---`.
 
 use crate::{
-    input::COMMAND_HELP,
+    events::{Found, Input, Rejoin, UiEvent, Utterance},
+    input::{InputNotice, Shown, TerminalEvent, COMMAND_HELP},
     screen::{
         people::{describe, in_words, list_some},
         viewer::Viewer,
     },
-    settings::{Bell, Found, InputNotice, Rejoin, UiEvent, Utterance},
+    settings::Bell,
 };
 use chat_common::{
     terminal::{color::Style, wrap::MAX_ROWS},
@@ -62,14 +63,38 @@ impl StyledLine {
     }
 }
 
+/// Returns the lines for what is shown.
+pub(crate) fn lines(shown: &Shown, viewer: &Viewer<'_>) -> Vec<StyledLine> {
+    match shown {
+        Shown::Session(event) => session_lines(event, viewer),
+        Shown::Terminal(event) => terminal_lines(event),
+    }
+}
+
+fn terminal_lines(event: &TerminalEvent) -> Vec<StyledLine> {
+    // Most of these are for the person at the terminal, and not for whoever reads the output.
+    vec![StyledLine::error(match event {
+        TerminalEvent::Clear => return Vec::new(),
+        TerminalEvent::Help => return COMMAND_HELP.iter().map(|help| StyledLine::system(*help)).collect(),
+        TerminalEvent::Bell(bell) => {
+            let mode = bell.map_or("as before", Bell::name);
+            return vec![StyledLine::system(format!("--- bell: {mode} ---"))];
+        }
+        TerminalEvent::Input(notice) => format!("--- {} ---", input_notice(*notice)),
+        TerminalEvent::Hint(text) => format!("--- {} ---", escape_line(text)),
+        TerminalEvent::CtrlCLeaves => "--- Ctrl-C again to leave ---".into(),
+        TerminalEvent::EnterLeaves => "--- press Enter to leave ---".into(),
+    })]
+}
+
 /// Returns the lines for an event. A message that mentions the viewer's name is strong.
-pub(crate) fn lines(event: &UiEvent, viewer: &Viewer<'_>) -> Vec<StyledLine> {
+fn session_lines(event: &UiEvent, viewer: &Viewer<'_>) -> Vec<StyledLine> {
     let own_name = viewer.own_name;
     let system = |text: String| vec![StyledLine::system(text)];
     let notice = |text: &str| system(format!("--- {text} ---"));
     let error = |text: String| vec![StyledLine::error(text)];
     match event {
-        UiEvent::AskName | UiEvent::Clear => Vec::new(),
+        UiEvent::AskName => Vec::new(),
         #[cfg(feature = "closed")]
         UiEvent::AskPassphrase | UiEvent::PassphraseTyped => Vec::new(),
         #[cfg(feature = "closed")]
@@ -77,10 +102,10 @@ pub(crate) fn lines(event: &UiEvent, viewer: &Viewer<'_>) -> Vec<StyledLine> {
             let replaces = replaces.as_ref().map(|old| format!(" in place of {old}")).unwrap_or_default();
             notice(&format!("the room's key is {key}; it is remembered{replaces}"))
         }
-        UiEvent::Connected { motd, kept_for, .. } => {
-            let motd = motd.as_ref().map(|motd| format!("Server: {}", escape_text(motd.trim_end())));
+        UiEvent::Connected { joined, .. } => {
+            let motd = joined.motd.as_ref().map(|motd| format!("Server: {}", escape_text(motd.trim_end())));
             let connected = "Connected! Start typing...".to_owned();
-            [connected].into_iter().chain(motd).chain(kept(*kept_for)).map(StyledLine::system).collect()
+            [connected].into_iter().chain(motd).chain(kept(joined.kept_for)).map(StyledLine::system).collect()
         }
         UiEvent::OpenedCallback => {
             notice("the server could not dial this client, so this client dialled the server")
@@ -90,7 +115,7 @@ pub(crate) fn lines(event: &UiEvent, viewer: &Viewer<'_>) -> Vec<StyledLine> {
             vec![private_line(to, "to ", text)]
         }
         UiEvent::Accepted { .. } => Vec::new(),
-        UiEvent::Queued(text) => notice(&format!("waiting to be sent: {}", escape_line(text))),
+        UiEvent::Queued(input) => notice(&format!("waiting to be sent: {}", escape_line(&as_typed(input)))),
         UiEvent::ServerBusy => notice("the server is busy; trying again"),
         UiEvent::NotReached(reason) => {
             notice(&format!("cannot join yet: {}; trying again", escape_line(reason)))
@@ -98,8 +123,8 @@ pub(crate) fn lines(event: &UiEvent, viewer: &Viewer<'_>) -> Vec<StyledLine> {
         // The reason is for programs and for the log. It does not help a person.
         UiEvent::Lost { ended: true, .. } => notice("trying to get back in, and keeping what you type"),
         UiEvent::Lost { .. } => notice("connection lost; trying to get it back, and keeping what you type"),
-        UiEvent::Resumed { queued } => notice(&format!("connected again{}", sending(*queued))),
-        UiEvent::Rejoined { why, queued, kept_for, .. } => {
+        UiEvent::Resumed { queued, .. } => notice(&format!("connected again{}", sending(*queued))),
+        UiEvent::Rejoined { joined, why, queued, .. } => {
             let how = match why {
                 Rejoin::Restarted => ": the room was restarted",
                 Rejoin::PutBack => {
@@ -111,14 +136,10 @@ pub(crate) fn lines(event: &UiEvent, viewer: &Viewer<'_>) -> Vec<StyledLine> {
                 }
             };
             let connected = format!("--- connected again{how}{} ---", sending(*queued));
-            [connected].into_iter().chain(kept(*kept_for)).map(StyledLine::system).collect()
+            [connected].into_iter().chain(kept(joined.kept_for)).map(StyledLine::system).collect()
         }
         UiEvent::Refused(text) => error(format!("--- refused: {} ---", escape_line(text))),
         UiEvent::InvalidInput(text) => error(format!("--- {} ---", escape_line(text))),
-        // These are for the person at the terminal, and not for who reads the output.
-        UiEvent::Input(notice) => error(format!("--- {} ---", input_notice(*notice))),
-        UiEvent::CtrlCLeaves => error("--- Ctrl-C again to leave ---".into()),
-        UiEvent::EnterLeaves => error("--- press Enter to leave ---".into()),
         UiEvent::People { people, total, pattern } => {
             let said = describe(people, *total, pattern.as_deref(), viewer);
             // Who asks for a list gets all of it, and the total at its end.
@@ -132,8 +153,6 @@ pub(crate) fn lines(event: &UiEvent, viewer: &Viewer<'_>) -> Vec<StyledLine> {
             matches.iter().map(|found| found_line(found, own_name)).chain([found]).collect()
         }
         UiEvent::Renamed { name } => notice(&format!("you are [{}] now", escape_line(name))),
-        UiEvent::Help => COMMAND_HELP.iter().map(|help| StyledLine::system(*help)).collect(),
-        UiEvent::Bell(bell) => notice(&format!("bell: {}", bell.map_or("as before", Bell::name))),
         UiEvent::Ignoring(names) if names.is_empty() => notice("ignoring nobody"),
         UiEvent::Ignoring(names) => {
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -152,6 +171,25 @@ fn kept(kept_for: Option<u64>) -> Option<String> {
         seconds => format!(" for {}", in_words(seconds)),
     };
     Some(format!("--- what is said here is kept by the server{time} ---"))
+}
+
+/// How a person types this.
+pub(crate) fn as_typed(input: &Input) -> String {
+    let with = |verb: &str, rest: Option<&str>| rest.map_or(verb.to_owned(), |rest| format!("{verb} {rest}"));
+    match input {
+        Input::Say { utterance: Utterance::Message(text), .. } if text.starts_with('/') => format!("/{text}"),
+        Input::Say { utterance: Utterance::Message(text), .. } | Input::Answer(text) => text.clone(),
+        Input::Say { utterance: Utterance::Action(text), .. } => format!("/me {text}"),
+        Input::Say { utterance: Utterance::Private { to, text }, .. } => format!("/msg {to} {text}"),
+        Input::Reply(text) => format!("/reply {text}"),
+        Input::Rename(name) => format!("/nick {name}"),
+        Input::Who(pattern) => with("/who", pattern.as_deref()),
+        Input::History { count, .. } => format!("/history {count}"),
+        Input::Search(text) => format!("/search {text}"),
+        Input::Ignore(name) => with("/ignore", name.as_deref()),
+        Input::Leave | Input::End => "/quit".to_owned(),
+        Input::Mistake(why) | Input::Failed(why) => why.clone(),
+    }
 }
 
 /// The last line of a search.
@@ -267,12 +305,17 @@ pub(crate) fn mentions(text: &str, name: &str) -> bool {
 mod tests {
     use super::*;
     use crate::screen::clock::LocalClock;
-    use chat_common::wire::protocol::Person;
+    use chat_common::wire::protocol::{Joined, Person};
 
     fn words(event: &UiEvent) -> Vec<String> {
         let clock = LocalClock::default();
         let viewer = Viewer { own_name: "Tom", clock: &clock, now: 0, on_terminal: false };
-        lines(event, &viewer).iter().map(StyledLine::text).collect()
+        session_lines(event, &viewer).iter().map(StyledLine::text).collect()
+    }
+
+    fn joined(motd: Option<&str>, kept_for: Option<u64>) -> Joined {
+        let motd = motd.map(str::to_owned);
+        Joined { room: 1, sequence: 1, called_back: true, text_limit: 4096, kept_for, motd }
     }
 
     fn words_of(kind: EventKind) -> String {
@@ -339,13 +382,7 @@ mod tests {
                 total: 1,
                 pattern: Some(text.clone()),
             },
-            UiEvent::Connected {
-                name: text.clone(),
-                room: 1,
-                sequence: 1,
-                motd: Some(text.clone()),
-                kept_for: None,
-            },
+            UiEvent::Connected { name: text.clone(), joined: joined(Some(&text), None) },
         ] {
             assert!(!words(&event).concat().contains('\u{1b}'));
         }
@@ -353,13 +390,13 @@ mod tests {
 
     #[test]
     fn a_room_that_keeps_what_is_said_says_so_after_joining() {
-        let joined = |kept_for| {
+        let lines_of = |kept_for| {
             let name = String::from("Tom");
-            words(&UiEvent::Connected { name, room: 1, sequence: 1, motd: Some("hi".into()), kept_for })
+            words(&UiEvent::Connected { name, joined: joined(Some("hi"), kept_for) })
         };
-        assert_eq!(joined(None), ["Connected! Start typing...", "Server: hi"]);
-        assert_eq!(joined(Some(u64::MAX))[2], "--- what is said here is kept by the server ---");
-        assert_eq!(joined(Some(172_800))[2], "--- what is said here is kept by the server for 2 days ---");
+        assert_eq!(lines_of(None), ["Connected! Start typing...", "Server: hi"]);
+        assert_eq!(lines_of(Some(u64::MAX))[2], "--- what is said here is kept by the server ---");
+        assert_eq!(lines_of(Some(172_800))[2], "--- what is said here is kept by the server for 2 days ---");
     }
 
     #[test]
@@ -382,7 +419,7 @@ mod tests {
         let clock = LocalClock::default();
         let viewer = Viewer { own_name: "Tom", clock: &clock, now: 0, on_terminal: true };
         let rows = |event| {
-            let lines = lines(event, &viewer).into_iter();
+            let lines = session_lines(event, &viewer).into_iter();
             lines
                 .flat_map(|line| chat_common::terminal::wrap::wrap(&line.spans, 40, false, line.max_rows))
                 .count()

@@ -13,11 +13,13 @@
 //!   then the rule for a handshake holds.
 
 use crate::{
+    events::{UiEvent, UiEventHandler},
     session::{
         connection_end::ConnectionEnd,
+        credentials::{Credentials, PassphraseSource},
         known_rooms::{self, Remembered},
+        options::JoinOptions,
     },
-    settings::{Credentials, JoinOptions, PassphraseSource, UiEvent, UiEventHandler},
 };
 use chat_common::{
     handshake::{passphrase::Passphrase, sealed, state},

@@ -3,6 +3,7 @@
 //! with it.
 
 use crate::{
+    events::{Outcome, Rejoin, UiEvent, Utterance},
     session::{
         asked_history::AskedHistory,
         backoff::Backoff,
@@ -14,7 +15,6 @@ use crate::{
         loss::Loss,
         send_queue::Purpose,
     },
-    settings::{Outcome, Rejoin, UiEvent, Utterance},
 };
 use chat_common::{
     program::tasks::{self, Tasks},
@@ -171,8 +171,8 @@ impl Client<'_> {
     fn on_joined(&mut self, name: String, joined: Joined, resumed: bool) {
         self.tell_loss();
         self.name = Some(name.clone());
-        let Joined { room, sequence, text_limit, motd, kept_for, .. } = joined;
-        self.text_limit = text_limit as usize;
+        let (room, sequence) = (joined.room, joined.sequence);
+        self.text_limit = joined.text_limit as usize;
         self.was_joined = true;
         if !resumed {
             self.queue.on_new_session();
@@ -180,15 +180,15 @@ impl Client<'_> {
         }
         let queued = self.queue.len();
         (self.show)(match self.inbox.on_joined(room, sequence, resumed) {
-            JoinKind::First => UiEvent::Connected { name, room, sequence, motd, kept_for },
-            JoinKind::SameRoom if resumed => UiEvent::Resumed { queued },
+            JoinKind::First => UiEvent::Connected { name, joined },
+            JoinKind::SameRoom if resumed => UiEvent::Resumed { joined, queued },
             kind => {
                 let why = match kind {
                     JoinKind::RoomRestarted => Rejoin::Restarted,
                     JoinKind::RoomPutBack => Rejoin::PutBack,
                     JoinKind::First | JoinKind::SameRoom => Rejoin::Late,
                 };
-                UiEvent::Rejoined { name, room, sequence, why, queued, kept_for }
+                UiEvent::Rejoined { name, joined, why, queued }
             }
         });
         self.closed.take_news().into_iter().for_each(self.show);
@@ -278,7 +278,9 @@ impl Client<'_> {
         }
         let Some((request, purpose)) = self.queue.pop_first() else { return Ok(()) };
         match reply {
-            Reply::Accepted { sequence } => self.on_accepted(sequence, request),
+            Reply::Accepted { sequence } => {
+                self.on_accepted(sequence, request, matches!(purpose, Purpose::Numbered));
+            }
             Reply::Renamed { .. } => {
                 if let Request::Rename { name } = request {
                     self.name = Some(name.clone());
@@ -286,7 +288,7 @@ impl Client<'_> {
                 }
             }
             Reply::People { people, total } => {
-                let pattern = if let Purpose::People(pattern) = purpose { Some(pattern) } else { None };
+                let pattern = if let Purpose::People(pattern) = purpose { pattern } else { None };
                 (self.show)(UiEvent::People { people, total, pattern });
             }
             Reply::History { events } => match purpose {
@@ -307,7 +309,7 @@ impl Client<'_> {
                         (self.show)(UiEvent::History(self.inbox.without_ignored(pages.end())));
                     }
                 }
-                Purpose::Itself | Purpose::People(_) => {}
+                Purpose::Itself | Purpose::Numbered | Purpose::People(_) => {}
             },
             Reply::Refused(refusal) => {
                 self.rejected += 1;
@@ -320,7 +322,7 @@ impl Client<'_> {
                             (self.show)(UiEvent::History(events));
                         }
                     }
-                    Purpose::Itself | Purpose::People(_) => {}
+                    Purpose::Itself | Purpose::Numbered | Purpose::People(_) => {}
                 }
             }
             Reply::Joined(_) | Reply::Left | Reply::Pong => {}
@@ -328,8 +330,9 @@ impl Client<'_> {
         Ok(())
     }
 
-    /// Remembers and shows a message of this client that the server has accepted.
-    fn on_accepted(&mut self, sequence: u64, request: Request) {
+    /// Remembers and shows a message of this client that the server has accepted. `numbered` is whether its
+    /// id came with it.
+    fn on_accepted(&mut self, sequence: u64, request: Request, numbered: bool) {
         let (message_id, utterance) = match request {
             Request::Broadcast { message_id, text, .. } => (message_id, Utterance::Message(text)),
             Request::Action { message_id, text, .. } => (message_id, Utterance::Action(text)),
@@ -337,6 +340,7 @@ impl Client<'_> {
             _ => return,
         };
         self.inbox.remember_own(self.name.as_deref().unwrap_or_default(), sequence, &utterance);
+        let message_id = numbered.then_some(message_id);
         (self.show)(UiEvent::Accepted { message_id, sequence, utterance });
     }
 

@@ -1,6 +1,6 @@
 //! How one connection to the room ended. A plain value.
 
-use crate::{session::loss::Loss, settings::Outcome};
+use crate::{events::Outcome, session::loss::Loss};
 use chat_common::wire::{error::RpcError, status::Status};
 
 /// How one connection ended. The texts are reasons for people.

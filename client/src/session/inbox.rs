@@ -5,12 +5,12 @@
 //! runs.
 
 use crate::{
+    events::{Found, UiEvent, UiEventHandler, Utterance},
     session::{
         memory::Memory,
         message::{message_of, Class, Message},
         search::Search,
     },
-    settings::{Found, UiEvent, UiEventHandler, Utterance},
 };
 use chat_common::{
     program::tasks::{self, Task, Tasks},

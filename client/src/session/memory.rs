@@ -5,7 +5,7 @@
 //! that it holds. So what a search does not find here is older, or the client has missed it; the server may
 //! keep either.
 
-use crate::{session::message::message_of, settings::Found};
+use crate::{events::Found, session::message::message_of};
 use std::collections::{HashSet, VecDeque};
 
 /// As many messages as a server keeps.

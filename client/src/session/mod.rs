@@ -7,8 +7,6 @@
 //! A *session* is what the server keeps for a member under its token. A new connection resumes the session,
 //! or begins another one.
 
-#[cfg(feature = "closed")]
-mod ask_passphrase;
 mod asked_history;
 mod backoff;
 mod client;
@@ -19,6 +17,8 @@ mod closed;
 mod closed;
 mod connection;
 mod connection_end;
+#[cfg(feature = "closed")]
+mod credentials;
 mod dial;
 mod inbox;
 #[cfg(feature = "closed")]
@@ -27,24 +27,30 @@ mod listener;
 mod loss;
 mod memory;
 mod message;
+mod options;
 mod pages;
+mod questions;
 mod search;
 mod send_queue;
 
 use crate::{
-    input::{parse_command, Command},
+    events::{Channels, Input, Outcome, UiEvent, UiEventHandler},
     session::{
         asked_history::AskedHistory, backoff::Backoff, client::Client, closed::Closed,
         connection_end::ConnectionEnd, inbox::Inbox, loss::Loss, send_queue::SendQueue,
     },
-    settings::{Channels, Input, InputNotice, JoinOptions, Outcome, UiEvent, UiEventHandler},
 };
-use chat_common::{text::invisible::trim, wire::token::Token};
+use chat_common::wire::token::Token;
 use crossbeam_channel::{after, never, select};
 use std::time::{Duration, Instant};
 
 #[cfg(feature = "closed")]
 pub use closed::load_credentials;
+#[cfg(not(feature = "closed"))]
+pub(crate) use closed::HOW_TO_BUILD_CLOSED;
+#[cfg(feature = "closed")]
+pub use credentials::{Credentials, PassphraseSource};
+pub use options::JoinOptions;
 
 /// The pause between two attempts to connect grows from the first value to the second.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -63,11 +69,8 @@ const BUSY_PATIENCE: Duration = Duration::from_secs(5);
 /// for the next attempt to connect, or on an idle connection. It does not interrupt a call, which takes 10 s
 /// at most. Connecting takes at most: the name service, which has no limit; 3 s for each address of the
 /// server; 3 s for the hello, or 20 s for the handshake with a closed room; three calls; 6 s for the
-/// callback. A `show` that blocks delays all of this. A person whose client cannot go on in the room has to
-/// press Enter at the end, and any `Stop` ends that.
+/// callback. A `show` that blocks delays all of this.
 pub fn run(options: &JoinOptions, channels: &Channels, show: UiEventHandler<'_>) -> Outcome {
-    // Whether a person has taken part in the room, and may be in the middle of a line.
-    let mut may_type = false;
     let outcome = match Token::random() {
         Ok(token) => {
             // The shift leaves half of the ids above the first one, so counting up never wraps.
@@ -95,12 +98,10 @@ pub fn run(options: &JoinOptions, channels: &Channels, show: UiEventHandler<'_>)
                 stay: options.stay,
                 ending: false,
                 rejected: 0,
-                forgot_paste: false,
                 untold_loss: None,
                 input_error: None,
             };
             let outcome = client.run_loop();
-            may_type = options.interactive && client.was_joined && !client.ending;
             client.check_all_sent(outcome)
         }
         Err(error) => Outcome::Failed(format!("no random numbers from the system: {error}")),
@@ -109,26 +110,7 @@ pub fn run(options: &JoinOptions, channels: &Channels, show: UiEventHandler<'_>)
         Outcome::Left | Outcome::LeftUnsent => UiEvent::Bye,
         Outcome::Failed(reason) => UiEvent::Failed(reason.clone()),
     });
-    if may_type && matches!(outcome, Outcome::Failed(_)) {
-        wait_for_enter(channels, show);
-    }
     outcome
-}
-
-/// Waits until the person has read why the client ends, so that no line that is meant for the room goes to
-/// the shell. What is typed is thrown away.
-///
-/// # Blocking
-/// On the person. A request to stop and the end of the input wake it, too.
-fn wait_for_enter(channels: &Channels, show: UiEventHandler<'_>) {
-    let Channels { input_rx, stop_rx } = channels;
-    // What was typed before the question is no answer to it.
-    input_rx.try_iter().for_each(drop);
-    show(UiEvent::EnterLeaves);
-    select! {
-        recv(input_rx) -> _ => {}
-        recv(stop_rx) -> _ => {}
-    }
 }
 
 /// What keeps the client out of the room.
@@ -242,66 +224,6 @@ impl Client<'_> {
         self.ending.then_some(Outcome::Left)
     }
 
-    /// Takes the next line of input as the name.
-    ///
-    /// # Blocking
-    /// On the person.
-    fn read_name(&mut self) -> Result<String, Outcome> {
-        (self.show)(UiEvent::AskName);
-        loop {
-            select! {
-                // Without a name nothing can be sent, so both kinds of stop end the client at once.
-                recv(self.stop_rx) -> stop => if self.stops_now(stop) || self.ending {
-                    return Err(Outcome::Left);
-                } else {
-                    (self.show)(UiEvent::AskName);
-                },
-                recv(self.input_rx) -> input => match input {
-                    Ok(Input::Line(line)) if trim(&line).is_empty() => (self.show)(UiEvent::AskName),
-                    Ok(Input::Line(line)) if parse_command(&line) == Ok(Command::Quit) => {
-                        return Err(Outcome::Left);
-                    }
-                    Ok(Input::Line(line)) => {
-                        let name = trim(&line).to_owned();
-                        self.name = Some(name.clone());
-                        // A typed name is taken as it is typed.
-                        self.numbered_name = None;
-                        return Ok(name);
-                    }
-                    // A held paste is no name. It is sent after joining.
-                    Ok(input @ Input::Text(_)) => self.take_for_later(Ok(input)),
-                    Ok(Input::Notice(notice)) => {
-                        self.show_notice(notice);
-                        // The rest of a line with such keys follows.
-                        if notice != InputNotice::KeysIgnored {
-                            (self.show)(UiEvent::AskName);
-                        }
-                    }
-                    Ok(Input::Failed(reason)) => return Err(Outcome::Failed(reason)),
-                    Ok(Input::Leave) => return Err(Outcome::Left),
-                    // A program has its name from the options, so this waits for a name as a typed line does.
-                    Ok(input @ (Input::Say(_) | Input::Rename(_) | Input::Mistake(_))) => {
-                        self.take(Ok(input));
-                    }
-                    Ok(Input::End) | Err(_) if self.options.interactive => return Err(Outcome::Left),
-                    Ok(Input::End) | Err(_) => return Err(Outcome::Failed("no name was given".into())),
-                },
-            }
-        }
-    }
-
-    /// Takes what was typed before a question for another name, because it is no answer to it. Before the
-    /// first join it is the rest of a paste into the first question, and is forgotten.
-    fn take_typed_ahead(&mut self) {
-        let typed_ahead: Vec<Input> = self.input_rx.try_iter().collect();
-        for input in typed_ahead {
-            match input {
-                Input::Line(line) if !self.was_joined && parse_command(&line) != Ok(Command::Quit) => {}
-                input => self.take_for_later(Ok(input)),
-            }
-        }
-    }
-
     /// Waits until the next attempt to connect, and takes input meanwhile. Returns the outcome if the client
     /// ends.
     ///
@@ -349,11 +271,10 @@ impl Client<'_> {
         if let (Outcome::Left, Some(reason)) = (&outcome, &self.input_error) {
             return Outcome::Failed(reason.clone());
         }
-        let all_sent = unsent == 0 && !self.forgot_paste;
         match outcome {
             // A person has read what was wrong with a line, and could type it again.
-            Outcome::Left if self.options.interactive && !all_sent => Outcome::LeftUnsent,
-            Outcome::Left if !self.options.interactive && (!all_sent || self.rejected > 0) => {
+            Outcome::Left if self.options.interactive && unsent > 0 => Outcome::LeftUnsent,
+            Outcome::Left if !self.options.interactive && unsent + self.rejected > 0 => {
                 Outcome::Failed("not everything was sent".into())
             }
             outcome => outcome,
@@ -361,11 +282,7 @@ impl Client<'_> {
     }
 }
 
-/// Whether something of this input is sent to the server.
+/// Whether this input is sent to the server.
 fn is_to_send(input: &Input) -> bool {
-    match input {
-        Input::Line(text) | Input::Text(text) => !text.trim().is_empty(),
-        Input::Say(_) | Input::Rename(_) => true,
-        Input::Leave | Input::Mistake(_) | Input::Notice(_) | Input::End | Input::Failed(_) => false,
-    }
+    !matches!(input, Input::Leave | Input::End | Input::Failed(_) | Input::Mistake(_) | Input::Answer(_))
 }

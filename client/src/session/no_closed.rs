@@ -1,11 +1,19 @@
 //! Stands in the place of `closed.rs` in a build without the feature `closed`, which joins open rooms alone.
 
 use crate::{
+    events::{UiEvent, UiEventHandler},
     session::connection_end::ConnectionEnd,
-    settings::{JoinOptions, UiEvent, UiEventHandler, HOW_TO_BUILD_CLOSED},
+    session::options::JoinOptions,
 };
 use chat_common::wire::{error::RpcError, hello::Role, rpc::Connection, status::Status, token::Token};
 use std::time::Duration;
+
+/// The line that builds a client for closed rooms, with the editor if this one has it.
+pub(crate) const HOW_TO_BUILD_CLOSED: &str = if cfg!(feature = "edit") {
+    "cargo install --path client --features edit,closed"
+} else {
+    "cargo install --path client --features closed"
+};
 
 /// The client's side of a closed room, which this build does not have.
 #[derive(Debug)]

@@ -23,8 +23,8 @@ pub(crate) struct Pages {
 }
 
 impl Pages {
-    pub(crate) fn new(count: u32, room: Option<u64>) -> Pages {
-        Pages { count: count as usize, room, events: Vec::new(), before: None, pages: 0 }
+    pub(crate) fn new(count: u32, before: Option<u64>, room: Option<u64>) -> Pages {
+        Pages { count: count as usize, room, events: Vec::new(), before, pages: 0 }
     }
 
     /// The request for the next page.
@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn what_the_server_cannot_read_is_told_in_its_place_and_is_no_message() {
-        let mut pages = Pages::new(4, Some(1));
+        let mut pages = Pages::new(4, None, Some(1));
         let torn = [vec![missed(3, 6, true)], page(7..9)].concat();
         assert!(pages.take_page(Some(1), torn));
         assert_eq!(pages.request(), Request::History { count: 2, before: Some(3) });
@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn a_page_without_a_message_says_where_the_next_one_begins_and_is_not_the_end() {
-        let mut pages = Pages::new(5, Some(1));
+        let mut pages = Pages::new(5, None, Some(1));
         assert!(pages.take_page(Some(1), vec![missed(90, 90, false)]));
         assert_eq!(pages.request(), Request::History { count: 5, before: Some(90) });
         assert!(pages.take_page(Some(1), page(7..9)));
@@ -120,12 +120,12 @@ mod tests {
 
     #[test]
     fn pages_are_asked_for_until_there_are_enough_messages_or_no_more() {
-        let mut pages = Pages::new(5, Some(1));
+        let mut pages = Pages::new(5, None, Some(1));
         assert!(pages.take_page(Some(1), page(7..10)));
         assert_eq!(pages.request(), Request::History { count: 2, before: Some(7) });
         assert!(!pages.take_page(Some(1), page(5..7)));
         assert_eq!(pages.end(), page(5..10));
-        let mut pages = Pages::new(5, Some(1));
+        let mut pages = Pages::new(5, None, Some(1));
         assert!(pages.take_page(Some(1), page(1..3)));
         assert!(!pages.take_page(Some(1), Vec::new()));
         assert_eq!(pages.end(), page(1..3));
@@ -133,7 +133,7 @@ mod tests {
 
     #[test]
     fn a_page_of_another_room_or_one_that_comes_twice_ends_it() {
-        let mut pages = Pages::new(50, Some(1));
+        let mut pages = Pages::new(50, None, Some(1));
         assert!(pages.take_page(Some(1), page(7..10)));
         assert!(!pages.clone().take_page(Some(2), page(1..5)));
         assert!(!pages.take_page(Some(1), page(7..10)));

@@ -3,8 +3,8 @@
 //! typed meanwhile.
 
 use crate::{
+    events::{Found, UiEvent},
     session::{message::message_of, pages::place_before},
-    settings::{Found, UiEvent},
 };
 use chat_common::wire::protocol::{Event, EventKind, Request};
 use std::collections::{HashSet, VecDeque};

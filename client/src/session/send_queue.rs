@@ -5,8 +5,8 @@
 //! next connection, and the server knows by the id whether it has already accepted the message.
 
 use crate::{
+    events::Utterance,
     session::{pages::Pages, search::Search},
-    settings::Utterance,
 };
 use chat_common::wire::protocol::Request;
 use std::collections::VecDeque;
@@ -19,8 +19,10 @@ const MAX_QUEUED: usize = 1000;
 pub(crate) enum Purpose {
     /// The request tells.
     Itself,
+    /// The id of this message came with it.
+    Numbered,
     /// To show only those whose name contains this.
-    People(String),
+    People(Option<String>),
     /// A page of a search.
     Search(Box<Search>),
     /// A page of the history.
@@ -101,18 +103,22 @@ impl SendQueue {
         self.requests.push_back((request, purpose));
     }
 
-    /// Pushes a message. A text of more than `limit` bytes becomes several messages, so no text is lost.
-    pub(crate) fn push_utterance(&mut self, utterance: &Utterance, limit: usize) {
+    /// Pushes a message. A text of more than `limit` bytes becomes several messages, so no text is lost. One
+    /// with an id stays whole, because whoever gave it may say the same message again.
+    pub(crate) fn push_utterance(&mut self, utterance: &Utterance, message_id: Option<u64>, limit: usize) {
+        let limit = if message_id.is_some() { usize::MAX } else { limit };
         for text in split_text(utterance.text(), limit) {
-            let (message_id, text) = (self.next_message_id, text.to_owned());
-            self.next_message_id += 1;
-            self.push(match utterance {
+            let (given, text) = (message_id, text.to_owned());
+            let message_id = given.unwrap_or(self.next_message_id);
+            self.next_message_id = self.next_message_id.max(message_id.saturating_add(1));
+            let request = match utterance {
                 Utterance::Message(_) => Request::Broadcast { message_id, repeated: false, text },
                 Utterance::Action(_) => Request::Action { message_id, repeated: false, text },
                 Utterance::Private { to, .. } => {
                     Request::Private { message_id, repeated: false, to: to.clone(), text }
                 }
-            });
+            };
+            self.push_for(request, if given.is_some() { Purpose::Numbered } else { Purpose::Itself });
         }
     }
 }
@@ -169,7 +175,7 @@ mod tests {
     fn a_lost_ping_leaves_no_doubt_about_a_message() {
         let mut queue = SendQueue::new(7);
         queue.set_awaits_reply(true);
-        queue.push_utterance(&Utterance::Message("typed after the loss".into()), 100);
+        queue.push_utterance(&Utterance::Message("typed after the loss".into()), None, 100);
         queue.on_new_session();
         assert!(matches!(queue.first(), Some(Request::Broadcast { repeated: false, .. })));
     }
@@ -177,9 +183,9 @@ mod tests {
     #[test]
     fn message_ids_count_up_over_all_kinds_of_messages() {
         let mut queue = SendQueue::new(7);
-        queue.push_utterance(&Utterance::Message("hello".into()), 100);
+        queue.push_utterance(&Utterance::Message("hello".into()), None, 100);
         queue.push(Request::Who);
-        queue.push_utterance(&Utterance::Private { to: "Tom".into(), text: "123456".into() }, 4);
+        queue.push_utterance(&Utterance::Private { to: "Tom".into(), text: "123456".into() }, None, 4);
         let private = |message_id, text: &str| Request::Private {
             message_id,
             repeated: false,

@@ -3,11 +3,11 @@
 use super::{
     closed_flags::{ClosedFlags, PASSPHRASE_WAYS},
     options::{
-        Bell, Environment, InputSource, Invocation, JoinOptions, Options, ScreenOptions, TimeFormat,
-        DEFAULT_HISTORY,
+        Bell, Environment, InputSource, Invocation, Options, ScreenOptions, TimeFormat, DEFAULT_HISTORY,
     },
     server_address::{parse_server, DEFAULT_SERVER},
 };
+use crate::session::JoinOptions;
 use chat_common::text::{
     invisible::{bare, behind_blank_start, behind_false_slash, trim, without_invisible_start},
     units::{parse_time, TIME_FORM},

@@ -3,7 +3,9 @@
 
 use super::options::{Environment, Options};
 #[cfg(feature = "closed")]
-use super::PassphraseSource;
+use crate::session::PassphraseSource;
+#[cfg(not(feature = "closed"))]
+use crate::session::HOW_TO_BUILD_CLOSED;
 #[cfg(feature = "closed")]
 use chat_common::handshake::{passphrase::Passphrase, state::default_directory};
 use std::path::PathBuf;
@@ -12,14 +14,6 @@ use std::path::PathBuf;
 pub(super) const PASSPHRASE_WAYS: &str =
     "a passphrase is never an argument, because others on this machine can read those: set $CHAT_PASSPHRASE, \
      use --passphrase-file FILE, or type it where the client asks for it";
-/// The line that builds a client for closed rooms, with the editor if this one has it.
-#[cfg(not(feature = "closed"))]
-pub(crate) const HOW_TO_BUILD_CLOSED: &str = if cfg!(feature = "edit") {
-    "cargo install --path client --features edit,closed"
-} else {
-    "cargo install --path client --features closed"
-};
-
 /// The flags for closed rooms, as they were given.
 #[derive(Default)]
 pub(super) struct ClosedFlags {

@@ -13,9 +13,9 @@ fn a_program_sends_its_lines_and_leaves() {
     run_client(
         |_| {},
         |harness| {
-            harness.type_line("hi");
-            harness.input_tx.send(Input::Text("/a text of more than ten bytes".into())).unwrap();
-            harness.input_tx.send(Input::End).unwrap();
+            harness.says("hi");
+            harness.wants(Input::message("/a text of more than ten bytes"));
+            harness.wants(Input::End);
             let (mut call, _callback, join) = harness.accept_member(1);
             assert_eq!((join.name.as_str(), join.resume, join.history), ("Alice", None, 0));
             let mut first = None;
@@ -37,8 +37,8 @@ fn an_input_that_cannot_be_read_any_more_ends_the_client_after_what_came_before(
     run_client(
         |options| options.stay = true,
         |harness| {
-            harness.type_line("hi");
-            harness.input_tx.send(Input::Failed("the disk is gone".into())).unwrap();
+            harness.says("hi");
+            harness.wants(Input::Failed("the disk is gone".into()));
             let (mut call, _callback, _) = harness.accept_member(1);
             assert_eq!(broadcast(next_request(&mut call)).1, "hi");
             reply(&mut call, &Reply::Accepted { sequence: 6 });
@@ -56,7 +56,7 @@ fn a_message_stays_in_the_queue_until_it_has_a_valid_reply() {
         run_client(
             |_| {},
             |harness| {
-                harness.type_line("hi");
+                harness.says("hi");
                 let (mut call, callback, _) = harness.accept_member(1);
                 let first = next_request(&mut call);
                 reply(&mut call, &invalid);
@@ -75,7 +75,7 @@ fn a_busy_server_gets_the_same_request_again() {
     run_client(
         |_| {},
         |harness| {
-            harness.type_line("hi");
+            harness.says("hi");
             let (mut call, _callback, _) = harness.accept_member(1);
             let first = next_request(&mut call);
             for _ in 0..3 {
@@ -95,9 +95,9 @@ fn a_person_can_leave_while_the_server_is_busy() {
         |harness| {
             let (mut call, _callback, _) = harness.accept_member(1);
             assert!(matches!(harness.next_event(), UiEvent::Connected { .. }));
-            harness.type_line("one");
-            harness.type_line("two");
-            harness.type_line("/quit");
+            harness.says("one");
+            harness.says("two");
+            harness.wants(Input::Leave);
             let first = next_request(&mut call);
             refuse(&mut call, Cause::Busy);
             // The client reads its input in the pauses between the attempts.
@@ -109,7 +109,7 @@ fn a_person_can_leave_while_the_server_is_busy() {
             };
             assert_eq!(end, Request::Leave);
             reply(&mut call, &Reply::Left);
-            assert_eq!(harness.next_event(), UiEvent::Queued("two".into()));
+            assert_eq!(harness.next_event(), UiEvent::Queued(Input::message("two")));
             assert_eq!(harness.outcome(), Outcome::LeftUnsent);
         },
     );
@@ -118,7 +118,7 @@ fn a_person_can_leave_while_the_server_is_busy() {
         |options| options.interactive = true,
         |harness| {
             let (mut call, _) = harness.accept_join();
-            harness.type_line("/quit");
+            harness.wants(Input::Leave);
             refuse(&mut call, Cause::Busy);
             assert_eq!(harness.outcome(), Outcome::Left);
         },
@@ -126,7 +126,7 @@ fn a_person_can_leave_while_the_server_is_busy() {
 }
 
 #[test]
-fn empty_lines_do_not_prevent_the_ping() {
+fn input_that_sends_nothing_does_not_prevent_the_ping() {
     run_client(
         |_| {},
         |harness| {
@@ -136,7 +136,7 @@ fn empty_lines_do_not_prevent_the_ping() {
                 let input_tx = &harness.input_tx;
                 scope.spawn(move || {
                     while !tasks.wait_for(Duration::from_millis(100)) {
-                        input_tx.send(Input::Line(String::new())).unwrap();
+                        input_tx.send(Input::Ignore(None)).unwrap();
                     }
                 });
                 assert_eq!(

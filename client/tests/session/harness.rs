@@ -55,8 +55,12 @@ pub(crate) fn run_client(change: impl FnOnce(&mut JoinOptions), test: impl FnOnc
 }
 
 impl Harness {
-    pub(crate) fn type_line(&self, line: &str) {
-        self.input_tx.send(Input::Line(line.into())).unwrap();
+    pub(crate) fn says(&self, text: &str) {
+        self.wants(Input::message(text));
+    }
+
+    pub(crate) fn wants(&self, input: Input) {
+        self.input_tx.send(input).unwrap();
     }
 
     pub(crate) fn next_event(&self) -> UiEvent {

@@ -27,10 +27,10 @@ fn after_a_refused_name_a_person_is_asked_again_and_a_program_fails() {
                 refuse(&mut call, cause);
                 assert_eq!(harness.next_event(), UiEvent::Refused(why.clone()));
                 assert_eq!(harness.next_event(), UiEvent::AskName);
-                harness.type_line(" Alicia ");
+                harness.wants(Input::Answer(" Alicia ".into()));
                 let (mut call, _callback, join) = harness.accept_member(1);
                 assert_eq!((join.name.as_str(), join.resume), ("Alicia", None));
-                harness.type_line("/quit");
+                harness.wants(Input::Leave);
                 assert_eq!(next_request(&mut call), Request::Leave);
             },
         );
@@ -110,10 +110,10 @@ fn after_a_lost_name_a_person_is_asked_again_unless_the_input_has_ended() {
         |options| options.interactive = true,
         |harness| {
             // What is typed before the question is no answer to it.
-            harness.type_line("early");
+            harness.says("early");
             rejoin_with_taken_name(&harness);
             while harness.next_event() != UiEvent::AskName {}
-            harness.type_line("Bert");
+            harness.wants(Input::Answer("Bert".into()));
             let (mut call, _callback, _) = harness.accept_member(2);
             let rejoined = loop {
                 if let UiEvent::Rejoined { name, .. } = harness.next_event() {
@@ -129,7 +129,7 @@ fn after_a_lost_name_a_person_is_asked_again_unless_the_input_has_ended() {
     run_client(
         |options| (options.interactive, options.stay) = (true, true),
         |harness| {
-            harness.input_tx.send(Input::End).unwrap();
+            harness.wants(Input::End);
             rejoin_with_taken_name(&harness);
             assert_eq!(harness.outcome(), Outcome::Failed("NameTaken".into()));
         },
@@ -151,16 +151,14 @@ fn a_stop_at_the_question_for_the_name_ends_the_client() {
 }
 
 #[test]
-fn exit_at_the_question_for_the_name_ends_the_client() {
-    for line in ["exit", "/quit"] {
-        run_client(
-            |options| options.name = None,
-            |harness| {
-                harness.type_line(line);
-                assert_eq!(harness.outcome(), Outcome::Left);
-            },
-        );
-    }
+fn a_wish_to_leave_at_the_question_for_the_name_ends_the_client() {
+    run_client(
+        |options| options.name = None,
+        |harness| {
+            harness.wants(Input::Leave);
+            assert_eq!(harness.outcome(), Outcome::Left);
+        },
+    );
 }
 
 #[test]
@@ -189,7 +187,8 @@ fn no_event_is_shown_before_the_join() {
                 reply(&mut call, &joined_reply(1, true));
                 assert_eq!(delivery.join().unwrap().unwrap(), CallbackReply::Received);
             });
-            assert!(matches!(harness.next_event(), UiEvent::Connected { room: 1, sequence: 5, .. }));
+            let UiEvent::Connected { joined, .. } = harness.next_event() else { panic!("it has joined") };
+            assert_eq!((joined.room, joined.sequence), (1, 5));
             assert_eq!(harness.next_event(), UiEvent::Event { event: message_event(6), earlier: false });
             harness.stop(&mut call);
             reply(&mut call, &Reply::Left);

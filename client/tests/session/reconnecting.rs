@@ -17,19 +17,19 @@ fn a_message_without_a_reply_is_sent_again_with_the_same_id_after_resuming() {
             assert!(matches!(harness.next_event(), UiEvent::Connected { .. }));
             let _: CallbackReply = callback.call(&receive_call(8), TEST_TIMEOUT).unwrap();
             assert!(matches!(harness.next_event(), UiEvent::Event { .. }));
-            harness.type_line("hi");
+            harness.says("hi");
             let (message_id, _) = broadcast(next_request(&mut call));
             drop((call, callback));
 
             let (mut call, _callback, again) = harness.accept_member(1);
             assert!(matches!(harness.next_event(), UiEvent::Lost { .. }));
             assert_eq!((again.token, again.resume), (join.token, Some(8)));
-            assert_eq!(harness.next_event(), UiEvent::Resumed { queued: 1 });
+            assert!(matches!(harness.next_event(), UiEvent::Resumed { queued: 1, .. }));
             assert_eq!(broadcast(next_request(&mut call)), (message_id, "hi".into()));
             reply(&mut call, &Reply::Accepted { sequence: 9 });
             let utterance = Utterance::Message("hi".into());
-            assert_eq!(harness.next_event(), UiEvent::Accepted { message_id, sequence: 9, utterance });
-            harness.input_tx.send(Input::End).unwrap();
+            assert_eq!(harness.next_event(), UiEvent::Accepted { message_id: None, sequence: 9, utterance });
+            harness.wants(Input::End);
             assert_eq!(next_request(&mut call), Request::Leave);
         },
     );
@@ -45,7 +45,7 @@ fn after_a_restart_the_client_joins_again_and_sends_its_queue() {
             drop((call, callback));
             let (mut call, join) = harness.accept_join();
             assert_eq!(join.resume, Some(0));
-            harness.type_line("hi");
+            harness.says("hi");
             refuse(&mut call, Cause::UnknownSession);
             let Request::Join(join) = next_request(&mut call) else {
                 panic!("the client sends another Join")
@@ -54,10 +54,7 @@ fn after_a_restart_the_client_joins_again_and_sends_its_queue() {
             let _callback = dial(&join).unwrap();
             reply(&mut call, &joined_reply(2, true));
             assert!(matches!(harness.next_event(), UiEvent::Lost { .. }));
-            assert!(matches!(
-                harness.next_event(),
-                UiEvent::Rejoined { why: Rejoin::Restarted, room: 2, .. }
-            ));
+            assert!(matches!(harness.next_event(), UiEvent::Rejoined { why: Rejoin::Restarted, .. }));
             assert_eq!(broadcast(next_request(&mut call)).1, "hi");
             reply(&mut call, &Reply::Accepted { sequence: 6 });
             harness.stop(&mut call);
@@ -72,10 +69,10 @@ fn only_a_message_that_may_have_been_accepted_is_marked_in_a_new_session() {
         |harness| {
             let (mut call, callback, _) = harness.accept_member(1);
             assert!(matches!(harness.next_event(), UiEvent::Connected { .. }));
-            harness.type_line("in doubt");
+            harness.says("in doubt");
             let sent = next_request(&mut call);
             assert!(matches!(&sent, Request::Broadcast { repeated: false, .. }), "{sent:?}");
-            harness.type_line("new");
+            harness.says("new");
             drop((call, callback));
             assert!(matches!(harness.next_event(), UiEvent::Lost { .. }));
             let (mut call, join) = harness.accept_join();
@@ -129,29 +126,6 @@ fn one_who_was_removed_reads_the_reason_and_not_that_the_connection_is_lost() {
 }
 
 #[test]
-fn after_a_final_end_a_person_presses_enter_first_and_what_is_typed_is_thrown_away() {
-    let press_enter = |harness: &Harness| harness.type_line("for the room");
-    let ctrl_c = |harness: &Harness| harness.stop_tx.send(Stop::Ask).unwrap();
-    let end_of_input = |harness: &Harness| harness.input_tx.send(Input::End).unwrap();
-    for wake in [&press_enter as &dyn Fn(&Harness), &ctrl_c, &end_of_input] {
-        run_client(
-            |options| options.interactive = true,
-            |harness| {
-                drop(harness.accept_member(1));
-                let (mut call, _) = harness.accept_join();
-                harness.type_line("typed ahead");
-                refuse(&mut call, Cause::SessionOver);
-                while harness.next_event() != UiEvent::EnterLeaves {}
-                assert!(harness.outcome_rx.try_recv().is_err());
-                wake(&harness);
-                assert_eq!(harness.outcome(), Outcome::Failed("SessionOver".into()));
-                assert!(harness.event_rx.try_recv().is_err());
-            },
-        );
-    }
-}
-
-#[test]
 fn a_silent_server_is_told_before_the_next_attempt_and_a_closed_connection_after_it() {
     run_client(
         |_| {},
@@ -166,7 +140,7 @@ fn a_silent_server_is_told_before_the_next_attempt_and_a_closed_connection_after
             // Now the server takes a request and does not reply.
             let (mut call, _callback, _) = harness.accept_member(1);
             assert!(matches!(harness.next_event(), UiEvent::Resumed { .. }));
-            harness.type_line("hi");
+            harness.says("hi");
             next_request(&mut call);
             assert!(matches!(harness.next_event(), UiEvent::Lost { .. }));
             harness.stop_tx.send(Stop::Now).unwrap();
@@ -185,9 +159,9 @@ fn without_a_connection_messages_wait_and_exit_works_at_once() {
             drop((connections, listener));
             let next_event = || event_rx.recv_timeout(TEST_TIMEOUT).unwrap();
             assert!(matches!(next_event(), UiEvent::Lost { .. }));
-            input_tx.send(Input::Line("hi".into())).unwrap();
-            assert_eq!(next_event(), UiEvent::Queued("hi".into()));
-            input_tx.send(Input::Line("exit".into())).unwrap();
+            input_tx.send(Input::message("hi")).unwrap();
+            assert_eq!(next_event(), UiEvent::Queued(Input::message("hi")));
+            input_tx.send(Input::Leave).unwrap();
             assert_eq!(next_event(), UiEvent::Unsent(1));
             assert_eq!(next_event(), UiEvent::Bye);
             assert_eq!(outcome_rx.recv_timeout(TEST_TIMEOUT), Ok(Outcome::LeftUnsent));

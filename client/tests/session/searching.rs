@@ -4,7 +4,7 @@ use crate::harness::{
     dial, joined_reply, message_event, next_request, receive_call, refuse, reply, run_client, Harness,
     TEST_TIMEOUT,
 };
-use chat_client::{Found, UiEvent};
+use chat_client::{Found, Input, UiEvent, Utterance};
 use chat_common::wire::{
     protocol::{CallbackReply, Cause, Event, Reply, Request},
     rpc::Connection,
@@ -43,9 +43,9 @@ fn what_is_typed_during_a_search_is_sent_between_its_pages() {
         |harness| {
             let (mut call, mut callback, _) = harness.accept_member(1);
             receive(&harness, &mut callback, 90);
-            harness.type_line("/search HELL");
+            harness.wants(Input::Search("HELL".into()));
             assert_eq!(next_request(&mut call), Request::History { count: u32::MAX, before: Some(90) });
-            harness.type_line("typed");
+            harness.says("typed");
             reply(&mut call, &Reply::History { events: vec![message_event(50)] });
             // This page was in the queue before the line was typed.
             serve_page(&mut call, Some(50), &[20, 21]);
@@ -66,13 +66,18 @@ fn own_and_private_messages_are_found_and_those_of_ignored_people_are_not() {
         |harness| {
             let (mut call, mut callback, _) = harness.accept_member(1);
             receive(&harness, &mut callback, 6);
-            for (line, sequence) in [("hello all", 7), ("/msg Tom hello", 8), ("/me hellos", 9)] {
-                harness.type_line(line);
+            let private = Utterance::Private { to: "Tom".into(), text: "hello".into() };
+            for (said, sequence) in [
+                (Utterance::Message("hello all".into()), 7),
+                (private, 8),
+                (Utterance::Action("hellos".into()), 9),
+            ] {
+                harness.wants(said.into());
                 next_request(&mut call);
                 reply(&mut call, &Reply::Accepted { sequence });
             }
-            harness.type_line("/ignore sara");
-            harness.type_line("/search hello");
+            harness.wants(Input::Ignore(Some("sara".into())));
+            harness.wants(Input::Search("hello".into()));
             // Each page has messages of Sara.
             serve_page(&mut call, Some(6), &[3]);
             serve_page(&mut call, Some(3), &[]);
@@ -97,7 +102,7 @@ fn after_a_restart_of_the_room_what_was_seen_before_is_still_found() {
             let Request::Join(join) = next_request(&mut call) else { panic!("the client joins anew") };
             let _callback = dial(&join).unwrap();
             reply(&mut call, &joined_reply(2, true));
-            harness.type_line("/search hello");
+            harness.wants(Input::Search("hello".into()));
             serve_page(&mut call, None, &[]);
             let (found, total, complete) = next_found(&harness);
             assert_eq!((sequences(&found), total, complete), (vec![80], 1, true));
@@ -113,7 +118,7 @@ fn a_server_that_refuses_a_page_leaves_what_was_seen() {
         |harness| {
             let (mut call, mut callback, _) = harness.accept_member(1);
             receive(&harness, &mut callback, 6);
-            harness.type_line("/search hello");
+            harness.wants(Input::Search("hello".into()));
             assert!(matches!(next_request(&mut call), Request::History { .. }));
             refuse(&mut call, Cause::Unsupported);
             let (found, total, complete) = next_found(&harness);

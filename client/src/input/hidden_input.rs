@@ -3,14 +3,13 @@
 //! It is for a terminal in its ordinary line mode. The editor echoes nothing in any case. While the client is
 //! in the background, the terminal is another program's, and nothing here touches it.
 
-use crate::settings::UiEvent;
 use chat_common::program::signals::{is_in_background, terminal_changes, terminal_is_back};
 use nix::sys::termios::{
     tcflush, tcgetattr, tcsetattr, FlushArg, LocalFlags, SetArg, SpecialCharacterIndices, Termios,
 };
 use std::{
     io,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 /// A key with this code does nothing.
@@ -21,7 +20,7 @@ const NO_KEY: u8 = 0xff;
 
 /// Whether the terminal shows what is typed.
 #[derive(Debug, Default)]
-pub struct Echo {
+pub(crate) struct HiddenInput {
     state: Mutex<State>,
 }
 
@@ -33,22 +32,16 @@ struct State {
     original: Option<Termios>,
 }
 
-impl Echo {
-    /// Hides what is typed as long as the client asks for a passphrase. Call it before the event is shown.
-    pub fn hear(&self, event: &UiEvent) {
-        match event {
-            UiEvent::AskPassphrase => {
-                self.lock().is_asked = true;
-                if let Err(error) = self.hide() {
-                    log::warn!("the terminal shows what you type: {error}");
-                }
-            }
-            UiEvent::PassphraseTyped => self.restore(),
-            _ => {}
+impl HiddenInput {
+    /// Hides what is typed, until [`HiddenInput::restore`].
+    pub(crate) fn hide(&self) {
+        self.lock().is_asked = true;
+        if let Err(error) = self.set_hidden() {
+            log::warn!("the terminal shows what you type: {error}");
         }
     }
 
-    fn hide(&self) -> io::Result<()> {
+    fn set_hidden(&self) -> io::Result<()> {
         let mut state = self.lock();
         if !state.is_asked || is_in_background() {
             return Ok(());
@@ -67,13 +60,13 @@ impl Echo {
 
     /// Hides again what is typed, if it is to be hidden. For a client that goes on after a stop, or is in the
     /// foreground again: a shell may have had the terminal meanwhile.
-    pub fn hide_again(&self) {
+    pub(crate) fn hide_again(&self) {
         // An error means that there is no terminal any more.
-        let _ = self.hide();
+        let _ = self.set_hidden();
     }
 
     /// Gives the terminal back as it was. More calls do no harm.
-    pub fn restore(&self) {
+    pub(crate) fn restore(&self) {
         let mut state = self.lock();
         state.is_asked = false;
         if let Some(modes) = state.original.take().filter(|_| !is_in_background()) {
@@ -85,18 +78,6 @@ impl Echo {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Calls [`Echo::restore`] when the returned value is dropped: after a panic as well.
-    #[must_use]
-    pub fn restore_on_drop(self: &Arc<Echo>) -> impl Drop {
-        struct RestoreOnDrop(Arc<Echo>);
-        impl Drop for RestoreOnDrop {
-            fn drop(&mut self) {
-                self.0.restore();
-            }
-        }
-        RestoreOnDrop(Arc::clone(self))
     }
 }
 

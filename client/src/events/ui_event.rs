@@ -1,9 +1,9 @@
-//! Everything that the client can tell a person, before it becomes text. No I/O.
+//! What happens in the room and to the connection, before it becomes text. No I/O.
 
-use super::{channels::InputNotice, options::Bell, utterance::Utterance};
-use chat_common::wire::protocol::{Event, Person};
+use super::{input::Input, utterance::Utterance};
+use chat_common::wire::protocol::{Event, Joined, Person};
 
-/// Receives every [`UiEvent`]. The main thread and the callback's thread call it.
+/// Receives every [`UiEvent`]. The session's main thread and the callback's thread call it.
 ///
 /// It may block. While it does, the client takes nothing more from the server.
 pub type UiEventHandler<'a> = &'a (dyn Fn(UiEvent) + Sync);
@@ -11,13 +11,13 @@ pub type UiEventHandler<'a> = &'a (dyn Fn(UiEvent) + Sync);
 /// One thing to tell. [`UiEvent::Event`] is what happens in the room; the rest is about this client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UiEvent {
-    /// The client needs a name. The next line of input is the name.
+    /// The client needs a name. The next [`Input::Answer`] is the name.
     AskName,
-    /// The room is closed, and the client needs its passphrase. The next line of input is the passphrase.
+    /// The room is closed, and the client needs its passphrase. The next [`Input::Answer`] is the passphrase.
     /// Nothing of it may be shown.
     #[cfg(feature = "closed")]
     AskPassphrase,
-    /// The passphrase is typed, or nobody asks for it any more.
+    /// The passphrase is here, or nobody asks for it any more.
     #[cfg(feature = "closed")]
     PassphraseTyped,
     /// The key of the room is remembered from now on. It follows the first join.
@@ -32,14 +32,8 @@ pub enum UiEvent {
     Connected {
         /// The person's name in the room.
         name: String,
-        /// The number of the room. A journal keeps it over restarts of the server.
-        room: u64,
-        /// The sequence of the join.
-        sequence: u64,
-        /// The operator's message to everybody who joins.
-        motd: Option<String>,
-        /// For how many seconds the room keeps what is said; [`u64::MAX`] is without end.
-        kept_for: Option<u64>,
+        /// What the server says of the room and of the join.
+        joined: Joined,
     },
     /// The server could not dial the client, so the client opened the callback connection.
     OpenedCallback,
@@ -52,15 +46,15 @@ pub enum UiEvent {
     },
     /// The server accepted a message of this client.
     Accepted {
-        /// The id that the client gave the message.
-        message_id: u64,
+        /// The id that came with the message, if one did.
+        message_id: Option<u64>,
         /// The sequence that the server gave the message.
         sequence: u64,
         /// The message.
         utterance: Utterance,
     },
-    /// A line was typed, and the client sends it later: there is no connection, or the server is busy.
-    Queued(String),
+    /// The client sends this later: there is no connection, or the server is busy.
+    Queued(Input),
     /// The server is too busy to take a message or to let the client in. The client tries again.
     ServerBusy,
     /// The client cannot join yet, and tries again. The text is the reason.
@@ -74,6 +68,8 @@ pub enum UiEvent {
     },
     /// The connection is back, in the same session. Nothing is lost.
     Resumed {
+        /// What the server says of the room and of the session's first join.
+        joined: Joined,
         /// How many requests wait to be sent.
         queued: usize,
     },
@@ -81,27 +77,17 @@ pub enum UiEvent {
     Rejoined {
         /// The person's name in the room.
         name: String,
-        /// The number of the room. A journal keeps it over restarts of the server.
-        room: u64,
-        /// The sequence of the new join.
-        sequence: u64,
+        /// What the server says of the room and of the new join.
+        joined: Joined,
         /// Why the session is a new one.
         why: Rejoin,
         /// How many requests wait to be sent.
         queued: usize,
-        /// As in [`UiEvent::Connected`].
-        kept_for: Option<u64>,
     },
     /// The server refused a request. The text is the reason.
     Refused(String),
     /// The input is not valid. The text is one line of help.
     InvalidInput(String),
-    /// What becomes of something that was typed or pasted.
-    Input(InputNotice),
-    /// Ctrl-C was typed. A second one leaves.
-    CtrlCLeaves,
-    /// The client has ended, and Enter ends the program.
-    EnterLeaves,
     /// The members of the room.
     People {
         /// In the order of their names. A long list is cut.
@@ -111,9 +97,9 @@ pub enum UiEvent {
         /// To show only those whose name contains it.
         pattern: Option<String>,
     },
-    /// The last messages, for `/history`.
+    /// The last messages, for [`Input::History`].
     History(Vec<Event>),
-    /// What `/search` has found.
+    /// What [`Input::Search`] has found.
     Found {
         /// The text that was searched.
         text: String,
@@ -129,12 +115,6 @@ pub enum UiEvent {
         /// The new name.
         name: String,
     },
-    /// Show the list of commands.
-    Help,
-    /// Clear the screen.
-    Clear,
-    /// Set the bell. With `None`, only show the current mode.
-    Bell(Option<Bell>),
     /// The names of the ignored people, as they were typed.
     Ignoring(Vec<String>),
     /// The number of requests that could not be sent.

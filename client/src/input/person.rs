@@ -1,0 +1,373 @@
+//! The person, or the pipe, at standard input: what its lines mean. A line is the answer to a question of the
+//! session, something that the session does, or something for the terminal alone.
+//!
+//! The thread that reads standard input calls [`Person::pass`], and the threads that show what the session
+//! tells call [`Person::hear`] before.
+
+#[cfg(feature = "closed")]
+use crate::input::hidden_input::HiddenInput;
+use crate::{
+    events::{Channels, Input, Stop, UiEvent},
+    input::{
+        command::{parse_command, Command},
+        InputNotice, Shown, TerminalEvent, Typed,
+    },
+};
+use chat_common::text::invisible::trim;
+use crossbeam_channel::{select, Sender};
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+/// A second Ctrl-C within this time leaves.
+const CTRL_C_TIME: Duration = Duration::from_secs(3);
+
+/// Standard input on its way to the session.
+pub struct Person {
+    input_tx: Sender<Input>,
+    stop_tx: Sender<Stop>,
+    show: Box<dyn Fn(Shown) + Send + Sync>,
+    /// No I/O under this lock.
+    state: Mutex<State>,
+    /// Keeps a passphrase off a terminal in line mode. An editor echoes nothing in any case.
+    #[cfg(feature = "closed")]
+    hidden: Option<HiddenInput>,
+}
+
+#[derive(Default)]
+struct State {
+    /// The event that has asked what the next line answers.
+    question: Option<UiEvent>,
+    /// Whether the client has joined, and nothing has ended the input. Then the person may be in the middle
+    /// of a line.
+    takes_part: bool,
+    forgot_paste: bool,
+    /// Whether the session is over, and Enter ends the program.
+    is_over: bool,
+    /// When Ctrl-C was typed last.
+    interrupted_at: Option<Instant>,
+}
+
+impl Person {
+    /// What is typed goes to `input_tx`, a second Ctrl-C to `stop_tx`, and what is for the terminal alone to
+    /// `show`. Without a name (`asks_name`), the first line is the name. `edits` is whether an editor reads
+    /// the keys.
+    pub fn new(
+        asks_name: bool,
+        edits: bool,
+        input_tx: Sender<Input>,
+        stop_tx: Sender<Stop>,
+        show: impl Fn(Shown) + Send + Sync + 'static,
+    ) -> Person {
+        let question = asks_name.then_some(UiEvent::AskName);
+        #[cfg(not(feature = "closed"))]
+        let _ = edits;
+        Person {
+            input_tx,
+            stop_tx,
+            show: Box::new(show),
+            state: Mutex::new(State { question, ..State::default() }),
+            #[cfg(feature = "closed")]
+            hidden: (!edits).then(HiddenInput::default),
+        }
+    }
+
+    /// Learns from an event what the next line is. Call it before the event is shown.
+    pub fn hear(&self, event: &UiEvent) {
+        match event {
+            UiEvent::AskName => self.lock().question = Some(event.clone()),
+            #[cfg(feature = "closed")]
+            UiEvent::AskPassphrase => {
+                self.lock().question = Some(event.clone());
+                self.hidden.iter().for_each(HiddenInput::hide);
+            }
+            #[cfg(feature = "closed")]
+            UiEvent::PassphraseTyped => {
+                self.lock().question = None;
+                self.restore_terminal();
+            }
+            UiEvent::Connected { .. } => self.lock().takes_part = true,
+            _ => {}
+        }
+    }
+
+    /// Passes on what was typed. Returns false after the end of the session.
+    ///
+    /// # Blocking
+    /// On the session, and on the screen.
+    pub fn pass(&self, typed: Typed) -> bool {
+        let input = match typed {
+            Typed::Line(_) if self.lock().is_over => Input::Leave,
+            Typed::Line(line) => match self.meaning(line) {
+                Ok(Command::Pass(input)) => input,
+                Ok(Command::Show(event)) => {
+                    self.tell(event);
+                    return true;
+                }
+                // What is held does not come here: see `paste_guard.rs`.
+                Ok(Command::Paste | Command::Drop) => Input::Mistake("no paste waits".into()),
+                Ok(Command::Nothing) => return true,
+                Err(help) => Input::Mistake(help),
+            },
+            Typed::Text(text) if text.trim().is_empty() || self.asks_passphrase() => return true,
+            Typed::Text(text) => Input::message(text),
+            Typed::Notice(notice) => {
+                self.tell(TerminalEvent::Input(notice));
+                return true;
+            }
+            Typed::End => Input::End,
+            Typed::Failed(reason) => Input::Failed(reason),
+        };
+        self.take(input)
+    }
+
+    /// Passes on what a program wants. Returns false after the end of the session.
+    ///
+    /// # Blocking
+    /// On the session.
+    pub fn take(&self, input: impl Into<Input>) -> bool {
+        let input = input.into();
+        if matches!(input, Input::Leave | Input::End | Input::Failed(_)) {
+            self.lock().takes_part = false;
+        }
+        self.input_tx.send(input).is_ok()
+    }
+
+    /// Shows what happens at the terminal, and then the question again that is open.
+    pub fn tell(&self, event: TerminalEvent) {
+        let mut state = self.lock();
+        state.forgot_paste |= matches!(event, TerminalEvent::Input(InputNotice::PasteUnsent(_)));
+        // The rest of a line with such keys follows.
+        let goes_on = event == TerminalEvent::Input(InputNotice::KeysIgnored);
+        let again = if goes_on { None } else { state.question.clone() };
+        drop(state);
+        (self.show)(event.into());
+        again.into_iter().for_each(|question| (self.show)(question.into()));
+    }
+
+    /// Ctrl-C was typed. The second one leaves.
+    ///
+    /// # Blocking
+    /// On the screen.
+    pub fn interrupt(&self) {
+        if self.leaves_at_ctrl_c() {
+            // A full channel has a request to stop already.
+            let _ = self.stop_tx.try_send(Stop::Now);
+        } else {
+            self.tell(TerminalEvent::CtrlCLeaves);
+        }
+    }
+
+    /// Records that Ctrl-C was typed. Returns whether that leaves: the second one does, and one where nothing
+    /// would be lost.
+    pub fn leaves_at_ctrl_c(&self) -> bool {
+        let asks_passphrase = self.asks_passphrase();
+        let (mut state, now) = (self.lock(), Instant::now());
+        let last = state.interrupted_at.replace(now);
+        asks_passphrase || state.is_over || last.is_some_and(|last| now - last <= CTRL_C_TIME)
+    }
+
+    /// Waits until the person has read why the session has failed, so that no line that is meant for the room
+    /// goes to the shell. What is typed is thrown away. Does nothing where nobody may be typing.
+    ///
+    /// # Blocking
+    /// On the person. A request to stop and the end of the input wake it.
+    pub fn wait_for_enter(&self, channels: &Channels) {
+        if !std::mem::take(&mut self.lock().takes_part) {
+            return;
+        }
+        // What was typed before the question is no answer to it.
+        channels.input_rx.try_iter().for_each(drop);
+        self.lock().is_over = true;
+        self.tell(TerminalEvent::EnterLeaves);
+        select! {
+            recv(channels.input_rx) -> _ => {}
+            recv(channels.stop_rx) -> _ => {}
+        }
+    }
+
+    /// Whether a held paste was forgotten because the person leaves.
+    pub fn forgot_paste(&self) -> bool {
+        self.lock().forgot_paste
+    }
+
+    /// Returns what a line means, and takes it for the answer if there is a question.
+    fn meaning(&self, line: String) -> Result<Command, String> {
+        let mut state = self.lock();
+        match &state.question {
+            None => parse_command(&line),
+            Some(UiEvent::AskName) if parse_command(&line) == Ok(Command::Pass(Input::Leave)) => {
+                Ok(Command::Pass(Input::Leave))
+            }
+            Some(_) => {
+                // An empty line is no answer. The session asks again, and what is typed next is still one.
+                state.question.take_if(|_| !trim(&line).is_empty());
+                Ok(Command::Pass(Input::Answer(line)))
+            }
+        }
+    }
+
+    /// Hides a passphrase again, if one is asked for. For a client that goes on after a stop, or is in the
+    /// foreground again: a shell may have had the terminal meanwhile.
+    pub fn hide_again(&self) {
+        #[cfg(feature = "closed")]
+        self.hidden.iter().for_each(HiddenInput::hide_again);
+    }
+
+    /// Gives the terminal back as it was. More calls do no harm.
+    pub fn restore_terminal(&self) {
+        #[cfg(feature = "closed")]
+        self.hidden.iter().for_each(HiddenInput::restore);
+    }
+
+    /// Calls [`Person::restore_terminal`] when the returned value is dropped: after a panic as well.
+    #[must_use]
+    pub fn restore_on_drop(&self) -> impl Drop + '_ {
+        struct RestoreOnDrop<'p>(&'p Person);
+        impl Drop for RestoreOnDrop<'_> {
+            fn drop(&mut self) {
+                self.0.restore_terminal();
+            }
+        }
+        RestoreOnDrop(self)
+    }
+
+    fn asks_passphrase(&self) -> bool {
+        self.lock().question.as_ref().is_some_and(|question| *question != UiEvent::AskName)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Each field is valid after any panic.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crossbeam_channel::{bounded, Receiver, RecvTimeoutError};
+    use std::thread;
+
+    /// Only a test that hangs takes longer.
+    const TEST_TIMEOUT: Duration = Duration::from_secs(60);
+
+    struct Ends {
+        channels: Channels,
+        shown_rx: Receiver<Shown>,
+    }
+
+    fn person(asks_name: bool) -> (Person, Ends) {
+        let ((input_tx, input_rx), (stop_tx, stop_rx)) = (bounded(16), bounded(4));
+        let (shown_tx, shown_rx) = bounded(16);
+        let person = Person::new(asks_name, true, input_tx, stop_tx, move |shown| {
+            shown_tx.send(shown).unwrap();
+        });
+        (person, Ends { channels: Channels { input_rx, stop_rx }, shown_rx })
+    }
+
+    impl Ends {
+        fn inputs(&self) -> Vec<Input> {
+            self.channels.input_rx.try_iter().collect()
+        }
+
+        fn shown(&self) -> Vec<Shown> {
+            self.shown_rx.try_iter().collect()
+        }
+    }
+
+    fn types(person: &Person, lines: &[&str]) {
+        assert!(lines.iter().all(|line| person.pass(Typed::Line((*line).to_owned()))));
+    }
+
+    #[test]
+    fn what_is_for_the_terminal_alone_never_enters_the_session() {
+        let (person, ends) = person(false);
+        types(&person, &["/help", "/clear", "/bell all", "hi", "", "/paste", "/wave"]);
+        let bell = TerminalEvent::Bell(Some(crate::settings::Bell::All));
+        assert_eq!(ends.shown(), [TerminalEvent::Help, TerminalEvent::Clear, bell].map(Shown::from));
+        let inputs = ends.inputs();
+        assert_eq!(inputs[..2], [Input::message("hi"), Input::Mistake("no paste waits".into())]);
+        assert!(matches!(&inputs[2..], [Input::Mistake(why)] if why.contains("no command /wave")));
+    }
+
+    #[test]
+    fn a_line_answers_the_question_that_is_open_whatever_it_looks_like() {
+        let (person, ends) = person(true);
+        let answer = |text: &str| Input::Answer(text.into());
+        types(&person, &["", "/help", "/help"]);
+        assert_eq!(ends.inputs(), [answer(""), answer("/help")]);
+        assert_eq!(ends.shown(), [TerminalEvent::Help.into()]);
+        person.hear(&UiEvent::AskName);
+        types(&person, &["exit"]);
+        assert_eq!(ends.inputs(), [Input::Leave]);
+    }
+
+    #[cfg(feature = "closed")]
+    #[test]
+    fn a_passphrase_may_be_any_line_and_a_held_paste_is_said_nowhere_meanwhile() {
+        let (person, ends) = person(false);
+        person.hear(&UiEvent::AskPassphrase);
+        person.pass(Typed::Text("lamp river".into()));
+        types(&person, &["exit", "hi"]);
+        assert_eq!(ends.inputs(), [Input::Answer("exit".into()), Input::message("hi")]);
+        person.hear(&UiEvent::AskPassphrase);
+        person.interrupt();
+        assert_eq!(ends.channels.stop_rx.try_recv(), Ok(Stop::Now), "one Ctrl-C leaves here");
+    }
+
+    #[test]
+    fn a_notice_is_shown_before_the_open_question_comes_again() {
+        let (person, ends) = person(true);
+        person.pass(Typed::Notice(InputNotice::PasteHeld(11)));
+        person.pass(Typed::Notice(InputNotice::KeysIgnored));
+        let notice = |notice| Shown::from(TerminalEvent::Input(notice));
+        let expected =
+            [notice(InputNotice::PasteHeld(11)), UiEvent::AskName.into(), notice(InputNotice::KeysIgnored)];
+        assert_eq!(ends.shown(), expected);
+        assert!(ends.inputs().is_empty() && !person.forgot_paste());
+        person.pass(Typed::Notice(InputNotice::PasteUnsent(11)));
+        assert!(person.forgot_paste());
+    }
+
+    #[test]
+    fn the_first_ctrl_c_asks_and_the_second_leaves() {
+        let (person, ends) = person(false);
+        person.interrupt();
+        assert_eq!((ends.shown(), ends.channels.stop_rx.len()), (vec![TerminalEvent::CtrlCLeaves.into()], 0));
+        person.interrupt();
+        assert_eq!((ends.shown(), ends.channels.stop_rx.try_recv()), (vec![], Ok(Stop::Now)));
+    }
+
+    #[test]
+    fn after_a_final_end_a_person_presses_enter_first_and_what_is_typed_is_thrown_away() {
+        let press_enter = |person: &Person| types(person, &[""]);
+        let end_of_input = |person: &Person| assert!(person.pass(Typed::End));
+        for wake in [&press_enter as &dyn Fn(&Person), &Person::interrupt, &end_of_input] {
+            let (person, ends) = person(false);
+            let joined = chat_common::wire::protocol::Joined {
+                room: 1,
+                sequence: 1,
+                called_back: true,
+                text_limit: 1,
+                kept_for: None,
+                motd: None,
+            };
+            person.hear(&UiEvent::Connected { name: "Ann".into(), joined });
+            types(&person, &["typed ahead"]);
+            thread::scope(|scope| {
+                let (ended_tx, ended_rx) = bounded::<()>(0);
+                scope.spawn(|| {
+                    let _ended_tx = ended_tx;
+                    person.wait_for_enter(&ends.channels);
+                });
+                assert_eq!(ends.shown_rx.recv_timeout(TEST_TIMEOUT), Ok(TerminalEvent::EnterLeaves.into()));
+                wake(&person);
+                assert_eq!(ended_rx.recv_timeout(TEST_TIMEOUT), Err(RecvTimeoutError::Disconnected));
+            });
+            // Now nobody is at a line, and nobody waits.
+            person.wait_for_enter(&ends.channels);
+            assert!(ends.shown().is_empty());
+        }
+    }
+}
