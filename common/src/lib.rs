@@ -5,7 +5,7 @@
 //! files start a thread: [`background_writer`](program::background_writer), which writes the log or another
 //! output, and [`shell_probe`](terminal::shell_probe).
 //!
-//! The rest of this page specifies the wire, version 2, completely. A client in any language can be written
+//! The rest of this page specifies the wire, version 3, completely. A client in any language can be written
 //! from it; `tests/python/client.py` is one, and `closed_client.py` beside it is one for closed rooms.
 //!
 //! # Bytes
@@ -37,6 +37,7 @@
 //! | 16 | the session's token; zeros for role 1 |
 //!
 //! The roles 4, 5 and 6 are the roles 1, 2 and 3 in a closed room. They show no token; see *Closed rooms*.
+//! The roles 7 and 8 are reserved. Nobody uses them yet, and every side refuses them with status 3.
 //!
 //! The side that accepts the connection answers with 11 bytes: `RPC-CHAT`, a `u8` status, a `u16` version.
 //!
@@ -56,8 +57,9 @@
 //! A side that does not know a status treats it as a final refusal.
 //!
 //! In a welcome the version is the one to use, which is the highest that both sides speak. In a refusal the
-//! version is the highest that the refusing side speaks, and that side closes the connection. Nobody speaks
-//! version 1 any more.
+//! version is the highest that the refusing side speaks, and that side closes the connection. A side whose
+//! hello gets status 1 can tell from that version which of the two programs is to be updated. Nobody speaks
+//! the versions 1 and 2 any more.
 //!
 //! A busy server may answer before it reads the hello. A peer that does not begin with `RPC-CHAT` gets a
 //! short HTTP 400, and its connection is closed.
@@ -106,8 +108,9 @@
 //! | Renamed | 6, `u64` sequence |
 //! | History | 7, `list of event` events |
 //!
-//! A `person` is `text` name, `u32` here, `u32` idle, both in seconds. People are sorted as people count: the
-//! case of letters makes no difference, and `pupil_16` stands before `pupil_159`.
+//! A `person` is `text` name, `u32` here, `u32` idle, `bool` operator. The times are in seconds. No member is
+//! an operator today, so `operator` is always 0. People are sorted as people count: the case of letters makes
+//! no difference, and `pupil_16` stands before `pupil_159`.
 //!
 //! The fields of Joined are: `u64` room, `u64` sequence, `bool` called back, `u32` text limit, `optional u64`
 //! kept for, `optional text` motd. `kept for` is how long the room keeps what is said on a disk, in seconds;

@@ -60,7 +60,7 @@ fn the_hello_and_its_answer() {
     for (role, byte) in roles {
         assert_eq!(Hello::new(role, Token::NONE).to_bytes()[12], byte);
     }
-    assert_eq!(answer_bytes(Status::Welcome, 0x0201)[..], hex("5250432d43484154 00 0102"));
+    assert_eq!(answer_bytes(Status::Welcome)[..], hex("5250432d43484154 00 0300"));
     let statuses = [
         Status::Welcome,
         Status::WrongVersion,
@@ -73,7 +73,7 @@ fn the_hello_and_its_answer() {
         Status::Closed,
     ];
     for (byte, status) in (0..).zip(statuses) {
-        assert_eq!(answer_bytes(status, 1)[8], byte, "{status:?}");
+        assert_eq!(answer_bytes(status)[8], byte, "{status:?}");
     }
 }
 
@@ -139,8 +139,8 @@ fn every_reply() {
     );
     assert_encoding(&Reply::Accepted { sequence: 5 }, "02000000 0500000000000000");
     assert_encoding(
-        &Reply::People { people: vec![Person { name: ann(), here: 9, idle: 2 }], total: 3 },
-        &format!("03000000 0100000000000000 {ANN} 09000000 02000000 03000000"),
+        &Reply::People { people: vec![Person { name: ann(), here: 9, idle: 2, operator: true }], total: 3 },
+        &format!("03000000 0100000000000000 {ANN} 09000000 02000000 01 03000000"),
     );
     assert_encoding(&Reply::Left, "04000000");
     assert_encoding(&Reply::Pong, "05000000");

@@ -293,7 +293,7 @@ fn room_that_cuts(cut: Cut) -> (SocketAddr, PublicKey, Arc<AtomicUsize>) {
             let mut client = RawPeer::from_stream(socket);
             let Ok(Some(hello)) = client.connection.read_hello(WATCHDOG_TIMEOUT) else { continue };
             let _ = match cut {
-                Cut::AfterHello => client.connection.welcome(&hello, WATCHDOG_TIMEOUT),
+                Cut::AfterHello => client.connection.welcome(WATCHDOG_TIMEOUT),
                 Cut::BeforeReply => shake_hands(&mut client, &hello, &key),
             };
             counted.fetch_add(1, Ordering::SeqCst);
@@ -345,8 +345,8 @@ fn a_person_is_told_that_a_handshake_is_slow() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let state = Folder::new();
     let shown = start(listener.local_addr().unwrap(), state.path(), WORDS, &["--json"]);
-    let (mut client, hello) = accept(&listener);
-    client.connection.welcome(&hello, WATCHDOG_TIMEOUT).unwrap();
+    let (mut client, _) = accept(&listener);
+    client.connection.welcome(WATCHDOG_TIMEOUT).unwrap();
     shown.sees("\"state\":\"busy\"");
 }
 

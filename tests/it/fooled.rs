@@ -1,8 +1,7 @@
 //! Nobody is fooled about who said what, and nothing that was said is hidden or promised in vain.
 
 use chat_common::wire::{
-    error::RpcError,
-    hello::{read_answer, Hello, Role},
+    hello::{answer_bytes, Hello, Role, HELLO_BYTES},
     protocol::{Callback, Cause, Event, EventKind, Join, Place, Reply, Request},
     status::Status,
     token::Token,
@@ -17,7 +16,10 @@ use chat_tests::{
     server::{without_rate_limit, TestServer},
     watchdog::poll,
 };
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::{SocketAddr, TcpListener},
+    time::Duration,
+};
 
 fn broadcast(message_id: u64, text: &str) -> Request {
     Request::Broadcast { message_id, repeated: false, text: text.to_owned() }
@@ -177,11 +179,25 @@ fn comings_and_goings_do_not_push_out_what_was_said() {
 }
 
 #[test]
-fn an_old_client_is_refused_with_a_reason() {
-    let server = TestServer::start();
-    let peer = RawPeer::connect(server.address());
-    let hello = Hello { lowest: 1, highest: 1, ..sealing::hello(Role::Call, Token::NONE) };
-    peer.write(&hello.to_bytes()).unwrap();
-    let error = read_answer(&mut &peer.read_until_closed()[..]).unwrap_err();
-    assert!(matches!(error, RpcError::Refused { status: Status::WrongVersion, version: 2 }), "{error:?}");
+fn an_older_or_newer_program_is_refused_and_the_other_side_says_which_of_the_two_to_update() {
+    let (server, address) = Program::server(&[]);
+    for (version, what_to_do) in [(2, "; update the other program\n"), (4, "; update this program\n")] {
+        let old_client = RawPeer::connect(address);
+        let hello = Hello { lowest: version, highest: version, ..sealing::hello(Role::Call, Token::NONE) };
+        old_client.write(&hello.to_bytes()).unwrap();
+        assert_eq!(old_client.read_until_closed(), answer_bytes(Status::WrongVersion));
+        server
+            .logs(&format!("speaks version {version} of the rpc-chat protocol, and this program version 3"));
+        server.logs(what_to_do);
+
+        let old_server = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut client = Program::client(old_server.local_addr().unwrap(), "Ann", &[]);
+        let peer = RawPeer::accept(&old_server);
+        peer.read(HELLO_BYTES).unwrap();
+        let mut refusal = answer_bytes(Status::WrongVersion);
+        refusal[9..].copy_from_slice(&version.to_le_bytes());
+        peer.write(&refusal).unwrap();
+        assert_eq!(client.exits(), Some(1));
+        assert!(client.error_output().ends_with(what_to_do), "{}", client.error_output());
+    }
 }

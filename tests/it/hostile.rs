@@ -6,7 +6,7 @@ use chat_common::{
     wire::{
         codec::encode_into,
         error::RpcError,
-        hello::{read_answer, Hello, Role},
+        hello::{answer_bytes, read_answer, Hello, Role},
         protocol::{Callback, CallbackReply, Cause, EventKind, Join, Reply, Request},
         status::Status,
         token::Token,
@@ -73,7 +73,7 @@ fn a_client_of_an_unknown_version_is_told_which_one_the_server_speaks() {
         let hello = Hello { lowest: 7, highest: 9, ..sealing::hello(Role::Call, Token::NONE) };
         peer.write(&hello.to_bytes()).unwrap();
         let error = read_answer(&mut &peer.read_until_closed()[..]).unwrap_err();
-        assert!(matches!(error, RpcError::Refused { status: Status::WrongVersion, version: 2 }), "{error:?}");
+        assert!(matches!(error, RpcError::Refused { status: Status::WrongVersion, version: 3 }), "{error:?}");
     });
 }
 
@@ -90,12 +90,14 @@ fn wrong_roles_and_unknown_tokens_are_refused() {
             let error = read_answer(&mut &peer.read_until_closed()[..]).unwrap_err();
             assert!(matches!(error, RpcError::Refused { status, .. } if status == expected), "{error:?}");
         }
-        let mut hello = caller_hello();
-        hello[12] = 77;
-        let peer = RawPeer::connect(server.address());
-        peer.write(&hello).unwrap();
-        let answer = peer.read_until_closed();
-        assert_eq!(answer[8], Status::WrongRole as u8);
+        // The roles 7 and 8 are reserved.
+        for role in [0, 7, 8, 77] {
+            let mut hello = caller_hello();
+            hello[12] = role;
+            let peer = RawPeer::connect(server.address());
+            peer.write(&hello).unwrap();
+            assert_eq!(peer.read_until_closed(), answer_bytes(Status::WrongRole), "role {role}");
+        }
     });
 }
 

@@ -22,7 +22,7 @@ TIMEOUT = 20
 PING_AFTER = 5
 
 MAGIC = b"RPC-CHAT"
-VERSION = 2
+VERSION = 3
 CALL, CALLBACK, OPENED = 1, 2, 3
 STATUS = ["welcome", "no version in common", "busy", "role not served", "unknown token", "too many connections",
           "banned", "shutting down", "closed", "wrong passphrase"]
@@ -96,7 +96,7 @@ def read_answer(stream):
     """Reads the answer of the side that accepts. Returns its bytes if it is a welcome."""
     data = read_exactly(stream, 11)
     if data[:8] != MAGIC or data[8] != 0:
-        raise ConnectionError("refused: " + STATUS[data[8]])
+        raise ConnectionError("refused: %s (version %d there, %d here)" % (STATUS[data[8]], data[9], VERSION))
     return data
 
 
@@ -230,7 +230,7 @@ class Client:
             names = []
             for _ in range(reply.take("Q")):
                 names.append(reply.text())
-                reply.take("II")  # for how long here, and for how long silent
+                reply.take("II?")  # for how long here, for how long silent, and whether it is an operator
             print("here: " + " ".join(names), flush=True)
         elif line == "/drop":
             self.disconnect()

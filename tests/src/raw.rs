@@ -8,7 +8,7 @@ use chat_common::{
     handshake::callback,
     wire::{
         error::RpcError,
-        hello::{answer_bytes, Hello, Role, HELLO_BYTES, HIGHEST_VERSION},
+        hello::{answer_bytes, Hello, Role, HELLO_BYTES},
         protocol::{Callback, CallbackReply, Join, Joined, Reply, Request, FRAME_BYTES},
         rpc::Connection,
         status::Status,
@@ -219,7 +219,7 @@ pub fn caller_hello() -> [u8; HELLO_BYTES] {
 
 /// The bytes of the answer that welcomes a caller.
 pub fn welcome() -> Vec<u8> {
-    answer_bytes(Status::Welcome, HIGHEST_VERSION).to_vec()
+    answer_bytes(Status::Welcome).to_vec()
 }
 
 /// A token that no other session has.

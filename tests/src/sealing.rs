@@ -34,15 +34,16 @@ pub(crate) fn greet_call(connection: &mut Connection) -> Result<(), RpcError> {
         let opened = sealed::dial_call(connection, passphrase, key, is_the_rooms, WATCHDOG_TIMEOUT);
         return opened.map(drop);
     }
-    connection.greet(Role::Call, Token::NONE, WATCHDOG_TIMEOUT).map(drop)
+    connection.greet(Role::Call, Token::NONE, WATCHDOG_TIMEOUT)
 }
 
 /// Accepts a call connection with this hello, as a server does.
+#[cfg_attr(not(feature = "closed"), expect(unused_variables, reason = "only a handshake repeats it"))]
 pub(crate) fn welcome_call(connection: &mut Connection, hello: &Hello) -> Result<(), RpcError> {
     #[cfg(feature = "closed")]
     if let Some(secrets) = Secrets::of_this_run() {
         let (passphrase, key) = (&secrets.passphrase, &secrets.room_key);
         return sealed::accept_call(connection, hello, passphrase, key, || (), WATCHDOG_TIMEOUT);
     }
-    connection.welcome(hello, WATCHDOG_TIMEOUT)
+    connection.welcome(WATCHDOG_TIMEOUT)
 }

@@ -90,7 +90,7 @@ mod tests {
         hear(&names, EventKind::Message { author: "Ann".into(), message_id: 1, repeated: false, text });
         hear(&names, EventKind::Left { name: "Bob".into(), reason: None });
         hear(&names, EventKind::Renamed { from: "Cid".into(), to: "Sid".into() });
-        let people = vec![Person { name: "Dan".into(), here: 0, idle: 0 }];
+        let people = vec![Person { name: "Dan".into(), here: 0, idle: 0, operator: false }];
         names.hear(&UiEvent::People { people, total: 3, pattern: None });
         assert_eq!(names.all(), ["Sid", "Ann", "Dan"]);
     }

@@ -221,7 +221,7 @@ mod tests {
     /// Presses the keys of these bytes. Returns the text, the cursor, and what the last key asked for.
     fn press(typing: &mut Typing, bytes: &str) -> (String, usize, Effect) {
         let names = KnownNames::default();
-        let person = |name: &str| Person { name: name.into(), here: 0, idle: 0 };
+        let person = |name: &str| Person { name: name.into(), here: 0, idle: 0, operator: false };
         let people = ["Sara", "Samuel", "Tom"].map(person).into();
         names.hear(&UiEvent::People { people, total: 3, pattern: None });
         let (mut keys, mut effect) = (Keys::default(), Effect::Nothing);

@@ -146,7 +146,9 @@ mod tests {
     #[test]
     fn the_names_of_people_are_a_list() {
         let who = |pattern: Option<&str>| UiEvent::People {
-            people: ["Ann", "Bob"].map(|name| Person { name: name.into(), here: 9, idle: 2 }).into(),
+            people: ["Ann", "Bob"]
+                .map(|name| Person { name: name.into(), here: 9, idle: 2, operator: false })
+                .into(),
             total: 2,
             pattern: pattern.map(str::to_owned),
         };

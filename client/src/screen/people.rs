@@ -89,7 +89,12 @@ mod tests {
         let viewer = Viewer { own_name: "Tom", clock: &clock, now: NOW, on_terminal };
         let people: Vec<Person> = names
             .iter()
-            .map(|(name, here, idle)| Person { name: (*name).into(), here: *here, idle: *idle })
+            .map(|(name, here, idle)| Person {
+                name: (*name).into(),
+                here: *here,
+                idle: *idle,
+                operator: false,
+            })
             .collect();
         describe(&people, total, pattern, &viewer)
     }

@@ -378,7 +378,7 @@ mod tests {
             UiEvent::Refused(text.clone()),
             UiEvent::Failed(text.clone()),
             UiEvent::People {
-                people: vec![Person { name: text.clone(), here: 0, idle: 0 }],
+                people: vec![Person { name: text.clone(), here: 0, idle: 0, operator: false }],
                 total: 1,
                 pattern: Some(text.clone()),
             },
@@ -414,7 +414,12 @@ mod tests {
 
     #[test]
     fn a_list_of_people_is_shown_whole_and_a_text_is_not() {
-        let people = (0..200).map(|number| Person { name: format!("pupil_{number}"), here: 0, idle: 0 });
+        let people = (0..200).map(|number| Person {
+            name: format!("pupil_{number}"),
+            here: 0,
+            idle: 0,
+            operator: false,
+        });
         let who = UiEvent::People { people: people.collect(), total: 200, pattern: None };
         let clock = LocalClock::default();
         let viewer = Viewer { own_name: "Tom", clock: &clock, now: 0, on_terminal: true };

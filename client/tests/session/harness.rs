@@ -82,7 +82,7 @@ impl Harness {
         let stream = Stream::new(self.listener.accept().unwrap().0);
         let mut connection = Connection::new(Arc::new(stream), FRAME_BYTES);
         let hello = connection.read_hello(TEST_TIMEOUT).unwrap().unwrap();
-        connection.welcome(&hello, TEST_TIMEOUT).unwrap();
+        connection.welcome(TEST_TIMEOUT).unwrap();
         (connection, hello.role, hello.token)
     }
 

@@ -46,7 +46,7 @@ pub fn dial(
     if let Some(seal) = call.seal() {
         return sealed::dial_callback(connection, role, seal, token, timeout);
     }
-    connection.greet(role, token, timeout).map(drop)
+    connection.greet(role, token, timeout)
 }
 
 /// Accepts a callback connection after its hello, which named the session with this call connection and this
@@ -76,5 +76,5 @@ pub fn accept(
         connection.refuse(status);
         return Err(RpcError::Refused { status, version: hello.highest });
     }
-    connection.welcome(hello, timeout)
+    connection.welcome(timeout)
 }

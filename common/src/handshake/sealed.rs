@@ -26,7 +26,7 @@
 use super::passphrase::{Exchange, Passphrase, MESSAGE_BYTES};
 use crate::wire::{
     error::RpcError,
-    hello::{answer_bytes, read_answer_bytes, Hello, Role, ANSWER_BYTES, HELLO_BYTES, HIGHEST_VERSION},
+    hello::{answer_bytes, read_answer_bytes, Hello, Role, ANSWER_BYTES, HELLO_BYTES},
     rpc::Connection,
     seal::{
         noise::{Handshake, NotGenuine, Side, KEY_BYTES},
@@ -133,7 +133,7 @@ pub fn accept_call(
         Err(RpcError::NotGenuine) => {
             on_wrong();
             connection.refuse(Status::WrongPassphrase);
-            return Err(RpcError::Refused { status: Status::WrongPassphrase, version: HIGHEST_VERSION });
+            return Err(RpcError::Refused { status: Status::WrongPassphrase, version: hello.highest });
         }
         Err(error) => return Err(error),
     }
@@ -206,15 +206,14 @@ fn callback(side: Side, call: &Seal, token: Token, transcript: &[u8]) -> Handsha
 
 /// Sends a hello, and returns it with its answer: the beginning of a transcript.
 fn send_hello(connection: &mut Connection, hello: Hello, deadline: Instant) -> Result<Vec<u8>, RpcError> {
-    let version = connection.send_hello(&hello, deadline)?;
-    Ok([&hello.to_bytes()[..], &answer_bytes(Status::Welcome, version)].concat())
+    connection.send_hello(&hello, deadline)?;
+    Ok([&hello.to_bytes()[..], &answer_bytes(Status::Welcome)].concat())
 }
 
 /// Welcomes a hello, and returns it with its answer.
 fn welcome(connection: &mut Connection, hello: &Hello, timeout: Duration) -> Result<Vec<u8>, RpcError> {
-    connection.welcome(hello, timeout)?;
-    let version = hello.common_version().unwrap_or(HIGHEST_VERSION);
-    Ok([&hello.to_bytes()[..], &answer_bytes(Status::Welcome, version)].concat())
+    connection.welcome(timeout)?;
+    Ok([&hello.to_bytes()[..], &answer_bytes(Status::Welcome)].concat())
 }
 
 /// Reads the server's message of SPAKE2, and returns the key.

@@ -61,11 +61,11 @@ impl fmt::Display for RpcError {
             RpcError::UnexpectedAnswer => f.write_str("the peer sent a reply to a call that needs none"),
             RpcError::NotRpcChat => f.write_str("the peer does not speak the rpc-chat protocol"),
             RpcError::Refused { status: Status::WrongVersion, version } => {
-                let older = if *version < VERSION { "the peer" } else { "this program" };
+                let older = if *version < VERSION { "the other program" } else { "this program" };
                 write!(
                     f,
-                    "the peer speaks version {version} of the rpc-chat protocol, and this program version \
-                     {VERSION}; update {older}"
+                    "the other program speaks version {version} of the rpc-chat protocol, and this program \
+                     version {VERSION}; update {older}"
                 )
             }
             RpcError::Refused { status, .. } => fmt::Display::fmt(status, f),

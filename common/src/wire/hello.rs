@@ -10,10 +10,6 @@ use std::io::{self, ErrorKind, Read};
 
 /// The first eight bytes in both directions.
 pub(crate) const MAGIC: [u8; 8] = *b"RPC-CHAT";
-/// The lowest protocol version that this build speaks.
-pub(crate) const LOWEST_VERSION: u16 = VERSION;
-/// The highest protocol version that this build speaks.
-pub const HIGHEST_VERSION: u16 = VERSION;
 /// The length of a hello in bytes: magic, lowest version, highest version, role, token.
 pub const HELLO_BYTES: usize = 8 + 2 + 2 + 1 + Token::BYTES;
 /// The length of the answer to a hello in bytes: magic, status, version.
@@ -57,9 +53,9 @@ pub struct Hello {
 }
 
 impl Hello {
-    /// Returns a hello with the versions that this build speaks.
+    /// Returns a hello with the version that this build speaks.
     pub const fn new(role: Role, token: Token) -> Hello {
-        Hello { lowest: LOWEST_VERSION, highest: HIGHEST_VERSION, role, sealed: false, token }
+        Hello { lowest: VERSION, highest: VERSION, role, sealed: false, token }
     }
 
     /// Returns the same hello for a connection that is to be sealed.
@@ -77,12 +73,6 @@ impl Hello {
         bytes[13..].copy_from_slice(self.token.as_bytes());
         bytes
     }
-
-    /// Returns the highest version that both sides speak.
-    pub(crate) fn common_version(&self) -> Option<u16> {
-        let highest = self.highest.min(HIGHEST_VERSION);
-        (highest >= self.lowest.max(LOWEST_VERSION)).then_some(highest)
-    }
 }
 
 /// Reads a hello. `Ok(None)` means that the stream ended before its first byte.
@@ -92,8 +82,8 @@ impl Hello {
 ///
 /// # Errors
 /// [`RpcError::NotRpcChat`] at the first byte that differs from the magic, so that a peer of another protocol
-/// that sends less than a hello need not send more. [`RpcError::Refused`] with [`Status::WrongRole`] for a
-/// role that this build does not know, and with [`Status::WrongVersion`] for versions that it does not speak.
+/// that sends less than a hello need not send more. [`RpcError::Refused`] with [`Status::WrongVersion`] for
+/// versions that this build does not speak, and with [`Status::WrongRole`] for a role that it does not serve.
 pub fn read_hello(reader: &mut impl Read) -> Result<Option<Hello>, RpcError> {
     let mut bytes = [0; HELLO_BYTES];
     let mut filled = 0;
@@ -111,6 +101,10 @@ pub fn read_hello(reader: &mut impl Read) -> Result<Option<Hello>, RpcError> {
         }
     }
     let [lowest, highest] = [8, 10].map(|at| u16::from_le_bytes([bytes[at], bytes[at + 1]]));
+    let refused = |status| Err(RpcError::Refused { status, version: highest });
+    if !(lowest..=highest).contains(&VERSION) {
+        return refused(Status::WrongVersion);
+    }
     let (role, sealed) = match bytes[12] {
         1 => (Role::Call, false),
         2 => (Role::Callback, false),
@@ -118,36 +112,32 @@ pub fn read_hello(reader: &mut impl Read) -> Result<Option<Hello>, RpcError> {
         4 => (Role::Call, true),
         5 => (Role::Callback, true),
         6 => (Role::OpenedCallback, true),
-        _ => return Err(RpcError::Refused { status: Status::WrongRole, version: highest }),
+        // The numbers 7 and 8 are reserved for a gateway, which comes with a later version of the programs.
+        _ => return refused(Status::WrongRole),
     };
     let mut token = [0; Token::BYTES];
     token.copy_from_slice(&bytes[13..]);
-    let hello = Hello { lowest, highest, role, sealed, token: Token::from_bytes(token) };
-    match hello.common_version() {
-        Some(_) => Ok(Some(hello)),
-        None => Err(RpcError::Refused { status: Status::WrongVersion, version: highest }),
-    }
+    Ok(Some(Hello { lowest, highest, role, sealed, token: Token::from_bytes(token) }))
 }
 
-/// Returns the bytes that answer a hello. `version` is the version to use; in a refusal it is the highest
-/// that this build speaks.
-pub fn answer_bytes(status: Status, version: u16) -> [u8; ANSWER_BYTES] {
+/// Returns the bytes that answer a hello. They end with the version that this build speaks.
+pub fn answer_bytes(status: Status) -> [u8; ANSWER_BYTES] {
     let mut bytes = [0; ANSWER_BYTES];
     bytes[..8].copy_from_slice(&MAGIC);
     bytes[8] = status as u8;
-    bytes[9..].copy_from_slice(&version.to_le_bytes());
+    bytes[9..].copy_from_slice(&VERSION.to_le_bytes());
     bytes
 }
 
-/// Reads the answer to a hello, and returns the version to use.
+/// Reads the answer to a hello.
 ///
 /// # Blocking
 /// On `reader`, as long as its own reads block.
 ///
 /// # Errors
-/// [`RpcError::Refused`] when the peer refuses. [`RpcError::NotRpcChat`] when the answer does not begin with
-/// the magic. [`RpcError::Closed`] when the peer ends the stream instead.
-pub fn read_answer(reader: &mut impl Read) -> Result<u16, RpcError> {
+/// [`RpcError::Refused`] when the peer refuses, or answers with another version. [`RpcError::NotRpcChat`]
+/// when the answer does not begin with the magic. [`RpcError::Closed`] when the peer ends the stream instead.
+pub fn read_answer(reader: &mut impl Read) -> Result<(), RpcError> {
     let mut bytes = [0; ANSWER_BYTES];
     reader.read_exact(&mut bytes[..MAGIC.len()]).map_err(|error| match error.kind() {
         io::ErrorKind::UnexpectedEof => RpcError::Closed,
@@ -161,13 +151,14 @@ pub fn read_answer(reader: &mut impl Read) -> Result<u16, RpcError> {
 }
 
 /// Reads an answer as [`read_answer`] does, from its bytes.
-pub(crate) fn read_answer_bytes(bytes: &[u8; ANSWER_BYTES]) -> Result<u16, RpcError> {
+pub(crate) fn read_answer_bytes(bytes: &[u8; ANSWER_BYTES]) -> Result<(), RpcError> {
     if bytes[..8] != MAGIC {
         return Err(RpcError::NotRpcChat);
     }
     let version = u16::from_le_bytes([bytes[9], bytes[10]]);
     match Status::from_byte(bytes[8]) {
-        Status::Welcome => Ok(version),
+        Status::Welcome if version == VERSION => Ok(()),
+        Status::Welcome => Err(RpcError::Refused { status: Status::WrongVersion, version }),
         status => Err(RpcError::Refused { status, version }),
     }
 }
@@ -195,23 +186,30 @@ mod tests {
     }
 
     #[test]
-    fn the_common_version_is_the_highest_that_both_speak() {
-        let speaks = |lowest, highest| {
-            Hello { lowest, highest, ..Hello::new(Role::Call, Token::NONE) }.common_version()
-        };
-        assert_eq!(speaks(2, 2), Some(2));
-        assert_eq!(speaks(1, 1), None, "version 1 is served by nobody");
-        assert_eq!(speaks(0, 9), Some(HIGHEST_VERSION));
-        assert_eq!(speaks(HIGHEST_VERSION + 1, HIGHEST_VERSION + 3), None);
-        assert_eq!(speaks(0, 0), None);
-    }
-
-    #[test]
-    fn a_refusal_carries_status_and_version() {
-        let bytes = answer_bytes(Status::WrongVersion, 3);
-        match read_answer(&mut &bytes[..]) {
-            Err(RpcError::Refused { status: Status::WrongVersion, version: 3 }) => {}
-            other => panic!("{other:?}"),
+    fn a_version_is_spoken_by_both_sides_or_refused_in_words_that_name_the_older_program() {
+        let (older, newer) = ("; update the other program", "; update this program");
+        for (lowest, highest, words) in
+            [(0, 0, Some(older)), (1, 2, Some(older)), (3, 3, None), (0, 9, None), (4, 9, Some(newer))]
+        {
+            let hello = Hello { lowest, highest, ..Hello::new(Role::Call, Token::NONE) };
+            let read = read_hello(&mut &hello.to_bytes()[..]);
+            assert_eq!(read.is_ok(), words.is_none(), "{lowest} to {highest}");
+            if let (Err(refused), Some(words)) = (read, words) {
+                assert!(matches!(refused, RpcError::Refused { status: Status::WrongVersion, .. }));
+                assert!(refused.to_string().contains(&format!("version {highest} ")), "{refused}");
+                assert!(refused.to_string().ends_with(words), "{refused}");
+            }
+        }
+        // A welcome of another version is none.
+        for (status, version) in [(Status::WrongVersion, 9), (Status::Welcome, 9), (Status::Welcome, 2)] {
+            let mut answer = answer_bytes(status);
+            answer[9] = version;
+            match read_answer(&mut &answer[..]) {
+                Err(RpcError::Refused { status: Status::WrongVersion, version: told }) => {
+                    assert_eq!(told, u16::from(version));
+                }
+                other => panic!("{other:?}"),
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::{fmt, time::Duration};
 
 /// The version of the protocol that these types belong to.
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;
 /// The longest payload before a Join is accepted, in bytes.
 pub const UNJOINED_FRAME_BYTES: u32 = 1024;
 /// The longest payload after a Join is accepted, in bytes, in both directions and on both connections.
@@ -164,6 +164,8 @@ pub struct Person {
     pub here: u32,
     /// For how long the member has said nothing to everybody, in seconds. At most `here`.
     pub idle: u32,
+    /// Whether the member is an operator of the room. No room has one today.
+    pub operator: bool,
 }
 
 /// The reply to an accepted `Join`.

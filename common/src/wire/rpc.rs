@@ -22,7 +22,7 @@ use crate::wire::{
     codec::decode,
     error::RpcError,
     frame::{encode_frame, has_memory_for, read_frame, KEPT_BYTES},
-    hello::{answer_bytes, read_answer, read_hello, Hello, Role, HIGHEST_VERSION, HTTP_REFUSAL},
+    hello::{answer_bytes, read_answer, read_hello, Hello, Role, HTTP_REFUSAL},
     status::Status,
     stream::{Stream, TimedReader},
     token::Token,
@@ -90,19 +90,19 @@ impl Connection {
         std::mem::take(&mut self.traffic)
     }
 
-    /// Sends a hello as the side that dials, reads the answer, and returns the version to use.
+    /// Sends a hello as the side that dials, and reads the answer.
     ///
     /// # Blocking
     /// On the peer, for `timeout` at most. [`Stream::shut_down`] wakes it.
     ///
     /// # Errors
     /// [`RpcError::Refused`] when the peer refuses the hello. After any error the connection is lost.
-    pub fn greet(&mut self, role: Role, token: Token, timeout: Duration) -> Result<u16, RpcError> {
+    pub fn greet(&mut self, role: Role, token: Token, timeout: Duration) -> Result<(), RpcError> {
         self.send_hello(&Hello::new(role, token), Instant::now() + timeout)
     }
 
     /// Sends a hello as [`Connection::greet`] does.
-    pub(crate) fn send_hello(&mut self, hello: &Hello, deadline: Instant) -> Result<u16, RpcError> {
+    pub(crate) fn send_hello(&mut self, hello: &Hello, deadline: Instant) -> Result<(), RpcError> {
         let sent = self.stream.write_all(&hello.to_bytes(), deadline);
         self.reader.get_mut().deadline = deadline;
         // A busy server answers and closes without reading. Our write may then fail, but the answer says why.
@@ -133,17 +133,15 @@ impl Connection {
         hello
     }
 
-    /// Accepts the peer's hello, with the highest version that both sides speak.
+    /// Accepts the peer's hello.
     ///
     /// # Blocking
     /// On the peer's reading, for `timeout` at most. [`Stream::shut_down`] wakes it.
     ///
     /// # Errors
     /// When the connection is broken, or the deadline passes.
-    pub fn welcome(&mut self, hello: &Hello, timeout: Duration) -> Result<(), RpcError> {
-        let version = hello.common_version().unwrap_or(HIGHEST_VERSION);
-        let answer = answer_bytes(Status::Welcome, version);
-        Ok(self.stream.write_all(&answer, Instant::now() + timeout).map(drop)?)
+    pub fn welcome(&mut self, timeout: Duration) -> Result<(), RpcError> {
+        self.write_bytes(&answer_bytes(Status::Welcome), Instant::now() + timeout)
     }
 
     /// Refuses the peer's hello, and closes the connection.
@@ -151,7 +149,7 @@ impl Connection {
     /// # Blocking
     /// On the peer, for one second at most. [`Stream::shut_down`] wakes it.
     pub fn refuse(&mut self, status: Status) {
-        self.close_with(&answer_bytes(status, HIGHEST_VERSION));
+        self.close_with(&answer_bytes(status));
     }
 
     /// Sends `last_bytes` and closes the connection. When a socket closes with unread bytes, the system sends
@@ -251,8 +249,7 @@ impl Connection {
         self.send(reply, Instant::now() + timeout)
     }
 
-    /// Writes bytes that are no frame, for a handshake.
-    #[cfg(feature = "closed")]
+    /// Writes bytes that are not a frame: those of a hello or a handshake.
     pub(crate) fn write_bytes(&mut self, bytes: &[u8], deadline: Instant) -> Result<(), RpcError> {
         Ok(self.stream.write_all(bytes, deadline).map(drop)?)
     }

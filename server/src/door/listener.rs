@@ -22,12 +22,7 @@ use chat_common::{
         shutdown::Shutdown,
         tasks::{self, Task},
     },
-    wire::{
-        error::is_out_of_descriptors,
-        hello::{answer_bytes, HIGHEST_VERSION},
-        status::Status,
-        stream::Stream,
-    },
+    wire::{error::is_out_of_descriptors, hello::answer_bytes, status::Status, stream::Stream},
 };
 use log::{warn, Level};
 use std::{
@@ -139,7 +134,7 @@ fn admit<'scope, 'env>(
 /// Refuses a connection without a thread of its own, and logs `why`. Never blocks on the peer.
 fn refuse(door: &Door, stream: &Stream, peer: SocketAddr, status: Status, why: &str) {
     door.log(peer.ip(), Level::Warn, format_args!("{peer}: refused: {why}"));
-    if let Err(error) = stream.dismiss(&answer_bytes(status, HIGHEST_VERSION)) {
+    if let Err(error) = stream.dismiss(&answer_bytes(status)) {
         door.log(peer.ip(), Level::Debug, format_args!("{peer}: while refusing: {error}"));
     }
 }

@@ -46,5 +46,5 @@ pub(super) fn welcome_call(
         let on_wrong = || service.door.spend_guess(peer.ip());
         return sealed::accept_call(connection, hello, passphrase, key, on_wrong, timeout).map(|()| true);
     }
-    connection.welcome(hello, service.limits.frame_timeout).map(|()| true)
+    connection.welcome(service.limits.frame_timeout).map(|()| true)
 }

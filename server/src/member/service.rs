@@ -101,8 +101,8 @@ fn rename(service: &Service<'_>, calls: &mut MemberCalls, name: String) -> Resul
 }
 
 fn people(service: &Service<'_>) -> Reply {
-    /// The bytes beside a name and beside the list on the wire: a length and two times, and the rest.
-    const AROUND_NAME: usize = 16;
+    /// The bytes beside a name and beside the list on the wire: a length, two times and a bool, and the rest.
+    const AROUND_NAME: usize = 17;
     const AROUND_BYTES: usize = 64;
     let mut people: Vec<Person> = service.room.people().into_iter().map(|(person, _)| person).collect();
     let total = people.len() as u32;

@@ -81,7 +81,8 @@ mod tests {
     use super::*;
 
     fn people(names: &[&str]) -> Vec<(Person, IpAddr)> {
-        let person = |name: &&str| Person { name: (*name).to_owned(), here: 7_500, idle: 53 };
+        let person =
+            |name: &&str| Person { name: (*name).to_owned(), here: 7_500, idle: 53, operator: false };
         names.iter().map(|name| (person(name), IpAddr::from([192, 0, 2, 7]))).collect()
     }
 

@@ -193,7 +193,8 @@ impl Member {
 
     fn person(&self) -> Person {
         let seconds = |since: Instant| u32::try_from(since.elapsed().as_secs()).unwrap_or(u32::MAX);
-        Person { name: self.name.clone(), here: seconds(self.entered), idle: seconds(self.last_said) }
+        let (here, idle) = (seconds(self.entered), seconds(self.last_said));
+        Person { name: self.name.clone(), here, idle, operator: false }
     }
 
     fn recipient(&self) -> Option<&Arc<Recipient>> {

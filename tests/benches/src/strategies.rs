@@ -113,8 +113,10 @@ fn serve_connection(
     events_tx: &Sender<RoomEvent>,
 ) -> Result<(), RpcError> {
     let mut calls = Connection::new(Arc::new(Stream::new(stream)), FRAME_BYTES);
-    let Some(hello) = calls.read_hello(CALL_TIMEOUT)? else { return Ok(()) };
-    calls.welcome(&hello, CALL_TIMEOUT)?;
+    if calls.read_hello(CALL_TIMEOUT)?.is_none() {
+        return Ok(());
+    }
+    calls.welcome(CALL_TIMEOUT)?;
     let Some(Request::Join(join)) = calls.next_request(IDLE_TIMEOUT, CALL_TIMEOUT)? else { return Ok(()) };
     let callback = call_back(&join, peer)?;
     // The broadcaster lives as long as the process, so the sends below succeed. The other members get no

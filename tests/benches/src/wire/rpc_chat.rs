@@ -12,7 +12,7 @@ use chat_common::{
     },
     wire::{
         frame::{encode_frame, HEADER_BYTES},
-        hello::{answer_bytes, read_answer, read_hello, Hello, Role, HIGHEST_VERSION},
+        hello::{answer_bytes, read_answer, read_hello, Hello, Role},
         protocol::{Join, Request, FRAME_BYTES},
         rpc::Connection,
         seal::KeyPair,
@@ -46,7 +46,7 @@ pub(super) fn join(mut call: TcpStream, name: &str, listener: &TcpListener) -> i
         callback.set_read_timeout(Some(JOIN_TIMEOUT))?;
         let hello = read_hello(&mut callback).map_err(io::Error::other)?;
         check(hello, Hello::new(Role::Callback, token))?;
-        callback.write_all(&answer_bytes(Status::Welcome, HIGHEST_VERSION))?;
+        callback.write_all(&answer_bytes(Status::Welcome))?;
         Ok(callback.into())
     })
 }
