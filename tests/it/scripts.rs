@@ -330,7 +330,10 @@ fn json_prints_one_object_per_line_for_every_event() {
     assert_eq!(
         lines,
         [
-            r#"{"event":"connection","state":"connected","time":T,"sequence":4,"name":"Json","room":R}"#,
+            concat!(
+                r#"{"event":"connection","state":"connected","time":T,"sequence":4,"#,
+                r#""name":"Json","room":R,"text_limit":4096}"#
+            ),
             r#"{"event":"history","kind":"message","sequence":2,"time":T,"author":"Ann","text":"long ago"}"#,
             r#"{"event":"joined","sequence":5,"time":T,"name":"Sara"}"#,
             r#"{"event":"action","sequence":6,"time":T,"author":"Sara","text":"waves"}"#,

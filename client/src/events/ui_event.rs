@@ -1,7 +1,7 @@
 //! What happens in the room and to the connection, before it becomes text. No I/O.
 
 use super::{input::Input, utterance::Utterance};
-use chat_common::wire::protocol::{Event, Joined, Person};
+use chat_common::wire::protocol::{Event, EventKind, Joined, Person};
 
 /// Receives every [`UiEvent`]. The session's main thread and the callback's thread call it.
 ///
@@ -123,6 +123,20 @@ pub enum UiEvent {
     Failed(String),
     /// The person has left.
     Bye,
+}
+
+impl UiEvent {
+    /// Returns the sequence of an event that everybody in the room is told with the same line, whoever it is.
+    /// So a program that serves many of them makes that line once. Everything else is for this client alone.
+    pub fn sequence_for_all(&self) -> Option<u64> {
+        match self {
+            UiEvent::Event { event, earlier: false } => match event.kind {
+                EventKind::Private { .. } | EventKind::Missed { .. } => None,
+                _ => Some(event.sequence),
+            },
+            _ => None,
+        }
+    }
 }
 
 /// A message that a search has found.

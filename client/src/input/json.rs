@@ -1,4 +1,4 @@
-//! Reads one JSON object whose values are texts, `true` and `false`. No I/O.
+//! Reads one JSON object whose values are texts, whole numbers, `true` and `false`. No I/O.
 //!
 //! It takes what RFC 8259 allows and nothing else, because the input decides what a program says to people.
 //! No value is nested, so no input makes it recurse.
@@ -6,11 +6,16 @@
 /// More keys than any object has that a program reads here, so that looking for a repeated key is quick.
 const MAX_MEMBERS: usize = 8;
 
+/// JSON has no limit for numbers, but a program that has them as floating point rounds those from here on.
+const END_OF_NUMBERS: u64 = 1 << 53;
+
 /// A value in an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Value {
     Text(String),
     Flag(bool),
+    /// Whole, and below 2^53.
+    Number(u64),
 }
 
 /// Reads an object. Returns its keys and values in their order.
@@ -96,7 +101,24 @@ impl Reader<'_> {
                 return Ok(Value::Flag(flag));
             }
         }
-        self.text("a value is a text in double quotes, true or false").map(Value::Text)
+        if self.peek().is_some_and(|c| c.is_ascii_digit()) {
+            return self.number().map(Value::Number);
+        }
+        self.text("a value is a text in double quotes, a whole number, true or false").map(Value::Text)
+    }
+
+    fn number(&mut self) -> Result<u64, String> {
+        let rest = &self.text[self.at..];
+        let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '+' | '-');
+        let digits = &rest[..rest.find(|c| !is_part(c)).unwrap_or(rest.len())];
+        let number = digits.parse().ok().filter(|number| *number < END_OF_NUMBERS);
+        match number.filter(|_| digits == "0" || !digits.starts_with('0')) {
+            Some(number) => {
+                self.at += digits.len();
+                Ok(number)
+            }
+            None => Err(self.wrong("a number is whole and below 2^53, without a sign or a leading 0")),
+        }
     }
 
     /// Reads a text with its quotes.
@@ -176,7 +198,7 @@ mod tests {
     use super::*;
     use serde_json::{Map, Value as Json};
 
-    /// What serde_json reads, if it is an object of texts and flags without a repeated key.
+    /// What serde_json reads, if it is an object of texts, flags and numbers without a repeated key.
     fn by_serde(text: &str) -> Option<Vec<(String, Value)>> {
         let object: Map<String, Json> = serde_json::from_str(text).ok()?;
         object
@@ -184,6 +206,10 @@ mod tests {
             .map(|(key, value)| match value {
                 Json::String(text) => Some((key, Value::Text(text))),
                 Json::Bool(flag) => Some((key, Value::Flag(flag))),
+                Json::Number(number) => {
+                    let number = number.as_u64().filter(|number| *number < END_OF_NUMBERS)?;
+                    Some((key, Value::Number(number)))
+                }
                 _ => None,
             })
             .collect()
@@ -201,6 +227,7 @@ mod tests {
             r#"{"say":"hello"}"#,
             r#" { "to" : "Ann" , "text" : "a \"b\" \\ \/ \b\f\n\r\t é🦀 \u00e9\ud83e\udd80" } "#,
             r#"{"leave":true,"x":false}"#,
+            r#"{"history":120,"before":9007199254740991,"zero":0}"#,
             "{}",
         ];
         let alphabet: Vec<char> =
@@ -241,7 +268,11 @@ mod tests {
             ("", "the end: an object begins with {"),
             ("[]", "character 1: an object begins with {"),
             ("{\"é\" 1}", "character 6: a colon follows a key"),
-            ("{\"a\":1}", "character 6: a value is a text"),
+            ("{\"a\":-1}", "character 6: a value is a text"),
+            ("{\"a\":1.0}", "character 6: a number is whole"),
+            ("{\"a\":1e3}", "character 6: a number is whole"),
+            ("{\"a\":01}", "character 6: a number is whole"),
+            ("{\"a\":9007199254740992}", "character 6: a number is whole"),
             ("{\"a\":{\"b\":\"c\"}}", "character 6: a value is a text"),
             ("{\"a\":null}", "character 6: a value is a text"),
             ("{\"a\":\"b\",}", "character 10: a key is a text"),

@@ -17,7 +17,8 @@ use std::{
 
 /// What a line can be, for a person who wrote another one.
 const FORMS: &str = "a line is one of {\"say\":\"hello\"}, {\"to\":\"Ann\",\"text\":\"hello\"}, \
-                     {\"do\":\"waves\"}, {\"name\":\"Sal\"} and {\"leave\":true}";
+                     {\"do\":\"waves\"}, {\"name\":\"Sal\"}, {\"who\":true}, {\"history\":20} and \
+                     {\"leave\":true}";
 /// The most characters of an unknown key that its mistake shows.
 const MAX_KEY_CHARACTERS: usize = 32;
 
@@ -104,8 +105,11 @@ fn to_input(mut members: BTreeMap<String, Value>) -> Result<Input, String> {
             ("say" | "to" | "text" | "do" | "name", _) => {
                 return Err(format!("\"{key}\" needs a text that is not empty"));
             }
-            ("leave", Value::Flag(true)) => {}
-            ("leave", _) => return Err("\"leave\" needs true".into()),
+            ("leave" | "who", Value::Flag(true)) => {}
+            ("leave" | "who", _) => return Err(format!("\"{key}\" needs true")),
+            ("history", Value::Number(count)) if (1..=u64::from(u32::MAX)).contains(count) => {}
+            ("before" | "message_id", Value::Number(_)) => {}
+            ("history" | "before" | "message_id", _) => return Err(format!("\"{key}\" needs a number")),
             _ => {
                 let key: String = key.chars().take(MAX_KEY_CHARACTERS).collect();
                 return Err(format!("there is no key \"{key}\"; {FORMS}"));
@@ -113,20 +117,33 @@ fn to_input(mut members: BTreeMap<String, Value>) -> Result<Input, String> {
         }
     }
     let keys: Vec<String> = members.keys().cloned().collect();
+    let mut number = |key: &str| match members.remove(key) {
+        Some(Value::Number(number)) => Some(number),
+        _ => None,
+    };
+    let (count, before, message_id) = (number("history"), number("before"), number("message_id"));
     let mut text = |key: &str| match members.remove(key) {
         Some(Value::Text(text)) => text,
         // It was checked above that the other keys have a text.
         _ => String::new(),
     };
-    match keys.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["say"] => Ok(Input::message(text("say"))),
-        ["text", "to"] => Ok(Utterance::Private { to: text("to"), text: text("text") }.into()),
-        ["do"] => Ok(Utterance::Action(text("do")).into()),
+    let said = |utterance| Ok(Input::Say { utterance, message_id });
+    match keys.iter().map(String::as_str).filter(|key| *key != "message_id").collect::<Vec<_>>()[..] {
+        ["say"] => said(Utterance::Message(text("say"))),
+        ["text", "to"] => said(Utterance::Private { to: text("to"), text: text("text") }),
+        ["do"] => said(Utterance::Action(text("do"))),
+        _ if message_id.is_some() => Err("\"message_id\" needs something that is said beside it".into()),
         ["name"] => Ok(Input::Rename(text("name"))),
+        ["who"] => Ok(Input::Who(None)),
+        ["history"] | ["before", "history"] => {
+            // It was checked above that the count is one.
+            Ok(Input::History { count: count.and_then(|count| count.try_into().ok()).unwrap_or(0), before })
+        }
         ["leave"] => Ok(Input::Leave),
         [] => Err(format!("the object is empty; {FORMS}")),
         ["to"] => Err("\"to\" needs a \"text\" beside it".into()),
         ["text"] => Err("\"text\" needs a \"to\" beside it; \"say\" says a text to everybody".into()),
+        ["before"] => Err("\"before\" needs a \"history\" beside it".into()),
         _ => Err(format!("the keys \"{}\" do not go together; {FORMS}", keys.join("\", \""))),
     }
 }
@@ -151,15 +168,19 @@ mod tests {
     #[test]
     fn each_object_becomes_what_it_says_and_no_text_is_a_command() {
         let lines = "{\"say\":\"/quit\"}\r\n\n  \t\n{\"text\":\"{\\\"leave\\\":true}\",\"to\":\"Ann\"}\n\
-                     {\"do\":\"waves\"}\n{\"name\":\"Sal\"}\n{\"leave\":true}\n{\"say\":\" \"}";
+                     {\"do\":\"waves\",\"message_id\":7}\n{\"name\":\"Sal\"}\n{\"who\":true}\n\
+                     {\"history\":5}\n{\"before\":9,\"history\":1}\n{\"leave\":true}\n{\"say\":\" \"}";
         let private = Utterance::Private { to: "Ann".into(), text: "{\"leave\":true}".into() };
         assert_eq!(
             inputs(lines.as_bytes()),
             [
                 say("/quit"),
                 private.into(),
-                Utterance::Action("waves".into()).into(),
+                Input::Say { utterance: Utterance::Action("waves".into()), message_id: Some(7) },
                 Input::Rename("Sal".into()),
+                Input::Who(None),
+                Input::History { count: 5, before: None },
+                Input::History { count: 1, before: Some(9) },
                 Input::Leave,
                 say(" "),
                 Input::End
@@ -185,6 +206,11 @@ mod tests {
             (b"{\"leave\":\"true\"}", "\"leave\" needs true"),
             (b"{\"to\":\"Ann\"}", "\"to\" needs a \"text\""),
             (b"{\"text\":\"hi\"}", "\"text\" needs a \"to\""),
+            (b"{\"before\":7}", "\"before\" needs a \"history\""),
+            (b"{\"history\":0}", "\"history\" needs a number"),
+            (b"{\"history\":4294967296}", "\"history\" needs a number"),
+            (b"{\"message_id\":7,\"name\":\"Sal\"}", "\"message_id\" needs something that is said"),
+            (b"{\"say\":\"a\",\"message_id\":\"7\"}", "\"message_id\" needs a number"),
             (b"{\"say\":\"a\",\"do\":\"b\"}", "the keys \"do\", \"say\" do not go together"),
             (b"{\"Say\":\"a\"}", "there is no key \"Say\""),
             (b"{\"say\":\"\xff\"}", "byte 9 is not UTF-8"),

@@ -35,10 +35,10 @@ pub fn json_objects(event: &UiEvent) -> Vec<String> {
             connection("remembered").text("key", key).optional("replaces", replaces.as_deref())
         }
         UiEvent::AskName | UiEvent::Ignoring(_) => return Vec::new(),
-        UiEvent::Connected { name, joined: reply } => {
-            let object = joined("connected", name, reply).optional("motd", reply.motd.as_deref());
-            object.optional_number("kept_for", reply.kept_for)
-        }
+        UiEvent::Connected { name, joined: reply } => joined("connected", name, reply)
+            .number("text_limit", reply.text_limit.into())
+            .optional("motd", reply.motd.as_deref())
+            .optional_number("kept_for", reply.kept_for),
         UiEvent::OpenedCallback => connection("dialled"),
         UiEvent::Lost { reason, .. } => connection("lost").text("reason", reason),
         UiEvent::Resumed { queued, .. } => connection("regained").number("waiting", *queued as u64),
@@ -59,7 +59,7 @@ pub fn json_objects(event: &UiEvent) -> Vec<String> {
         UiEvent::History(events) => {
             return events.iter().map(|event| room_object(event, true).end()).collect();
         }
-        UiEvent::Accepted { sequence, utterance, .. } => {
+        UiEvent::Accepted { message_id, sequence, utterance } => {
             let (kind, to) = match utterance {
                 Utterance::Message(_) => ("message", None),
                 Utterance::Action(_) => ("action", None),
@@ -67,6 +67,7 @@ pub fn json_objects(event: &UiEvent) -> Vec<String> {
             };
             Object::new("accepted")
                 .number("sequence", *sequence)
+                .optional_number("message_id", *message_id)
                 .text("kind", kind)
                 .optional("to", to)
                 .text("text", utterance.text())
@@ -186,6 +187,7 @@ mod tests {
         let kept_for = Some(60);
         let joined = Joined { room: 1, sequence: 1, called_back: true, text_limit: 9, kept_for, motd: None };
         let connected = UiEvent::Connected { name, joined };
-        assert!(json_objects(&connected)[0].ends_with(",\"room\":\"0000000000000001\",\"kept_for\":60}"));
+        assert!(json_objects(&connected)[0]
+            .ends_with(",\"room\":\"0000000000000001\",\"text_limit\":9,\"kept_for\":60}"));
     }
 }

@@ -1,18 +1,18 @@
 //! What outlives a connection: the client's state, and the input that changes it. Runs on the main thread.
 
 use crate::{
-    events::{Input, Stop, UiEvent, UiEventHandler, Utterance},
+    events::{Channels, Input, Stop, UiEvent, UiEventHandler, Utterance},
     session::{
         asked_history::AskedHistory,
-        closed::Closed,
         inbox::Inbox,
         options::JoinOptions,
-        pages::Pages,
+        pager::{Pager, Unread},
+        room_access::RoomAccess,
         send_queue::{Purpose, SendQueue},
     },
 };
 use chat_common::wire::{protocol::Request, token::Token};
-use crossbeam_channel::{never, Receiver, RecvError};
+use crossbeam_channel::{never, RecvError};
 
 /// No server allows a longer name. A request with one might not fit into a frame. In bytes.
 const MAX_NAME_BYTES: usize = 256;
@@ -20,39 +20,89 @@ const MAX_NAME_BYTES: usize = 256;
 /// The state of the client.
 pub(crate) struct Client<'a> {
     pub(crate) options: &'a JoinOptions,
-    /// After the end of the input, this is a channel that never receives anything.
-    pub(crate) input_rx: Receiver<Input>,
-    /// After its sender was dropped, this is a channel that never receives anything.
-    pub(crate) stop_rx: Receiver<Stop>,
+    /// After the end of the input, and after the sender of requests to stop was dropped, the channel is one
+    /// that never receives anything.
+    pub(crate) channels: Channels,
     pub(crate) show: UiEventHandler<'a>,
     pub(crate) inbox: &'a Inbox<'a>,
     pub(crate) queue: SendQueue,
-    pub(crate) asked_history: AskedHistory,
-    pub(crate) closed: Closed<'a>,
+    pub(crate) access: RoomAccess<'a>,
+    pub(crate) member: Membership,
+    pub(crate) leaving: Leaving,
+}
+
+/// Who the client is in the room.
+pub(crate) struct Membership {
     pub(crate) token: Token,
     pub(crate) name: Option<String>,
-    /// The name to which a number may be added where somebody has it.
-    pub(crate) numbered_name: Option<String>,
-    /// The longest text that the server takes, in bytes.
-    pub(crate) text_limit: usize,
+    /// Whether a number may be added to the name where somebody has it.
+    pub(crate) may_add_number: bool,
     /// Whether the client has ever joined. Before that, an error ends the client. After it, the client
     /// tries again.
     pub(crate) was_joined: bool,
-    /// Whether [`UiEvent::OpenedCallback`] was shown.
-    pub(crate) opened_callback_shown: bool,
     /// Whether the server may know the token. True from before the Join is sent, because its reply may be
     /// lost.
     pub(crate) may_resume: bool,
+    /// Whether [`UiEvent::OpenedCallback`] was shown.
+    pub(crate) opened_callback_shown: bool,
+    /// A loss that the person has not been told yet.
+    pub(crate) untold_loss: Option<UiEvent>,
+}
+
+/// When the client leaves, and how it ends.
+pub(crate) struct Leaving {
     /// Whether to stay in the room after the end of the input.
     pub(crate) stay: bool,
     /// Whether the input has ended. The client leaves when [it is done](Client::is_done), unless it stays.
-    pub(crate) ending: bool,
-    /// How many lines were not sent, because they were invalid or the server refused them.
-    pub(crate) rejected: usize,
-    /// A loss that the person has not been told yet.
-    pub(crate) untold_loss: Option<UiEvent>,
+    pub(crate) input_ended: bool,
     /// Why the input cannot be read any more.
     pub(crate) input_error: Option<String>,
+    /// How many lines were not sent, because they were invalid or the server refused them.
+    pub(crate) rejected: usize,
+    pub(crate) asked_history: AskedHistory,
+}
+
+impl<'a> Client<'a> {
+    /// A client that has not joined yet, unless its options have a session. `random` is a number that no
+    /// other client has.
+    pub(crate) fn new(
+        options: &'a JoinOptions,
+        channels: &Channels,
+        inbox: &'a Inbox<'a>,
+        show: UiEventHandler<'a>,
+        random: Token,
+    ) -> Client<'a> {
+        // The shift leaves half of the ids above the first one, so counting up never wraps.
+        let first_message_id = Token::random().map_or(0, Token::to_u64) >> 1;
+        let was_joined = options.session.is_some();
+        Client {
+            options,
+            channels: channels.clone(),
+            show,
+            inbox,
+            queue: SendQueue::new(first_message_id),
+            access: RoomAccess::new(options),
+            member: Membership {
+                token: options.session.map_or(random, |(token, _)| token),
+                name: options.name.clone(),
+                may_add_number: options.may_add_number,
+                was_joined,
+                may_resume: was_joined,
+                opened_callback_shown: false,
+                untold_loss: None,
+            },
+            leaving: Leaving {
+                stay: options.stay,
+                input_ended: false,
+                input_error: None,
+                rejected: 0,
+                asked_history: match options.history > 0 && !options.interactive {
+                    true => AskedHistory::Wanted,
+                    false => AskedHistory::Shown,
+                },
+            },
+        }
+    }
 }
 
 impl Client<'_> {
@@ -61,25 +111,30 @@ impl Client<'_> {
         match stop {
             Ok(Stop::Now) => return true,
             Ok(Stop::WhenSent) => {
-                let inputs: Vec<Input> = self.input_rx.try_iter().take(self.input_rx.len()).collect();
+                let inputs: Vec<Input> =
+                    self.channels.input_rx.try_iter().take(self.channels.input_rx.len()).collect();
                 inputs.into_iter().for_each(|input| self.take(Ok(input)));
-                self.end_input();
-                self.stay = false;
-                self.asked_history = AskedHistory::Shown;
+                self.leave_when_done();
+                self.leaving.asked_history = AskedHistory::Shown;
             }
-            Err(_) => self.stop_rx = never(),
+            Err(_) => self.channels.stop_rx = never(),
         }
         false
     }
 
     /// Whether everything is sent, and everything that was asked for has come.
     pub(crate) fn is_done(&self) -> bool {
-        self.queue.is_empty() && self.asked_history == AskedHistory::Shown
+        self.queue.is_empty() && self.leaving.asked_history == AskedHistory::Shown
+    }
+
+    /// Whether the client leaves as soon as it is done.
+    pub(crate) fn leaves(&self) -> bool {
+        self.leaving.input_ended && !self.leaving.stay
     }
 
     /// Tells the person that the connection is lost, if that has not been told yet.
     pub(crate) fn tell_loss(&mut self) {
-        self.untold_loss.take().into_iter().for_each(self.show);
+        self.member.untold_loss.take().into_iter().for_each(self.show);
     }
 
     /// Takes input that cannot be sent now. Shows that it waits.
@@ -106,26 +161,18 @@ impl Client<'_> {
             Ok(Input::Rename(name)) => self.queue.push(Request::Rename { name }),
             Ok(Input::Who(pattern)) => self.queue.push_for(Request::Who, Purpose::People(pattern)),
             Ok(Input::History { count, before }) => {
-                let pages = Pages::new(count, before, self.inbox.place().map(|place| place.room));
-                self.queue.push_for(pages.request(), Purpose::Pages(Box::new(pages)));
+                self.turn_pages(Pager::history(count, Unread { before, ..Unread::default() }));
             }
-            Ok(Input::Search(text)) => {
-                let search = self.inbox.search(text);
-                self.queue.push_for(search.request(), Purpose::Search(Box::new(search)));
-            }
+            Ok(Input::Search(text)) => self.turn_pages(self.inbox.search(text)),
             Ok(Input::Ignore(name)) => (self.show)(UiEvent::Ignoring(self.inbox.toggle_ignored(name))),
             Ok(Input::Mistake(why)) => self.reject(why),
             // Nobody asks any more.
             Ok(Input::Answer(_)) => {}
-            Ok(Input::Leave) => {
-                self.end_input();
-                self.stay = false;
-            }
+            Ok(Input::Leave) => self.leave_when_done(),
             Ok(Input::End) | Err(_) => self.end_input(),
             Ok(Input::Failed(reason)) => {
-                self.input_error = Some(reason);
-                self.end_input();
-                self.stay = false;
+                self.leaving.input_error = Some(reason);
+                self.leave_when_done();
             }
         }
     }
@@ -134,16 +181,26 @@ impl Client<'_> {
         if matches!(utterance, Utterance::Private { to, .. } if to.len() > MAX_NAME_BYTES) {
             return self.reject("nobody here has a name of this length".into());
         }
-        self.queue.push_utterance(utterance, message_id, self.text_limit);
+        self.queue.push_utterance(utterance, message_id);
+    }
+
+    /// Asks for the next page. What was said meanwhile goes first.
+    pub(crate) fn turn_pages(&mut self, pager: Pager) {
+        self.queue.push_for(pager.request(), Purpose::Page(Box::new(pager)));
     }
 
     fn reject(&mut self, help: String) {
-        self.rejected += 1;
+        self.leaving.rejected += 1;
         (self.show)(UiEvent::InvalidInput(help));
     }
 
+    fn leave_when_done(&mut self) {
+        self.end_input();
+        self.leaving.stay = false;
+    }
+
     fn end_input(&mut self) {
-        self.ending = true;
-        self.input_rx = never();
+        self.leaving.input_ended = true;
+        self.channels.input_rx = never();
     }
 }

@@ -56,12 +56,12 @@ impl Client<'_> {
         };
         let (task, joining) = tasks::begin();
         let (lost_tx, lost_rx) = bounded(1);
-        let callbacks = Callbacks::new(call.stream(), self.token, self.inbox, joining, lost_tx);
+        let callbacks = Callbacks::new(call.stream(), self.member.token, self.inbox, joining, lost_tx);
         // The end of the scope waits for the threads of the callback side. The guard makes them end.
         thread::scope(|scope| {
             let _guard = callbacks.close_on_drop();
             let mut port = 0;
-            if self.options.listen && !self.options.visitor {
+            if self.options.listen && !self.options.send_only {
                 port = callbacks.listen(scope, call.stream()).unwrap_or_else(|error| {
                     log::info!("cannot listen, so the server cannot dial us: {error}");
                     0
@@ -71,7 +71,7 @@ impl Client<'_> {
                 Ok(joined) => joined,
                 Err(end) => return end,
             };
-            let dials = !self.options.visitor && (!joined.called_back || !callbacks.is_serving());
+            let dials = !self.options.send_only && (!joined.called_back || !callbacks.is_serving());
             if dials {
                 let server = call.stream().peer_addr().map_err(RpcError::from);
                 let opened = server.and_then(|server| callbacks.dial(scope, server, DIAL_TIMEOUT));
@@ -81,7 +81,7 @@ impl Client<'_> {
                 }
             }
             self.on_joined(name, joined, resumed);
-            if dials && !std::mem::replace(&mut self.opened_callback_shown, true) {
+            if dials && !std::mem::replace(&mut self.member.opened_callback_shown, true) {
                 (self.show)(UiEvent::OpenedCallback);
             }
             // The callbacks may show events from now on.
@@ -98,7 +98,7 @@ impl Client<'_> {
     fn dial(&mut self) -> Result<Connection, ConnectionEnd> {
         let stream = connect(&self.options.server).map_err(ConnectionEnd::NotJoined)?;
         let mut call = Connection::new(Arc::new(stream), FRAME_BYTES);
-        self.closed.greet_call(&mut call, DIAL_TIMEOUT, self.show).map(|()| call)
+        self.access.greet_call(&mut call, DIAL_TIMEOUT, self.show).map(|()| call)
     }
 
     /// Resumes the session if the server may know it, else joins. Returns the name, and whether the session
@@ -114,40 +114,41 @@ impl Client<'_> {
         mut port: u16,
     ) -> Result<(String, Joined, bool), ConnectionEnd> {
         let mut name = name.to_owned();
-        let mut others = self.numbered_name.as_deref().map(numbered_names).into_iter().flatten();
+        let mut others = self.options.name.as_deref().map(numbered_names).into_iter().flatten();
         loop {
-            let resume = self.may_resume.then(|| self.inbox.last_sequence());
+            let resume = self.member.may_resume.then(|| self.inbox.last_sequence());
             // After a lost session the client asks for everything since the last event that it has. If the
             // room is another one by now, it asks for all messages; the inbox knows which were shown.
-            let history = if self.was_joined { u32::MAX } else { self.options.history };
+            let history = if self.member.was_joined { u32::MAX } else { self.options.history };
             let since = self.inbox.place();
-            let visitor = self.options.visitor;
-            let join = Join { history, resume, since, visitor, ..Join::new(name.as_str(), self.token, port) };
-            self.may_resume = true;
+            let visitor = self.options.send_only;
+            let join =
+                Join { history, resume, since, visitor, ..Join::new(name.as_str(), self.member.token, port) };
+            self.member.may_resume = true;
             let reply = call.call(&Request::Join(join), CALL_TIMEOUT).map_err(|error| {
-                match self.closed.why_final(&error) {
+                match self.access.why_final(&error) {
                     Some(why) => ConnectionEnd::failed(why),
                     None => ConnectionEnd::NotJoined(error.to_string()),
                 }
             })?;
-            self.closed.on_reply().map_err(ConnectionEnd::failed)?;
+            self.access.on_reply().map_err(ConnectionEnd::failed)?;
             let Refusal { cause, text } = match reply {
                 Reply::Joined(joined) => return Ok((name, joined, resume.is_some())),
                 Reply::Refused(refusal) => refusal,
                 _ => return Err(ConnectionEnd::NotJoined(INVALID_REPLY.into())),
             };
-            self.may_resume = resume.is_some();
+            self.member.may_resume = resume.is_some();
             match cause {
                 Cause::UnknownSession | Cause::NameTaken | Cause::NameKept if resume.is_some() => {
-                    self.may_resume = false;
+                    self.member.may_resume = false;
                     self.inbox.end_session();
-                    if cause != Cause::UnknownSession && self.numbered_name.is_none() {
+                    if cause != Cause::UnknownSession && !self.member.may_add_number {
                         return Err(name_refused(cause, text));
                     }
                 }
                 // The system chose a port that the server does not dial, such as the server's own port.
                 Cause::InvalidPort if port != 0 => port = 0,
-                Cause::NameTaken | Cause::NameKept if self.numbered_name.is_some() => {
+                Cause::NameTaken | Cause::NameKept if self.member.may_add_number => {
                     match others.find(|other| *other != name) {
                         Some(other) => name = other,
                         None => {
@@ -170,13 +171,13 @@ impl Client<'_> {
     /// Records and shows a successful join.
     fn on_joined(&mut self, name: String, joined: Joined, resumed: bool) {
         self.tell_loss();
-        self.name = Some(name.clone());
+        self.member.name = Some(name.clone());
         let (room, sequence) = (joined.room, joined.sequence);
-        self.text_limit = joined.text_limit as usize;
-        self.was_joined = true;
+        self.queue.set_text_limit(joined.text_limit);
+        self.member.was_joined = true;
         if !resumed {
             self.queue.on_new_session();
-            self.asked_history.on_new_session(sequence);
+            self.leaving.asked_history.on_new_session(sequence);
         }
         let queued = self.queue.len();
         (self.show)(match self.inbox.on_joined(room, sequence, resumed) {
@@ -191,7 +192,7 @@ impl Client<'_> {
                 UiEvent::Rejoined { name, joined, why, queued }
             }
         });
-        self.closed.take_news().into_iter().for_each(self.show);
+        self.access.take_news().into_iter().for_each(self.show);
     }
 
     /// Sends the queue, takes input, and pings when there is nothing to send.
@@ -208,11 +209,11 @@ impl Client<'_> {
         loop {
             // A person leaves at once if the server is busy. A program waits until it is done.
             let may_leave = self.is_done() || self.options.interactive && retry_at.is_some();
-            if self.ending && !self.stay && may_leave {
+            if self.leaves() && may_leave {
                 return self.leave(call);
             }
-            let history_rx = match self.ending && !self.stay && self.queue.is_empty() {
-                true => match self.asked_history.until_shown(self.inbox, call, CALL_TIMEOUT) {
+            let history_rx = match self.leaves() && self.queue.is_empty() {
+                true => match self.leaving.asked_history.until_shown(self.inbox, call, CALL_TIMEOUT) {
                     Ok(history) => history.map_or_else(never, Tasks::ended_rx),
                     Err(error) => return ConnectionEnd::Lost(Loss::from(&error)),
                 },
@@ -225,12 +226,12 @@ impl Client<'_> {
             // many requests, and a person does not wait for all of them.
             let reads = self.queue.is_empty() || self.options.interactive && !self.queue.is_full();
             let reads_now = reads && (!pause.is_zero() || self.queue.is_paging());
-            let input_rx = if reads_now { self.input_rx.clone() } else { never() };
+            let input_rx = if reads_now { self.channels.input_rx.clone() } else { never() };
             select! {
-                recv(self.stop_rx) -> stop => if self.stops_now(stop) {
+                recv(self.channels.stop_rx) -> stop => if self.stops_now(stop) {
                     return self.leave(call);
                 },
-                recv(history_rx) -> _ => self.asked_history = AskedHistory::Shown,
+                recv(history_rx) -> _ => self.leaving.asked_history = AskedHistory::Shown,
                 recv(lost_rx) -> reason => return ConnectionEnd::Lost(reason.unwrap_or_default()),
                 recv(input_rx) -> input => match retry_at {
                     Some(_) => self.take_for_later(input),
@@ -238,7 +239,7 @@ impl Client<'_> {
                 },
                 default(pause) => {
                     let request = self.queue.first().unwrap_or(&Request::Ping);
-                    self.inbox.record_said(self.name.as_deref().unwrap_or_default(), request);
+                    self.inbox.record_said(self.member.name.as_deref().unwrap_or_default(), request);
                     let reply = call.call(request, CALL_TIMEOUT);
                     // After an error the server may have accepted the message.
                     self.queue.set_awaits_reply(reply.is_err());
@@ -283,7 +284,7 @@ impl Client<'_> {
             }
             Reply::Renamed { .. } => {
                 if let Request::Rename { name } = request {
-                    self.name = Some(name.clone());
+                    self.member.name = Some(name.clone());
                     (self.show)(UiEvent::Renamed { name });
                 }
             }
@@ -291,38 +292,19 @@ impl Client<'_> {
                 let pattern = if let Purpose::People(pattern) = purpose { pattern } else { None };
                 (self.show)(UiEvent::People { people, total, pattern });
             }
-            Reply::History { events } => match purpose {
-                Purpose::Search(mut search) => {
-                    let room = self.inbox.place().map(|place| place.room);
-                    if search.take_page(room, &events, |author| self.inbox.ignores(author)) {
-                        // What was typed meanwhile goes first.
-                        self.queue.push_for(search.request(), Purpose::Search(search));
-                    } else {
-                        (self.show)(search.end(true));
+            Reply::History { events } => {
+                if let Purpose::Page(mut pager) = purpose {
+                    match self.inbox.turn_page(&mut pager, events) {
+                        true => self.turn_pages(*pager),
+                        false => pager.end(true).into_iter().for_each(self.show),
                     }
                 }
-                Purpose::Pages(mut pages) => {
-                    let room = self.inbox.place().map(|place| place.room);
-                    if pages.take_page(room, events) {
-                        self.queue.push_for(pages.request(), Purpose::Pages(pages));
-                    } else {
-                        (self.show)(UiEvent::History(self.inbox.without_ignored(pages.end())));
-                    }
-                }
-                Purpose::Itself | Purpose::Numbered | Purpose::People(_) => {}
-            },
+            }
             Reply::Refused(refusal) => {
-                self.rejected += 1;
+                self.leaving.rejected += 1;
                 (self.show)(UiEvent::Refused(refusal.text));
-                match purpose {
-                    Purpose::Search(search) => (self.show)(search.end(false)),
-                    Purpose::Pages(pages) => {
-                        let events = self.inbox.without_ignored(pages.end());
-                        if !events.is_empty() {
-                            (self.show)(UiEvent::History(events));
-                        }
-                    }
-                    Purpose::Itself | Purpose::Numbered | Purpose::People(_) => {}
+                if let Purpose::Page(pager) = purpose {
+                    pager.end(false).into_iter().for_each(self.show);
                 }
             }
             Reply::Joined(_) | Reply::Left | Reply::Pong => {}
@@ -339,7 +321,7 @@ impl Client<'_> {
             Request::Private { message_id, to, text, .. } => (message_id, Utterance::Private { to, text }),
             _ => return,
         };
-        self.inbox.remember_own(self.name.as_deref().unwrap_or_default(), sequence, &utterance);
+        self.inbox.remember_own(self.member.name.as_deref().unwrap_or_default(), sequence, &utterance);
         let message_id = numbered.then_some(message_id);
         (self.show)(UiEvent::Accepted { message_id, sequence, utterance });
     }

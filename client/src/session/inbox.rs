@@ -1,5 +1,5 @@
-//! What the client has received: the last sequence, which a resumed session announces; which messages are
-//! repetitions or its own; and which people are ignored.
+//! What the client has received: the last sequence, which a resumed session announces; what comes again; what
+//! people have said; and which of them are ignored.
 //!
 //! The callback's thread passes events in. The main thread asks for the last sequence when no callback
 //! runs.
@@ -7,9 +7,10 @@
 use crate::{
     events::{Found, UiEvent, UiEventHandler, Utterance},
     session::{
-        memory::Memory,
-        message::{message_of, Class, Message},
-        search::Search,
+        pager::{Pager, Unread},
+        people::People,
+        repetitions::Repetitions,
+        seen_messages::SeenMessages,
     },
 };
 use chat_common::{
@@ -17,19 +18,9 @@ use chat_common::{
     wire::protocol::{Event, EventKind, Place, Request},
 };
 use std::{
-    collections::{BTreeMap, HashMap, HashSet, VecDeque},
-    hash::{BuildHasher, RandomState},
     sync::{Mutex, MutexGuard, PoisonError},
     time::{SystemTime, UNIX_EPOCH},
 };
-
-/// For how many authors the last message id is kept. This is far more than a room holds.
-const MAX_AUTHORS: usize = 4096;
-/// No server allows a longer name, so it is not stored. In bytes.
-const MAX_NAME_BYTES: usize = 256;
-/// How many of our own last messages are known again when they come back as history. As many as a server
-/// keeps.
-const MAX_OWN_MESSAGES: usize = 8192;
 
 /// After so many calls without events, one after the other, the server has nothing more to deliver. It makes
 /// one every 5 s, and may read old events for longer than that.
@@ -37,47 +28,45 @@ const MAX_SILENCES: u32 = 3;
 
 /// Shows the events from the server, except for repetitions, our own messages, and the messages of ignored
 /// people.
-///
-/// Invariant: a message that is not shown has been shown before, with the same author and text, or this
-/// client has said it, or its author was ignored when it came. So nobody can hide a message from one person
-/// by its number.
 pub(crate) struct Inbox<'a> {
     show: UiEventHandler<'a>,
-    /// The hash of messages. Its keys are random, so nobody can find two messages with the same hash.
-    hash: RandomState,
     /// Invariant: not locked while an event is shown.
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
+    progress: Progress,
+    /// What the main thread waits for: the event with this sequence is shown.
+    awaited: Option<(u64, Task)>,
+    /// How many calls without events have come since the last event.
+    silences: u32,
+    /// Whether the room has announced its end.
+    ended: bool,
+    repetitions: Repetitions,
+    people: People,
+    /// For searches, where a person may want one.
+    seen: Option<SeenMessages>,
+}
+
+/// How far the client has read, and where.
+#[derive(Default)]
+struct Progress {
+    /// The number of the room, once the client has joined.
+    room: Option<u64>,
+    /// The sequence of our join. An event with a lower sequence happened earlier.
+    join_sequence: u64,
     /// The highest sequence that was shown in this session.
     last_sequence: u64,
     /// The highest sequence that was shown in earlier sessions, in this room. A new session gets the same
     /// events again.
     shown_before: u64,
-    /// The number of the room, once the client has joined.
-    room: Option<u64>,
-    /// The sequence of our join. An event with a lower sequence happened earlier.
-    join_sequence: u64,
-    /// Whether the room has announced its end.
-    ended: bool,
-    /// The hash of each author's last message, from any session and any room.
-    last_messages: HashMap<String, u64>,
-    /// The hashes of the last messages that this client has said, with its name.
-    said: VecDeque<u64>,
-    /// The author of the last private message that was not ignored.
-    last_private_author: Option<String>,
-    /// The ignored people. The key is the name in lower case, the value is the name as it was typed.
-    ignored: BTreeMap<String, String>,
-    /// What was shown, for searches.
-    memory: Memory,
-    /// The hashes of the messages that were shown before the room was put back. It brings them again.
-    seen: HashSet<u64>,
-    /// How many calls without events have come since the last event.
-    silences: u32,
-    /// A sequence that the main thread waits for, and a task that ends when it has been shown.
-    awaited: Option<(u64, Task)>,
+}
+
+impl Progress {
+    fn shown(&self) -> u64 {
+        self.last_sequence.max(self.shown_before)
+    }
 }
 
 /// How a join relates to the one before it.
@@ -91,45 +80,37 @@ pub(crate) enum JoinKind {
 }
 
 impl<'a> Inbox<'a> {
-    pub(crate) fn new(show: UiEventHandler<'a>) -> Inbox<'a> {
-        Inbox { show, hash: RandomState::new(), state: Mutex::default() }
+    /// The inbox of a client that has read up to `place`, or was nowhere before. `remembers` is whether it
+    /// keeps what it shows, for searches.
+    pub(crate) fn new(show: UiEventHandler<'a>, place: Option<Place>, remembers: bool) -> Inbox<'a> {
+        let mut state = State { seen: remembers.then(SeenMessages::default), ..State::default() };
+        if let Some(Place { room, sequence }) = place {
+            (state.progress.room, state.progress.last_sequence) = (Some(room), sequence);
+        }
+        Inbox { show, state: Mutex::new(state) }
     }
 
     /// Returns the highest sequence that was shown in this session, or 0.
     pub(crate) fn last_sequence(&self) -> u64 {
-        self.lock().last_sequence
+        self.lock().progress.last_sequence
     }
 
     /// Returns the last place that was shown in the order of the room, if the client was there before.
     pub(crate) fn place(&self) -> Option<Place> {
-        let state = self.lock();
-        let sequence = state.last_sequence.max(state.shown_before);
-        state.room.map(|room| Place { room, sequence })
+        let State { progress, .. } = &*self.lock();
+        progress.room.map(|room| Place { room, sequence: progress.shown() })
     }
 
-    /// Records that this client, whose name is `author`, sends this request. It then recognises the message
-    /// when it comes back as history.
+    /// Records that this client, whose name is `author`, sends this request.
     pub(crate) fn record_said(&self, author: &str, request: &Request) {
-        let (class, message_id, text) = match request {
-            Request::Broadcast { message_id, text, .. } => (Class::Message, message_id, text),
-            Request::Action { message_id, text, .. } => (Class::Action, message_id, text),
-            // Nobody gets a private message of its own.
-            _ => return,
-        };
-        let message = self.hash.hash_one((author, self.hash.hash_one((class, message_id, text))));
-        let mut state = self.lock();
-        if state.said.back() != Some(&message) {
-            state.said.push_back(message);
-            if state.said.len() > MAX_OWN_MESSAGES {
-                state.said.pop_front();
-            }
-        }
+        self.lock().repetitions.record_said(author, request);
     }
 
     /// The server does not know the session any more. The next session counts from the start.
     pub(crate) fn end_session(&self) {
-        let mut state = self.lock();
-        state.shown_before = state.shown_before.max(std::mem::take(&mut state.last_sequence));
+        let State { progress, .. } = &mut *self.lock();
+        progress.shown_before = progress.shown();
+        progress.last_sequence = 0;
     }
 
     /// Whether the room has announced its end.
@@ -139,87 +120,75 @@ impl<'a> Inbox<'a> {
 
     /// Returns the author of the last private message that was not ignored.
     pub(crate) fn last_private_author(&self) -> Option<String> {
-        self.lock().last_private_author.clone()
+        self.lock().people.last_private_author().cloned()
     }
 
     /// Starts or stops to ignore a person; `None` changes nothing. Returns the names of all ignored people.
     pub(crate) fn toggle_ignored(&self, name: Option<String>) -> Vec<String> {
-        let mut state = self.lock();
-        if let Some(name) = name {
-            let key = name.to_lowercase();
-            if state.ignored.remove(&key).is_none() {
-                state.ignored.insert(key, name);
-            }
-        }
-        state.ignored.values().cloned().collect()
-    }
-
-    pub(crate) fn ignores(&self, author: &str) -> bool {
-        self.lock().ignores(author)
+        self.lock().people.toggle_ignored(name)
     }
 
     /// Remembers a message of this client, whose name is `author`.
     pub(crate) fn remember_own(&self, author: &str, sequence: u64, utterance: &Utterance) {
+        let State { progress: Progress { room: Some(room), .. }, seen: Some(seen), .. } = &mut *self.lock()
+        else {
+            return;
+        };
         // A clock that shows a time before 1970 is wrong, so any value will do.
         let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
-        let (author, text, to) = (author.to_owned(), utterance.text().to_owned(), None);
+        let (author, text, message_id, repeated) = (author.to_owned(), utterance.text().to_owned(), 0, false);
         let (kind, to) = match utterance {
-            Utterance::Message(_) => {
-                (EventKind::Message { author, message_id: 0, repeated: false, text }, to)
-            }
-            Utterance::Action(_) => (EventKind::Action { author, message_id: 0, repeated: false, text }, to),
+            Utterance::Message(_) => (EventKind::Message { author, message_id, repeated, text }, None),
+            Utterance::Action(_) => (EventKind::Action { author, message_id, repeated, text }, None),
             Utterance::Private { to, .. } => {
-                (EventKind::Private { author, message_id: 0, repeated: false, text }, Some(to.clone()))
+                (EventKind::Private { author, message_id, repeated, text }, Some(to.clone()))
             }
         };
-        let mut state = self.lock();
-        if let Some(room) = state.room {
-            state.memory.record(room, Found { event: Event { sequence, time, kind }, to });
+        seen.record(*room, Found { event: Event { sequence, time, kind }, to });
+    }
+
+    /// Begins a search for a text: in what was shown, without the messages of ignored people, and then in
+    /// what the server keeps.
+    pub(crate) fn search(&self, text: String) -> Pager {
+        let state = self.lock();
+        match &state.seen {
+            Some(seen) => {
+                let found = seen.messages().filter(|found| !state.people.ignores_event(&found.event));
+                Pager::search(text, seen.unread(state.progress.room), found)
+            }
+            None => Pager::search(text, Unread::default(), std::iter::empty()),
         }
     }
 
-    /// Begins a search for a text in what was shown, without the messages of ignored people.
-    pub(crate) fn search(&self, text: String) -> Search {
+    /// Adds a page of the room to what the pager has found, without the messages of ignored people. Returns
+    /// whether it needs another page.
+    pub(crate) fn turn_page(&self, pager: &mut Pager, page: Vec<Event>) -> bool {
         let state = self.lock();
-        let before = state.room.and_then(|room| state.memory.first_sequence(room));
-        let seen_before = state.room.map(|room| state.memory.before_missed(room)).unwrap_or_default();
-        let is_ignored = |found: &&Found| {
-            message_of(&found.event.kind).is_some_and(|message| state.ignores(message.author))
-        };
-        let seen = state.memory.messages().filter(|found| !is_ignored(found));
-        Search::new(text, state.room, before, seen_before, seen)
-    }
-
-    /// Returns these events without the messages of ignored people.
-    pub(crate) fn without_ignored(&self, mut events: Vec<Event>) -> Vec<Event> {
-        let state = self.lock();
-        events.retain(|event| !message_of(&event.kind).is_some_and(|message| state.ignores(message.author)));
-        events
+        pager.take_page(state.progress.room, page, |author| state.people.ignores(author))
     }
 
     /// Records a join: its `sequence` in this `room`. `resumed` is whether the session is the one before.
     pub(crate) fn on_joined(&self, room: u64, sequence: u64, resumed: bool) -> JoinKind {
-        let mut state = self.lock();
-        let shown = state.last_sequence.max(state.shown_before);
-        state.join_sequence = sequence;
+        let state = &mut *self.lock();
         (state.ended, state.silences) = (false, 0);
-        match state.room.replace(room) {
+        let progress = &mut state.progress;
+        let shown = progress.shown();
+        let before = progress.room.replace(room);
+        let is_same = before == Some(room);
+        // The number of a new join is higher than all before.
+        let is_put_back = is_same && !resumed && sequence <= shown;
+        progress.join_sequence = sequence;
+        (progress.last_sequence, progress.shown_before) =
+            if is_same && !is_put_back { (shown, progress.shown_before) } else { (0, 0) };
+        match before {
             None => JoinKind::First,
-            // The number of a new join is higher than all before.
-            Some(before) if before == room && !resumed && sequence <= shown => {
-                (state.last_sequence, state.shown_before) = (0, 0);
-                let seen = state.memory.forget(room);
-                state.seen = seen.iter().filter_map(|found| self.hash_of(&found.event)).collect();
+            Some(_) if is_put_back => {
+                let seen = state.seen.as_mut().map_or_else(Vec::new, |seen| seen.forget(room));
+                state.repetitions.put_back(seen.iter().map(|found| &found.event));
                 JoinKind::RoomPutBack
             }
-            Some(before) if before == room => {
-                state.last_sequence = shown;
-                JoinKind::SameRoom
-            }
-            Some(_) => {
-                (state.last_sequence, state.shown_before) = (0, 0);
-                JoinKind::RoomRestarted
-            }
+            Some(_) if is_same => JoinKind::SameRoom,
+            Some(_) => JoinKind::RoomRestarted,
         }
     }
 
@@ -230,41 +199,20 @@ impl<'a> Inbox<'a> {
     pub(crate) fn receive(&self, event: Event) {
         let sequence = event.sequence;
         let (shows, earlier) = {
-            let mut state = self.lock();
-            if sequence <= state.last_sequence {
+            let state = &mut *self.lock();
+            if sequence <= state.progress.last_sequence {
                 return; // An earlier session has shown it.
             }
-            let earlier = sequence < state.join_sequence;
-            let shows = match message_of(&event.kind) {
-                Some(message) => {
-                    let hash = self.hash.hash_one((message.class, message.message_id, message.text));
-                    let is_own = earlier && state.said.contains(&self.hash.hash_one((message.author, hash)));
-                    !is_own && state.record_message(&message, hash)
-                }
-                None => {
-                    state.record_other(&event);
-                    true
-                }
-            };
-            if let (true, Some(room)) = (shows, state.room) {
-                state.memory.record(room, Found { event: event.clone(), to: None });
-            }
-            let is_seen = earlier && self.hash_of(&event).is_some_and(|hash| state.seen.contains(&hash));
-            (shows && !is_seen, earlier)
+            let earlier = sequence < state.progress.join_sequence;
+            (state.record(&event, earlier), earlier)
         };
         if shows {
             (self.show)(UiEvent::Event { event, earlier });
         }
         let mut state = self.lock();
-        state.last_sequence = state.last_sequence.max(sequence);
+        state.progress.last_sequence = state.progress.last_sequence.max(sequence);
         state.silences = 0;
         state.awaited.take_if(|(awaited, _)| *awaited <= sequence);
-    }
-
-    /// Returns the hash of a message and its number. Returns `None` for any other event.
-    fn hash_of(&self, event: &Event) -> Option<u64> {
-        let Message { class, author, message_id, text, .. } = message_of(&event.kind)?;
-        Some(self.hash.hash_one((event.sequence, class, author, message_id, text)))
     }
 
     /// Returns what ends when the event with this sequence, or a later one, has been shown, or when the
@@ -272,7 +220,7 @@ impl<'a> Inbox<'a> {
     pub(crate) fn shown_up_to(&self, sequence: u64) -> Tasks {
         let (showing, tasks) = tasks::begin();
         let mut state = self.lock();
-        if state.last_sequence.max(state.shown_before) < sequence && state.silences < MAX_SILENCES {
+        if state.progress.shown() < sequence && state.silences < MAX_SILENCES {
             state.awaited = Some((sequence, showing));
         }
         tasks
@@ -294,63 +242,19 @@ impl<'a> Inbox<'a> {
 }
 
 impl State {
-    /// Records a message with this hash. Returns whether to show it.
-    ///
-    /// A message is not shown if its author is ignored, or repeats it. An author repeats the last message
-    /// when its reply was lost together with the session, and marks it as repeated.
-    fn record_message(&mut self, message: &Message<'_>, hash: u64) -> bool {
-        let author = message.author;
-        let ignored = self.ignores(author);
-        if message.class == Class::Private && !ignored {
-            self.last_private_author = Some(author.to_owned());
-        }
-        let before = self.record_hash(author, hash);
-        !ignored && (!message.repeated || before != Some(hash))
-    }
-
-    fn record_other(&mut self, event: &Event) {
-        match &event.kind {
-            EventKind::Missed { messages: true, .. } => {
-                self.room.into_iter().for_each(|room| self.memory.record_missed(room, event.sequence));
+    /// Records an event. Returns whether to show it.
+    fn record(&mut self, event: &Event, earlier: bool) -> bool {
+        self.people.record(&event.kind);
+        self.ended |= matches!(event.kind, EventKind::Ended { .. });
+        let is_new = !self.repetitions.record(event, earlier) && !self.people.ignores_event(event);
+        if let (Some(seen), Some(room)) = (&mut self.seen, self.progress.room) {
+            if let EventKind::Missed { messages: true, .. } = event.kind {
+                seen.record_missed(room, event.sequence);
+            } else if is_new {
+                seen.record(room, Found { event: event.clone(), to: None });
             }
-            EventKind::Renamed { from, to } => {
-                if let Some(hash) = self.last_messages.remove(from) {
-                    self.record_hash(to, hash);
-                }
-                if self.last_private_author.as_ref() == Some(from) {
-                    self.last_private_author = Some(to.clone());
-                } else {
-                    self.replies_to_nobody_called(to);
-                }
-                // A person stays ignored under a new name.
-                if self.ignored.remove(&from.to_lowercase()).is_some() {
-                    self.ignored.insert(to.to_lowercase(), to.clone());
-                }
-            }
-            EventKind::Joined { name } => self.replies_to_nobody_called(name),
-            EventKind::Ended { .. } => self.ended = true,
-            _ => {}
         }
-    }
-
-    /// Forgets to whom `/reply` goes, if somebody who may be another person has the name by now.
-    fn replies_to_nobody_called(&mut self, name: &str) {
-        self.last_private_author.take_if(|author| author.to_lowercase() == name.to_lowercase());
-    }
-
-    /// Stores the hash of the author's last message. Returns the one before it.
-    fn record_hash(&mut self, author: &str, hash: u64) -> Option<u64> {
-        if author.len() > MAX_NAME_BYTES {
-            return None;
-        }
-        if self.last_messages.len() >= MAX_AUTHORS {
-            self.last_messages.clear();
-        }
-        self.last_messages.insert(author.to_owned(), hash)
-    }
-
-    fn ignores(&self, author: &str) -> bool {
-        self.ignored.contains_key(&author.to_lowercase())
+        is_new && !(earlier && self.repetitions.is_put_back(event))
     }
 }
 
@@ -389,7 +293,7 @@ mod tests {
             UiEvent::Event { event, earlier } => tx.send((event.sequence, earlier)).unwrap(),
             other => panic!("{other:?}"),
         };
-        test(&Inbox::new(&show));
+        test(&Inbox::new(&show, None, true));
         rx.try_iter().collect()
     }
 
@@ -455,7 +359,9 @@ mod tests {
             let kind = EventKind::Private { author, message_id: 1, repeated: false, text };
             inbox.receive(Event { sequence: 2, time: 0, kind });
             assert_eq!((inbox.last_private_author(), inbox.last_sequence()), (None, 2));
-            assert!(inbox.without_ignored(vec![says(1, "Sara", 0)]).is_empty());
+            let mut pager = Pager::history(1, Unread::default());
+            inbox.turn_page(&mut pager, vec![says(1, "Sara", 0)]);
+            assert_eq!(pager.end(true), Some(UiEvent::History(vec![])));
             assert!(inbox.toggle_ignored(Some("SARA".into())).is_empty());
             inbox.receive(says(3, "Sara", 2));
         });

@@ -10,11 +10,6 @@
 mod asked_history;
 mod backoff;
 mod client;
-#[cfg(feature = "closed")]
-mod closed;
-#[cfg(not(feature = "closed"))]
-#[path = "no_closed.rs"]
-mod closed;
 mod connection;
 mod connection_end;
 #[cfg(feature = "closed")]
@@ -25,32 +20,35 @@ mod inbox;
 mod known_rooms;
 mod listener;
 mod loss;
-mod memory;
 mod message;
 mod options;
-mod pages;
+mod pager;
+mod people;
 mod questions;
-mod search;
+mod repetitions;
+#[cfg(feature = "closed")]
+mod room_access;
+#[cfg(not(feature = "closed"))]
+#[path = "no_room_access.rs"]
+mod room_access;
+mod seen_messages;
 mod send_queue;
 
 use crate::{
     events::{Channels, Input, Outcome, UiEvent, UiEventHandler},
-    session::{
-        asked_history::AskedHistory, backoff::Backoff, client::Client, closed::Closed,
-        connection_end::ConnectionEnd, inbox::Inbox, loss::Loss, send_queue::SendQueue,
-    },
+    session::{backoff::Backoff, client::Client, connection_end::ConnectionEnd, inbox::Inbox, loss::Loss},
 };
 use chat_common::wire::token::Token;
 use crossbeam_channel::{after, never, select};
 use std::time::{Duration, Instant};
 
 #[cfg(feature = "closed")]
-pub use closed::load_credentials;
-#[cfg(not(feature = "closed"))]
-pub(crate) use closed::HOW_TO_BUILD_CLOSED;
-#[cfg(feature = "closed")]
 pub use credentials::{Credentials, PassphraseSource};
 pub use options::JoinOptions;
+#[cfg(feature = "closed")]
+pub use room_access::load_credentials;
+#[cfg(not(feature = "closed"))]
+pub(crate) use room_access::HOW_TO_BUILD_CLOSED;
 
 /// The pause between two attempts to connect grows from the first value to the second.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -72,35 +70,10 @@ const BUSY_PATIENCE: Duration = Duration::from_secs(5);
 /// callback. A `show` that blocks delays all of this.
 pub fn run(options: &JoinOptions, channels: &Channels, show: UiEventHandler<'_>) -> Outcome {
     let outcome = match Token::random() {
-        Ok(token) => {
-            // The shift leaves half of the ids above the first one, so counting up never wraps.
-            let first_message_id = Token::random().map_or(0, Token::to_u64) >> 1;
-            let inbox = Inbox::new(show);
-            let mut client = Client {
-                options,
-                input_rx: channels.input_rx.clone(),
-                stop_rx: channels.stop_rx.clone(),
-                show,
-                inbox: &inbox,
-                queue: SendQueue::new(first_message_id),
-                asked_history: match options.history > 0 && !options.interactive {
-                    true => AskedHistory::Wanted,
-                    false => AskedHistory::Shown,
-                },
-                closed: Closed::new(options),
-                token,
-                name: options.name.clone(),
-                numbered_name: options.name.clone().filter(|_| options.numbered),
-                text_limit: usize::MAX,
-                was_joined: false,
-                opened_callback_shown: false,
-                may_resume: false,
-                stay: options.stay,
-                ending: false,
-                rejected: 0,
-                untold_loss: None,
-                input_error: None,
-            };
+        Ok(random) => {
+            let place = options.session.map(|(_, place)| place);
+            let inbox = Inbox::new(show, place, options.remembers);
+            let mut client = Client::new(options, channels, &inbox, show, random);
             let outcome = client.run_loop();
             client.check_all_sent(outcome)
         }
@@ -129,7 +102,7 @@ impl Client<'_> {
         let mut offline_since = Instant::now();
         let mut wait_shown = false;
         loop {
-            let name = match self.name.clone().map_or_else(|| self.read_name(), Ok) {
+            let name = match self.member.name.clone().map_or_else(|| self.read_name(), Ok) {
                 Ok(name) => name,
                 Err(outcome) => return outcome,
             };
@@ -144,7 +117,7 @@ impl Client<'_> {
                 },
                 ConnectionEnd::Lost(Loss { reason, closed }) => {
                     let ended = self.inbox.room_has_ended();
-                    self.untold_loss = Some(UiEvent::Lost { reason: reason.clone(), ended });
+                    self.member.untold_loss = Some(UiEvent::Lost { reason: reason.clone(), ended });
                     // The next attempt says whether we were removed. Then that is the news, and not the loss.
                     if ended || !closed {
                         self.tell_loss();
@@ -178,10 +151,10 @@ impl Client<'_> {
                     }
                 }
                 self.tell_loss();
-                let what = if self.was_joined { "cannot get back in" } else { "cannot join" };
+                let what = if self.member.was_joined { "cannot get back in" } else { "cannot join" };
                 return Outcome::Failed(format!("{what} at {}: {reason}", self.options.server));
             }
-            if self.was_joined {
+            if self.member.was_joined {
                 log::info!("not connected yet: {reason:?}");
             } else if !std::mem::replace(&mut wait_shown, true) {
                 let is_busy = obstacle == Obstacle::Busy;
@@ -206,22 +179,22 @@ impl Client<'_> {
             (Some(wait), Obstacle::NameTaken) => waited < wait && !is_typed,
             (Some(wait), _) => waited < wait,
             (None, Obstacle::NameTaken) => false,
-            (None, Obstacle::Busy) if !self.was_joined => interactive || waited < BUSY_PATIENCE,
-            (None, _) => self.was_joined,
+            (None, Obstacle::Busy) if !self.member.was_joined => interactive || waited < BUSY_PATIENCE,
+            (None, _) => self.member.was_joined,
         }
     }
 
     /// Returns the outcome of a client that does not get its name. A person is asked for another one instead,
     /// with the next question for the name.
     fn on_refused_name(&mut self, reason: String) -> Option<Outcome> {
-        if !self.options.interactive || self.ending {
+        if !self.options.interactive || self.leaving.input_ended {
             return Some(Outcome::Failed(reason));
         }
         self.tell_loss();
         (self.show)(UiEvent::Refused(reason));
-        self.name = None;
+        self.member.name = None;
         self.take_typed_ahead();
-        self.ending.then_some(Outcome::Left)
+        self.leaving.input_ended.then_some(Outcome::Left)
     }
 
     /// Waits until the next attempt to connect, and takes input meanwhile. Returns the outcome if the client
@@ -232,7 +205,7 @@ impl Client<'_> {
     fn wait_offline(&mut self, pause: Duration, offline_since: Instant) -> Option<Outcome> {
         let timer = after(pause);
         loop {
-            if self.ending && !self.stay {
+            if self.leaves() {
                 // A person leaves at once. A program waits until it is done, but not for ever.
                 if self.options.interactive || self.is_done() {
                     return Some(Outcome::Left);
@@ -242,12 +215,12 @@ impl Client<'_> {
                 }
             }
             // A program that has not joined yet leaves its lines unread.
-            let reads = !self.queue.is_full() && (self.was_joined || self.options.interactive);
-            let input_rx = if reads { self.input_rx.clone() } else { never() };
+            let reads = !self.queue.is_full() && (self.member.was_joined || self.options.interactive);
+            let input_rx = if reads { self.channels.input_rx.clone() } else { never() };
             select! {
-                recv(self.stop_rx) -> stop => if self.stops_now(stop) {
+                recv(self.channels.stop_rx) -> stop => if self.stops_now(stop) {
                     // A script must not take this for success: what it has to say is not even read.
-                    return Some(match self.was_joined || self.options.interactive {
+                    return Some(match self.member.was_joined || self.options.interactive {
                         true => Outcome::Left,
                         false => Outcome::Failed("stopped by a signal before it could join".into()),
                     });
@@ -262,19 +235,22 @@ impl Client<'_> {
     /// script learns it from the exit code. A client whose input could not be read fails in any case.
     fn check_all_sent(&self, outcome: Outcome) -> Outcome {
         // A client that was told to leave has read ahead.
-        let unread =
-            if outcome == Outcome::Left { self.input_rx.try_iter().filter(is_to_send).count() } else { 0 };
+        let unread = if outcome == Outcome::Left {
+            self.channels.input_rx.try_iter().filter(is_to_send).count()
+        } else {
+            0
+        };
         let unsent = self.queue.len() + unread;
         if unsent > 0 {
             (self.show)(UiEvent::Unsent(unsent));
         }
-        if let (Outcome::Left, Some(reason)) = (&outcome, &self.input_error) {
+        if let (Outcome::Left, Some(reason)) = (&outcome, &self.leaving.input_error) {
             return Outcome::Failed(reason.clone());
         }
         match outcome {
             // A person has read what was wrong with a line, and could type it again.
             Outcome::Left if self.options.interactive && unsent > 0 => Outcome::LeftUnsent,
-            Outcome::Left if !self.options.interactive && unsent + self.rejected > 0 => {
+            Outcome::Left if !self.options.interactive && unsent + self.leaving.rejected > 0 => {
                 Outcome::Failed("not everything was sent".into())
             }
             outcome => outcome,

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "closed")]
 use crate::session::credentials::Credentials;
+use chat_common::wire::{protocol::Place, token::Token};
 #[cfg(feature = "closed")]
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,7 +15,13 @@ pub struct JoinOptions {
     /// The person's name. Without one, the first line of input is the name.
     pub name: Option<String>,
     /// Whether to take the name with a number where somebody has it: `ci-2` for `ci`. The highest is 99.
-    pub numbered: bool,
+    pub may_add_number: bool,
+    /// The session to go on with: its secret, and the place up to which it was read. The client resumes it,
+    /// or begins another one and asks for what it has missed. With `None` it begins a session.
+    pub session: Option<(Token, Place)>,
+    /// Whether to keep what is shown, so that a search finds what the server does not keep, and a room that
+    /// was put back from a copy brings nothing twice. It takes 8 MiB at most.
+    pub remembers: bool,
     /// How many earlier messages to ask for.
     pub history: u32,
     /// Whether a person types. Then the client asks again after a refused name, and `/quit` does not wait for
@@ -30,7 +37,7 @@ pub struct JoinOptions {
     pub wait: Option<Duration>,
     /// Whether the client comes only to speak. Then nobody is told of it, and it receives nothing. It has no
     /// callback connection.
-    pub visitor: bool,
+    pub send_only: bool,
     /// Whether the server may dial the client. Otherwise the client opens the callback connection.
     pub listen: bool,
     /// What a closed room wants to see. With `None` the room must be open.
@@ -55,12 +62,14 @@ impl JoinOptions {
         JoinOptions {
             server: server.into(),
             name: None,
-            numbered: false,
+            may_add_number: false,
+            session: None,
+            remembers: false,
             history: 0,
             interactive: false,
             stay: false,
             wait: None,
-            visitor: false,
+            send_only: false,
             listen: true,
             #[cfg(feature = "closed")]
             credentials: None,

@@ -2,7 +2,7 @@
 //! thread. A passphrase never reaches the queue.
 
 #[cfg(feature = "closed")]
-use crate::session::closed::with_own_key;
+use crate::session::room_access::with_own_key;
 use crate::{
     events::{Input, Outcome, UiEvent},
     session::client::Client,
@@ -22,9 +22,9 @@ impl Client<'_> {
             "" => Err(None),
             name => Ok(name.to_owned()),
         })?;
-        self.name = Some(name.clone());
+        self.member.name = Some(name.clone());
         // A typed name is taken as it is typed.
-        self.numbered_name = None;
+        self.member.may_add_number = false;
         Ok(name)
     }
 
@@ -37,7 +37,7 @@ impl Client<'_> {
         self.tell_loss();
         // What was typed before the question is no answer to it.
         self.take_typed_ahead();
-        if self.ending {
+        if self.leaving.input_ended {
             return Err(Outcome::Left);
         }
         let typed = self.ask(&UiEvent::AskPassphrase, |answer| match answer.trim() {
@@ -46,7 +46,7 @@ impl Client<'_> {
         });
         (self.show)(UiEvent::PassphraseTyped);
         let credentials = with_own_key(typed?, self.options.state.as_deref()).map_err(Outcome::Failed)?;
-        self.closed.credentials = Some(credentials);
+        self.access.credentials = Some(credentials);
         Ok(())
     }
 
@@ -60,10 +60,10 @@ impl Client<'_> {
         loop {
             select! {
                 // Nothing can be sent before the answer, so both kinds of stop end the client at once.
-                recv(self.stop_rx) -> stop => if self.stops_now(stop) || self.ending {
+                recv(self.channels.stop_rx) -> stop => if self.stops_now(stop) || self.leaving.input_ended {
                     return Err(Outcome::Left);
                 },
-                recv(self.input_rx) -> input => match input {
+                recv(self.channels.input_rx) -> input => match input {
                     Ok(Input::Answer(answer)) => match read(answer) {
                         Ok(answer) => return Ok(answer),
                         Err(why) => {
@@ -85,9 +85,9 @@ impl Client<'_> {
     /// Takes what was said before a question, because it is no answer to it. Before the first join it is the
     /// rest of a paste into the first question, and is forgotten.
     pub(super) fn take_typed_ahead(&mut self) {
-        let typed_ahead: Vec<Input> = self.input_rx.try_iter().collect();
+        let typed_ahead: Vec<Input> = self.channels.input_rx.try_iter().collect();
         for input in typed_ahead {
-            if self.was_joined || matches!(input, Input::Leave | Input::End | Input::Failed(_)) {
+            if self.member.was_joined || matches!(input, Input::Leave | Input::End | Input::Failed(_)) {
                 self.take_for_later(Ok(input));
             }
         }

@@ -4,10 +4,7 @@
 //! arrives. So a lost connection loses nothing: the client sends the same request with the same id over the
 //! next connection, and the server knows by the id whether it has already accepted the message.
 
-use crate::{
-    events::Utterance,
-    session::{pages::Pages, search::Search},
-};
+use crate::{events::Utterance, session::pager::Pager};
 use chat_common::wire::protocol::Request;
 use std::collections::VecDeque;
 
@@ -23,10 +20,8 @@ pub(crate) enum Purpose {
     Numbered,
     /// To show only those whose name contains this.
     People(Option<String>),
-    /// A page of a search.
-    Search(Box<Search>),
-    /// A page of the history.
-    Pages(Box<Pages>),
+    /// A page of a history or a search.
+    Page(Box<Pager>),
 }
 
 /// The queue of requests.
@@ -34,6 +29,8 @@ pub(crate) enum Purpose {
 pub(crate) struct SendQueue {
     requests: VecDeque<(Request, Purpose)>,
     next_message_id: u64,
+    /// The longest text that the server takes, in bytes.
+    text_limit: usize,
     /// Whether the first request was sent, and its reply has not arrived.
     awaits_reply: bool,
 }
@@ -41,7 +38,16 @@ pub(crate) struct SendQueue {
 impl SendQueue {
     /// `first_message_id` should be random: a later run of the same person must not use an id again.
     pub(crate) fn new(first_message_id: u64) -> SendQueue {
-        SendQueue { requests: VecDeque::new(), next_message_id: first_message_id, awaits_reply: false }
+        SendQueue {
+            requests: VecDeque::new(),
+            next_message_id: first_message_id,
+            text_limit: usize::MAX,
+            awaits_reply: false,
+        }
+    }
+
+    pub(crate) fn set_text_limit(&mut self, text_limit: u32) {
+        self.text_limit = text_limit as usize;
     }
 
     /// Whether to stop reading input. A long text becomes several requests, so the queue may be longer than
@@ -64,7 +70,7 @@ impl SendQueue {
 
     /// Whether the first request is one of several pages.
     pub(crate) fn is_paging(&self) -> bool {
-        matches!(self.requests.front(), Some((_, Purpose::Search(_) | Purpose::Pages(_))))
+        matches!(self.requests.front(), Some((_, Purpose::Page(_))))
     }
 
     /// Records whether the reply to the last call has not arrived. The call was the first request, or a ping
@@ -103,10 +109,10 @@ impl SendQueue {
         self.requests.push_back((request, purpose));
     }
 
-    /// Pushes a message. A text of more than `limit` bytes becomes several messages, so no text is lost. One
-    /// with an id stays whole, because whoever gave it may say the same message again.
-    pub(crate) fn push_utterance(&mut self, utterance: &Utterance, message_id: Option<u64>, limit: usize) {
-        let limit = if message_id.is_some() { usize::MAX } else { limit };
+    /// Pushes a message. A text that is too long becomes several messages, so no text is lost. One with an
+    /// id stays whole, because whoever gave it may say the same message again.
+    pub(crate) fn push_utterance(&mut self, utterance: &Utterance, message_id: Option<u64>) {
+        let limit = if message_id.is_some() { usize::MAX } else { self.text_limit };
         for text in split_text(utterance.text(), limit) {
             let (given, text) = (message_id, text.to_owned());
             let message_id = given.unwrap_or(self.next_message_id);
@@ -175,7 +181,7 @@ mod tests {
     fn a_lost_ping_leaves_no_doubt_about_a_message() {
         let mut queue = SendQueue::new(7);
         queue.set_awaits_reply(true);
-        queue.push_utterance(&Utterance::Message("typed after the loss".into()), None, 100);
+        queue.push_utterance(&Utterance::Message("typed after the loss".into()), None);
         queue.on_new_session();
         assert!(matches!(queue.first(), Some(Request::Broadcast { repeated: false, .. })));
     }
@@ -183,9 +189,10 @@ mod tests {
     #[test]
     fn message_ids_count_up_over_all_kinds_of_messages() {
         let mut queue = SendQueue::new(7);
-        queue.push_utterance(&Utterance::Message("hello".into()), None, 100);
+        queue.push_utterance(&Utterance::Message("hello".into()), None);
         queue.push(Request::Who);
-        queue.push_utterance(&Utterance::Private { to: "Tom".into(), text: "123456".into() }, None, 4);
+        queue.set_text_limit(4);
+        queue.push_utterance(&Utterance::Private { to: "Tom".into(), text: "123456".into() }, None);
         let private = |message_id, text: &str| Request::Private {
             message_id,
             repeated: false,

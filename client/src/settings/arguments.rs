@@ -83,13 +83,14 @@ pub fn parse_arguments(
     // No name can have a plus sign, so it is never a part of the name.
     if let Some(name) = join.name.as_mut().filter(|name| name.ends_with('+')) {
         name.pop();
-        join.numbered = true;
+        join.may_add_number = true;
     }
     let lines = *source == InputSource::StdinLines;
-    join.visitor = !lines && !join.stay && history.unwrap_or(0) == 0;
+    join.send_only = !lines && !join.stay && history.unwrap_or(0) == 0;
+    join.remembers = !join.send_only;
     screen.json |= *json_input;
     // A visitor hears nothing, and a script that has sent its message needs no words about it.
-    screen.quiet |= join.visitor && !screen.json;
+    screen.quiet |= join.send_only && !screen.json;
     screen.plain = (screen.plain || plain && screen.terminal) && !screen.json;
     screen.terminal &= !screen.json && !screen.plain;
     let on_terminal = screen.terminal || screen.plain;
@@ -369,9 +370,9 @@ pub(super) mod tests {
             [(&["--name", "ci+"][..], &[][..]), (&[][..], &[("CHAT_NAME", "ci+")][..])]
         {
             let join = run(arguments, false, variables).join;
-            assert_eq!((join.name.as_deref(), join.numbered), (Some("ci"), true));
+            assert_eq!((join.name.as_deref(), join.may_add_number), (Some("ci"), true));
         }
-        assert!(!run(&["--name", "ci"], false, &[]).join.numbered);
+        assert!(!run(&["--name", "ci"], false, &[]).join.may_add_number);
     }
 
     #[test]
@@ -385,7 +386,7 @@ pub(super) mod tests {
             (&[], false),
         ] {
             let options = run(&[arguments, &["--name", "ci"]].concat(), false, &[]);
-            assert_eq!(options.join.visitor, visitor, "{arguments:?}");
+            assert_eq!(options.join.send_only, visitor, "{arguments:?}");
             assert_eq!(options.screen.quiet, visitor && !options.screen.json, "{arguments:?}");
         }
     }

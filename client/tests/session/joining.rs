@@ -48,7 +48,7 @@ fn after_a_refused_name_a_person_is_asked_again_and_a_program_fails() {
 #[test]
 fn a_number_is_added_to_a_name_that_is_kept_for_somebody_else() {
     run_client(
-        |options| options.numbered = true,
+        |options| options.may_add_number = true,
         |harness| {
             let (mut call, _) = harness.accept_join();
             for name in ["Alice-2", "Alice-3"] {

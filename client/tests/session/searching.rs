@@ -39,7 +39,7 @@ fn receive(harness: &Harness, callback: &mut Connection, sequence: u64) {
 #[test]
 fn what_is_typed_during_a_search_is_sent_between_its_pages() {
     run_client(
-        |options| options.interactive = true,
+        |options| (options.interactive, options.remembers) = (true, true),
         |harness| {
             let (mut call, mut callback, _) = harness.accept_member(1);
             receive(&harness, &mut callback, 90);
@@ -62,7 +62,7 @@ fn what_is_typed_during_a_search_is_sent_between_its_pages() {
 #[test]
 fn own_and_private_messages_are_found_and_those_of_ignored_people_are_not() {
     run_client(
-        |_| {},
+        |options| options.remembers = true,
         |harness| {
             let (mut call, mut callback, _) = harness.accept_member(1);
             receive(&harness, &mut callback, 6);
@@ -92,7 +92,7 @@ fn own_and_private_messages_are_found_and_those_of_ignored_people_are_not() {
 #[test]
 fn after_a_restart_of_the_room_what_was_seen_before_is_still_found() {
     run_client(
-        |_| {},
+        |options| options.remembers = true,
         |harness| {
             let (call, mut callback, _) = harness.accept_member(1);
             receive(&harness, &mut callback, 80);
@@ -114,7 +114,7 @@ fn after_a_restart_of_the_room_what_was_seen_before_is_still_found() {
 #[test]
 fn a_server_that_refuses_a_page_leaves_what_was_seen() {
     run_client(
-        |_| {},
+        |options| options.remembers = true,
         |harness| {
             let (mut call, mut callback, _) = harness.accept_member(1);
             receive(&harness, &mut callback, 6);
@@ -123,6 +123,23 @@ fn a_server_that_refuses_a_page_leaves_what_was_seen() {
             refuse(&mut call, Cause::Unsupported);
             let (found, total, complete) = next_found(&harness);
             assert_eq!((sequences(&found), total, complete), (vec![6], 1, false));
+            harness.stop(&mut call);
+        },
+    );
+}
+
+#[test]
+fn a_session_that_remembers_nothing_asks_the_server_for_everything() {
+    run_client(
+        |_| {},
+        |harness| {
+            let (mut call, mut callback, _) = harness.accept_member(1);
+            receive(&harness, &mut callback, 6);
+            harness.wants(Input::Search("hello".into()));
+            serve_page(&mut call, None, &[5, 6]);
+            serve_page(&mut call, Some(5), &[]);
+            let (found, total, complete) = next_found(&harness);
+            assert_eq!((sequences(&found), total, complete), (vec![5, 6], 2, true));
             harness.stop(&mut call);
         },
     );

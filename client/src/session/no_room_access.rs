@@ -1,4 +1,5 @@
-//! Stands in the place of `closed.rs` in a build without the feature `closed`, which joins open rooms alone.
+//! Stands in the place of `room_access.rs` in a build without the feature `closed`, which joins open rooms
+//! alone.
 
 use crate::{
     events::{UiEvent, UiEventHandler},
@@ -17,12 +18,12 @@ pub(crate) const HOW_TO_BUILD_CLOSED: &str = if cfg!(feature = "edit") {
 
 /// The client's side of a closed room, which this build does not have.
 #[derive(Debug)]
-pub(crate) struct Closed<'a>(&'a JoinOptions);
+pub(crate) struct RoomAccess<'a>(&'a JoinOptions);
 
 #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "an open room has nothing to prove")]
-impl Closed<'_> {
-    pub(crate) fn new(options: &JoinOptions) -> Closed<'_> {
-        Closed(options)
+impl RoomAccess<'_> {
+    pub(crate) fn new(options: &JoinOptions) -> RoomAccess<'_> {
+        RoomAccess(options)
     }
 
     /// Sends the hello of the call connection.

@@ -1,12 +1,15 @@
-//! What was said and this client has seen, so that `/search` finds it: messages, actions and private ones,
-//! its own among them. Plain data, owned by the inbox.
+//! What was said and this client has seen, so that a search finds it: messages, actions and private ones, its
+//! own among them. Plain data, owned by the inbox of a client that a person needs it for.
 //!
-//! Invariant: of each room, the memory holds everything that the client was shown since the first message
-//! that it holds. So what a search does not find here is older, or the client has missed it; the server may
+//! Invariant: of each room, this holds everything that the client was shown since the first message that it
+//! holds. So what a search does not find here is older, or the client has missed it; the server may
 //! keep either.
 
-use crate::{events::Found, session::message::message_of};
-use std::collections::{HashSet, VecDeque};
+use crate::{
+    events::Found,
+    session::{message::message_of, pager::Unread},
+};
+use std::collections::VecDeque;
 
 /// As many messages as a server keeps.
 const MAX_MESSAGES: usize = 8192;
@@ -16,7 +19,7 @@ const MAX_BYTES: usize = 8 * 1024 * 1024;
 const AROUND_TEXT_BYTES: usize = 128;
 
 #[derive(Default)]
-pub(crate) struct Memory {
+pub(crate) struct SeenMessages {
     said: VecDeque<Said>,
     bytes: usize,
     /// The room in which the client has missed messages last, and the sequence of the last of them.
@@ -28,7 +31,7 @@ struct Said {
     found: Found,
 }
 
-impl Memory {
+impl SeenMessages {
     /// Adds a message of this room. Any other event is ignored. The oldest messages go if there are too many.
     pub(crate) fn record(&mut self, room: u64, found: Found) {
         if message_of(&found.event.kind).is_none() {
@@ -61,23 +64,17 @@ impl Memory {
         self.missed = Some((room, last));
     }
 
-    /// The sequence of the first message of this room that the memory holds, and behind which the client has
-    /// missed none.
-    pub(crate) fn first_sequence(&self, room: u64) -> Option<u64> {
-        self.of_room(room).find(|sequence| *sequence > self.missed_in(room))
-    }
-
-    /// The sequences of the messages that the memory holds from before others of this room that were missed.
-    pub(crate) fn before_missed(&self, room: u64) -> HashSet<u64> {
-        self.of_room(room).take_while(|sequence| *sequence <= self.missed_in(room)).collect()
-    }
-
-    fn missed_in(&self, room: u64) -> u64 {
-        self.missed.filter(|(missed, _)| *missed == room).map_or(0, |(_, last)| last)
-    }
-
-    fn of_room(&self, room: u64) -> impl Iterator<Item = u64> + '_ {
-        self.said.iter().filter(move |said| said.room == room).map(|said| said.found.event.sequence)
+    /// What the server may keep of this room, and this does not hold.
+    pub(crate) fn unread(&self, room: Option<u64>) -> Unread {
+        let Some(room) = room else { return Unread::default() };
+        let missed = self.missed.filter(|(missed, _)| *missed == room).map_or(0, |(_, last)| last);
+        let of_room = self.said.iter().filter(|said| said.room == room);
+        let sequences = || of_room.clone().map(|said| said.found.event.sequence);
+        Unread {
+            room: Some(room),
+            before: sequences().find(|sequence| *sequence > missed),
+            except: sequences().take_while(|sequence| *sequence <= missed).collect(),
+        }
     }
 
     /// All messages, oldest first.
@@ -102,40 +99,46 @@ mod tests {
         Found { event: Event { sequence, time: 0, kind }, to: None }
     }
 
+    fn unread(seen: &SeenMessages, room: u64) -> (Option<u64>, Vec<u64>) {
+        let Unread { before, except, .. } = seen.unread(Some(room));
+        let mut except = Vec::from_iter(except);
+        except.sort_unstable();
+        (before, except)
+    }
+
     #[test]
     fn messages_stay_in_the_order_of_their_room_and_rooms_in_the_order_of_the_visits() {
-        let mut memory = Memory::default();
+        let mut seen = SeenMessages::default();
         for (room, sequence) in [(7, 5), (7, 9), (7, 8), (7, 12), (3, 2), (3, 1)] {
-            memory.record(room, found(sequence, "hi"));
+            seen.record(room, found(sequence, "hi"));
         }
-        let order: Vec<u64> = memory.messages().map(|found| found.event.sequence).collect();
+        let order: Vec<u64> = seen.messages().map(|found| found.event.sequence).collect();
         assert_eq!(order, [5, 8, 9, 12, 1, 2]);
-        assert_eq!((memory.first_sequence(7), memory.first_sequence(3)), (Some(5), Some(1)));
-        assert_eq!(memory.first_sequence(4), None);
+        assert_eq!([7, 3, 4].map(|room| unread(&seen, room).0), [Some(5), Some(1), None]);
     }
 
     #[test]
     fn a_room_of_which_messages_were_missed_is_whole_only_behind_them() {
-        let mut memory = Memory::default();
-        (3..5).for_each(|sequence| memory.record(7, found(sequence, "hi")));
-        memory.record_missed(7, 20);
-        assert_eq!((memory.first_sequence(7), memory.before_missed(7)), (None, HashSet::from([3, 4])));
-        (21..23).for_each(|sequence| memory.record(7, found(sequence, "hi")));
-        assert_eq!((memory.first_sequence(7), memory.before_missed(7)), (Some(21), HashSet::from([3, 4])));
-        memory.record(8, found(1, "hi"));
-        assert_eq!((memory.first_sequence(8), memory.before_missed(8)), (Some(1), HashSet::new()));
+        let mut seen = SeenMessages::default();
+        (3..5).for_each(|sequence| seen.record(7, found(sequence, "hi")));
+        seen.record_missed(7, 20);
+        assert_eq!(unread(&seen, 7), (None, vec![3, 4]));
+        (21..23).for_each(|sequence| seen.record(7, found(sequence, "hi")));
+        assert_eq!(unread(&seen, 7), (Some(21), vec![3, 4]));
+        seen.record(8, found(1, "hi"));
+        assert_eq!(unread(&seen, 8), (Some(1), vec![]));
     }
 
     #[test]
-    fn the_memory_is_bounded_in_messages_and_in_bytes() {
-        let mut memory = Memory::default();
+    fn what_was_seen_is_bounded_in_messages_and_in_bytes() {
+        let mut seen = SeenMessages::default();
         for sequence in 0..MAX_MESSAGES as u64 + 10 {
-            memory.record(1, found(sequence, "hi"));
+            seen.record(1, found(sequence, "hi"));
         }
-        assert_eq!((memory.messages().count(), memory.first_sequence(1)), (MAX_MESSAGES, Some(10)));
+        assert_eq!((seen.messages().count(), unread(&seen, 1).0), (MAX_MESSAGES, Some(10)));
         let long = "x".repeat(MAX_BYTES / 10);
-        (0..20).for_each(|sequence| memory.record(2, found(sequence, &long)));
-        assert!(memory.bytes <= MAX_BYTES && memory.messages().count() < 11);
-        assert_eq!(memory.messages().map(cost).sum::<usize>(), memory.bytes);
+        (0..20).for_each(|sequence| seen.record(2, found(sequence, &long)));
+        assert!(seen.bytes <= MAX_BYTES && seen.messages().count() < 11);
+        assert_eq!(seen.messages().map(cost).sum::<usize>(), seen.bytes);
     }
 }

@@ -88,7 +88,7 @@ enum RoomKey {
 
 /// The client's side of a closed room, for the whole run.
 #[derive(Debug)]
-pub(crate) struct Closed<'a> {
+pub(crate) struct RoomAccess<'a> {
     options: &'a JoinOptions,
     pub(super) credentials: Option<Credentials>,
     room_key: RoomKey,
@@ -96,9 +96,14 @@ pub(crate) struct Closed<'a> {
     news: Option<UiEvent>,
 }
 
-impl Closed<'_> {
-    pub(crate) fn new(options: &JoinOptions) -> Closed<'_> {
-        Closed { options, credentials: options.credentials.clone(), room_key: RoomKey::Unseen, news: None }
+impl RoomAccess<'_> {
+    pub(crate) fn new(options: &JoinOptions) -> RoomAccess<'_> {
+        RoomAccess {
+            options,
+            credentials: options.credentials.clone(),
+            room_key: RoomKey::Unseen,
+            news: None,
+        }
     }
 
     /// Sends the hello of the call connection, and does the handshake with a closed room.

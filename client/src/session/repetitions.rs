@@ -1,0 +1,99 @@
+//! Which messages come again: what an author repeats after a lost reply, what this client has said itself,
+//! and what a room brings again that was put back from a copy. Plain data, owned by the inbox.
+//!
+//! Invariant: a message that counts as a repetition has been shown before, with the same author and text, or
+//! this client has said it. So nobody can hide a message from one person by its number.
+
+use crate::session::message::{message_of, Class, Message};
+use chat_common::wire::protocol::{Event, EventKind, Request};
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    hash::{BuildHasher, RandomState},
+};
+
+/// For how many authors the last message id is kept. This is far more than a room holds.
+const MAX_AUTHORS: usize = 4096;
+/// No server allows a longer name, so it is not stored. In bytes.
+const MAX_NAME_BYTES: usize = 256;
+/// How many of our own last messages are known again when they come back as history. As many as a server
+/// keeps.
+const MAX_OWN_MESSAGES: usize = 8192;
+
+#[derive(Default)]
+pub(crate) struct Repetitions {
+    /// The hash of messages. Its keys are random, so nobody can find two messages with the same hash.
+    hash: RandomState,
+    /// The hash of each author's last message, from any session and any room.
+    last_messages: HashMap<String, u64>,
+    /// The hashes of the last messages that this client has said, with its name.
+    said: VecDeque<u64>,
+    /// The hashes of the messages that were shown before the room was put back.
+    put_back: HashSet<u64>,
+}
+
+impl Repetitions {
+    /// Records that this client, whose name is `author`, sends this request. It then recognises the message
+    /// when it comes back as history.
+    pub(crate) fn record_said(&mut self, author: &str, request: &Request) {
+        let (class, message_id, text) = match request {
+            Request::Broadcast { message_id, text, .. } => (Class::Message, message_id, text),
+            Request::Action { message_id, text, .. } => (Class::Action, message_id, text),
+            // Nobody gets a private message of its own.
+            _ => return,
+        };
+        let message = self.hash.hash_one((author, self.hash.hash_one((class, message_id, text))));
+        if self.said.back() != Some(&message) {
+            self.said.push_back(message);
+            if self.said.len() > MAX_OWN_MESSAGES {
+                self.said.pop_front();
+            }
+        }
+    }
+
+    /// These messages were shown, and the room brings them again.
+    pub(crate) fn put_back<'e>(&mut self, shown: impl Iterator<Item = &'e Event>) {
+        self.put_back = shown.filter_map(|event| self.hash_of(event)).collect();
+    }
+
+    /// Records an event. Returns whether it is a repetition. `earlier` is whether it happened before the
+    /// join.
+    ///
+    /// An author repeats the last message when its reply was lost together with the session, and marks it as
+    /// repeated.
+    pub(crate) fn record(&mut self, event: &Event, earlier: bool) -> bool {
+        if let EventKind::Renamed { from, to } = &event.kind {
+            if let Some(hash) = self.last_messages.remove(from) {
+                self.record_hash(to, hash);
+            }
+        }
+        let Some(message) = message_of(&event.kind) else { return false };
+        let Message { class, author, message_id, repeated, text } = message;
+        let hash = self.hash.hash_one((class, message_id, text));
+        if earlier && self.said.contains(&self.hash.hash_one((author, hash))) {
+            return true;
+        }
+        self.record_hash(author, hash) == Some(hash) && repeated
+    }
+
+    /// Whether this was shown before the room was put back.
+    pub(crate) fn is_put_back(&self, event: &Event) -> bool {
+        self.hash_of(event).is_some_and(|hash| self.put_back.contains(&hash))
+    }
+
+    /// Stores the hash of the author's last message. Returns the one before it.
+    fn record_hash(&mut self, author: &str, hash: u64) -> Option<u64> {
+        if author.len() > MAX_NAME_BYTES {
+            return None;
+        }
+        if self.last_messages.len() >= MAX_AUTHORS {
+            self.last_messages.clear();
+        }
+        self.last_messages.insert(author.to_owned(), hash)
+    }
+
+    /// Returns the hash of a message and its number. Returns `None` for any other event.
+    fn hash_of(&self, event: &Event) -> Option<u64> {
+        let Message { class, author, message_id, text, .. } = message_of(&event.kind)?;
+        Some(self.hash.hash_one((event.sequence, class, author, message_id, text)))
+    }
+}
