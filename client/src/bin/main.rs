@@ -84,7 +84,7 @@ fn main() -> ExitCode {
     let edits = Editor::is_for(&screen_options);
     // The client draws the typed line itself then, and the system echoes nothing.
     screen_options.typing &= !edits;
-    let screen = match Screen::open(screen_options, log.clone(), stop_tx.clone()) {
+    let screen = match Screen::open(&screen_options, log.clone(), stop_tx.clone()) {
         Ok(screen) => Arc::new(screen),
         Err(error) => return end_with(&log, FAILED, &error),
     };

@@ -22,7 +22,7 @@ use crate::{
     },
     events::UiEvent,
     input::{cannot_read, false_slash, is_for_one_person, Person, TerminalEvent, Typed},
-    screen::{CompleteLine, Screen},
+    screen::{CompleteLine, EditedRows, Screen},
     settings::ScreenOptions,
 };
 use chat_common::{
@@ -66,7 +66,7 @@ impl Editor {
             // The client may have been stopped, and a shell may have had the terminal meanwhile.
             let _ = resized.raw_mode.enter_again();
             if !is_in_background() {
-                resized.screen.redraw_typed_line();
+                resized.screen.edit(EditedRows::redraw);
             }
         };
         screen.start_editing(has_terminal, on_resize);
@@ -156,7 +156,7 @@ impl Editor {
     /// stays, and the person mends it.
     fn submit(&self, typing: &mut Typing) -> Option<Typed> {
         self.draw(typing);
-        let is = self.screen.kind_of_typed_line();
+        let is = self.screen.edit(|rows, _| rows.kind());
         // Pasted line ends stay inside one message. No part of it is a command, but what is pasted into
         // `/msg Ann` is for Ann alone.
         let is_text = typing.line.text().contains('\n') && !is_for_one_person(typing.line.text());
@@ -166,7 +166,7 @@ impl Editor {
                 return None;
             }
         }
-        self.screen.end_typed_line();
+        self.screen.edit(EditedRows::end_line);
         let text = typing.line.take();
         if is == CompleteLine::Passphrase {
             typing.line.forget_deleted();
@@ -181,7 +181,8 @@ impl Editor {
     }
 
     fn draw(&self, typing: &Typing) {
-        self.screen.draw_typed_line(&typing.prompt(), typing.line.text(), typing.line.cursor());
+        let (prompt, line) = (typing.prompt(), &typing.line);
+        self.screen.edit(|rows, streams| rows.draw(&prompt, line.text(), line.cursor(), streams));
     }
 
     /// Gives the terminal back, stops, and goes on when the shell continues the client.
@@ -190,7 +191,7 @@ impl Editor {
     /// client, too. std can send no signal, so a shell does. It is in the group and stops with it, so its end
     /// means that the group has been stopped and goes on.
     fn suspend(&self) {
-        self.screen.pause_editing();
+        self.screen.edit(EditedRows::pause);
         let stopped = self.raw_mode.leave().and_then(|()| {
             Command::new("sh").args(["-c", "kill -s TSTP 0"]).stdin(Stdio::null()).status().map(drop)
         });
@@ -202,7 +203,7 @@ impl Editor {
 
     /// Waits in the background, where the terminal is the shell's. Messages are shown meanwhile.
     fn wait_for_terminal(&self) {
-        self.screen.lose_terminal();
+        self.screen.edit(|rows, _| rows.lose_terminal());
         // In the background this changes no modes.
         let _ = self.raw_mode.leave();
         foreground::wait();
@@ -213,7 +214,7 @@ impl Editor {
     fn take_terminal(&self) {
         match self.raw_mode.enter() {
             Ok(false) => {}
-            Ok(true) => self.screen.go_on_editing(),
+            Ok(true) => self.screen.edit(EditedRows::go_on),
             Err(error) => log::warn!("cannot edit on this terminal: {error}"),
         }
     }

@@ -9,10 +9,7 @@
 //!   did not ask to leave. Where they made few moves ([`MAX_MOVES_SHOWN_SINGLY`]), each move is a line, as it
 //!   is without a fold.
 
-use crate::screen::{
-    people::list_some,
-    wording::{event_line, StyledLine},
-};
+use crate::screen::{people::list_some, styled_line::StyledLine, wording::event_line};
 use chat_common::{
     text::escape::escape_line,
     wire::protocol::{Event, EventKind},

@@ -3,7 +3,7 @@
 use crate::{
     events::{Found, Input, Rejoin, UiEvent, Utterance},
     input::{InputNotice, Shown, TerminalEvent},
-    screen::{clock::now, people::matching, wording::as_typed},
+    screen::{people::matching, viewer::now, wording::as_typed},
 };
 use chat_common::wire::{
     json::{room_object, Object},

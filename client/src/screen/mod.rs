@@ -6,25 +6,31 @@
 
 mod clock;
 #[cfg(feature = "edit")]
-mod editing;
+mod edited_line;
+#[cfg(feature = "edit")]
+mod edited_rows;
 mod fold;
 mod help;
 mod json;
+mod line_rows;
 mod output;
 mod people;
-mod plain;
+mod pipe;
+mod plain_rows;
 mod quiet;
 mod reader;
+mod rows;
+mod streams;
+mod styled_line;
+mod terminal;
 mod transcript;
-#[cfg(feature = "edit")]
-mod typed_line;
 mod viewer;
 mod wording;
 mod zone;
 mod zone_rule;
 
 #[cfg(feature = "edit")]
-pub(crate) use editing::{CompleteLine, LAST_WORDS};
+pub(crate) use edited_rows::{CompleteLine, EditedRows, LAST_WORDS};
 pub use help::help_text;
 pub use json::json_objects;
 
@@ -32,11 +38,17 @@ use crate::{
     events::{Stop, UiEvent},
     input::Shown,
     screen::{
-        clock::{now, LocalClock},
+        clock::clock_loop,
         fold::Fold,
-        output::Output,
-        plain::Batch,
+        line_rows::LineRows,
+        output::{lock, read_zone, Output, Surface},
+        pipe::Pipe,
+        plain_rows::PlainRows,
+        streams::Streams,
+        terminal::{Kind, Terminal},
         transcript::Transcript,
+        viewer::{now, Viewer},
+        zone::Zone,
     },
     settings::{ScreenOptions, TimeFormat},
 };
@@ -47,7 +59,8 @@ use chat_common::{
 use crossbeam_channel::{bounded, Sender};
 use std::{
     io,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
+    thread,
 };
 
 /// Standard output, and the transcript.
@@ -56,7 +69,8 @@ pub struct Screen {
     output: Arc<Mutex<Output>>,
     /// Wakes the thread `clock`, because something has to be shown sooner than it knows.
     wake_tx: Sender<()>,
-    ctrl_c: Option<SignalSource>,
+    size: TerminalSize,
+    signal_source: Option<SignalSource>,
 }
 
 impl Screen {
@@ -67,68 +81,66 @@ impl Screen {
     /// On the disk, and on the program `stty` for some milliseconds; 2 s at most.
     ///
     /// # Errors
-    /// When the file of the transcript cannot be opened: a sentence for people.
+    /// When the file of the transcript cannot be opened, or the system gives no thread: a sentence for
+    /// people.
     pub fn open(
-        options: ScreenOptions,
+        options: &ScreenOptions,
         stderr: BackgroundWriter,
         stop_tx: Sender<Stop>,
     ) -> Result<Screen, String> {
         let transcript = options.log.as_deref().map(Transcript::open).transpose()?;
-        let (clock, size) = (LocalClock::default(), TerminalSize::default());
+        reader::watch(stop_tx.clone())
+            .unwrap_or_else(|error| log::warn!("cannot follow who reads the output: {error}"));
+        let streams = Streams { stderr, stop_tx, error: None };
         let on_terminal = options.terminal || options.plain;
-        let shows_time = on_terminal || transcript.is_some() || options.time != TimeFormat::Off;
-        if shows_time {
-            clock.begin(&stderr);
-        }
-        let mut ctrl_c = None;
-        if on_terminal || options.typing {
+        let has_zone = on_terminal || transcript.is_some() || options.time != TimeFormat::Off;
+        let zone = if has_zone { read_zone(&streams) } else { Zone::default() };
+        let ScreenOptions { time, bell, quiet, typing, color, .. } = *options;
+        let viewer = Viewer { own_name: String::new(), zone, now: now(), time, bell };
+        let size = TerminalSize::default();
+        let mut signal_source = None;
+        if on_terminal || typing {
             match size.follow() {
-                Ok(follower) => ctrl_c = Some(follower),
+                Ok(follower) => signal_source = Some(follower),
                 Err(error) => log::warn!("cannot follow the terminal's width: {error}"),
             }
         }
-        reader::watch(stop_tx.clone())
-            .unwrap_or_else(|error| log::warn!("cannot follow who reads the output: {error}"));
-        let output = Output {
-            own_name: String::new(),
-            day: clock.local(now()).date(),
-            clock: clock.clone(),
-            has_clock: shows_time,
-            size,
-            transcript,
-            transcript_complete: true,
-            stderr,
-            stop_tx,
-            fold: Fold::default(),
-            batch: Batch::default(),
-            prompt_open: false,
-            refused: None,
-            missed_moves_shown: false,
-            write_error: None,
-            #[cfg(feature = "edit")]
-            typed_line: None,
-            #[cfg(feature = "edit")]
-            hides_typing: false,
-            #[cfg(feature = "edit")]
-            paused_line: None,
-            options,
+        let surface = if options.json {
+            Surface::Json
+        } else if on_terminal {
+            let kind = match options.plain {
+                true => Kind::Plain(PlainRows::new(typing, quiet)),
+                false => Kind::Line(LineRows { typing }),
+            };
+            let (day, size) = (viewer.zone.local(viewer.now).date(), size.clone());
+            Surface::Terminal(Box::new(Terminal {
+                kind,
+                size,
+                color,
+                quiet,
+                day,
+                fold: Fold::default(),
+                refused: None,
+            }))
+        } else {
+            Surface::Pipe(Pipe { color, asks_on_stderr: quiet || options.file, is_asking: false })
         };
-        let (wake_tx, wake_rx) = bounded(1);
-        let screen = Screen { output: Arc::new(Mutex::new(output)), wake_tx, ctrl_c };
-        if shows_time {
-            let output = Arc::clone(&screen.output);
-            if let Err(error) = clock.follow(wake_rx, move || lock(&output).on_time()) {
-                log::warn!("cannot follow the clock: {error}");
-                screen.lock().has_clock = false;
-            }
+        let output =
+            Output { surface, streams, viewer, transcript, quiet, has_zone, missed_moves_shown: false };
+        let (output, (wake_tx, wake_rx)) = (Arc::new(Mutex::new(output)), bounded(1));
+        if has_zone {
+            let (clock, output) = (thread::Builder::new().name("clock".into()), Arc::clone(&output));
+            clock
+                .spawn(move || clock_loop(&output, &wake_rx))
+                .map_err(|error| format!("cannot follow the clock: {error}"))?;
         }
-        Ok(screen)
+        Ok(Screen { output, wake_tx, size, signal_source })
     }
 
     /// Calls `on_continued` when the client goes on after a stop, and when the size of the terminal has
     /// changed. For a client without an editor, which wants to know both as well.
     pub fn on_continued(&self, on_continued: impl Fn() + Send + Sync + 'static) {
-        self.lock().size.on_change(on_continued);
+        self.size.on_change(on_continued);
     }
 
     /// Whether the signal that has just come is from Ctrl-C on the terminal, and not to this program alone.
@@ -137,7 +149,7 @@ impl Screen {
     /// # Blocking
     /// On a shell, for some milliseconds; 2 s at most.
     pub fn was_ctrl_c(&self) -> bool {
-        self.ctrl_c.as_ref().is_some_and(SignalSource::was_ctrl_c)
+        self.signal_source.as_ref().is_some_and(SignalSource::was_ctrl_c)
     }
 
     /// Shows one thing. On a terminal, comings and goings may wait for about a second.
@@ -147,7 +159,7 @@ impl Screen {
     pub fn show(&self, shown: impl Into<Shown>) {
         let mut output = self.lock();
         let before = output.due();
-        output.show(shown.into());
+        output.show(&shown.into());
         let after = output.due();
         drop(output);
         if after.is_some_and(|after| before.is_none_or(|before| after < before)) {
@@ -159,20 +171,48 @@ impl Screen {
     /// Returns why standard output cannot be written. A closed pipe, as after `| head -1`, is not an error.
     pub fn write_error(&self) -> Option<String> {
         let output = self.lock();
-        let error = output.write_error.as_ref()?;
+        let error = output.streams.error.as_ref()?;
         (error.kind() != io::ErrorKind::BrokenPipe).then(|| error.to_string())
     }
 
     /// Whether everything that belongs in the transcript is there. If not, the person has read the reason.
     pub fn transcript_is_complete(&self) -> bool {
-        self.lock().transcript_complete
+        self.lock().transcript.as_ref().is_none_or(Transcript::is_complete)
     }
 
     /// Shows the goodbye, unless another thread is writing. For a program that is about to exit.
     pub fn try_show_bye(&self) {
         if let Ok(mut output) = self.output.try_lock() {
             // The program exits in any case, so an error does not matter.
-            output.show(UiEvent::Bye.into());
+            output.show(&UiEvent::Bye.into());
+        }
+    }
+
+    /// Begins to edit on this terminal if the client has it, and otherwise when it has. Calls `on_resize`
+    /// when the size of the terminal has changed and when the client goes on after a stop.
+    #[cfg(feature = "edit")]
+    pub(crate) fn start_editing(&self, has_terminal: bool, on_resize: impl Fn() + Send + Sync + 'static) {
+        self.size.on_change(on_resize);
+        let Output { surface, streams, .. } = &mut *self.lock();
+        if let Surface::Terminal(terminal) = surface {
+            terminal.kind = Kind::Edited(EditedRows::begin(has_terminal, self.size.clone(), streams));
+        }
+    }
+
+    /// Changes the edited line on the screen.
+    ///
+    /// # Blocking
+    /// On the terminal.
+    #[cfg(feature = "edit")]
+    pub(crate) fn edit<T: Default>(&self, change: impl FnOnce(&mut EditedRows, &mut Streams) -> T) -> T {
+        edit(&mut self.lock(), change)
+    }
+
+    /// Takes the edited line from the screen for good, unless another thread is writing.
+    #[cfg(feature = "edit")]
+    pub(crate) fn try_stop_editing(&self) {
+        if let Ok(mut output) = self.output.try_lock() {
+            edit(&mut output, <EditedRows as rows::Rows>::end);
         }
     }
 
@@ -181,7 +221,9 @@ impl Screen {
     }
 }
 
-fn lock(output: &Mutex<Output>) -> MutexGuard<'_, Output> {
-    // Each field is valid after any panic.
-    output.lock().unwrap_or_else(PoisonError::into_inner)
+#[cfg(feature = "edit")]
+fn edit<T: Default>(output: &mut Output, change: impl FnOnce(&mut EditedRows, &mut Streams) -> T) -> T {
+    let Surface::Terminal(terminal) = &mut output.surface else { return T::default() };
+    let Kind::Edited(rows) = &mut terminal.kind else { return T::default() };
+    change(rows, &mut output.streams)
 }

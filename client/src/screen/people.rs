@@ -17,7 +17,8 @@ pub(crate) fn describe(
     people: &[Person],
     total: u32,
     pattern: Option<&str>,
-    viewer: &Viewer<'_>,
+    viewer: &Viewer,
+    on_terminal: bool,
 ) -> Vec<String> {
     let found = matching(people, pattern);
     let all: Vec<&str> = found.iter().map(|person| person.name.as_str()).collect();
@@ -26,7 +27,7 @@ pub(crate) fn describe(
     let Some(pattern) = pattern else {
         let cut =
             if is_cut { format!(", and the server names the first {}", people.len()) } else { String::new() };
-        return vec![match viewer.on_terminal {
+        return vec![match on_terminal {
             // The end of a long list is what stays on a screen.
             true => format!("here: {names}; {total} in all{cut}"),
             false => format!("{total} here: {names}{cut}"),
@@ -47,7 +48,7 @@ pub(crate) fn describe(
 }
 
 /// Since when a person is here, and for how long it has said nothing.
-fn about(person: &Person, viewer: &Viewer<'_>) -> String {
+fn about(person: &Person, viewer: &Viewer) -> String {
     let since = viewer.time_of(viewer.now.saturating_sub(u64::from(person.here) * 1000));
     let you = if person.name == viewer.own_name { " (you)" } else { "" };
     let silent = match person.idle {
@@ -79,14 +80,11 @@ pub(crate) fn in_words(seconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::screen::clock::LocalClock;
 
     /// At 04:46:40 on 2 January 1970.
     const NOW: u64 = 103_600_000;
 
     fn said(names: &[(&str, u32, u32)], total: u32, pattern: Option<&str>, on_terminal: bool) -> Vec<String> {
-        let clock = LocalClock::default();
-        let viewer = Viewer { own_name: "Tom", clock: &clock, now: NOW, on_terminal };
         let people: Vec<Person> = names
             .iter()
             .map(|(name, here, idle)| Person {
@@ -96,7 +94,7 @@ mod tests {
                 operator: false,
             })
             .collect();
-        describe(&people, total, pattern, &viewer)
+        describe(&people, total, pattern, &Viewer::at(NOW), on_terminal)
     }
 
     #[test]

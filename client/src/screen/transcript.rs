@@ -8,11 +8,12 @@
 //! Any thread that shows an event may write it, one at a time.
 
 use crate::{
-    events::{UiEvent, Utterance},
+    events::UiEvent,
     input::{Shown, TerminalEvent},
     screen::{
+        streams::Streams,
         viewer::Viewer,
-        wording::{lines, StyledLine},
+        wording::{lines, said_line},
     },
 };
 use chat_common::{
@@ -21,8 +22,8 @@ use chat_common::{
 };
 use std::{io::Write, path::Path};
 
-/// The open file.
-pub(crate) struct Transcript(TranscriptFile);
+/// The file, until it cannot be written any more.
+pub(crate) struct Transcript(Option<TranscriptFile>);
 
 impl Transcript {
     /// Opens the file, and keeps what it already has.
@@ -30,33 +31,36 @@ impl Transcript {
     /// # Errors
     /// When the file cannot be opened: a sentence for people, with the path.
     pub(crate) fn open(path: &Path) -> Result<Transcript, String> {
-        let file = TranscriptFile::open(path, PipeUse::Fails);
-        file.map(Transcript).map_err(|error| error.to_string())
+        let file = TranscriptFile::open(path, PipeUse::Fails).map_err(|error| error.to_string())?;
+        Ok(Transcript(Some(file)))
     }
 
-    /// Writes what is shown, if it belongs in the transcript.
-    ///
-    /// # Errors
-    /// When the file cannot be written: a sentence for people, with the path.
-    pub(crate) fn write(&mut self, shown: &Shown, viewer: &Viewer<'_>) -> Result<(), String> {
-        let own_name = viewer.own_name;
-        let texts = match shown {
-            Shown::Session(UiEvent::History(_) | UiEvent::Found { .. }) => return Ok(()),
-            Shown::Terminal(TerminalEvent::Help) => return Ok(()),
-            Shown::Session(UiEvent::Accepted { utterance: Utterance::Message(text), .. }) => {
-                vec![StyledLine::system(format!("[{own_name}] {text}"))]
+    /// Whether everything that belongs in the transcript is there.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Writes what is shown, if it belongs in the transcript. If that fails, the chat goes on without it: the
+    /// person reads why now, and a script has the exit code.
+    pub(crate) fn write(&mut self, shown: &Shown, viewer: &Viewer, streams: &Streams) {
+        let Some(file) = &mut self.0 else { return };
+        let lines = match shown {
+            Shown::Session(UiEvent::History(_) | UiEvent::Found { .. }) => return,
+            Shown::Terminal(TerminalEvent::Help) => return,
+            Shown::Session(UiEvent::Accepted { utterance, .. }) => {
+                vec![said_line(utterance, &viewer.own_name)]
             }
-            Shown::Session(UiEvent::Accepted { utterance: Utterance::Action(text), .. }) => {
-                vec![StyledLine::system(format!("* {own_name} {text}"))]
-            }
-            _ => lines(shown, viewer),
+            _ => lines(shown, viewer, false),
         };
         let mut text = String::new();
-        for line in texts {
-            let time = viewer.clock.local(line.time.unwrap_or(viewer.now)).date_and_seconds();
+        for line in lines {
+            let time = viewer.zone.local(line.time.unwrap_or(viewer.now)).date_and_seconds();
             text += &format!("{time} {}\n", escape_line(&line.text()));
         }
-        let written = self.0.write_all(text.as_bytes());
-        written.map_err(|error| format!("cannot write the transcript {}: {error}", self.0.path().display()))
+        if let Err(error) = file.write_all(text.as_bytes()) {
+            let path = file.path().display();
+            streams.warn(&format!("chat-client: cannot write the transcript {path}: {error}\n"));
+            self.0 = None;
+        }
     }
 }

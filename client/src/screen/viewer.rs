@@ -1,21 +1,56 @@
 //! The reader of the lines, on whom some of the words depend. No I/O.
 
-use crate::screen::clock::LocalClock;
+use crate::{
+    screen::{styled_line::StyledLine, zone::Zone},
+    settings::{Bell, TimeFormat},
+};
+use chat_common::terminal::color::Style;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Who reads the lines, where, and when.
-pub(crate) struct Viewer<'v> {
-    pub(crate) own_name: &'v str,
-    pub(crate) clock: &'v LocalClock,
-    /// In milliseconds since the epoch.
-    pub(crate) now: u64,
-    pub(crate) on_terminal: bool,
+/// Returns the current time in milliseconds since the epoch.
+pub(crate) fn now() -> u64 {
+    // A clock that shows a time before 1970 is wrong, so any value will do.
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
 
-impl Viewer<'_> {
+/// Who reads the lines, and when.
+pub(crate) struct Viewer {
+    pub(crate) own_name: String,
+    pub(crate) zone: Zone,
+    /// In milliseconds since the epoch.
+    pub(crate) now: u64,
+    /// What stands before each line.
+    pub(crate) time: TimeFormat,
+    pub(crate) bell: Bell,
+}
+
+impl Viewer {
     /// The local time of day, such as `14:02`. It has the date if that is not today.
     pub(crate) fn time_of(&self, milliseconds: u64) -> String {
-        let (time, today) = (self.clock.local(milliseconds), self.clock.local(self.now).date());
+        let (time, today) = (self.zone.local(milliseconds), self.zone.local(self.now).date());
         let date = if time.date() == today { String::new() } else { time.date() + " " };
         format!("{date}{}", time.minutes())
+    }
+
+    /// Returns what stands before a line: the local time, if there is to be one, and a space.
+    pub(crate) fn prefix(&self, line: &StyledLine) -> String {
+        let time = line.time.unwrap_or(self.now);
+        match self.time {
+            TimeFormat::Off => String::new(),
+            TimeFormat::Time => self.time_of(time) + " ",
+            TimeFormat::Date => self.zone.local(time).date_and_seconds() + " ",
+        }
+    }
+
+    /// Returns the spans of a line, with what stands before it.
+    pub(crate) fn with_time(&self, line: &StyledLine) -> Vec<(Style, String)> {
+        let prefix = Some((Style::Dim, self.prefix(line))).filter(|(_, prefix)| !prefix.is_empty());
+        prefix.into_iter().chain(line.spans.iter().cloned()).collect()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn at(now: u64) -> Viewer {
+        let (zone, time, bell) = (Zone::default(), TimeFormat::Off, Bell::Off);
+        Viewer { own_name: "Tom".into(), zone, now, time, bell }
     }
 }

@@ -9,75 +9,56 @@ use crate::{
     input::{InputNotice, Shown, TerminalEvent, COMMAND_HELP},
     screen::{
         people::{describe, in_words, list_some},
+        styled_line::StyledLine,
         viewer::Viewer,
     },
-    settings::Bell,
 };
 use chat_common::{
-    terminal::{color::Style, wrap::MAX_ROWS},
+    terminal::color::Style,
     text::escape::{escape_line, escape_text},
     wire::protocol::{Event, EventKind},
 };
 
-/// One line to show. A line end inside a span begins an indented line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct StyledLine {
-    pub(crate) spans: Vec<(Style, String)>,
-    /// Whether the line is about an error. If the output is not a terminal, it goes to standard error.
-    pub(crate) is_error: bool,
-    /// When it happened, in milliseconds since the epoch. `None` means now.
-    pub(crate) time: Option<u64>,
-    /// How many rows of it a terminal shows.
-    pub(crate) max_rows: usize,
+/// The question for a passphrase. The answer is not shown.
+#[cfg(feature = "closed")]
+pub(crate) const ASK_PASSPHRASE: &str = "Passphrase of the room: ";
+
+/// Returns what a person is asked, if this is a question.
+pub(crate) fn question(shown: &Shown) -> Option<&'static str> {
+    match shown {
+        Shown::Session(UiEvent::AskName) => Some("Enter your name: "),
+        #[cfg(feature = "closed")]
+        Shown::Session(UiEvent::AskPassphrase) => Some(ASK_PASSPHRASE),
+        _ => None,
+    }
 }
 
-impl StyledLine {
-    pub(crate) fn system(text: impl Into<String>) -> StyledLine {
-        StyledLine { spans: vec![(Style::Dim, text.into())], is_error: false, time: None, max_rows: MAX_ROWS }
-    }
-
-    fn error(text: impl Into<String>) -> StyledLine {
-        StyledLine { is_error: true, ..StyledLine::system(text) }
-    }
-
-    /// A person's line: `before`, the name in `tag`, and the text after a space.
-    fn of_person(before: &str, name: String, tag: String, style: Style, text: &str) -> StyledLine {
-        let mut spans = vec![(Style::Name(name), tag), (Style::Text, " ".into()), (style, escape_text(text))];
-        if !before.is_empty() {
-            spans.insert(0, (Style::Text, before.into()));
-        }
-        StyledLine { spans, is_error: false, time: None, max_rows: MAX_ROWS }
-    }
-
-    /// Marks the line of an event that happened before the join.
-    pub(crate) fn earlier(mut self, earlier: bool) -> StyledLine {
-        if earlier {
-            self.spans.insert(0, (Style::Dim, "(earlier) ".into()));
-        }
-        self
-    }
-
-    /// Returns the text without styles.
-    pub(crate) fn text(&self) -> String {
-        self.spans.iter().map(|(_, text)| text.as_str()).collect()
-    }
+/// Returns the lines of what is said, or those about errors where nothing is.
+pub(crate) fn shown_lines(
+    shown: &Shown,
+    said: Option<&Shown>,
+    viewer: &Viewer,
+    on_terminal: bool,
+) -> Vec<StyledLine> {
+    let lines = lines(said.unwrap_or(shown), viewer, on_terminal);
+    lines.into_iter().filter(|line| said.is_some() || line.is_error).collect()
 }
 
 /// Returns the lines for what is shown.
-pub(crate) fn lines(shown: &Shown, viewer: &Viewer<'_>) -> Vec<StyledLine> {
+pub(crate) fn lines(shown: &Shown, viewer: &Viewer, on_terminal: bool) -> Vec<StyledLine> {
     match shown {
-        Shown::Session(event) => session_lines(event, viewer),
-        Shown::Terminal(event) => terminal_lines(event),
+        Shown::Session(event) => session_lines(event, viewer, on_terminal),
+        Shown::Terminal(event) => terminal_lines(event, viewer),
     }
 }
 
-fn terminal_lines(event: &TerminalEvent) -> Vec<StyledLine> {
+fn terminal_lines(event: &TerminalEvent, viewer: &Viewer) -> Vec<StyledLine> {
     // Most of these are for the person at the terminal, and not for whoever reads the output.
     vec![StyledLine::error(match event {
         TerminalEvent::Clear => return Vec::new(),
         TerminalEvent::Help => return COMMAND_HELP.iter().map(|help| StyledLine::system(*help)).collect(),
         TerminalEvent::Bell(bell) => {
-            let mode = bell.map_or("as before", Bell::name);
+            let mode = bell.unwrap_or(viewer.bell).name();
             return vec![StyledLine::system(format!("--- bell: {mode} ---"))];
         }
         TerminalEvent::Input(notice) => format!("--- {} ---", input_notice(*notice)),
@@ -88,8 +69,8 @@ fn terminal_lines(event: &TerminalEvent) -> Vec<StyledLine> {
 }
 
 /// Returns the lines for an event. A message that mentions the viewer's name is strong.
-fn session_lines(event: &UiEvent, viewer: &Viewer<'_>) -> Vec<StyledLine> {
-    let own_name = viewer.own_name;
+fn session_lines(event: &UiEvent, viewer: &Viewer, on_terminal: bool) -> Vec<StyledLine> {
+    let own_name = viewer.own_name.as_str();
     let system = |text: String| vec![StyledLine::system(text)];
     let notice = |text: &str| system(format!("--- {text} ---"));
     let error = |text: String| vec![StyledLine::error(text)];
@@ -111,8 +92,8 @@ fn session_lines(event: &UiEvent, viewer: &Viewer<'_>) -> Vec<StyledLine> {
             notice("the server could not dial this client, so this client dialled the server")
         }
         UiEvent::Event { event, earlier } => vec![event_line(event, *earlier, own_name)],
-        UiEvent::Accepted { utterance: Utterance::Private { to, text }, .. } => {
-            vec![private_line(to, "to ", text)]
+        UiEvent::Accepted { utterance: said @ Utterance::Private { .. }, .. } => {
+            vec![said_line(said, own_name)]
         }
         UiEvent::Accepted { .. } => Vec::new(),
         UiEvent::Queued(input) => notice(&format!("waiting to be sent: {}", escape_line(&as_typed(input)))),
@@ -141,7 +122,7 @@ fn session_lines(event: &UiEvent, viewer: &Viewer<'_>) -> Vec<StyledLine> {
         UiEvent::Refused(text) => error(format!("--- refused: {} ---", escape_line(text))),
         UiEvent::InvalidInput(text) => error(format!("--- {} ---", escape_line(text))),
         UiEvent::People { people, total, pattern } => {
-            let said = describe(people, *total, pattern.as_deref(), viewer);
+            let said = describe(people, *total, pattern.as_deref(), viewer, on_terminal);
             // Who asks for a list gets all of it, and the total at its end.
             let whole = |line| StyledLine { max_rows: usize::MAX, ..line };
             said.iter().flat_map(|said| notice(said)).map(whole).collect()
@@ -162,6 +143,25 @@ fn session_lines(event: &UiEvent, viewer: &Viewer<'_>) -> Vec<StyledLine> {
         UiEvent::Failed(reason) => error(format!("chat-client: {}", escape_line(reason))),
         UiEvent::Bye => system("Bye!".into()),
     }
+}
+
+/// What this client has said, as others read it.
+pub(crate) fn said_line(utterance: &Utterance, own_name: &str) -> StyledLine {
+    match utterance {
+        Utterance::Message(text) => StyledLine::system(format!("[{own_name}] {text}")),
+        Utterance::Action(text) => StyledLine::system(format!("* {own_name} {text}")),
+        Utterance::Private { to, text } => private_line(to, "to ", text),
+    }
+}
+
+/// The row for a refusal that came again, this many times, after it was shown.
+pub(crate) fn refused_again(times: usize) -> StyledLine {
+    StyledLine::system(format!("--- refused {times} times more ---"))
+}
+
+/// The row for a day that has begun.
+pub(crate) fn new_day(date: &str) -> StyledLine {
+    StyledLine::system(format!("--- it is {date} now ---"))
 }
 
 /// The line of a room that keeps what is said, for this many seconds.
@@ -304,13 +304,11 @@ pub(crate) fn mentions(text: &str, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::screen::clock::LocalClock;
+    use chat_common::terminal::wrap::{wrap, MAX_ROWS};
     use chat_common::wire::protocol::{Joined, Person};
 
     fn words(event: &UiEvent) -> Vec<String> {
-        let clock = LocalClock::default();
-        let viewer = Viewer { own_name: "Tom", clock: &clock, now: 0, on_terminal: false };
-        session_lines(event, &viewer).iter().map(StyledLine::text).collect()
+        session_lines(event, &Viewer::at(0), false).iter().map(StyledLine::text).collect()
     }
 
     fn joined(motd: Option<&str>, kept_for: Option<u64>) -> Joined {
@@ -421,13 +419,9 @@ mod tests {
             operator: false,
         });
         let who = UiEvent::People { people: people.collect(), total: 200, pattern: None };
-        let clock = LocalClock::default();
-        let viewer = Viewer { own_name: "Tom", clock: &clock, now: 0, on_terminal: true };
         let rows = |event| {
-            let lines = session_lines(event, &viewer).into_iter();
-            lines
-                .flat_map(|line| chat_common::terminal::wrap::wrap(&line.spans, 40, false, line.max_rows))
-                .count()
+            let lines = session_lines(event, &Viewer::at(0), true).into_iter();
+            lines.flat_map(|line| wrap(&line.spans, 40, false, line.max_rows)).count()
         };
         assert!(rows(&who) > MAX_ROWS + 1, "a list that is cut has one row more");
         let text = "x\n".repeat(200);

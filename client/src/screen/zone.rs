@@ -6,11 +6,15 @@
 //! of last summer.
 
 use crate::screen::zone_rule::Rule;
-use chat_common::program::given_file::GivenFile;
+use chat_common::{
+    program::given_file::GivenFile,
+    text::calendar::{DateTime, DAY_SECONDS},
+};
 use std::{
     env,
     io::{self, ErrorKind, Read},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 const LOCAL_ZONE: &str = "/etc/localtime";
@@ -18,6 +22,12 @@ const LOCAL_ZONE: &str = "/etc/localtime";
 const FOLDERS: [&str; 3] = ["/usr/share/zoneinfo", "/usr/lib/zoneinfo", "/etc/zoneinfo"];
 /// The file of a zone has some thousand bytes.
 const MAX_FILE_BYTES: u64 = 1 << 20;
+/// The bytes of what stands before a block, and where in there six counts begin: how many there are of each
+/// of the parts of the block.
+const HEADER_BYTES: usize = 44;
+const COUNTS_START: usize = 20;
+/// An offset, whether it is summer time, and where its letters are.
+const TYPE_BYTES: usize = 6;
 /// The names of UTC that need no file.
 const UTC_NAMES: [&str; 4] = ["", "UTC", "GMT", "UTC0"];
 
@@ -74,39 +84,36 @@ impl Zone {
     }
 
     /// Reads a file in the format TZif. Returns `None` if it is none.
-    fn parse(bytes: &[u8]) -> Option<Zone> {
-        let mut file = Bytes(bytes);
-        let header = Header::read(&mut file)?;
-        if header.version < b'2' {
-            return Zone::read_block(&mut file, &header, 4);
+    fn parse(file: &[u8]) -> Option<Zone> {
+        let first = Block::read(file, 4)?;
+        if first.version < b'2' {
+            return first.zone(4);
         }
         // The second block has all that the first one has, with times of eight bytes.
-        file.take(header.block_bytes(4)?)?;
-        let header = Header::read(&mut file)?;
-        let mut zone = Zone::read_block(&mut file, &header, 8)?;
-        let rule = std::str::from_utf8(file.0).ok()?.trim_matches('\n');
-        if !rule.is_empty() {
-            zone.rule = Some(Rule::parse(rule)?);
-        }
-        Some(zone)
+        let second = Block::read(first.rest, 8)?;
+        let zone = second.zone(8)?;
+        let rule = std::str::from_utf8(second.rest).ok()?.trim_matches('\n');
+        Some(if rule.is_empty() { zone } else { Zone { rule: Some(Rule::parse(rule)?), ..zone } })
     }
 
-    /// Reads the changes. A time has `time_bytes`.
-    fn read_block(file: &mut Bytes<'_>, header: &Header, time_bytes: usize) -> Option<Zone> {
-        let mut block = Bytes(file.take(header.block_bytes(time_bytes)?)?);
-        let times = block.take(header.times * time_bytes)?.chunks_exact(time_bytes);
-        let types = block.take(header.times)?;
-        let offsets = block.take(header.types * 6)?.chunks_exact(6);
-        let offsets: Vec<i64> = offsets.map(|offset| signed(&offset[..4])).collect();
-        let of_type = |number: &u8| offsets.get(usize::from(*number)).copied();
-        let changes = times.map(signed).zip(types).map(|(time, number)| Some((time, of_type(number)?)));
-        let changes: Vec<(i64, i64)> = changes.collect::<Option<_>>()?;
-        let first_offset = *offsets.first()?;
-        changes.is_sorted().then_some(Zone { first_offset, changes, rule: None })
+    pub(crate) fn local(&self, milliseconds: u64) -> DateTime {
+        let seconds = (milliseconds / 1000) as i64;
+        DateTime::from_seconds(seconds + self.utc_offset(seconds))
+    }
+
+    /// Returns how long it takes from this time to the next midnight.
+    pub(crate) fn until_midnight(&self, milliseconds: u64) -> Duration {
+        let now = (milliseconds / 1000) as i64;
+        let offset = self.utc_offset(now);
+        let midnight = now + DAY_SECONDS - (now + offset).rem_euclid(DAY_SECONDS);
+        // The clocks may change before that.
+        let midnight = midnight + offset - self.utc_offset(midnight);
+        let of_second = Duration::from_millis(milliseconds % 1000);
+        Duration::from_secs(u64::try_from(midnight - now).unwrap_or(1)).saturating_sub(of_second)
     }
 
     /// Returns the offset from UTC at this time, both in seconds.
-    pub(crate) fn utc_offset(&self, time: i64) -> i64 {
+    fn utc_offset(&self, time: i64) -> i64 {
         let past = self.changes.partition_point(|(change, _)| *change <= time);
         match &self.rule {
             Some(rule) if past == self.changes.len() => rule.utc_offset(time),
@@ -127,47 +134,42 @@ fn signed(bytes: &[u8]) -> i64 {
     bytes.iter().fold(first, |number, byte| number << 8 | i64::from(*byte))
 }
 
-/// What is left to read.
-struct Bytes<'b>(&'b [u8]);
-
-impl<'b> Bytes<'b> {
-    fn take(&mut self, count: usize) -> Option<&'b [u8]> {
-        let (taken, rest) = self.0.split_at_checked(count)?;
-        self.0 = rest;
-        Some(taken)
-    }
-}
-
-/// What stands before a block: how many there are of each of its parts.
-struct Header {
+/// A block of a file: the times of the changes, the number of the type that each one brings, and the types. A
+/// type begins with its offset.
+struct Block<'f> {
     version: u8,
-    times: usize,
-    types: usize,
-    letters: usize,
-    leap_seconds: usize,
-    marks: usize,
+    times: &'f [u8],
+    numbers: &'f [u8],
+    types: &'f [u8],
+    rest: &'f [u8],
 }
 
-impl Header {
-    fn read(file: &mut Bytes<'_>) -> Option<Header> {
-        let (magic, version) = (file.take(4)?, file.take(1)?[0]);
-        file.take(15)?;
-        let mut count = || usize::try_from(signed(file.take(4)?)).ok();
-        let (utc_marks, standard_marks, leap_seconds) = (count()?, count()?, count()?);
-        let (times, types, letters) = (count()?, count()?, count()?);
-        let marks = utc_marks + standard_marks;
-        (magic == b"TZif").then_some(Header { version, times, types, letters, leap_seconds, marks })
+impl<'f> Block<'f> {
+    /// Reads the block at the beginning of a file. A time has `time_bytes`.
+    fn read(file: &'f [u8], time_bytes: usize) -> Option<Block<'f>> {
+        let (header, mut rest) = file.split_at_checked(HEADER_BYTES)?;
+        let counts = header[COUNTS_START..].chunks_exact(4).map(|count| usize::try_from(signed(count)).ok());
+        let counts: Vec<usize> =
+            counts.map(|count| count.filter(|count| *count < file.len())).collect::<Option<_>>()?;
+        let [utc_marks, standard_marks, leap_seconds, times, types, letters] = counts[..] else {
+            return None;
+        };
+        let mut take = |bytes| {
+            let (taken, behind) = rest.split_at_checked(bytes)?;
+            rest = behind;
+            Some(taken)
+        };
+        let (times, numbers, types) = (take(times * time_bytes)?, take(times)?, take(types * TYPE_BYTES)?);
+        take(letters + leap_seconds * (time_bytes + 4) + standard_marks + utc_marks)?;
+        header.starts_with(b"TZif").then_some(Block { version: header[4], times, numbers, types, rest })
     }
 
-    fn block_bytes(&self, time_bytes: usize) -> Option<usize> {
-        let parts = [
-            (self.times, time_bytes + 1),
-            (self.types, 6),
-            (self.letters, 1),
-            (self.leap_seconds, time_bytes + 4),
-            (self.marks, 1),
-        ];
-        parts.into_iter().try_fold(0_usize, |sum, (count, bytes)| sum.checked_add(count.checked_mul(bytes)?))
+    fn zone(&self, time_bytes: usize) -> Option<Zone> {
+        let offsets: Vec<i64> = self.types.chunks_exact(TYPE_BYTES).map(|kind| signed(&kind[..4])).collect();
+        let times = self.times.chunks_exact(time_bytes).map(signed).zip(self.numbers);
+        let changes = times.map(|(time, number)| Some((time, *offsets.get(usize::from(*number))?)));
+        let changes: Vec<(i64, i64)> = changes.collect::<Option<_>>()?;
+        changes.is_sorted().then_some(Zone { first_offset: *offsets.first()?, changes, rule: None })
     }
 }
 
@@ -226,5 +228,37 @@ mod tests {
             "the time zone \"Nowhere/Nothing\" of $TZ is not known"
         );
         assert_eq!(Zone::named("CET-1"), Ok(Zone { rule: Rule::parse("CET-1"), ..Zone::default() }));
+    }
+
+    const HOUR: u64 = 3600;
+
+    #[test]
+    fn the_next_midnight_is_that_of_the_local_zone_on_days_of_any_length() {
+        let until = |zone: &Zone, milliseconds| zone.until_midnight(milliseconds);
+        let utc = Zone::default();
+        assert_eq!(until(&utc, 0), Duration::from_secs(24 * HOUR));
+        assert_eq!(until(&utc, 86_399_999), Duration::from_millis(1));
+        let berlin = Zone::named("CET-1CEST,M3.5.0,M10.5.0/3").unwrap();
+        assert_eq!(until(&berlin, 0), Duration::from_secs(23 * HOUR));
+        // Midnight before the two days on which the clocks change, 29 March and 25 October 2026.
+        for (midnight, hours) in [(1_774_738_800, 23), (1_792_879_200, 25)] {
+            assert_eq!(until(&berlin, midnight * 1000), Duration::from_secs(hours * HOUR));
+            assert_eq!(until(&berlin, (midnight + hours * HOUR) * 1000 - 1), Duration::from_millis(1));
+        }
+    }
+
+    #[test]
+    fn any_number_of_milliseconds_has_a_local_time_and_a_next_midnight() {
+        for name in ["UTC0", "CET-1CEST,M3.5.0,M10.5.0/3", "<-12>12", "NZST-12NZDT,M9.5.0,M4.1.0/3"] {
+            let zone = Zone::named(name).unwrap();
+            for number in 0..64 {
+                for milliseconds in [1 << number, (1 << number) - 1, !(1 << number), u64::MAX >> number] {
+                    let local = zone.local(milliseconds);
+                    assert_eq!(local.date_and_seconds(), format!("{} {}", local.date(), local.seconds()));
+                    let until = zone.until_midnight(milliseconds);
+                    assert!(until <= Duration::from_secs(25 * HOUR), "{name} {milliseconds}: {until:?}");
+                }
+            }
+        }
     }
 }

@@ -16,7 +16,7 @@ const MIN_ROW_CELLS: usize = 4;
 
 /// The copy of the typed line that the screen draws.
 #[derive(Debug, Default)]
-pub(crate) struct TypedLine {
+pub(crate) struct EditedLine {
     /// A question of the client, such as the one for a name. It stays until a line answers it.
     pub(crate) question: String,
     /// What the editor puts before the line.
@@ -52,7 +52,13 @@ struct Layout {
     before: Row,
 }
 
-impl TypedLine {
+impl EditedLine {
+    pub(crate) fn set(&mut self, prompt: &str, text: &str, cursor: usize) {
+        prompt.clone_into(&mut self.prompt);
+        text.clone_into(&mut self.text);
+        self.cursor = cursor;
+    }
+
     /// Returns the sequence that erases what was drawn. `columns` is the width now: a terminal that became
     /// narrower has wrapped the rows again.
     pub(crate) fn erase(&mut self, columns: usize) -> String {
@@ -78,6 +84,17 @@ impl TypedLine {
             drawn += &format!("{}\r{}", move_up(below), layout.before.text);
         }
         unwrapped(&drawn)
+    }
+
+    /// Returns the sequence that draws the line once more, with the cursor behind it, and ends it.
+    pub(crate) fn last_sight(&mut self, size: (usize, usize)) -> String {
+        let (erased, cursor) = (self.erase(size.1), self.cursor);
+        self.cursor = self.text.len();
+        let drawn = self.draw(size);
+        self.cursor = cursor;
+        // What is drawn next begins in a new row.
+        self.erase(size.1);
+        format!("{erased}{drawn}\n")
     }
 
     fn layout(&self, max_cells: usize) -> Layout {
@@ -174,12 +191,12 @@ fn move_up(rows: usize) -> String {
 mod tests {
     use super::*;
 
-    fn typed(text: &str, cursor: usize) -> TypedLine {
-        TypedLine { text: text.into(), cursor, ..TypedLine::default() }
+    fn typed(text: &str, cursor: usize) -> EditedLine {
+        EditedLine { text: text.into(), cursor, ..EditedLine::default() }
     }
 
     /// The rows as they are drawn, without sequences.
-    fn rows(line: &TypedLine, columns: usize) -> Vec<String> {
+    fn rows(line: &EditedLine, columns: usize) -> Vec<String> {
         line.layout(columns - 1).rows.into_iter().map(|row| row.text).collect()
     }
 
