@@ -4,6 +4,7 @@
 
 mod disk;
 mod experiments;
+mod floor;
 mod measure;
 mod plot;
 mod process;
@@ -25,15 +26,16 @@ const USAGE: &str = "\
 usage: chat-bench COMMAND [OPTIONS]
 
   bench              throughput, latency, stuck recipients, members: rpc-chat alone
-  compare            the same, with the Go twin, Redis, NATS and ngircd, if they are installed,
-                     and durability and opening
+  compare            the same, with the floor, which is the least that a fan-out over TCP can do, and
+                     with the Go twin, Redis, NATS and ngircd, if they are installed, and durability
+                     and opening
   strategies         throughput and latency of ways to write the broadcaster in Rust
   members            only the cost of a member
   durability         only what a journal costs, beside Redis Streams, and how long it takes to open
   closed             what a closed room costs beside an open one, and Redis, NATS and ngircd with TLS
   plot               draw results/*.csv again
   experiment NAME    run one of the lesson's experiments, or all
-  serve NAME ADDR    run one of the strategies as a server
+  serve NAME ADDR    run one of the strategies as a server, or the floor
 
   --quick            small and short, about a minute: tests that everything works; the figures mean nothing
   --runs N           measure each figure N times (default 5; the systems take turns)
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
             print_line(USAGE);
             Ok(())
         }
+        ["serve", "floor", address] => floor::serve(address),
         ["serve", name, address] => strategies::serve(name, address),
         ["experiment", name] => experiments::run(name),
         [command, options @ ..] => match (Plan::by_name(command), Options::parse(options)) {

@@ -4,7 +4,7 @@
 //! place, sends the replies that the protocol needs, and reports an [`Arrival`] with the time of the read.
 //! Only [`Room::join`] starts other threads, which end before it returns.
 
-use crate::wire::{Channel, Connections, Protocol, Received};
+use crate::wire::{member_name, Channel, Connections, Protocol, Received};
 use rustix::event::{epoll, Timespec};
 use std::{
     io::{self, ErrorKind, Read, Write},
@@ -153,7 +153,7 @@ impl Room {
     /// Lets a member send `text`. A later [`Arrival`] says whether the system accepted it.
     pub fn send(&mut self, member: usize, message_id: u64, text: &str) -> io::Result<()> {
         let mut bytes = Vec::with_capacity(256);
-        self.protocol.encode_message(&member_name(member), message_id, text, &mut bytes);
+        self.protocol.encode_message(member, message_id, text, &mut bytes);
         let socket = self.sockets[member * 2].as_mut().ok_or(ErrorKind::NotConnected)?;
         socket.request_pending = true;
         socket.channel.write_all(&bytes)
@@ -191,7 +191,7 @@ impl Room {
         };
         let at = Instant::now();
         let bytes = &self.buffer[..unparsed + count];
-        let mut received = Received::default();
+        let mut received = Received { member: index / 2, ..Received::default() };
         let consumed = self.protocol.parse(index % 2 == 1, bytes, &mut received)?;
         socket.unparsed.clear();
         socket.unparsed.extend_from_slice(&bytes[consumed..]);
@@ -294,11 +294,6 @@ pub struct Burst {
     pub lost: u64,
     /// How often the system was too busy for a message.
     pub refused: u64,
-}
-
-/// Returns the name of a member, which is short enough for IRC.
-fn member_name(member: usize) -> String {
-    format!("m{member}")
 }
 
 /// Returns a message id that is higher than all before it. A message that the system was too busy for may get

@@ -30,6 +30,8 @@ pub enum System {
     ClosedJournal,
     /// Another build of rpc-chat's server: the program that `$CHAT_SERVER_BEFORE` names.
     Before,
+    /// The least that a fan-out over TCP can do.
+    Floor,
     /// `tests/go-twin`, a goroutine per recipient per message.
     GoTwin,
     /// `tests/go-twin -strategy log`, a goroutine per recipient.
@@ -61,9 +63,16 @@ pub enum System {
     ThreadPerMessage,
 }
 
-/// rpc-chat, and the systems that a user might choose instead.
-pub const COMPARED: [System; 6] =
-    [System::RpcChat, System::GoTwin, System::GoTwinLog, System::Redis, System::Nats, System::Ngircd];
+/// rpc-chat, the floor, and the systems that a user might choose instead.
+pub const COMPARED: [System; 7] = [
+    System::RpcChat,
+    System::Floor,
+    System::GoTwin,
+    System::GoTwinLog,
+    System::Redis,
+    System::Nats,
+    System::Ngircd,
+];
 /// rpc-chat without and with a journal, and the nearest that Redis has to both.
 pub const DURABLE: [System; 4] =
     [System::RpcChat, System::Journal, System::RedisStream, System::RedisStreamAlways];
@@ -99,6 +108,7 @@ impl System {
             System::Closed => "rpc-chat-closed",
             System::ClosedJournal => "rpc-chat-closed-journal",
             System::Before => "before",
+            System::Floor => "floor",
             System::GoTwin => "go-twin",
             System::GoTwinLog => "go-twin-log",
             System::Redis => "redis",
@@ -130,6 +140,7 @@ impl System {
     /// Returns the protocol that the system speaks.
     pub fn protocol(self) -> Protocol {
         match self {
+            System::Floor => Protocol::Floor,
             System::GoTwin | System::GoTwinLog => Protocol::Gob,
             System::Redis => Protocol::Redis { tls: false },
             System::RedisTls => Protocol::Redis { tls: true },
@@ -314,9 +325,11 @@ impl System {
                 write_certificate()?;
                 with_args("ngircd".into(), &["-n", "-f", &write_config("ngircd-tls", address)?])
             }
-            System::ScopePerMessage | System::ScopePerBatch | System::Cursor | System::ThreadPerMessage => {
-                with_args(env::current_exe()?, &["serve", self.name(), &listen])
-            }
+            System::Floor
+            | System::ScopePerMessage
+            | System::ScopePerBatch
+            | System::Cursor
+            | System::ThreadPerMessage => with_args(env::current_exe()?, &["serve", self.name(), &listen]),
         })
     }
 

@@ -1,4 +1,4 @@
-//! The six protocols of the load generator: as much of each as a chat needs.
+//! The protocols of the load generator: as much of each as a chat needs.
 //!
 //! A join uses blocking calls, on a joiner thread. After that a [`Room`](crate::room::Room) polls all sockets
 //! on one thread and gives the bytes to [`Protocol::parse`]. That function MUST NOT block and MUST NOT
@@ -6,6 +6,7 @@
 //! is measured.
 
 mod channel;
+mod floor;
 mod gob;
 mod irc;
 mod nats;
@@ -39,6 +40,8 @@ pub enum Protocol {
         /// Whether the room is closed.
         closed: bool,
     },
+    /// Lines, as the floor passes them on.
+    Floor,
     /// net/rpc with gob, as the Go twin speaks it.
     Gob,
     /// Pub/sub over RESP3.
@@ -73,6 +76,8 @@ pub struct Connections {
 /// What a parser found in some bytes.
 #[derive(Debug, Default)]
 pub struct Received {
+    /// The member whose bytes are parsed.
+    pub member: usize,
     /// The number of counted messages that arrived.
     pub deliveries: u64,
     /// The number of this member's messages that the system accepted.
@@ -106,6 +111,7 @@ impl Protocol {
         match self {
             Protocol::RpcChat { closed: false } => rpc_chat::join(call, name, listener),
             Protocol::RpcChat { closed: true } => rpc_chat::join_closed(call, name, listener),
+            Protocol::Floor => floor::join(call.into()),
             Protocol::Gob => gob::join(call, name, listener),
             Protocol::Redis { tls } => redis::join(channel(call, tls)?),
             Protocol::RedisStream => redis_stream::join(call),
@@ -116,7 +122,7 @@ impl Protocol {
 
     /// Returns whether a member receives its own messages.
     pub fn receives_own_messages(self) -> bool {
-        matches!(self, Protocol::Redis { .. } | Protocol::RedisStream)
+        matches!(self, Protocol::Floor | Protocol::Redis { .. } | Protocol::RedisStream)
     }
 
     /// Returns whether the system removes a member that sends nothing for a while.
@@ -133,11 +139,12 @@ impl Protocol {
     }
 
     /// Replaces the contents of `out` by the bytes of a message. `text` needs no escaping in any protocol.
-    pub fn encode_message(self, name: &str, message_id: u64, text: &str, out: &mut Vec<u8>) {
+    pub fn encode_message(self, member: usize, message_id: u64, text: &str, out: &mut Vec<u8>) {
         out.clear();
         match self {
             Protocol::RpcChat { .. } => rpc_chat::encode_message(message_id, text, out),
-            Protocol::Gob => gob::encode_message(name, message_id, text, out),
+            Protocol::Floor => floor::encode_message(member, text, out),
+            Protocol::Gob => gob::encode_message(&member_name(member), message_id, text, out),
             Protocol::Redis { .. } => redis::encode_message(text, out),
             Protocol::RedisStream => redis_stream::encode_message(text, out),
             Protocol::Nats { .. } => nats::encode_message(text, out),
@@ -165,6 +172,7 @@ impl Protocol {
             let parsed = match self {
                 Protocol::RpcChat { .. } if callback => rpc_chat::parse_call(rest, received),
                 Protocol::RpcChat { .. } => rpc_chat::parse_reply(rest, received),
+                Protocol::Floor => floor::parse(rest, received),
                 Protocol::Gob if callback => gob::parse_call(rest, received),
                 Protocol::Gob => gob::parse_reply(rest, received),
                 Protocol::Redis { .. } => redis::parse(rest, received),
@@ -189,6 +197,11 @@ pub fn counted_text(number: u64) -> String {
 /// Returns a text of `length` bytes that is not counted.
 pub fn filler_text(length: usize) -> String {
     "~".repeat(length)
+}
+
+/// Returns the name of a member, which is short enough for IRC.
+pub fn member_name(member: usize) -> String {
+    format!("m{member}")
 }
 
 fn is_counted(text: &[u8]) -> bool {
@@ -239,6 +252,7 @@ mod tests {
                 Protocol::Redis { tls: false },
                 format!(">3\r\n$7\r\nmessage\r\n$4\r\nroom\r\n$100\r\n{text}\r\n:3\r\n"),
             ),
+            (Protocol::Floor, format!("0 {text}\n1 ~~~\n")),
             (Protocol::Nats { tls: false }, format!("PING\r\n+OK\r\nMSG room 1 100\r\n{text}\r\n")),
             (
                 Protocol::Irc { tls: false },

@@ -6,7 +6,7 @@ use crate::{
     print_line,
     room::next_message_id,
     systems::System,
-    wire::{counted_text, Channel, Connections, Protocol, Received},
+    wire::{counted_text, member_name, Channel, Connections, Protocol, Received},
 };
 use std::{
     io::{self, Read, Write},
@@ -50,7 +50,7 @@ fn count_out_of_order(system: System) -> io::Result<usize> {
     let protocol = system.protocol();
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let receiver = protocol.join(server.address, "receiver", &listener)?;
-    let mut sender = protocol.join(server.address, "sender", &listener)?;
+    let mut sender = protocol.join(server.address, &member_name(0), &listener)?;
     // The receiving thread runs while the sender sends, and ends when it has received everything.
     let numbers = thread::scope(|scope| {
         let receiving = thread::Builder::new()
@@ -79,7 +79,7 @@ fn send_messages(protocol: Protocol, call: &mut Channel) -> io::Result<()> {
     let mut buffer = [0; 4096];
     let mut request = Vec::new();
     for message in 1..=MESSAGES {
-        protocol.encode_message("sender", next_message_id(), &counted_text(message), &mut request);
+        protocol.encode_message(0, next_message_id(), &counted_text(message), &mut request);
         call.write_all(&request)?;
         let mut received = Received::default();
         let mut unparsed = Vec::new();
