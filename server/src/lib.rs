@@ -35,7 +35,7 @@
 //! 6. `server/src/member/service.rs`: `say` checks the text and sends `Command::Say` into the channel.
 //! 7. `server/src/room/broadcaster.rs`: `broadcast_loop` takes the command, and all commands that wait behind
 //!    it, as one round. Thread `broadcaster`.
-//! 8. `server/src/room/apply.rs`: `say` stages the event, which gets the next sequence number.
+//! 8. `server/src/room/messages.rs`: `say` stages the event, which gets the next sequence number.
 //! 9. `server/src/room/broadcaster.rs`: `publish` appends the staged events to the log. It also writes
 //!    `Accepted` to Sara: before step 10, or after step 12 in a small and quiet room.
 //! 10. `server/src/delivery/fanout.rs`: `take_part` goes through the recipients. In a large and quiet room

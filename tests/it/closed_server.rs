@@ -1,6 +1,7 @@
 //! What a closed room keeps for its operator and its members: the passphrase and the key over a restart,
 //! names for those who had them first, and the room free for honest people while somebody guesses.
 
+use crate::order_before_state::{hold, wait_for_the_disk};
 use chat_common::wire::{
     error::RpcError,
     hello::{Hello, Role},
@@ -353,6 +354,31 @@ fn the_name_of_a_lost_session_is_free_for_its_key_alone() {
     let Reply::Refused(refusal) = &reply else { panic!("{reply:?}") };
     assert_eq!(refusal.cause, Cause::NameTaken, "{refusal}");
     assert!(is_joined(&join(&mut call(address, &sara), "Sara", false)));
+}
+
+#[test]
+fn a_name_is_kept_for_nobody_before_the_disk_has_who_takes_it() {
+    let folder = Folder::new();
+    let (words, names) = (passphrase_file(&folder, 0o600), folder.file("names"));
+    let journal = folder.file("journal");
+    let flags = ["--passphrase-file", &words, "--names", &names, "--journal", &journal];
+    let (mut server, address) = start(&folder, &flags);
+    let Some(strace) = hold(&server, "pwrite64", &folder) else { return };
+    thread::scope(|scope| {
+        let joining = scope.spawn(|| {
+            let join = Join::new("Carol", random_token(), 0);
+            call(address, &new_key()).ask(&Request::Join(join))
+        });
+        wait_for_the_disk(&folder, "Carol");
+        let kept = fs::read_to_string(&names).unwrap_or_default();
+        server.signal("KILL");
+        drop(strace);
+        assert_eq!(server.exits(), None);
+        joining.join().unwrap().unwrap_err();
+        assert_eq!(kept, "");
+    });
+    let (_server, address) = start(&folder, &flags);
+    assert!(is_joined(&join(&mut call(address, &new_key()), "Carol", false)));
 }
 
 #[test]

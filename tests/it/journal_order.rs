@@ -1,5 +1,5 @@
-//! What the disk does not have yet, nobody has seen and nobody was told: while a sync is on its way, after it
-//! has failed, and on a disk that is slow.
+//! What the disk does not take, nobody has seen and nobody was told, and on a slow disk all go on in one
+//! order. What nobody sees while a write is on its way is in `order_before_state.rs`.
 
 use chat_common::wire::protocol::{Cause, Reply, Request};
 use chat_server::{
@@ -14,13 +14,7 @@ use chat_tests::{
     server::{without_rate_limit, TestServer},
     watchdog::{poll, WATCHDOG_TIMEOUT},
 };
-use std::{
-    fs,
-    path::Path,
-    process::{Command, Stdio},
-    thread,
-    time::Duration,
-};
+use std::{fs, path::Path, process::Command, thread, time::Duration};
 
 fn server_with(journal: &Path, seeded: Seeded) -> TestServer {
     let limits = Limits { seeded, ..without_rate_limit() };
@@ -141,47 +135,4 @@ fn on_a_slow_disk_all_go_on_in_one_order_and_nothing_is_lost() {
     cid.hear_up_to(ann.history().sent.last().unwrap().accepted.unwrap().sequence);
     cid.hear_up_to(bob.history().sent.last().unwrap().accepted.unwrap().sequence);
     assert_eq!(check(&[ann.history(), bob.history(), cid.history()]), Vec::<String>::new());
-}
-
-#[test]
-fn while_a_sync_is_on_its_way_nobody_has_seen_or_been_told_what_is_in_it() {
-    if !installed("strace") {
-        println!("skipped: strace does not work here");
-        return;
-    }
-    let folder = Folder::new();
-    let (server, address) = Program::server(&["--journal", folder.path().to_str().unwrap()]);
-    let mut ann = Program::client(address, "Ann", &["--json", "--stay"]);
-    ann.sees("\"connected\"");
-    let bob = Program::joined_client(address, "Bob");
-    ann.sees("\"joined\"");
-    // No sync ends before strace does.
-    let stop = ["-e", "trace=fdatasync", "-e", "inject=fdatasync:delay_enter=3600000000"];
-    let mut strace = Command::new("strace");
-    strace.args(["-f", "-o", "/dev/null", "-p", &server.pid().to_string()]).args(stop);
-    let mut strace = Program::start_with("strace", &mut strace, Stdio::null(), Stdio::piped());
-    let is_attached = poll("strace to begin or to end", || {
-        if strace.error_output().contains(" attached") {
-            return Some(true);
-        }
-        strace.has_exited().map(|_| false)
-    });
-    if !is_attached {
-        println!("skipped: strace does not work here: {}", strace.error_output());
-        return;
-    }
-    ann.types("is it there");
-    poll("the message to be written", || {
-        let mut files = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());
-        files.any(|file| contains(&fs::read(file).unwrap(), b"is it there")).then_some(())
-    });
-    assert!(!ann.output().contains("accepted"), "{}", ann.output());
-    assert!(!bob.output().contains("is it there"), "{}", bob.output());
-    drop(strace);
-    ann.sees("\"accepted\"");
-    bob.sees("[Ann] is it there\n");
-}
-
-fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
-    bytes.windows(wanted.len()).any(|window| window == wanted)
 }

@@ -50,6 +50,7 @@ mod numbers;
 mod old_messages;
 mod operator;
 mod order;
+mod order_before_state;
 mod outputs;
 mod panics;
 mod patience;

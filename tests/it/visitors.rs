@@ -14,6 +14,7 @@ use chat_tests::{
     raw::{random_token, RawPeer},
     room::{connected_lines, folder_that_knows, Kind},
     server::{without_rate_limit, TestServer},
+    watchdog::poll,
 };
 use std::{
     net::SocketAddr,
@@ -182,8 +183,8 @@ fn a_visitor_needs_no_callback_connection_and_is_given_up_when_it_is_silent() {
         std::thread::sleep(Duration::from_millis(20));
     }
     assert!(ci.read_until_closed().is_empty());
-    // Its name is free again.
-    join(server.address(), Join::new("ci", random_token(), 0)).unwrap();
+    // Its connection is closed first, and then the room hears of it.
+    poll("its name to be free", || join(server.address(), Join::new("ci", random_token(), 0)).ok());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use super::guesses::Guesses;
 use crate::identity::KeptNames;
-use chat_common::wire::{protocol::Refusal, seal::PublicKey, stream::Stream};
+use chat_common::wire::{seal::PublicKey, stream::Stream};
 use std::io;
 
 /// By which the client of a closed room is known again.
@@ -27,21 +27,14 @@ impl ClosedTables {
         ClosedTables { guesses: Guesses::default(), names }
     }
 
-    /// Checks that the client of a call connection may have a name.
-    pub(super) fn check_name(&self, name: &str, call: &Stream) -> Result<(), Refusal> {
-        self.names_and_key(call).map_or(Ok(()), |(names, key)| names.check(name, &key))
+    /// Returns whether the client with this key may have a name.
+    pub(super) fn is_name_free_for(&self, name: &str, key: &ClientKey) -> bool {
+        self.names.as_ref().is_none_or(|names| names.is_free_for(name, key))
     }
 
-    /// Records that the client of a call connection has a name.
-    pub(super) fn bind_name(&self, name: &str, call: &Stream) {
-        if let Some((names, key)) = self.names_and_key(call) {
-            names.bind(name, key);
-        }
-    }
-
-    /// Returns the names that are kept, and the key of the client, if the room keeps names.
-    fn names_and_key(&self, call: &Stream) -> Option<(&KeptNames, PublicKey)> {
-        Some((self.names.as_ref()?, key_of(call)?))
+    /// Records that the client with this key has a name.
+    pub(super) fn bind_name(&self, name: &str, key: ClientKey) {
+        self.names.iter().for_each(|names| names.bind(name, key));
     }
 
     pub(super) fn keeps_names(&self) -> bool {

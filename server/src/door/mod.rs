@@ -28,7 +28,6 @@ use crate::{
     settings::Limits,
 };
 use admission::Admission;
-use chat_common::wire::{protocol::Refusal, stream::Stream};
 use descriptors::Descriptors;
 use host_rates::HostRates;
 use log::{debug, warn};
@@ -72,17 +71,14 @@ impl Door {
         Ok(())
     }
 
-    /// Checks that the client of a call connection may have a name that others may have had before.
-    ///
-    /// # Errors
-    /// The refusal for the client.
-    pub(crate) fn check_name(&self, name: &str, call: &Stream) -> Result<(), Refusal> {
-        self.closed.as_ref().map_or(Ok(()), |closed| closed.check_name(name, call))
+    /// Returns whether the client with this key may have a name that others may have had before.
+    pub(crate) fn is_name_free_for(&self, name: &str, key: &ClientKey) -> bool {
+        self.closed.as_ref().is_none_or(|closed| closed.is_name_free_for(name, key))
     }
 
-    /// Records that the client of a call connection has a name. [`Door::save_names`] writes it to the file.
-    pub(crate) fn bind_name(&self, name: &str, call: &Stream) {
-        self.closed.iter().for_each(|closed| closed.bind_name(name, call));
+    /// Records that the client with this key has a name. [`Door::save_names`] writes it to the file.
+    pub(crate) fn bind_name(&self, name: &str, key: ClientKey) {
+        self.closed.iter().for_each(|closed| closed.bind_name(name, key));
     }
 
     /// Returns whether names stay with those who had them first.

@@ -1,7 +1,7 @@
 //! Stands in the place of `closed.rs` in a build without the feature `closed`, whose rooms are all open.
 //! There are never values of its types.
 
-use chat_common::wire::{protocol::Refusal, stream::Stream};
+use chat_common::wire::stream::Stream;
 use std::io;
 
 /// The key of a client of a closed room.
@@ -18,11 +18,11 @@ pub(crate) fn key_of(_call: &Stream) -> Option<ClientKey> {
 pub(crate) enum ClosedTables {}
 
 impl ClosedTables {
-    pub(super) fn check_name(&self, _name: &str, _call: &Stream) -> Result<(), Refusal> {
+    pub(super) fn is_name_free_for(&self, _name: &str, _key: &ClientKey) -> bool {
         match *self {}
     }
 
-    pub(super) fn bind_name(&self, _name: &str, _call: &Stream) {
+    pub(super) fn bind_name(&self, _name: &str, _key: ClientKey) {
         match *self {}
     }
 

@@ -28,15 +28,19 @@ struct List {
 }
 
 impl List {
-    /// Adds a ban. Returns false when the list has all of it already.
-    fn add(&mut self, ban: &Ban) -> bool {
+    /// Returns whether the list has all of a ban.
+    fn has(&self, ban: &Ban) -> bool {
         match ban {
-            Ban::Address(_) => self.addresses.insert(ban.clone()),
-            Ban::Name(name) if self.names.covers(name) => false,
-            Ban::Name(name) => {
-                self.names.insert(name, ());
-                true
-            }
+            Ban::Address(_) => self.addresses.contains(ban),
+            Ban::Name(name) => self.names.covers(name),
+        }
+    }
+
+    fn add(&mut self, ban: &Ban) {
+        match ban {
+            Ban::Address(_) => drop(self.addresses.insert(ban.clone())),
+            Ban::Name(name) if self.names.covers(name) => {}
+            Ban::Name(name) => self.names.insert(name, ()),
         }
     }
 
@@ -65,20 +69,25 @@ impl Bans {
         Ok(Bans { list: Mutex::new(list), file: Some(Mutex::new(file)) })
     }
 
-    /// Adds a ban. Returns false when it was there already.
+    /// Returns whether a ban is there already.
+    pub(crate) fn has(&self, ban: &Ban) -> bool {
+        self.lock().has(ban)
+    }
+
+    /// Adds a ban. [`Bans::save`] writes it to the file.
+    pub(crate) fn add(&self, ban: &Ban) {
+        self.lock().add(ban);
+    }
+
+    /// Writes a ban to the file.
     ///
     /// # Blocking
     /// On the file system.
     ///
     /// # Errors
     /// When the file cannot be read or written. The ban then holds until the server ends.
-    pub(crate) fn add(&self, ban: &Ban) -> io::Result<bool> {
-        // The ban holds before it is written.
-        let is_new = self.lock().add(ban);
-        if let Some(file) = &self.file {
-            lock(file).add(ban)?;
-        }
-        Ok(is_new)
+    pub(crate) fn save(&self, ban: &Ban) -> io::Result<()> {
+        self.file.as_ref().map_or(Ok(()), |file| lock(file).add(ban))
     }
 
     /// Removes a ban. Returns false when there was none.
@@ -142,15 +151,23 @@ mod tests {
         Ban::of(word).unwrap()
     }
 
+    /// Adds a ban as the room and the console do. Returns false when it was there already.
+    fn add(bans: &Bans, word: &str) -> bool {
+        let is_new = !bans.has(&ban(word));
+        bans.add(&ban(word));
+        bans.save(&ban(word)).unwrap();
+        is_new
+    }
+
     #[test]
     fn bans_survive_a_restart() {
         let folder = Folder::new();
         let load = || Bans::load(folder.path("bans")).unwrap();
         let bans = load();
-        assert!(bans.add(&ban("192.0.2.7")).unwrap());
-        assert!(bans.add(&ban("Sara")).unwrap());
-        assert!(!bans.add(&ban("SARA")).unwrap(), "the same name in another case");
-        assert!(bans.add(&ban("2001:db8::1")).unwrap());
+        assert!(add(&bans, "192.0.2.7"));
+        assert!(add(&bans, "Sara"));
+        assert!(!add(&bans, "SARA"), "the same name in another case");
+        assert!(add(&bans, "2001:db8::1"));
         assert!(bans.remove(&ban("2001:db8::2")).unwrap(), "the same host");
         drop(bans);
 
@@ -160,7 +177,7 @@ mod tests {
         assert!(is_banned("sARa") && !is_banned("Tom"));
         assert_eq!(bans.list().len(), 2);
         // A name that looks the same is banned with it, and ends the ban with it.
-        assert!(bans.add(&ban("Bill")).unwrap());
+        assert!(add(&bans, "Bill"));
         assert!(is_banned("BiII") && is_banned("bi1l") && !is_banned("Will"));
         assert!(bans.remove(&ban("BiII")).unwrap() && !is_banned("Bill"));
         assert_eq!(fs::read_to_string(folder.path("bans")).unwrap(), "address 192.0.2.7\nname Sara\n");
@@ -170,7 +187,7 @@ mod tests {
     fn a_banned_network_keeps_all_its_addresses_out() {
         let bans = Bans::default();
         for word in ["192.168.0.0/16", "2001:db8::1", "192.168.1.0/24"] {
-            assert!(bans.add(&ban(word)).unwrap());
+            assert!(add(&bans, word));
         }
         let is_banned = |address: &str| bans.covers_address(address.parse().unwrap());
         assert!(is_banned("192.168.77.1") && is_banned("2001:db8::77"));

@@ -6,9 +6,8 @@
 //! have, and what a change of it keeps. No other server has the file, because two lists of names would give
 //! the same name to two keys.
 //!
-//! A name belongs to a key as soon as the room gives it, so two who join at the same moment cannot both have
-//! it. The thread of the connection saves it afterwards. Threads that save at the same moment share one
-//! write.
+//! A name belongs to a key as soon as its member is in the room for everybody. The thread of the connection
+//! saves it afterwards. Threads that save at the same moment share one write.
 
 use super::{
     alike::{fold, is_alike},
@@ -17,10 +16,7 @@ use super::{
 };
 use chat_common::{
     program::kept_file::{KeptFile, LockedFile},
-    wire::{
-        protocol::{Cause, Refusal},
-        seal::PublicKey,
-    },
+    wire::seal::PublicKey,
 };
 use log::warn;
 use std::{
@@ -70,18 +66,9 @@ impl KeptNames {
         Ok(KeptNames { list: Mutex::new(list), file: Mutex::new(file) })
     }
 
-    /// Checks that a client with this key may have the name.
-    ///
-    /// # Errors
-    /// The refusal for the client.
-    pub(crate) fn check(&self, name: &str, key: &PublicKey) -> Result<(), Refusal> {
-        match self.list().is_free_for(name, key) {
-            true => Ok(()),
-            false => {
-                let why = format!("the name {name:?} belongs to somebody else's key here; choose another");
-                Err(Refusal::new(Cause::NameKept, why))
-            }
-        }
+    /// Returns whether a client with this key may have the name.
+    pub(crate) fn is_free_for(&self, name: &str, key: &PublicKey) -> bool {
+        self.list().is_free_for(name, key)
     }
 
     /// Binds a name to the key, unless it is bound. The caller has checked it.
@@ -202,7 +189,7 @@ mod tests {
     }
 
     fn refused(names: &KeptNames, name: &str, key: &PublicKey) -> bool {
-        names.check(name, key).is_err_and(|refusal| refusal.cause == Cause::NameKept)
+        !names.is_free_for(name, key)
     }
 
     #[test]
@@ -211,7 +198,7 @@ mod tests {
         let (mine, other) = (key(), key());
         let names = load(&folder).unwrap();
         for name in ["Bill", "Zoë"] {
-            names.check(name, &mine).unwrap();
+            assert!(!refused(&names, name, &mine));
             names.bind(name, mine);
         }
         names.save().unwrap();

@@ -36,7 +36,7 @@ use memory::Log;
 pub(crate) use reading::GoOn;
 use staged::{restored, Class, Entry};
 pub(crate) use staged::{Audience, StagedBatch};
-use std::sync::{Arc, PoisonError};
+use std::sync::{atomic::Ordering::Relaxed, Arc, PoisonError};
 use sync::{RwLock, RwLockReadGuard};
 
 /// The bytes of a frame that are not for its events.
@@ -85,6 +85,7 @@ impl SharedLog {
     /// # Blocking
     /// On readers, which only copy.
     pub(crate) fn append(&self, batch: StagedBatch) {
+        self.counters.accepted.fetch_add(batch.messages(), Relaxed);
         let mut log = self.log.write().unwrap_or_else(PoisonError::into_inner);
         for entry in batch.entries {
             log.append(entry);

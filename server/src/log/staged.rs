@@ -95,7 +95,7 @@ impl Entry {
 }
 
 /// The events of one round, in order. Their sequence numbers follow the last one of the log without a gap.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct StagedBatch {
     first: u64,
     /// The memory of the events, in bytes.
@@ -123,6 +123,20 @@ impl StagedBatch {
     /// Returns the memory of the events, in bytes. Their records in a journal have less.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Returns the sessions that do not get some of the events, because they caused them.
+    pub(crate) fn authors(&self) -> Vec<u64> {
+        let author = |entry: &Entry| match entry.audience {
+            Audience::AllBut(author) => Some(author),
+            Audience::Only(_) | Audience::All => None,
+        };
+        self.entries.iter().filter_map(author).collect()
+    }
+
+    /// Returns whether some of the events are for one session alone.
+    pub(crate) fn has_private(&self) -> bool {
+        self.entries.iter().any(|entry| matches!(entry.audience, Audience::Only(_)))
     }
 
     /// Returns whether the batch has as many bytes as a round may have.
@@ -155,6 +169,11 @@ impl StagedBatch {
         let sequence = self.push(kind, audience);
         self.said.push((sequence, author, digest));
         sequence
+    }
+
+    /// Returns how many of the events are messages.
+    pub(super) fn messages(&self) -> u64 {
+        self.said.len() as u64
     }
 
     /// Appends the records of all events to the data of a batch of the journal.

@@ -99,7 +99,6 @@ pub(super) fn join(
     let since = since.filter(|sequence| *sequence < room.next_sequence());
     let (address, claiming) = (peer.ip(), Arc::clone(call));
     let pair = room.ask(|claimed_tx| Command::Claim { join, address, call: claiming, claimed_tx })??;
-    door.save_names(address);
     #[cfg(feature = "seeded-bugs")]
     let held = limits.seeded.has(Bug::LockOverDial).then(|| room.hold_registry());
     let callback = (port != 0)
@@ -130,6 +129,7 @@ pub(super) fn join(
     let entering = Arc::clone(&pair);
     let entered = room.ask(|entered_tx| Command::Enter { pair: entering, entrance, callback, entered_tx })?;
     let sequence = entered.ok_or_else(Refusal::busy)?;
+    door.save_names(address);
     let joined = Joined {
         room: room.number,
         sequence,

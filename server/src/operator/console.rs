@@ -100,7 +100,7 @@ impl Console {
                     _ => ENDING.to_owned(),
                 }
             }
-            ("/kick", _) => self.remove(Ban::Name(name.to_owned()), text),
+            ("/kick", _) => self.kick(name, text),
             ("/forget", name) => self.forget(name),
             ("/mute" | "/unmute", _) => match Ban::of(name) {
                 Ok(Ban::Name(name)) if command == "/mute" => self.mute(&name, reason.trim()),
@@ -118,16 +118,18 @@ impl Console {
         }
     }
 
-    /// Adds a ban, and then removes the members that it covers. In this order a member that joins
-    /// meanwhile is either refused or removed.
+    /// Bans somebody, and removes the members that the ban covers.
     fn add_ban(&self, ban: &Ban) -> String {
-        let kept = self.door.bans.add(ban);
-        let out = self.remove(ban.clone(), "banned");
-        match kept {
-            Ok(true) => format!("banned: {}; {out}", covering(ban)),
-            Ok(false) => format!("banned already: {}; {out}", covering(ban)),
+        let banned =
+            self.with_room(|room| room.ask(|banned_tx| Command::Ban { ban: ban.clone(), banned_tx }));
+        let Some(Ok((is_new, members))) = banned else { return ENDING.to_owned() };
+        // Who bans an address does not need it offered.
+        let out = removed(&members, matches!(ban, Ban::Name(_)));
+        let (how, ban) = (if is_new { "banned" } else { "banned already" }, (ban, covering(ban)));
+        match self.door.bans.save(ban.0) {
+            Ok(()) => format!("{how}: {}; {out}", ban.1),
             Err(error) => {
-                let ban = covering(ban);
+                let ban = ban.1;
                 format!("banned until the server ends: {ban}; the ban file cannot be written: {error}; {out}")
             }
         }
@@ -184,13 +186,11 @@ impl Console {
         }
     }
 
-    /// Removes the members that `ban` covers. Returns the text to print.
-    fn remove(&self, ban: Ban, reason: &str) -> String {
-        let reason = reason.to_owned();
-        // Who bans an address does not need it offered.
-        let offer = matches!(ban, Ban::Name(_));
+    /// Removes the members with this name. Returns the text to print.
+    fn kick(&self, name: &str, reason: &str) -> String {
+        let (ban, reason) = (Ban::Name(name.to_owned()), reason.to_owned());
         match self.with_room(|room| room.ask(|removed_tx| Command::Remove { ban, reason, removed_tx })) {
-            Some(Ok(members)) => removed(&members, offer),
+            Some(Ok(members)) => removed(&members, true),
             _ => ENDING.to_owned(),
         }
     }

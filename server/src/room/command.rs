@@ -55,8 +55,14 @@ pub(crate) enum Command {
     },
     /// The connections of a member have ended without a Leave, and why.
     Lose { pair: Arc<ConnectionPair>, reason: &'static str },
-    /// The operator removes the members that `ban` covers. This does not add the ban to the list of bans.
+    /// The operator removes the members that `ban` covers, but they may come back.
     Remove { ban: Ban, reason: String, removed_tx: Sender<Vec<Removed>> },
+    /// The operator bans a name or addresses, and removes the members that the ban covers.
+    Ban {
+        ban: Ban,
+        /// Gets whether the ban is new, and who was removed.
+        banned_tx: Sender<(bool, Vec<Removed>)>,
+    },
     /// The operator lets nobody with this name say anything for some time.
     Mute {
         name: String,

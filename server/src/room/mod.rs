@@ -4,17 +4,24 @@
 //! [`Command`] to the broadcaster. To look at it they read the list of members or the log. Only the
 //! broadcaster's thread may change anything.
 
-mod apply;
+mod absent;
 mod broadcaster;
 mod channel;
 mod command;
+mod effects;
+mod membership;
+mod messages;
 mod mutes;
 mod naming;
 mod natural_order;
+mod operator;
 mod past;
 mod registry;
+mod round;
+mod space;
 #[cfg(test)]
 mod tests;
+mod view;
 mod waiting;
 
 pub(crate) use broadcaster::{broadcast_loop, Broadcaster};
@@ -38,7 +45,7 @@ use chat_common::{
     },
 };
 use crossbeam_channel::{bounded, Sender};
-use registry::Registry;
+use registry::{Member, Registry};
 use std::{
     io,
     net::IpAddr,
@@ -72,9 +79,8 @@ impl Room {
         let Past { number, log, sessions, last_session: last_id } = past;
         let (registry, mutes) = (Registry::default(), Mutes::default());
         let silent_until = (!sessions.is_empty()).then(|| Instant::now() + limits.resume_within);
-        registry.change(|members| {
-            members.extend(sessions.into_iter().map(|(id, record)| (id, registry::Member::restored(record))));
-        });
+        let restored = sessions.into_iter().map(|(id, record)| (id, Some(Member::restored(record))));
+        registry.publish(restored.collect());
         let broadcaster = Broadcaster {
             registry: registry.clone(),
             mutes: mutes.clone(),
@@ -169,8 +175,8 @@ impl Room {
             let log = self.log.read();
             (log.first(), log.next(), log.bytes() / 1024)
         };
-        let behind = |(name, recipient): &(String, Arc<Recipient>)| {
-            (next.saturating_sub(recipient.cursor()), name.clone())
+        let behind = |(name, recipient): &(Arc<str>, Arc<Recipient>)| {
+            (next.saturating_sub(recipient.cursor()), Arc::clone(name))
         };
         let slowest = match recipients.iter().map(behind).max() {
             Some((behind, name)) if behind > 0 => format!("{name}, {behind} behind"),

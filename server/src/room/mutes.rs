@@ -32,28 +32,25 @@ pub(crate) enum MutedFor {
 }
 
 impl Mutes {
-    /// Mutes a name. A later mute takes the place of an earlier one. Returns false when there are too many.
-    pub(super) fn add(&self, name: &str, time: MutedFor) -> bool {
+    /// Returns whether there is space for the mute of a name.
+    pub(super) fn has_space_for(&self, name: &str) -> bool {
         let mut list = self.lock();
         list.retain(|_, until| left(until).is_some());
-        list.remove(name);
-        if list.len() >= MAX_MUTES {
-            return false;
-        }
-        let until = match time {
-            // A time that no clock can hold does not end.
-            MutedFor::Time(time) => Instant::now().checked_add(time),
-            MutedFor::Good => None,
-        };
-        list.insert(name, until);
-        true
+        list.len() < MAX_MUTES || list.find(name).next().is_some()
     }
 
-    /// Ends a mute. Returns false when there was none.
-    pub(super) fn remove(&self, name: &str) -> bool {
+    /// Mutes a name, or ends its mute with `None`. A later mute takes the place of an earlier one.
+    pub(super) fn set(&self, name: &str, time: Option<MutedFor>) {
         let mut list = self.lock();
-        list.retain(|_, until| left(until).is_some());
-        list.remove(name)
+        list.remove(name);
+        if let Some(time) = time {
+            let until = match time {
+                // A time that no clock can hold does not end.
+                MutedFor::Time(time) => Instant::now().checked_add(time),
+                MutedFor::Good => None,
+            };
+            list.insert(name, until);
+        }
     }
 
     /// Returns for how long a name is still muted, or `None` if it is not.
@@ -110,24 +107,26 @@ mod tests {
     #[test]
     fn a_mute_ends_with_its_time_or_by_the_operator() {
         let mutes = Mutes::default();
-        assert!(mutes.add("ann", HOUR) && mutes.add("bob", MutedFor::Good));
-        assert!(mutes.add("cid", MutedFor::Time(Duration::ZERO)));
-        assert!(mutes.add("dan", MutedFor::Time(Duration::MAX)));
+        let [none, endless] = [Duration::ZERO, Duration::MAX].map(MutedFor::Time);
+        for (name, time) in [("ann", HOUR), ("bob", MutedFor::Good), ("cid", none), ("dan", endless)] {
+            mutes.set(name, Some(time));
+        }
         assert!(matches!(mutes.left("ann"), Some(MutedFor::Time(_))));
         assert_eq!(mutes.left("bob"), Some(MutedFor::Good));
         assert_eq!((mutes.left("cid"), mutes.left("dan")), (None, Some(MutedFor::Good)));
         assert_eq!(mutes.list().len(), 3);
-        assert!(mutes.remove("bob") && !mutes.remove("bob") && !mutes.remove("cid"));
+        mutes.set("bob", None);
         assert_eq!(mutes.left("bob"), None);
     }
 
     #[test]
     fn the_list_is_bounded_and_mutes_that_have_ended_take_no_place() {
         let mutes = Mutes::default();
-        assert!((1..MAX_MUTES).all(|number| mutes.add(&number.to_string(), HOUR)));
-        assert!(mutes.add("over", MutedFor::Time(Duration::ZERO)));
-        assert!(mutes.add("last", HOUR));
-        assert!(!mutes.add("one more", HOUR));
-        assert!(mutes.add("last", MutedFor::Good), "it is muted already");
+        (1..MAX_MUTES).for_each(|number| mutes.set(&number.to_string(), Some(HOUR)));
+        mutes.set("over", Some(MutedFor::Time(Duration::ZERO)));
+        assert!(mutes.has_space_for("last"), "a mute has ended");
+        mutes.set("last", Some(HOUR));
+        assert!(!mutes.has_space_for("one more"));
+        assert!(mutes.has_space_for("last"), "it is muted already");
     }
 }

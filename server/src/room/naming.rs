@@ -7,20 +7,22 @@
 //! that has taken another one.
 
 use super::{
-    apply::Round,
     registry::{Member, Presence},
+    round::RoundInProgress,
 };
 use crate::{
     delivery::CONNECTION_LOST,
-    door::key_of,
-    identity::{fold, looks_like, Host},
+    door::{key_of, ClientKey},
+    identity::{fold, is_alike, looks_like, Host},
+    log::Audience,
 };
 use chat_common::wire::{
-    protocol::{Cause, Refusal},
+    protocol::{Cause, EventKind, Refusal, Reply},
     stream::Stream,
 };
 use std::{
     net::IpAddr,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -38,46 +40,73 @@ enum Holding {
     Former(Duration),
 }
 
-impl Round<'_, '_, '_> {
+impl RoundInProgress<'_> {
+    pub(super) fn rename(&mut self, id: u64, name: &str) -> Result<Reply, Refusal> {
+        let member = self.members.get(id).filter(|member| member.is_here()).ok_or_else(Refusal::busy)?;
+        if *member.name == *name {
+            // The client repeats the request because it lost the reply. The others were told the first
+            // time.
+            return Ok(Reply::Renamed { sequence: self.staged.next() - 1 });
+        }
+        self.check_space()?;
+        if let Some(time) = self.mutes.left(&member.name) {
+            return Err(Refusal::new(Cause::Muted, time.sentence()));
+        }
+        let (address, pair) = (member.address, member.pair().map(Arc::clone).ok_or_else(Refusal::busy)?);
+        let folded = self.take_name(name, address, pair.call(), Some(id))?;
+        let member = self.members.get_mut(id).ok_or_else(Refusal::busy)?;
+        member.folded = folded;
+        let from = std::mem::replace(&mut member.name, name.into());
+        let (key, name) = (member.key, Arc::clone(&member.name));
+        self.state.changed.push(id);
+        let address = member.address.to_canonical();
+        self.effects.lines.push((Some(member.address), format!("{from} is now {name}, from {address}")));
+        self.give_name(&name, key);
+        self.hold_former(id, Arc::clone(&from));
+        let sequence = self
+            .staged
+            .push(EventKind::Renamed { from: from.to_string(), to: name.to_string() }, Audience::AllBut(id));
+        Ok(Reply::Renamed { sequence })
+    }
+
     /// Checks that a session may have a name, and takes the name from a lost session. `own` is the
     /// session, or `None` for a new one. `call` is its call connection. Returns the name's folded form.
     ///
     /// # Errors
     /// When somebody else has the name, it belongs to another key, or the name or the address is banned.
     ///
-    /// The ban is checked here, on the broadcaster's thread. The operator adds the ban before it sends
-    /// `Remove`, so a claim is either refused here or removed there.
+    /// A ban is the last command of its round, so a claim is either refused here or removed there.
     pub(super) fn take_name(
         &mut self,
         name: &str,
         address: IpAddr,
         call: &Stream,
         own: Option<u64>,
-    ) -> Result<String, Refusal> {
+    ) -> Result<Arc<str>, Refusal> {
         if let Some(why) = self.door.bans.reason(name, address) {
             return Err(Refusal::new(Cause::Banned, why));
         }
         // This comes before the name is taken from a lost session.
-        self.door.check_name(name, call)?;
+        self.check_owner(name, key_of(call))?;
         let folded = fold(name);
         let mut over = Vec::new();
-        for (id, holder) in self.members.iter().filter(|(id, _)| Some(**id) != own) {
+        for (id, holder) in self.members.iter().filter(|(id, _)| Some(*id) != own) {
             let held = match self.holding(holder, name, &folded) {
                 None => continue,
                 Some(Holding::Present) => {
-                    let why = match holder.folded == folded {
+                    let why = match *holder.folded == folded {
                         true => format!("the name {name} is taken"),
                         false => format!("the name {name} looks like {}, who is here", holder.name),
                     };
                     return Err(Refusal::new(Cause::NameTaken, format!("{why}; choose another")));
                 }
                 Some(Holding::Lost(left)) => {
-                    over.push((*id, holder.name.clone()));
+                    over.push((id, Arc::clone(&holder.name)));
                     left.map(|left| (format!("the connection of {} was lost", holder.name), left))
                 }
                 Some(Holding::Former(left)) => Some((format!("{} had the name {name}", holder.name), left)),
             };
-            let held = held.filter(|_| !self.is_same_client(*id, address, call, own));
+            let held = held.filter(|_| !self.is_same_client(id, holder, address, call, own));
             if let Some((why, left)) = held {
                 let seconds = left.as_millis().div_ceil(1000);
                 let why = format!("{why} a moment ago; the name is free again in {seconds} s");
@@ -89,8 +118,28 @@ impl Round<'_, '_, '_> {
             let over = Presence::Over { since: Instant::now(), cause: Cause::NameTaken, why };
             self.end(id, over, Some(CONNECTION_LOST.to_owned()));
         }
-        self.door.bind_name(name, call);
-        Ok(folded)
+        Ok(folded.into())
+    }
+
+    /// Lets a name belong to the client with this key, if the room keeps names.
+    pub(super) fn give_name(&mut self, name: &Arc<str>, key: Option<ClientKey>) {
+        let key = key.filter(|_| self.door.keeps_names());
+        self.state.names.extend(key.map(|key| (Arc::clone(name), key)));
+    }
+
+    /// Checks that the client with this key may have a name that others may have had before.
+    ///
+    /// # Errors
+    /// The refusal for the client.
+    pub(super) fn check_owner(&self, name: &str, key: Option<ClientKey>) -> Result<(), Refusal> {
+        let is_free = key.is_none_or(|key| self.door.is_name_free_for(name, &key));
+        // Nobody else knows yet of the names that this round gives.
+        let mut given = self.state.names.iter().filter(|(_, owner)| Some(*owner) != key);
+        if is_free && !given.any(|(given, _)| is_alike(given, name)) {
+            return Ok(());
+        }
+        let why = format!("the name {name:?} belongs to somebody else's key here; choose another");
+        Err(Refusal::new(Cause::NameKept, why))
     }
 
     /// Returns why nobody else can have a name, if that is because of this session.
@@ -117,21 +166,28 @@ impl Round<'_, '_, '_> {
     /// Returns whether a client is surely that of the session `id`: in a closed room because it has the same
     /// key. Otherwise because it comes from the same host, and no other session of that host is here or can
     /// be resumed. So a program that was killed has its name at once when its machine starts it again.
-    fn is_same_client(&self, id: u64, address: IpAddr, call: &Stream, own: Option<u64>) -> bool {
-        let (holder, host) = (&self.members[&id], Host::of(address));
+    fn is_same_client(
+        &self,
+        id: u64,
+        holder: &Member,
+        address: IpAddr,
+        call: &Stream,
+        own: Option<u64>,
+    ) -> bool {
+        let host = Host::of(address);
         if holder.key.is_some() && holder.key == key_of(call) {
             return true;
         }
         let is_of_host = |member: &Member| {
             Host::of(member.address) == host && !matches!(member.presence, Presence::Over { .. })
         };
-        let mut others = self.members.iter().filter(|(other, _)| **other != id);
+        let mut others = self.members.iter().filter(|(other, _)| *other != id);
         own.is_none() && is_of_host(holder) && !others.any(|(_, member)| is_of_host(member))
     }
 
     /// Holds a name that the session `id` has given up for another one.
-    pub(super) fn hold_former(&mut self, id: u64, name: String) {
-        let Some(Member { former_names: former, .. }) = self.members.get_mut(&id) else { return };
+    fn hold_former(&mut self, id: u64, name: Arc<str>) {
+        let Some(Member { former_names: former, .. }) = self.members.get_mut(id) else { return };
         former.retain(|(_, since)| since.elapsed() < self.limits.hold_name);
         if former.len() >= MAX_FORMER {
             former.remove(0);

@@ -1,9 +1,9 @@
 //! The list of members, and the mutex that protects it.
 //!
-//! Only the broadcaster changes the list, through [`Registry::change`]. Any thread may read it. Only this
-//! file locks it, and nothing may block under the lock: each function copies what it needs and releases
-//! the lock. A thread that holds this lock may take the lock of the bans or of the log, never the other
-//! way round.
+//! Only the broadcaster changes the list, through [`Registry::publish`], when the changes have a place in the
+//! order. Any thread may read it. Only this file locks it, and nothing may block under the lock: each
+//! function copies what it needs and releases the lock. A thread that holds this lock may take the lock of
+//! the bans or of the log, never the other way round.
 //!
 //! Go: the original has a `map[string]string` from name to address. A second Ann replaces the first. Here
 //! one thread checks and claims every name, and the list holds sessions.
@@ -32,7 +32,7 @@ use chat_common::{
     },
 };
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Instant,
@@ -41,6 +41,9 @@ use std::{
 /// The members by session id. The ids rise in the order in which the sessions claimed their names.
 pub(crate) type Members = HashMap<u64, Member>;
 
+/// What a round changes in the list, by session id. `None` is a session that is gone.
+pub(super) type Changes = BTreeMap<u64, Option<Member>>;
+
 /// The list, shared by all threads.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Registry {
@@ -48,17 +51,17 @@ pub(crate) struct Registry {
 }
 
 /// One session: the time of a person in the room. It can have several connection pairs, one after the
-/// other.
-#[derive(Debug)]
+/// other. It is cheap to copy.
+#[derive(Clone, Debug)]
 pub(crate) struct Member {
     /// The secret of the session. The client shows it to resume, and the server shows it when it dials
     /// the client.
     pub(super) token: Token,
-    pub(super) name: String,
+    pub(super) name: Arc<str>,
     /// The name in the form in which names are compared.
-    pub(super) folded: String,
+    pub(super) folded: Arc<str>,
     /// The names that it had a moment ago, and until when. The oldest is first.
-    pub(super) former_names: Vec<(String, Instant)>,
+    pub(super) former_names: Vec<(Arc<str>, Instant)>,
     /// The key of the client, in a closed room. It is not known of a session of the journal.
     pub(super) key: Option<ClientKey>,
     /// The address of the client's call connection.
@@ -91,7 +94,7 @@ pub(super) struct LastAccepted {
 }
 
 /// Whether the member of a session is in the room.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Presence {
     /// Its name is claimed, and the thread of its connection dials the client. `announced` is true for a
     /// session that resumed before the server saw its old connections end. For the others that member
@@ -140,7 +143,7 @@ impl Member {
         Some(SessionRecord {
             id,
             token: self.token,
-            name: self.name.clone(),
+            name: self.name.to_string(),
             address: self.address,
             visitor: self.visitor,
             joined: self.joined?,
@@ -156,8 +159,8 @@ impl Member {
         let since = Instant::now();
         Member {
             token: record.token,
-            folded: fold(&record.name),
-            name: record.name,
+            folded: fold(&record.name).into(),
+            name: record.name.into(),
             former_names: Vec::new(),
             key: None,
             address: record.address,
@@ -194,7 +197,7 @@ impl Member {
     fn person(&self) -> Person {
         let seconds = |since: Instant| u32::try_from(since.elapsed().as_secs()).unwrap_or(u32::MAX);
         let (here, idle) = (seconds(self.entered), seconds(self.last_said));
-        Person { name: self.name.clone(), here, idle, operator: false }
+        Person { name: self.name.to_string(), here, idle, operator: false }
     }
 
     fn recipient(&self) -> Option<&Arc<Recipient>> {
@@ -206,9 +209,23 @@ impl Member {
 }
 
 impl Registry {
-    /// Locks the list while the broadcaster changes it.
-    pub(super) fn change<R>(&self, change: impl FnOnce(&mut Members) -> R) -> R {
-        change(&mut self.lock())
+    /// Locks the list while a round is decided on it.
+    pub(super) fn with_members<R>(&self, decide: impl FnOnce(&Members) -> R) -> R {
+        decide(&self.lock())
+    }
+
+    /// Lets everybody see the changes of a round that has its place in the order.
+    pub(super) fn publish(&self, changes: Changes) {
+        if changes.is_empty() {
+            return;
+        }
+        let mut members = self.lock();
+        for (id, change) in changes {
+            match change {
+                Some(member) => drop(members.insert(id, member)),
+                None => drop(members.remove(&id)),
+            }
+        }
     }
 
     /// Returns all members in the room with their addresses, sorted by their names as people count. Visitors
@@ -248,9 +265,9 @@ impl Registry {
     }
 
     /// Returns every recipient with its name.
-    pub(crate) fn named_recipients(&self) -> Vec<(String, Arc<Recipient>)> {
+    pub(crate) fn named_recipients(&self) -> Vec<(Arc<str>, Arc<Recipient>)> {
         let members = self.lock();
-        let named = |member: &Member| Some((member.name.clone(), Arc::clone(member.recipient()?)));
+        let named = |member: &Member| Some((Arc::clone(&member.name), Arc::clone(member.recipient()?)));
         members.values().filter_map(named).collect()
     }
 
@@ -264,12 +281,4 @@ impl Registry {
         // Invariant: a change that panics leaves each member valid, so the list can still be used.
         self.members.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Returns the session id of the member in the room with this name, but not of a visitor, who receives
-/// nothing. The case of letters makes no difference.
-pub(super) fn id_of(members: &Members, name: &str) -> Option<u64> {
-    let folded = fold(name);
-    let found = members.iter().find(|(_, member)| member.is_seen() && member.folded == folded);
-    found.map(|(id, _)| *id)
 }

@@ -2,14 +2,15 @@
 //! chooses.
 
 use super::{
-    apply::{Effects, Round},
     command::{Command, Entrance, Message, MessageKind},
+    effects::Effects,
     mutes::{MutedFor, Mutes},
     registry::{Members, Presence},
+    round::{NewState, RoundInProgress, Ruling},
     waiting::Waiting,
 };
 use crate::{
-    delivery::{ConnectionPair, Deliveries},
+    delivery::ConnectionPair,
     door::Door,
     identity::{Ban, Bans},
     log::{journal::space::Space, Reader, SharedLog},
@@ -36,12 +37,11 @@ use std::{
 };
 
 /// A room without threads. Commands are applied at once.
-struct TestRoom<'r, 'scope, 'env> {
+struct TestRoom<'env> {
     limits: &'env Limits,
     door: &'env Door,
     mutes: Mutes,
     log: &'env SharedLog,
-    deliveries: &'r Deliveries<'scope, 'env>,
     members: Members,
     last_id: u64,
     waiting: Waiting,
@@ -49,16 +49,10 @@ struct TestRoom<'r, 'scope, 'env> {
 }
 
 /// Runs a test with a room.
-fn with_room(limits: &Limits, test: impl FnOnce(TestRoom<'_, '_, '_>)) {
-    let (door, log) = (Door::new(Bans::default(), limits), SharedLog::new(limits));
-    thread::scope(|scope| {
-        let (deliveries, _) = Deliveries::new(scope, &log, limits);
-        let (door, log, deliveries) = (&door, &log, &deliveries);
-        let mutes = Mutes::default();
-        let (waiting, space) = (Waiting::default(), Space::ENDLESS);
-        let members = Members::new();
-        test(TestRoom { limits, door, mutes, log, deliveries, members, last_id: 0, waiting, space });
-    });
+fn with_room(limits: &Limits, test: impl FnOnce(TestRoom<'_>)) {
+    let (door, log) = (&Door::new(Bans::default(), limits), &SharedLog::new(limits));
+    let (mutes, waiting, space) = (Mutes::default(), Waiting::default(), Space::ENDLESS);
+    test(TestRoom { limits, door, mutes, log, members: Members::new(), last_id: 0, waiting, space });
 }
 
 /// Returns one end of a connection. The other end is closed.
@@ -79,26 +73,26 @@ fn token(number: u32) -> Token {
     Token::from_bytes(bytes)
 }
 
-impl TestRoom<'_, '_, '_> {
+impl TestRoom<'_> {
     /// Applies one command as a round, and returns what is left for its end.
     fn apply(&mut self, command: Command) -> Effects {
-        let mut round = Round {
-            limits: self.limits,
-            door: self.door,
-            mutes: &self.mutes,
-            log: self.log,
-            deliveries: self.deliveries,
-            members: &mut self.members,
-            last_id: &mut self.last_id,
-            space: self.space,
-            waiting: &mut self.waiting,
-            staged: self.log.stage(),
-            effects: Effects::default(),
-        };
+        let state = NewState { last_id: self.last_id, waiting: self.waiting.clone(), ..NewState::default() };
+        let shared = (self.limits, self.door, &self.mutes);
+        let mut round = RoundInProgress::new(shared, &self.members, state, self.space, self.log.stage());
         round.stage_waiting();
         round.apply(command);
-        let Round { staged, mut effects, .. } = round;
+        let RoundInProgress { members, state, staged, mut effects, .. } = round;
+        for (id, change) in members.into_changes() {
+            match change {
+                Some(member) => drop(self.members.insert(id, member)),
+                None => drop(self.members.remove(&id)),
+            }
+        }
         self.log.append(staged);
+        (self.last_id, self.waiting) = (state.last_id, state.waiting);
+        if let Some(Ruling::Mute(name, time)) = state.ruling {
+            self.mutes.set(&name, time);
+        }
         effects.answers.drain(..).for_each(|answer| answer());
         effects
     }
@@ -204,7 +198,7 @@ impl TestRoom<'_, '_, '_> {
             let Reply::Accepted { sequence } = self.say(pair, message_id, "hello") else { continue };
             let said = self.events().into_iter().find(|event| event.sequence == sequence).unwrap();
             let EventKind::Message { author, .. } = said.kind else { panic!("{said:?}") };
-            assert_eq!(author, name, "{order}");
+            assert_eq!(*author, *name, "{order}");
         }
     }
 }
@@ -277,10 +271,11 @@ fn a_rename_and_a_resumption_that_meet_leave_each_name_with_one_member() {
                 room.check_names(&pairs, steps.iter().sum(), &order_text);
             }
             // Whoever is called Teacher at the end is the one that the operator removes.
-            let there = room.members.values().filter(|member| member.is_here() && member.folded == "teacher");
+            let there =
+                room.members.values().filter(|member| member.is_here() && &*member.folded == "teacher");
             assert_eq!(there.count(), 1, "{order_text}");
             assert_eq!(room.kick("Teacher"), ["Teacher"], "{order_text}");
-            let left = room.members.values().any(|member| member.is_here() && member.folded == "teacher");
+            let left = room.members.values().any(|member| member.is_here() && &*member.folded == "teacher");
             assert!(!left, "{order_text}");
         });
     });

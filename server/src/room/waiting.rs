@@ -19,7 +19,7 @@ use std::collections::BTreeSet;
 const MOVE_BYTES: usize = 512;
 
 /// What waits for space.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Waiting {
     /// Who came and went: one event for each session at most.
     pub(super) events: Vec<(u64, EventKind)>,

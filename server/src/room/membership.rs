@@ -1,0 +1,222 @@
+//! Who comes and goes: a client claims a name or resumes a session, enters, brings its callback connection,
+//! and leaves. Runs on the broadcaster's thread, in a round.
+
+use super::{
+    command::Entrance,
+    effects::NewRecipient,
+    registry::{Member, Presence},
+    round::RoundInProgress,
+    waiting::largest_command,
+};
+use crate::{
+    delivery::{ConnectionPair, CONNECTION_LOST},
+    door::{key_of, Slot},
+};
+use chat_common::wire::{
+    protocol::{Cause, EventKind, Join, Refusal},
+    rpc::Connection,
+    stream::Stream,
+};
+use std::{net::IpAddr, sync::Arc, time::Instant};
+
+impl RoundInProgress<'_> {
+    /// Makes a new session with a name. If it takes the name from a lost session, that is over and cannot be
+    /// resumed.
+    pub(super) fn claim(
+        &mut self,
+        join: &Join,
+        address: IpAddr,
+        call: Arc<Stream>,
+    ) -> Result<Arc<ConnectionPair>, Refusal> {
+        self.check_space()?;
+        // This client makes a new session, so it has given up the one that it had with this token.
+        let former = self.members.iter().find(|(_, member)| member.token == join.token);
+        if let Some((id, pair)) = former.map(|(id, member)| (id, member.pair().map(Arc::clone))) {
+            self.effects.closings.extend(pair.map(|pair| (pair, "replaced")));
+            self.leave(id, None);
+        }
+        let folded = self.take_name(&join.name, address, &call, None)?;
+        self.state.last_id += 1;
+        let (key, now) = (key_of(&call), Instant::now());
+        let pair = Arc::new(ConnectionPair::new(self.state.last_id, call, self.door.reads(address)));
+        let member = Member {
+            token: join.token,
+            name: join.name.as_str().into(),
+            folded,
+            address,
+            key,
+            former_names: Vec::new(),
+            visitor: join.visitor,
+            presence: Presence::Joining { pair: Arc::clone(&pair), announced: false },
+            joined: None,
+            start: 0,
+            told_from: 0,
+            kept_from: 0,
+            last_accepted: None,
+            entered: now,
+            last_said: now,
+        };
+        self.members.insert(pair.id, member);
+        Ok(pair)
+    }
+
+    /// Gives a session new connections. If it still has old ones, they are closed.
+    pub(super) fn resume(
+        &mut self,
+        join: &Join,
+        address: IpAddr,
+        call: Arc<Stream>,
+    ) -> Result<Arc<ConnectionPair>, Refusal> {
+        // A place beyond the end is of another past, which this journal does not have: it was put back from a
+        // copy. In the old session the client would take new events for ones that it has.
+        let is_here = join.resume.is_some_and(|sequence| sequence < self.staged.next());
+        let found = self.members.iter().find(|(_, member)| is_here && member.token == join.token);
+        let Some((id, member)) = found else {
+            let why = "the session is not known here; join anew";
+            return Err(Refusal::new(Cause::UnknownSession, why));
+        };
+        if let Presence::Over { cause, why, .. } = &member.presence {
+            return Err(Refusal::new(*cause, why.clone()));
+        }
+        // Nobody was told of a visitor, so its session must not begin to listen.
+        if member.visitor != join.visitor {
+            let why = "a session does not change between a visitor's and a member's; join anew";
+            return Err(Refusal::new(Cause::Unsupported, why));
+        }
+        if let Some(why) = self.door.bans.reason(&member.name, address) {
+            return Err(Refusal::new(Cause::SessionOver, why));
+        }
+        self.check_owner(&member.name, key_of(&call))?;
+        self.effects.closings.extend(member.pair().map(|old| (Arc::clone(old), "replaced")));
+        self.effects.recipients_changed = true;
+        let announced = member.is_here();
+        let member = self.members.get_mut(id).expect("the session is in the list");
+        member.key = key_of(&call);
+        member.address = address;
+        let pair = Arc::new(ConnectionPair::new(id, call, self.door.reads(address)));
+        member.presence = Presence::Joining { pair: Arc::clone(&pair), announced };
+        Ok(pair)
+    }
+
+    /// Lets a member enter the room. Returns the sequence number of the session's join.
+    pub(super) fn enter(
+        &mut self,
+        pair: &Arc<ConnectionPair>,
+        entrance: Entrance,
+        callback: Option<Connection>,
+    ) -> Option<u64> {
+        let member = self.members.get(pair.id).filter(|member| member.is_on(pair))?;
+        let Presence::Joining { announced, .. } = member.presence else { return None };
+        if member.joined.is_none() && !self.has_space_for(largest_command(self.limits)) {
+            self.leave(pair.id, None);
+            return None;
+        }
+        let member = self.members.get_mut(pair.id)?;
+        let next = self.staged.next();
+        (member.start, member.told_from) = match entrance {
+            Entrance::New { start } => (start.unwrap_or(next).min(next), next),
+            Entrance::Since { sequence, kept_from } => {
+                member.kept_from = kept_from;
+                let start = sequence.saturating_add(1).min(next);
+                (start, start)
+            }
+            // The client's first Join ended before the session entered the room. So this is its join.
+            Entrance::Resumed(_) if member.joined.is_none() => (next, next),
+            // A client that has received nothing sends 0. It gets nothing from before the session's first
+            // start.
+            Entrance::Resumed(sequence) => {
+                (sequence.saturating_add(1).max(member.start).min(next), member.told_from)
+            }
+        };
+        member.presence = Presence::Here { pair: Arc::clone(pair), recipient: None };
+        let name = Arc::clone(&member.name);
+        let new_recipient = |callback| NewRecipient { pair: Arc::clone(pair), callback, slot: None };
+        self.effects.recipients.extend(callback.map(new_recipient));
+        self.effects.recipients_changed = true;
+        self.state.changed.push(pair.id);
+        let key = member.key;
+        if member.visitor {
+            // Nothing is staged. Everything with a lower sequence than the next event was before it.
+            let came = if member.joined.is_none() { "came" } else { "came back" };
+            member.joined.get_or_insert(next);
+            if !announced {
+                let line = format!("{} {came} to speak, from {}", member.name, member.address);
+                self.effects.lines.push((Some(member.address), line));
+            }
+        } else if !announced {
+            let address = member.address.to_canonical();
+            let is_new = member.joined.is_none();
+            let (kind, line) = match is_new {
+                true => {
+                    (EventKind::Joined { name: name.to_string() }, format!("{name} joined from {address}"))
+                }
+                false => {
+                    (EventKind::Back { name: name.to_string() }, format!("{name} is back from {address}"))
+                }
+            };
+            self.effects.lines.push((Some(member.address), line));
+            let sequence = self.stage(pair.id, kind);
+            if let Some(member) = self.members.get_mut(pair.id) {
+                member.joined = member.joined.or(sequence);
+            }
+            if let Some(time) = self.mutes.left(&name).filter(|_| is_new) {
+                self.tell(pair.id, time.sentence());
+            }
+        }
+        self.give_name(&name, key);
+        self.members.get(pair.id)?.joined
+    }
+
+    /// Gives a member the callback connection that its client opened.
+    pub(super) fn attach(&mut self, pair: &Arc<ConnectionPair>, callback: Connection, slot: Slot) {
+        // Whoever has ended the session closes the pair. After a Leave the reply may still be on its way.
+        let Some(member) = self.members.get_mut(pair.id).filter(|member| member.is_on(pair)) else { return };
+        let pair = Arc::clone(pair);
+        if matches!(member.presence, Presence::Here { recipient: None, .. }) {
+            self.effects.recipients.push(NewRecipient { pair, callback, slot: Some(slot) });
+            self.effects.recipients_changed = true;
+        } else {
+            // The client opened it before the reply to its Join.
+            self.effects.closings.push((pair, CONNECTION_LOST));
+        }
+    }
+
+    /// Returns whether a session has no other connections than these.
+    pub(super) fn is_present(&self, pair: &Arc<ConnectionPair>) -> bool {
+        self.members.get(pair.id).is_some_and(|member| member.is_on(pair))
+    }
+
+    /// Ends the presence of a member. With a `reason` the session is lost and can be resumed. Without
+    /// one, or before its first join, it is removed.
+    pub(super) fn leave(&mut self, id: u64, reason: Option<String>) {
+        let is_over = reason.is_none();
+        self.end(id, Presence::Lost { since: Instant::now(), told: true }, reason);
+        if self.members.get(id).is_some_and(|member| is_over || member.joined.is_none()) {
+            self.members.remove(id);
+        }
+    }
+
+    /// Ends the presence of a member, and stages the event for the others with the `reason`. Returns the
+    /// member's name.
+    pub(super) fn end(&mut self, id: u64, presence: Presence, reason: Option<String>) -> Option<Arc<str>> {
+        let member = self.members.get_mut(id)?;
+        let (was_here, was_seen) = (member.is_here(), member.is_seen());
+        self.effects.recipients_changed = true;
+        // The journal does not know a session that has not entered.
+        self.state.changed.extend(member.joined.map(|_| id));
+        member.presence = presence;
+        let name = Arc::clone(&member.name);
+        if was_here {
+            let why = reason.as_ref().map_or(String::new(), |why| format!(" ({why})"));
+            let by_operator = matches!(member.presence, Presence::Over { .. });
+            let address = (!by_operator).then_some(member.address);
+            let left = if member.visitor { "went" } else { "left" };
+            let line = format!("{name} {left}{why} from {}", member.address.to_canonical());
+            self.effects.lines.push((address, line));
+        }
+        if was_seen {
+            self.stage(id, EventKind::Left { name: name.to_string(), reason });
+        }
+        Some(name)
+    }
+}

@@ -1,0 +1,90 @@
+//! What the operator does to members: removes, bans and mutes them. Runs on the broadcaster's thread, in a
+//! round.
+
+use super::{
+    command::{Removed, TooManyMutes},
+    mutes::MutedFor,
+    natural_order::sort_key,
+    registry::{Member, Presence},
+    round::{RoundInProgress, Ruling},
+};
+use crate::identity::{is_alike, Ban};
+use chat_common::wire::protocol::Cause;
+use std::{sync::Arc, time::Instant};
+
+/// The longest reason of the operator on a full disk, in bytes.
+const SHORT_REASON: usize = 256;
+
+impl RoundInProgress<'_> {
+    /// Ends all sessions that `ban` covers, lost ones too.
+    pub(super) fn remove(&mut self, ban: &Ban, reason: &str) -> Vec<Removed> {
+        // On a full disk there is space for short reasons alone.
+        let is_short = self.space.accepts || reason.len() <= SHORT_REASON;
+        let with_reason = |text: &str| match reason {
+            reason if !reason.is_empty() && is_short => format!("{text}: {reason}"),
+            _ => text.to_owned(),
+        };
+        let is_covered = |member: &Member| {
+            ban.covers(&member.name, member.address) && !matches!(member.presence, Presence::Over { .. })
+        };
+        let covered = self.members.iter().filter(|(_, member)| is_covered(member));
+        let covered: Vec<_> = covered
+            .map(|(id, member)| (id, member.address.to_canonical(), member.pair().map(Arc::clone)))
+            .collect();
+        let mut removed = Vec::new();
+        for (id, address, pair) in covered {
+            self.effects.closings.extend(pair.map(|pair| (pair, "removed")));
+            let why = with_reason("the operator removed you from the room");
+            let over = Presence::Over { since: Instant::now(), cause: Cause::SessionOver, why };
+            let name = self.end(id, over, Some(with_reason("removed")));
+            removed.extend(name.map(|name| Removed { name: name.to_string(), address, others: 0 }));
+        }
+        removed.sort_by_cached_key(|member| sort_key(&member.name));
+        for Removed { address, others, .. } in &mut removed {
+            let ban = Ban::of_host(*address);
+            let is_hit = |member: &Member| member.is_here() && ban.covers(&member.name, member.address);
+            *others = self.members.iter().filter(|(_, member)| is_hit(member)).count();
+        }
+        removed
+    }
+
+    /// Mutes a name. The members that have it are told at once, or when they resume their sessions. Returns
+    /// the name of one.
+    pub(super) fn mute(&mut self, name: &str, time: MutedFor) -> Result<Option<String>, TooManyMutes> {
+        if !self.mutes.has_space_for(name) {
+            return Err(TooManyMutes);
+        }
+        self.state.ruling = Some(Ruling::Mute(name.to_owned(), Some(time)));
+        let member = self.tell_named(name, &time.sentence());
+        let name = member.as_deref().unwrap_or(name);
+        self.effects.lines.push((None, format!("the operator has muted {name} {time}")));
+        Ok(member)
+    }
+
+    /// Ends a mute. Returns whether there was one.
+    pub(super) fn unmute(&mut self, name: &str) -> bool {
+        let was_muted = self.mutes.left(name).is_some();
+        if was_muted {
+            self.state.ruling = Some(Ruling::Mute(name.to_owned(), None));
+            let member = self.tell_named(name, "you are no longer muted");
+            let name = member.as_deref().unwrap_or(name);
+            self.effects.lines.push((None, format!("the operator has ended the mute of {name}")));
+        }
+        was_muted
+    }
+
+    /// Tells something to the members with this name, or with one that looks the same. Returns the name of
+    /// one, if there is any.
+    fn tell_named(&mut self, name: &str, text: &str) -> Option<String> {
+        let is_meant = |member: &Member| {
+            // One that has not entered yet is told when it does.
+            let has_entered = member.joined.is_some() && !matches!(member.presence, Presence::Over { .. });
+            has_entered && is_alike(&member.name, name)
+        };
+        let found = self.members.iter().filter(|(_, member)| is_meant(member));
+        let mut found: Vec<(u64, String)> = found.map(|(id, member)| (id, member.name.to_string())).collect();
+        found.sort_unstable();
+        found.iter().for_each(|(id, _)| self.tell(*id, text.to_owned()));
+        found.into_iter().next().map(|(_, name)| name)
+    }
+}

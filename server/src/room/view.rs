@@ -1,0 +1,59 @@
+//! The list of members as a round sees it: the list that everybody sees, and over it what the round changes.
+//! Runs on the broadcaster's thread. A round that gets no place in the order drops its changes, and nobody
+//! has seen them.
+
+use super::registry::{Changes, Member, Members};
+use crate::identity::fold;
+
+/// The members as a round sees them.
+pub(super) struct View<'r> {
+    list: &'r Members,
+    changes: Changes,
+}
+
+impl<'r> View<'r> {
+    pub(super) fn new(list: &'r Members) -> View<'r> {
+        View { list, changes: Changes::new() }
+    }
+
+    pub(super) fn into_changes(self) -> Changes {
+        self.changes
+    }
+
+    pub(super) fn get(&self, id: u64) -> Option<&Member> {
+        self.changes.get(&id).map_or_else(|| self.list.get(&id), Option::as_ref)
+    }
+
+    /// Returns a member to change. It is copied out of the list at the first touch.
+    pub(super) fn get_mut(&mut self, id: u64) -> Option<&mut Member> {
+        self.changes.entry(id).or_insert_with(|| self.list.get(&id).cloned()).as_mut()
+    }
+
+    pub(super) fn insert(&mut self, id: u64, member: Member) {
+        self.changes.insert(id, Some(member));
+    }
+
+    pub(super) fn remove(&mut self, id: u64) {
+        self.changes.insert(id, None);
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u64, &Member)> {
+        with_changes(self.list, &self.changes)
+    }
+
+    /// Returns the session id of the member in the room with this name, but not of a visitor, who receives
+    /// nothing. The case of letters makes no difference.
+    pub(super) fn id_of(&self, name: &str) -> Option<u64> {
+        let folded = fold(name);
+        self.iter().find(|(_, member)| member.is_seen() && *member.folded == *folded).map(|(id, _)| id)
+    }
+}
+
+/// Returns the members as they are with the changes of a round.
+pub(super) fn with_changes<'a>(
+    list: &'a Members,
+    changes: &'a Changes,
+) -> impl Iterator<Item = (u64, &'a Member)> {
+    let kept = list.iter().filter(|(id, _)| !changes.contains_key(id)).map(|(id, member)| (*id, member));
+    kept.chain(changes.iter().filter_map(|(id, member)| Some((*id, member.as_ref()?))))
+}
