@@ -34,12 +34,6 @@ impl Editor {
         match *self {}
     }
 
-    /// Closes the editor when the returned value is dropped.
-    #[must_use]
-    pub fn close_on_drop(self: &Arc<Editor>) -> Arc<Editor> {
-        Arc::clone(self)
-    }
-
     /// Takes names for completion from an event.
     pub fn hear(&self, _event: &UiEvent) {
         match *self {}

@@ -8,7 +8,9 @@ use chat_client::{
 use chat_common::{
     program::{
         background_writer::{BackgroundWriter, EXIT_TIMEOUT, FORCED_EXIT_TIMEOUT},
-        logging, signals,
+        logging,
+        on_drop::OnDrop,
+        signals,
         tasks::{self, Tasks},
     },
     terminal::foreground::ForegroundInput,
@@ -92,13 +94,14 @@ fn main() -> ExitCode {
         Ok(editor) => editor,
         Err(error) => return end_with(&log, FAILED, &format!("cannot edit on this terminal: {error}")),
     };
-    let _close_editor = editor.as_ref().map(Editor::close_on_drop);
+    let _close_editor = editor.clone().map(|editor| OnDrop(move || editor.close()));
     let (input_tx, input_rx) = bounded(READ_AHEAD_LINES);
     let person_screen = Arc::clone(&screen);
     let show = move |shown| person_screen.show(shown);
     let asks_name = options.join.name.is_none();
     let person = Arc::new(Person::new(asks_name, edits, input_tx, stop_tx.clone(), show));
-    let _restore_terminal = person.restore_on_drop();
+    let restored = Arc::clone(&person);
+    let _restore_terminal = OnDrop(move || restored.restore_terminal());
     if !edits {
         let continued = Arc::clone(&person);
         screen.on_continued(move || continued.hide_again());

@@ -66,21 +66,12 @@ impl Keys {
         match std::mem::take(self) {
             Keys::Ground => self.begin(byte),
             Keys::Escape => match byte {
-                b'[' | b'O' => {
-                    *self = Keys::Sequence(Vec::new());
-                    None
-                }
-                b']' | b'P' | b'X' | b'^' | b'_' => {
-                    *self = Keys::Text(false);
-                    None
-                }
+                b'[' | b'O' => self.wait(Keys::Sequence(Vec::new())),
+                b']' | b'P' | b'X' | b'^' | b'_' => self.wait(Keys::Text(false)),
                 b'b' | b'B' => Some(Key::WordLeft),
                 b'f' | b'F' => Some(Key::WordRight),
                 0x7f | 0x08 => Some(Key::DeleteWord),
-                0x1b => {
-                    *self = Keys::Escape;
-                    None
-                }
+                0x1b => self.wait(Keys::Escape),
                 // A control character after a lone ESC is a key of its own.
                 0..=31 => self.begin(byte),
                 _ => None,
@@ -91,15 +82,9 @@ impl Keys {
                 }
                 match byte {
                     // The Linux console sends `ESC [ [ A` for F1.
-                    b'[' if sequence.len() == 1 => {
-                        *self = Keys::Sequence(sequence);
-                        None
-                    }
+                    b'[' if sequence.len() == 1 => self.wait(Keys::Sequence(sequence)),
                     0x40..=0x7e => self.end_sequence(&sequence),
-                    0x20..=0x3f => {
-                        *self = Keys::Sequence(sequence);
-                        None
-                    }
+                    0x20..=0x3f => self.wait(Keys::Sequence(sequence)),
                     _ => self.begin(byte),
                 }
             }
@@ -108,19 +93,13 @@ impl Keys {
                 b'\\' if escaped => None,
                 // A person has typed these keys, and no terminal sends them inside a text.
                 b'\r' | b'\n' | 0x03 | 0x04 => self.begin(byte),
-                _ => {
-                    *self = Keys::Text(byte == 0x1b);
-                    None
-                }
+                _ => self.wait(Keys::Text(byte == 0x1b)),
             },
             Keys::Character(mut bytes) => {
                 bytes.push(byte);
                 match std::str::from_utf8(&bytes) {
                     Ok(text) => text.chars().next().map(Key::Character),
-                    Err(error) if error.error_len().is_none() => {
-                        *self = Keys::Character(bytes);
-                        None
-                    }
+                    Err(error) if error.error_len().is_none() => self.wait(Keys::Character(bytes)),
                     Err(_) if byte.is_ascii() => self.begin(byte),
                     Err(_) => Some(Key::Character(char::REPLACEMENT_CHARACTER)),
                 }
@@ -131,8 +110,7 @@ impl Keys {
                     return Some(Key::Paste(String::from_utf8_lossy(text).into_owned()));
                 }
                 let too_long = bytes.len() > MAX_PASTE_BYTES + PASTE_END.len();
-                *self = if too_long { Keys::SkippedPaste(Vec::new()) } else { Keys::Paste(bytes) };
-                None
+                self.wait(if too_long { Keys::SkippedPaste(Vec::new()) } else { Keys::Paste(bytes) })
             }
             Keys::SkippedPaste(mut last) => {
                 if last.len() == PASTE_END.len() {
@@ -142,28 +120,27 @@ impl Keys {
                 if last == PASTE_END {
                     return Some(Key::PasteTooLong);
                 }
-                *self = Keys::SkippedPaste(last);
-                None
+                self.wait(Keys::SkippedPaste(last))
             }
         }
     }
 
+    /// No key is complete yet.
+    fn wait(&mut self, begun: Keys) -> Option<Key> {
+        *self = begun;
+        None
+    }
+
     fn begin(&mut self, byte: u8) -> Option<Key> {
         match byte {
-            0x1b => {
-                *self = Keys::Escape;
-                None
-            }
+            0x1b => self.wait(Keys::Escape),
             // Some terminals and most scripts send a line feed for Enter.
             b'\r' | b'\n' => Some(Key::Enter),
             b'\t' => Some(Key::Tab),
             0x7f | 0x08 => Some(Key::DeleteBefore),
             0..=31 => control(byte | 0x40),
             32..=126 => Some(Key::Character(byte.into())),
-            _ => {
-                *self = Keys::Character(vec![byte]);
-                None
-            }
+            _ => self.wait(Keys::Character(vec![byte])),
         }
     }
 
@@ -178,10 +155,7 @@ impl Keys {
             b"3~" => Some(Key::DeleteAfter),
             b"1;5C" | b"1;3C" => Some(Key::WordRight),
             b"1;5D" | b"1;3D" => Some(Key::WordLeft),
-            b"200~" => {
-                *self = Keys::Paste(Vec::new());
-                None
-            }
+            b"200~" => self.wait(Keys::Paste(Vec::new())),
             _ => None,
         }
     }

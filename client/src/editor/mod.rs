@@ -82,18 +82,6 @@ impl Editor {
         let _ = self.raw_mode.close();
     }
 
-    /// Closes the editor when the returned value is dropped: after a panic as well.
-    #[must_use]
-    pub fn close_on_drop(self: &Arc<Editor>) -> impl Drop {
-        struct CloseOnDrop(Arc<Editor>);
-        impl Drop for CloseOnDrop {
-            fn drop(&mut self) {
-                self.0.close();
-            }
-        }
-        CloseOnDrop(Arc::clone(self))
-    }
-
     /// Takes names for completion from an event.
     pub fn hear(&self, event: &UiEvent) {
         self.names.hear(event);

@@ -79,17 +79,16 @@ impl Typing {
             }
         }
         let line = &mut self.line;
-        let fits = match key {
-            Key::Character(c) => line.insert(c.encode_utf8(&mut [0; 4])),
-            Key::PutBack => line.put_back(),
+        match key {
+            Key::Character(c) => return effect_of(line.insert(c.encode_utf8(&mut [0; 4]))),
+            Key::PutBack => return effect_of(line.put_back()),
             Key::Paste(text) => return self.paste(&text),
             Key::PasteTooLong => return Effect::Refuse("a paste of more than 1 MiB is not taken"),
             Key::Enter => return Effect::Submit,
             Key::Tab => return self.complete(names),
             Key::Search => {
-                self.search =
-                    Some(Search { text: String::new(), found: None, before: self.line.text().into() });
-                return Effect::Nothing;
+                let before = line.text().to_owned();
+                self.search = Some(Search { text: String::new(), found: None, before });
             }
             Key::Redraw => return Effect::Clear,
             Key::Interrupt => {
@@ -99,21 +98,6 @@ impl Typing {
             }
             Key::End if line.text().is_empty() => return Effect::End,
             Key::Suspend => return Effect::Suspend,
-            key => {
-                self.edit(&key);
-                true
-            }
-        };
-        if fits {
-            Effect::Nothing
-        } else {
-            LINE_IS_FULL
-        }
-    }
-
-    fn edit(&mut self, key: &Key) {
-        let line = &mut self.line;
-        match key {
             Key::Left => line.left(),
             Key::Right => line.right(),
             Key::WordLeft => line.word_left(),
@@ -125,18 +109,11 @@ impl Typing {
             Key::DeleteWord => line.delete_word(),
             Key::DeleteToStart => line.delete_to_start(),
             Key::DeleteToEnd => line.delete_to_end(),
-            Key::Up => {
-                if let Some(older) = self.history.older(line.text()) {
-                    line.set(older);
-                }
-            }
-            Key::Down => {
-                if let Some(newer) = self.history.newer() {
-                    line.set(newer);
-                }
-            }
-            _ => {}
+            Key::Up => self.history.older(line.text()).iter().for_each(|older| line.set(older)),
+            Key::Down => self.history.newer().iter().for_each(|newer| line.set(newer)),
+            Key::Cancel => {}
         }
+        Effect::Nothing
     }
 
     fn paste(&mut self, text: &str) -> Effect {
@@ -148,11 +125,7 @@ impl Typing {
         if text.lines().filter(|line| !line.trim().is_empty()).count() > MAX_EDITED_LINES {
             return Effect::Pass(text.lines().map(str::to_owned).collect());
         }
-        if self.line.insert(text) {
-            Effect::Nothing
-        } else {
-            LINE_IS_FULL
-        }
+        effect_of(self.line.insert(text))
     }
 
     fn complete(&mut self, names: &KnownNames) -> Effect {
@@ -172,11 +145,7 @@ impl Typing {
                 common.to_owned()
             }
         };
-        if self.line.replace_from(completion.start, &word) {
-            Effect::Nothing
-        } else {
-            LINE_IS_FULL
-        }
+        effect_of(self.line.replace_from(completion.start, &word))
     }
 
     fn search_on(&mut self, key: &Key) {
@@ -206,6 +175,14 @@ impl Typing {
             None if *key == Key::Search => {}
             None => search.found = None,
         }
+    }
+}
+
+fn effect_of(fits: bool) -> Effect {
+    if fits {
+        Effect::Nothing
+    } else {
+        LINE_IS_FULL
     }
 }
 

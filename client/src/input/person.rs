@@ -221,18 +221,6 @@ impl Person {
         self.hidden.iter().for_each(HiddenInput::restore);
     }
 
-    /// Calls [`Person::restore_terminal`] when the returned value is dropped: after a panic as well.
-    #[must_use]
-    pub fn restore_on_drop(&self) -> impl Drop + '_ {
-        struct RestoreOnDrop<'p>(&'p Person);
-        impl Drop for RestoreOnDrop<'_> {
-            fn drop(&mut self) {
-                self.0.restore_terminal();
-            }
-        }
-        RestoreOnDrop(self)
-    }
-
     fn asks_passphrase(&self) -> bool {
         self.lock().question.as_ref().is_some_and(|question| *question != UiEvent::AskName)
     }

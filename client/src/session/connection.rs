@@ -17,7 +17,10 @@ use crate::{
     },
 };
 use chat_common::{
-    program::tasks::{self, Tasks},
+    program::{
+        on_drop::OnDrop,
+        tasks::{self, Tasks},
+    },
     wire::{
         error::RpcError,
         protocol::{Cause, Join, Joined, Refusal, Reply, Request, FRAME_BYTES, PING_INTERVAL},
@@ -59,7 +62,7 @@ impl Client<'_> {
         let callbacks = Callbacks::new(call.stream(), self.member.token, self.inbox, joining, lost_tx);
         // The end of the scope waits for the threads of the callback side. The guard makes them end.
         thread::scope(|scope| {
-            let _guard = callbacks.close_on_drop();
+            let _guard = OnDrop(|| callbacks.close());
             let mut port = 0;
             if self.options.listen && !self.options.send_only {
                 port = callbacks.listen(scope, call.stream()).unwrap_or_else(|error| {

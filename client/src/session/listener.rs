@@ -76,15 +76,6 @@ impl Streams {
     }
 }
 
-/// Closes all callbacks when it is dropped, so that their scope can end.
-pub(crate) struct CloseOnDrop<'a>(&'a Callbacks<'a>);
-
-impl Drop for CloseOnDrop<'_> {
-    fn drop(&mut self) {
-        self.0.close();
-    }
-}
-
 impl<'a> Callbacks<'a> {
     pub(crate) fn new(
         call: &Arc<Stream>,
@@ -95,10 +86,6 @@ impl<'a> Callbacks<'a> {
     ) -> Callbacks<'a> {
         let (call, stop, streams) = (Arc::clone(call), Shutdown::new(), Mutex::default());
         Callbacks { call, token, inbox, joining, lost_tx, stop, streams }
-    }
-
-    pub(crate) fn close_on_drop(&'a self) -> CloseOnDrop<'a> {
-        CloseOnDrop(self)
     }
 
     /// Listens on a free port of the local address of the call connection, which is the address that the
@@ -158,7 +145,7 @@ impl<'a> Callbacks<'a> {
         self.lock().server.is_some()
     }
 
-    fn close(&self) {
+    pub(crate) fn close(&self) {
         {
             let mut streams = self.lock();
             streams.closed = true;

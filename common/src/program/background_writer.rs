@@ -14,7 +14,10 @@
 //! Go: `log.Print` writes to standard error under a mutex, so one stopped reader stops every goroutine that
 //! logs.
 
-use crate::program::tasks::{self, Task};
+use crate::program::{
+    on_drop::OnDrop,
+    tasks::{self, Task},
+};
 use crossbeam_channel::{bounded, Receiver, Sender};
 use std::{
     io::{self, Write},
@@ -93,8 +96,9 @@ impl BackgroundWriter {
 
     /// Returns a guard that calls [`BackgroundWriter::finish`] with `timeout` when it is dropped, also after
     /// a panic.
-    pub fn finish_on_drop(&self, timeout: Duration) -> FinishOnDrop {
-        FinishOnDrop { writer: self.clone(), timeout }
+    pub fn finish_on_drop(&self, timeout: Duration) -> OnDrop<impl FnMut()> {
+        let writer = self.clone();
+        OnDrop(move || writer.finish(timeout))
     }
 
     fn send(&self, bytes: &[u8]) {
@@ -115,19 +119,6 @@ impl Write for BackgroundWriter {
     /// Does nothing, because each piece is flushed.
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-/// Finishes a [`BackgroundWriter`] when it is dropped.
-#[derive(Debug)]
-pub struct FinishOnDrop {
-    writer: BackgroundWriter,
-    timeout: Duration,
-}
-
-impl Drop for FinishOnDrop {
-    fn drop(&mut self) {
-        self.writer.finish(self.timeout);
     }
 }
 

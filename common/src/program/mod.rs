@@ -5,6 +5,7 @@ pub mod background_writer;
 pub mod given_file;
 pub mod kept_file;
 pub mod logging;
+pub mod on_drop;
 pub mod shutdown;
 pub mod signals;
 pub mod tasks;
