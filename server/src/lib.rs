@@ -313,7 +313,7 @@ impl Server {
                         #[cfg(feature = "closed")]
                         closed,
                     };
-                    let serve = |stream, peer, slot| serve_connection(&service, stream, peer, slot);
+                    let serve = |stream, slot| serve_connection(&service, stream, slot);
                     accept_loop(door, limits, shutdown, &listener, serve);
                 }
                 // If `stats` has started, this ends it, so that the scope can end.

@@ -37,6 +37,15 @@ use std::{
     thread::{self, Scope},
 };
 
+/// A member with a callback connection, but without a thread that uses it.
+pub(crate) struct NewRecipient {
+    pub(crate) pair: Arc<ConnectionPair>,
+    pub(crate) callback: Connection,
+    /// The connection's place among the accepted ones, if the client opened it. The thread holds it to its
+    /// end.
+    pub(crate) slot: Option<Slot>,
+}
+
 /// Starts the threads of the recipients.
 #[derive(Clone, Debug)]
 pub(crate) struct Deliveries<'scope, 'env> {
@@ -61,28 +70,19 @@ impl<'scope, 'env> Deliveries<'scope, 'env> {
 
     /// Starts a recipient's thread, which reads the log from `cursor` on, and tells of every gap from
     /// `told_from` on. Returns `None` when the system cannot start a thread.
-    ///
-    /// `slot` is the connection's place among the accepted ones, if the client opened it. The thread
-    /// holds it to its end.
-    pub(crate) fn start(
-        &self,
-        pair: &Arc<ConnectionPair>,
-        mut connection: Connection,
-        slot: Option<Slot>,
-        cursor: u64,
-        reader: Reader,
-    ) -> Option<Arc<Recipient>> {
+    pub(crate) fn start(&self, new: NewRecipient, cursor: u64, reader: Reader) -> Option<Arc<Recipient>> {
+        let NewRecipient { pair, callback: mut connection, slot } = new;
         let (log, limits) = (self.log, self.limits);
         #[cfg(feature = "seeded-bugs")]
         let cursor = limits.seeded.begins_too_early(cursor);
         let stream = Arc::clone(connection.stream());
-        let recipient = Arc::new(Recipient::new(Arc::clone(pair), stream, cursor, reader, limits));
+        let recipient = Arc::new(Recipient::new(Arc::clone(&pair), stream, cursor, reader, limits));
         let own = Arc::clone(&recipient);
         let run = move || {
             let _held_to_the_end = slot;
             recipient_loop(&own, &mut connection, log, limits)
         };
-        self.spawn("recipient", pair, run).then_some(recipient)
+        self.spawn("recipient", &pair, run).then_some(recipient)
     }
 
     /// Starts a thread that writes what the system did not take. The broadcaster must not wait for that,

@@ -32,7 +32,10 @@
 //! after the same rules, if some have had the time to join.
 
 use super::descriptors::{Descriptors, Share, PATIENCE};
-use crate::{identity::Host, settings::Limits};
+use crate::{
+    identity::{Host, Origin},
+    settings::Limits,
+};
 use chat_common::wire::{
     protocol::{Cause, Refusal},
     status::Status,
@@ -41,7 +44,6 @@ use chat_common::wire::{
 use std::{
     collections::HashMap,
     hash::{BuildHasher, RandomState},
-    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -110,6 +112,7 @@ struct Dice {
 pub(crate) struct Slot {
     admission: Arc<Admission>,
     number: u64,
+    origin: Origin,
     share: Share,
 }
 
@@ -130,10 +133,10 @@ impl Admission {
         self: &Arc<Admission>,
         limits: &Limits,
         stream: &Arc<Stream>,
-        address: IpAddr,
+        origin: Origin,
         now: Instant,
     ) -> Result<Slot, Status> {
-        let host = Host::of(address);
+        let host = origin.host();
         let take = |patience| self.descriptors.take(patience);
         let share =
             take(Duration::ZERO).or_else(|| self.make_room(limits, host, None, take)).ok_or(Status::Busy)?;
@@ -142,7 +145,7 @@ impl Admission {
             return Err(Status::Busy);
         }
         let held = table.held.get(&host).copied().unwrap_or(0);
-        if held >= limits.max_per_address && !address.to_canonical().is_loopback() {
+        if held >= limits.max_per_address && !origin.address.to_canonical().is_loopback() {
             return Err(Status::TooMany);
         }
         table.make_place(limits, host, now);
@@ -152,7 +155,7 @@ impl Admission {
         table.open.insert(number, Open { stream, host, stage: Stage::Joined, since: now });
         *table.held.entry(host).or_default() += 1;
         table.set_stage(number, Stage::Unjoined);
-        Ok(Slot { admission: Arc::clone(self), number, share })
+        Ok(Slot { admission: Arc::clone(self), number, origin, share })
     }
 
     /// Makes a connection give way to one of `host` for which there is no descriptor: `own`, or a new one.
@@ -303,18 +306,23 @@ impl Dice {
 }
 
 impl Slot {
-    /// Records that this is a call connection of a client at `address`.
+    /// Returns where the connection comes from.
+    pub(crate) fn origin(&self) -> Origin {
+        self.origin
+    }
+
+    /// Records that this is a call connection.
     ///
     /// # Blocking
     /// As [`Admission::admit`].
     ///
     /// # Errors
     /// The status for the peer, when there is no descriptor for its callback connection.
-    pub(crate) fn mark_call(&self, limits: &Limits, address: IpAddr) -> Result<(), Status> {
+    pub(crate) fn mark_call(&self, limits: &Limits) -> Result<(), Status> {
         let take = |patience| self.share.mark_call(patience).then_some(());
         let taken = take(Duration::ZERO);
         taken
-            .or_else(|| self.admission.make_room(limits, Host::of(address), Some(self.number), take))
+            .or_else(|| self.admission.make_room(limits, self.origin.host(), Some(self.number), take))
             .ok_or(Status::Busy)
     }
 
@@ -342,15 +350,15 @@ impl Slot {
         Ok(self.set_stage(Stage::Joined))
     }
 
-    /// Records that the server opens the callback connection to the client at `address`. Without a descriptor
-    /// for it the dial fails, and the client opens the connection when others have given way.
+    /// Records that the server opens the callback connection to the client. Without a descriptor for it the
+    /// dial fails, and the client opens the connection when others have given way.
     ///
     /// # Blocking
     /// As [`Admission::admit`].
-    pub(crate) fn mark_called(&self, limits: &Limits, address: IpAddr) {
+    pub(crate) fn mark_called(&self, limits: &Limits) {
         let take = |patience| self.share.mark_called(patience).then_some(());
         if take(Duration::ZERO).is_none() {
-            self.admission.make_room(limits, Host::of(address), None, take);
+            self.admission.make_room(limits, self.origin.host(), None, take);
         }
     }
 
@@ -376,7 +384,7 @@ mod tests {
     use super::*;
     use std::{
         io::Read,
-        net::{TcpListener, TcpStream},
+        net::{IpAddr, TcpListener, TcpStream},
     };
 
     /// Returns an accepted connection and its other end.
@@ -386,6 +394,10 @@ mod tests {
         (Arc::new(Stream::new(listener.accept().unwrap().0)), far)
     }
 
+    fn at(address: impl Into<IpAddr>) -> Origin {
+        Origin::of((address.into(), 1).into())
+    }
+
     /// Admits a connection now.
     fn admit(
         admission: &Arc<Admission>,
@@ -393,7 +405,7 @@ mod tests {
         near: &Arc<Stream>,
         address: IpAddr,
     ) -> Result<Slot, Status> {
-        admission.admit(limits, near, address, Instant::now())
+        admission.admit(limits, near, at(address), Instant::now())
     }
 
     fn limits(max_connections: usize, max_unjoined: usize, max_per_address: usize) -> Limits {
@@ -459,8 +471,8 @@ mod tests {
         fn opens(&mut self, host: u8, count: usize) -> Vec<usize> {
             let first = self.slots.len();
             for _ in 0..count {
-                let address = [10, 0, 0, host].into();
-                let slot = self.admission.admit(&self.limits, &self.stream, address, self.now);
+                let origin = at([10, 0, 0, host]);
+                let slot = self.admission.admit(&self.limits, &self.stream, origin, self.now);
                 self.slots.push((host, slot.unwrap()));
             }
             (first..self.slots.len()).collect()

@@ -16,7 +16,7 @@ use super::{
     admission::{Admission, Slot},
     Door,
 };
-use crate::{identity::Host, settings::Limits};
+use crate::{identity::Origin, settings::Limits};
 use chat_common::{
     program::{
         shutdown::Shutdown,
@@ -28,7 +28,7 @@ use log::{warn, Level};
 use std::{
     fs::File,
     io::ErrorKind,
-    net::{SocketAddr, TcpListener},
+    net::TcpListener,
     os::fd::OwnedFd,
     sync::Arc,
     thread::{self, Scope},
@@ -51,11 +51,12 @@ pub(crate) fn accept_loop(
     limits: &Limits,
     shutdown: &Shutdown,
     listener: &TcpListener,
-    serve: impl Fn(Arc<Stream>, SocketAddr, Slot) + Sync,
+    serve: impl Fn(Arc<Stream>, Slot) + Sync,
 ) {
     thread::scope(|scope| {
-        // Each connection's thread holds a clone. A scope waits for its threads without a deadline.
+        // A scope waits for its threads without a deadline.
         let (task, serving) = tasks::begin();
+        let reception = Reception { door, limits, scope, serve: &serve, task };
         let mut reserve = ReserveFd(None);
         let mut pause = FIRST_PAUSE;
         while !shutdown.is_requested() {
@@ -65,11 +66,11 @@ pub(crate) fn accept_loop(
                 Ok(_) if shutdown.is_requested() => {}
                 Ok((socket, peer)) => {
                     pause = FIRST_PAUSE;
-                    let stream = Stream::new(socket);
+                    let (stream, origin) = (Stream::new(socket), Origin::of(peer));
                     if reserve.take_back() {
-                        admit(door, limits, scope, stream, peer, &serve, &task);
+                        reception.admit(stream, origin);
                     } else {
-                        reserve.refuse(door, stream, peer);
+                        reserve.refuse(door, stream, origin);
                     }
                 }
                 // The listener was shut down.
@@ -86,7 +87,7 @@ pub(crate) fn accept_loop(
             }
         }
         door.admission.stop_reading();
-        drop(task);
+        drop(reception);
         // The second half of the time is for delivering what the connections have sent.
         if !serving.wait_until(shutdown.deadline(limits.drain_timeout / 2)) {
             warn!("some connections did not end in time");
@@ -95,47 +96,51 @@ pub(crate) fn accept_loop(
     });
 }
 
-/// Gives a connection a place and a thread, or refuses it with a status.
-fn admit<'scope, 'env>(
+/// What an accepted connection meets.
+struct Reception<'scope, 'env, S> {
     door: &'env Door,
-    limits: &Limits,
+    limits: &'env Limits,
     scope: &'scope Scope<'scope, 'env>,
-    stream: Stream,
-    peer: SocketAddr,
-    serve: &'env (impl Fn(Arc<Stream>, SocketAddr, Slot) + Sync),
-    task: &Task,
-) {
-    let stream = Arc::new(stream);
-    let refuse = |status: Status, why: &str| refuse(door, &stream, peer, status, why);
-    // This check comes first, because it costs least, and a flood meets it.
-    let now = Instant::now();
-    if !door.hosts.of(Host::of(peer.ip()), now).connects.try_take(now) {
-        return refuse(Status::Busy, "too many new connections");
-    }
-    if door.bans.covers_address(peer.ip()) {
-        return refuse(Status::Banned, "banned");
-    }
-    let slot = match Admission::admit(&door.admission, limits, &stream, peer.ip(), now) {
-        Ok(slot) => slot,
-        Err(status) => return refuse(status, &status.to_string()),
-    };
-    let (own, task) = (Arc::clone(&stream), task.clone());
-    let builder = thread::Builder::new().name("connection".to_owned()).stack_size(limits.thread_stack.0);
-    // `Scope::spawn` would panic when the system cannot start a thread.
-    let spawned = builder.spawn_scoped(scope, move || {
-        let _held_to_the_end = task;
-        serve(own, peer, slot);
-    });
-    if let Err(error) = spawned {
-        refuse(Status::Busy, &format!("no thread: {error}"));
+    serve: &'env S,
+    /// Each connection's thread holds a clone.
+    task: Task,
+}
+
+impl<S: Fn(Arc<Stream>, Slot) + Sync> Reception<'_, '_, S> {
+    /// Gives a connection a place and a thread, or refuses it with a status.
+    fn admit(&self, stream: Stream, origin: Origin) {
+        let (door, serve, stream) = (self.door, self.serve, Arc::new(stream));
+        let refuse = |status: Status, why: &str| refuse(door, &stream, origin, status, why);
+        // This check comes first, because it costs least, and a flood meets it.
+        let now = Instant::now();
+        if !door.hosts.of(origin.host(), now).connects.try_take(now) {
+            return refuse(Status::Busy, "too many new connections");
+        }
+        if door.bans.covers_address(origin.address) {
+            return refuse(Status::Banned, "banned");
+        }
+        let slot = match Admission::admit(&door.admission, self.limits, &stream, origin, now) {
+            Ok(slot) => slot,
+            Err(status) => return refuse(status, &status.to_string()),
+        };
+        let (own, task) = (Arc::clone(&stream), self.task.clone());
+        let builder = thread::Builder::new().name("connection".to_owned());
+        // `Scope::spawn` would panic when the system cannot start a thread.
+        let spawned = builder.stack_size(self.limits.thread_stack.0).spawn_scoped(self.scope, move || {
+            let _held_to_the_end = task;
+            serve(own, slot);
+        });
+        if let Err(error) = spawned {
+            refuse(Status::Busy, &format!("no thread: {error}"));
+        }
     }
 }
 
 /// Refuses a connection without a thread of its own, and logs `why`. Never blocks on the peer.
-fn refuse(door: &Door, stream: &Stream, peer: SocketAddr, status: Status, why: &str) {
-    door.log(peer.ip(), Level::Warn, format_args!("{peer}: refused: {why}"));
+fn refuse(door: &Door, stream: &Stream, origin: Origin, status: Status, why: &str) {
+    door.log(origin.address, Level::Warn, format_args!("{origin}: refused: {why}"));
     if let Err(error) = stream.dismiss(&answer_bytes(status)) {
-        door.log(peer.ip(), Level::Debug, format_args!("{peer}: while refusing: {error}"));
+        door.log(origin.address, Level::Debug, format_args!("{origin}: while refusing: {error}"));
     }
 }
 
@@ -166,14 +171,14 @@ impl ReserveFd {
             self.take_back();
             return false;
         };
-        self.refuse(door, Stream::new(socket), peer);
+        self.refuse(door, Stream::new(socket), Origin::of(peer));
         true
     }
 
     /// Refuses a connection, and keeps its descriptor as the reserve. The descriptor is never free in
     /// between, so no other thread can take it. The peer sees the end of the stream, as if it were closed.
-    fn refuse(&mut self, door: &Door, stream: Stream, peer: SocketAddr) {
-        refuse(door, &stream, peer, Status::Busy, "no free file descriptor");
+    fn refuse(&mut self, door: &Door, stream: Stream, origin: Origin) {
+        refuse(door, &stream, origin, Status::Busy, "no free file descriptor");
         stream.shut_down();
         self.0 = Some(stream.into());
     }

@@ -10,6 +10,7 @@ mod host;
 #[cfg(feature = "closed")]
 mod kept_names;
 pub(crate) mod name;
+mod origin;
 mod scripts;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ pub(crate) use by_name::ByName;
 pub(crate) use host::Host;
 #[cfg(feature = "closed")]
 pub(crate) use kept_names::KeptNames;
+pub(crate) use origin::Origin;
 
 /// The mode of a file of bans or names that is new, less what the user's mask takes away.
 const NEW_FILE_MODE: u32 = 0o666;

@@ -17,6 +17,7 @@ use crate::settings::seeded::Bug;
 use crate::{
     delivery::{lost_because, CONNECTION_LOST},
     door::{Allowance, Slot},
+    identity::Origin,
     room::Command,
 };
 use chat_common::{
@@ -32,7 +33,6 @@ use chat_common::{
 };
 use log::Level;
 use std::{
-    net::SocketAddr,
     panic::{catch_unwind, resume_unwind, AssertUnwindSafe},
     sync::Arc,
     time::Instant,
@@ -46,12 +46,14 @@ const BYTES_PER_TOKEN: usize = 8 * 1024;
 /// the room has memory for 8,192 messages or for 8 MiB. So long texts push out no more than short ones do.
 const KEPT_BYTES_PER_TOKEN: usize = 1024;
 
-/// Serves one connection from its hello to its end. `slot` is its place among the accepted connections.
+/// Serves one connection from its hello to its end. `slot` is its place among the accepted connections, and
+/// knows where it comes from.
 ///
 /// # Blocking
 /// On the peer, for the limits' timeouts at most; shutting the stream down wakes it. On the broadcaster,
 /// which waits for no client. On the rate limit; shutdown wakes it.
-pub(crate) fn serve_connection(service: &Service<'_>, stream: Arc<Stream>, peer: SocketAddr, slot: Slot) {
+pub(crate) fn serve_connection(service: &Service<'_>, stream: Arc<Stream>, slot: Slot) {
+    let origin = slot.origin();
     let serve = AssertUnwindSafe(|| {
         let mut connection = Connection::new(stream, UNJOINED_FRAME_BYTES);
         let Some(hello) = connection.read_hello(service.limits.hello_timeout)? else { return Ok(()) };
@@ -60,10 +62,10 @@ pub(crate) fn serve_connection(service: &Service<'_>, stream: Arc<Stream>, peer:
             return Ok(());
         }
         match hello.role {
-            Role::Call => match slot.mark_call(service.limits, peer.ip()) {
-                Ok(()) => serve_calls(service, connection, &hello, peer, &slot),
+            Role::Call => match slot.mark_call(service.limits) {
+                Ok(()) => serve_calls(service, connection, &hello, &slot),
                 Err(status) => {
-                    log_full(service, peer);
+                    log_full(service, origin);
                     connection.refuse(status);
                     Ok(())
                 }
@@ -77,10 +79,10 @@ pub(crate) fn serve_connection(service: &Service<'_>, stream: Arc<Stream>, peer:
     });
     match catch_unwind(serve) {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => service.door.log(peer.ip(), Level::Warn, format_args!("{peer}: {error}")),
+        Ok(Err(error)) => service.door.log(origin.address, Level::Warn, format_args!("{origin}: {error}")),
         Err(_) => {
-            let line = format!("{peer}: serving it panicked; it is disconnected");
-            service.door.log(peer.ip(), Level::Error, line);
+            let line = format!("{origin}: serving it panicked; it is disconnected");
+            service.door.log(origin.address, Level::Error, line);
         }
     }
 }
@@ -124,9 +126,9 @@ fn attach_callback(
 }
 
 /// Logs that there are no descriptors for one more member.
-fn log_full(service: &Service<'_>, peer: SocketAddr) {
-    let line = format_args!("{peer}: refused: no file descriptors for one more member");
-    service.door.log(peer.ip(), Level::Warn, line);
+fn log_full(service: &Service<'_>, origin: Origin) {
+    let line = format_args!("{origin}: refused: no file descriptors for one more member");
+    service.door.log(origin.address, Level::Warn, line);
 }
 
 /// Serves a call connection after its hello.
@@ -137,14 +139,14 @@ fn serve_calls(
     service: &Service<'_>,
     mut connection: Connection,
     hello: &Hello,
-    peer: SocketAddr,
     slot: &Slot,
 ) -> Result<(), RpcError> {
-    if !sealing::welcome_call(service, &mut connection, hello, peer)? {
+    let origin = slot.origin();
+    if !sealing::welcome_call(service, &mut connection, hello, origin)? {
         return Ok(());
     }
-    let allowance = service.door.allowance(peer.ip());
-    let Some(mut calls) = wait_for_join(service, &mut connection, peer, slot, &allowance)? else {
+    let allowance = service.door.allowance(origin.address);
+    let Some(mut calls) = wait_for_join(service, &mut connection, slot, &allowance)? else {
         return Ok(());
     };
     let frame_limit = service.limits.max_frame.0 as u32;
@@ -165,7 +167,6 @@ fn serve_calls(
 fn wait_for_join(
     service: &Service<'_>,
     connection: &mut Connection,
-    peer: SocketAddr,
     slot: &Slot,
     allowance: &Allowance,
 ) -> Result<Option<MemberCalls>, RpcError> {
@@ -181,7 +182,7 @@ fn wait_for_join(
                     // A new connection has its place, and its stream is shut down.
                     Ok(false) => return Ok(None),
                     Err(refusal) => {
-                        log_full(service, peer);
+                        log_full(service, slot.origin());
                         connection.reply(&Reply::Refused(refusal), limits.frame_timeout)?;
                         // The descriptor is for one who finds a place.
                         return Ok(None);
@@ -194,11 +195,11 @@ fn wait_for_join(
                     return stays.map(|_| None);
                 }
                 if join.port != 0 {
-                    slot.mark_called(limits, peer.ip());
+                    slot.mark_called(limits);
                 }
                 let stream = Arc::clone(connection.stream());
                 let mut go_on = pays_for_reading(service, connection, allowance);
-                match join::join(service, &stream, peer, join, &mut go_on) {
+                match join::join(service, &stream, slot.origin(), join, &mut go_on) {
                     Ok(calls) => {
                         if !calls.joined.called_back {
                             slot.mark_awaiting_callback();

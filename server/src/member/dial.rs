@@ -2,22 +2,22 @@
 //! address of the call connection and no other, so a client cannot make the server dial other machines.
 //! Runs on the thread of the call connection.
 
-use crate::settings::Limits;
+use crate::{identity::Origin, settings::Limits};
 use chat_common::{
     handshake::callback,
     wire::{error::RpcError, hello::Role, rpc::Connection, stream::Stream, token::Token},
 };
-use std::{net::SocketAddr, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
 /// The lowest port that a client may announce. Lower ports belong to services of the system.
 const FIRST_PORT: u16 = 1024;
 
-/// Checks that a client at `peer` can have its listener on `port`. Port 0 means no listener, and is
+/// Checks that a client from `origin` can have its listener on `port`. Port 0 means no listener, and is
 /// always right.
 ///
 /// # Errors
 /// What is wrong with the port, for the client.
-pub(super) fn check_port(port: u16, peer: SocketAddr, call: &Stream) -> Result<(), String> {
+pub(super) fn check_port(port: u16, origin: Origin, call: &Stream) -> Result<(), String> {
     if port == 0 {
         return Ok(());
     }
@@ -26,7 +26,7 @@ pub(super) fn check_port(port: u16, peer: SocketAddr, call: &Stream) -> Result<(
             "port {port} is below {FIRST_PORT}; announce the port of your own listener, or 0"
         ));
     }
-    if call.local_addr().is_ok_and(|own| own.port() == port && own.ip() == peer.ip()) {
+    if call.local_addr().is_ok_and(|own| own.port() == port && own.ip() == origin.peer.ip()) {
         return Err(format!("port {port} is the server's own; announce the port of your own listener, or 0"));
     }
     Ok(())
@@ -40,7 +40,7 @@ pub(super) fn check_port(port: u16, peer: SocketAddr, call: &Stream) -> Result<(
 /// # Errors
 /// When nothing listens at that port, the listener refuses the token, or the time is over.
 pub(super) fn call_back(
-    peer: SocketAddr,
+    origin: Origin,
     port: u16,
     call: &Stream,
     token: Token,
@@ -49,7 +49,7 @@ pub(super) fn call_back(
     // A dial cannot be stopped, so it must not take longer than a shutdown may.
     let timeout = limits.dial_timeout.min(limits.drain_timeout / 2);
     let deadline = Instant::now() + timeout;
-    let mut address = peer; // This keeps the scope of an IPv6 link-local address.
+    let mut address = origin.peer; // This keeps the scope of an IPv6 link-local address.
     address.set_port(port);
     let stream = Stream::connect(address, timeout)?;
     let mut connection = Connection::new(Arc::new(stream), limits.max_frame.0 as u32);

@@ -7,7 +7,7 @@ use super::{dial, Service};
 use crate::settings::seeded::Bug;
 use crate::{
     delivery::{ConnectionPair, CONNECTION_LOST},
-    identity::name,
+    identity::{name, Origin},
     log::GoOn,
     room::{stopping, Command, Entrance},
 };
@@ -18,17 +18,13 @@ use chat_common::{
         stream::Stream,
     },
 };
-use std::{
-    net::{IpAddr, SocketAddr},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 /// A member, for the thread of its call connection.
 #[derive(Debug)]
 pub(super) struct MemberCalls {
     pub(super) pair: Arc<ConnectionPair>,
-    /// The address of the client.
-    pub(super) address: IpAddr,
+    pub(super) origin: Origin,
     /// Whether the member came only to speak. It then has no callback connection.
     pub(super) visitor: bool,
     /// The reply to its Join.
@@ -77,7 +73,7 @@ impl MemberCalls {
 pub(super) fn join(
     service: &Service<'_>,
     call: &Arc<Stream>,
-    peer: SocketAddr,
+    origin: Origin,
     join: Join,
     go_on: GoOn<'_>,
 ) -> Result<MemberCalls, Refusal> {
@@ -85,7 +81,7 @@ pub(super) fn join(
     if shutdown.is_requested() {
         return Err(stopping());
     }
-    dial::check_port(join.port, peer, call).map_err(|why| Refusal::new(Cause::InvalidPort, why))?;
+    dial::check_port(join.port, origin, call).map_err(|why| Refusal::new(Cause::InvalidPort, why))?;
     if join.resume.is_none() {
         name::validate(&join.name, limits.max_name).map_err(|why| Refusal::new(Cause::InvalidName, why))?;
     }
@@ -97,12 +93,12 @@ pub(super) fn join(
     let since = since.filter(|place| place.room == room.number).map(|place| place.sequence);
     // What the room has not said yet is of another past of it.
     let since = since.filter(|sequence| *sequence < room.next_sequence());
-    let (address, claiming) = (peer.ip(), Arc::clone(call));
+    let (address, claiming) = (origin.address, Arc::clone(call));
     let pair = room.ask(|claimed_tx| Command::Claim { join, address, call: claiming, claimed_tx })??;
     #[cfg(feature = "seeded-bugs")]
     let held = limits.seeded.has(Bug::LockOverDial).then(|| room.hold_registry());
     let callback = (port != 0)
-        .then(|| dial::call_back(peer, port, call, token, limits))
+        .then(|| dial::call_back(origin, port, call, token, limits))
         .and_then(Result::ok)
         .filter(|callback| pair.attach(callback.stream()));
     #[cfg(feature = "seeded-bugs")]
@@ -138,5 +134,5 @@ pub(super) fn join(
         kept_for,
         motd: motd.map(str::to_owned),
     };
-    Ok(MemberCalls { pair, address, visitor, joined, replying: None })
+    Ok(MemberCalls { pair, origin, visitor, joined, replying: None })
 }

@@ -2,12 +2,12 @@
 //! the connection.
 
 use super::Service;
+use crate::identity::Origin;
 #[cfg(feature = "closed")]
 use chat_common::handshake::sealed;
 use chat_common::wire::{error::RpcError, hello::Hello, rpc::Connection, status::Status};
 #[cfg(feature = "closed")]
 use log::Level;
-use std::net::SocketAddr;
 
 /// Returns why the room does not take a connection with this hello, if it does not.
 pub(super) fn refusal(service: &Service<'_>, hello: &Hello) -> Option<Status> {
@@ -18,7 +18,7 @@ pub(super) fn refusal(service: &Service<'_>, hello: &Hello) -> Option<Status> {
     }
 }
 
-/// Welcomes a call connection of the client at `peer`. Returns false when it was refused instead, and the
+/// Welcomes a call connection of a client. Returns false when it was refused instead, and the
 /// reason is logged.
 ///
 /// # Blocking
@@ -31,19 +31,19 @@ pub(super) fn welcome_call(
     service: &Service<'_>,
     connection: &mut Connection,
     hello: &Hello,
-    peer: SocketAddr,
+    origin: Origin,
 ) -> Result<bool, RpcError> {
     #[cfg(feature = "closed")]
     if let Some(closed) = service.closed {
         // This comes before the handshake, which costs more than all the rest.
-        if !service.door.may_guess(peer.ip()) {
-            let line = format!("{peer}: refused: too many wrong passphrases from this address");
-            service.door.log(peer.ip(), Level::Warn, line);
+        if !service.door.may_guess(origin.address) {
+            let line = format!("{origin}: refused: too many wrong passphrases from this address");
+            service.door.log(origin.address, Level::Warn, line);
             connection.refuse(Status::Busy);
             return Ok(false);
         }
         let (passphrase, key, timeout) = (&closed.passphrase, &closed.key, service.limits.hello_timeout);
-        let on_wrong = || service.door.spend_guess(peer.ip());
+        let on_wrong = || service.door.spend_guess(origin.address);
         return sealed::accept_call(connection, hello, passphrase, key, on_wrong, timeout).map(|()| true);
     }
     connection.welcome(service.limits.frame_timeout).map(|()| true)

@@ -31,13 +31,13 @@ pub(super) fn answer(
 ) -> Option<Reply> {
     let result = match request {
         Request::Broadcast { message_id, repeated, text } => {
-            say(service, calls, message_id, repeated, text, MessageKind::Message)
+            say(service, calls, Message::new(message_id, repeated, text, MessageKind::Message))
         }
         Request::Action { message_id, repeated, text } => {
-            say(service, calls, message_id, repeated, text, MessageKind::Action)
+            say(service, calls, Message::new(message_id, repeated, text, MessageKind::Action))
         }
         Request::Private { message_id, repeated, to, text } => {
-            say(service, calls, message_id, repeated, text, MessageKind::Private { to })
+            say(service, calls, Message::new(message_id, repeated, text, MessageKind::Private { to }))
         }
         // A visitor may only speak. Nobody was told of it, so nobody would know that it looks around.
         Request::Rename { .. } | Request::Who | Request::History { .. } if calls.visitor => {
@@ -57,17 +57,10 @@ pub(super) fn answer(
     result.unwrap_or_else(|refusal| Some(Reply::Refused(refusal)))
 }
 
-fn say(
-    service: &Service<'_>,
-    calls: &mut MemberCalls,
-    message_id: u64,
-    repeated: bool,
-    text: String,
-    kind: MessageKind,
-) -> Result<Option<Reply>, Refusal> {
-    let limit = service.limits.max_text;
+fn say(service: &Service<'_>, calls: &mut MemberCalls, message: Message) -> Result<Option<Reply>, Refusal> {
+    let (limit, text) = (service.limits.max_text, &message.text);
     #[cfg(feature = "seeded-bugs")]
-    panic_on_purpose(service, &text);
+    panic_on_purpose(service, text);
     if text.is_empty() {
         return Err(Refusal::new(Cause::InvalidText, "the text is empty"));
     }
@@ -80,13 +73,12 @@ fn say(
     if !has_memory_for(2 * text.len()) {
         return Err(Refusal::busy());
     }
-    if let MessageKind::Private { to } = &kind {
+    if let MessageKind::Private { to } = &message.kind {
         // No member can have a name of this length, and comparing it would cost time.
         if let Err(why) = name::check_length(to, service.limits.max_name) {
             return Err(Refusal::new(Cause::NobodyOfThatName, why));
         }
     }
-    let message = Message::new(message_id, repeated, text, kind);
     calls.send(service, |pair, task| Command::Say { pair, message, task })
 }
 
@@ -95,7 +87,7 @@ fn rename(service: &Service<'_>, calls: &mut MemberCalls, name: String) -> Resul
     let sent = calls.send(service, |pair, task| Command::Rename { pair, name, task });
     if sent.is_ok() && service.door.keeps_names() {
         calls.await_reply();
-        service.door.save_names(calls.address);
+        service.door.save_names(calls.origin.address);
     }
     sent
 }

@@ -52,7 +52,7 @@
 use super::{
     channel::CommandReceiver,
     command::Command,
-    effects::{Effects, NewRecipient},
+    effects::Effects,
     mutes::Mutes,
     registry::{Changes, Members, Presence, Registry},
     round::{NewState, RoundInProgress, Ruling},
@@ -326,13 +326,14 @@ impl Rounds<'_, '_, '_> {
     /// Starts the threads of new recipients, and puts these into the list that is to be published. Where the
     /// system refuses a thread, the pair is closed, and its member leaves in a later round.
     fn start_recipients(&self, members: &mut Changes, effects: &mut Effects) {
-        for NewRecipient { pair, callback, slot } in effects.recipients.drain(..) {
+        for new in effects.recipients.drain(..) {
+            let pair = Arc::clone(&new.pair);
             // A command behind may have ended the session, or given it another pair.
             let member = members.get_mut(&pair.id).and_then(Option::as_mut);
             let Some(member) = member.filter(|member| member.is_on(&pair)) else { continue };
             let (reader, start) = (member.reader(pair.id), member.start);
             let Presence::Here { recipient, .. } = &mut member.presence else { continue };
-            *recipient = self.deliveries.start(&pair, callback, slot, start, reader);
+            *recipient = self.deliveries.start(new, start, reader);
             if recipient.is_none() {
                 effects.lines.push((Some(member.address), "no thread for a recipient".to_owned()));
                 effects.closings.push((pair, CONNECTION_LOST));

@@ -1,11 +1,8 @@
 //! What is done for a round when it has its place in the order and everybody can see it. Runs on the
 //! broadcaster's thread. A round without a place drops all of it.
 
-use crate::{delivery::ConnectionPair, door::Slot};
-use chat_common::{
-    program::tasks::Task,
-    wire::{protocol::Reply, rpc::Connection},
-};
+use crate::delivery::{ConnectionPair, NewRecipient};
+use chat_common::{program::tasks::Task, wire::protocol::Reply};
 use crossbeam_channel::Sender;
 use std::{net::IpAddr, sync::Arc};
 
@@ -27,14 +24,6 @@ pub(super) struct Effects {
     /// Lines for the server's log, and the address of the member that each is about. A line about what the
     /// operator did has none, so that no flood hides it.
     pub(super) lines: Vec<(Option<IpAddr>, String)>,
-}
-
-/// A member with a callback connection, but without a thread that uses it.
-pub(super) struct NewRecipient {
-    pub(super) pair: Arc<ConnectionPair>,
-    pub(super) callback: Connection,
-    /// The connection's place among the accepted ones, if the client opened it.
-    pub(super) slot: Option<Slot>,
 }
 
 impl Effects {

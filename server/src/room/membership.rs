@@ -3,13 +3,12 @@
 
 use super::{
     command::Entrance,
-    effects::NewRecipient,
     registry::{Member, Presence},
     round::RoundInProgress,
     waiting::largest_command,
 };
 use crate::{
-    delivery::{ConnectionPair, CONNECTION_LOST},
+    delivery::{ConnectionPair, NewRecipient, CONNECTION_LOST},
     door::{key_of, Slot},
 };
 use chat_common::wire::{
