@@ -17,11 +17,11 @@ use crate::{
     editor::{
         keys::Keys,
         names::KnownNames,
-        raw_mode::RawMode,
+        raw_mode::raw_mode,
         typing::{Effect, Typing},
     },
     events::UiEvent,
-    input::{cannot_read, false_slash, is_for_one_person, Person, TerminalEvent, Typed},
+    input::{cannot_read, false_slash, is_for_one_person, Person, TerminalEvent, TerminalModes, Typed},
     screen::{CompleteLine, EditedRows, Screen},
     settings::ScreenOptions,
 };
@@ -37,7 +37,7 @@ use std::{
 
 /// The terminal on which a person edits.
 pub struct Editor {
-    raw_mode: RawMode,
+    modes: TerminalModes,
     screen: Arc<Screen>,
     names: KnownNames,
 }
@@ -54,17 +54,13 @@ impl Editor {
     /// # Errors
     /// When the terminal does not allow it.
     pub fn open(screen: &Arc<Screen>) -> io::Result<Arc<Editor>> {
-        let editor = Editor {
-            raw_mode: RawMode::of_stdin()?,
-            screen: Arc::clone(screen),
-            names: KnownNames::default(),
-        };
+        let editor = Editor { modes: raw_mode(), screen: Arc::clone(screen), names: KnownNames::default() };
         let editor = Arc::new(editor);
-        let has_terminal = editor.raw_mode.enter()?;
+        let has_terminal = editor.modes.enter()?;
         let resized = Arc::clone(&editor);
         let on_resize = move || {
             // The client may have been stopped, and a shell may have had the terminal meanwhile.
-            let _ = resized.raw_mode.enter_again();
+            let _ = resized.modes.enter_again();
             if !is_in_background() {
                 resized.screen.edit(EditedRows::redraw);
             }
@@ -79,7 +75,7 @@ impl Editor {
     pub fn close(&self) {
         self.screen.try_stop_editing();
         // An error means that there is no terminal any more.
-        let _ = self.raw_mode.close();
+        let _ = self.modes.close();
     }
 
     /// Takes names for completion from an event.
@@ -180,7 +176,7 @@ impl Editor {
     /// means that the group has been stopped and goes on.
     fn suspend(&self) {
         self.screen.edit(EditedRows::pause);
-        let stopped = self.raw_mode.leave().and_then(|()| {
+        let stopped = self.modes.leave().and_then(|()| {
             Command::new("sh").args(["-c", "kill -s TSTP 0"]).stdin(Stdio::null()).status().map(drop)
         });
         if let Err(error) = stopped {
@@ -193,14 +189,14 @@ impl Editor {
     fn wait_for_terminal(&self) {
         self.screen.edit(|rows, _| rows.lose_terminal());
         // In the background this changes no modes.
-        let _ = self.raw_mode.leave();
+        let _ = self.modes.leave();
         foreground::wait();
         self.take_terminal();
     }
 
     /// Edits on, unless the client is in the background: the next read notices that.
     fn take_terminal(&self) {
-        match self.raw_mode.enter() {
+        match self.modes.enter() {
             Ok(false) => {}
             Ok(true) => self.screen.edit(EditedRows::go_on),
             Err(error) => log::warn!("cannot edit on this terminal: {error}"),

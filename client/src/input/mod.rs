@@ -12,6 +12,8 @@ mod objects;
 mod paste_guard;
 mod person;
 mod shown;
+#[cfg(any(feature = "closed", feature = "edit"))]
+mod terminal_modes;
 mod typed;
 mod typing;
 
@@ -21,6 +23,8 @@ pub(crate) use command::{false_slash, is_for_one_person};
 pub use objects::{parse_line, read_objects_loop};
 pub use person::Person;
 pub use shown::{InputNotice, Shown, TerminalEvent};
+#[cfg(feature = "edit")]
+pub(crate) use terminal_modes::TerminalModes;
 pub use typed::Typed;
 pub use typing::{guard_pastes_loop, read_typed_loop};
 

@@ -5,7 +5,10 @@
 //! tells call [`Person::hear`] before.
 
 #[cfg(feature = "closed")]
-use crate::input::hidden_input::HiddenInput;
+use crate::input::{
+    hidden_input::{forget_half_a_line, hidden_input},
+    terminal_modes::TerminalModes,
+};
 use crate::{
     events::{Channels, Input, Stop, UiEvent},
     input::{
@@ -32,7 +35,7 @@ pub struct Person {
     state: Mutex<State>,
     /// Keeps a passphrase off a terminal in line mode. An editor echoes nothing in any case.
     #[cfg(feature = "closed")]
-    hidden: Option<HiddenInput>,
+    hidden: Option<TerminalModes>,
 }
 
 #[derive(Default)]
@@ -69,7 +72,7 @@ impl Person {
             show: Box::new(show),
             state: Mutex::new(State { question, ..State::default() }),
             #[cfg(feature = "closed")]
-            hidden: (!edits).then(HiddenInput::default),
+            hidden: (!edits).then(hidden_input),
         }
     }
 
@@ -79,8 +82,14 @@ impl Person {
             UiEvent::AskName => self.lock().question = Some(event.clone()),
             #[cfg(feature = "closed")]
             UiEvent::AskPassphrase => {
-                self.lock().question = Some(event.clone());
-                self.hidden.iter().for_each(HiddenInput::hide);
+                let asked_before = self.lock().question.replace(event.clone());
+                let Some(hidden) = &self.hidden else { return };
+                if asked_before.as_ref() != Some(event) {
+                    forget_half_a_line();
+                }
+                if let Err(error) = hidden.enter() {
+                    log::warn!("the terminal shows what you type: {error}");
+                }
             }
             #[cfg(feature = "closed")]
             UiEvent::PassphraseTyped => {
@@ -212,13 +221,13 @@ impl Person {
     /// foreground again: a shell may have had the terminal meanwhile.
     pub fn hide_again(&self) {
         #[cfg(feature = "closed")]
-        self.hidden.iter().for_each(HiddenInput::hide_again);
+        self.hidden.iter().for_each(|hidden| drop(hidden.enter_again()));
     }
 
     /// Gives the terminal back as it was. More calls do no harm.
     pub fn restore_terminal(&self) {
         #[cfg(feature = "closed")]
-        self.hidden.iter().for_each(HiddenInput::restore);
+        self.hidden.iter().for_each(|hidden| drop(hidden.leave()));
     }
 
     fn asks_passphrase(&self) -> bool {

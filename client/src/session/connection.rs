@@ -8,7 +8,7 @@ use crate::{
         asked_history::AskedHistory,
         backoff::Backoff,
         client::Client,
-        connection_end::ConnectionEnd,
+        connection_end::{ConnectionEnd, Obstacle},
         dial::{connect, DIAL_TIMEOUT},
         inbox::JoinKind,
         listener::Callbacks,
@@ -99,7 +99,8 @@ impl Client<'_> {
     /// On the name service, which has no limit. Then on the server: 3 s for each address of the name, 3 s for
     /// the hello, or 20 s for the handshake with a closed room.
     fn dial(&mut self) -> Result<Connection, ConnectionEnd> {
-        let stream = connect(&self.options.server).map_err(ConnectionEnd::NotJoined)?;
+        let stream =
+            connect(&self.options.server).map_err(|why| ConnectionEnd::NotJoined(Obstacle::NoWay, why))?;
         let mut call = Connection::new(Arc::new(stream), FRAME_BYTES);
         self.access.greet_call(&mut call, DIAL_TIMEOUT, self.show).map(|()| call)
     }
@@ -131,14 +132,14 @@ impl Client<'_> {
             let reply = call.call(&Request::Join(join), CALL_TIMEOUT).map_err(|error| {
                 match self.access.why_final(&error) {
                     Some(why) => ConnectionEnd::failed(why),
-                    None => ConnectionEnd::NotJoined(error.to_string()),
+                    None => ConnectionEnd::NotJoined(Obstacle::NoWay, error.to_string()),
                 }
             })?;
             self.access.on_reply().map_err(ConnectionEnd::failed)?;
             let Refusal { cause, text } = match reply {
                 Reply::Joined(joined) => return Ok((name, joined, resume.is_some())),
                 Reply::Refused(refusal) => refusal,
-                _ => return Err(ConnectionEnd::NotJoined(INVALID_REPLY.into())),
+                _ => return Err(ConnectionEnd::NotJoined(Obstacle::NoWay, INVALID_REPLY.into())),
             };
             self.member.may_resume = resume.is_some();
             match cause {
@@ -156,7 +157,8 @@ impl Client<'_> {
                         Some(other) => name = other,
                         None => {
                             let why = format!("all numbers up to {HIGHEST_NUMBER} are taken, too");
-                            return Err(ConnectionEnd::NameRefused(format!("{text}; {why}")));
+                            let why = format!("{text}; {why}");
+                            return Err(ConnectionEnd::NotJoined(Obstacle::NameRefused, why));
                         }
                     }
                 }
@@ -164,7 +166,7 @@ impl Client<'_> {
                     return Err(name_refused(cause, text));
                 }
                 Cause::Busy | Cause::Stopping | Cause::NoSpace => {
-                    return Err(ConnectionEnd::ServerBusy(text))
+                    return Err(ConnectionEnd::NotJoined(Obstacle::Busy, text));
                 }
                 _ => return Err(ConnectionEnd::failed(text)),
             }
@@ -277,25 +279,26 @@ impl Client<'_> {
         match (self.queue.first(), &reply) {
             (None, Reply::Pong) => return Ok(()),
             (_, Reply::Refused(Refusal { cause: Cause::Stopping, text })) => return Err(text.clone()),
-            (Some(request), reply) if is_reply_to(request, reply) => {}
+            (Some(_), _) => {}
             _ => return Err(INVALID_REPLY.into()),
         }
         let Some((request, purpose)) = self.queue.pop_first() else { return Ok(()) };
-        match reply {
-            Reply::Accepted { sequence } => {
-                self.on_accepted(sequence, request, matches!(purpose, Purpose::Numbered));
+        match (request, reply) {
+            (
+                said @ (Request::Broadcast { .. } | Request::Action { .. } | Request::Private { .. }),
+                Reply::Accepted { sequence },
+            ) => {
+                self.on_accepted(sequence, said, matches!(purpose, Purpose::Numbered));
             }
-            Reply::Renamed { .. } => {
-                if let Request::Rename { name } = request {
-                    self.member.name = Some(name.clone());
-                    (self.show)(UiEvent::Renamed { name });
-                }
+            (Request::Rename { name }, Reply::Renamed { .. }) => {
+                self.member.name = Some(name.clone());
+                (self.show)(UiEvent::Renamed { name });
             }
-            Reply::People { people, total } => {
+            (Request::Who, Reply::People { people, total }) => {
                 let pattern = if let Purpose::People(pattern) = purpose { pattern } else { None };
                 (self.show)(UiEvent::People { people, total, pattern });
             }
-            Reply::History { events } => {
+            (Request::History { .. }, Reply::History { events }) => {
                 if let Purpose::Page(mut pager) = purpose {
                     match self.inbox.turn_page(&mut pager, events) {
                         true => self.turn_pages(*pager),
@@ -303,14 +306,17 @@ impl Client<'_> {
                     }
                 }
             }
-            Reply::Refused(refusal) => {
+            (_, Reply::Refused(refusal)) => {
                 self.leaving.rejected += 1;
                 (self.show)(UiEvent::Refused(refusal.text));
                 if let Purpose::Page(pager) = purpose {
                     pager.end(false).into_iter().for_each(self.show);
                 }
             }
-            Reply::Joined(_) | Reply::Left | Reply::Pong => {}
+            (request, _) => {
+                self.queue.put_back(request, purpose);
+                return Err(INVALID_REPLY.into());
+            }
         }
         Ok(())
     }
@@ -339,24 +345,8 @@ impl Client<'_> {
 }
 
 fn name_refused(cause: Cause, reason: String) -> ConnectionEnd {
-    match cause {
-        Cause::NameTaken => ConnectionEnd::NameTaken(reason),
-        _ => ConnectionEnd::NameRefused(reason),
-    }
-}
-
-/// Whether the reply is one that the server may give to this request.
-fn is_reply_to(request: &Request, reply: &Reply) -> bool {
-    match reply {
-        Reply::Refused(_) => true,
-        Reply::Accepted { .. } => {
-            matches!(request, Request::Broadcast { .. } | Request::Action { .. } | Request::Private { .. })
-        }
-        Reply::Renamed { .. } => matches!(request, Request::Rename { .. }),
-        Reply::People { .. } => matches!(request, Request::Who),
-        Reply::History { .. } => matches!(request, Request::History { .. }),
-        Reply::Joined(_) | Reply::Left | Reply::Pong => false,
-    }
+    let is_taken = cause == Cause::NameTaken;
+    ConnectionEnd::NotJoined(if is_taken { Obstacle::NameTaken } else { Obstacle::NameRefused }, reason)
 }
 
 /// The names to try in the place of one that somebody has: the name itself, and then the name with each

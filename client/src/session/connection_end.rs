@@ -9,17 +9,23 @@ pub(crate) enum ConnectionEnd {
     Finished(Outcome),
     /// The client had joined, and then lost the connection.
     Lost(Loss),
-    /// The client could not join. It may try again.
-    NotJoined(String),
-    /// The server was too busy to let the client join. The client may try again.
-    ServerBusy(String),
-    /// Another member has the name. It may be free later.
-    NameTaken(String),
-    /// The client never gets the name.
-    NameRefused(String),
+    /// The client could not join, because of this.
+    NotJoined(Obstacle, String),
     /// The room is closed, and the person may know its passphrase. Nothing was tried.
     #[cfg(feature = "closed")]
     NeedsPassphrase,
+}
+
+/// What keeps the client out of the room.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Obstacle {
+    NoWay,
+    /// The server is too busy to let the client join.
+    Busy,
+    /// Another member has the name. It may be free later.
+    NameTaken,
+    /// The client never gets the name.
+    NameRefused,
 }
 
 impl ConnectionEnd {
@@ -35,8 +41,8 @@ impl ConnectionEnd {
                 status: Status::Banned | Status::WrongVersion | Status::Closed | Status::Unknown,
                 ..
             } => ConnectionEnd::failed(reason),
-            RpcError::Refused { .. } => ConnectionEnd::ServerBusy(reason),
-            _ => ConnectionEnd::NotJoined(reason),
+            RpcError::Refused { .. } => ConnectionEnd::NotJoined(Obstacle::Busy, reason),
+            _ => ConnectionEnd::NotJoined(Obstacle::NoWay, reason),
         }
     }
 }

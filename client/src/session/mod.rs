@@ -36,7 +36,13 @@ mod send_queue;
 
 use crate::{
     events::{Channels, Input, Outcome, UiEvent, UiEventHandler},
-    session::{backoff::Backoff, client::Client, connection_end::ConnectionEnd, inbox::Inbox, loss::Loss},
+    session::{
+        backoff::Backoff,
+        client::Client,
+        connection_end::{ConnectionEnd, Obstacle},
+        inbox::Inbox,
+        loss::Loss,
+    },
 };
 use chat_common::wire::token::Token;
 use crossbeam_channel::{after, never, select};
@@ -86,15 +92,6 @@ pub fn run(options: &JoinOptions, channels: &Channels, show: UiEventHandler<'_>)
     outcome
 }
 
-/// What keeps the client out of the room.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Obstacle {
-    NoWay,
-    Busy,
-    NameTaken,
-    NameRefused,
-}
-
 impl Client<'_> {
     /// Connects again and again, until the client ends.
     fn run_loop(&mut self) -> Outcome {
@@ -109,7 +106,6 @@ impl Client<'_> {
             let started = Instant::now();
             let (reason, obstacle) = match self.connect_once(&name) {
                 ConnectionEnd::Finished(outcome) => return outcome,
-                ConnectionEnd::NameRefused(reason) => (reason, Obstacle::NameRefused),
                 #[cfg(feature = "closed")]
                 ConnectionEnd::NeedsPassphrase => match self.read_passphrase() {
                     Ok(()) => continue,
@@ -129,17 +125,12 @@ impl Client<'_> {
                     }
                     (reason, Obstacle::NoWay)
                 }
-                ConnectionEnd::NotJoined(reason) => {
-                    self.tell_loss();
-                    (reason, Obstacle::NoWay)
-                }
-                ConnectionEnd::ServerBusy(reason) => {
-                    self.tell_loss();
-                    (reason, Obstacle::Busy)
-                }
-                ConnectionEnd::NameTaken(reason) => {
-                    self.tell_loss();
-                    (reason, Obstacle::NameTaken)
+                ConnectionEnd::NotJoined(obstacle, reason) => {
+                    // A name that is refused is the news, and not the loss.
+                    if obstacle != Obstacle::NameRefused {
+                        self.tell_loss();
+                    }
+                    (reason, obstacle)
                 }
             };
             let waited = offline_since.elapsed();

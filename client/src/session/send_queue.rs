@@ -101,6 +101,11 @@ impl SendQueue {
         self.requests.pop_front()
     }
 
+    /// Puts the first request back, because it has no valid reply.
+    pub(crate) fn put_back(&mut self, request: Request, purpose: Purpose) {
+        self.requests.push_front((request, purpose));
+    }
+
     pub(crate) fn push(&mut self, request: Request) {
         self.push_for(request, Purpose::Itself);
     }
