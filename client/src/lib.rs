@@ -13,7 +13,7 @@
 //! | `reader` | the program | nothing | its timer, twice a second, while standard output is a pipe |
 //! | `clock` | the program | nothing | its timer: a fold or a day ends, an hour has passed; a first move |
 //! | `ctrl-c` | a first Ctrl-C | nothing | the terminal, on which it says that a second one leaves |
-//! | `patience` | one handshake with a closed room | nothing | the end of the handshake; a timer |
+//! | `slow-notice` | one handshake with a closed room | nothing | the end of the handshake; a timer |
 //! | `log` | the program | standard error | a line in its channel; a reader of standard error |
 //! | ctrlc's | the program | nothing | a signal |
 //!

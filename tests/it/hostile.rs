@@ -2,7 +2,7 @@
 //! members go on.
 
 use chat_common::{
-    handshake::callback::shown_token,
+    handshake::callback::public_session_id,
     wire::{
         codec::encode_into,
         error::RpcError,
@@ -236,7 +236,7 @@ fn f13_the_server_dials_the_address_the_client_came_from_and_shows_its_token() {
         let joined = peer.join_with(join).unwrap();
         // The connection stays open until the server has replied to the Join.
         let (hello, _open) = callback.join().unwrap();
-        assert_eq!((hello.role, hello.token), (Role::Callback, shown_token(&call, token)));
+        assert_eq!((hello.role, hello.token), (Role::Callback, public_session_id(&call, token)));
         joined
     });
     assert!(joined.called_back);

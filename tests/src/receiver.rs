@@ -59,7 +59,7 @@ impl Receiver {
 /// # Blocking
 /// On `accept`, without a limit: the member wakes it by connecting to the listener.
 pub(crate) fn accept_callback(listener: &TcpListener, call: &Stream, token: Token) -> Option<Connection> {
-    let shown = callback::shown_token(call, token);
+    let shown = callback::public_session_id(call, token);
     while let Ok((socket, _)) = listener.accept() {
         let mut connection = Connection::new(Arc::new(Stream::new(socket)), FRAME_BYTES);
         match connection.read_hello(WATCHDOG_TIMEOUT) {

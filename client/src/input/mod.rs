@@ -55,7 +55,6 @@ pub fn read_lines_loop(mut reader: impl BufRead, mut pass: impl FnMut(Typed) -> 
         match (&mut reader).take(free).read_until(b'\n', &mut bytes) {
             Ok(_) if bytes.is_empty() => break,
             Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => {
                 // A line that the error cuts is not sent.
                 pass(Typed::Failed(cannot_read(&error)));
@@ -83,6 +82,23 @@ pub fn read_lines_loop(mut reader: impl BufRead, mut pass: impl FnMut(Typed) -> 
         bytes = rest;
     }
     pass(Typed::End);
+}
+
+/// Reads a line with its line end, and its first [`MAX_PIECE_BYTES`] at most: a program may leave a terminal
+/// in a mode in which lines have no end. Returns whether the input has ended.
+fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
+    let limit = MAX_PIECE_BYTES as u64;
+    let mut rest = Vec::new();
+    let mut read = reader.take(limit).read_until(b'\n', line)?;
+    let mut complete = line.ends_with(b"\n");
+    // Less than the limit is the end of the input. A terminal would go on after its end, so it is not asked
+    // again.
+    while !complete && read as u64 == limit {
+        rest.clear();
+        read = reader.take(limit).read_until(b'\n', &mut rest)?;
+        complete = rest.ends_with(b"\n");
+    }
+    Ok(!complete)
 }
 
 /// Why standard input gave no message.

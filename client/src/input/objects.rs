@@ -6,14 +6,11 @@
 use super::{
     cannot_read,
     json::{parse_object, Value},
-    MAX_PIECE_BYTES,
+    read_line, MAX_PIECE_BYTES,
 };
 use crate::events::{Input, Utterance};
 use chat_common::text::text_file::without_mark;
-use std::{
-    collections::BTreeMap,
-    io::{self, BufRead, Read},
-};
+use std::{collections::BTreeMap, io::BufRead};
 
 /// What a line can be, for a person who wrote another one.
 const FORMS: &str = "a line is one of {\"say\":\"hello\"}, {\"to\":\"Ann\",\"text\":\"hello\"}, \
@@ -29,62 +26,31 @@ const MAX_KEY_CHARACTERS: usize = 32;
 /// On `reader`, without a limit, and on `pass`, which returns false after the end of the client.
 pub fn read_objects_loop(mut reader: impl BufRead, mut pass: impl FnMut(Input) -> bool) {
     for number in 1_u64.. {
-        let line =
-            read_line(&mut reader).and_then(|line| if number == 1 { line.without_mark() } else { Ok(line) });
-        let input = match line {
-            Ok(Line::End) => break,
-            Ok(Line::Bytes(bytes)) if bytes.trim_ascii().is_empty() => continue,
-            Ok(Line::Bytes(bytes)) => parse_line(&bytes),
-            Ok(Line::TooLong) => Err(format!("a line has at most {MAX_PIECE_BYTES} bytes")),
+        let mut bytes = Vec::new();
+        let read = read_line(&mut reader, &mut bytes)
+            .and_then(|ended| Ok((ended, if number == 1 { without_mark(&bytes)? } else { &bytes })));
+        let (ended, line) = match read {
+            Ok(read) => read,
             Err(error) => {
                 // A line that the error cuts is not sent.
                 pass(Input::Failed(cannot_read(&error)));
                 return;
             }
         };
+        let is_cut = bytes.len() == MAX_PIECE_BYTES && !bytes.ends_with(b"\n");
+        let input = match is_cut {
+            true => Err(format!("a line has at most {MAX_PIECE_BYTES} bytes")),
+            false => parse_line(line),
+        };
         let input = input.unwrap_or_else(|why| Input::Mistake(format!("line {number}: {why}")));
-        if !pass(input) {
+        if !line.trim_ascii().is_empty() && !pass(input) {
             return;
+        }
+        if ended {
+            break;
         }
     }
     pass(Input::End);
-}
-
-enum Line {
-    Bytes(Vec<u8>),
-    TooLong,
-    End,
-}
-
-impl Line {
-    fn without_mark(self) -> io::Result<Line> {
-        match self {
-            Line::Bytes(bytes) => Ok(Line::Bytes(without_mark(&bytes)?.to_vec())),
-            other => Ok(other),
-        }
-    }
-}
-
-/// Reads a line. Of a line that is too long it keeps nothing.
-fn read_line(reader: &mut impl BufRead) -> io::Result<Line> {
-    let (mut line, mut too_long) = (Vec::new(), false);
-    loop {
-        // The first byte above the limit shows that the line is longer.
-        let free = (MAX_PIECE_BYTES + 1 - line.len()) as u64;
-        match reader.take(free).read_until(b'\n', &mut line) {
-            Ok(0) if line.is_empty() && !too_long => return Ok(Line::End),
-            Ok(read) if read == 0 || line.ends_with(b"\n") => {
-                return Ok(if too_long { Line::TooLong } else { Line::Bytes(line) });
-            }
-            Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
-            // Either the line goes on, or a signal has interrupted the read.
-            Ok(_) | Err(_) if line.len() > MAX_PIECE_BYTES => {
-                line.clear();
-                too_long = true;
-            }
-            Ok(_) | Err(_) => {}
-        }
-    }
 }
 
 /// Reads one line of `--json-input`.

@@ -7,19 +7,19 @@
 //! together, and look like a paste. So a channel with more space than a person can fill stands between the
 //! two, and each line in it has its time.
 
-use crate::input::{cannot_read, keys::strip_keys, paste_guard::PasteGuard, to_text, InputNotice, Typed};
+use crate::input::{
+    cannot_read, keys::strip_keys, paste_guard::PasteGuard, read_line, to_text, InputNotice, Typed,
+};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use std::{
     borrow::Cow,
-    io::{self, BufRead, Read},
+    io::BufRead,
     time::{Duration, Instant},
 };
 
 /// A terminal in line mode keeps this much of a line, and throws the rest of it away. (Linux does; what is
 /// typed after the limit changes nothing but the last byte.) So a line of this length may be cut. In bytes.
 const CUT_LINE_BYTES: usize = 4095;
-/// A program may leave the terminal in a mode in which lines have no end. Such a line is cut, too. In bytes.
-const MAX_LINE_BYTES: u64 = 64 * 1024;
 /// Lines that come within this time of each other are a burst. Nobody types a line so fast.
 const FIRST_LINE_PAUSE: Duration = Duration::from_millis(20);
 /// A burst that has begun ends after this time. A slow terminal, or one behind a network, passes a paste on
@@ -61,22 +61,6 @@ pub fn read_typed_loop(mut reader: impl BufRead, mut pass: impl FnMut(Typed) -> 
             return;
         }
     }
-}
-
-/// Reads a line with its line end, and the first [`MAX_LINE_BYTES`] at most. Returns whether the input has
-/// ended.
-fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
-    let mut rest = Vec::new();
-    let mut read = reader.take(MAX_LINE_BYTES).read_until(b'\n', line)?;
-    let mut complete = line.ends_with(b"\n");
-    // Less than the limit is the end of the input. A terminal would go on after its end, so it is not asked
-    // again.
-    while !complete && read as u64 == MAX_LINE_BYTES {
-        rest.clear();
-        read = reader.take(MAX_LINE_BYTES).read_until(b'\n', &mut rest)?;
-        complete = rest.ends_with(b"\n");
-    }
-    Ok(!complete)
 }
 
 /// Passes on what was typed, and holds what was pasted, until the end of the input or of the client.
@@ -132,6 +116,7 @@ pub fn guard_pastes_loop(typed_rx: &Receiver<(Instant, Typed)>, mut pass: impl F
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::{self, Read};
 
     #[test]
     fn a_terminal_is_not_read_after_its_end() {

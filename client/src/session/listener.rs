@@ -13,7 +13,7 @@
 
 use crate::session::{inbox::Inbox, loss::Loss};
 use chat_common::{
-    handshake::callback::{self, shown_token},
+    handshake::callback::{self, public_session_id},
     program::{shutdown::Shutdown, tasks::Tasks},
     wire::{
         error::RpcError,
@@ -290,7 +290,7 @@ fn same_host(peer: IpAddr, server: IpAddr) -> bool {
 fn refusal(hello: &Hello, call: &Stream, token: Token) -> Option<Status> {
     match hello.role {
         Role::Callback if hello.sealed != call.is_sealed() => Some(Status::WrongRole),
-        Role::Callback if hello.token != shown_token(call, token) => Some(Status::UnknownToken),
+        Role::Callback if hello.token != public_session_id(call, token) => Some(Status::UnknownToken),
         Role::Callback => None,
         Role::Call | Role::OpenedCallback => Some(Status::WrongRole),
     }

@@ -64,7 +64,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 const RESUME_TIME: Duration = Duration::from_secs(60);
 /// How long a program tries to join a busy server for the first time, if its options say nothing else. It
 /// does not try again where it finds no server.
-const BUSY_PATIENCE: Duration = Duration::from_secs(5);
+const BUSY_WAIT: Duration = Duration::from_secs(5);
 
 /// Joins the room, takes part in it until the person leaves, and leaves.
 ///
@@ -170,7 +170,7 @@ impl Client<'_> {
             (Some(wait), Obstacle::NameTaken) => waited < wait && !is_typed,
             (Some(wait), _) => waited < wait,
             (None, Obstacle::NameTaken) => false,
-            (None, Obstacle::Busy) if !self.member.was_joined => interactive || waited < BUSY_PATIENCE,
+            (None, Obstacle::Busy) if !self.member.was_joined => interactive || waited < BUSY_WAIT,
             (None, _) => self.member.was_joined,
         }
     }

@@ -32,7 +32,7 @@ use std::{path::Path, thread, time::Duration};
 /// many wrong passphrases, for 15 s at most.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(20);
 /// After this time the person is told that the server lets the client wait.
-const PATIENCE: Duration = Duration::from_millis(1500);
+const SLOW_NOTICE: Duration = Duration::from_millis(1500);
 /// The file of the client's own key, in the directory for state.
 const CLIENT_KEY: &str = "client_key";
 
@@ -311,11 +311,11 @@ fn tell_if_slow<R>(show: UiEventHandler<'_>, work: impl FnOnce() -> R) -> R {
     let (working, tasks) = tasks::begin();
     thread::scope(|scope| {
         let tell = move || {
-            if !tasks.wait_for(PATIENCE) {
+            if !tasks.wait_for(SLOW_NOTICE) {
                 show(UiEvent::ServerBusy);
             }
         };
-        if let Err(error) = thread::Builder::new().name("patience".into()).spawn_scoped(scope, tell) {
+        if let Err(error) = thread::Builder::new().name("slow-notice".into()).spawn_scoped(scope, tell) {
             log::info!("nobody is told if the server is slow: {error}");
         }
         let _held_to_the_end = working;

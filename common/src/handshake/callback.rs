@@ -18,7 +18,7 @@ use std::time::Duration;
 /// Returns what the hello shows of the session with this token: the token, or in a closed room the public
 /// name of the call connection.
 #[cfg_attr(not(feature = "closed"), expect(unused_variables, reason = "nothing is sealed"))]
-pub fn shown_token(call: &Stream, token: Token) -> Token {
+pub fn public_session_id(call: &Stream, token: Token) -> Token {
     #[cfg(feature = "closed")]
     if let Some(seal) = call.seal() {
         return seal.channel();

@@ -25,7 +25,7 @@ use crate::{
     },
 };
 use chat_common::{
-    handshake::callback::shown_token,
+    handshake::callback::public_session_id,
     wire::{
         protocol::{Cause, Person},
         token::Token,
@@ -246,7 +246,7 @@ impl Registry {
         let members = self.lock();
         members.values().filter(|member| !member.visitor).find_map(|member| {
             let pair = member.pair()?;
-            (shown_token(pair.call(), member.token) == *shown).then(|| (Arc::clone(pair), member.token))
+            (public_session_id(pair.call(), member.token) == *shown).then(|| (Arc::clone(pair), member.token))
         })
     }
 
