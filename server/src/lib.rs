@@ -13,7 +13,8 @@
 //! | `delivery` | the calls of a client's `Receive` | `recipient`, `flush`, `fanout` |
 //! | `door` | accepts connections; limits and rates of hosts | `main` |
 //! | `identity` | names, hosts, bans | whoever asks |
-//! | `log` | every event, in one order | none of its own |
+//! | `order` | the place of each round: in memory or in a journal; the log that all read | `journal-fill` |
+//! | `log` | the newest events, in memory | none of its own |
 //! | `settings` | the limits and the command line | none of its own |
 //!
 //! # The path of a message
@@ -63,7 +64,7 @@
 //! | `fanout`: `delivery::fanout` | 1 | its channel | a round in a quiet room; the broadcaster's end |
 //! | `recipient`: `delivery::recipient` | 1 for each recipient | `read` | its client; `shut_down` |
 //! | `flush`: `delivery::Deliveries` | 1 for each full send buffer | `write` | its client; `shut_down` |
-//! | `journal-fill`: `log::journal` | 1 or none | the disk; its channel | the disk; a new file in use |
+//! | `journal-fill`: `order::journal` | 1 or none | the disk; its channel | the disk; a new file in use |
 //! | `transcript`: `operator::transcript` | 1 or none | a write; its channel | the file; an append |
 //! | `stats`: `operator::stats::stats_loop` | 1 | a sleep | one minute; shutdown |
 //! | `console`: `operator::console` | 1 or none | a read of standard input | the operator |
@@ -73,7 +74,7 @@
 //! No thread but `log` and `output` waits for a reader of standard error or of standard output, and none but
 //! `transcript` for its file. With a journal the broadcaster waits for its own disk, once for each round.
 //! Those who read what memory no longer holds wait for the disk on their own threads, one at a time, and
-//! their hosts pay for it (`log::journal::archive`). The threads `log`, `output` and `width` belong to the
+//! their hosts pay for it (`order::journal::archive`). The threads `log`, `output` and `width` belong to the
 //! program, and a server in another program does not have them.
 //!
 //! Commands flow one way: from the connections to the broadcaster, then to the log, then to the recipients. A
@@ -101,6 +102,7 @@ pub(crate) mod identity;
 pub(crate) mod log;
 pub(crate) mod member;
 pub(crate) mod operator;
+pub(crate) mod order;
 pub(crate) mod room;
 pub(crate) mod settings;
 
@@ -109,12 +111,11 @@ use crate::{door::ClosedTables, identity::KeptNames};
 use crate::{
     door::{accept_loop, Door},
     identity::Bans,
-    log::journal::{disk::Directory, Journal, JournalError, JournalOptions, Opened},
     member::{serve_connection, Service},
     operator::{stats_loop, Console, Transcript},
     room::{broadcast_loop, Past, Room},
 };
-use ::log::{debug, info};
+use ::log::debug;
 use chat_common::{
     program::{
         background_writer::{BackgroundWriter, EXIT_TIMEOUT},
@@ -124,7 +125,7 @@ use chat_common::{
     terminal::foreground::ForegroundInput,
 };
 use crossbeam_channel::bounded;
-pub use log::journal::{
+pub use order::journal::{
     export::export,
     tool::{check, repair_journal, Check},
 };
@@ -136,7 +137,7 @@ pub use settings::{options, Bytes, Limits};
 use std::{
     io::{self, BufReader},
     net::{SocketAddr, TcpListener},
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::Arc,
     thread,
     time::Instant,
@@ -154,35 +155,6 @@ pub struct Server {
     transcript: Option<TranscriptFile>,
     shutdown: Arc<Shutdown>,
     past: Past,
-    journal: Option<Journal<Directory>>,
-}
-
-/// Opens the journal in the directory `path`, and logs what is in it.
-fn open_journal(
-    path: &Path,
-    keeping: &options::Keeping,
-    limits: &Limits,
-) -> Result<(Past, Option<Journal<Directory>>), String> {
-    let started = Instant::now();
-    let why = |error: &dyn std::fmt::Display| format!("the journal {}: {error}", path.display());
-    let disk = Directory::open(path.to_owned()).map_err(|error| why(&error))?;
-    let keep = Some(keeping.time).filter(|time| !time.is_zero());
-    let keep_bytes = Some(keeping.bytes).filter(|bytes| *bytes > 0);
-    let options = JournalOptions::new(keeping.segment_bytes).keeping(keep, keep_bytes);
-    let (past, journal, opened) = Past::open(disk, &options, limits).map_err(|error| match error {
-        JournalError::Damaged { .. } => why(&format!("{error}; chat-server --repair cuts it there")),
-        error => why(&error),
-    })?;
-    let Opened { events, cut, .. } = opened;
-    if let Some((file, bytes)) = cut {
-        info!(
-            "the journal ended inside a batch that nobody was told of: {bytes} bytes are cut, and kept in \
-             {file}"
-        );
-    }
-    let (sessions, took) = (past.sessions(), started.elapsed());
-    info!("journal {}: {events} events and {sessions} sessions, opened in {took:.1?}", path.display());
-    Ok((past, Some(journal)))
 }
 
 /// The settings of a server.
@@ -241,15 +213,15 @@ impl Server {
         }
         let transcript = transcript.as_deref().map(|path| TranscriptFile::open(path, PipeUse::Waits));
         let transcript = transcript.transpose()?;
-        let (past, journal) = match journal {
-            None => (Past::none(limits)?, None),
-            Some(path) => open_journal(path, keeping, limits).map_err(io::Error::other)?,
+        let past = match journal {
+            None => Past::none(limits)?,
+            Some(path) => Past::open(path, keeping, limits).map_err(io::Error::other)?,
         };
         if let Some(limit) = settings.descriptors {
-            door.fit(limit, journal.is_some(), limits)?;
+            door.fit(limit, past.order.is_kept(), limits)?;
         }
         let door = Arc::new(door);
-        Ok(Server { listener, settings, door, transcript, shutdown, past, journal })
+        Ok(Server { listener, settings, door, transcript, shutdown, past })
     }
 
     /// Returns the address that the server listens on.
@@ -269,7 +241,7 @@ impl Server {
     /// # Errors
     /// When the system cannot start a thread, or has no random bytes.
     pub fn run(self) -> io::Result<()> {
-        let Server { listener, settings, door, transcript, shutdown, past, journal } = self;
+        let Server { listener, settings, door, transcript, shutdown, past } = self;
         #[cfg(feature = "closed")]
         let closed = settings.closed.as_ref();
         let Settings { limits, motd, console, keeping, .. } = settings;
@@ -277,6 +249,7 @@ impl Server {
         debug!("limits: {}", limits.summary());
         let (appended_tx, appended_rx) = bounded(1);
         let appended_tx = transcript.is_some().then_some(appended_tx);
+        let is_kept = past.order.is_kept();
         let (room, broadcaster) = Room::open(limits, door, shutdown, past, appended_tx);
         let room = Arc::new(room);
         let start = |file| Transcript::start(file, room.log().clone(), appended_rx);
@@ -288,7 +261,7 @@ impl Server {
             let run = move || console.run_loop(BufReader::new(ForegroundInput::new(|| {})));
             thread::Builder::new().name("console".to_owned()).spawn(run)?;
         }
-        let journal_keeps = journal.as_ref().map(|_| match keeping.time.as_secs() {
+        let journal_keeps = is_kept.then_some(match keeping.time.as_secs() {
             0 => KEPT_FOR_EVER,
             seconds => seconds,
         });
@@ -297,9 +270,9 @@ impl Server {
             let weak_room = Arc::downgrade(&room);
             let named = |name: &str| thread::Builder::new().name(name.to_owned());
             let stats = move || stats_loop(&weak_room, door, shutdown);
-            let started = named("stats").spawn_scoped(scope, stats).and_then(|_| {
-                named("broadcaster").spawn_scoped(scope, move || broadcast_loop(&broadcaster, journal))
-            });
+            let started = named("stats")
+                .spawn_scoped(scope, stats)
+                .and_then(|_| named("broadcaster").spawn_scoped(scope, move || broadcast_loop(broadcaster)));
             match &started {
                 Ok(_) => {
                     let motd = motd.as_deref();

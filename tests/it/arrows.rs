@@ -32,6 +32,7 @@ const SERVER: Floors = &[
     ("delivery", &["delivery"]),
     ("the door", &["door"]),
     ("who somebody is", &["identity"]),
+    ("the order", &["order"]),
     ("the log", &["log"]),
     ("settings", &["settings"]),
 ];

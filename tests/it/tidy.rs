@@ -95,8 +95,11 @@ fn serde_is_derived_where_bytes_leave_the_programs() {
     });
     derived.sort();
     let wire = ["common/src/wire/protocol.rs", "common/src/wire/token.rs"];
-    let journal =
-        ["server/src/log/journal/record.rs", "server/src/log/journal/segment.rs", "server/src/log/staged.rs"];
+    let journal = [
+        "server/src/log/staged.rs",
+        "server/src/order/journal/record.rs",
+        "server/src/order/journal/segment.rs",
+    ];
     assert_eq!(derived, [&wire[..], &journal[..]].concat());
 }
 

@@ -11,7 +11,7 @@
 //! Go: `for _, r := range recipients { go r.send(round) }`, and the runtime distributes the goroutines
 //! over the cores.
 
-use super::{recipient::Recipient, shared_batch::SharedBatch, Deliveries};
+use super::{recipient::Recipient, round_frame::RoundFrame, Deliveries};
 use chat_common::wire::batch::Batch;
 use crossbeam_channel::{bounded, Receiver, Sender};
 use log::{error, warn};
@@ -34,7 +34,7 @@ const SHARED_FROM: usize = 32;
 #[derive(Debug)]
 struct Fanout {
     recipients: Arc<[Arc<Recipient>]>,
-    round: SharedBatch,
+    round: RoundFrame,
     /// How many recipients are taken. No other data depends on it, so `Relaxed` is enough.
     taken: AtomicUsize,
 }
@@ -52,17 +52,20 @@ pub(crate) struct FanoutWorker<'scope, 'env> {
 impl<'scope, 'env> FanoutWorker<'scope, 'env> {
     /// Returns the broadcaster's worker, and starts the second thread. That thread ends when the worker
     /// is dropped.
-    pub(crate) fn new(deliveries: &Deliveries<'scope, 'env>) -> FanoutWorker<'scope, 'env> {
-        let worker =
-            |second_tx| FanoutWorker { deliveries: deliveries.clone(), scratch: Batch::new(), second_tx };
+    pub(crate) fn new(deliveries: Deliveries<'scope, 'env>) -> FanoutWorker<'scope, 'env> {
         let (second_tx, fanouts_rx) = bounded(1);
-        let second = worker(None);
+        let second = FanoutWorker { deliveries: deliveries.clone(), scratch: Batch::new(), second_tx: None };
         let builder = thread::Builder::new().name("fanout".to_owned());
         let builder = builder.stack_size(deliveries.limits.thread_stack.0);
         if let Err(error) = builder.spawn_scoped(deliveries.scope, move || second.fanout_loop(&fanouts_rx)) {
             warn!("no second thread for the fan-out: {error}");
         }
-        worker(Some(second_tx))
+        FanoutWorker { deliveries, scratch: Batch::new(), second_tx: Some(second_tx) }
+    }
+
+    /// Returns what starts the threads of recipients.
+    pub(crate) fn deliveries(&self) -> &Deliveries<'scope, 'env> {
+        &self.deliveries
     }
 
     /// Writes a round to every recipient that is up to date. `is_quiet` means that no other command
@@ -72,7 +75,7 @@ impl<'scope, 'env> FanoutWorker<'scope, 'env> {
     /// Never on a recipient. A full send buffer costs some 8 ms, see
     /// [`try_write`](chat_common::wire::stream::Stream::try_write). The window then becomes smaller for good,
     /// so that a connection costs this only a few times.
-    pub(crate) fn write(&mut self, recipients: &Arc<[Arc<Recipient>]>, round: SharedBatch, is_quiet: bool) {
+    pub(crate) fn write(&mut self, recipients: &Arc<[Arc<Recipient>]>, round: RoundFrame, is_quiet: bool) {
         let recipients = Arc::clone(recipients);
         let is_shared = is_quiet && recipients.len() >= SHARED_FROM;
         let fanout = Arc::new(Fanout { recipients, round, taken: AtomicUsize::new(0) });

@@ -8,23 +8,19 @@
 mod connection_pair;
 mod fanout;
 mod recipient;
+mod round_frame;
 #[cfg(feature = "seeded-bugs")]
 mod seeded;
 mod send_window;
-mod shared_batch;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use connection_pair::{lost_because, ConnectionPair, CONNECTION_LOST};
 pub(crate) use fanout::FanoutWorker;
 pub(crate) use recipient::Recipient;
-pub(crate) use shared_batch::SharedBatch;
+pub(crate) use round_frame::RoundFrame;
 
-use crate::{
-    door::Slot,
-    log::{Reader, SharedLog},
-    settings::Limits,
-};
+use crate::{door::Slot, log::Reader, order::SharedLog, settings::Limits};
 use chat_common::{
     program::tasks::{self, Task, Tasks},
     wire::{error::RpcError, rpc::Connection, stream::Unsent},

@@ -8,13 +8,10 @@
 
 use super::{
     connection_pair::{ConnectionPair, CONNECTION_LOST},
+    round_frame::RoundFrame,
     send_window::{AckOutcome, SendWindow},
-    shared_batch::SharedBatch,
 };
-use crate::{
-    log::{Reader, SharedLog},
-    settings::Limits,
-};
+use crate::{log::Reader, order::SharedLog, settings::Limits};
 use chat_common::wire::{
     batch::Batch,
     error::RpcError,
@@ -68,7 +65,7 @@ impl Recipient {
     pub(super) fn send(
         &self,
         log: &SharedLog,
-        round: &mut SharedBatch,
+        round: &mut RoundFrame,
         scratch: &mut Batch,
     ) -> Option<Unsent> {
         self.window.send(log, round, scratch, |frame, events| {

@@ -42,14 +42,15 @@
 //! }
 //! ```
 
-use super::shared_batch::{SharedBatch, CALL_BYTES};
+use super::round_frame::{RoundFrame, CALL_BYTES};
 #[cfg(feature = "seeded-bugs")]
 use crate::settings::seeded::{Bug, Seeded};
 use crate::{
     log::{
         sync::{Mutex, MutexGuard},
-        GoOn, Reader, SharedLog,
+        Reader,
     },
+    order::{GoOn, SharedLog},
     settings::Limits,
 };
 use chat_common::wire::{batch::Batch, stream::Unsent};
@@ -162,7 +163,7 @@ impl SendWindow {
     pub(crate) fn send(
         &self,
         log: &SharedLog,
-        round: &mut SharedBatch,
+        round: &mut RoundFrame,
         scratch: &mut Batch,
         mut try_write: impl FnMut(&[u8], u64) -> Option<Unsent>,
     ) -> Option<Unsent> {

@@ -26,12 +26,12 @@ pub(crate) struct Log {
     next: u64,
     ended: bool,
     #[cfg(feature = "seeded-bugs")]
-    pub(super) seeded: crate::settings::seeded::Seeded,
+    pub(crate) seeded: crate::settings::seeded::Seeded,
 }
 
 impl Log {
     /// Returns an empty log with the bounds of `limits`.
-    pub(super) fn new(limits: &Limits) -> Log {
+    pub(crate) fn new(limits: &Limits) -> Log {
         // Three quarters of the memory are for what was said, which is longer.
         let (count, quarter) = (limits.log_messages, limits.log_size.0 / 4);
         Log {
@@ -45,7 +45,7 @@ impl Log {
     }
 
     /// Lets the log begin at an event that is not the first of the room.
-    pub(super) fn begin_at(&mut self, sequence: u64) {
+    pub(crate) fn begin_at(&mut self, sequence: u64) {
         (self.next, self.said.dropped) = (sequence, sequence - 1);
     }
 
@@ -70,7 +70,7 @@ impl Log {
     }
 
     /// Adds one event. The newest event always stays.
-    pub(super) fn append(&mut self, entry: Entry) {
+    pub(crate) fn append(&mut self, entry: Entry) {
         self.next = entry.sequence + 1;
         self.ended = entry.class == Class::End;
         if entry.class == Class::Move {
@@ -82,7 +82,7 @@ impl Log {
     }
 
     /// Returns the events with `sequence` or a higher one, oldest first.
-    pub(super) fn from(&self, sequence: u64) -> impl Iterator<Item = &Entry> {
+    pub(crate) fn from(&self, sequence: u64) -> impl Iterator<Item = &Entry> {
         let (mut said, mut moves) =
             (self.said.from(sequence).peekable(), self.moves.from(sequence).peekable());
         iter::from_fn(move || match (said.peek(), moves.peek()) {
@@ -120,7 +120,7 @@ impl Log {
 
     /// Tells a reader that the events from `cursor` to `last` are gone, and moves the cursor behind them.
     /// Returns false if the batch has no space for that.
-    pub(super) fn tell_missed(
+    pub(crate) fn tell_missed(
         &self,
         cursor: &mut u64,
         last: u64,
@@ -138,14 +138,14 @@ impl Log {
     }
 
     /// Returns how many messages to everybody there are, and the sequence number of the oldest.
-    pub(super) fn said_to_everybody(&self) -> (usize, Option<u64>) {
+    pub(crate) fn said_to_everybody(&self) -> (usize, Option<u64>) {
         let oldest = || self.said.from(0).find(|entry| entry.is_said_to_everybody());
         let count = self.said.said_to_everybody;
         (count, (count > 0).then(oldest).flatten().map(|entry| entry.sequence))
     }
 
     /// Returns what was said with a lower sequence number than `sequence`, oldest first.
-    pub(super) fn said_before(&self, sequence: u64) -> impl DoubleEndedIterator<Item = &Entry> {
+    pub(crate) fn said_before(&self, sequence: u64) -> impl DoubleEndedIterator<Item = &Entry> {
         self.said.before(sequence)
     }
 }

@@ -7,26 +7,26 @@ use std::collections::VecDeque;
 /// Events in the order of their sequence numbers. Numbers that are missing are on the other shelf, or were
 /// dropped.
 #[derive(Debug)]
-pub(super) struct Shelf {
+pub(crate) struct Shelf {
     entries: VecDeque<Entry>,
     /// The memory of the entries, in bytes.
-    pub(super) bytes: usize,
+    pub(crate) bytes: usize,
     /// How many of the entries are messages to everybody.
-    pub(super) said_to_everybody: usize,
+    pub(crate) said_to_everybody: usize,
     /// The sequence number of the newest event that was dropped from here, or 0.
-    pub(super) dropped: u64,
+    pub(crate) dropped: u64,
     max_entries: usize,
     max_bytes: usize,
 }
 
 impl Shelf {
-    pub(super) fn new(max_entries: usize, max_bytes: usize) -> Shelf {
+    pub(crate) fn new(max_entries: usize, max_bytes: usize) -> Shelf {
         Shelf { entries: VecDeque::new(), bytes: 0, said_to_everybody: 0, dropped: 0, max_entries, max_bytes }
     }
 
     /// Adds the newest event, and drops the oldest ones that are too many. The newest always stays, even
     /// if it alone is too large.
-    pub(super) fn append(&mut self, entry: Entry) {
+    pub(crate) fn append(&mut self, entry: Entry) {
         self.bytes += entry.bytes();
         self.said_to_everybody += usize::from(entry.is_said_to_everybody());
         self.entries.push_back(entry);
@@ -37,7 +37,7 @@ impl Shelf {
     }
 
     /// Drops the events up to `sequence`.
-    pub(super) fn drop_up_to(&mut self, sequence: u64) {
+    pub(crate) fn drop_up_to(&mut self, sequence: u64) {
         while self.entries.front().is_some_and(|oldest| oldest.sequence <= sequence) {
             self.drop_oldest();
         }
@@ -52,12 +52,12 @@ impl Shelf {
     }
 
     /// Returns the events with `sequence` or a higher one, oldest first.
-    pub(super) fn from(&self, sequence: u64) -> impl DoubleEndedIterator<Item = &Entry> {
+    pub(crate) fn from(&self, sequence: u64) -> impl DoubleEndedIterator<Item = &Entry> {
         self.entries.range(self.entries.partition_point(|entry| entry.sequence < sequence)..)
     }
 
     /// Returns the events with a lower sequence than `sequence`, oldest first.
-    pub(super) fn before(&self, sequence: u64) -> impl DoubleEndedIterator<Item = &Entry> {
+    pub(crate) fn before(&self, sequence: u64) -> impl DoubleEndedIterator<Item = &Entry> {
         self.entries.range(..self.entries.partition_point(|entry| entry.sequence < sequence))
     }
 }

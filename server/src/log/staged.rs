@@ -1,10 +1,8 @@
 //! Events that have a sequence number and are not visible yet. Runs on the broadcaster's thread; nothing
 //! here may block.
 //!
-//! The broadcaster stages the events of a round, and appends the batch when the round is complete. The
-//! journal, if there is one, is written between the two.
+//! The broadcaster stages the events of a round, and appends them when the round has its place in the order.
 
-use super::journal::record::push_event;
 use chat_common::wire::{
     codec::encode_into,
     protocol::{Event, EventKind},
@@ -42,7 +40,7 @@ impl Audience {
 
 /// The classes of events that the log treats differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Class {
+pub(crate) enum Class {
     /// A message, an action or a private message: what the history of the room consists of.
     Message,
     /// A notice of the operator.
@@ -56,7 +54,7 @@ pub(super) enum Class {
 }
 
 impl Class {
-    pub(super) fn of(kind: &EventKind) -> Class {
+    pub(crate) fn of(kind: &EventKind) -> Class {
         match kind {
             EventKind::Message { .. } | EventKind::Action { .. } | EventKind::Private { .. } => {
                 Class::Message
@@ -74,40 +72,40 @@ impl Class {
 
 /// One event of the log.
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
-    pub(super) sequence: u64,
-    pub(super) audience: Audience,
-    pub(super) class: Class,
+pub(crate) struct Entry {
+    pub(crate) sequence: u64,
+    pub(crate) audience: Audience,
+    pub(crate) class: Class,
     /// Milliseconds since the Unix epoch.
-    pub(super) time: u64,
-    pub(super) encoded: Box<[u8]>,
+    pub(crate) time: u64,
+    pub(crate) encoded: Box<[u8]>,
 }
 
 impl Entry {
-    pub(super) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.encoded.len() + ENTRY_BYTES
     }
 
     /// Returns whether a new session finds it in the history.
-    pub(super) fn is_said_to_everybody(&self) -> bool {
+    pub(crate) fn is_said_to_everybody(&self) -> bool {
         self.class == Class::Message && matches!(self.audience, Audience::AllBut(_))
     }
 }
 
 /// The events of one round, in order. Their sequence numbers follow the last one of the log without a gap.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct StagedBatch {
+pub(crate) struct StagedRound {
     first: u64,
     /// The memory of the events, in bytes.
     bytes: usize,
-    pub(super) entries: Vec<Entry>,
+    pub(crate) entries: Vec<Entry>,
     /// The messages among the events: sequence number, author, digest.
     said: Vec<(u64, u64, u64)>,
 }
 
-impl StagedBatch {
-    pub(super) fn new(first: u64) -> StagedBatch {
-        StagedBatch { first, bytes: 0, entries: Vec::new(), said: Vec::new() }
+impl StagedRound {
+    pub(crate) fn new(first: u64) -> StagedRound {
+        StagedRound { first, bytes: 0, entries: Vec::new(), said: Vec::new() }
     }
 
     /// Returns the sequence number of the first event.
@@ -158,7 +156,7 @@ impl StagedBatch {
         sequence
     }
 
-    /// Adds a message of the session `author`, as [`StagedBatch::push`] does.
+    /// Adds a message of the session `author`, as [`StagedRound::push`] does.
     pub(crate) fn push_message(
         &mut self,
         kind: EventKind,
@@ -172,25 +170,26 @@ impl StagedBatch {
     }
 
     /// Returns how many of the events are messages.
-    pub(super) fn messages(&self) -> u64 {
+    pub(crate) fn messages(&self) -> u64 {
         self.said.len() as u64
     }
 
-    /// Appends the records of all events to the data of a batch of the journal.
-    pub(crate) fn write_records(&self, data: &mut Vec<u8>) {
+    /// Returns what the journal keeps of each event: its author and digest if it is a message, else zeros,
+    /// who receives it, and its encoding.
+    pub(crate) fn records(&self) -> impl Iterator<Item = (u64, Audience, u64, &[u8])> {
         let mut said = self.said.iter().peekable();
-        for entry in &self.entries {
+        self.entries.iter().map(move |entry| {
             let message = said.next_if(|(sequence, ..)| *sequence == entry.sequence);
             let (_, author, digest) = message.copied().unwrap_or_default();
-            push_event(author, entry.audience, digest, &entry.encoded, data);
-        }
+            (author, entry.audience, digest, &*entry.encoded)
+        })
     }
 }
 
 /// Returns the entry of an event that comes from the journal. The room's end is for nobody any more, because
 /// the room goes on. An event of more than `longest` bytes, from a server with longer frames, counts as
 /// missed: it could never be delivered, and would stop its recipients.
-pub(super) fn restored(audience: Audience, event: &Event, longest: usize) -> Entry {
+pub(crate) fn restored(audience: Audience, event: &Event, longest: usize) -> Entry {
     /// No session has this id.
     const NOBODY: Audience = Audience::Only(0);
     let (class, audience) = match Class::of(&event.kind) {
@@ -206,7 +205,7 @@ pub(super) fn restored(audience: Audience, event: &Event, longest: usize) -> Ent
 }
 
 /// Returns what a reader gets in the place of the events from `first` to `last`, if they cannot be had.
-pub(super) fn missed(first: u64, last: u64, time: u64) -> Entry {
+pub(crate) fn missed(first: u64, last: u64, time: u64) -> Entry {
     let kind = EventKind::Missed { first, messages: true };
     let encoded = encode_event(&Event { sequence: last, time, kind });
     Entry { sequence: last, audience: Audience::All, class: Class::Missed, time, encoded }
@@ -217,7 +216,7 @@ fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
 
-pub(super) fn encode_event(event: &Event) -> Box<[u8]> {
+pub(crate) fn encode_event(event: &Event) -> Box<[u8]> {
     /// Most events need less, and then the memory is taken once. Opening a journal encodes a million of them.
     const USUAL_BYTES: usize = 256;
     let mut bytes = Vec::with_capacity(USUAL_BYTES);

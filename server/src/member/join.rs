@@ -8,7 +8,7 @@ use crate::settings::seeded::Bug;
 use crate::{
     delivery::{ConnectionPair, CONNECTION_LOST},
     identity::{name, Origin},
-    log::GoOn,
+    order::GoOn,
     room::{stopping, Command, Entrance},
 };
 use chat_common::{

@@ -6,7 +6,8 @@ use super::{join::MemberCalls, Service};
 use crate::settings::seeded::Bug;
 use crate::{
     identity::name,
-    log::{GoOn, AROUND_EVENT},
+    log::AROUND_EVENT,
+    order::GoOn,
     room::{Command, Message, MessageKind},
 };
 use chat_common::wire::{

@@ -9,7 +9,7 @@
 //! A line begins with the date and the time, in UTC as in the server's log. A line end in a text becomes
 //! `\n`, so no text can pass for a line. Private messages are not the transcript's to read.
 
-use crate::log::{Reader, SharedLog};
+use crate::{log::Reader, order::SharedLog};
 use chat_common::{
     program::{
         background_writer::CountingOutput,

@@ -57,20 +57,20 @@ use super::{
     registry::{Changes, Members, Presence, Registry},
     round::{NewState, RoundInProgress, Ruling},
     space::checkpoint,
-    waiting::{largest_command, Waiting},
+    waiting::largest_command,
 };
 #[cfg(feature = "seeded-bugs")]
 use crate::settings::seeded::Bug;
 use crate::{
-    delivery::{Deliveries, FanoutWorker, Recipient, SharedBatch, CONNECTION_LOST},
+    delivery::{Deliveries, FanoutWorker, Recipient, RoundFrame, CONNECTION_LOST},
     door::Door,
-    log::{
+    log::{Audience, StagedRound},
+    order::{
         journal::{
-            disk::Directory,
             space::{Needs, Space},
-            Journal, JournalError,
+            JournalError,
         },
-        Audience, SharedLog, StagedBatch,
+        Order, SharedLog,
     },
     settings::Limits,
 };
@@ -91,7 +91,7 @@ const SMALL_ROOM: usize = 32;
 /// How often a room with something that waits for space looks for some.
 const SPACE_PAUSE: Duration = Duration::from_secs(1);
 
-/// What the broadcaster works with.
+/// What the broadcaster works with, from one round to the next.
 #[derive(Debug)]
 pub(crate) struct Broadcaster<'env> {
     pub(super) registry: Registry,
@@ -101,8 +101,11 @@ pub(crate) struct Broadcaster<'env> {
     pub(super) door: &'env Door,
     pub(super) shutdown: &'env Shutdown,
     pub(super) commands_rx: CommandReceiver,
-    /// The id of the newest session.
-    pub(super) last_id: u64,
+    pub(super) order: Order,
+    /// What the last round has left to the next.
+    pub(super) state: NewState,
+    /// A copy of the list of recipients. It is copied again when recipients have come or gone.
+    pub(super) recipients: Arc<[Arc<Recipient>]>,
     /// Until when the sessions of the journal may come back in silence.
     pub(super) silent_until: Option<Instant>,
     /// Gets a value after each append, unless one waits there. For a reader that is no recipient.
@@ -119,21 +122,15 @@ pub(crate) struct Broadcaster<'env> {
 ///
 /// # Errors
 /// When the disk fails. Nobody is told of the round that it has not taken, and the room ends.
-pub(crate) fn broadcast_loop(
-    broadcaster: &Broadcaster<'_>,
-    journal: Option<Journal<Directory>>,
-) -> Result<(), JournalError> {
-    let Broadcaster { registry, log, limits, shutdown, commands_rx, .. } = broadcaster;
+pub(crate) fn broadcast_loop(mut broadcaster: Broadcaster<'_>) -> Result<(), JournalError> {
+    let (log, limits, shutdown) = (broadcaster.log.clone(), broadcaster.limits, broadcaster.shutdown);
     thread::scope(|scope| {
-        let (deliveries, delivering) = Deliveries::new(scope, log, limits);
-        let fanout = FanoutWorker::new(&deliveries);
-        let (last_id, recipients) = (broadcaster.last_id, Arc::new([]) as Arc<[_]>);
-        let waiting = Waiting::default();
-        let mut rounds = Rounds { broadcaster, deliveries, fanout, recipients, last_id, journal, waiting };
+        let (deliveries, delivering) = Deliveries::new(scope, &log, limits);
+        let mut fanout = FanoutWorker::new(deliveries);
         // Those who wait for an answer must be let go after a panic, too.
-        let ended = catch_unwind(AssertUnwindSafe(|| rounds.run_to_the_end()));
-        let Rounds { recipients, deliveries, fanout, .. } = rounds;
-        drop((deliveries, fanout));
+        let ended = catch_unwind(AssertUnwindSafe(|| broadcaster.run_to_the_end(&mut fanout)));
+        drop(fanout);
+        let Broadcaster { registry, recipients, commands_rx, .. } = &broadcaster;
         if !matches!(ended, Ok(Ok(()))) {
             // Nobody may learn more than the disk has. The clients come back to the next server.
             shutdown.request();
@@ -145,7 +142,7 @@ pub(crate) fn broadcast_loop(
         }
         if !delivering.wait_until(shutdown.deadline(limits.drain_timeout)) {
             warn!("some recipients did not take their last messages in time");
-            for recipient in &*recipients {
+            for recipient in &**recipients {
                 recipient.pair.close("the server shut down");
             }
         }
@@ -153,73 +150,52 @@ pub(crate) fn broadcast_loop(
     })
 }
 
-/// What the broadcaster keeps from one round to the next.
-struct Rounds<'b, 'scope, 'env> {
-    broadcaster: &'env Broadcaster<'b>,
-    deliveries: Deliveries<'scope, 'env>,
-    fanout: FanoutWorker<'scope, 'env>,
-    /// A copy of the list of recipients. It is copied again when recipients have come or gone.
-    recipients: Arc<[Arc<Recipient>]>,
-    /// The id of the newest session.
-    last_id: u64,
-    journal: Option<Journal<Directory>>,
-    /// What the full disk of the journal has no space for.
-    waiting: Waiting,
-}
-
-impl Rounds<'_, '_, '_> {
+impl Broadcaster<'_> {
     /// Takes commands until their last sender is dropped, and then ends the room.
-    fn run_to_the_end(&mut self) -> Result<(), JournalError> {
-        let Broadcaster { limits, commands_rx, .. } = self.broadcaster;
-        let mut silent_until = self.broadcaster.silent_until;
-        commands_rx.wake_this_thread();
+    fn run_to_the_end(&mut self, fanout: &mut FanoutWorker<'_, '_>) -> Result<(), JournalError> {
+        self.commands_rx.wake_this_thread();
         loop {
-            let retry = (!self.waiting.is_empty()).then(|| Instant::now() + SPACE_PAUSE);
-            match commands_rx.next([silent_until, retry].into_iter().flatten().min()) {
-                Ok(command) => {
-                    self.run_round(iter::once(command).chain(commands_rx.waiting().take(limits.queue)))?;
-                }
+            let retry = (!self.state.waiting.is_empty()).then(|| Instant::now() + SPACE_PAUSE);
+            match self.commands_rx.next([self.silent_until, retry].into_iter().flatten().min()) {
+                Ok(command) => self.run_round(command, fanout)?,
                 Err(RecvTimeoutError::Timeout) => {
-                    let is_over = silent_until.take_if(|until| *until <= Instant::now()).is_some();
-                    self.run_round(is_over.then_some(Command::TellLost).into_iter())?;
+                    self.silent_until.take_if(|until| *until <= Instant::now());
+                    self.run_round(Command::TellLost, fanout)?;
                 }
-                Err(RecvTimeoutError::Disconnected) => return self.end(),
+                Err(RecvTimeoutError::Disconnected) => return self.end(fanout),
             }
         }
     }
 
     /// Tells everybody of the end of the room.
-    fn end(&mut self) -> Result<(), JournalError> {
+    fn end(&mut self, fanout: &mut FanoutWorker<'_, '_>) -> Result<(), JournalError> {
         self.make_space()?;
-        if self.journal.as_ref().is_some_and(|journal| !journal.has_space_for_end()) {
+        if !self.order.has_space_for_end() {
             // Nobody may see an event that is not on the disk. The clients come back to the next server.
             warn!("the disk is full, and has no space for the end of the room");
             self.recipients.iter().for_each(|recipient| recipient.pair.close("the server shut down"));
             return Ok(());
         }
-        let mut staged = self.broadcaster.log.stage();
+        let mut staged = self.log.stage();
         staged.push(EventKind::Ended { reason: "the server is shutting down".to_owned() }, Audience::All);
-        let state = NewState { last_id: self.last_id, ..NewState::default() };
-        let last = Decided { staged, state, ..Decided::default() };
+        let last = DecidedRound { staged, state: self.state.clone(), ..DecidedRound::default() };
         self.place(&last)?;
-        self.publish(last);
+        self.publish(last, fanout);
         Ok(())
     }
 
     /// Returns how much the next round may write.
     fn make_space(&mut self) -> Result<Space, JournalError> {
-        let Some(journal) = &mut self.journal else { return Ok(Space::ENDLESS) };
-        let Broadcaster { registry, log, limits, .. } = self.broadcaster;
-        let (first, last_session) = (log.read().next(), self.last_id);
+        let Broadcaster { registry, log, limits, order, state, .. } = self;
         let sessions = registry.with_members(Members::len);
         let needs = Needs { sessions, command: largest_command(limits) };
-        let checkpoint = |members: &_| checkpoint(members, &Changes::new(), last_session);
-        journal.make_space(first, needs, || registry.with_members(checkpoint))
+        let checkpoint = |members: &_| checkpoint(members, &Changes::new(), state.last_id);
+        order.make_space(log.read().next(), needs, || registry.with_members(checkpoint))
     }
 
-    /// Carries out the commands of one round, and publishes the result.
-    fn run_round(&mut self, commands: impl Iterator<Item = Command>) -> Result<(), JournalError> {
-        if self.journal.is_some() {
+    /// Carries out a command, and those that wait behind it, as one round, and publishes the result.
+    fn run_round(&mut self, first: Command, fanout: &mut FanoutWorker<'_, '_>) -> Result<(), JournalError> {
+        if self.order.is_kept() {
             // The threads of members that were just answered, and that have said more, go first. What comes
             // later than the first command of a round waits for a second sync. Measured with 64 senders and
             // a sync of 4 ms: 54 messages for each sync instead of 42, and a quarter more in a second.
@@ -227,25 +203,25 @@ impl Rounds<'_, '_, '_> {
         }
         let space = self.make_space()?;
         #[cfg_attr(not(feature = "seeded-bugs"), expect(unused_mut, reason = "only a bug answers so early"))]
-        let mut decided = self.decide(space, commands);
+        let mut decided = self.decide(space, first);
         #[cfg(feature = "seeded-bugs")]
-        if self.broadcaster.limits.seeded.has(Bug::AnswerBeforeSync) {
+        if self.limits.seeded.has(Bug::AnswerBeforeSync) {
             decided.effects.write_replies();
-        } else if self.broadcaster.limits.seeded.has(Bug::PublishBeforeSync) {
-            let place = (decided.staged.clone(), decided.records.clone());
-            self.publish(decided);
-            let (staged, records) = place;
-            return self.place(&Decided { staged, records, ..Decided::default() });
+        } else if self.limits.seeded.has(Bug::PublishBeforeSync) {
+            let (staged, sessions) = (decided.staged.clone(), decided.sessions.clone());
+            self.publish(decided, fanout);
+            return self.place(&DecidedRound { staged, sessions, ..DecidedRound::default() });
         }
         self.place(&decided)?;
-        self.publish(decided);
+        self.publish(decided, fanout);
         Ok(())
     }
 
     /// Decides a round on the list of members. Nobody else sees anything of it yet.
-    fn decide(&self, space: Space, commands: impl Iterator<Item = Command>) -> Decided {
-        let Broadcaster { registry, mutes, log, limits, door, .. } = self.broadcaster;
-        let state = NewState { last_id: self.last_id, waiting: self.waiting.clone(), ..NewState::default() };
+    fn decide(&self, space: Space, first: Command) -> DecidedRound {
+        let Broadcaster { registry, mutes, log, limits, door, commands_rx, order, .. } = self;
+        let commands = iter::once(first).chain(commands_rx.waiting().take(limits.queue));
+        let state = self.state.clone();
         registry.with_members(|members| {
             let mut round = RoundInProgress::new((limits, door, mutes), members, state, space, log.stage());
             round.stage_waiting();
@@ -255,33 +231,24 @@ impl Rounds<'_, '_, '_> {
                     break;
                 }
             }
-            let records = if self.journal.is_some() { round.records() } else { Vec::new() };
+            let sessions = if order.is_kept() { round.records() } else { Vec::new() };
             let RoundInProgress { members, state, staged, effects, .. } = round;
-            Decided { members: members.into_changes(), state, staged, effects, records }
+            DecidedRound { members: members.into_changes(), state, staged, effects, sessions }
         })
     }
 
-    /// Gives a round its place in the order: waits until the disk has it. A round may have records of
-    /// sessions alone, as when a visitor is removed: that must not be forgotten either. One that has nothing
-    /// for the journal has its place at once.
-    fn place(&mut self, decided: &Decided) -> Result<(), JournalError> {
-        let Some(journal) = &mut self.journal else { return Ok(()) };
-        let Decided { members: changes, state, staged, records, .. } = decided;
-        let mut records = records.clone();
-        staged.write_records(&mut records);
-        if records.is_empty() {
-            return Ok(());
-        }
+    /// Gives a round its place in the order.
+    fn place(&mut self, decided: &DecidedRound) -> Result<(), JournalError> {
+        let DecidedRound { members: changes, state, staged, sessions, .. } = decided;
         let checkpoint = |members: &_| checkpoint(members, changes, state.last_id);
-        let registry = &self.broadcaster.registry;
-        journal.commit(&records, staged.first(), || registry.with_members(checkpoint))
+        self.order.place(staged, sessions, || self.registry.with_members(checkpoint))
     }
 
     /// Publishes a round: to readers of the log and of the list, to senders that wait for an answer, to the
     /// recipients, and to the server's log.
-    fn publish(&mut self, decided: Decided) {
-        let Broadcaster { registry, mutes, log, limits, door, appended_tx, .. } = self.broadcaster;
-        let Decided { mut members, state, staged, mut effects, .. } = decided;
+    fn publish(&mut self, decided: DecidedRound, fanout: &mut FanoutWorker<'_, '_>) {
+        let Broadcaster { registry, mutes, log, limits, door, appended_tx, .. } = self;
+        let DecidedRound { mut members, state, staged, mut effects, .. } = decided;
         let (first, end) = (staged.first(), staged.next());
         let (authors, has_private) = (staged.authors(), staged.has_private());
         log.append(staged);
@@ -289,20 +256,18 @@ impl Rounds<'_, '_, '_> {
             // If the channel is full, its reader will see this append as well.
             let _ = appended_tx.try_send(());
         }
-        self.start_recipients(&mut members, &mut effects);
+        start_recipients(&mut members, &mut effects, fanout);
         registry.publish(members);
-        state.names.into_iter().for_each(|(name, key)| door.bind_name(&name, key));
-        match state.ruling {
+        let NewState { last_id, waiting, names, ruling, .. } = state;
+        names.into_iter().for_each(|(name, key)| door.bind_name(&name, key));
+        match ruling {
             Some(Ruling::Ban(ban)) => door.bans.add(&ban),
             Some(Ruling::Mute(name, time)) => mutes.set(&name, time),
             None => {}
         }
-        (self.last_id, self.waiting) = (state.last_id, state.waiting);
-        // Usually the senders get their replies first. They then send the commands of the next round
-        // while this thread writes to the recipients. In a small and quiet room the recipients come
-        // first, which saves 18 of 188 us until the last of ten has the message.
+        self.state = NewState { last_id, waiting, ..NewState::default() };
         let is_quiet = effects.commands == 1;
-        if !is_quiet || self.recipients.len() > SMALL_ROOM {
+        if replies_come_first(is_quiet, self.recipients.len()) {
             effects.write_replies();
         }
         effects.answers.drain(..).for_each(|answer| answer());
@@ -311,8 +276,8 @@ impl Rounds<'_, '_, '_> {
             self.recipients = registry.recipients().into();
         }
         if first < end {
-            let round = SharedBatch::read(log, limits.max_frame.0, first, authors, has_private);
-            self.fanout.write(&self.recipients, round, is_quiet);
+            let frame = RoundFrame::read(log, limits.max_frame.0, first, authors, has_private);
+            fanout.write(&self.recipients, frame, is_quiet);
         }
         effects.write_replies();
         for (address, line) in effects.lines {
@@ -322,33 +287,40 @@ impl Rounds<'_, '_, '_> {
             }
         }
     }
+}
 
-    /// Starts the threads of new recipients, and puts these into the list that is to be published. Where the
-    /// system refuses a thread, the pair is closed, and its member leaves in a later round.
-    fn start_recipients(&self, members: &mut Changes, effects: &mut Effects) {
-        for new in effects.recipients.drain(..) {
-            let pair = Arc::clone(&new.pair);
-            // A command behind may have ended the session, or given it another pair.
-            let member = members.get_mut(&pair.id).and_then(Option::as_mut);
-            let Some(member) = member.filter(|member| member.is_on(&pair)) else { continue };
-            let (reader, start) = (member.reader(pair.id), member.start);
-            let Presence::Here { recipient, .. } = &mut member.presence else { continue };
-            *recipient = self.deliveries.start(new, start, reader);
-            if recipient.is_none() {
-                effects.lines.push((Some(member.address), "no thread for a recipient".to_owned()));
-                effects.closings.push((pair, CONNECTION_LOST));
-            }
+/// Returns whether the senders of a round get their replies before the recipients get the round. They then
+/// send the commands of the next round while this thread writes. In a small and quiet room the recipients
+/// come first, which saves 18 of 188 us until the last of ten has the message.
+fn replies_come_first(is_quiet: bool, recipients: usize) -> bool {
+    !is_quiet || recipients > SMALL_ROOM
+}
+
+/// Starts the threads of new recipients, and puts these into the changes that are to be published. Where the
+/// system refuses a thread, the pair is closed, and its member leaves in a later round.
+fn start_recipients(members: &mut Changes, effects: &mut Effects, fanout: &FanoutWorker<'_, '_>) {
+    for new in effects.recipients.drain(..) {
+        let pair = Arc::clone(&new.pair);
+        // A command behind may have ended the session, or given it another pair.
+        let member = members.get_mut(&pair.id).and_then(Option::as_mut);
+        let Some(member) = member.filter(|member| member.is_on(&pair)) else { continue };
+        let (reader, start) = (member.reader(pair.id), member.start);
+        let Presence::Here { recipient, .. } = &mut member.presence else { continue };
+        *recipient = fanout.deliveries().start(new, start, reader);
+        if recipient.is_none() {
+            effects.lines.push((Some(member.address), "no thread for a recipient".to_owned()));
+            effects.closings.push((pair, CONNECTION_LOST));
         }
     }
 }
 
 /// A round that is decided.
 #[derive(Default)]
-struct Decided {
+struct DecidedRound {
     members: Changes,
     state: NewState,
-    staged: StagedBatch,
+    staged: StagedRound,
     effects: Effects,
     /// The records of the sessions that it changes, for the journal.
-    records: Vec<u8>,
+    sessions: Vec<u8>,
 }

@@ -32,7 +32,7 @@ pub(crate) use past::Past;
 use crate::{
     delivery::{ConnectionPair, Recipient},
     door::Door,
-    log::{counters::Counters, GoOn, SharedLog},
+    order::{counters::Counters, GoOn, SharedLog},
     settings::Limits,
 };
 use channel::{channel, CommandSender};
@@ -46,6 +46,7 @@ use chat_common::{
 };
 use crossbeam_channel::{bounded, Sender};
 use registry::{Member, Registry};
+use round::NewState;
 use std::{
     io,
     net::IpAddr,
@@ -76,7 +77,7 @@ impl Room {
         appended_tx: Option<Sender<()>>,
     ) -> (Room, Broadcaster<'env>) {
         let (commands_tx, commands_rx) = channel(limits.queue);
-        let Past { number, log, sessions, last_session: last_id } = past;
+        let Past { number, log, order, sessions, last_session } = past;
         let (registry, mutes) = (Registry::default(), Mutes::default());
         let silent_until = (!sessions.is_empty()).then(|| Instant::now() + limits.resume_within);
         let restored = sessions.into_iter().map(|(id, record)| (id, Some(Member::restored(record))));
@@ -89,7 +90,9 @@ impl Room {
             door,
             shutdown,
             commands_rx,
-            last_id,
+            order,
+            state: NewState { last_id: last_session, ..NewState::default() },
+            recipients: Arc::new([]),
             silent_until,
             appended_tx,
         };

@@ -1,21 +1,22 @@
 //! What a room goes on from: nothing, or a journal. Runs before any other thread; it reads the whole journal.
 
 use crate::{
-    log::{
+    order::{
         journal::{
             disk::Directory,
             record::{Record, SessionRecord},
             Journal, JournalError, JournalOptions, Opened,
         },
-        SharedLog,
+        Order, SharedLog,
     },
-    settings::Limits,
+    settings::{options::Keeping, Limits},
 };
 use chat_common::wire::{
     protocol::{Event, EventKind},
     token::Token,
 };
-use std::{collections::HashMap, io, sync::Arc};
+use log::info;
+use std::{collections::HashMap, fmt::Display, io, path::Path, sync::Arc, time::Instant};
 
 /// The state of a room before its first command.
 #[derive(Debug)]
@@ -23,6 +24,7 @@ pub(crate) struct Past {
     /// A random number. Clients use it to tell this room from another.
     pub(super) number: u64,
     pub(super) log: SharedLog,
+    pub(crate) order: Order,
     pub(super) sessions: HashMap<u64, SessionRecord>,
     /// The id of the newest session.
     pub(super) last_session: u64,
@@ -35,26 +37,48 @@ impl Past {
     /// When the system has no random bytes.
     pub(crate) fn none(limits: &Limits) -> io::Result<Past> {
         let number = Token::random()?.to_u64();
-        Ok(Past { number, log: SharedLog::new(limits), sessions: HashMap::new(), last_session: 0 })
+        let (log, order) = (SharedLog::new(limits), Order::Memory);
+        Ok(Past { number, log, order, sessions: HashMap::new(), last_session: 0 })
     }
 
-    /// Returns how many sessions there are that can be resumed.
-    pub(crate) fn sessions(&self) -> usize {
-        self.sessions.len()
-    }
-
-    /// Opens a journal, and returns it with the room that it holds.
+    /// Opens the journal in the directory `path`, and logs what is in it.
     ///
     /// # Blocking
     /// On the disk.
     ///
     /// # Errors
     /// When the disk fails, or the journal is damaged.
-    pub(crate) fn open(
+    pub(crate) fn open(path: &Path, keeping: &Keeping, limits: &Limits) -> Result<Past, String> {
+        let started = Instant::now();
+        let why = |error: &dyn Display| format!("the journal {}: {error}", path.display());
+        let disk = Directory::open(path.to_owned()).map_err(|error| why(&error))?;
+        let keep = Some(keeping.time).filter(|time| !time.is_zero());
+        let keep_bytes = Some(keeping.bytes).filter(|bytes| *bytes > 0);
+        let options = JournalOptions::new(keeping.segment_bytes).keeping(keep, keep_bytes);
+        let (past, opened) = Past::read(disk, &options, limits).map_err(|error| match error {
+            JournalError::Damaged { .. } => why(&format!("{error}; chat-server --repair cuts it there")),
+            error => why(&error),
+        })?;
+        if let Some((file, bytes)) = opened.cut {
+            info!(
+                "the journal ended inside a batch that nobody was told of: {bytes} bytes are cut, and kept \
+                 in {file}"
+            );
+        }
+        let (events, sessions, took) = (opened.events, past.sessions.len(), started.elapsed());
+        info!("journal {}: {events} events and {sessions} sessions, opened in {took:.1?}", path.display());
+        Ok(past)
+    }
+
+    /// Reads a journal.
+    ///
+    /// # Errors
+    /// As [`Past::open`].
+    fn read(
         disk: Directory,
         options: &JournalOptions,
         limits: &Limits,
-    ) -> Result<(Past, Journal<Directory>, Opened), JournalError> {
+    ) -> Result<(Past, Opened), JournalError> {
         let log = SharedLog::new(limits);
         let mut sessions: HashMap<u64, SessionRecord> = HashMap::new();
         let (mut last_session, mut is_first) = (0, true);
@@ -88,7 +112,8 @@ impl Past {
             log.begin_at(opened.next);
         }
         let log = log.with_archive(journal.archive());
-        Ok((Past { number: opened.room, log, sessions, last_session }, journal, opened))
+        let order = Order::Journal(Box::new(journal));
+        Ok((Past { number: opened.room, log, order, sessions, last_session }, opened))
     }
 }
 

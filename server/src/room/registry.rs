@@ -19,10 +19,8 @@ use crate::{
     delivery::{ConnectionPair, Recipient},
     door::ClientKey,
     identity::fold,
-    log::{
-        journal::record::{SessionRecord, SessionState},
-        Reader,
-    },
+    log::Reader,
+    order::journal::record::{SessionRecord, SessionState},
 };
 use chat_common::{
     handshake::callback::public_session_id,

@@ -17,7 +17,8 @@ use super::{
 use crate::{
     door::{ClientKey, Door},
     identity::Ban,
-    log::{journal::space::Space, Audience, StagedBatch},
+    log::{Audience, StagedRound},
+    order::journal::space::Space,
     settings::Limits,
 };
 use chat_common::wire::protocol::{EventKind, Reply};
@@ -32,7 +33,7 @@ pub(super) struct RoundInProgress<'r> {
     pub(super) state: NewState,
     /// How much the journal takes. Without space, nothing is accepted that can be refused.
     pub(super) space: Space,
-    pub(super) staged: StagedBatch,
+    pub(super) staged: StagedRound,
     pub(super) effects: Effects,
 }
 
@@ -65,7 +66,7 @@ impl<'r> RoundInProgress<'r> {
         members: &'r Members,
         state: NewState,
         space: Space,
-        staged: StagedBatch,
+        staged: StagedRound,
     ) -> RoundInProgress<'r> {
         let (members, effects) = (View::new(members), Effects::default());
         RoundInProgress { limits, door, mutes, members, state, space, staged, effects }

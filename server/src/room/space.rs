@@ -7,9 +7,9 @@ use super::{
     view::with_changes,
     waiting::{has_space_for, largest_command, move_bytes},
 };
-use crate::log::{
-    journal::record::{push, Record},
-    Audience,
+use crate::{
+    log::Audience,
+    order::journal::record::{push, Record},
 };
 use chat_common::wire::protocol::{Cause, EventKind, Refusal};
 

@@ -13,7 +13,8 @@ use crate::{
     delivery::ConnectionPair,
     door::Door,
     identity::{Ban, Bans},
-    log::{journal::space::Space, Reader, SharedLog},
+    log::Reader,
+    order::{journal::space::Space, SharedLog},
     settings::Limits,
 };
 use chat_common::{

@@ -6,10 +6,8 @@
 //! are, and then nobody is told of the event.
 
 use crate::{
-    log::{
-        journal::space::{Space, SESSION_BYTES},
-        StagedBatch,
-    },
+    log::StagedRound,
+    order::journal::space::{Space, SESSION_BYTES},
     settings::Limits,
 };
 use chat_common::wire::protocol::EventKind;
@@ -47,7 +45,7 @@ impl Waiting {
 
 /// Whether a round has space for this many bytes more, and for the record of one session more than it has
 /// changed.
-pub(super) fn has_space_for(bytes: usize, space: Space, staged: &StagedBatch, changed: usize) -> bool {
+pub(super) fn has_space_for(bytes: usize, space: Space, staged: &StagedRound, changed: usize) -> bool {
     bytes + staged.bytes() + (changed + 1) * SESSION_BYTES <= space.bytes
 }
 

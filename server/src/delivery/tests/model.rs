@@ -6,10 +6,11 @@
 
 use crate::{
     delivery::{
+        round_frame::RoundFrame,
         send_window::{AckOutcome, SendWindow},
-        shared_batch::SharedBatch,
     },
-    log::{Audience, Reader, SharedLog},
+    log::{Audience, Reader},
+    order::SharedLog,
     settings::Limits,
 };
 use chat_common::wire::{
@@ -73,7 +74,7 @@ fn room(limits: &Limits) {
         let mut staged = log.stage();
         let first = staged.push(kind, Audience::All);
         log.append(staged);
-        let mut round = SharedBatch::read(&log, limits.max_frame.0, first, Vec::new(), false);
+        let mut round = RoundFrame::read(&log, limits.max_frame.0, first, Vec::new(), false);
         let write = |frame: &[u8], events| {
             send(&call_tx, frame, events);
             None
@@ -138,7 +139,7 @@ fn room_with_two_writers(limits: &Limits) {
     };
     let writer = || {
         let (log, window, call_tx) = (log.clone(), Arc::clone(&window), call_tx.clone());
-        move |mut round: SharedBatch| {
+        move |mut round: RoundFrame| {
             let unsent = window.send(&log, &mut round, &mut Batch::new(), |frame, _| {
                 if thread_rng().gen_bool(0.2) {
                     return Unsent::after(frame, 0);
@@ -156,7 +157,7 @@ fn room_with_two_writers(limits: &Limits) {
             }
         }
     };
-    let (rounds_tx, rounds_rx) = channel::<SharedBatch>();
+    let (rounds_tx, rounds_rx) = channel::<RoundFrame>();
     let (broadcaster, late) = (writer(), writer());
     let second = thread::spawn(move || {
         while let Ok(round) = rounds_rx.recv() {
@@ -173,7 +174,7 @@ fn room_with_two_writers(limits: &Limits) {
         let mut staged = log.stage();
         let first = staged.push(kind, Audience::All);
         log.append(staged);
-        let round = SharedBatch::read(&log, limits.max_frame.0, first, Vec::new(), false);
+        let round = RoundFrame::read(&log, limits.max_frame.0, first, Vec::new(), false);
         if message_id < MESSAGES && thread_rng().gen_bool(0.5) {
             rounds_tx.send(round).unwrap();
         } else {

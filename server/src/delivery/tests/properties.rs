@@ -3,10 +3,11 @@
 
 use crate::{
     delivery::{
+        round_frame::{RoundFrame, CALL_BYTES},
         send_window::{AckOutcome, SendWindow, FIRST_LIMIT, MAX_LIMIT},
-        shared_batch::{SharedBatch, CALL_BYTES},
     },
-    log::{Audience, Reader, SharedLog},
+    log::{Audience, Reader},
+    order::SharedLog,
     settings::{Bytes, Limits},
 };
 use chat_common::wire::{
@@ -117,7 +118,7 @@ impl World {
         }
         let first = staged.first();
         self.log.append(staged);
-        let mut round = SharedBatch::read(&self.log, self.connection.frame_limit, first, authors, false);
+        let mut round = RoundFrame::read(&self.log, self.connection.frame_limit, first, authors, false);
         let (connection, busy) = (&mut self.connection, self.flushing.is_some());
         let mut scratch = Batch::new();
         let unsent = self.window.send(&self.log, &mut round, &mut scratch, |bytes, _| {

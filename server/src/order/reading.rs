@@ -9,11 +9,13 @@
 //! What is missing in the files stands as *missed* among the events that are there.
 
 use super::{
-    journal::archive::{Archive, Piece, Said},
-    journal::disk::Directory,
-    staged::{encode_event, missed, restored, Class, Entry},
-    Audience, Reader, SharedLog,
+    journal::{
+        archive::{Archive, Piece, Said},
+        disk::Directory,
+    },
+    shared_log::SharedLog,
 };
+use crate::log::{encode_event, missed, restored, Audience, Class, Entry, Reader};
 use chat_common::wire::{
     batch::Batch,
     protocol::{Event, EventKind},
@@ -48,7 +50,7 @@ impl SharedLog {
         self.archive.is_some() && cursor < self.read().first()
     }
 
-    /// As [`Log::read_into`](super::memory::Log::read_into), for threads that may not wait for the disk. It
+    /// As [`Log::read_into`](crate::log::Log::read_into), for threads that may not wait for the disk. It
     /// reads nothing where memory no longer holds an event that the files have.
     pub(crate) fn read_memory(&self, cursor: &mut u64, reader: Reader, limit: usize, batch: &mut Batch) {
         let log = self.read();

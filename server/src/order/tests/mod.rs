@@ -3,12 +3,15 @@
 mod paging;
 
 use super::*;
-use crate::settings::Bytes;
+use crate::{
+    log::{Audience, Reader},
+    settings::{Bytes, Limits},
+};
 use chat_common::wire::{
     batch::Batch,
     codec::decode,
     frame::HEADER_BYTES,
-    protocol::{Callback, EventKind},
+    protocol::{Callback, Event, EventKind},
 };
 
 fn log_of(log_messages: usize, log_bytes: usize) -> SharedLog {

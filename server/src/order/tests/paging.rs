@@ -1,7 +1,7 @@
 //! Reading the log back and on, over every split between memory and files, while it moves on.
 
 use super::{super::journal::*, *};
-use crate::log::journal::disk::Directory;
+use crate::order::journal::disk::Directory;
 use chat_common::wire::codec::decode;
 use proptest::prelude::*;
 use std::{
@@ -68,7 +68,7 @@ impl Room {
             }
         }
         let (mut records, first) = (Vec::new(), batch.first());
-        batch.write_records(&mut records);
+        push_round(&batch, &mut records);
         self.journal.commit(&records, first, Vec::new).unwrap();
         self.log.append(batch);
     }

@@ -7,14 +7,15 @@ mod model_disk;
 mod repairs;
 
 use super::{
-    record::{push, push_event, SessionRecord, SessionState},
+    record::{push, push_round, SessionRecord, SessionState},
     seeded::Bug,
     segment::scan,
     whole::segments,
     *,
 };
-use crate::log::Audience;
+use crate::log::{Audience, StagedRound};
 use chat_common::wire::{
+    codec::decode,
     protocol::{Event, EventKind},
     token::Token,
 };
@@ -210,14 +211,15 @@ fn a_journal_of_a_later_version_is_not_touched() {
 
 #[test]
 fn the_bytes_of_an_event_are_those_of_the_wire() {
-    let event = Event { sequence: 3, time: 5, kind: EventKind::Notice { text: "hi".to_owned() } };
-    let mut encoded = Vec::new();
-    chat_common::wire::codec::encode_into(&event, &mut encoded).unwrap();
+    let mut round = StagedRound::new(3);
+    round.push_message(EventKind::Notice { text: "hi".to_owned() }, Audience::AllBut(7), 7, 9);
+    let (_, _, _, encoded) = round.records().next().unwrap();
+    let event = decode(encoded).unwrap();
     let (mut one, mut other) = (Vec::new(), Vec::new());
-    push_event(7, Audience::AllBut(7), 9, &encoded, &mut one);
+    push_round(&round, &mut one);
     push(&Record::Event { author: 7, audience: Audience::AllBut(7), digest: 9, event }, &mut other);
     assert_eq!(one, other);
-    assert!(one.ends_with(&encoded));
+    assert!(one.ends_with(encoded));
 }
 
 #[test]

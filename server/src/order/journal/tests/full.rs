@@ -4,7 +4,7 @@ use super::{
     super::space::{Needs, Space},
     *,
 };
-use crate::log::journal::segment::batch_sectors;
+use crate::order::journal::segment::batch_sectors;
 
 /// The largest command of these rooms, in bytes.
 const COMMAND: usize = 10_000;

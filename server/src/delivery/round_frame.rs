@@ -1,7 +1,7 @@
 //! The events of one round as a call. It is built once for all recipients that get the same events. The
 //! broadcaster builds it; nothing here may block.
 
-use crate::log::{Reader, SharedLog};
+use crate::{log::Reader, order::SharedLog};
 use chat_common::wire::batch::Batch;
 
 /// The longest payload of a call with more than one event, in bytes. A recipient can read the first of
@@ -10,7 +10,7 @@ pub(crate) const CALL_BYTES: usize = 16 * 1024;
 
 /// The first call of a round, for every recipient that gets all events of the round.
 #[derive(Debug)]
-pub(crate) struct SharedBatch {
+pub(crate) struct RoundFrame {
     /// The sequence number of the round's first event.
     pub(super) first: u64,
     /// The sequence number after the last event in `batch`.
@@ -22,7 +22,7 @@ pub(crate) struct SharedBatch {
     pub(super) batch: Batch,
 }
 
-impl SharedBatch {
+impl RoundFrame {
     /// Reads the round that begins at `first` from the log. `authors` are the sessions that caused some
     /// of it. `limit` is the longest payload, in bytes.
     ///
@@ -34,14 +34,14 @@ impl SharedBatch {
         let mut batch = Batch::new();
         let mut end = first;
         log.read_memory(&mut end, NO_SESSION, CALL_BYTES.min(limit), &mut batch);
-        SharedBatch { first, end, authors, has_private: private, batch }
+        RoundFrame { first, end, authors, has_private: private, batch }
     }
 
     /// Returns a copy for another thread. Without memory for it, the copy fits no recipient, and each gets
     /// its own call.
-    pub(super) fn try_clone(&self) -> SharedBatch {
+    pub(super) fn try_clone(&self) -> RoundFrame {
         let (authors, batch) = (self.authors.clone(), self.batch.try_clone());
-        SharedBatch { authors, batch, ..*self }
+        RoundFrame { authors, batch, ..*self }
     }
 
     /// Returns whether this is the next call for the session `reader`, whose cursor is `cursor`.

@@ -3,7 +3,7 @@
 //! A record is a `u32` length and that many bytes: the encoding of [`Record`], as on the wire. An event
 //! comes last in its record, so its bytes are exactly those that go over the wire.
 
-use super::super::Audience;
+use crate::log::{Audience, StagedRound};
 use chat_common::wire::{
     codec::{decode, encode_into},
     protocol::{Cause, Event},
@@ -82,16 +82,18 @@ pub(crate) fn push(record: &Record, data: &mut Vec<u8>) {
     data[start..start + LENGTH].copy_from_slice(&length.to_le_bytes());
 }
 
-/// Appends the record of an event, of which `encoded` are the bytes that go over the wire.
-pub(crate) fn push_event(author: u64, audience: Audience, digest: u64, encoded: &[u8], data: &mut Vec<u8>) {
+/// Appends the records of all events of a round. Their encodings are the bytes that go over the wire.
+pub(crate) fn push_round(round: &StagedRound, data: &mut Vec<u8>) {
     /// The number of [`Record::Event`].
     const EVENT: u32 = 3;
-    let start = data.len();
-    data.extend([0; LENGTH]);
-    encode_into(&(EVENT, author, audience, digest), data).expect("a record of ours encodes");
-    data.extend_from_slice(encoded);
-    let length = (data.len() - start - LENGTH) as u32;
-    data[start..start + LENGTH].copy_from_slice(&length.to_le_bytes());
+    for (author, audience, digest, encoded) in round.records() {
+        let start = data.len();
+        data.extend([0; LENGTH]);
+        encode_into(&(EVENT, author, audience, digest), data).expect("a record of ours encodes");
+        data.extend_from_slice(encoded);
+        let length = (data.len() - start - LENGTH) as u32;
+        data[start..start + LENGTH].copy_from_slice(&length.to_le_bytes());
+    }
 }
 
 /// Returns the records in the data of a batch.
