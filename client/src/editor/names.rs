@@ -4,21 +4,20 @@
 
 use crate::events::{Rejoin, UiEvent};
 use chat_common::wire::protocol::EventKind;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// As many as the largest room that a server has by default.
 const MAX_NAMES: usize = 1024;
 
-/// Clones share the names.
-#[derive(Clone, Debug, Default)]
-pub struct KnownNames {
+#[derive(Debug, Default)]
+pub(crate) struct KnownNames {
     /// Protects the names: the one of whom the client has heard last comes first. No I/O under this lock.
-    names: Arc<Mutex<Vec<String>>>,
+    names: Mutex<Vec<String>>,
 }
 
 impl KnownNames {
     /// Takes the names from an event.
-    pub fn hear(&self, event: &UiEvent) {
+    pub(crate) fn hear(&self, event: &UiEvent) {
         let mut names = self.lock();
         match event {
             UiEvent::Event { event, .. } => hear_event(&mut names, &event.kind),

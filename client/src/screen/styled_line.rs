@@ -22,6 +22,11 @@ impl StyledLine {
         StyledLine { spans: vec![(Style::Dim, text.into())], is_error: false, time: None, max_rows: MAX_ROWS }
     }
 
+    /// A line about the session or the terminal, such as `--- connected again ---`.
+    pub(crate) fn notice(text: impl std::fmt::Display) -> StyledLine {
+        StyledLine::system(format!("--- {text} ---"))
+    }
+
     pub(crate) fn error(text: impl Into<String>) -> StyledLine {
         StyledLine { is_error: true, ..StyledLine::system(text) }
     }

@@ -1,4 +1,5 @@
-//! The words for everything that is shown. All of them are in this file. No I/O.
+//! The words for what is shown. Those for `/who` are in `people.rs`, and those for many comings and goings in
+//! `fold.rs`. No I/O.
 //!
 //! A line from a person begins with a bracket or with `* NAME`. A name has no bracket, no space and no line
 //! end, and the next lines of a text are indented. So no person can write a line that looks like a line of
@@ -58,8 +59,7 @@ fn terminal_lines(event: &TerminalEvent, viewer: &Viewer) -> Vec<StyledLine> {
         TerminalEvent::Clear => return Vec::new(),
         TerminalEvent::Help => return COMMAND_HELP.iter().map(|help| StyledLine::system(*help)).collect(),
         TerminalEvent::Bell(bell) => {
-            let mode = bell.unwrap_or(viewer.bell).name();
-            return vec![StyledLine::system(format!("--- bell: {mode} ---"))];
+            return vec![StyledLine::notice(format!("bell: {}", bell.unwrap_or(viewer.bell).name()))];
         }
         TerminalEvent::Input(notice) => format!("--- {} ---", input_notice(*notice)),
         TerminalEvent::Hint(text) => format!("--- {} ---", escape_line(text)),
@@ -71,8 +71,7 @@ fn terminal_lines(event: &TerminalEvent, viewer: &Viewer) -> Vec<StyledLine> {
 /// Returns the lines for an event. A message that mentions the viewer's name is strong.
 fn session_lines(event: &UiEvent, viewer: &Viewer, on_terminal: bool) -> Vec<StyledLine> {
     let own_name = viewer.own_name.as_str();
-    let system = |text: String| vec![StyledLine::system(text)];
-    let notice = |text: &str| system(format!("--- {text} ---"));
+    let notice = |text: &str| vec![StyledLine::notice(text)];
     let error = |text: String| vec![StyledLine::error(text)];
     match event {
         UiEvent::AskName => Vec::new(),
@@ -141,7 +140,7 @@ fn session_lines(event: &UiEvent, viewer: &Viewer, on_terminal: bool) -> Vec<Sty
         }
         UiEvent::Unsent(count) => error(format!("--- lines that were not sent: {count} ---")),
         UiEvent::Failed(reason) => error(format!("chat-client: {}", escape_line(reason))),
-        UiEvent::Bye => system("Bye!".into()),
+        UiEvent::Bye => vec![StyledLine::system("Bye!")],
     }
 }
 
@@ -156,12 +155,12 @@ pub(crate) fn said_line(utterance: &Utterance, own_name: &str) -> StyledLine {
 
 /// The row for a refusal that came again, this many times, after it was shown.
 pub(crate) fn refused_again(times: usize) -> StyledLine {
-    StyledLine::system(format!("--- refused {times} times more ---"))
+    StyledLine::notice(format!("refused {times} times more"))
 }
 
 /// The row for a day that has begun.
 pub(crate) fn new_day(date: &str) -> StyledLine {
-    StyledLine::system(format!("--- it is {date} now ---"))
+    StyledLine::notice(format!("it is {date} now"))
 }
 
 /// The line of a room that keeps what is said, for this many seconds.
@@ -269,14 +268,14 @@ pub(crate) fn event_line(event: &Event, earlier: bool, own_name: &str) -> Styled
             StyledLine::system(format!("User [{}] is now [{}]", escape_line(from), escape_line(to)))
         }
         EventKind::Missed { messages: false, .. } => {
-            StyledLine::system("--- some comings and goings are missing; /who lists who is here ---")
+            StyledLine::notice("some comings and goings are missing; /who lists who is here")
         }
         EventKind::Missed { first, messages: true } => {
             let count = event.sequence.saturating_sub(*first).saturating_add(1);
-            StyledLine::system(format!("--- {count} messages missed ---"))
+            StyledLine::notice(format!("{count} messages missed"))
         }
         EventKind::Ended { reason } => {
-            StyledLine::system(format!("--- the room has ended: {} ---", escape_line(reason)))
+            StyledLine::notice(format!("the room has ended: {}", escape_line(reason)))
         }
         EventKind::Notice { text } => StyledLine::system(format!("Server: {}", escape_text(text))),
     };

@@ -16,14 +16,8 @@ const MAX_HOURS: i64 = 167;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Rule {
     standard_offset: i64,
-    summer: Option<Summer>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Summer {
-    offset: i64,
-    begins: Change,
-    ends: Change,
+    /// The offset in summer, and when that begins and ends.
+    summer: Option<(i64, Change, Change)>,
 }
 
 /// When the clocks change: a day of the year, and the seconds from its midnight on.
@@ -57,13 +51,13 @@ impl Rule {
         };
         let rest = if rest.is_empty() { USUAL_CHANGES } else { rest };
         let (begins, ends) = rest.strip_prefix(',')?.split_once(',')?;
-        let (begins, ends) = (Change::parse(begins)?, Change::parse(ends)?);
-        Some(Rule { standard_offset, summer: Some(Summer { offset: summer_offset, begins, ends }) })
+        let summer = Some((summer_offset, Change::parse(begins)?, Change::parse(ends)?));
+        Some(Rule { standard_offset, summer })
     }
 
     /// Returns the offset at this time, both in seconds.
     pub(crate) fn utc_offset(&self, time: i64) -> i64 {
-        let Some(Summer { offset, begins, ends }) = &self.summer else { return self.standard_offset };
+        let Some((offset, begins, ends)) = &self.summer else { return self.standard_offset };
         let year = DateTime::from_seconds(time + self.standard_offset).year();
         // Each change is at a time of the clocks that end with it.
         let begins = begins.local_time(year) - self.standard_offset;
