@@ -23,4 +23,14 @@ impl Utterance {
             Utterance::Message(text) | Utterance::Action(text) | Utterance::Private { text, .. } => text,
         }
     }
+
+    /// The same with another text.
+    pub(crate) fn with_text(&self, text: &str) -> Utterance {
+        let text = text.to_owned();
+        match self {
+            Utterance::Message(_) => Utterance::Message(text),
+            Utterance::Action(_) => Utterance::Action(text),
+            Utterance::Private { to, .. } => Utterance::Private { to: to.clone(), text },
+        }
+    }
 }

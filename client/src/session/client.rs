@@ -8,10 +8,10 @@ use crate::{
         options::JoinOptions,
         pager::{Pager, Unread},
         room_access::RoomAccess,
-        send_queue::{Purpose, SendQueue},
+        send_queue::{SendQueue, ToSend},
     },
 };
-use chat_common::wire::{protocol::Request, token::Token};
+use chat_common::wire::token::Token;
 use crossbeam_channel::{never, RecvError};
 
 /// No server allows a longer name. A request with one might not fit into a frame. In bytes.
@@ -158,12 +158,13 @@ impl Client<'_> {
             Ok(Input::Rename(name)) if name.len() > MAX_NAME_BYTES => {
                 self.reject("the name is too long; choose a shorter one".into());
             }
-            Ok(Input::Rename(name)) => self.queue.push(Request::Rename { name }),
-            Ok(Input::Who(pattern)) => self.queue.push_for(Request::Who, Purpose::People(pattern)),
+            Ok(Input::Rename(name)) => self.queue.push(ToSend::Rename(name)),
+            Ok(Input::Who(pattern)) => self.queue.push(ToSend::Who(pattern)),
             Ok(Input::History { count, before }) => {
-                self.turn_pages(Pager::history(count, Unread { before, ..Unread::default() }));
+                let pager = Pager::history(count, Unread { before, ..Unread::default() });
+                self.queue.push(ToSend::Page(Box::new(pager)));
             }
-            Ok(Input::Search(text)) => self.turn_pages(self.inbox.search(text)),
+            Ok(Input::Search(text)) => self.queue.push(ToSend::Page(Box::new(self.inbox.search(text)))),
             Ok(Input::Ignore(name)) => (self.show)(UiEvent::Ignoring(self.inbox.toggle_ignored(name))),
             Ok(Input::Mistake(why)) => self.reject(why),
             // Nobody asks any more.
@@ -182,11 +183,6 @@ impl Client<'_> {
             return self.reject("nobody here has a name of this length".into());
         }
         self.queue.push_utterance(utterance, message_id);
-    }
-
-    /// Asks for the next page. What was said meanwhile goes first.
-    pub(crate) fn turn_pages(&mut self, pager: Pager) {
-        self.queue.push_for(pager.request(), Purpose::Page(Box::new(pager)));
     }
 
     fn reject(&mut self, help: String) {

@@ -3,7 +3,7 @@
 //! with it.
 
 use crate::{
-    events::{Outcome, Rejoin, UiEvent, Utterance},
+    events::{Outcome, Rejoin, UiEvent},
     session::{
         asked_history::AskedHistory,
         backoff::Backoff,
@@ -13,7 +13,7 @@ use crate::{
         inbox::JoinKind,
         listener::Callbacks,
         loss::Loss,
-        send_queue::Purpose,
+        send_queue::ToSend,
     },
 };
 use chat_common::{
@@ -243,9 +243,9 @@ impl Client<'_> {
                     None => self.take(input),
                 },
                 default(pause) => {
-                    let request = self.queue.first().unwrap_or(&Request::Ping);
-                    self.inbox.record_said(self.member.name.as_deref().unwrap_or_default(), request);
-                    let reply = call.call(request, CALL_TIMEOUT);
+                    let request = self.queue.first().unwrap_or(Request::Ping);
+                    self.inbox.record_said(self.member.name.as_deref().unwrap_or_default(), &request);
+                    let reply = call.call(&request, CALL_TIMEOUT);
                     // After an error the server may have accepted the message.
                     self.queue.set_awaits_reply(reply.is_err());
                     let reply = match reply {
@@ -276,63 +276,52 @@ impl Client<'_> {
     /// # Errors
     /// The reason why the connection cannot go on. The request then stays in the queue.
     fn on_reply(&mut self, reply: Reply) -> Result<(), String> {
-        match (self.queue.first(), &reply) {
+        let first = match (self.queue.pop_first(), &reply) {
             (None, Reply::Pong) => return Ok(()),
-            (_, Reply::Refused(Refusal { cause: Cause::Stopping, text })) => return Err(text.clone()),
-            (Some(_), _) => {}
-            _ => return Err(INVALID_REPLY.into()),
-        }
-        let Some((request, purpose)) = self.queue.pop_first() else { return Ok(()) };
-        match (request, reply) {
-            (
-                said @ (Request::Broadcast { .. } | Request::Action { .. } | Request::Private { .. }),
-                Reply::Accepted { sequence },
-            ) => {
-                self.on_accepted(sequence, said, matches!(purpose, Purpose::Numbered));
+            (None, _) => return Err(INVALID_REPLY.into()),
+            (Some(first), Reply::Refused(Refusal { cause: Cause::Stopping, text })) => {
+                self.queue.put_back(first);
+                return Err(text.clone());
             }
-            (Request::Rename { name }, Reply::Renamed { .. }) => {
+            (Some(first), _) => first,
+        };
+        match (first, reply) {
+            (ToSend::Message { utterance, message_id, is_numbered, .. }, Reply::Accepted { sequence }) => {
+                self.inbox.remember_own(
+                    self.member.name.as_deref().unwrap_or_default(),
+                    sequence,
+                    &utterance,
+                );
+                let message_id = is_numbered.then_some(message_id);
+                (self.show)(UiEvent::Accepted { message_id, sequence, utterance });
+            }
+            (ToSend::Rename(name), Reply::Renamed { .. }) => {
                 self.member.name = Some(name.clone());
                 (self.show)(UiEvent::Renamed { name });
             }
-            (Request::Who, Reply::People { people, total }) => {
-                let pattern = if let Purpose::People(pattern) = purpose { pattern } else { None };
+            (ToSend::Who(pattern), Reply::People { people, total }) => {
                 (self.show)(UiEvent::People { people, total, pattern });
             }
-            (Request::History { .. }, Reply::History { events }) => {
-                if let Purpose::Page(mut pager) = purpose {
-                    match self.inbox.turn_page(&mut pager, events) {
-                        true => self.turn_pages(*pager),
-                        false => pager.end(true).into_iter().for_each(self.show),
-                    }
+            (ToSend::Page(mut pager), Reply::History { events }) => {
+                match self.inbox.turn_page(&mut pager, events) {
+                    // What was said meanwhile goes first.
+                    true => self.queue.push(ToSend::Page(pager)),
+                    false => pager.end(true).into_iter().for_each(self.show),
                 }
             }
-            (_, Reply::Refused(refusal)) => {
+            (first, Reply::Refused(refusal)) => {
                 self.leaving.rejected += 1;
                 (self.show)(UiEvent::Refused(refusal.text));
-                if let Purpose::Page(pager) = purpose {
+                if let ToSend::Page(pager) = first {
                     pager.end(false).into_iter().for_each(self.show);
                 }
             }
-            (request, _) => {
-                self.queue.put_back(request, purpose);
+            (first, _) => {
+                self.queue.put_back(first);
                 return Err(INVALID_REPLY.into());
             }
         }
         Ok(())
-    }
-
-    /// Remembers and shows a message of this client that the server has accepted. `numbered` is whether its
-    /// id came with it.
-    fn on_accepted(&mut self, sequence: u64, request: Request, numbered: bool) {
-        let (message_id, utterance) = match request {
-            Request::Broadcast { message_id, text, .. } => (message_id, Utterance::Message(text)),
-            Request::Action { message_id, text, .. } => (message_id, Utterance::Action(text)),
-            Request::Private { message_id, to, text, .. } => (message_id, Utterance::Private { to, text }),
-            _ => return,
-        };
-        self.inbox.remember_own(self.member.name.as_deref().unwrap_or_default(), sequence, &utterance);
-        let message_id = numbered.then_some(message_id);
-        (self.show)(UiEvent::Accepted { message_id, sequence, utterance });
     }
 
     /// Says goodbye. The client ends whether or not the server replies.

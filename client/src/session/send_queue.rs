@@ -11,23 +11,48 @@ use std::collections::VecDeque;
 /// A queue of this length stops the reading of input, and that slows a pipe down.
 const MAX_QUEUED: usize = 1000;
 
-/// What the reply to a request is for, where the request does not tell.
+/// What is to be sent, and what its reply is for.
 #[derive(Clone, Debug)]
-pub(crate) enum Purpose {
-    /// The request tells.
-    Itself,
-    /// The id of this message came with it.
-    Numbered,
-    /// To show only those whose name contains this.
-    People(Option<String>),
+pub(crate) enum ToSend {
+    Message {
+        utterance: Utterance,
+        message_id: u64,
+        /// Whether the id came with the message.
+        is_numbered: bool,
+        /// Whether an earlier session may have said it.
+        repeated: bool,
+    },
+    Rename(String),
+    /// Who is here, to show only those whose name contains this.
+    Who(Option<String>),
     /// A page of a history or a search.
     Page(Box<Pager>),
+}
+
+impl ToSend {
+    fn request(&self) -> Request {
+        match self {
+            ToSend::Rename(name) => Request::Rename { name: name.clone() },
+            ToSend::Who(_) => Request::Who,
+            ToSend::Page(pager) => pager.request(),
+            ToSend::Message { utterance, message_id, repeated, .. } => {
+                let (message_id, repeated, text) = (*message_id, *repeated, utterance.text().to_owned());
+                match utterance {
+                    Utterance::Message(_) => Request::Broadcast { message_id, repeated, text },
+                    Utterance::Action(_) => Request::Action { message_id, repeated, text },
+                    Utterance::Private { to, .. } => {
+                        Request::Private { message_id, repeated, to: to.clone(), text }
+                    }
+                }
+            }
+        }
+    }
 }
 
 /// The queue of requests.
 #[derive(Debug)]
 pub(crate) struct SendQueue {
-    requests: VecDeque<(Request, Purpose)>,
+    waiting: VecDeque<ToSend>,
     next_message_id: u64,
     /// The longest text that the server takes, in bytes.
     text_limit: usize,
@@ -39,7 +64,7 @@ impl SendQueue {
     /// `first_message_id` should be random: a later run of the same person must not use an id again.
     pub(crate) fn new(first_message_id: u64) -> SendQueue {
         SendQueue {
-            requests: VecDeque::new(),
+            waiting: VecDeque::new(),
             next_message_id: first_message_id,
             text_limit: usize::MAX,
             awaits_reply: false,
@@ -53,24 +78,25 @@ impl SendQueue {
     /// Whether to stop reading input. A long text becomes several requests, so the queue may be longer than
     /// its limit.
     pub(crate) fn is_full(&self) -> bool {
-        self.requests.len() >= MAX_QUEUED
+        self.waiting.len() >= MAX_QUEUED
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.requests.is_empty()
+        self.waiting.is_empty()
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.requests.len()
+        self.waiting.len()
     }
 
-    pub(crate) fn first(&self) -> Option<&Request> {
-        self.requests.front().map(|(request, _)| request)
+    /// The first request.
+    pub(crate) fn first(&self) -> Option<Request> {
+        self.waiting.front().map(ToSend::request)
     }
 
     /// Whether the first request is one of several pages.
     pub(crate) fn is_paging(&self) -> bool {
-        matches!(self.requests.front(), Some((_, Purpose::Page(_))))
+        matches!(self.waiting.front(), Some(ToSend::Page(_)))
     }
 
     /// Records whether the reply to the last call has not arrived. The call was the first request, or a ping
@@ -82,54 +108,36 @@ impl SendQueue {
     /// A new session begins. If the earlier one may have accepted the first message, the message is marked,
     /// so that those who have heard it do not see it again.
     pub(crate) fn on_new_session(&mut self) {
-        if !std::mem::take(&mut self.awaits_reply) {
-            return;
-        }
-        if let Some((
-            Request::Broadcast { repeated, .. }
-            | Request::Action { repeated, .. }
-            | Request::Private { repeated, .. },
-            _,
-        )) = self.requests.front_mut()
+        if let (true, Some(ToSend::Message { repeated, .. })) =
+            (std::mem::take(&mut self.awaits_reply), self.waiting.front_mut())
         {
             *repeated = true;
         }
     }
 
-    /// Removes the first request, and returns what its reply is for.
-    pub(crate) fn pop_first(&mut self) -> Option<(Request, Purpose)> {
-        self.requests.pop_front()
+    /// Removes the first request.
+    pub(crate) fn pop_first(&mut self) -> Option<ToSend> {
+        self.waiting.pop_front()
     }
 
     /// Puts the first request back, because it has no valid reply.
-    pub(crate) fn put_back(&mut self, request: Request, purpose: Purpose) {
-        self.requests.push_front((request, purpose));
+    pub(crate) fn put_back(&mut self, first: ToSend) {
+        self.waiting.push_front(first);
     }
 
-    pub(crate) fn push(&mut self, request: Request) {
-        self.push_for(request, Purpose::Itself);
-    }
-
-    pub(crate) fn push_for(&mut self, request: Request, purpose: Purpose) {
-        self.requests.push_back((request, purpose));
+    pub(crate) fn push(&mut self, last: ToSend) {
+        self.waiting.push_back(last);
     }
 
     /// Pushes a message. A text that is too long becomes several messages, so no text is lost. One with an
     /// id stays whole, because whoever gave it may say the same message again.
-    pub(crate) fn push_utterance(&mut self, utterance: &Utterance, message_id: Option<u64>) {
-        let limit = if message_id.is_some() { usize::MAX } else { self.text_limit };
+    pub(crate) fn push_utterance(&mut self, utterance: &Utterance, id: Option<u64>) {
+        let limit = if id.is_some() { usize::MAX } else { self.text_limit };
         for text in split_text(utterance.text(), limit) {
-            let (given, text) = (message_id, text.to_owned());
-            let message_id = given.unwrap_or(self.next_message_id);
+            let message_id = id.unwrap_or(self.next_message_id);
             self.next_message_id = self.next_message_id.max(message_id.saturating_add(1));
-            let request = match utterance {
-                Utterance::Message(_) => Request::Broadcast { message_id, repeated: false, text },
-                Utterance::Action(_) => Request::Action { message_id, repeated: false, text },
-                Utterance::Private { to, .. } => {
-                    Request::Private { message_id, repeated: false, to: to.clone(), text }
-                }
-            };
-            self.push_for(request, if given.is_some() { Purpose::Numbered } else { Purpose::Itself });
+            let utterance = utterance.with_text(text);
+            self.push(ToSend::Message { utterance, message_id, is_numbered: id.is_some(), repeated: false });
         }
     }
 }
@@ -195,7 +203,7 @@ mod tests {
     fn message_ids_count_up_over_all_kinds_of_messages() {
         let mut queue = SendQueue::new(7);
         queue.push_utterance(&Utterance::Message("hello".into()), None);
-        queue.push(Request::Who);
+        queue.push(ToSend::Who(None));
         queue.set_text_limit(4);
         queue.push_utterance(&Utterance::Private { to: "Tom".into(), text: "123456".into() }, None);
         let private = |message_id, text: &str| Request::Private {
@@ -205,7 +213,7 @@ mod tests {
             text: text.into(),
         };
         let requests: Vec<Request> =
-            std::iter::from_fn(|| queue.pop_first()).map(|(request, _)| request).collect();
+            std::iter::from_fn(|| queue.pop_first()).map(|first| first.request()).collect();
         let hello = Request::Broadcast { message_id: 7, repeated: false, text: "hello".into() };
         assert_eq!(requests, [hello, Request::Who, private(8, "1234"), private(9, "56")]);
     }
