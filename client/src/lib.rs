@@ -60,7 +60,7 @@ pub use input::{
 };
 pub use screen::{help_text, json_objects, Screen};
 #[cfg(feature = "closed")]
-pub use session::{load_credentials, Credentials, PassphraseSource};
+pub use session::{load_credentials, AccessOptions, Credentials, PassphraseSource};
 pub use session::{run, JoinOptions};
 pub use settings::{
     parse_arguments, Bell, Environment, InputSource, Invocation, Options, ScreenOptions, TimeFormat,

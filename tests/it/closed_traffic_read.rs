@@ -1,6 +1,6 @@
 //! Somebody who records all traffic of a closed room finds no text, no name and no token in it.
 
-use chat_client::{Channels, Credentials, Input, JoinOptions, Stop, UiEvent, Utterance};
+use chat_client::{AccessOptions, Channels, Credentials, Input, JoinOptions, Stop, UiEvent, Utterance};
 use chat_common::{
     handshake::sealed::accept_callback,
     wire::{protocol::Join, seal::KeyPair},
@@ -46,7 +46,7 @@ impl Typist {
             name: Some(name.to_owned()),
             listen: false,
             stay: true,
-            credentials,
+            access: AccessOptions { credentials, ..AccessOptions::default() },
             ..JoinOptions::new(server.to_string())
         };
         scope.spawn(move || {

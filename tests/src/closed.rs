@@ -5,7 +5,7 @@ use crate::{
     server::{without_rate_limit, TestServer},
     watchdog::WATCHDOG_TIMEOUT,
 };
-use chat_client::{Channels, Credentials, Input, JoinOptions, Outcome, UiEvent};
+use chat_client::{AccessOptions, Channels, Credentials, Input, JoinOptions, Outcome, UiEvent};
 use chat_common::{
     handshake::{passphrase::Passphrase, sealed},
     wire::{
@@ -95,7 +95,10 @@ pub fn passphrase(words: &str) -> Passphrase {
 pub fn join_options(server: SocketAddr, name: &str, passphrase: Passphrase) -> JoinOptions {
     JoinOptions {
         name: Some(name.to_owned()),
-        credentials: Some(Credentials { passphrase, key: new_key() }),
+        access: AccessOptions {
+            credentials: Some(Credentials { passphrase, key: new_key() }),
+            ..AccessOptions::default()
+        },
         ..JoinOptions::new(server.to_string())
     }
 }

@@ -15,6 +15,8 @@
 use crate::folder::{text, Folder};
 #[cfg(feature = "closed")]
 use crate::secrets::Secrets;
+#[cfg(feature = "closed")]
+use chat_client::AccessOptions;
 use chat_client::JoinOptions;
 use chat_server::Settings;
 use std::{env, net::SocketAddr, path::Path, sync::OnceLock};
@@ -197,7 +199,8 @@ pub fn join_options(server: SocketAddr) -> JoinOptions {
     let options = JoinOptions::new(server.to_string());
     #[cfg(feature = "closed")]
     if let Some(secrets) = Secrets::of_this_run() {
-        return JoinOptions { credentials: Some(secrets.credentials()), ..options };
+        let access = AccessOptions { credentials: Some(secrets.credentials()), ..AccessOptions::default() };
+        return JoinOptions { access, ..options };
     }
     options
 }

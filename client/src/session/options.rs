@@ -1,10 +1,8 @@
 //! How a session joins, as plain values.
 
 #[cfg(feature = "closed")]
-use crate::session::credentials::Credentials;
+use crate::session::credentials::AccessOptions;
 use chat_common::wire::{protocol::Place, token::Token};
-#[cfg(feature = "closed")]
-use std::path::PathBuf;
 use std::time::Duration;
 
 /// How the client joins.
@@ -40,20 +38,9 @@ pub struct JoinOptions {
     pub send_only: bool,
     /// Whether the server may dial the client. Otherwise the client opens the callback connection.
     pub listen: bool,
-    /// What a closed room wants to see. With `None` the room must be open.
+    /// What a closed room wants to see.
     #[cfg(feature = "closed")]
-    pub credentials: Option<Credentials>,
-    /// Where the client keeps its own key and the keys of rooms. With `None` it remembers no room, and takes
-    /// any key that a room has when it joins.
-    #[cfg(feature = "closed")]
-    pub state: Option<PathBuf>,
-    /// Whether a known room may have a new key, which takes the place of the old one.
-    #[cfg(feature = "closed")]
-    pub accept_new_key: bool,
-    /// Whether to ask a person for the passphrase where the room is closed and there are no credentials. It
-    /// needs `state`.
-    #[cfg(feature = "closed")]
-    pub asks_passphrase: bool,
+    pub access: AccessOptions,
 }
 
 impl JoinOptions {
@@ -72,13 +59,7 @@ impl JoinOptions {
             send_only: false,
             listen: true,
             #[cfg(feature = "closed")]
-            credentials: None,
-            #[cfg(feature = "closed")]
-            state: None,
-            #[cfg(feature = "closed")]
-            accept_new_key: false,
-            #[cfg(feature = "closed")]
-            asks_passphrase: false,
+            access: AccessOptions::default(),
         }
     }
 }

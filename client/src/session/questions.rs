@@ -45,7 +45,8 @@ impl Client<'_> {
             _ => Passphrase::new(&answer).map_err(Some),
         });
         (self.show)(UiEvent::PassphraseTyped);
-        let credentials = with_own_key(typed?, self.options.state.as_deref()).map_err(Outcome::Failed)?;
+        let credentials =
+            with_own_key(typed?, self.options.access.state.as_deref()).map_err(Outcome::Failed)?;
         self.access.credentials = Some(credentials);
         Ok(())
     }

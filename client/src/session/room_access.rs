@@ -52,7 +52,7 @@ pub fn load_credentials(
         Some(PassphraseSource::Given(passphrase)) => passphrase.clone(),
         Some(PassphraseSource::File(path)) => read_passphrase(path)?,
     };
-    options.credentials = Some(with_own_key(passphrase, options.state.as_deref())?);
+    options.access.credentials = Some(with_own_key(passphrase, options.access.state.as_deref())?);
     Ok(())
 }
 
@@ -100,7 +100,7 @@ impl RoomAccess<'_> {
     pub(crate) fn new(options: &JoinOptions) -> RoomAccess<'_> {
         RoomAccess {
             options,
-            credentials: options.credentials.clone(),
+            credentials: options.access.credentials.clone(),
             room_key: RoomKey::Unseen,
             news: None,
         }
@@ -124,7 +124,7 @@ impl RoomAccess<'_> {
         }
         match call.greet(Role::Call, Token::NONE, timeout) {
             Ok(_) => self.may_be_open().map_err(ConnectionEnd::failed),
-            Err(RpcError::Refused { status: Status::Closed, .. }) if self.options.asks_passphrase => {
+            Err(RpcError::Refused { status: Status::Closed, .. }) if self.options.access.asks_passphrase => {
                 Err(ConnectionEnd::NeedsPassphrase)
             }
             Err(RpcError::Refused { status: Status::Closed, .. }) => {
@@ -196,7 +196,7 @@ impl RoomAccess<'_> {
 
     /// What to say of a room that was closed before, and is open.
     fn was_closed(&self) -> String {
-        let file = self.options.state.as_deref().unwrap_or(Path::new("")).join(known_rooms::FILE);
+        let file = self.options.access.state.as_deref().unwrap_or(Path::new("")).join(known_rooms::FILE);
         format!(
             "the room at {} was closed before, and is open now. Either it was opened, or another server is \
              at this address now, or somebody in between answers in its place. Ask who runs the room; if it \
@@ -213,8 +213,8 @@ impl RoomAccess<'_> {
     /// for people.
     pub(crate) fn on_reply(&mut self) -> Result<(), String> {
         let RoomKey::Shown { key, known } = self.room_key else { return Ok(()) };
-        let (server, replaces) = (&self.options.server, known.filter(|_| self.options.accept_new_key));
-        if let Some(state) = &self.options.state {
+        let (server, replaces) = (&self.options.server, known.filter(|_| self.options.access.accept_new_key));
+        if let Some(state) = &self.options.access.state {
             self.news = match known_rooms::remember(state, server, key, replaces)? {
                 Remembered::Already => None,
                 Remembered::Now(replaced) => Some(UiEvent::RoomRemembered {
@@ -253,7 +253,7 @@ impl RoomAccess<'_> {
     }
 
     fn known_key(&self) -> Result<Option<PublicKey>, String> {
-        match (&self.room_key, &self.options.state) {
+        match (&self.room_key, &self.options.access.state) {
             (RoomKey::Proven(key), _) => Ok(Some(*key)),
             (_, Some(state)) => known_rooms::key_of(state, &self.options.server),
             (_, None) => Ok(None),
@@ -262,7 +262,7 @@ impl RoomAccess<'_> {
 
     /// A room does not change its key while the client is in it.
     fn accepts_new_key(&self) -> bool {
-        self.options.accept_new_key && !matches!(self.room_key, RoomKey::Proven(_))
+        self.options.access.accept_new_key && !matches!(self.room_key, RoomKey::Proven(_))
     }
 }
 

@@ -44,11 +44,11 @@ impl ClosedFlags {
             (None, None) => None,
         };
         let state = state.map_or_else(|| default_directory(environment.variable), Ok);
-        let join = &mut options.join;
-        join.accept_new_key = accept_new_key;
-        join.asks_passphrase = join.interactive && environment.stdout_terminal && state.is_ok();
+        let (interactive, access) = (options.join.interactive, &mut options.join.access);
+        access.accept_new_key = accept_new_key;
+        access.asks_passphrase = interactive && environment.stdout_terminal && state.is_ok();
         match state {
-            Ok(state) => join.state = Some(state),
+            Ok(state) => access.state = Some(state),
             // Only a closed room needs the directory.
             Err(why) if options.passphrase.is_some() => return Err(why),
             Err(_) => {}
@@ -118,7 +118,7 @@ mod tests {
         let passphrase = |words| Some(PassphraseSource::Given(Passphrase::new(words).unwrap()));
         let from = |arguments: &[&str], words| {
             let options = run(arguments, false, &[home, ("CHAT_PASSPHRASE", words)]);
-            assert_eq!(options.join.state.unwrap(), PathBuf::from("/home/sara/.local/state/rpc-chat"));
+            assert_eq!(options.join.access.state.unwrap(), PathBuf::from("/home/sara/.local/state/rpc-chat"));
             options.passphrase
         };
         assert_eq!(from(&[], ""), None);
@@ -131,15 +131,18 @@ mod tests {
             assert!(!error.contains('\n'), "{error}");
         }
         let options = run(&["--state", "/keys", "--accept-new-key"], false, &[]);
-        assert!(options.join.accept_new_key && options.join.state.is_some_and(|path| path.ends_with("keys")));
+        assert!(
+            options.join.access.accept_new_key
+                && options.join.access.state.is_some_and(|path| path.ends_with("keys"))
+        );
     }
 
     #[cfg(feature = "closed")]
     #[test]
     fn only_a_person_at_a_terminal_is_asked_for_the_passphrase() {
         let variables = [("HOME", "/home/sara"), ("TERM", "xterm")];
-        assert!(run(&[], true, &variables).join.asks_passphrase);
-        assert!(!run(&[], false, &variables).join.asks_passphrase);
-        assert!(!run(&["--name", "ci", "--send", "hi"], true, &variables).join.asks_passphrase);
+        assert!(run(&[], true, &variables).join.access.asks_passphrase);
+        assert!(!run(&[], false, &variables).join.access.asks_passphrase);
+        assert!(!run(&["--name", "ci", "--send", "hi"], true, &variables).join.access.asks_passphrase);
     }
 }
