@@ -1,5 +1,13 @@
-//! Shows events on standard output: as plain lines, on a terminal, or as JSON. Also rings, and writes the
-//! transcript.
+//! Shows events on standard output, which is one of these, and in the transcript beside it:
+//!
+//! | standard output | how it is written to |
+//! |---|---|
+//! | is for a program (`--json`) | `json.rs`: an object a line |
+//! | is a pipe or a file | `pipe.rs`: a row for each line, however long |
+//! | is a terminal | `terminal.rs`: rows that fit, and bursts of comings and goings as one row |
+//! | a terminal in line mode | `line_rows.rs`: each row goes above the line that a person types |
+//! | a terminal with `--plain` | `plain_rows.rs`: one row after the other |
+//! | a terminal with the editor | `edited_rows.rs`: the edited line goes, and comes again behind the rows |
 //!
 //! The main thread and the callback's thread call [`Screen::show`]. The thread `clock` shows what waits for a
 //! time: a burst of comings and goings, and the new day. `wording.rs` has the words.

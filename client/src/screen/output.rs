@@ -67,19 +67,7 @@ impl Output {
         };
         let said = said.as_deref();
         match &mut self.surface {
-            Surface::Json => {
-                let is_for_person = match shown {
-                    Shown::Session(UiEvent::Failed(_))
-                    | Shown::Terminal(TerminalEvent::CtrlCLeaves | TerminalEvent::EnterLeaves) => true,
-                    _ => said.is_none(),
-                };
-                if is_for_person {
-                    streams.warn_of(&lines(shown, viewer, false));
-                }
-                question(shown).iter().for_each(|question| streams.warn(question));
-                let objects = said.map_or_else(Vec::new, json::objects);
-                streams.print(&objects.iter().map(|object| format!("{object}\n")).collect::<String>());
-            }
+            Surface::Json => show_json(shown, said, viewer, streams),
             _ if repeats => {}
             Surface::Pipe(pipe) => match question(shown) {
                 Some(question) => pipe.ask(question, streams),
@@ -152,6 +140,21 @@ impl Output {
             _ => false,
         }
     }
+}
+
+/// Prints objects for a program. Standard error gets what a person has to read in any case.
+fn show_json(shown: &Shown, said: Option<&Shown>, viewer: &Viewer, streams: &mut Streams) {
+    let is_for_person = match shown {
+        Shown::Session(UiEvent::Failed(_))
+        | Shown::Terminal(TerminalEvent::CtrlCLeaves | TerminalEvent::EnterLeaves) => true,
+        _ => said.is_none(),
+    };
+    if is_for_person {
+        streams.warn_of(&lines(shown, viewer, false));
+    }
+    question(shown).iter().for_each(|question| streams.warn(question));
+    let objects = said.map_or_else(Vec::new, json::objects);
+    streams.print(&objects.iter().map(|object| format!("{object}\n")).collect::<String>());
 }
 
 /// Reads the zone of this process. Without one, times are in UTC, and standard error says so.
