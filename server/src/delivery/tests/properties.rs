@@ -86,7 +86,8 @@ impl Connection {
         if self.bytes.len() < HEADER_BYTES + length {
             return None;
         }
-        let frame: Vec<u8> = self.bytes.drain(..HEADER_BYTES + length).collect();
+        let rest = self.bytes.split_off(HEADER_BYTES + length);
+        let frame = Vec::from(std::mem::replace(&mut self.bytes, rest));
         let Callback::Receive { answer, events } = decode(&frame[HEADER_BYTES..]).unwrap();
         Some((answer, events))
     }

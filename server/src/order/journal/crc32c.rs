@@ -45,9 +45,11 @@ pub(super) fn extend(before: u32, bytes: &[u8]) -> u32 {
         for (byte, before) in block.iter_mut().zip(crc.to_le_bytes()) {
             *byte ^= before;
         }
-        // The first byte is followed by fifteen others, so its table is the last.
-        let entries = block.iter().zip(TABLES.iter().rev());
-        crc = entries.fold(0, |crc, (byte, table)| crc ^ table[usize::from(*byte)]);
+        crc = 0;
+        for at in 0..16 {
+            // The first byte is followed by fifteen others, so its table is the last.
+            crc ^= TABLES[15 - at][usize::from(block[at])];
+        }
     }
     for byte in rest {
         crc = crc >> 8 ^ TABLES[0][usize::from(crc as u8 ^ byte)];

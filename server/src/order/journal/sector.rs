@@ -95,7 +95,7 @@ impl Seal {
 
     /// Reads the sector with this `number` in the file.
     pub(super) fn read<'b>(&self, number: u32, bytes: &'b [u8]) -> Sector<'b> {
-        if bytes.iter().all(|byte| *byte == 0) {
+        if bytes == [0; SECTOR] {
             return Sector::Zero;
         }
         let crc = u32::from_le_bytes([bytes[508], bytes[509], bytes[510], bytes[511]]);
