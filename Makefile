@@ -12,7 +12,7 @@ closed-features = $(if $(CLOSED),--features chat-server/closed$(comma)chat-clien
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help run-server run-client demo test check rooms model picture doc faults soak lesson bench compare
+.PHONY: help run-server run-client demo test check release-test nightly model picture doc faults soak lesson bench compare
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,60 +47,86 @@ run-client: ## join a room (NAME=name, SERVER=HOST:PORT, CLOSED=1, ARGS="more fl
 	$(build-programs)
 	@$(call run,$(TARGET)/release/chat-client --server $(SERVER) $(if $(NAME),--name $(NAME)) $(ARGS))
 
-# The demo asks for both programs again, so it names the packages as its harness does (tests/src/process.rs).
 demo: ## watch a server and three clients talk, in one terminal: a few seconds
 	$(call build,the server$(comma) the client and the demo: about a minute the first time,\
-		--package chat-server --package chat-client --package chat-tests \
-		--bin chat-server --bin chat-client --bin demo)
+		--package chat-tests --bins)
 	@exec $(TARGET)/debug/demo
 
-test: ## run all the tests
+test: ## run the tests of the default build
 	$(CARGO) test
 
-# The feature closed of the three packages. That of the tests means these.
-ALL_CLOSED = chat-common/closed,chat-server/closed,chat-client/closed
+# One build for the three kinds of room: a closed room costs nobody anything who does not ask for it.
+CLOSED_BUILD = --features chat-tests/closed
+# With the editor, too. The feature closed of the tests means that of the three packages.
+FULL_BUILD = --features chat-tests/closed,chat-tests/edit
+SCENARIOS = $(CARGO) test $(CLOSED_BUILD) --test it --
+# What has no room, or only those of its own, is the same in each kind of room.
+WITHOUT_ROOM = --skip arrows:: --skip closed_ --skip picture:: --skip readme:: --skip tidy::
+# What does not know of features.
+WITHOUT_FEATURES = --skip log:: --skip order:: --skip delivery::
 
-check: ## format, lints, tests, model, docs: what CI runs, with warnings as errors
-	$(CARGO) fmt --all --check
-	$(CARGO) clippy --workspace --all-targets -- -D warnings
-	$(CARGO) clippy --package chat-client --all-targets --features edit -- -D warnings
-	$(CARGO) clippy --workspace --all-targets --features chat-tests/closed -- -D warnings
+# A step of the gate. $(1): what it does. $(2): the command.
+define step
+@echo "==> $(1)"; began=$$(date +%s); { $(2); } || exit 1; \
+	echo "$$(($$(date +%s) - began)) s  $(1)" >>$(TARGET)/steps
+endef
+
+check: ## format, lints, tests, model, docs: what CI runs, with warnings as errors; says what took how long
+	@mkdir -p $(TARGET); rm -f $(TARGET)/steps
+	$(call step,format,$(CARGO) fmt --all --check)
+	$(call step,lints of the default build,$(CARGO) clippy --workspace --all-targets -- -D warnings)
+	$(call step,lints with all features,$(CARGO) clippy --workspace --all-targets $(FULL_BUILD) -- -D warnings && \
+		$(CARGO) clippy --package chat-tests $(FULL_BUILD) --test release -- -D warnings)
+	$(call step,build,$(CARGO) test $(CLOSED_BUILD) --no-run)
+	$(call step,tests,$(CARGO) test $(CLOSED_BUILD))
+	$(call step,scenarios in rooms with a journal,CHAT_ROOM=journal $(SCENARIOS) $(WITHOUT_ROOM))
+	$(call step,scenarios in closed rooms,CHAT_ROOM=closed $(SCENARIOS) $(WITHOUT_ROOM))
+	$(call step,tests of the editor,$(CARGO) test --package chat-client --package chat-tests $(FULL_BUILD) --lib --test editor)
+	$(call step,tests of the default build,$(CARGO) test --package chat-common --package chat-server \
+		--package chat-client --lib --bins -- $(WITHOUT_FEATURES))
+	$(call step,model,$(MAKE) model)
+	$(call step,docs,$(MAKE) doc)
+	$(call step,packing and installing,$(MAKE) release-test)
+	@echo; cat $(TARGET)/steps; awk '{ all += $$1 } END { print all " s  in all" }' $(TARGET)/steps
+
+release-test: ## test what is packed, installed and started by make: builds the programs as a user gets them
+	$(CARGO) test --package chat-tests $(FULL_BUILD) --test release
+
+nightly: check ## the gate, and all that takes too long for each change: about an hour
 	$(CARGO) test
-	$(CARGO) test --package chat-client --features edit --lib
-	$(CARGO) test --package chat-common --package chat-server --package chat-client --features $(ALL_CLOSED) --lib --bins
-	$(MAKE) rooms
-	$(MAKE) model
-	$(MAKE) doc
+	$(MAKE) lesson
+	$(MAKE) faults
+	$(MAKE) soak
+	CHAT_ROOM=closed,journal $(MAKE) soak
+
+# The programs of the harness and those that it runs. $(1): further arguments of cargo build.
+harness = $(CARGO) build --package chat-tests --bins $(1)
 
 # What a run of the harness with CHAT_ROOM=closed is built with.
-ROOM = $(if $(findstring closed,$(CHAT_ROOM)),--features closed)
-
-# What has no room, or only those of the READMEs, is the same in each kind of room.
-WITHOUT_ROOM = --skip arrows:: --skip dist:: --skip picture:: --skip readme:: --skip tidy::
-
-rooms: ## run the scenarios twice more: in rooms with a journal, and in closed rooms
-	CHAT_ROOM=journal $(CARGO) test --package chat-tests --test it -- $(WITHOUT_ROOM)
-	CHAT_ROOM=closed $(CARGO) test --package chat-tests --features closed --test it -- $(WITHOUT_ROOM)
+ROOM = $(if $(findstring closed,$(CHAT_ROOM)),$(CLOSED_BUILD))
 
 # On its own, because the feature puts the model checker's locks in the place of std's.
 model: ## try the orders in which broadcaster and recipient can meet
 	$(CARGO) test --package chat-server --features model,seeded-bugs --lib model::
 
 picture: ## draw the picture of a session in the README again
-	$(CARGO) run --quiet --package chat-tests --bin picture
+	$(call harness,--quiet) && $(TARGET)/debug/picture
 
 doc: ## build the documentation, warnings as errors
-	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" $(CARGO) doc --no-deps --document-private-items --package chat-common --package chat-server --package chat-client --features chat-client/edit,$(ALL_CLOSED)
+	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" $(CARGO) doc --no-deps --document-private-items --package chat-common --package chat-server --package chat-client --features chat-client/edit,chat-server/closed,chat-client/closed
 
 faults: ## measure what faults cost the others; prints a table, takes about 7 minutes
-	@ulimit -n "$$(ulimit -Hn)"; $(CARGO) run --release --package chat-tests $(ROOM) --bin faults
-	$(CARGO) run --release --package chat-tests --features closed --bin faults guesses
+	$(call harness,--release $(ROOM))
+	@ulimit -n "$$(ulimit -Hn)"; $(TARGET)/release/faults
+	$(call harness,--release $(CLOSED_BUILD))
+	$(TARGET)/release/faults guesses
 	CHAT_ROUNDS=100 $(CARGO) test --release --package chat-tests $(ROOM) --test it -- signal_under_load killed_again
 	CHAT_ROUNDS=200 $(CARGO) test --release --package chat-tests $(ROOM) --test it -- journal::a_server_that_is_killed
 	CHAT_CRASHES=100000 $(CARGO) test --release --package chat-server --lib -- journal::tests::histories::no_history
 
 soak: ## ten minutes of joins, leaves and random faults, checked
-	$(CARGO) run --release --package chat-tests $(ROOM) --bin soak
+	$(call harness,--release $(ROOM))
+	$(TARGET)/release/soak
 
 lesson: ## run all rows of the table of ideas in tests/README.md; what needs Go or Python is skipped without it
 	@echo "Building the server and the experiments: about two minutes the first time ..."

@@ -2,11 +2,11 @@
 //! stops them, and they take the terminal no sooner than the shell gives it to them.
 
 use chat_tests::{
-    process::{binary, client_with_editor, server_address, Program},
+    process::{binary, server_address, Program},
     room::{Kind, Room},
-    terminal::TerminalUser,
+    terminal::{TerminalUser, ENTER},
 };
-use std::{net::SocketAddr, path::Path};
+use std::net::SocketAddr;
 
 const SIZE: (u16, u16) = (24, 80);
 const CTRL_Z: &str = "\x1a";
@@ -29,8 +29,9 @@ fn start_server(shell: &mut TerminalUser, room: &Room) -> SocketAddr {
     })
 }
 
-/// Starts a client that edits, or does not, in the background of the shell.
-fn start_client(shell: &mut TerminalUser, client: &Path, server: SocketAddr) {
+/// Starts a client in the background of the shell.
+fn start_client(shell: &mut TerminalUser, server: SocketAddr) {
+    let client = binary("chat-client");
     shell.types(&format!("{} --server {server} --name Alice &\n", client.display()));
 }
 
@@ -64,52 +65,45 @@ fn a_room_in_the_background_goes_on_and_its_console_waits_for_the_foreground() {
 
 #[test]
 fn a_client_in_the_background_shows_messages_and_is_typed_to_in_the_foreground() {
-    for client in [binary("chat-client"), client_with_editor()] {
-        let (_server, address) = Program::server(&[]);
-        let mut tom = Program::joined_client(address, "Tom");
-        let mut alice = shell();
-        start_client(&mut alice, &client, address);
-        tom.sees("User [Alice] joined\n");
-        tom.types("while you do other things");
-        alice.sees("[Tom] while you do other things");
-        // The shell still has its terminal, in the modes that it wants.
-        alice.types("stty -a | grep -c ' icanon'\n");
-        alice.screen().wait("ordinary modes", |screen| screen.rows().contains(&"1".to_owned()).then_some(()));
-        for said in ["first", "second"] {
-            alice.types("fg\n");
-            let enter = if client == client_with_editor() { "\r" } else { "\n" };
-            alice.types(&format!("{said}{enter}"));
-            tom.sees(&format!("[Alice] {said}\n"));
-            alice.types(CTRL_Z);
-            job_is(&alice, "Stopped");
-            alice.types("clear; bg\n");
-            tom.types(&format!("after the {said}"));
-            alice.sees(&format!("[Tom] after the {said}"));
-        }
-        alice.types("kill %1; kill -s CONT %1\n");
-        tom.sees("User [Alice] left\n");
+    let (_server, address) = Program::server(&[]);
+    let mut tom = Program::joined_client(address, "Tom");
+    let mut alice = shell();
+    start_client(&mut alice, address);
+    tom.sees("User [Alice] joined\n");
+    tom.types("while you do other things");
+    alice.sees("[Tom] while you do other things");
+    // The shell still has its terminal, in the modes that it wants.
+    alice.types("stty -a | grep -c ' icanon'\n");
+    alice.screen().wait("ordinary modes", |screen| screen.rows().contains(&"1".to_owned()).then_some(()));
+    for said in ["first", "second"] {
+        alice.types("fg\n");
+        alice.types(&format!("{said}{ENTER}"));
+        tom.sees(&format!("[Alice] {said}\n"));
+        alice.types(CTRL_Z);
+        job_is(&alice, "Stopped");
+        alice.types("clear; bg\n");
+        tom.types(&format!("after the {said}"));
+        alice.sees(&format!("[Tom] after the {said}"));
     }
+    alice.types("kill %1; kill -s CONT %1\n");
+    tom.sees("User [Alice] left\n");
 }
 
 #[test]
 fn a_stopped_client_that_is_told_to_end_ends() {
-    for client in [binary("chat-client"), client_with_editor()] {
-        let (_server, address) = Program::server(&[]);
-        let tom = Program::joined_client(address, "Tom");
-        let mut alice = shell();
-        start_client(&mut alice, &client, address);
-        alice.types("fg\n");
-        tom.sees("User [Alice] joined\n");
-        alice.sees("Start typing...");
-        alice.types("half a line");
-        alice
-            .screen()
-            .wait("the line", |screen| screen.cursor_row().0.ends_with("half a line").then_some(()));
-        alice.types(CTRL_Z);
-        job_is(&alice, "Stopped");
-        alice.types("kill %1; kill -s CONT %1\n");
-        tom.sees("User [Alice] left\n");
-        alice.types("clear; stty -a | grep -c ' icanon'\n");
-        alice.screen().wait("ordinary modes", |screen| screen.rows().contains(&"1".to_owned()).then_some(()));
-    }
+    let (_server, address) = Program::server(&[]);
+    let tom = Program::joined_client(address, "Tom");
+    let mut alice = shell();
+    start_client(&mut alice, address);
+    alice.types("fg\n");
+    tom.sees("User [Alice] joined\n");
+    alice.sees("Start typing...");
+    alice.types("half a line");
+    alice.screen().wait("the line", |screen| screen.cursor_row().0.ends_with("half a line").then_some(()));
+    alice.types(CTRL_Z);
+    job_is(&alice, "Stopped");
+    alice.types("kill %1; kill -s CONT %1\n");
+    tom.sees("User [Alice] left\n");
+    alice.types("clear; stty -a | grep -c ' icanon'\n");
+    alice.screen().wait("ordinary modes", |screen| screen.rows().contains(&"1".to_owned()).then_some(()));
 }

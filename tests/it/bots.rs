@@ -7,7 +7,7 @@ use chat_tests::{
     room::connected,
     server::TestServer,
 };
-use std::{env, fs, net::SocketAddr, path::Path, process::Command};
+use std::{env, fs, net::SocketAddr, os::unix::fs::symlink, path::Path, process::Command};
 
 /// Texts that could be taken for a command, for an end, or for a part of the line that holds them.
 fn tricks() -> Vec<String> {
@@ -35,10 +35,10 @@ fn tricks() -> Vec<String> {
     tricks
 }
 
-/// A command that finds the client and the server, and works in this folder.
+/// A command that finds the client and the server, and works in this folder, which gets the client.
 fn command(arguments: &[&str], server: SocketAddr, folder: &Path) -> Command {
-    let programs = binary("chat-client").parent().unwrap().to_owned();
-    let path = format!("{}:{}", programs.display(), env::var("PATH").unwrap_or_default());
+    symlink(binary("chat-client"), folder.join("chat-client")).unwrap();
+    let path = format!("{}:{}", folder.display(), env::var("PATH").unwrap_or_default());
     let mut command = Command::new(arguments[0]);
     command.args(&arguments[1..]).current_dir(folder).env("PATH", path);
     command.env("CHAT_SERVER", server.to_string()).env_remove("CHAT_NAME");

@@ -9,7 +9,7 @@ use chat_server::Limits;
 use chat_tests::{
     closed::{self, new_key, passphrase},
     folder::Folder,
-    process::{binary, client_with_editor, server_address, Program},
+    process::{binary, server_address, Program},
     raw::RawPeer,
     server::TestServer,
     terminal::{CommandBuilder, Screen, TerminalUser},
@@ -20,7 +20,7 @@ use std::{
     fs,
     net::{SocketAddr, TcpListener},
     os::unix::ffi::OsStrExt,
-    path::{Path, PathBuf},
+    path::Path,
     process::Command,
     sync::{
         atomic::{AtomicUsize, Ordering},
@@ -204,7 +204,7 @@ fn a_room_that_was_closed_is_not_joined_in_the_open_with_a_passphrase_or_without
             }
         }
     }
-    let person = at_shell(&binary("chat-client"), address, &state);
+    let person = at_shell(address, &state);
     person.sees("was closed before, and is open now");
     expect_end(&person, 1);
     // The person has asked, and the room is meant to be open.
@@ -351,17 +351,18 @@ fn a_person_is_told_that_a_handshake_is_slow() {
 }
 
 /// A person without a passphrase, whose client has asked for it.
-fn person(client: &Path, server: SocketAddr, state: &Folder) -> TerminalUser {
-    let person = at_shell(client, server, state);
+fn person(server: SocketAddr, state: &Folder) -> TerminalUser {
+    let person = at_shell(server, state);
     person.sees_typed("Passphrase of the room:");
     person
 }
 
 /// A person without a passphrase, at a shell that says the terminal's modes when the client has ended.
-fn at_shell(client: &Path, server: SocketAddr, state: &Folder) -> TerminalUser {
+fn at_shell(server: SocketAddr, state: &Folder) -> TerminalUser {
     let mut command = CommandBuilder::new("env");
     command.args(["-u", "CHAT_PASSPHRASE", "TERM=xterm-256color", "sh", "-c"]);
-    let (client, state) = (client.display(), state.path().display());
+    let (client, state) = (binary("chat-client"), state.path().display());
+    let client = client.display();
     command.arg(format!(
         "trap : INT; ulimit -c 0
         sh -c 'echo $$ >{state}/pid; exec {client} --server {server} --name Ann --state {state}'
@@ -382,35 +383,29 @@ fn expect_end(person: &TerminalUser, code: i32) {
     assert!(rows.contains("quit = ^\\") && rows.contains("susp = ^Z"), "{rows}");
 }
 
-fn clients() -> [PathBuf; 2] {
-    [binary("chat-client"), client_with_editor()]
-}
-
 #[test]
 fn a_person_is_asked_for_the_passphrase_and_nothing_of_it_is_on_the_screen() {
     let (server, key) = closed_server();
-    for (index, client) in clients().iter().enumerate() {
-        let state = Folder::new();
-        let mut person = person(client, server.address(), &state);
-        // An empty line asks again.
-        person.types("\r");
-        poll("the second question", || {
-            let bytes = person.screen().read_with(Screen::written);
-            (bytes.matches("Passphrase of the room: ").count() > 1).then_some(())
-        });
-        person.types(&format!("{WORDS}\x15{WORDS}\r"));
-        person.sees("Start typing...");
-        person.sees("it is remembered");
-        assert!(known_rooms(&state).contains(&key.to_hex()));
-        // Neither the history of the editor nor the queue has it, and what is typed now is shown.
-        person.types(if index == 1 { "\x1b[A\x19hello" } else { "hello" });
-        person.sees_typed("hello");
-        person.types("\r/quit\r");
-        expect_end(&person, 0);
+    let state = Folder::new();
+    let mut person = person(server.address(), &state);
+    // An empty line asks again.
+    person.types("\r");
+    poll("the second question", || {
         let bytes = person.screen().read_with(Screen::written);
-        for word in WORDS.split(' ') {
-            assert!(!bytes.contains(word), "{word}: {bytes}");
-        }
+        (bytes.matches("Passphrase of the room: ").count() > 1).then_some(())
+    });
+    person.types(&format!("{WORDS}\x15{WORDS}\r"));
+    person.sees("Start typing...");
+    person.sees("it is remembered");
+    assert!(known_rooms(&state).contains(&key.to_hex()));
+    // Neither the history of the editor nor the queue has it, and what is typed now is shown.
+    person.types(if cfg!(feature = "edit") { "\x1b[A\x19hello" } else { "hello" });
+    person.sees_typed("hello");
+    person.types("\r/quit\r");
+    expect_end(&person, 0);
+    let bytes = person.screen().read_with(Screen::written);
+    for word in WORDS.split(' ') {
+        assert!(!bytes.contains(word), "{word}: {bytes}");
     }
     server.stop();
 }
@@ -418,59 +413,53 @@ fn a_person_is_asked_for_the_passphrase_and_nothing_of_it_is_on_the_screen() {
 #[test]
 fn a_passphrase_stays_hidden_where_a_shell_had_the_terminal_in_between() {
     let (server, _) = closed_server();
-    for client in clients() {
-        let state = Folder::new();
-        let mut person = person(&client, server.address(), &state);
-        let pid = fs::read_to_string(state.file("pid")).unwrap().trim().to_owned();
-        let shell = |line: &str| {
-            let output = Command::new("sh").args(["-c", line, &pid]).output().unwrap();
-            assert!(output.status.success(), "{line}: {output:?}");
-            String::from_utf8(output.stdout).unwrap()
-        };
-        // What a shell does with a job that was stopped, and then with `fg`.
-        shell("kill -s STOP $0; stty echo icanon </proc/$0/fd/0");
-        shell("kill -s CONT -- -$(cut -d ' ' -f 5 /proc/$0/stat)");
-        poll("the terminal to hide what is typed", || {
-            let modes = shell("stty -a </proc/$0/fd/0");
-            modes.split([' ', ';']).any(|mode| mode == "-echo").then_some(())
-        });
-        person.types(&format!("{WORDS}\r"));
-        person.sees("Start typing...");
-        person.types("\r/quit\r");
-        expect_end(&person, 0);
-        let bytes = person.screen().read_with(Screen::written);
-        assert!(!bytes.contains("lamp"), "{bytes}");
-    }
+    let state = Folder::new();
+    let mut person = person(server.address(), &state);
+    let pid = fs::read_to_string(state.file("pid")).unwrap().trim().to_owned();
+    let shell = |line: &str| {
+        let output = Command::new("sh").args(["-c", line, &pid]).output().unwrap();
+        assert!(output.status.success(), "{line}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    // What a shell does with a job that was stopped, and then with `fg`.
+    shell("kill -s STOP $0; stty echo icanon </proc/$0/fd/0");
+    shell("kill -s CONT -- -$(cut -d ' ' -f 5 /proc/$0/stat)");
+    poll("the terminal to hide what is typed", || {
+        let modes = shell("stty -a </proc/$0/fd/0");
+        modes.split([' ', ';']).any(|mode| mode == "-echo").then_some(())
+    });
+    person.types(&format!("{WORDS}\r"));
+    person.sees("Start typing...");
+    person.types("\r/quit\r");
+    expect_end(&person, 0);
+    let bytes = person.screen().read_with(Screen::written);
+    assert!(!bytes.contains("lamp"), "{bytes}");
     server.stop();
 }
 
 #[test]
 fn a_wrong_passphrase_that_was_typed_ends_the_client() {
     let (server, _) = closed_server();
-    for client in clients() {
-        let state = Folder::new();
-        let mut person = person(&client, server.address(), &state);
-        person.types("lamp rivet\r");
-        person.sees("the passphrase is not that of the room");
-        expect_end(&person, 1);
-    }
+    let state = Folder::new();
+    let mut person = person(server.address(), &state);
+    person.types("lamp rivet\r");
+    person.sees("the passphrase is not that of the room");
+    expect_end(&person, 1);
     server.stop();
 }
 
 #[test]
 fn ctrl_c_and_ctrl_d_leave_at_the_question_and_the_terminal_is_as_before() {
     let (server, _) = closed_server();
-    for client in clients() {
-        // Ctrl-D leaves where nothing is typed, so Ctrl-U comes before it.
-        for keys in ["\x03", "\x15\x04"] {
-            let state = Folder::new();
-            let mut person = person(&client, server.address(), &state);
-            person.types("half");
-            person.types(keys);
-            expect_end(&person, 0);
-            let bytes = person.screen().read_with(Screen::written);
-            assert!(!bytes.contains("half"), "{bytes}");
-        }
+    // Ctrl-D leaves where nothing is typed, so Ctrl-U comes before it.
+    for keys in ["\x03", "\x15\x04"] {
+        let state = Folder::new();
+        let mut person = person(server.address(), &state);
+        person.types("half");
+        person.types(keys);
+        expect_end(&person, 0);
+        let bytes = person.screen().read_with(Screen::written);
+        assert!(!bytes.contains("half"), "{bytes}");
     }
     server.stop();
 }
@@ -480,9 +469,9 @@ fn a_signal_at_the_question_leaves_the_terminal_as_before() {
     let (server, _) = closed_server();
     // A shell adds 128 to the number of a signal that has ended a program.
     let signals = [("TERM", 0), ("QUIT", 131), ("USR1", 138), ("ALRM", 142)];
-    for (client, (signal, code)) in clients().iter().flat_map(|client| signals.map(|end| (client, end))) {
+    for (signal, code) in signals {
         let state = Folder::new();
-        let person = person(client, server.address(), &state);
+        let person = person(server.address(), &state);
         let pid = fs::read_to_string(state.file("pid")).unwrap();
         assert!(Command::new("kill").args(["-s", signal, pid.trim()]).status().unwrap().success());
         expect_end(&person, code);

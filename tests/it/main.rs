@@ -9,8 +9,6 @@ mod clock;
 #[cfg(feature = "closed")]
 mod closed_client;
 #[cfg(feature = "closed")]
-mod closed_make;
-#[cfg(feature = "closed")]
 mod closed_python;
 #[cfg(feature = "closed")]
 mod closed_room;
@@ -28,8 +26,6 @@ mod console_line;
 mod conversation;
 mod cut_off;
 mod cuts;
-mod dist;
-mod editor;
 mod fallback;
 mod faults_of_the_original;
 mod flood;
@@ -43,6 +39,7 @@ mod journal_moved;
 mod journal_order;
 mod kept_files;
 mod kind_of_room;
+mod leaving;
 mod limits;
 mod lost_names;
 mod machines;

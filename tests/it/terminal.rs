@@ -339,22 +339,3 @@ fn clear_empties_the_screen_and_every_way_to_leave_prints_bye() {
         });
     }
 }
-
-#[test]
-fn one_who_leaves_with_lines_unsent_is_told_so_and_the_exit_code_is_one() {
-    for (with_editor, leave) in [(false, "/quit\n"), (false, "\x04"), (true, "/quit\r"), (true, "\x04")] {
-        let (server, address) = Program::server(&[]);
-        let mut alice = match with_editor {
-            true => TerminalUser::join_editor(address, (24, 80), "Alice"),
-            false => TerminalUser::join(address, (24, 80), "Alice"),
-        };
-        drop(server);
-        alice.sees("connection lost");
-        alice.types(if with_editor { "hello\r" } else { "hello\n" });
-        alice.sees("--- waiting to be sent: hello ---");
-        alice.types(leave);
-        alice.sees("--- lines that were not sent: 1 ---");
-        alice.sees("Bye!");
-        assert_eq!(alice.exits(), 1, "{leave:?}");
-    }
-}

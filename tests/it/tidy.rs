@@ -128,7 +128,7 @@ fn threads_are_started_through_a_builder() {
 #[test]
 fn every_test_that_the_table_of_faults_names_exists() {
     let readme = fs::read_to_string(repository().join("tests/README.md")).unwrap();
-    let tests = files(&["common", "server", "client", "tests/it"], ".rs");
+    let tests = files(&["common", "server", "client", "tests/it", "tests/editor", "tests/release"], ".rs");
     // The rows of the faults, F1 to F14, name their tests in the last column.
     let rows = readme.lines().filter(|line| line.starts_with("| F"));
     let last_columns = rows.map(|row| row.trim_end_matches([' ', '|']).rsplit('|').next().unwrap());
@@ -171,7 +171,16 @@ fn no_line_is_wider_than_rustfmt_allows() {
     let settings = fs::read_to_string(repository().join("rustfmt.toml")).unwrap();
     let max_width = settings.lines().find_map(|line| line.strip_prefix("max_width = ")).unwrap();
     let max_width: usize = max_width.parse().unwrap();
-    let folders = ["common", "server", "client", "tests/src", "tests/it", "tests/benches/src"];
+    let folders = [
+        "common",
+        "server",
+        "client",
+        "tests/src",
+        "tests/it",
+        "tests/editor",
+        "tests/release",
+        "tests/benches/src",
+    ];
     let mut wide = Vec::new();
     for (path, text) in files(&folders, ".rs") {
         for (index, line) in text.lines().enumerate() {
@@ -186,7 +195,10 @@ fn no_line_is_wider_than_rustfmt_allows() {
 
 #[test]
 fn every_file_starts_with_a_module_doc() {
-    let sources = files(&["common/src", "server/src", "client/src", "tests/src", "tests/it"], ".rs");
+    let sources = files(
+        &["common/src", "server/src", "client/src", "tests/src", "tests/it", "tests/editor", "tests/release"],
+        ".rs",
+    );
     assert_eq!(names_of(&sources, |text| !text.starts_with("//! ")), Vec::<String>::new());
 }
 
@@ -194,13 +206,28 @@ fn every_file_starts_with_a_module_doc() {
 fn no_test_is_ignored() {
     // The two parts stand apart, so that this file does not hold the attribute itself.
     let ignored = ["#[", "ignore"].concat();
-    let sources = files(&["common", "server", "client", "tests/src", "tests/it"], ".rs");
+    let sources = files(
+        &["common", "server", "client", "tests/src", "tests/it", "tests/editor", "tests/release"],
+        ".rs",
+    );
     assert_eq!(names_of(&sources, |text| text.contains(&ignored)), Vec::<String>::new());
 }
 
 #[test]
 fn no_file_names_the_machine_on_which_it_was_written() {
-    let sources = files(&["common", "server", "client", "tests/src", "tests/it", "tests/python"], "");
+    let sources = files(
+        &[
+            "common",
+            "server",
+            "client",
+            "tests/src",
+            "tests/it",
+            "tests/editor",
+            "tests/release",
+            "tests/python",
+        ],
+        "",
+    );
     // The two parts stand apart, so that this file does not name it either.
     let path = ["/work", "/main"].concat();
     assert_eq!(names_of(&sources, |text| text.contains(&path)), Vec::<String>::new());

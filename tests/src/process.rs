@@ -1,5 +1,5 @@
-//! The real programs as child processes. The harness builds them once, reads their output, and kills them at
-//! the end of the test.
+//! The real programs as child processes. The harness reads their output, and kills them at the end of the
+//! test.
 
 use crate::{
     folder::Folder,
@@ -15,7 +15,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, ExitStatus, Stdio},
-    sync::{Arc, Once, OnceLock},
+    sync::{Arc, Once},
     thread::{self, JoinHandle},
 };
 
@@ -418,62 +418,26 @@ pub fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the package is in the repository")
 }
 
-/// The path of `chat-server` or `chat-client`. The first call builds both, with the Cargo and the profile of
-/// this test.
-pub fn binary(name: &str) -> PathBuf {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    // This package is named too, because cargo chooses the features of shared dependencies for all named
-    // packages together. So the build reuses what has been compiled for a program of this package.
-    let arguments = ["--bin", "chat-server", "--bin", "chat-client"];
-    let packages = ["--package", "chat-server", "--package", "chat-client", "--package", "chat-tests"];
-    // With the features of this test as well. Cargo keeps both builds of a program, and puts the one that is
-    // asked for in its place.
-    let features: &[&str] = if cfg!(feature = "closed") { &["--features", "chat-tests/closed"] } else { &[] };
-    let all = [&arguments[..], &packages[..], features].concat();
-    BUILT.get_or_init(|| build(target_folder(), &all)).join(name)
-}
-
-/// The path of a `chat-client` with the feature `edit`. The first call builds it.
+/// The path of `chat-server` or `chat-client`, as cargo has built it for the tests.
 ///
-/// It has a target folder of its own, because both builds give the program the same name.
-pub fn client_with_editor() -> PathBuf {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    let features = if cfg!(feature = "closed") { "edit,closed" } else { "edit" };
-    let arguments = ["--package", "chat-client", "--features", features];
-    BUILT.get_or_init(|| build(&target_folder().join("edit"), &arguments)).join("chat-client")
+/// # Panics
+/// When it is not there. `cargo test` builds it, and `cargo run` of another program does not.
+pub fn binary(name: &str) -> PathBuf {
+    let built = profile_folder().join(name.replace("chat-", "tested-"));
+    assert!(built.is_file(), "cargo build --package chat-tests --bins makes {}", built.display());
+    built
 }
 
 /// The folder of the profile with which this test was built, such as `.../target/debug`. The test is a file
 /// in it, or in a folder in it.
-fn profile_folder() -> &'static Path {
-    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
-    FOLDER.get_or_init(|| {
-        let this = env::current_exe().unwrap();
-        let is_profile =
-            |folder: &&Path| matches!(folder.file_name().and_then(OsStr::to_str), Some("debug" | "release"));
-        this.ancestors()
-            .find(is_profile)
-            .expect("Cargo names the folder of a test after its profile")
-            .to_owned()
-    })
+fn profile_folder() -> PathBuf {
+    let this = env::current_exe().unwrap();
+    let is_profile =
+        |folder: &&Path| matches!(folder.file_name().and_then(OsStr::to_str), Some("debug" | "release"));
+    this.ancestors().find(is_profile).expect("Cargo names the folder of a test after its profile").to_owned()
 }
 
-pub(crate) fn target_folder() -> &'static Path {
-    profile_folder().parent().expect("the folder of a profile is in the target folder")
-}
-
-/// Builds with the Cargo and the profile of this test. Returns the folder of the programs.
-fn build(target: &Path, arguments: &[&str]) -> PathBuf {
-    let mut build = Command::new(env!("CARGO"));
-    build
-        .current_dir(repository())
-        .args(["build", "--quiet"])
-        .args(arguments)
-        .arg("--target-dir")
-        .arg(target);
-    if profile_folder().ends_with("release") {
-        build.arg("--release");
-    }
-    assert!(build.status().unwrap().success(), "the programs do not build");
-    target.join(profile_folder().file_name().expect("the folder of a profile has a name"))
+/// The folder in which cargo builds.
+pub fn target_folder() -> PathBuf {
+    profile_folder().parent().expect("the folder of a profile is in the target folder").to_owned()
 }

@@ -1,7 +1,6 @@
 //! A server in the process of the test, on a free port, with the limits that the test wants.
 
 use crate::{
-    process::binary,
     room::{Kind, Room},
     watchdog::Shared,
 };
@@ -63,9 +62,6 @@ impl TestServer {
     }
 
     fn start_in(room: Room, address: &str, mut settings: Settings) -> TestServer {
-        // The first scenario that needs a program builds it, and that can take longer than a server waits for
-        // a member that asks for nothing. So it comes before anybody joins.
-        binary("chat-client");
         room.give(&mut settings);
         let listener = TcpListener::bind(address).unwrap_or_else(|error| panic!("{address}: {error}"));
         let shutdown = Arc::new(Shutdown::new());

@@ -7,7 +7,7 @@
 
 use crate::{
     folder::Folder,
-    process::{binary, client_with_editor},
+    process::binary,
     room::{client_environment, folder_that_knows},
     watchdog::{poll, Shared},
 };
@@ -21,6 +21,9 @@ use std::{
     sync::Arc,
     thread::{self, JoinHandle},
 };
+
+/// What the key Enter sends: the editor reads each key, and otherwise the terminal makes a line of it.
+pub const ENTER: &str = if cfg!(feature = "edit") { "\r" } else { "\n" };
 
 /// A user that looks at the screen and types. Dropping it kills the client.
 pub struct TerminalUser {
@@ -119,23 +122,6 @@ impl TerminalUser {
         shell
     }
 
-    /// Starts a client with the editor, which reads each key.
-    pub fn start_editor(server: SocketAddr, size: (u16, u16), arguments: &[&str]) -> TerminalUser {
-        let mut command = CommandBuilder::new(client_with_editor());
-        command.args(["--server", &server.to_string()]);
-        command.args(arguments);
-        command.env("TERM", "xterm-256color");
-        command.env_remove("NO_COLOR");
-        TerminalUser::run_in(folder_that_knows(server), size, command)
-    }
-
-    /// Starts a client with the editor and this name, and waits until it has joined.
-    pub fn join_editor(server: SocketAddr, size: (u16, u16), name: &str) -> TerminalUser {
-        let person = TerminalUser::start_editor(server, size, &["--name", name]);
-        person.sees("...");
-        person
-    }
-
     /// Starts a command, such as a shell, in the place of the client.
     pub fn run(size: (u16, u16), command: CommandBuilder) -> TerminalUser {
         TerminalUser::run_in(Folder::new(), size, command)
@@ -196,7 +182,7 @@ impl TerminalUser {
         self.screen.update(|screen| screen.emulator.screen_mut().set_size(rows, columns));
     }
 
-    /// Types exactly this text. Enter is `\n`.
+    /// Types exactly this text.
     pub fn types(&mut self, text: &str) {
         self.keyboard.write_all(text.as_bytes()).unwrap();
         self.keyboard.flush().unwrap();

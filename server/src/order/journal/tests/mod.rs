@@ -137,7 +137,8 @@ fn every_bit_that_flips_is_found_where_it_is() {
         bytes[bit / 8] ^= 1 << (bit % 8);
         let read = seal.read(sector as u32, &bytes[sector * SECTOR..(sector + 1) * SECTOR]);
         assert_eq!(read, Sector::Damaged, "bit {bit}");
-        // What a scan makes of a damaged sector does not depend on the bit, behind the header, which has the salt.
+        // What a scan makes of a damaged sector does not depend on the bit. The header is another matter: it
+        // has the salt.
         if bit < PAGE * 8 || bit % 61 == 0 {
             let found = scan(&bytes, 1, true, &mut |_, _| Ok(()));
             let damage = found.expect_err(&format!("the damage at bit {bit} is found"));

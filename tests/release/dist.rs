@@ -1,7 +1,9 @@
-//! The archive that `make dist` writes. It is made here by the same program, with the programs of the tests.
+//! The archive that `make dist` writes. It is made here by the same program, with the programs that the
+//! README installs.
 
+use crate::readme::installed_programs;
 use chat_tests::{
-    process::{binary, client_with_editor, installed, repository},
+    process::{installed, repository},
     terminal::TerminalUser,
 };
 use portable_pty::CommandBuilder;
@@ -12,9 +14,6 @@ use std::{
     process::Command,
     time::{Duration, UNIX_EPOCH},
 };
-
-/// Whether the programs of this test are built for closed rooms too. Those of `make dist` are not.
-const CLOSED: bool = cfg!(feature = "closed");
 
 /// The time of the commit of which the archive is made, as it seems to `dist`.
 const COMMIT_TIME: Duration = Duration::from_secs(1_700_000_000);
@@ -32,7 +31,7 @@ fn unpack(test: &str) -> Unpacked {
     let (made, root) = (folder.join("made"), folder.join("unpacked"));
     fs::create_dir_all(&root).unwrap();
     let mut dist = Command::new(env!("CARGO_BIN_EXE_dist"));
-    dist.arg("some-target").arg(binary("chat-server").parent().unwrap()).arg(&made);
+    dist.arg("some-target").arg(installed_programs()).arg(&made);
     let output = dist.env("SOURCE_DATE_EPOCH", COMMIT_TIME.as_secs().to_string()).output().unwrap();
     assert!(output.status.success(), "{output:?}");
     let archive = made.join(format!("rpc-chat-{}-some-target.tar.gz", env!("CARGO_PKG_VERSION")));
@@ -99,10 +98,9 @@ fn the_archive_has_programs_that_run_and_all_that_belongs_to_them() {
             "share/zsh/site-functions/_chat-server",
         ]
     );
-    for program in ["chat-client", "chat-server"] {
+    for (program, features) in [("chat-client", " (edit)"), ("chat-server", "")] {
         let version =
             Command::new(unpacked.root.join("bin").join(program)).arg("--version").output().unwrap();
-        let features = if CLOSED { " (closed)" } else { "" };
         let expected = format!("{program} {}{features}\n", env!("CARGO_PKG_VERSION"));
         assert_eq!(String::from_utf8(version.stdout).unwrap(), expected);
     }
@@ -113,10 +111,6 @@ fn the_client_in_the_archive_is_built_with_its_editor() {
     let makefile = fs::read_to_string(repository().join("Makefile")).unwrap();
     let recipe = makefile.split("\ndist: ").nth(1).unwrap();
     assert!(recipe.lines().any(|line| line.contains(" build ") && line.contains("chat-client/edit")));
-    let version = Command::new(client_with_editor()).arg("--version").output().unwrap();
-    let features = if CLOSED { "edit, closed" } else { "edit" };
-    let expected = format!("chat-client {} ({features})\n", env!("CARGO_PKG_VERSION"));
-    assert_eq!(String::from_utf8(version.stdout).unwrap(), expected);
 }
 
 #[test]
@@ -262,7 +256,8 @@ fn the_systemd_unit_is_valid() {
     // Systemd checks that the program and the page exist, so the unit gets ones that do.
     let unit = fs::read_to_string(repository().join("server/chat-server.service")).unwrap();
     assert!(unit.contains("/usr/local/bin/chat-server "));
-    let unit = unit.replace("/usr/local/bin/chat-server ", &format!("{} ", binary("chat-server").display()));
+    let unit = unit
+        .replace("/usr/local/bin/chat-server ", &format!("{}/chat-server ", installed_programs().display()));
     let unit = unit.replace("man:chat-server(1) ", "");
     let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("chat-server.service");
     fs::write(&file, unit).unwrap();

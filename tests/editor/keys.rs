@@ -2,7 +2,7 @@
 //! line, and the terminal is given back as it was.
 
 use chat_tests::{
-    process::{client_with_editor, Program},
+    process::{binary, Program},
     terminal::{Screen, TerminalUser},
 };
 use std::{net::SocketAddr, process::Command};
@@ -13,7 +13,7 @@ const LEFT: &str = "\x1b[D";
 
 /// Starts the client as a job of the shell, and returns its process id.
 fn start_in_shell(shell: &mut TerminalUser, server: SocketAddr, name: &str) -> String {
-    let client = client_with_editor();
+    let client = binary("chat-client");
     shell.types(&format!(
         "clear; sh -c 'echo pid $$; exec {} --server {server} --name {name}'\n",
         client.display()
@@ -26,7 +26,7 @@ fn start_in_shell(shell: &mut TerminalUser, server: SocketAddr, name: &str) -> S
 #[test]
 fn up_brings_the_last_line_back_to_be_edited() {
     let (_server, address) = Program::server(&[]);
-    let mut alice = TerminalUser::join_editor(address, SIZE, "Alice");
+    let mut alice = TerminalUser::join(address, SIZE, "Alice");
     let tom = Program::joined_client(address, "Tom");
     alice.types("hello\r");
     tom.sees("[Alice] hello\n");
@@ -43,7 +43,7 @@ fn up_brings_the_last_line_back_to_be_edited() {
 fn a_line_of_three_rows_stays_whole_and_editable_under_a_burst() {
     for size in [(60, 40), (8, 40)] {
         let (_server, address) = Program::server(&["--rate-burst", "0"]);
-        let mut alice = TerminalUser::join_editor(address, size, "Alice");
+        let mut alice = TerminalUser::join(address, size, "Alice");
         let mut tom = Program::joined_client(address, "Tom");
         let typed: String = (0..33).map(|word| format!("w{word} ")).collect();
         assert!(typed.len() > 2 * 39 && typed.len() < 3 * 39 + 20);
@@ -84,7 +84,7 @@ fn a_line_of_three_rows_stays_whole_and_editable_under_a_burst() {
 #[test]
 fn a_key_deletes_or_passes_what_a_reader_sees_as_one_character() {
     let (_server, address) = Program::server(&[]);
-    let mut alice = TerminalUser::join_editor(address, SIZE, "Alice");
+    let mut alice = TerminalUser::join(address, SIZE, "Alice");
     let tom = Program::joined_client(address, "Tom");
     let pictures =
         ["👩\u{200d}👩\u{200d}👧", "🇩🇪", "👍🏽", "e\u{301}\u{302}", "1\u{fe0f}\u{20e3}", "क्षि", "می\u{200c}"];
@@ -98,7 +98,7 @@ fn a_key_deletes_or_passes_what_a_reader_sees_as_one_character() {
 #[test]
 fn a_line_with_a_false_slash_stays_and_can_be_mended() {
     let (_server, address) = Program::server(&[]);
-    let mut alice = TerminalUser::join_editor(address, SIZE, "Alice");
+    let mut alice = TerminalUser::join(address, SIZE, "Alice");
     let tom = Program::joined_client(address, "Tom");
     alice.types("\u{ff0f}msg Tom secret\r");
     alice.sees("--- that is not /; type /msg ---");
@@ -111,7 +111,7 @@ fn a_line_with_a_false_slash_stays_and_can_be_mended() {
 #[test]
 fn keys_that_arrive_together_have_their_effect_together() {
     let (_server, address) = Program::server(&[]);
-    let mut alice = TerminalUser::join_editor(address, SIZE, "Alice");
+    let mut alice = TerminalUser::join(address, SIZE, "Alice");
     let tom = Program::joined_client(address, "Tom");
     alice.types("first\rsecond\rthird and no enter");
     tom.sees("[Alice] first\n[Alice] second\n");
@@ -121,7 +121,7 @@ fn keys_that_arrive_together_have_their_effect_together() {
 #[test]
 fn tab_completes_a_name_and_a_command() {
     let (_server, address) = Program::server(&[]);
-    let mut alice = TerminalUser::join_editor(address, SIZE, "Alice");
+    let mut alice = TerminalUser::join(address, SIZE, "Alice");
     let tom = Program::joined_client(address, "Tom");
     let _tim = Program::joined_client(address, "Tim");
     alice.sees("User [Tim] joined");
@@ -138,7 +138,7 @@ fn tab_completes_a_name_and_a_command() {
 #[test]
 fn a_search_finds_an_older_line() {
     let (_server, address) = Program::server(&[]);
-    let mut alice = TerminalUser::join_editor(address, SIZE, "Alice");
+    let mut alice = TerminalUser::join(address, SIZE, "Alice");
     let mut tom = Program::joined_client(address, "Tom");
     alice.types("the first line\rthe second line\rsomething else\r");
     tom.sees("[Alice] something else\n");
@@ -156,7 +156,7 @@ fn a_search_finds_an_older_line() {
 #[test]
 fn the_name_is_asked_for_and_is_no_line_of_the_history() {
     let (_server, address) = Program::server(&[]);
-    let mut alice = TerminalUser::start_editor(address, SIZE, &[]);
+    let mut alice = TerminalUser::start(address, SIZE, &[], &[]);
     alice.sees_typed("Enter your name:");
     alice.types("a b\r");
     alice.sees("refused");
@@ -177,7 +177,7 @@ fn the_name_is_asked_for_and_is_no_line_of_the_history() {
 #[test]
 fn a_paste_of_a_few_lines_is_edited_and_goes_out_as_one_message() {
     let (_server, address) = Program::server(&[]);
-    let mut alice = TerminalUser::join_editor(address, SIZE, "Alice");
+    let mut alice = TerminalUser::join(address, SIZE, "Alice");
     let mut tom = Program::joined_client(address, "Tom");
     alice.sees("User [Tom] joined");
     alice.types("see: \x1b[200~one\r/quit\rthree\r\x1b[201~");
@@ -192,7 +192,7 @@ fn a_paste_of_a_few_lines_is_edited_and_goes_out_as_one_message() {
 #[test]
 fn a_paste_behind_the_name_of_one_person_is_for_that_person_alone() {
     let (_server, address) = Program::server(&[]);
-    let mut alice = TerminalUser::join_editor(address, SIZE, "Alice");
+    let mut alice = TerminalUser::join(address, SIZE, "Alice");
     let mut tom = Program::joined_client(address, "Tom");
     let eve = Program::joined_client(address, "Eve");
     alice.sees("User [Eve] joined");
@@ -215,7 +215,7 @@ fn a_paste_behind_the_name_of_one_person_is_for_that_person_alone() {
 #[test]
 fn a_paste_of_many_lines_is_held_until_the_person_says_what_to_do() {
     let (_server, address) = Program::server(&["--rate-burst", "0"]);
-    let mut alice = TerminalUser::join_editor(address, SIZE, "Alice");
+    let mut alice = TerminalUser::join(address, SIZE, "Alice");
     let tom = Program::joined_client(address, "Tom");
     let paste: String = (1..=500).map(|count| format!("line {count}\r")).collect();
     alice.types(&format!("half\x1b[200~{paste}\x1b[201~"));
@@ -252,7 +252,7 @@ fn ctrl_z_gives_the_shell_its_terminal_and_fg_draws_the_line_again() {
 #[test]
 fn ctrl_c_clears_the_line_and_a_second_one_leaves() {
     let (_server, address) = Program::server(&[]);
-    let mut alice = TerminalUser::join_editor(address, SIZE, "Alice");
+    let mut alice = TerminalUser::join(address, SIZE, "Alice");
     alice.types("half a line");
     alice.sees_typed("half a line");
     alice.types("\x03");
@@ -314,7 +314,7 @@ fn the_terminal_has_its_modes_again_after_every_way_out() {
 fn plain_and_dumb_terminals_have_the_line_mode() {
     for arguments in [&["--name", "Alice", "--plain"][..], &["--name", "Alice", "--json"]] {
         let (_server, address) = Program::server(&[]);
-        let mut alice = TerminalUser::start_editor(address, SIZE, arguments);
+        let mut alice = TerminalUser::start(address, SIZE, arguments, &[]);
         alice.screen().wait("the join", |screen| {
             let text = screen.rows().concat();
             (text.contains("Connected!") || text.contains("\"connected\"")).then_some(())
@@ -331,7 +331,7 @@ fn plain_and_dumb_terminals_have_the_line_mode() {
 #[test]
 fn the_line_is_drawn_again_when_the_terminal_changes_its_width() {
     let (_server, address) = Program::server(&[]);
-    let mut alice = TerminalUser::join_editor(address, SIZE, "Alice");
+    let mut alice = TerminalUser::join(address, SIZE, "Alice");
     let typed = "0123456789".repeat(5);
     alice.types(&typed);
     alice.sees_typed(&typed);
