@@ -54,10 +54,9 @@ pub(crate) enum Keys {
     Text(bool),
     /// The first bytes of a character.
     Character(Vec<u8>),
-    /// A paste, with its end mark as soon as that has come.
-    Paste(Vec<u8>),
-    /// A paste that is too long, of which only the last bytes are kept.
-    SkippedPaste(Vec<u8>),
+    /// A paste, with its end mark as soon as that has come, and whether it is too long. Its beginning is
+    /// forgotten then.
+    Paste(Vec<u8>, bool),
 }
 
 impl Keys {
@@ -104,23 +103,17 @@ impl Keys {
                     Err(_) => Some(Key::Character(char::REPLACEMENT_CHARACTER)),
                 }
             }
-            Keys::Paste(mut bytes) => {
+            Keys::Paste(mut bytes, mut too_long) => {
                 bytes.push(byte);
                 if let Some(text) = bytes.strip_suffix(PASTE_END) {
-                    return Some(Key::Paste(String::from_utf8_lossy(text).into_owned()));
+                    let text = String::from_utf8_lossy(text).into_owned();
+                    return Some(if too_long { Key::PasteTooLong } else { Key::Paste(text) });
                 }
-                let too_long = bytes.len() > MAX_PASTE_BYTES + PASTE_END.len();
-                self.wait(if too_long { Keys::SkippedPaste(Vec::new()) } else { Keys::Paste(bytes) })
-            }
-            Keys::SkippedPaste(mut last) => {
-                if last.len() == PASTE_END.len() {
-                    last.remove(0);
+                if bytes.len() > MAX_PASTE_BYTES + PASTE_END.len() {
+                    too_long = true;
+                    bytes.drain(..bytes.len() - PASTE_END.len());
                 }
-                last.push(byte);
-                if last == PASTE_END {
-                    return Some(Key::PasteTooLong);
-                }
-                self.wait(Keys::SkippedPaste(last))
+                self.wait(Keys::Paste(bytes, too_long))
             }
         }
     }
@@ -155,7 +148,7 @@ impl Keys {
             b"3~" => Some(Key::DeleteAfter),
             b"1;5C" | b"1;3C" => Some(Key::WordRight),
             b"1;5D" | b"1;3D" => Some(Key::WordLeft),
-            b"200~" => self.wait(Keys::Paste(Vec::new())),
+            b"200~" => self.wait(Keys::Paste(Vec::new(), false)),
             _ => None,
         }
     }
@@ -232,5 +225,12 @@ mod tests {
         bytes.resize(MAX_PASTE_BYTES + 100, b'x');
         bytes.extend_from_slice(b"\x1b[201~y");
         assert_eq!(keys(&bytes), [Key::PasteTooLong, Key::Character('y')]);
+        // The mark begins within what is taken, and ends behind it.
+        for more in 0..=PASTE_END.len() {
+            let mut bytes = b"\x1b[200~".to_vec();
+            bytes.resize(bytes.len() + MAX_PASTE_BYTES + more, b'x');
+            bytes.extend_from_slice(b"\x1b[201~y");
+            assert_eq!(keys(&bytes).last(), Some(&Key::Character('y')), "{more}");
+        }
     }
 }

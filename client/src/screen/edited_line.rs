@@ -30,7 +30,7 @@ pub(crate) struct EditedLine {
 }
 
 /// One row, and how many cells it takes.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Row {
     text: String,
     cells: usize,
@@ -115,14 +115,11 @@ impl EditedLine {
             }
             at += bytes;
         }
-        if at == cursor {
-            layout.put_cursor();
-        }
         layout
     }
 
-    /// Returns what a reader sees as one character, one after the other. One that is wider than a row, or has
-    /// the cursor inside, is several.
+    /// Returns what a reader sees as one character, one after the other, and the end of the line. One that is
+    /// wider than a row, or has the cursor inside, is several.
     fn pieces(&self, max_cells: usize) -> Vec<Piece> {
         let mut pieces: Vec<Piece> = Vec::new();
         for (text, cursor) in [(&self.question, None), (&self.prompt, None), (&self.text, Some(self.cursor))]
@@ -143,6 +140,7 @@ impl EditedLine {
                 }
             }
         }
+        pieces.push(Piece { shown: Row::default(), bytes: 0, ends_row: false });
         pieces
     }
 }
@@ -158,8 +156,7 @@ impl Layout {
     /// The cursor is behind what has been laid out so far.
     fn put_cursor(&mut self) {
         self.cursor_row = self.rows.len() - 1;
-        let row = &self.rows[self.cursor_row];
-        self.before = Row { text: row.text.clone(), cells: row.cells };
+        self.before = self.rows[self.cursor_row].clone();
     }
 }
 

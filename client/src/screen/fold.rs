@@ -43,19 +43,9 @@ pub(crate) struct Fold {
     last_at: Option<Instant>,
 }
 
-/// What the moves of one person come to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Outcome {
-    Joined,
-    Back,
-    Left,
-    CameAndWent,
-    Returned,
-}
-
-/// The people with one outcome.
+/// The people who did the same.
 struct Group<'f> {
-    outcome: Outcome,
+    did: &'static str,
     names: Vec<&'f str>,
     moves: Vec<&'f Event>,
 }
@@ -103,19 +93,12 @@ impl Fold {
 impl Group<'_> {
     /// The line of the whole group. It has the time of the last move.
     fn line(&self, earlier: bool) -> StyledLine {
-        let did = match self.outcome {
-            Outcome::Joined => "joined",
-            Outcome::Back => "are back",
-            Outcome::Left => "left",
-            Outcome::CameAndWent => "came and went",
-            Outcome::Returned => "left and came back",
-        };
         let count = self.names.len();
         let people = if count == 1 { "person" } else { "people" };
         let names = list_some(&self.names, MAX_NAMES_SHOWN);
-        let text = format!("--- {count} {people} {did}: {names}{} ---", self.reasons());
+        let text = format!("{count} {people} {}: {names}{}", self.did, self.reasons());
         let time = self.moves.last().map(|event| event.time);
-        StyledLine { time, ..StyledLine::system(text) }.earlier(earlier)
+        StyledLine { time, ..StyledLine::notice(text) }.earlier(earlier)
     }
 
     /// The reasons of those who did not ask to leave, the most frequent first.
@@ -157,29 +140,29 @@ fn groups(moves: &[Event]) -> Vec<Group<'_>> {
     }
     let mut groups: Vec<Group<'_>> = Vec::new();
     for (name, moves) in people {
-        let outcome = outcome_of(&moves);
-        match groups.iter_mut().find(|group| group.outcome == outcome) {
+        let did = what_was_done(&moves);
+        match groups.iter_mut().find(|group| group.did == did) {
             Some(group) => {
                 group.names.push(name);
                 group.moves.extend(moves);
             }
-            None => groups.push(Group { outcome, names: vec![name], moves }),
+            None => groups.push(Group { did, names: vec![name], moves }),
         }
     }
     groups
 }
 
-/// The first move tells whether the person was here, the last one whether it is.
-fn outcome_of(moves: &[&Event]) -> Outcome {
+/// Returns what the moves of one person come to. The first one tells whether the person was here, the last
+/// one whether it is.
+fn what_was_done(moves: &[&Event]) -> &'static str {
     let leaves = |event: &&Event| matches!(event.kind, EventKind::Left { .. });
+    let joins = |event: &&Event| matches!(event.kind, EventKind::Joined { .. });
     match (moves.first().is_some_and(leaves), moves.last().is_some_and(leaves)) {
-        (true, true) => Outcome::Left,
-        (true, false) => Outcome::Returned,
-        (false, true) => Outcome::CameAndWent,
-        (false, false) if moves.iter().any(|event| matches!(event.kind, EventKind::Joined { .. })) => {
-            Outcome::Joined
-        }
-        (false, false) => Outcome::Back,
+        (true, true) => "left",
+        (true, false) => "left and came back",
+        (false, true) => "came and went",
+        (false, false) if moves.iter().any(joins) => "joined",
+        (false, false) => "are back",
     }
 }
 
