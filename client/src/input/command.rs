@@ -5,9 +5,9 @@ use crate::{
     input::TerminalEvent,
     settings::{Bell, DEFAULT_HISTORY},
 };
-#[cfg(feature = "edit")]
-use chat_common::text::invisible::bare;
-use chat_common::text::invisible::{behind_blank_start, behind_false_slash, trim, without_invisible_start};
+use chat_common::text::invisible::{
+    bare, behind_blank_start, behind_false_slash, trim, without_invisible_start,
+};
 
 /// The meaning of one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,7 +51,6 @@ pub(crate) fn false_slash(line: &str) -> Option<String> {
 
 /// Whether a text begins as one for one person does, with `/msg` or `/reply`, even if that is not quite how
 /// it is written. As a message it would be said to everybody.
-#[cfg(feature = "edit")]
 pub(crate) fn is_for_one_person(text: &str) -> bool {
     let text = behind_blank_start(text);
     let command = text.strip_prefix('/').or_else(|| behind_false_slash(text));
@@ -226,7 +225,6 @@ mod tests {
         assert_eq!(parse_command("/reply one\ntwo"), Ok(Command::Pass(Input::Reply("one\ntwo".into()))));
     }
 
-    #[cfg(feature = "edit")]
     #[test]
     fn a_text_for_one_person_is_known_by_its_beginning() {
         for start in ["/msg", " \u{200b}/reply", "/MSG", "/m\u{200b}sg", "\u{ff0f}msg", " \u{ff0f}Reply"] {

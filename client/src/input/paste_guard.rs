@@ -11,7 +11,7 @@
 use crate::{
     events::{Input, Utterance},
     input::{
-        command::{parse_command, Command},
+        command::{is_for_one_person, parse_command, Command},
         InputNotice, Typed,
     },
 };
@@ -181,14 +181,6 @@ fn end_of_typed(burst: &str) -> usize {
     end
 }
 
-fn is_for_one_person(line: &str) -> bool {
-    match parse_command(line) {
-        Ok(Command::Pass(Input::Say { utterance, .. })) => matches!(utterance, Utterance::Private { .. }),
-        Ok(Command::Pass(Input::Reply(_))) => true,
-        _ => false,
-    }
-}
-
 /// Whether a line is not a command. An unknown command may be a path, so it may be text.
 fn may_be_text(line: &str) -> bool {
     match parse_command(line) {
@@ -227,7 +219,7 @@ mod tests {
 
     #[test]
     fn what_is_pasted_behind_a_private_text_is_held_and_commands_behind_it_are_not() {
-        for private in ["/msg Ann one", "/reply one"] {
+        for private in ["/msg Ann one", "/reply one", "/MSG Ann one", "\u{ff0f}msg Ann one"] {
             let mut guard = PasteGuard::default();
             let passed = burst(&mut guard, &["typed", private, "two", "/who"]);
             assert_eq!(passed, [line("typed"), line(private), notice(InputNotice::PasteHeld(2))]);
