@@ -2,7 +2,8 @@
 //! thread, which is the one that calls [`run`].
 //!
 //! There is one connection after the other; `connection.rs` has the life of one. `client.rs` has what
-//! outlives it: the [`SendQueue`] keeps what is to be sent, and the [`Inbox`] knows what was received.
+//! outlives it: the [`SendQueue`](send_queue::SendQueue) keeps what is to be sent, and the [`Inbox`] knows
+//! what was received.
 //!
 //! A *session* is what the server keeps for a member under its token. A new connection resumes the session,
 //! or begins another one.
