@@ -17,42 +17,62 @@
 //! | `log` | the newest events, in memory | none of its own |
 //! | `settings` | the limits and the command line | none of its own |
 //!
-//! # The path of a message
+//! # The way of a message
 //!
-//! Sara types `hello`, and Tom reads `[Sara] hello`. Tom has received everything before it.
+//! Sara types `hello`, and Tom reads `[Sara] hello`. Tom has received everything before it. A test follows
+//! this list through the code: each function calls the next one, or hands something over to it.
 //!
 //! In Sara's client:
 //!
-//! 1. `client/src/input/typing.rs`: `read_typed_loop` reads the line, on the thread `stdin`.
-//!    `guard_pastes_loop` passes it on, on the thread `paste`. In a client with the editor,
-//!    `client/src/editor/mod.rs`: `edit_loop` reads it.
-//! 2. `client/src/session/connection.rs`: `call_loop` takes the line. Thread `main`.
-//! 3. `client/src/session/send_queue.rs`: `push_utterance` gives the message its id.
-//! 4. `client/src/session/connection.rs`: `call_loop` calls `Broadcast`.
+//! 1. `client/src/input/typing.rs`: `read_typed_loop` reads the line. Thread `stdin`. Hands over
+//!    `Typed::Line`.
+//! 2. `client/src/input/typing.rs`: `guard_pastes_loop` waits for some 20 ms: a line that more lines follow
+//!    was pasted. Thread `paste`.
+//! 3. `client/src/input/person.rs`: `pass`, `take` see that it is not a command. Hands over `input_tx`.
+//! 4. `client/src/session/connection.rs`: `call_loop` is the session. Thread `main`.
+//! 5. `client/src/session/client.rs`: `take`, `say`.
+//! 6. `client/src/session/send_queue.rs`: `push_utterance` gives the message its id. Hands over `Request`.
+//! 7. `client/src/session/connection.rs`: `call_loop` takes it from the queue.
+//! 8. `common/src/wire/rpc.rs`: `call` writes Broadcast to the socket, and waits for the reply. Hands over
+//!    `request`.
 //!
 //! In the server:
 //!
-//! 5. `server/src/member/connection.rs`: `serve_member` reads the request. Thread `connection`.
-//! 6. `server/src/member/service.rs`: `say` checks the text and sends `Command::Say` into the channel.
-//! 7. `server/src/room/broadcaster.rs`: `broadcast_loop` takes the command, and all commands that wait behind
-//!    it, as one round. Thread `broadcaster`.
-//! 8. `server/src/room/messages.rs`: `say` stages the event, which gets the next sequence number.
-//! 9. `server/src/room/broadcaster.rs`: `publish` appends the staged events to the log. It also writes
-//!    `Accepted` to Sara: before step 10, or after step 12 in a small and quiet room.
-//! 10. `server/src/delivery/fanout.rs`: `take_part` goes through the recipients. In a large and quiet room
-//!     the thread `fanout` does a part of this.
-//! 11. `server/src/delivery/send_window.rs`: `send` checks that Tom is up to date, and that his window has
+//! 9. `server/src/member/connection.rs`: `serve_member` reads the request. Thread `connection`.
+//! 10. `server/src/member/service.rs`: `answer`, `say` check the text.
+//! 11. `server/src/member/join.rs`: `send` makes the command.
+//! 12. `server/src/room/mod.rs`: `try_send`.
+//! 13. `server/src/room/channel.rs`: `try_send` refuses it if the channel is full. Hands over `commands_tx`.
+//! 14. `server/src/room/broadcaster.rs`: `run_to_the_end`, `run_round`, `decide` take the command, and all
+//!     that wait behind it, as one round. Thread `broadcaster`.
+//! 15. `server/src/room/round.rs`: `apply` decides one command after the other.
+//! 16. `server/src/room/messages.rs`: `say` decides that it is new, and that Sara may speak.
+//! 17. `server/src/log/staged.rs`: `push_message` stages the event, which gets the next sequence number.
+//! 18. `server/src/room/broadcaster.rs`: `place` asks for the round's place in the order.
+//! 19. `server/src/order/mod.rs`: `place` gives it at once, or where there is a journal ...
+//! 20. `server/src/order/journal/mod.rs`: `commit` ... when the disk has the round.
+//! 21. `server/src/room/broadcaster.rs`: `publish`. From here on others see it.
+//! 22. `server/src/order/shared_log.rs`: `append` puts the events into the log.
+//! 23. `server/src/room/effects.rs`: `write_replies` writes Accepted to Sara. In a small and quiet room this
+//!     comes after step 27.
+//! 24. `server/src/delivery/fanout.rs`: `write`, `take_part` go through the recipients.
+//! 25. `server/src/delivery/recipient.rs`: `send`.
+//! 26. `server/src/delivery/send_window.rs`: `send` checks that Tom is up to date, and that his window has
 //!     space.
-//! 12. `server/src/delivery/recipient.rs`: `send` writes the call of `Receive` to Tom's socket.
+//! 27. `common/src/wire/stream.rs`: `try_write` writes the call of Receive to Tom's socket. Hands over
+//!     `events`.
 //!
-//! In Tom's client, on the thread `callback`:
+//! In Tom's client:
 //!
-//! 13. `client/src/session/listener.rs`: `serve` reads the call.
-//! 14. `client/src/session/inbox.rs`: `receive` checks that the event is new.
-//! 15. `client/src/screen/mod.rs`: `show` writes the line.
+//! 28. `client/src/session/listener.rs`: `serve` reads the call. Thread `callback`.
+//! 29. `client/src/session/inbox.rs`: `receive` checks that the event is new.
+//! 30. `client/src/screen/mod.rs`: `show`.
+//! 31. `client/src/screen/output.rs`: `show` writes the line.
 //!
-//! If step 11 finds that Tom is not up to date, or that his window is full, his thread `recipient` writes the
-//! event later, after Tom's next answer (`delivery::recipient`).
+//! In a client with the editor, `edit_loop` in `client/src/editor/mod.rs` does step 1. In a large and quiet
+//! room the thread `fanout` takes a part of step 24. If step 26 finds that Tom is not up to date, or that his
+//! window is full, his thread `recipient` writes the event later, after Tom's next answer
+//! (`delivery::recipient`).
 //!
 //! # The threads
 //!

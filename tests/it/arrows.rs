@@ -1,5 +1,5 @@
-//! The structure of the three packages: a folder imports only from the floors below it, and no two files
-//! import each other.
+//! The structure of the three packages: a folder imports only from the floors below it, no two files import
+//! each other, and a message goes the way that the docs tell.
 //!
 //! The imports are read from the source text: every path that begins with `crate::` or `super::`, outside
 //! comments and unit tests.
@@ -197,4 +197,84 @@ fn a_tree_of_paths_is_read_to_its_last_leaf() {
     let module = ["x".to_owned(), "y".to_owned()];
     let found: Vec<String> = paths(&module, code).iter().map(|path| path.join("::")).collect();
     assert_eq!(found, ["a::b", "a::c::D", "e", "x::g::h"]);
+}
+
+/// A function on the way of a message.
+struct Step {
+    name: String,
+    /// The text of the function, and how far into it the way has come.
+    body: String,
+    at: usize,
+    /// What it hands over to the next step, if it does not call it.
+    hands_over: Option<String>,
+}
+
+/// Where `word` stands alone in `text`, behind `from`.
+fn position_of(word: &str, text: &str, from: usize) -> Option<usize> {
+    let is_part = |c: char| c.is_alphanumeric() || c == '_';
+    let stands_alone =
+        |at: usize| !text[..at].ends_with(is_part) && !text[at + word.len()..].starts_with(is_part);
+    text[from..].match_indices(word).map(|(at, _)| from + at).find(|at| stands_alone(*at))
+}
+
+/// The text of a function, from its name to the brace that ends it.
+fn function(path: &str, name: &str) -> String {
+    let text = fs::read_to_string(repository().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let lines: Vec<&str> = text.lines().collect();
+    let is_head = |line: &&str| position_of(name, line, 0).is_some_and(|at| line[..at].ends_with("fn "));
+    let first = lines.iter().position(is_head).unwrap_or_else(|| panic!("{path} has no function {name}"));
+    let indent = lines[first].len() - lines[first].trim_start().len();
+    let end = format!("{}}}", &lines[first][..indent]);
+    lines[first + 1..].iter().take_while(|line| **line != end).copied().collect::<Vec<_>>().join("\n")
+}
+
+/// The steps that the docs of chat-server number, such as this:
+///
+/// ```text
+/// 1. `FILE`: `FUNCTION`, `FUNCTION` do this. Hands over `THAT`.
+/// ```
+fn way_of_a_message() -> Vec<Step> {
+    let roof = fs::read_to_string(repository().join("server/src/lib.rs")).unwrap();
+    let section = roof.split("//! # The way of a message\n").nth(1).expect("the docs have this section");
+    let section = section.split("//! # ").next().unwrap_or_default();
+    let section = section.replace("\n//!     ", " ").replace("\n//!    ", " ");
+    let items = section.lines().filter_map(|line| line.strip_prefix("//! ")?.split_once(". `"));
+    let mut steps = Vec::new();
+    for (index, (number, item)) in items.enumerate() {
+        assert_eq!(number, (index + 1).to_string(), "the steps are counted");
+        let (path, mut text) = item.split_once("`: `").unwrap_or_else(|| panic!("{item} names no function"));
+        let handed_over = text.split("Hands over `").nth(1).and_then(|rest| rest.split('`').next());
+        while let Some((name, rest)) = text.split_once('`') {
+            steps.push(Step { name: name.to_owned(), body: function(path, name), at: 0, hands_over: None });
+            let Some(next) = rest.strip_prefix(", `") else { break };
+            text = next;
+        }
+        steps.last_mut().unwrap().hands_over = handed_over.map(str::to_owned);
+    }
+    steps
+}
+
+#[test]
+fn a_message_goes_the_way_that_the_docs_tell() {
+    let steps = way_of_a_message();
+    assert!(steps.len() > 30, "the way has only {} functions", steps.len());
+    // The calls that the way is inside of, the innermost last.
+    let mut inside: Vec<Step> = Vec::new();
+    for step in steps {
+        let called = inside.iter().enumerate().rev().find_map(|(depth, caller)| {
+            Some((depth, position_of(&step.name, &caller.body, caller.at)? + step.name.len()))
+        });
+        let before = inside.last().map_or("the beginning", |before| &before.name);
+        if let Some((depth, at)) = called {
+            inside.truncate(depth + 1);
+            inside[depth].at = at;
+        } else if let Some(handed) = inside.last().map(|before| before.hands_over.clone()) {
+            let handed = handed.unwrap_or_else(|| panic!("{before} does not lead to {}", step.name));
+            let given = inside.iter().any(|caller| position_of(&handed, &caller.body, 0).is_some());
+            let taken = position_of(&handed.replace("_tx", "_rx"), &step.body, 0).is_some();
+            assert!(given && taken, "{before} does not hand {handed} over to {}", step.name);
+            inside.clear();
+        }
+        inside.push(step);
+    }
 }
