@@ -93,7 +93,7 @@
 //! | History | 8, `u32` count, `optional u64` before | History |
 //!
 //! The fields of Join are: `text` name, `token`, `u16` port, `u32` history, `optional u64` resume,
-//! `optional place` since, `bool` visitor. A `place` is `u64` room, `u64` sequence. The server delivers
+//! `optional place` since, `bool` send only. A `place` is `u64` room, `u64` sequence. The server delivers
 //! the last `history` messages first, unless it resumes a session or knows the place `since`. Who came and
 //! went before this Join is not among them.
 //!
@@ -212,12 +212,12 @@
 //!
 //! # Visitors
 //!
-//! A client that comes only to speak sets `visitor` in its Join, with port 0. Nobody is told of a visitor,
+//! A client that comes only to speak sets `send_only` in its Join, with port 0. Nobody is told of a visitor,
 //! and so a visitor receives nothing: nobody listens unseen. It opens no callback connection, and a hello
 //! with its token is refused. `history` and `since` in its Join are ignored. It may send Broadcast, Private,
 //! Action, Ping and Leave. Other requests are refused as *unsupported*. It is not among the People, and no
 //! Private reaches it. The name is its own while it is there, as a member's is. It resumes its session as a
-//! member does, with `visitor` set again. A Join that would make a member of a visitor, or a visitor of a
+//! member does, with `send_only` set again. A Join that would make a member of a visitor, or a visitor of a
 //! member, is refused as *unsupported*.
 
 //!

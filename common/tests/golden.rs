@@ -93,7 +93,7 @@ fn every_request() {
         &format!("00000000 {ANN} {TOKEN_HEX} 3412 14000000 00 00 00"),
     );
     let since = Some(Place { room: 9, sequence: 3 });
-    let join = Join { resume: Some(258), since, visitor: true, ..join };
+    let join = Join { resume: Some(258), since, send_only: true, ..join };
     let (resume, since) = ("01 0201000000000000", "01 0900000000000000 0300000000000000");
     assert_encoding(
         &Request::Join(join),

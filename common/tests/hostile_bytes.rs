@@ -31,10 +31,10 @@ fn request() -> impl Strategy<Value = Request> {
     let text = ".{0,40}";
     prop_oneof![
         (text, any::<[u8; 16]>(), any::<u16>(), any::<u32>(), any::<[Option<u64>; 3]>(), any::<bool>())
-            .prop_map(|(name, token, port, history, [resume, room, sequence], visitor)| {
+            .prop_map(|(name, token, port, history, [resume, room, sequence], send_only)| {
                 let since = room.zip(sequence).map(|(room, sequence)| Place { room, sequence });
                 let join = Join::new(name, Token::from_bytes(token), port);
-                Request::Join(Join { history, resume, since, visitor, ..join })
+                Request::Join(Join { history, resume, since, send_only, ..join })
             }),
         (any::<u64>(), any::<bool>(), text).prop_map(|(message_id, repeated, text)| Request::Broadcast {
             message_id,

@@ -70,8 +70,8 @@ fn call(server: SocketAddr, key: &KeyPair) -> RawPeer {
     call_from("127.0.0.1", server, WORDS, key).unwrap()
 }
 
-fn join(peer: &mut RawPeer, name: &str, visitor: bool) -> Reply {
-    let join = Join { visitor, ..Join::new(name, random_token(), 0) };
+fn join(peer: &mut RawPeer, name: &str, send_only: bool) -> Reply {
+    let join = Join { send_only, ..Join::new(name, random_token(), 0) };
     peer.ask(&Request::Join(join)).unwrap()
 }
 
@@ -309,8 +309,8 @@ fn a_name_stays_with_the_key_that_had_it_first_until_the_operator_forgets_it() {
     // It was saved before the reply.
     assert_eq!(fs::read_to_string(&names).unwrap(), format!("Sara {}\n", sara.public.to_hex()));
     assert_eq!(member.ask(&Request::Leave).unwrap(), Reply::Left);
-    for visitor in [false, true] {
-        let reply = join(&mut call(address, &eve), "SARA", visitor);
+    for send_only in [false, true] {
+        let reply = join(&mut call(address, &eve), "SARA", send_only);
         let Reply::Refused(refusal) = &reply else { panic!("{reply:?}") };
         assert!(is_kept(&reply), "{reply:?}");
         let text = "the name \"SARA\" belongs to somebody else's key here; choose another";

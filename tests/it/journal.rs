@@ -260,7 +260,7 @@ fn whoever_was_removed_without_a_word_to_the_others_stays_removed_after_a_crash(
     let place = Place::new();
     let mut server = place.start(&["--console"]);
     let (ci, ann) = (random_token(), random_token());
-    let joins = [(Join { visitor: true, ..Join::new("ci", ci, 0) }), Join::new("ann", ann, 0)];
+    let joins = [(Join { send_only: true, ..Join::new("ci", ci, 0) }), Join::new("ann", ann, 0)];
     let mut peers = joins.clone().map(|join| {
         let mut peer = RawPeer::connect_call(place.address()).unwrap();
         peer.join_with(join).unwrap();

@@ -23,10 +23,10 @@ fn members_have_keys() -> bool {
 }
 
 /// Joins under this name from an address of this machine, as a client that nobody knows.
-fn join_from(from: &str, server: SocketAddr, name: &str, visitor: bool) -> Result<RawPeer, Refusal> {
+fn join_from(from: &str, server: SocketAddr, name: &str, send_only: bool) -> Result<RawPeer, Refusal> {
     let mut call = RawPeer::connect_from(from.parse().unwrap(), server).unwrap();
     call.say_hello().unwrap();
-    match call.join_with(Join { visitor, ..Join::new(name, random_token(), 0) }) {
+    match call.join_with(Join { send_only, ..Join::new(name, random_token(), 0) }) {
         Ok(_) => Ok(call),
         Err(Reply::Refused(refusal)) => Err(refusal),
         Err(other) => panic!("{other:?}"),
@@ -45,8 +45,8 @@ fn nobody_takes_the_name_of_a_member_whose_connection_is_cut_and_it_comes_back()
     proxy.cut();
     alice.hear("bob's leave", |kind| matches!(kind, EventKind::Left { name, .. } if name == "bob"));
     for from in ["127.0.0.1", "127.0.0.2"] {
-        for visitor in [false, true] {
-            let refusal = join_from(from, server.address(), "Bob", visitor).unwrap_err();
+        for send_only in [false, true] {
+            let refusal = join_from(from, server.address(), "Bob", send_only).unwrap_err();
             assert_eq!(refusal.cause, Cause::NameTaken);
             assert!(refusal.text.contains("; the name is free again in "), "{refusal}");
         }

@@ -84,7 +84,7 @@ fn after_ninety_nine_names_a_client_says_that_all_are_taken() {
         let mut peer = RawPeer::connect_call(address).unwrap();
         // A visitor needs no callback connection.
         let visitor = chat_common::wire::protocol::Join::new(name, random_token(), 0);
-        peer.join_with(chat_common::wire::protocol::Join { visitor: true, ..visitor }).unwrap();
+        peer.join_with(chat_common::wire::protocol::Join { send_only: true, ..visitor }).unwrap();
         held.push(peer);
     }
     let mut ci = Program::client(address, "ci+", &["--send", "hi"]);

@@ -153,7 +153,7 @@ fn nothing_is_read_for_a_visitor() {
     let (server, address) = start(&folder, &["--log-messages", "20", "--segment-size", "64KiB"]);
     say_numbers(address, 200);
     rot(&files(&folder)[2]);
-    let join = |name, visitor| Join { history: 500, visitor, ..Join::new(name, raw::random_token(), 0) };
+    let join = |name, send_only| Join { history: 500, send_only, ..Join::new(name, raw::random_token(), 0) };
     let mut visitor = RawPeer::connect_call(address).unwrap();
     visitor.join_with(join("visitor", true)).unwrap();
     assert!(!server.error_output().contains("damaged"), "{}", server.error_output());

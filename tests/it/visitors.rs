@@ -23,7 +23,7 @@ use std::{
 };
 
 fn visitor(name: &str, token: Token) -> Join {
-    Join { visitor: true, ..Join::new(name, token, 0) }
+    Join { send_only: true, ..Join::new(name, token, 0) }
 }
 
 /// Connects and sends this Join. The error is the cause of the refusal.
@@ -143,7 +143,7 @@ fn a_session_never_changes_between_a_visitor_and_a_member() {
     for (first, second) in [(true, false), (false, true)] {
         let token = random_token();
         let name = if first { "visitor" } else { "member" };
-        let joining = |visitor, resume| Join { visitor, resume, ..Join::new(name, token, 0) };
+        let joining = |send_only, resume| Join { send_only, resume, ..Join::new(name, token, 0) };
         let (connection, _) = join(server.address(), joining(first, None)).unwrap();
         // While the connection is there, and after it is lost.
         assert_eq!(join(server.address(), joining(second, Some(0))).unwrap_err(), Cause::Unsupported);

@@ -125,9 +125,14 @@ impl Client<'_> {
             // room is another one by now, it asks for all messages; the inbox knows which were shown.
             let history = if self.member.was_joined { u32::MAX } else { self.options.history };
             let since = self.inbox.place();
-            let visitor = self.options.send_only;
-            let join =
-                Join { history, resume, since, visitor, ..Join::new(name.as_str(), self.member.token, port) };
+            let send_only = self.options.send_only;
+            let join = Join {
+                history,
+                resume,
+                since,
+                send_only,
+                ..Join::new(name.as_str(), self.member.token, port)
+            };
             self.member.may_resume = true;
             let reply = call.call(&Request::Join(join), CALL_TIMEOUT).map_err(|error| {
                 match self.access.why_final(&error) {

@@ -377,7 +377,7 @@ pub(super) mod tests {
 
     #[test]
     fn only_a_client_that_sends_and_leaves_is_a_visitor() {
-        for (arguments, visitor) in [
+        for (arguments, send_only) in [
             (&["--send", "hi"][..], true),
             (&["--send", "-", "--json"], true),
             (&["--send", "hi", "--history", "0"], true),
@@ -386,8 +386,8 @@ pub(super) mod tests {
             (&[], false),
         ] {
             let options = run(&[arguments, &["--name", "ci"]].concat(), false, &[]);
-            assert_eq!(options.join.send_only, visitor, "{arguments:?}");
-            assert_eq!(options.screen.quiet, visitor && !options.screen.json, "{arguments:?}");
+            assert_eq!(options.join.send_only, send_only, "{arguments:?}");
+            assert_eq!(options.screen.quiet, send_only && !options.screen.json, "{arguments:?}");
         }
     }
 

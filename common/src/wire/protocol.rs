@@ -97,13 +97,13 @@ pub struct Join {
     /// Whether the client comes only to speak. A visitor is not announced, has no callback connection
     /// (`port` is 0), and receives nothing: `history` and `since` are ignored. To resume a session, the
     /// client sends what it sent before.
-    pub visitor: bool,
+    pub send_only: bool,
 }
 
 impl Join {
     /// Returns a Join for a new session without history. `port` is the port of the client's listener, or 0.
     pub fn new(name: impl Into<String>, token: Token, port: u16) -> Join {
-        Join { name: name.into(), token, port, history: 0, resume: None, since: None, visitor: false }
+        Join { name: name.into(), token, port, history: 0, resume: None, since: None, send_only: false }
     }
 }
 

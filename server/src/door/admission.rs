@@ -93,7 +93,7 @@ enum Stage {
     /// It has not joined. A new connection can take its place.
     Unjoined,
     /// A new connection has taken its place, and its thread is about to end.
-    Closed,
+    Evicted,
     /// Its Join is being carried out, or has succeeded.
     Joined,
     /// It is a member's callback connection, which the client opened.
@@ -216,7 +216,7 @@ impl Table {
         let Some(number) = self.choose_loser(limits, host, now).filter(|loser| Some(*loser) != own) else {
             return;
         };
-        self.set_stage(number, Stage::Closed);
+        self.set_stage(number, Stage::Evicted);
         if let Some(open) = self.open.get(&number) {
             open.stream.shut_down();
         }
@@ -253,9 +253,9 @@ impl Table {
         }
     }
 
-    /// Changes the stage of a connection. Returns false if it is [`Stage::Closed`], which is final.
+    /// Changes the stage of a connection. Returns false if it is [`Stage::Evicted`], which is final.
     fn set_stage(&mut self, number: u64, stage: Stage) -> bool {
-        let Some(open) = self.open.get_mut(&number).filter(|open| open.stage != Stage::Closed) else {
+        let Some(open) = self.open.get_mut(&number).filter(|open| open.stage != Stage::Evicted) else {
             return false;
         };
         let former = std::mem::replace(&mut open.stage, stage);
@@ -281,7 +281,7 @@ impl Table {
 
     fn remove(&mut self, number: u64) {
         // This takes it out of the places of connections that have not joined.
-        self.set_stage(number, Stage::Closed);
+        self.set_stage(number, Stage::Evicted);
         let Some(Open { host, .. }) = self.open.remove(&number) else { return };
         if let Some(held) = self.held.get_mut(&host) {
             *held -= 1;
@@ -479,7 +479,7 @@ mod tests {
         }
 
         fn is_open(&self, index: usize) -> bool {
-            self.admission.lock().open[&self.slots[index].1.number].stage != Stage::Closed
+            self.admission.lock().open[&self.slots[index].1.number].stage != Stage::Evicted
         }
 
         /// The connections of a host that are open and have not joined.

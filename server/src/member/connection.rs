@@ -256,7 +256,7 @@ fn serve_member(
         if calls.pair.close_reason().is_some() {
             break;
         }
-        if !calls.visitor && !calls.pair.has_callback() && Instant::now() > callback_due {
+        if !calls.send_only && !calls.pair.has_callback() && Instant::now() > callback_due {
             calls.pair.close("no callback connection");
             break;
         }

@@ -26,7 +26,7 @@ pub(super) struct MemberCalls {
     pub(super) pair: Arc<ConnectionPair>,
     pub(super) origin: Origin,
     /// Whether the member came only to speak. It then has no callback connection.
-    pub(super) visitor: bool,
+    pub(super) send_only: bool,
     /// The reply to its Join.
     pub(super) joined: Joined,
     /// The last request, until the broadcaster has written the reply. The command alone has the task, so a
@@ -85,8 +85,8 @@ pub(super) fn join(
     if join.resume.is_none() {
         name::validate(&join.name, limits.max_name).map_err(|why| Refusal::new(Cause::InvalidName, why))?;
     }
-    let Join { token, port, history, resume, since, visitor, .. } = join;
-    if visitor && port != 0 {
+    let Join { token, port, history, resume, since, send_only, .. } = join;
+    if send_only && port != 0 {
         let why = "a visitor receives nothing, so it has no listener; announce port 0";
         return Err(Refusal::new(Cause::InvalidPort, why));
     }
@@ -107,7 +107,7 @@ pub(super) fn join(
     let entrance = match (resume, since) {
         (Some(sequence), _) => Ok(Entrance::Resumed(sequence)),
         // It receives nothing, so nothing is read for it.
-        (None, _) if visitor => Ok(Entrance::New { start: None }),
+        (None, _) if send_only => Ok(Entrance::New { start: None }),
         (None, Some(sequence)) => {
             let kept_from = room.log().kept_from(limits.max_history, sequence, go_on);
             kept_from.map(|kept_from| Entrance::Since { sequence, kept_from })
@@ -134,5 +134,5 @@ pub(super) fn join(
         kept_for,
         motd: motd.map(str::to_owned),
     };
-    Ok(MemberCalls { pair, origin, visitor, joined, replying: None })
+    Ok(MemberCalls { pair, origin, send_only, joined, replying: None })
 }

@@ -41,7 +41,7 @@ pub(super) fn answer(
             say(service, calls, Message::new(message_id, repeated, text, MessageKind::Private { to }))
         }
         // A visitor may only speak. Nobody was told of it, so nobody would know that it looks around.
-        Request::Rename { .. } | Request::Who | Request::History { .. } if calls.visitor => {
+        Request::Rename { .. } | Request::Who | Request::History { .. } if calls.send_only => {
             Err(Refusal::new(Cause::Unsupported, "a visitor can only speak; join as a member for more"))
         }
         Request::Rename { name } => rename(service, calls, name),

@@ -45,7 +45,7 @@ impl RoundInProgress<'_> {
             address,
             key,
             former_names: Vec::new(),
-            visitor: join.visitor,
+            send_only: join.send_only,
             presence: Presence::Joining { pair: Arc::clone(&pair), announced: false },
             joined: None,
             start: 0,
@@ -78,7 +78,7 @@ impl RoundInProgress<'_> {
             return Err(Refusal::new(*cause, why.clone()));
         }
         // Nobody was told of a visitor, so its session must not begin to listen.
-        if member.visitor != join.visitor {
+        if member.send_only != join.send_only {
             let why = "a session does not change between a visitor's and a member's; join anew";
             return Err(Refusal::new(Cause::Unsupported, why));
         }
@@ -134,7 +134,7 @@ impl RoundInProgress<'_> {
         self.effects.recipients_changed = true;
         self.state.changed.push(pair.id);
         let key = member.key;
-        if member.visitor {
+        if member.send_only {
             // Nothing is staged. Everything with a lower sequence than the next event was before it.
             let came = if member.joined.is_none() { "came" } else { "came back" };
             member.joined.get_or_insert(next);
@@ -209,7 +209,7 @@ impl RoundInProgress<'_> {
             let why = reason.as_ref().map_or(String::new(), |why| format!(" ({why})"));
             let by_operator = matches!(member.presence, Presence::Over { .. });
             let address = (!by_operator).then_some(member.address);
-            let left = if member.visitor { "went" } else { "left" };
+            let left = if member.send_only { "went" } else { "left" };
             let line = format!("{name} {left}{why} from {}", member.address.to_canonical());
             self.effects.lines.push((address, line));
         }

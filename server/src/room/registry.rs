@@ -66,7 +66,7 @@ pub(crate) struct Member {
     pub(super) address: IpAddr,
     /// Whether the member came only to speak. The others do not see it, and it receives nothing. A session
     /// never changes this.
-    pub(super) visitor: bool,
+    pub(super) send_only: bool,
     pub(super) presence: Presence,
     /// The sequence number of the session's join, once it has entered the room.
     pub(super) joined: Option<u64>,
@@ -143,7 +143,7 @@ impl Member {
             token: self.token,
             name: self.name.to_string(),
             address: self.address,
-            visitor: self.visitor,
+            send_only: self.send_only,
             joined: self.joined?,
             start: self.start,
             told_from: self.told_from,
@@ -162,7 +162,7 @@ impl Member {
             former_names: Vec::new(),
             key: None,
             address: record.address,
-            visitor: record.visitor,
+            send_only: record.send_only,
             presence: match record.state {
                 SessionState::Here => Presence::Lost { since, told: false },
                 SessionState::Lost => Presence::Lost { since, told: true },
@@ -189,7 +189,7 @@ impl Member {
 
     /// Returns whether the others see the member in the room.
     pub(super) fn is_seen(&self) -> bool {
-        self.is_here() && !self.visitor
+        self.is_here() && !self.send_only
     }
 
     fn person(&self) -> Person {
@@ -242,7 +242,7 @@ impl Registry {
     /// with `shown` in its hello. A visitor cannot do that.
     pub(crate) fn pair_with(&self, shown: &Token) -> Option<(Arc<ConnectionPair>, Token)> {
         let members = self.lock();
-        members.values().filter(|member| !member.visitor).find_map(|member| {
+        members.values().filter(|member| !member.send_only).find_map(|member| {
             let pair = member.pair()?;
             (public_session_id(pair.call(), member.token) == *shown).then(|| (Arc::clone(pair), member.token))
         })

@@ -48,7 +48,7 @@ pub(crate) struct SessionRecord {
     pub(crate) token: Token,
     pub(crate) name: String,
     pub(crate) address: IpAddr,
-    pub(crate) visitor: bool,
+    pub(crate) send_only: bool,
     /// The sequence number of its join.
     pub(crate) joined: u64,
     /// From where its deliveries began.

@@ -73,7 +73,7 @@ fn joins(server: SocketAddr, prefix: &str) -> Vec<Option<Duration>> {
         for number in 0..20 / divisor() {
             let began = Instant::now();
             let name = format!("{prefix}{delay}x{number}");
-            let join = Request::Join(Join { visitor: true, ..Join::new(name, random_token(), 0) });
+            let join = Request::Join(Join { send_only: true, ..Join::new(name, random_token(), 0) });
             let joined =
                 call([127, 0, 0, 1].into(), proxy.address(), WORDS).and_then(|mut peer| peer.ask(&join));
             times.push(matches!(joined, Ok(Reply::Joined(_))).then(|| began.elapsed()));

@@ -33,7 +33,7 @@ pub(crate) fn rows() -> impl Iterator<Item = Measurement> {
 fn talk(server: SocketAddr, number: usize, length: usize, enough: impl Fn() -> bool) {
     let mut call = RawPeer::connect_from([127, 0, 0, 1].into(), server).expect("the server accepts");
     call.say_hello().expect("the server accepts");
-    let join = Join { visitor: true, ..Join::new(format!("m{number}"), random_token(), 0) };
+    let join = Join { send_only: true, ..Join::new(format!("m{number}"), random_token(), 0) };
     let joined = call.ask(&Request::Join(join)).expect("the server replies");
     assert!(matches!(joined, Reply::Joined(_)), "{joined:?}");
     for message_id in 1.. {

@@ -71,7 +71,7 @@ fn join_with_history(attacker: Attacker) -> io::Result<()> {
 fn visit_with_history(attacker: Attacker) -> io::Result<()> {
     again_and_again(|round| {
         let join = Join::new(attacker.name(round), random_token(), 0);
-        attacker.enter(Join { history: 10_000, visitor: true, ..join }).map(drop)
+        attacker.enter(Join { history: 10_000, send_only: true, ..join }).map(drop)
     })
 }
 
@@ -132,7 +132,7 @@ impl Room {
         let _reader = reader.join_and_listen(0).expect("a member joins");
         let say = |attacker: Attacker| {
             let join = Join::new(attacker.name(0), random_token(), 0);
-            let (mut call, _) = attacker.enter(Join { visitor: true, ..join })?;
+            let (mut call, _) = attacker.enter(Join { send_only: true, ..join })?;
             for message_id in 1..=LINES {
                 let (repeated, text) = (false, format!("{message_id:0>length$}"));
                 call.ask(&match past {

@@ -69,7 +69,7 @@ fn session_record(id: u64) -> Record {
         token: Token::NONE,
         name: "Ann".to_owned(),
         address: Ipv4Addr::LOCALHOST.into(),
-        visitor: false,
+        send_only: false,
         joined: 1,
         start: 1,
         told_from: 1,
