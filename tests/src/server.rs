@@ -2,7 +2,7 @@
 
 use crate::{
     room::{Kind, Room},
-    watchdog::Shared,
+    watchdog::{poll, Shared},
 };
 use chat_common::program::shutdown::Shutdown;
 use chat_server::{Limits, Server, Settings};
@@ -65,7 +65,16 @@ impl TestServer {
         room.give(&mut settings);
         let listener = TcpListener::bind(address).unwrap_or_else(|error| panic!("{address}: {error}"));
         let shutdown = Arc::new(Shutdown::new());
-        let server = Server::new(listener, settings, Arc::clone(&shutdown)).unwrap();
+        let server = poll("the journal to be free", || {
+            let listener = listener.try_clone().expect("a test has descriptors");
+            match Server::new(listener, settings.clone(), Arc::clone(&shutdown)) {
+                // A program that another test starts has the files of this process until it runs, and with
+                // them the lock of a server that has ended.
+                Err(error) if error.to_string().contains("another server has it") => None,
+                server => Some(server.unwrap()),
+            }
+        });
+        drop(listener);
         let address = server.local_addr().unwrap();
         let ended = Arc::new(Shared::new(false));
         let thread = thread::Builder::new()
