@@ -58,10 +58,16 @@ pub use input::{
     cannot_read, guard_pastes_loop, parse_line, read_lines_loop, read_message, read_objects_loop,
     read_typed_loop, InputNotice, MessageError, Person, Shown, TerminalEvent, Typed,
 };
-pub use screen::{help_text, json_objects, Screen};
+pub use screen::{json_objects, Screen};
 #[cfg(feature = "closed")]
 pub use session::{load_credentials, AccessOptions, Credentials, PassphraseSource};
 pub use session::{run, JoinOptions};
 pub use settings::{
-    parse_arguments, Bell, Environment, InputSource, Invocation, Options, ScreenOptions, TimeFormat,
+    parse_arguments, Bell, CommandLine, Environment, InputSource, Invocation, Options, ScreenOptions,
+    TimeFormat,
 };
+
+/// Returns the command line of `chat-client`, with all flags and the commands in the room.
+pub fn program() -> chat_common::program::flags::Program<CommandLine> {
+    settings::program(input::COMMANDS.to_vec())
+}

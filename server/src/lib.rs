@@ -139,6 +139,7 @@ use ::log::debug;
 use chat_common::{
     program::{
         background_writer::{BackgroundWriter, EXIT_TIMEOUT},
+        flags::Program,
         shutdown::Shutdown,
         transcript_file::{PipeUse, TranscriptFile},
     },
@@ -153,7 +154,7 @@ pub use order::journal::{
 pub use settings::seeded;
 #[cfg(feature = "closed")]
 pub use settings::ClosedRoom;
-pub use settings::{options, Bytes, Limits};
+pub use settings::{parse, Bytes, ClosedFlags, CommandLine, Invocation, Keeping, Limits, Options};
 use std::{
     io::{self, BufReader},
     net::{SocketAddr, TcpListener},
@@ -177,6 +178,11 @@ pub struct Server {
     past: Past,
 }
 
+/// Returns the command line of `chat-server`, with all flags and the operator's commands.
+pub fn program() -> Program<CommandLine> {
+    settings::program(operator::commands())
+}
+
 /// The settings of a server.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
@@ -189,7 +195,7 @@ pub struct Settings {
     /// The directory in which the room survives a restart.
     pub journal: Option<PathBuf>,
     /// How the journal is kept.
-    pub keeping: options::Keeping,
+    pub keeping: Keeping,
     /// The file to which everything that is said to everybody is appended. Everybody who joins is told so.
     pub transcript: Option<PathBuf>,
     /// The secrets of a closed room. `None` is an open room.

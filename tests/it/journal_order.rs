@@ -4,7 +4,7 @@
 use chat_common::wire::protocol::{Cause, Reply, Request};
 use chat_server::{
     seeded::{Bug, Seeded},
-    Limits, Settings,
+    Bytes, Limits, Settings,
 };
 use chat_tests::{
     checker::check,
@@ -20,7 +20,7 @@ fn server_with(journal: &Path, seeded: Seeded) -> TestServer {
     let limits = Limits { seeded, ..without_rate_limit() };
     let mut settings = Settings { limits, journal: Some(journal.to_owned()), ..Settings::default() };
     // The file in use has space for all that is said, so none but its own sync fails.
-    settings.keeping.segment_bytes = 1 << 20;
+    settings.keeping.segment_size = Bytes(1 << 20);
     TestServer::with_settings("127.0.0.1:0", settings)
 }
 

@@ -17,6 +17,8 @@ fn help_and_version_are_printed_with_exit_code_zero() {
         let (code, help, _) = run_to_end(name, &["--help"]);
         assert_eq!(code, Some(0));
         assert!(help.contains("Usage: ") && help.contains("--"), "{help}");
+        let fits = help.lines().count() <= 24 && help.lines().all(|line| line.len() <= 80);
+        assert!(fits, "it is larger than a usual terminal: {help}");
         let (code, version, _) = run_to_end(name, &["--version"]);
         assert_eq!(code, Some(0));
         assert!(version.starts_with(name), "{version}");

@@ -3,12 +3,11 @@
 
 use crate::readme::installed_programs;
 use chat_tests::{
-    process::{installed, repository},
+    process::{flags_of, installed, repository},
     terminal::TerminalUser,
 };
 use portable_pty::CommandBuilder;
 use std::{
-    collections::BTreeSet,
     env, fs,
     path::{Path, PathBuf},
     process::Command,
@@ -45,15 +44,6 @@ fn unpack(test: &str) -> Unpacked {
 impl Unpacked {
     fn text(&self, path: &str) -> String {
         fs::read_to_string(self.root.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
-    }
-
-    /// The flags that the `--help` of this program lists.
-    fn flags(&self, program: &str) -> BTreeSet<String> {
-        let help = Command::new(self.root.join("bin").join(program)).arg("--help").output().unwrap();
-        let help = String::from_utf8(help.stdout).unwrap();
-        let lines = help.lines().filter(|line| line.starts_with("  --"));
-        let words = lines.flat_map(|line| line.split_whitespace().take_while(|word| word.starts_with("--")));
-        words.map(|word| word.trim_end_matches(',').to_owned()).collect()
     }
 }
 
@@ -133,7 +123,7 @@ fn two_archives_of_one_commit_are_equal() {
 fn each_flag_is_in_the_man_page_and_in_each_completion() {
     let unpacked = unpack("dist-flags");
     for program in ["chat-client", "chat-server"] {
-        let flags = unpacked.flags(program);
+        let flags = flags_of(program);
         assert!(flags.len() > 10 && flags.contains("--version"), "{flags:?}");
         let man = unpacked.text(&format!("share/man/man1/{program}.1"));
         let bash = unpacked.text(&format!("share/bash-completion/completions/{program}"));
@@ -186,6 +176,9 @@ fn shell_completes(shell: &str, root: &Path, arguments: &[&str]) {
     let work = root.join("work");
     fs::create_dir_all(&work).unwrap();
     fs::write(work.join("minutes.txt"), "").unwrap();
+    // A file that would also fit where a folder is wanted.
+    fs::write(work.join("journal.old"), "").unwrap();
+    fs::create_dir_all(work.join("journals")).unwrap();
     let mut command = CommandBuilder::new(shell);
     command.args(arguments);
     command.cwd(&work);
@@ -207,6 +200,9 @@ fn shell_completes(shell: &str, root: &Path, arguments: &[&str]) {
     completes(&mut shell, "chat-client --log min", "chat-client --log minutes.txt");
     completes(&mut shell, "chat-server --listen :1 --cons", "chat-server --listen :1 --console");
     completes(&mut shell, "chat-server --motd min", "chat-server --motd minutes.txt");
+    completes(&mut shell, "chat-server --journal jou", "chat-server --journal journals/");
+    completes(&mut shell, "chat-server --help li", "chat-server --help limits");
+    completes(&mut shell, "chat-client --passphrase-file min", "chat-client --passphrase-file minutes.txt");
 }
 
 #[test]

@@ -1,12 +1,12 @@
 //! Every command in the READMEs is run as it stands there, by a shell, with the programs that the first
-//! commands install. The READMEs list the flags of `--help`.
+//! commands install. The READMEs list all flags.
 //!
 //! The commands use the port that the programs use, 1234. Where another program listens there, and where
 //! `timeout` is missing, the test of the commands prints that it is skipped.
 
 use chat_tests::{
     folder::Folder,
-    process::{in_the_open, installed, repository, target_folder, Program},
+    process::{flags_of, in_the_open, installed, repository, target_folder, Program},
     watchdog::poll,
 };
 use std::{
@@ -154,10 +154,10 @@ fn every_command_of_the_readmes_and_both_helps_run_as_they_stand_there() {
     poll("the log of the room", || log().contains("Connected!").then_some(()));
 
     for program in ["client", "server"] {
-        let help = flags(&installation.run(&format!("chat-{program} --help")));
         let text = fs::read_to_string(repository().join(program).join("README.md")).unwrap();
         let rows = text.lines().filter(|line| line.starts_with("| `--")).collect::<Vec<_>>().join("\n");
-        assert_eq!(flags(&rows), help, "the flags of {program}/README.md and of chat-{program} --help");
+        let table = flags_of(&format!("chat-{program}"));
+        assert_eq!(flags(&rows), table, "the flags of {program}/README.md and of chat-{program}");
     }
     // People and logs end before their server, or they would wait for it to come back.
     going_on.into_iter().rev().for_each(drop);

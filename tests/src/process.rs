@@ -6,8 +6,9 @@ use crate::{
     room::{client_environment, Kind, Room},
     watchdog::{poll, Shared},
 };
-use chat_common::program::signals;
+use chat_common::program::{flags, signals};
 use std::{
+    collections::BTreeSet,
     env,
     ffi::OsStr,
     fs,
@@ -416,6 +417,17 @@ pub fn installed(program: &str) -> bool {
 /// The root folder of the repository.
 pub fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the package is in the repository")
+}
+
+/// The flags of `chat-client` or of `chat-server`, each with its two hyphens.
+pub fn flags_of(program: &str) -> BTreeSet<String> {
+    fn names<S>(program: &flags::Program<S>) -> BTreeSet<String> {
+        program.flags.iter().map(|flag| flag.name().to_owned()).collect()
+    }
+    match program {
+        "chat-client" => names(&chat_client::program()),
+        _ => names(&chat_server::program()),
+    }
 }
 
 /// The path of `chat-server` or `chat-client`, as cargo has built it for the tests.

@@ -18,13 +18,13 @@ use crate::secrets::Secrets;
 #[cfg(feature = "closed")]
 use chat_client::AccessOptions;
 use chat_client::JoinOptions;
-use chat_server::Settings;
+use chat_server::{Bytes, Settings};
 use std::{env, net::SocketAddr, path::Path, sync::OnceLock};
 
 /// The variable with the kind of room: nothing, or names with commas between.
 const VARIABLE: &str = "CHAT_ROOM";
 /// The shortest that a server takes, in bytes: so a scenario goes through several files, and fills few zeros.
-pub(crate) const SEGMENT_BYTES: u64 = 64 << 10;
+pub(crate) const SEGMENT_BYTES: usize = 64 << 10;
 
 /// The first line of a client that has joined.
 const CONNECTED: &str = "Connected! Start typing...";
@@ -163,7 +163,7 @@ impl Room {
     pub fn give(&self, settings: &mut Settings) {
         if let Some(journal) = self.journal() {
             settings.journal = Some(journal.to_owned());
-            settings.keeping.segment_bytes = SEGMENT_BYTES;
+            settings.keeping.segment_size = Bytes(SEGMENT_BYTES);
         }
         #[cfg(feature = "closed")]
         if let (true, Some(secrets)) = (self.closed, Secrets::of_this_run()) {

@@ -4,7 +4,7 @@ mod user_side;
 
 use crate::user_side::UserSide;
 use chat_client::{
-    cannot_read, help_text, parse_arguments, read_message, Channels, Environment, InputSource, Invocation,
+    cannot_read, parse_arguments, program, read_message, Channels, Environment, InputSource, Invocation,
     MessageError, Options, Outcome,
 };
 use chat_common::{
@@ -67,7 +67,6 @@ fn main() -> ExitCode {
     let _finish_log = log.finish_on_drop(EXIT_TIMEOUT);
     let ended = match invocation() {
         Ok(Invocation::Run(options)) => chat(*options, &log, &ignored),
-        Ok(Invocation::Help) => print(&help_text()),
         Ok(Invocation::Print(text)) => print(&text),
         Err(why) => Err(Failure::wrong_usage(why)),
     };
@@ -83,7 +82,7 @@ fn invocation() -> Result<Invocation, String> {
         variable: &|name| Some(std::env::var_os(name)?.to_string_lossy().into_owned()),
     };
     let arguments = std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned());
-    parse_arguments(arguments, &environment)
+    parse_arguments(&program(), arguments, &environment)
 }
 
 /// Takes part in the room.

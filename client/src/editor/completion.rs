@@ -1,6 +1,6 @@
 //! What Tab completes: commands at the start of a line, and names. No I/O.
 
-use crate::input::COMMAND_HELP;
+use crate::input::COMMANDS;
 
 /// Commands whose first argument is a name.
 const NAME_COMMANDS: &[&str] = &["/msg", "/ignore", "/who"];
@@ -38,8 +38,7 @@ pub(crate) fn complete(before: &str, names: &[String]) -> Completion {
 
 /// The commands that the help lists.
 fn commands() -> impl Iterator<Item = &'static str> {
-    let words =
-        COMMAND_HELP.iter().filter_map(|help| help.split("  ").next()).flat_map(str::split_whitespace);
+    let words = COMMANDS.iter().flat_map(|(form, _)| form.split_whitespace());
     let commands = words.map(|word| word.trim_end_matches(','));
     commands.filter(|word| word.starts_with('/') && !word.starts_with("//"))
 }

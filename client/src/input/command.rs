@@ -24,22 +24,22 @@ pub(crate) enum Command {
     Drop,
 }
 
-/// The lines of `/help`.
-pub(crate) const COMMAND_HELP: &[&str] = &[
-    "/who [PATTERN]      list who is here, or whose name contains PATTERN",
-    "/msg NAME TEXT      say something to one person alone",
-    "/reply TEXT         reply to the last private message",
-    "/me TEXT            do something: * Sara waves",
-    "/nick NAME          change your name",
-    "/history [N]        show the last N messages again",
-    "/search TEXT        show the messages that contain TEXT",
-    "/ignore [NAME]      hide a person's messages, or show them again",
-    "/bell [MODE]        ring for: off, mention, all",
-    "/paste, /drop       send a paste that waits, or forget it",
-    "/clear              clear the screen",
-    "/quit, exit         leave",
-    "//TEXT              say a text that begins with /",
-    "/help               list these",
+/// The commands in the room, each with what it does.
+pub(crate) const COMMANDS: &[(&str, &str)] = &[
+    ("/who [PATTERN]", "list who is here, or whose name contains PATTERN"),
+    ("/msg NAME TEXT", "say something to one person alone"),
+    ("/reply TEXT", "reply to the last private message"),
+    ("/me TEXT", "do something: * Sara waves"),
+    ("/nick NAME", "change your name"),
+    ("/history [N]", "show the last N messages again"),
+    ("/search TEXT", "show the messages that contain TEXT"),
+    ("/ignore [NAME]", "hide a person's messages, or show them again"),
+    ("/bell [MODE]", "ring for: off, mention, all"),
+    ("/paste, /drop", "send a paste that waits, or forget it"),
+    ("/clear", "clear the screen"),
+    ("/quit, exit", "leave"),
+    ("//TEXT", "say a text that begins with /"),
+    ("/help", "list these"),
 ];
 
 /// Returns what is wrong with a line that begins with something that only looks like a slash. As a message it

@@ -17,7 +17,7 @@ mod terminal_modes;
 mod typed;
 mod typing;
 
-pub(crate) use command::COMMAND_HELP;
+pub(crate) use command::COMMANDS;
 #[cfg(feature = "edit")]
 pub(crate) use command::{false_slash, is_for_one_person};
 pub use objects::{parse_line, read_objects_loop};

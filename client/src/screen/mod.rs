@@ -18,7 +18,6 @@ mod edited_line;
 #[cfg(feature = "edit")]
 mod edited_rows;
 mod fold;
-mod help;
 mod json;
 mod line_rows;
 mod output;
@@ -39,7 +38,6 @@ mod zone_rule;
 
 #[cfg(feature = "edit")]
 pub(crate) use edited_rows::{CompleteLine, EditedRows, LAST_WORDS};
-pub use help::help_text;
 pub use json::json_objects;
 
 use crate::{

@@ -7,7 +7,7 @@
 
 use crate::{
     events::{Found, Input, Rejoin, UiEvent, Utterance},
-    input::{InputNotice, Shown, TerminalEvent, COMMAND_HELP},
+    input::{InputNotice, Shown, TerminalEvent, COMMANDS},
     screen::{
         people::{describe, in_words, list_some},
         styled_line::StyledLine,
@@ -57,7 +57,10 @@ fn terminal_lines(event: &TerminalEvent, viewer: &Viewer) -> Vec<StyledLine> {
     // Most of these are for the person at the terminal, and not for whoever reads the output.
     vec![StyledLine::error(match event {
         TerminalEvent::Clear => return Vec::new(),
-        TerminalEvent::Help => return COMMAND_HELP.iter().map(|help| StyledLine::system(*help)).collect(),
+        TerminalEvent::Help => {
+            let line = |(form, does): &(&str, &str)| StyledLine::system(format!("{form:<20}{does}"));
+            return COMMANDS.iter().map(line).collect();
+        }
         TerminalEvent::Bell(bell) => {
             return vec![StyledLine::notice(format!("bell: {}", bell.unwrap_or(viewer.bell).name()))];
         }

@@ -54,8 +54,6 @@ pub use credentials::{AccessOptions, Credentials, PassphraseSource};
 pub use options::JoinOptions;
 #[cfg(feature = "closed")]
 pub use room_access::load_credentials;
-#[cfg(not(feature = "closed"))]
-pub(crate) use room_access::HOW_TO_BUILD_CLOSED;
 
 /// The pause between two attempts to connect grows from the first value to the second.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -66,6 +64,13 @@ const RESUME_TIME: Duration = Duration::from_secs(60);
 /// How long a program tries to join a busy server for the first time, if its options say nothing else. It
 /// does not try again where it finds no server.
 const BUSY_WAIT: Duration = Duration::from_secs(5);
+
+/// The line that builds a client for closed rooms, with the editor if this one has it.
+pub(crate) const HOW_TO_BUILD_CLOSED: &str = if cfg!(feature = "edit") {
+    "cargo install --path client --features edit,closed"
+} else {
+    "cargo install --path client --features closed"
+};
 
 /// Joins the room, takes part in it until the person leaves, and leaves.
 ///

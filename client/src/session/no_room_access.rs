@@ -3,18 +3,10 @@
 
 use crate::{
     events::{UiEvent, UiEventHandler},
-    session::connection_end::ConnectionEnd,
-    session::options::JoinOptions,
+    session::{connection_end::ConnectionEnd, options::JoinOptions, HOW_TO_BUILD_CLOSED},
 };
 use chat_common::wire::{error::RpcError, hello::Role, rpc::Connection, status::Status, token::Token};
 use std::time::Duration;
-
-/// The line that builds a client for closed rooms, with the editor if this one has it.
-pub(crate) const HOW_TO_BUILD_CLOSED: &str = if cfg!(feature = "edit") {
-    "cargo install --path client --features edit,closed"
-} else {
-    "cargo install --path client --features closed"
-};
 
 /// The client's side of a closed room, which this build does not have.
 #[derive(Debug)]
@@ -42,8 +34,8 @@ impl RoomAccess<'_> {
         match call.greet(Role::Call, Token::NONE, timeout) {
             Ok(_) => Ok(()),
             Err(RpcError::Refused { status: Status::Closed, .. }) => Err(ConnectionEnd::failed(format!(
-                "the room at {} is closed, and this build knows only open ones: {HOW_TO_BUILD_CLOSED}",
-                self.0.server
+                "the room at {} is closed, and this build knows only open ones: {}",
+                self.0.server, HOW_TO_BUILD_CLOSED
             ))),
             Err(error) => Err(error.into()),
         }

@@ -1,85 +1,33 @@
 //! Reads the command line and the environment variables. No I/O: `main.rs` passes both in.
 
 use super::{
-    closed_flags::{ClosedFlags, PASSPHRASE_WAYS},
+    closed_flags::ClosedFlags,
+    flags::CommandLine,
     options::{
         Bell, Environment, InputSource, Invocation, Options, ScreenOptions, TimeFormat, DEFAULT_HISTORY,
     },
-    server_address::{parse_server, DEFAULT_SERVER},
+    server_address::{DEFAULT_PORT, DEFAULT_SERVER},
 };
 use crate::session::JoinOptions;
-use chat_common::text::{
-    invisible::{bare, behind_blank_start, behind_false_slash, trim, without_invisible_start},
-    units::{parse_time, TIME_FORM},
-};
-use std::time::Duration;
-
-/// The error of `--send` for an empty text, from the command line or from standard input.
-pub(crate) const EMPTY_MESSAGE_ERROR: &str = "--send needs a text that is not empty";
-/// The error of a second `--send`.
-const SEND_ONCE: &str = "--send says one message; give it once, or write several lines to standard input";
+use chat_common::program::flags::{Arguments, Program};
 
 /// Parses the arguments, without the program's name.
 ///
 /// # Errors
 /// One line for people that says which argument is wrong.
 pub fn parse_arguments(
+    program: &Program<CommandLine>,
     arguments: impl IntoIterator<Item = String>,
     environment: &Environment<'_>,
 ) -> Result<Invocation, String> {
-    let mut options = defaults(environment);
-    let (mut history, mut time, mut color, mut plain) = (None, None, None, false);
-    let mut closed = ClosedFlags::default();
-    let mut arguments = arguments.into_iter();
-    while let Some(argument) = arguments.next() {
-        let (flag, attached) = match argument.split_once('=') {
-            Some((flag, value)) if flag.starts_with("--") => (flag, Some(value.to_owned())),
-            _ => (argument.as_str(), None),
-        };
-        let has_value = attached.is_some();
-        let value = || attached.or_else(|| arguments.next()).ok_or(format!("{flag} needs a value"));
-        let Options { join, screen, source, to, json_input, paste_guard, .. } = &mut options;
-        match flag {
-            "--server" => join.server = value()?,
-            "--name" => join.name = Some(value()?),
-            // Two messages are two clients, and the first one must not be lost without a word.
-            "--send" if *source != InputSource::StdinLines => return Err(SEND_ONCE.into()),
-            "--send" => *source = parse_send(value()?)?,
-            "--to" => *to = Some(value()?),
-            "--wait" => join.wait = Some(parse_wait(&value()?)?),
-            "--time" => time = Some(parse_time_format(&value()?)?),
-            "--history" => history = Some(parse_history(&value()?)?),
-            "--log" => screen.log = Some(value()?.into()),
-            "--color" => color = parse_color(&value()?)?,
-            "--bell" => screen.bell = parse_bell(&value()?)?,
-            "--passphrase-file" => closed.passphrase_file = Some(value()?.into()),
-            "--state" => closed.state = Some(value()?.into()),
-            // Everybody on a machine can read the arguments of its programs.
-            "--passphrase" => return Err(PASSPHRASE_WAYS.into()),
-            _ if has_value => return Err(format!("unknown flag {flag} with a value; see --help")),
-            "--json" => screen.json = true,
-            "--json-input" => *json_input = true,
-            "--quiet" => screen.quiet = true,
-            "--plain" => plain = true,
-            "--no-paste-guard" => *paste_guard = false,
-            "--stay" => join.stay = true,
-            "--no-listen" => join.listen = false,
-            "--accept-new-key" => closed.accept_new_key = true,
-            "--help" | "-h" => return Ok(Invocation::Help),
-            "--version" | "-V" => {
-                return Ok(Invocation::Print(format!(
-                    "chat-client {}{}\n",
-                    env!("CARGO_PKG_VERSION"),
-                    features()
-                )));
-            }
-            _ => return Err(format!("unknown argument \"{argument}\"; see --help")),
-        }
+    let (options, closed) = (defaults(environment), ClosedFlags::default());
+    let mut line = CommandLine { options, history: None, time: None, color: None, plain: false, closed };
+    if let Arguments::Print(text) = program.read(arguments, environment.variable, &mut line)? {
+        return Ok(Invocation::Print(text));
     }
-
+    let CommandLine { mut options, history, time, color, plain, .. } = line;
     check_combinations(&options)?;
     let Options { join, screen, source, json_input, .. } = &mut options;
-    join.server = parse_server(&join.server)?;
     // No name can have a plus sign, so it is never a part of the name.
     if let Some(name) = join.name.as_mut().filter(|name| name.ends_with('+')) {
         name.pop();
@@ -99,15 +47,15 @@ pub fn parse_arguments(
     join.interactive = environment.stdin_terminal && lines && !*json_input;
     screen.typing = join.interactive;
     join.history = history.unwrap_or(if on_terminal && lines { DEFAULT_HISTORY } else { 0 });
-    closed.apply(&mut options, environment)?;
+    #[cfg(feature = "closed")]
+    line.closed.apply(&mut options, environment)?;
     Ok(Invocation::Run(Box::new(options)))
 }
 
 /// The options without any argument.
 fn defaults(environment: &Environment<'_>) -> Options {
     let variable = |name| (environment.variable)(name).filter(|value| !value.is_empty());
-    let mut join = JoinOptions::new(variable("CHAT_SERVER").unwrap_or_else(|| DEFAULT_SERVER.into()));
-    join.name = variable("CHAT_NAME");
+    let join = JoinOptions::new(format!("{DEFAULT_SERVER}:{DEFAULT_PORT}"));
     let ansi = environment.stdout_terminal && variable("TERM").is_some_and(|term| term != "dumb");
     let screen = ScreenOptions {
         json: false,
@@ -134,51 +82,6 @@ fn defaults(environment: &Environment<'_>) -> Options {
     }
 }
 
-/// The optional parts of this build, as `--version` shows them.
-fn features() -> &'static str {
-    match (cfg!(feature = "edit"), cfg!(feature = "closed")) {
-        (true, true) => " (edit, closed)",
-        (true, false) => " (edit)",
-        (false, true) => " (closed)",
-        (false, false) => "",
-    }
-}
-
-fn parse_send(text: String) -> Result<InputSource, String> {
-    match text {
-        text if text == "-" => Ok(InputSource::StdinMessage),
-        text if trim(&text).is_empty() => Err(EMPTY_MESSAGE_ERROR.into()),
-        text => parse_message(&text).map(InputSource::Message),
-    }
-}
-
-/// Reads the text of a message from the command line. It is said as it is, without the invisible characters
-/// at its beginning, and with one exception: a text that looks like a private message must not be said to
-/// everybody by accident.
-fn parse_message(text: &str) -> Result<String, String> {
-    let verb = |text: &str| bare(text.split_whitespace().next().unwrap_or_default());
-    let is_private = |text: &str| ["/msg", "/reply"].iter().any(|word| verb(text).eq_ignore_ascii_case(word));
-    let start = behind_blank_start(text);
-    if behind_false_slash(text).is_some() {
-        return Err(
-            "--send says its text as it is, to everybody, and its first character is not /, although \
-                    it looks like one: --to NAME says a text to one person alone, and --send - says any text"
-                .to_owned(),
-        );
-    }
-    if is_private(start) {
-        let verb = verb(start);
-        return Err(format!(
-            "--send says its text as it is, to everybody: \
-             --to NAME says it to one person alone, and a text that begins with /{verb} says {verb}"
-        ));
-    }
-    match start.strip_prefix('/').filter(|rest| is_private(rest)) {
-        Some(rest) => Ok(without_invisible_start(&text[..text.len() - start.len()]) + rest),
-        None => Ok(without_invisible_start(text)),
-    }
-}
-
 /// Checks which options go together.
 fn check_combinations(options: &Options) -> Result<(), String> {
     let Options { join, source, to, json_input, .. } = options;
@@ -195,43 +98,11 @@ fn check_combinations(options: &Options) -> Result<(), String> {
     .into())
 }
 
-fn parse_history(count: &str) -> Result<u32, String> {
-    count.parse().map_err(|_| format!("--history needs a number, not \"{count}\""))
-}
-
-/// A number without a unit is seconds, as for `sleep` and `timeout`.
-fn parse_wait(time: &str) -> Result<Duration, String> {
-    let has_unit = time.contains(|c: char| !c.is_ascii_digit());
-    let with_unit = if has_unit { time.to_owned() } else { format!("{time}s") };
-    parse_time(&with_unit).ok_or(format!("--wait needs {TIME_FORM}, or seconds, not \"{time}\""))
-}
-
-/// Returns whether there are colors. `None` means that the terminal and the environment decide.
-fn parse_color(when: &str) -> Result<Option<bool>, String> {
-    match when {
-        "auto" => Ok(None),
-        "always" => Ok(Some(true)),
-        "never" => Ok(Some(false)),
-        _ => Err(format!("--color is auto, always or never, not \"{when}\"")),
-    }
-}
-
-fn parse_time_format(format: &str) -> Result<TimeFormat, String> {
-    match format {
-        "off" => Ok(TimeFormat::Off),
-        "time" => Ok(TimeFormat::Time),
-        "date" => Ok(TimeFormat::Date),
-        _ => Err(format!("--time is off, time or date, not \"{format}\"")),
-    }
-}
-
-fn parse_bell(mode: &str) -> Result<Bell, String> {
-    Bell::parse(mode).ok_or(format!("--bell is off, mention or all, not \"{mode}\""))
-}
-
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::settings::flags::program;
+    use std::time::Duration;
 
     /// Parses these arguments, where both standard streams are a terminal, or neither is.
     pub(in crate::settings) fn with(
@@ -247,7 +118,8 @@ pub(super) mod tests {
             stdout_file: false,
             variable: &variable,
         };
-        parse_arguments(arguments.iter().map(|argument| (*argument).to_owned()), &environment)
+        let arguments = arguments.iter().map(|argument| (*argument).to_owned());
+        parse_arguments(&program(Vec::new()), arguments, &environment)
     }
 
     /// Returns the options of a client that is to run.

@@ -1,11 +1,9 @@
-//! The flags for closed rooms, and `$CHAT_PASSPHRASE`. A build without the feature `closed` knows them, and
-//! says how to get a client that takes them. No I/O.
+//! What the flags for closed rooms and `$CHAT_PASSPHRASE` mean. No I/O.
 
+#[cfg(feature = "closed")]
 use super::options::{Environment, Options};
 #[cfg(feature = "closed")]
 use crate::session::PassphraseSource;
-#[cfg(not(feature = "closed"))]
-use crate::session::HOW_TO_BUILD_CLOSED;
 #[cfg(feature = "closed")]
 use chat_common::handshake::{passphrase::Passphrase, state::default_directory};
 use std::path::PathBuf;
@@ -18,20 +16,21 @@ pub(super) const PASSPHRASE_WAYS: &str =
 #[derive(Default)]
 pub(super) struct ClosedFlags {
     pub(super) passphrase_file: Option<PathBuf>,
+    /// The value of `$CHAT_PASSPHRASE`.
+    pub(super) passphrase: Option<String>,
     pub(super) state: Option<PathBuf>,
     pub(super) accept_new_key: bool,
 }
 
+#[cfg(feature = "closed")]
 impl ClosedFlags {
     /// Puts what was given into the options.
     ///
     /// # Errors
     /// When the passphrase is none, or the client has no directory for its key. One line for people.
-    #[cfg(feature = "closed")]
     pub(super) fn apply(self, options: &mut Options, environment: &Environment<'_>) -> Result<(), String> {
-        let ClosedFlags { passphrase_file, state, accept_new_key } = self;
-        let given = (environment.variable)("CHAT_PASSPHRASE").filter(|words| !words.is_empty());
-        options.passphrase = match (passphrase_file, given) {
+        let ClosedFlags { passphrase_file, passphrase, state, accept_new_key } = self;
+        options.passphrase = match (passphrase_file, passphrase) {
             (Some(path), _) => Some(PassphraseSource::File(path)),
             // What took the place of bytes that are no text is no part of a passphrase.
             (None, Some(words)) if words.contains(char::REPLACEMENT_CHARACTER) => {
@@ -54,26 +53,6 @@ impl ClosedFlags {
             Err(_) => {}
         }
         Ok(())
-    }
-
-    /// Accepts nothing.
-    ///
-    /// # Errors
-    /// When something was given: how to get a client that takes it.
-    #[cfg(not(feature = "closed"))]
-    pub(super) fn apply(self, _options: &mut Options, environment: &Environment<'_>) -> Result<(), String> {
-        let has_variable =
-            || (environment.variable)("CHAT_PASSPHRASE").is_some_and(|words| !words.is_empty());
-        let used = match self {
-            ClosedFlags { passphrase_file: Some(_), .. } => "--passphrase-file",
-            ClosedFlags { state: Some(_), .. } => "--state",
-            ClosedFlags { accept_new_key: true, .. } => "--accept-new-key",
-            _ if has_variable() => "$CHAT_PASSPHRASE",
-            _ => return Ok(()),
-        };
-        Err(format!(
-            "{used} needs the feature \"closed\", which this build does not have: {HOW_TO_BUILD_CLOSED}"
-        ))
     }
 }
 

@@ -2,10 +2,12 @@
 
 mod arguments;
 mod closed_flags;
+mod flags;
 mod options;
 mod server_address;
 
 pub use arguments::parse_arguments;
-pub(crate) use arguments::EMPTY_MESSAGE_ERROR;
+pub use flags::CommandLine;
+pub(crate) use flags::{program, EMPTY_MESSAGE_ERROR};
 pub(crate) use options::DEFAULT_HISTORY;
 pub use options::{Bell, Environment, InputSource, Invocation, Options, ScreenOptions, TimeFormat};

@@ -31,6 +31,9 @@ pub enum Bell {
 }
 
 impl Bell {
+    /// All modes, in the order of the words of `--bell`.
+    pub(crate) const MODES: [Bell; 3] = [Bell::Off, Bell::Mention, Bell::All];
+
     /// The mode's name in `--bell` and `/bell`.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -41,7 +44,7 @@ impl Bell {
     }
 
     pub(crate) fn parse(name: &str) -> Option<Bell> {
-        [Bell::Off, Bell::Mention, Bell::All].into_iter().find(|bell| bell.name() == name)
+        Bell::MODES.into_iter().find(|bell| bell.name() == name)
     }
 }
 
@@ -107,8 +110,6 @@ pub struct Options {
 pub enum Invocation {
     /// Join a room.
     Run(Box<Options>),
-    /// Print the help and exit.
-    Help,
     /// Print this text and exit.
     Print(String),
 }

@@ -5,7 +5,7 @@ use std::net::Ipv6Addr;
 /// Where the server is if nobody says so.
 pub(super) const DEFAULT_SERVER: &str = "127.0.0.1";
 /// The port of a server that is given without one.
-const DEFAULT_PORT: u16 = 1234;
+pub(super) const DEFAULT_PORT: u16 = 1234;
 
 /// Reads the address of a server. Returns it in the form `HOST:PORT`. Whether the host exists is only known
 /// after dialling.

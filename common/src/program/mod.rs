@@ -2,6 +2,7 @@
 //! [`background_writer`] starts a thread.
 
 pub mod background_writer;
+pub mod flags;
 pub mod given_file;
 pub mod kept_file;
 pub mod logging;

@@ -25,9 +25,7 @@ use chat_common::{
     },
 };
 use chat_server::{
-    check, export,
-    options::{parse, Keeping, Options, Wanted},
-    repair_journal, Check, Server, Settings,
+    check, export, parse, program, repair_journal, Check, Invocation, Keeping, Options, Server, Settings,
 };
 use log::{info, warn};
 use std::{
@@ -67,23 +65,23 @@ fn main() -> ExitCode {
             return fail(&log, WRONG_USAGE, &format!("the argument {argument:?} is not text in UTF-8"));
         }
     };
-    let options = match parse(arguments) {
-        Ok(Wanted::Run(options)) => options,
-        Ok(Wanted::Print(text)) => return print_and_end(&log, &text, ExitCode::SUCCESS),
-        Ok(Wanted::Check(path)) => {
+    let options = match parse(&program(), arguments) {
+        Ok(Invocation::Run(options)) => options,
+        Ok(Invocation::Print(text)) => return print_and_end(&log, text.trim_end(), ExitCode::SUCCESS),
+        Ok(Invocation::Check(path)) => {
             return match check(&path) {
                 Ok(Check::Whole(text)) => print_and_end(&log, &text, ExitCode::SUCCESS),
                 Ok(Check::Damaged(text)) => print_and_end(&log, &text, ExitCode::from(FAILED)),
                 Err(why) => fail(&log, FAILED, &why),
             };
         }
-        Ok(Wanted::Repair(path)) => {
-            return match repair_journal(&path, Keeping::default().segment_bytes) {
+        Ok(Invocation::Repair(path)) => {
+            return match repair_journal(&path, Keeping::default().segment_size.0 as u64) {
                 Ok(text) => print_and_end(&log, &text, ExitCode::SUCCESS),
                 Err(why) => fail(&log, FAILED, &why),
             };
         }
-        Ok(Wanted::Export { directory, since, private }) => {
+        Ok(Invocation::Export { directory, since, private }) => {
             let mut out = BufWriter::new(io::stdout().lock());
             return match export(&directory, since, private, &mut out) {
                 Ok(()) => ExitCode::SUCCESS,

@@ -3,7 +3,7 @@
 
 use crate::words;
 use chat_common::handshake::{passphrase::Passphrase, state};
-use chat_server::{options::Closed, ClosedRoom};
+use chat_server::{ClosedFlags, ClosedRoom};
 use log::{info, warn};
 use std::{
     env,
@@ -31,7 +31,7 @@ impl Secrets {
     ///
     /// # Errors
     /// When a file cannot be read or written, or holds no passphrase or key. One line for people.
-    pub(crate) fn open(closed: &Closed) -> Result<Secrets, String> {
+    pub(crate) fn open(closed: &ClosedFlags) -> Result<Secrets, String> {
         let directory = match &closed.state {
             Some(directory) => directory.clone(),
             None => state::default_directory(&|name| env::var(name).ok())?,

@@ -11,15 +11,15 @@ use crate::{
     door::Door,
     identity::Ban,
     room::{Command, MutedFor, Room},
-    settings::COMMANDS,
 };
 use chat_common::{
-    program::{background_writer::BackgroundWriter, shutdown::Shutdown},
+    program::{background_writer::BackgroundWriter, flags::in_columns, shutdown::Shutdown},
     text::{
         invisible::trim,
         units::{parse_time, TIME_FORM},
     },
 };
+use crossbeam_channel::Sender;
 use log::{info, warn};
 use std::{
     io::{self, BufRead, Read},
@@ -30,6 +30,38 @@ use std::{
 const MAX_LINE_BYTES: usize = 1024 * 1024;
 
 const ENDING: &str = "the room is ending";
+
+/// What carries out a command. It gets what follows the command. Both results are texts to print.
+type Run = fn(&Console, &str) -> Result<String, String>;
+
+/// The commands: each with its arguments, what it does, and what carries it out. Those in brackets may be
+/// left out.
+const COMMANDS: [(&str, &str, Run); 11] = [
+    ("/who [PATTERN]", "who is here; or only whose name has PATTERN in it", |console, pattern| {
+        console.with_room(|room| who(&room.people(), pattern, room.mutes()))
+    }),
+    ("/say TEXT", "say something to everybody, as the server", Console::say),
+    ("/kick NAME [REASON]", "remove a member, who can join again", Console::kick),
+    ("/mute [NAME [TIME]]", "let NAME say nothing, for 10m; or list the mutes", Console::mute),
+    ("/unmute NAME", "let the member speak again", Console::unmute),
+    ("/ban ADDRESS[/BITS]|NAME", "remove who has the address or name; refuse them", Console::ban),
+    ("/unban ADDRESS[/BITS]|NAME", "remove a ban", Console::unban),
+    ("/bans", "list the bans", |console, _| match &console.door.bans.list()[..] {
+        [] => Ok("nobody is banned".to_owned()),
+        bans => Ok(shown(bans, "\n")),
+    }),
+    ("/forget NAME", "let others have a name that --names keeps", Console::forget),
+    ("/stats", "show the statistics", |console, _| console.with_room(|room| summary(room, &console.door))),
+    ("/stop", "deliver what was accepted, and stop the server", |console, _| {
+        console.shutdown.request();
+        Ok("stopping: delivering what was accepted".to_owned())
+    }),
+];
+
+/// Returns each command and what it does.
+pub(crate) fn commands() -> Vec<(&'static str, &'static str)> {
+    COMMANDS.iter().map(|(form, does, _)| (*form, *does)).collect()
+}
 
 /// What the operator's commands use.
 pub(crate) struct Console {
@@ -64,141 +96,136 @@ impl Console {
 
     /// Carries out the command in `line`. Returns the text to print.
     fn apply(&self, line: &str) -> String {
-        let (command, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
-        let rest = rest.trim();
-        let (name, reason) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
-        let text = if command == "/kick" { reason.trim() } else { rest };
+        let (command, rest) = split(line);
+        let text = if command == "/kick" { split(rest).1 } else { rest };
         if text.len() > self.max_text {
             // A longer text may not fit into a frame.
             return format!("the text has {} bytes, and {} are the most", text.len(), self.max_text);
         }
-        match (command, rest) {
-            ("/help", _) => COMMANDS.to_owned(),
-            ("/who", pattern) => {
-                let answer = self.with_room(|room| who(&room.people(), pattern, room.mutes()));
-                answer.unwrap_or(ENDING.to_owned())
-            }
-            ("/mute", "") => self.with_room(|room| muted(&room.mutes().list())).unwrap_or(ENDING.to_owned()),
-            ("/stats", _) => self.with_room(|room| summary(room, &self.door)).unwrap_or(ENDING.to_owned()),
-            ("/bans", _) => match self.door.bans.list() {
-                bans if bans.is_empty() => "nobody is banned".to_owned(),
-                bans => shown(&bans, "\n"),
-            },
-            ("/stop", _) => {
-                self.shutdown.request();
-                "stopping: delivering what was accepted".to_owned()
-            }
-            ("/say" | "/kick" | "/unmute" | "/ban" | "/unban" | "/forget", "") => {
-                let usage = COMMANDS.lines().find(|line| line.starts_with(&format!("{command} ")));
-                format!("usage: {}", usage.unwrap_or(command))
-            }
-            ("/say", text) => {
-                let text = text.to_owned();
-                match self.with_room(|room| room.ask(|said_tx| Command::Notice { text, said_tx })) {
-                    Some(Ok(Ok(()))) => "said".to_owned(),
-                    Some(Ok(Err(refusal))) => refusal.text,
-                    _ => ENDING.to_owned(),
-                }
-            }
-            ("/kick", _) => self.kick(name, text),
-            ("/forget", name) => self.forget(name),
-            ("/mute" | "/unmute", _) => match Ban::of(name) {
-                Ok(Ban::Name(name)) if command == "/mute" => self.mute(&name, reason.trim()),
-                Ok(Ban::Name(name)) => self.unmute(&name),
-                _ => format!("{name:?} is no name; a mute is for a name, and /who lists who is here"),
-            },
-            ("/ban" | "/unban", word) => match Ban::of(word) {
-                Ok(ban) if command == "/ban" => self.add_ban(&ban),
-                Ok(ban) => self.remove_ban(&ban),
-                Err(why) => why,
-            },
-            _ => format!(
-                "{command:?} is no command of the server; /help lists them, and /say TEXT says something"
-            ),
+        let help = in_columns("", &commands()).trim_end().to_owned();
+        if command == "/help" {
+            return help;
         }
+        let Some((form, _, run)) = COMMANDS.iter().find(|(form, ..)| split(form).0 == command) else {
+            return format!(
+                "{command:?} is no command of the server; /help lists them, and /say TEXT says something"
+            );
+        };
+        let is_optional = |arguments: &str| arguments.is_empty() || arguments.starts_with('[');
+        if rest.is_empty() && !is_optional(split(form).1) {
+            let usage = help.lines().find(|line| line.starts_with(form)).unwrap_or(form);
+            return format!("usage: {usage}");
+        }
+        run(self, rest).unwrap_or_else(|why| why)
+    }
+
+    fn say(&self, text: &str) -> Result<String, String> {
+        let text = text.to_owned();
+        let said = self.ask(|said_tx| Command::Notice { text, said_tx })?;
+        said.map(|()| "said".to_owned()).map_err(|refusal| refusal.text)
     }
 
     /// Bans somebody, and removes the members that the ban covers.
-    fn add_ban(&self, ban: &Ban) -> String {
-        let banned =
-            self.with_room(|room| room.ask(|banned_tx| Command::Ban { ban: ban.clone(), banned_tx }));
-        let Some(Ok((is_new, members))) = banned else { return ENDING.to_owned() };
+    fn ban(&self, word: &str) -> Result<String, String> {
+        let ban = Ban::of(word)?;
+        let (is_new, members) = self.ask(|banned_tx| Command::Ban { ban: ban.clone(), banned_tx })?;
         // Who bans an address does not need it offered.
         let out = removed(&members, matches!(ban, Ban::Name(_)));
-        let (how, ban) = (if is_new { "banned" } else { "banned already" }, (ban, covering(ban)));
-        match self.door.bans.save(ban.0) {
-            Ok(()) => format!("{how}: {}; {out}", ban.1),
-            Err(error) => {
-                let ban = ban.1;
-                format!("banned until the server ends: {ban}; the ban file cannot be written: {error}; {out}")
-            }
-        }
+        let (how, covered) = (if is_new { "banned" } else { "banned already" }, covering(&ban));
+        Ok(match self.door.bans.save(&ban) {
+            Ok(()) => format!("{how}: {covered}; {out}"),
+            Err(error) => format!(
+                "banned until the server ends: {covered}; the ban file cannot be written: {error}; {out}"
+            ),
+        })
     }
 
-    /// Mutes a name for the time in `time`, or without a time limit if that is empty.
-    fn mute(&self, muted: &str, time: &str) -> String {
+    /// Mutes a name, for a time or without a time limit. Without a name, it lists the mutes.
+    fn mute(&self, rest: &str) -> Result<String, String> {
+        if rest.is_empty() {
+            return self.with_room(|room| muted(&room.mutes().list()));
+        }
+        let (name, time) = split(rest);
+        let name = name_of(name)?;
         let time = match (time, parse_time(time)) {
             ("", _) => MutedFor::Good,
             (_, Some(time)) if !time.is_zero() => MutedFor::Time(time),
-            _ => return format!("{time:?} is no time; /mute NAME [TIME] takes {TIME_FORM}"),
+            _ => return Err(format!("{time:?} is no time; /mute NAME [TIME] takes {TIME_FORM}")),
         };
-        let name = muted.to_owned();
-        match self.with_room(|room| room.ask(|muted_tx| Command::Mute { name, time, muted_tx })) {
-            Some(Ok(Ok(Some(name)))) => format!("muted: {name} {time}; /unmute {name} ends it"),
-            Some(Ok(Ok(None))) => {
-                format!("muted: {muted} {time}; nobody here has this name now, and /unmute {muted} ends it")
+        let muted = name.clone();
+        match self.ask(|muted_tx| Command::Mute { name: muted, time, muted_tx })? {
+            Ok(Some(name)) => Ok(format!("muted: {name} {time}; /unmute {name} ends it")),
+            Ok(None) => {
+                Ok(format!("muted: {name} {time}; nobody here has this name now, and /unmute {name} ends it"))
             }
-            Some(Ok(Err(_))) => "there are too many mutes; /mute lists them, /unmute ends one".to_owned(),
-            _ => ENDING.to_owned(),
+            Err(_) => Err("there are too many mutes; /mute lists them, /unmute ends one".to_owned()),
         }
     }
 
     /// Lets everybody have a name again that belongs to a key.
-    fn forget(&self, name: &str) -> String {
-        match self.door.forget_name(name) {
+    fn forget(&self, name: &str) -> Result<String, String> {
+        Ok(match self.door.forget_name(name) {
             None => "names belong to nobody here; --names FILE of a closed room keeps them".to_owned(),
             Some(Ok(true)) => format!("forgotten: {name}; it belongs to whoever takes it next"),
             Some(Ok(false)) => format!("not kept: {name}; it belongs to nobody"),
             Some(Err(error)) => {
                 format!("forgotten until the server ends: {name}; the names file cannot be written: {error}")
             }
-        }
+        })
     }
 
-    fn unmute(&self, unmuted: &str) -> String {
-        let name = unmuted.to_owned();
-        match self.with_room(|room| room.ask(|unmuted_tx| Command::Unmute { name, unmuted_tx })) {
-            Some(Ok(true)) => format!("no longer muted: {unmuted}"),
-            Some(Ok(false)) => format!("not muted: {unmuted}; /mute lists who is"),
-            _ => ENDING.to_owned(),
-        }
+    fn unmute(&self, rest: &str) -> Result<String, String> {
+        let unmuted = name_of(split(rest).0)?;
+        let name = unmuted.clone();
+        Ok(match self.ask(|unmuted_tx| Command::Unmute { name, unmuted_tx })? {
+            true => format!("no longer muted: {unmuted}"),
+            false => format!("not muted: {unmuted}; /mute lists who is"),
+        })
     }
 
-    fn remove_ban(&self, ban: &Ban) -> String {
+    fn unban(&self, word: &str) -> Result<String, String> {
+        let ban = &Ban::of(word)?;
         let out = match self.door.bans.remove(ban) {
             Ok(true) => format!("no longer banned: {ban}"),
             Ok(false) => format!("not banned: {ban}; /bans lists the bans"),
             Err(error) => format!("no longer banned: {ban}; but the ban file cannot be written: {error}"),
         };
         match &self.door.bans.including(ban)[..] {
-            [] => out,
-            wider => format!("{out}; still banned with all of: {}", shown(wider, ", ")),
+            [] => Ok(out),
+            wider => Ok(format!("{out}; still banned with all of: {}", shown(wider, ", "))),
         }
     }
 
-    /// Removes the members with this name. Returns the text to print.
-    fn kick(&self, name: &str, reason: &str) -> String {
+    /// Removes the members with the name in `rest`, for the reason that follows it.
+    fn kick(&self, rest: &str) -> Result<String, String> {
+        let (name, reason) = split(rest);
         let (ban, reason) = (Ban::Name(name.to_owned()), reason.to_owned());
-        match self.with_room(|room| room.ask(|removed_tx| Command::Remove { ban, reason, removed_tx })) {
-            Some(Ok(members)) => removed(&members, true),
-            _ => ENDING.to_owned(),
-        }
+        let members = self.ask(|removed_tx| Command::Remove { ban, reason, removed_tx })?;
+        Ok(removed(&members, true))
+    }
+
+    /// Sends a command to the broadcaster, and waits for its answer.
+    fn ask<T>(&self, command: impl FnOnce(Sender<T>) -> Command) -> Result<T, String> {
+        self.with_room(|room| room.ask(command))?.map_err(|_| ENDING.to_owned())
     }
 
     /// Uses the room if it is still there. The room is held no longer than that, because it cannot end
     /// meanwhile.
-    fn with_room<R>(&self, use_room: impl FnOnce(&Room) -> R) -> Option<R> {
-        self.room.upgrade().map(|room| use_room(&room))
+    fn with_room<R>(&self, use_room: impl FnOnce(&Room) -> R) -> Result<R, String> {
+        self.room.upgrade().map(|room| use_room(&room)).ok_or(ENDING.to_owned())
+    }
+}
+
+/// Returns the first word, and what follows it.
+fn split(text: &str) -> (&str, &str) {
+    let (word, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+    (word, rest.trim())
+}
+
+fn name_of(word: &str) -> Result<String, String> {
+    match Ban::of(word) {
+        Ok(Ban::Name(name)) => Ok(name),
+        _ => Err(format!("{word:?} is no name; a mute is for a name, and /who lists who is here")),
     }
 }
 

@@ -7,6 +7,6 @@ mod stats;
 mod transcript;
 mod who;
 
-pub(crate) use console::Console;
+pub(crate) use console::{commands, Console};
 pub(crate) use stats::stats_loop;
 pub(crate) use transcript::Transcript;

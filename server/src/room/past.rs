@@ -9,7 +9,7 @@ use crate::{
         },
         Order, SharedLog,
     },
-    settings::{options::Keeping, Limits},
+    settings::{Keeping, Limits},
 };
 use chat_common::wire::{
     protocol::{Event, EventKind},
@@ -53,8 +53,8 @@ impl Past {
         let why = |error: &dyn Display| format!("the journal {}: {error}", path.display());
         let disk = Directory::open(path.to_owned()).map_err(|error| why(&error))?;
         let keep = Some(keeping.time).filter(|time| !time.is_zero());
-        let keep_bytes = Some(keeping.bytes).filter(|bytes| *bytes > 0);
-        let options = JournalOptions::new(keeping.segment_bytes).keeping(keep, keep_bytes);
+        let keep_bytes = Some(keeping.size.0 as u64).filter(|bytes| *bytes > 0);
+        let options = JournalOptions::new(keeping.segment_size.0 as u64).keeping(keep, keep_bytes);
         let (past, opened) = Past::read(disk, &options, limits).map_err(|error| match error {
             JournalError::Damaged { .. } => why(&format!("{error}; chat-server --repair cuts it there")),
             error => why(&error),

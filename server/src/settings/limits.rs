@@ -1,10 +1,11 @@
 //! Every limit of the server in one struct. Plain values, for any thread.
 //!
 //! The table below holds each limit once: its description, field, flag, type, default and range. The
-//! flags, `--help` and the line in the log at the start are made from it.
+//! struct, the flags and the line in the log at the start are made from it.
 
 use chat_common::{
-    text::units::{parse_size, parse_time, show_size, show_time, SIZE_FORM, TIME_FORM},
+    program::flags::{Flag, Value},
+    text::units::{parse_size, show_size, SIZE_FORM},
     wire::protocol::{FRAME_BYTES, PING_INTERVAL},
 };
 use std::{fmt, time::Duration};
@@ -13,42 +14,16 @@ use std::{fmt, time::Duration};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Bytes(pub usize);
 
-/// The type of a limit.
-trait Setting: Sized {
-    /// What the flag takes, for an error message.
-    const FORM: &'static str;
-    fn parse(text: &str) -> Option<Self>;
-    /// Returns the value in the form that the flag takes.
-    fn show(self) -> String;
-}
-
-impl Setting for usize {
-    const FORM: &'static str = "a whole number";
-    fn parse(text: &str) -> Option<usize> {
-        text.parse().ok()
-    }
-    fn show(self) -> String {
-        self.to_string()
-    }
-}
-
-impl Setting for Bytes {
+impl Value for Bytes {
+    const WORD: &'static str = "SIZE";
     const FORM: &'static str = SIZE_FORM;
+
     fn parse(text: &str) -> Option<Bytes> {
         usize::try_from(parse_size(text)?).ok().map(Bytes)
     }
-    fn show(self) -> String {
-        self.to_string()
-    }
-}
 
-impl Setting for Duration {
-    const FORM: &'static str = TIME_FORM;
-    fn parse(text: &str) -> Option<Duration> {
-        parse_time(text)
-    }
-    fn show(self) -> String {
-        show_time(self)
+    fn show(&self) -> String {
+        self.to_string()
     }
 }
 
@@ -81,32 +56,21 @@ macro_rules! limits {
         }
 
         impl Limits {
-            /// Sets the limit with the flag `flag`, which is written without the dashes.
-            ///
-            /// # Errors
-            /// Says what the flag takes, if the value is malformed or out of range.
-            ///
-            /// # Panics
-            /// When there is no such flag.
-            pub(crate) fn set(&mut self, flag: &str, value: &str) -> Result<(), String> {
-                match flag {
-                    $( $flag => {
-                        let (least, most): ($kind, $kind) = ($least, $most);
-                        let parsed = <$kind as Setting>::parse(value)
-                            .ok_or_else(|| format!("takes {}", <$kind as Setting>::FORM))?;
-                        if parsed < least || parsed > most {
-                            return Err(format!("takes {} to {}", least.show(), most.show()));
-                        }
-                        self.$name = parsed;
-                        Ok(())
-                    } )+
-                    _ => panic!("there is no limit {flag}"),
-                }
+            /// Returns the flags of all limits, in the order of the struct.
+            pub(crate) fn flags<S: AsMut<Limits>>() -> Vec<Flag<S>> {
+                let defaults = Limits::default();
+                vec![ $( Flag::new(
+                    &format!("--{} {}", $flag, <$kind as Value>::WORD),
+                    |state: &mut S, given| given.within(&mut state.as_mut().$name, $least..=$most),
+                )
+                .does(concat!($($doc),+).trim().trim_end_matches('.'))
+                .default(defaults.$name.show())
+                .topic("limits") ),+ ]
             }
 
-            /// Returns each limit's flag, value and description, in the order of the struct.
-            pub fn table(&self) -> Vec<(&'static str, String, &'static str)> {
-                vec![ $( ($flag, self.$name.show(), concat!($($doc),+).trim()) ),+ ]
+            /// Returns all limits in one line, with the names of their flags.
+            pub(crate) fn summary(&self) -> String {
+                [ $( format!("{} {}", $flag, self.$name.show()) ),+ ].join(", ")
             }
         }
     };
@@ -181,12 +145,6 @@ limits! {
 const AROUND_TEXT: usize = 1024;
 
 impl Limits {
-    /// Returns all limits in one line, with the names of their flags.
-    pub(crate) fn summary(&self) -> String {
-        let limits = self.table().into_iter().map(|(flag, value, _)| format!("{flag} {value}"));
-        limits.collect::<Vec<_>>().join(", ")
-    }
-
     /// Returns the memory that the server takes at most for these limits, in bytes of addresses. What is
     /// resident is far less.
     pub fn memory_bytes(&self) -> u64 {
@@ -228,26 +186,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_default_can_be_set_by_its_own_flag() {
-        let defaults = Limits::default();
-        let mut set = defaults.clone();
-        for (flag, value, help) in defaults.table() {
-            assert_eq!(set.set(flag, &value), Ok(()), "--{flag} {value}");
-            assert!(!help.is_empty());
-        }
-        assert_eq!(set, defaults);
-        assert_eq!(set.check(), Ok(()));
-        set.max_frame = Bytes(4096);
-        assert!(set.check().is_err());
-    }
-
-    #[test]
-    fn the_error_for_a_bad_value_says_what_the_flag_takes() {
+    fn limits_that_contradict_each_other_are_refused() {
         let mut limits = Limits::default();
-        assert!(limits.set("max-text", "big").unwrap_err().contains("64KiB"));
-        assert!(limits.set("max-text", "1MiB").unwrap_err().contains("16 to 32KiB"));
-        assert!(limits.set("dead-after", "15").unwrap_err().contains("5s"));
-        assert_eq!(limits.set("log-size", "1MiB"), Ok(()));
-        assert_eq!(limits.log_size, Bytes(1 << 20));
+        assert_eq!(limits.check(), Ok(()));
+        limits.max_frame = Bytes(4096);
+        assert!(limits.check().is_err());
     }
 }

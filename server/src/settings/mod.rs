@@ -1,14 +1,18 @@
 //! What a person can set: the limits and the command line. Plain values, without threads or I/O.
 
+mod arguments;
 #[cfg(feature = "closed")]
 mod closed;
-mod commands;
+mod flags;
 mod limits;
-pub mod options;
+mod options;
 #[cfg(feature = "seeded-bugs")]
 pub mod seeded;
 
+pub use arguments::parse;
 #[cfg(feature = "closed")]
 pub use closed::ClosedRoom;
-pub(crate) use commands::COMMANDS;
+pub(crate) use flags::program;
+pub use flags::CommandLine;
 pub use limits::{Bytes, Limits};
+pub use options::{ClosedFlags, Invocation, Keeping, Options};

@@ -2,8 +2,8 @@
 //! the container file into one archive.
 //!
 //! `dist TARGET PROGRAMS FOLDER` takes the programs from the folder PROGRAMS and writes
-//! `FOLDER/rpc-chat-VERSION-TARGET.tar.gz`. Man pages and completions are made from what the programs print
-//! for `--help`, so each flag is written down once. The folders of the archive are those of `/usr/local`.
+//! `FOLDER/rpc-chat-VERSION-TARGET.tar.gz`. Man pages and completions are made from the tables of flags with
+//! which the programs read their command lines. The folders of the archive are those of `/usr/local`.
 //!
 //! Two archives of one commit and the same programs are equal byte for byte. For that this program sorts the
 //! names, and all files have the same owner and the time of the commit. `$SOURCE_DATE_EPOCH` replaces that
@@ -11,19 +11,16 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the output is for the person who runs this")]
 
 mod completions;
-mod help;
 mod man;
 
+use chat_common::program::flags::Program;
 use chat_tests::process::{installed, repository};
-use help::Help;
 use std::{
     env, fs,
     path::{Path, PathBuf},
     process::{Command, ExitCode},
 };
 
-/// The program, and the one to which its man page points.
-const PROGRAMS: [(&str, &str); 2] = [("chat-client", "chat-server"), ("chat-server", "chat-client")];
 /// Files that go into the archive as they are: from the repository, to the archive.
 const COPIED: [(&str, &str); 8] = [
     ("server/chat-server.service", "lib/systemd/system/chat-server.service"),
@@ -56,30 +53,34 @@ fn main() -> ExitCode {
 
 /// Makes the folder of the archive, and then the archive. Returns the archive's path.
 fn make_archive(target: &str, programs: &Path, folder: &Path) -> Result<PathBuf, String> {
-    let version = env!("CARGO_PKG_VERSION");
-    let name = format!("rpc-chat-{version}-{target}");
+    let name = format!("rpc-chat-{}-{target}", env!("CARGO_PKG_VERSION"));
     let root = folder.join(&name);
     if root.exists() {
         fs::remove_dir_all(&root).map_err(|error| format!("cannot remove {}: {error}", root.display()))?;
     }
-    for (program, other) in PROGRAMS {
-        copy(&programs.join(program), &root.join("bin").join(program))?;
-        let help = Help::of(&programs.join(program))?;
-        for (path, text) in [
-            (format!("man/man1/{program}.1"), man::page(program, other, version, &help)),
-            (format!("bash-completion/completions/{program}"), completions::bash(program, &help)),
-            (format!("zsh/site-functions/_{program}"), completions::zsh(program, &help)),
-            (format!("fish/vendor_completions.d/{program}.fish"), completions::fish(program, &help)),
-        ] {
-            write(&root.join("share").join(path), &text)?;
-        }
-    }
+    add(&chat_client::program(), "chat-server", programs, &root)?;
+    add(&chat_server::program(), "chat-client", programs, &root)?;
     for (from, to) in COPIED {
         copy(&repository().join(from), &root.join(to))?;
     }
     let archive = folder.join(format!("{name}.tar.gz"));
     pack(folder, &name, &archive)?;
     Ok(archive)
+}
+
+/// Adds the program, its man page, which points to that of `other`, and its completions.
+fn add<S>(program: &Program<S>, other: &str, programs: &Path, root: &Path) -> Result<(), String> {
+    let name = program.name;
+    copy(&programs.join(name), &root.join("bin").join(name))?;
+    for (path, text) in [
+        (format!("man/man1/{name}.1"), man::page(program, other)),
+        (format!("bash-completion/completions/{name}"), completions::bash(program)),
+        (format!("zsh/site-functions/_{name}"), completions::zsh(program)),
+        (format!("fish/vendor_completions.d/{name}.fish"), completions::fish(program)),
+    ] {
+        write(&root.join("share").join(path), &text)?;
+    }
+    Ok(())
 }
 
 /// Packs the folder `name` of `folder`. It needs GNU tar, which is `gtar` on macOS.

@@ -1,35 +1,42 @@
-//! Writes a man page from a `--help`.
+//! Writes a man page from the table of a program's flags.
 
-use crate::help::{Flag, Help};
+use chat_common::program::flags::{Flag, Program};
 
 /// The man page of `program`, in section 1. It points to the page of `other`.
-pub(crate) fn page(program: &str, other: &str, version: &str, help: &Help) -> String {
+pub(crate) fn page<S>(program: &Program<S>, other: &str) -> String {
+    let name = escape(program.name);
     let mut page = format!(
-        ".TH {} 1 \"\" \"rpc\\-chat {version}\" \"User Commands\"\n.SH NAME\n{} \\- {}\n.SH SYNOPSIS\n{}\n",
-        escape(&program.to_uppercase()),
-        escape(program),
-        escape(&help.summary),
-        escape(&help.usage),
+        ".TH {} 1 \"\" \"rpc\\-chat {}\" \"User Commands\"\n.SH NAME\n{name} \\- {}\n.SH SYNOPSIS\n{name} \
+         [FLAGS]\n",
+        name.to_uppercase(),
+        env!("CARGO_PKG_VERSION"),
+        escape(program.summary),
     );
-    for group in &help.groups {
-        page += &format!(".SH {}\n", escape(&group.heading.as_deref().unwrap_or("Options").to_uppercase()));
-        group.flags.iter().for_each(|flag| page += &entry(flag));
-        if !group.commands.is_empty() {
-            let commands: String = group.commands.iter().map(|command| escape(command) + "\n").collect();
-            // Without filling, so that each stands on a line of its own.
-            page += &format!(".nf\n{commands}.fi\n");
+    for (heading, topic) in [("OPTIONS", None), ("LIMITS", Some("limits"))] {
+        let flags: String = program.flags.iter().filter(|flag| flag.topic == topic).map(entry).collect();
+        if !flags.is_empty() {
+            page += &format!(".SH {heading}\n{flags}");
         }
     }
-    page += ".SH NOTES\n";
-    page += &help.notes.iter().map(|note| escape(note) + "\n").collect::<Vec<_>>().join(".PP\n");
-    page + &format!(".SH SEE ALSO\n.BR {} (1)\n", escape(other))
+    page += ".SH COMMANDS\n";
+    for (form, does) in &program.commands {
+        page += &format!(".TP\n\\fB{}\\fR\n{}\n", escape(form), escape(does));
+    }
+    let notes: Vec<String> = program.notes.iter().map(|note| escape(note)).collect();
+    page + &format!(".SH NOTES\n{}\n.SH SEE ALSO\n.BR {} (1)\n", notes.join("\n"), escape(other))
 }
 
-/// One flag: its names in bold, its value in italics, and below them what it does.
-fn entry(flag: &Flag) -> String {
-    let names: Vec<String> = flag.names.iter().map(|name| format!("\\fB{}\\fR", escape(name))).collect();
-    let value = flag.value.iter().map(|value| format!(" \\fI{}\\fR", escape(value))).collect::<String>();
-    format!(".TP\n{}{value}\n{}\n", names.join(", "), escape(&flag.text))
+/// One flag: its name in bold, its value in italics, and below them what it does.
+fn entry<S>(flag: &Flag<S>) -> String {
+    let value = match flag.value() {
+        "" => String::new(),
+        value => format!(" \\fI{}\\fR", escape(value)),
+    };
+    let default = match flag.otherwise() {
+        default if default.is_empty() => String::new(),
+        default => format!(" [{}]", escape(&default)),
+    };
+    format!(".TP\n\\fB{}\\fR{value}\n{}{default}\n", escape(flag.name()), escape(flag.text))
 }
 
 /// The text as roff shows it unchanged. A line of it must not begin with a dot or an apostrophe, and a hyphen

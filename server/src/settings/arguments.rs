@@ -1,0 +1,179 @@
+//! Reads the command line: words in, an [`Invocation`] or a one-line error out. No I/O; runs on the main
+//! thread.
+
+use super::{
+    flags::CommandLine,
+    options::{ClosedFlags, Invocation},
+};
+use chat_common::program::flags::{Arguments, Program};
+
+/// Reads the command line, without the program's name.
+///
+/// # Errors
+/// One line that says what is wrong and what is allowed.
+pub fn parse(
+    program: &Program<CommandLine>,
+    arguments: impl IntoIterator<Item = String>,
+) -> Result<Invocation, String> {
+    let mut line = CommandLine::default();
+    let given = match program.read(arguments, &|_| None, &mut line)? {
+        Arguments::Run(given) => given,
+        Arguments::Print(text) => return Ok(Invocation::Print(text)),
+    };
+    let CommandLine { mut options, check, repair, export, since, private, makes_up, closed } = line;
+    options.limits.check()?;
+    options.closed = closed_or_open(closed, makes_up)?;
+    check_combinations(&given)?;
+    let export = export.map(|directory| Invocation::Export { directory, since, private });
+    let task = check.map(Invocation::Check).or(repair.map(Invocation::Repair)).or(export);
+    Ok(task.unwrap_or_else(|| Invocation::Run(Box::new(options))))
+}
+
+/// Checks which of the flags that were given go together. Without this, one of them would do nothing, and
+/// nobody would notice.
+fn check_combinations(given: &[String]) -> Result<(), String> {
+    let found = |flags: &[&'static str]| -> Vec<&str> {
+        flags.iter().copied().filter(|flag| given.iter().any(|name| name == flag)).collect()
+    };
+    if let [one, other, ..] = found(&["--check", "--repair", "--export"])[..] {
+        return Err(format!("{one} and {other} are two tasks; give one of the two"));
+    }
+    let needs = [
+        (&["--private", "--since"][..], "--export", "which names the directory of a journal"),
+        (&["--keep", "--keep-size", "--segment-size"], "--journal", "which names the directory of the room"),
+    ];
+    for (flags, other, why) in needs {
+        if let (Some(flag), true) = (found(flags).first(), found(&[other]).is_empty()) {
+            return Err(format!("{flag} goes with {other}, {why}"));
+        }
+    }
+    Ok(())
+}
+
+/// Returns how the room is closed. `makes_up` says whether the server makes the passphrase up.
+fn closed_or_open(closed: ClosedFlags, makes_up: bool) -> Result<Option<ClosedFlags>, String> {
+    match (makes_up, &closed) {
+        (true, ClosedFlags { passphrase_file: Some(_), .. }) => {
+            Err("--closed makes a passphrase up, and --passphrase-file has one; give one of the two"
+                .to_owned())
+        }
+        (true, _) | (_, ClosedFlags { passphrase_file: Some(_), .. }) => Ok(Some(closed)),
+        (_, ClosedFlags { state: None, names: None, .. }) => Ok(None),
+        (_, ClosedFlags { names, .. }) => {
+            let flag = if names.is_some() { "--names" } else { "--state" };
+            Err(format!("{flag} goes with a closed room: --closed, or --passphrase-file FILE"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::{flags::program, options::Options};
+    use std::time::Duration;
+
+    fn parsed(line: &str) -> Result<Invocation, String> {
+        parse(&program(Vec::new()), line.split_whitespace().map(str::to_owned))
+    }
+
+    fn options(line: &str) -> Options {
+        match parsed(line) {
+            Ok(Invocation::Run(options)) => *options,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_default_is_loopback() {
+        assert_eq!(options("").listen, "127.0.0.1:1234");
+    }
+
+    #[test]
+    fn a_value_stands_after_a_space_or_an_equals_sign() {
+        assert_eq!(options("--listen [::]:0").listen, "[::]:0");
+        assert_eq!(options("--listen=example.org:99").listen, "example.org:99");
+        assert_eq!(options("--listen :0").listen, "127.0.0.1:0");
+        assert_eq!(options("--dead-after 3s").limits.dead_after, Duration::from_secs(3));
+    }
+
+    #[test]
+    fn each_limit_shows_its_default_as_its_flag_takes_it_and_says_its_range() {
+        let flags = program(Vec::new()).flags;
+        let limits = flags.iter().filter(|flag| flag.topic == Some("limits"));
+        let line: Vec<String> = limits.map(|flag| format!("{} {}", flag.name(), flag.otherwise())).collect();
+        assert!(line.len() > 20, "{line:?}");
+        assert_eq!(options(&line.join(" ")), Options::default());
+        assert_eq!(parsed("--max-text 1MiB"), Err("--max-text takes 16 to 32KiB, not \"1MiB\"".to_owned()));
+    }
+
+    #[test]
+    fn an_export_has_its_flags_before_or_after_it() {
+        let since = Some(Duration::from_secs(7_200));
+        let export = |since, private| Ok(Invocation::Export { directory: "j".into(), since, private });
+        assert_eq!(parsed("--export j"), export(None, false));
+        assert_eq!(parsed("--since 2h --export j --private"), export(since, true));
+        assert_eq!(parsed("--export i --since 1h --export=j --since 2h"), export(since, false));
+    }
+
+    #[test]
+    #[cfg(feature = "closed")]
+    fn a_room_is_closed_by_a_file_or_by_words_that_the_server_makes_up() {
+        let closed = |line: &str| options(line).closed;
+        let file = Some(ClosedFlags { passphrase_file: Some("p".into()), ..ClosedFlags::default() });
+        assert_eq!((closed(""), closed("--closed")), (None, Some(ClosedFlags::default())));
+        assert_eq!(closed("--passphrase-file o --passphrase-file=p"), file);
+        let all = ClosedFlags { state: Some("s".into()), names: Some("n".into()), ..ClosedFlags::default() };
+        assert_eq!(closed("--names n --closed --state s"), Some(all));
+        for (line, word) in [
+            ("--closed --passphrase-file p", "one of the two"),
+            ("--names n", "--names goes with a closed room"),
+            ("--state s", "--state goes with a closed room"),
+            ("--closed=yes", "--closed takes no value"),
+        ] {
+            let error = parsed(line).unwrap_err();
+            assert!(error.contains(word), "{error}");
+        }
+    }
+
+    #[test]
+    #[cfg(not(feature = "closed"))]
+    fn a_build_without_the_feature_says_how_to_get_it() {
+        for line in ["--closed", "--passphrase-file p", "--state s", "--names=n"] {
+            let error = parsed(line).unwrap_err();
+            assert!(error.ends_with("cargo install --path server --features closed"), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_error_is_one_line() {
+        for line in [
+            "--lisen x:1",
+            "--listen",
+            "--listen 1234",
+            "--listen x:70000",
+            "-x",
+            "hello",
+            "--rate many",
+            "--max-text 1MiB",
+            "--max-frame 4096",
+            "--export",
+            "--since 2h",
+            "--private",
+            "--private --check somewhere",
+            "--export somewhere --since yesterday",
+            "--export somewhere --private=yes",
+            "--console=yes",
+            "--listen :",
+            "--listen :70000",
+            "--keep 5d",
+            "--keep-size 1GiB",
+            "--segment-size=1MiB",
+            "--keep 5d --check somewhere",
+            "--check somewhere --repair somewhere",
+            "--export somewhere --repair somewhere",
+        ] {
+            let error = parsed(line).expect_err(line);
+            assert!(!error.contains('\n') && error.len() > 10, "{error}");
+        }
+    }
+}
