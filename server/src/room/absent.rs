@@ -50,7 +50,7 @@ impl RoundInProgress<'_> {
     pub(super) fn tell_lost(&mut self, now: Instant) {
         let keep = self.limits.resume_within;
         let is_due = |member: &Member| match member.presence {
-            Presence::Lost { since, told: false } => now.duration_since(since) > keep,
+            Presence::Lost { since, told: false } => now.duration_since(since) >= keep,
             _ => false,
         };
         let due: Vec<u64> =

@@ -46,7 +46,7 @@ use chat_common::{
     },
 };
 use crossbeam_channel::{bounded, Sender};
-use registry::{Member, Registry};
+use registry::{Changes, Member, Registry};
 use round::NewState;
 use std::{
     io,
@@ -81,9 +81,11 @@ impl Room {
         let (commands_tx, commands_rx) = channel(limits.queue);
         let Past { number, log, order, sessions, last_session } = past;
         let (registry, mutes) = (Registry::default(), Mutes::default());
-        let silent_until = (!sessions.is_empty()).then(|| Instant::now() + limits.resume_within);
         let restored = sessions.into_iter().map(|(id, record)| (id, Some(Member::restored(record))));
-        registry.publish(restored.collect());
+        let restored: Changes = restored.collect();
+        // This time begins behind those of the sessions, so that it is over for each of them at its end.
+        let silent_until = (!restored.is_empty()).then(|| Instant::now() + limits.resume_within);
+        registry.publish(restored);
         let broadcaster = Broadcaster {
             registry: registry.clone(),
             mutes: mutes.clone(),

@@ -8,17 +8,24 @@ use super::{
     registry::{Members, Presence},
     round::{NewState, RoundInProgress, Ruling},
     waiting::Waiting,
+    Past, Room,
 };
 use crate::{
     delivery::ConnectionPair,
     door::Door,
     identity::{Ban, Bans},
     log::Reader,
-    order::{journal::space::Space, SharedLog},
+    order::{
+        journal::{
+            record::{SessionRecord, SessionState},
+            space::Space,
+        },
+        SharedLog,
+    },
     settings::Limits,
 };
 use chat_common::{
-    program::tasks,
+    program::{shutdown::Shutdown, tasks},
     wire::{
         batch::Batch,
         codec::decode,
@@ -599,5 +606,37 @@ fn without_space_who_comes_and_goes_is_told_when_there_is_some_and_only_what_is_
         room.space = Space::ENDLESS;
         room.apply(Command::TellLost);
         assert_eq!(room.log.read().next(), next + 1, "Bob has left, and Ann was never away");
+    });
+}
+
+#[test]
+fn of_the_sessions_of_a_journal_none_is_left_out_when_their_time_to_come_back_is_over() {
+    const SESSIONS: u32 = 50;
+    let (limits, shutdown) = (Limits::default(), Shutdown::default());
+    let door = Door::new(Bans::default(), &limits);
+    let mut past = Past::none(&limits).unwrap();
+    let record = |number: u32| SessionRecord {
+        id: u64::from(number),
+        token: token(number),
+        name: format!("n{number}"),
+        address: address(1),
+        send_only: false,
+        joined: u64::from(number),
+        start: 1,
+        told_from: 1,
+        last: None,
+        state: SessionState::Here,
+    };
+    past.sessions = (1..=SESSIONS).map(|number| (u64::from(number), record(number))).collect();
+    let (room, broadcaster) = Room::open(&limits, &door, &shutdown, past, None);
+    assert_eq!(room.people().len(), SESSIONS as usize);
+    let until = broadcaster.silent_until.unwrap();
+    broadcaster.registry.with_members(|members| {
+        let shared = (&limits, &door, &broadcaster.mutes);
+        let (state, staged) = (NewState::default(), broadcaster.log.stage());
+        let mut round = RoundInProgress::new(shared, members, state, Space::ENDLESS, staged);
+        // The broadcaster wakes then, and not once more.
+        round.tell_lost(until);
+        assert_eq!(round.members.iter().filter(|(_, member)| member.is_seen()).count(), 0);
     });
 }
