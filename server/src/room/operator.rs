@@ -16,7 +16,8 @@ use std::{sync::Arc, time::Instant};
 const SHORT_REASON: usize = 256;
 
 impl RoundInProgress<'_> {
-    /// Ends all sessions that `ban` covers, lost ones too.
+    /// Ends all sessions that `ban` covers, lost ones too. Returns those that others have seen: one that has
+    /// not entered the room yet was visible to nobody.
     pub(super) fn remove(&mut self, ban: &Ban, reason: &str) -> Vec<Removed> {
         // On a full disk there is space for short reasons alone.
         let is_short = self.space.accepts || reason.len() <= SHORT_REASON;
@@ -29,15 +30,23 @@ impl RoundInProgress<'_> {
         };
         let covered = self.members.iter().filter(|(_, member)| is_covered(member));
         let covered: Vec<_> = covered
-            .map(|(id, member)| (id, member.address.to_canonical(), member.pair().map(Arc::clone)))
+            .map(|(id, member)| {
+                let seen_at = member.joined.map(|_| member.address.to_canonical());
+                (id, seen_at, member.pair().map(Arc::clone))
+            })
             .collect();
         let mut removed = Vec::new();
-        for (id, address, pair) in covered {
+        for (id, seen_at, pair) in covered {
             self.effects.closings.extend(pair.map(|pair| (pair, "removed")));
             let why = with_reason("the operator removed you from the room");
             let over = Presence::Over { since: Instant::now(), cause: Cause::SessionOver, why };
             let name = self.end(id, over, Some(with_reason("removed")));
-            removed.extend(name.map(|name| Removed { name: name.to_string(), address, others: 0 }));
+            let seen = name.zip(seen_at);
+            removed.extend(seen.map(|(name, address)| Removed {
+                name: name.to_string(),
+                address,
+                others: 0,
+            }));
         }
         removed.sort_by_cached_key(|member| sort_key(&member.name));
         for Removed { address, others, .. } in &mut removed {

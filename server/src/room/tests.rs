@@ -367,6 +367,17 @@ fn nobody_gets_around_a_mute_or_a_kick_by_a_name_that_looks_the_same() {
 }
 
 #[test]
+fn a_removal_ends_a_session_that_has_not_entered_and_names_only_those_that_have() {
+    with_room(&Limits::default(), |mut room| {
+        let ann = room.claim(Join::new("Ann", token(1), 0), address(1)).unwrap();
+        assert_eq!(room.kick("Ann"), [""; 0]);
+        assert_eq!(room.enter(&ann, Entrance::New { start: None }), None);
+        room.join("Ann", 2, address(1));
+        assert_eq!(room.kick("Ann"), ["Ann"]);
+    });
+}
+
+#[test]
 fn a_removal_counts_the_others_whom_a_ban_of_the_address_would_hit() {
     with_room(&Limits::default(), |mut room| {
         for (number, (name, last)) in (1..).zip([("Ann", 1), ("Bob", 1), ("Cid", 1), ("Dan", 2)]) {
