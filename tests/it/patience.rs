@@ -28,6 +28,7 @@ fn server_that_forgets_at(address: SocketAddr) -> Program {
 fn a_script_may_start_before_its_server() {
     let address = free_address();
     let mut ci = Program::client(address, "ci", &["--wait", "5m"]);
+    ci.types("/help");
     ci.sees("--- cannot join yet: is the server running? ");
     let _server = server_that_forgets_at(address);
     ci.sees("Connected!");
@@ -36,7 +37,10 @@ fn a_script_may_start_before_its_server() {
     ci.ends_input();
     assert_eq!(ci.exits(), Some(0));
     ann.sees("[ci] in time\n");
-    assert_eq!(ci.output().matches("cannot join yet").count(), 1, "{}", ci.output());
+    let out = ci.output();
+    assert_eq!(out.matches("cannot join yet").count(), 1, "{out}");
+    let [joined, help] = ["Connected!", "/who [PATTERN]"].map(|line| out.find(line).expect(line));
+    assert!(joined < help, "nothing but the wait comes before the first line: {out}");
 }
 
 #[test]

@@ -8,6 +8,10 @@ use std::{
     process::Command,
 };
 
+/// Where the code of the programs and of their tests lies.
+const CODE: [&str; 7] =
+    ["common", "server", "client", "tests/src", "tests/it", "tests/editor", "tests/release"];
+
 /// Every file below these folders of the repository whose name ends with `ending`, with its text.
 fn files(folders: &[&str], ending: &str) -> Vec<(PathBuf, String)> {
     fn walk(folder: &Path, ending: &str, found: &mut Vec<(PathBuf, String)>) {
@@ -171,18 +175,8 @@ fn no_line_is_wider_than_rustfmt_allows() {
     let settings = fs::read_to_string(repository().join("rustfmt.toml")).unwrap();
     let max_width = settings.lines().find_map(|line| line.strip_prefix("max_width = ")).unwrap();
     let max_width: usize = max_width.parse().unwrap();
-    let folders = [
-        "common",
-        "server",
-        "client",
-        "tests/src",
-        "tests/it",
-        "tests/editor",
-        "tests/release",
-        "tests/benches/src",
-    ];
     let mut wide = Vec::new();
-    for (path, text) in files(&folders, ".rs") {
+    for (path, text) in files(&[&CODE[..], &["tests/benches/src"]].concat(), ".rs") {
         for (index, line) in text.lines().enumerate() {
             let width = line.chars().count();
             if width > max_width {
@@ -195,10 +189,7 @@ fn no_line_is_wider_than_rustfmt_allows() {
 
 #[test]
 fn every_file_starts_with_a_module_doc() {
-    let sources = files(
-        &["common/src", "server/src", "client/src", "tests/src", "tests/it", "tests/editor", "tests/release"],
-        ".rs",
-    );
+    let sources = files(&CODE, ".rs");
     assert_eq!(names_of(&sources, |text| !text.starts_with("//! ")), Vec::<String>::new());
 }
 
@@ -206,28 +197,13 @@ fn every_file_starts_with_a_module_doc() {
 fn no_test_is_ignored() {
     // The two parts stand apart, so that this file does not hold the attribute itself.
     let ignored = ["#[", "ignore"].concat();
-    let sources = files(
-        &["common", "server", "client", "tests/src", "tests/it", "tests/editor", "tests/release"],
-        ".rs",
-    );
+    let sources = files(&CODE, ".rs");
     assert_eq!(names_of(&sources, |text| text.contains(&ignored)), Vec::<String>::new());
 }
 
 #[test]
 fn no_file_names_the_machine_on_which_it_was_written() {
-    let sources = files(
-        &[
-            "common",
-            "server",
-            "client",
-            "tests/src",
-            "tests/it",
-            "tests/editor",
-            "tests/release",
-            "tests/python",
-        ],
-        "",
-    );
+    let sources = files(&[&CODE[..], &["tests/python"]].concat(), "");
     // The two parts stand apart, so that this file does not name it either.
     let path = ["/work", "/main"].concat();
     assert_eq!(names_of(&sources, |text| text.contains(&path)), Vec::<String>::new());

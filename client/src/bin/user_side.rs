@@ -73,7 +73,11 @@ impl UserSide {
     pub(crate) fn show(&self, event: UiEvent) {
         self.editor.iter().for_each(|editor| editor.hear(&event));
         self.person.hear(&event);
+        let has_joined = matches!(event, UiEvent::Connected { .. });
         self.screen.show(event);
+        if has_joined {
+            self.person.has_joined();
+        }
     }
 
     /// Gives the terminal back as it was. More calls do no harm.
@@ -139,7 +143,7 @@ impl UserSide {
         if options.json_input {
             stdin.spawn(move || read_objects_loop(input(), |input| person.take(input)))?;
         } else if !self.interactive {
-            stdin.spawn(move || read_lines_loop(input(), |typed| person.pass(typed)))?;
+            stdin.spawn(move || read_lines_loop(input(), |typed| person.pass_of_pipe(typed)))?;
         } else if options.paste_guard {
             let (typed_tx, typed_rx) = bounded(TYPE_AHEAD_LINES);
             let paste = thread::Builder::new().name("paste".into());

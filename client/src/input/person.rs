@@ -1,8 +1,8 @@
 //! The person, or the pipe, at standard input: what its lines mean. A line is the answer to a question of the
 //! session, something that the session does, or something for the terminal alone.
 //!
-//! The thread that reads standard input calls [`Person::pass`], and the threads that show what the session
-//! tells call [`Person::hear`] before.
+//! The thread that reads standard input calls [`Person::pass`], or [`Person::pass_of_pipe`]. The threads that
+//! show what the session tells call [`Person::hear`] before, and [`Person::has_joined`] after the first line.
 
 #[cfg(feature = "closed")]
 use crate::input::{
@@ -19,7 +19,7 @@ use crate::{
 use chat_common::text::invisible::trim;
 use crossbeam_channel::{select, Sender};
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -33,6 +33,8 @@ pub struct Person {
     show: Box<dyn Fn(Shown) + Send + Sync>,
     /// No I/O under this lock.
     state: Mutex<State>,
+    /// Wakes a pipe that waits for the room.
+    changed: Condvar,
     /// Keeps a passphrase off a terminal in line mode. An editor echoes nothing in any case.
     #[cfg(feature = "closed")]
     hidden: Option<TerminalModes>,
@@ -45,6 +47,8 @@ struct State {
     /// Whether the client has joined, and nothing has ended the input. Then the person may be in the middle
     /// of a line.
     takes_part: bool,
+    /// Whether the first line after joining is shown.
+    is_in_room: bool,
     forgot_paste: bool,
     /// Whether the session is over, and Enter ends the program.
     is_over: bool,
@@ -71,6 +75,7 @@ impl Person {
             stop_tx,
             show: Box::new(show),
             state: Mutex::new(State { question, ..State::default() }),
+            changed: Condvar::new(),
             #[cfg(feature = "closed")]
             hidden: (!edits).then(hidden_input),
         }
@@ -79,7 +84,10 @@ impl Person {
     /// Learns from an event what the next line is. Call it before the event is shown.
     pub fn hear(&self, event: &UiEvent) {
         match event {
-            UiEvent::AskName => self.lock().question = Some(event.clone()),
+            UiEvent::AskName => {
+                self.lock().question = Some(event.clone());
+                self.changed.notify_all();
+            }
             #[cfg(feature = "closed")]
             UiEvent::AskPassphrase => {
                 let asked_before = self.lock().question.replace(event.clone());
@@ -99,6 +107,26 @@ impl Person {
             UiEvent::Connected { .. } => self.lock().takes_part = true,
             _ => {}
         }
+    }
+
+    /// Learns that the first line after joining is shown.
+    pub fn has_joined(&self) {
+        self.lock().is_in_room = true;
+        self.changed.notify_all();
+    }
+
+    /// Passes on a line of a pipe, as [`Person::pass`] does. What is for the terminal alone is not shown
+    /// before the client is in the room: scripts rely on the first line.
+    ///
+    /// # Blocking
+    /// As [`Person::pass`], and until the client has joined or has a question. It does not end with a session
+    /// that has failed before; the program ends then.
+    pub fn pass_of_pipe(&self, typed: Typed) -> bool {
+        if matches!(&typed, Typed::Line(line) if matches!(parse_command(line), Ok(Command::Show(_)))) {
+            let waits = |state: &mut State| !state.is_in_room && state.question.is_none();
+            drop(self.changed.wait_while(self.lock(), waits).unwrap_or_else(PoisonError::into_inner));
+        }
+        self.pass(typed)
     }
 
     /// Passes on what was typed. Returns false after the end of the session.
