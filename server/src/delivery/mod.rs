@@ -65,7 +65,7 @@ impl<'scope, 'env> Deliveries<'scope, 'env> {
     }
 
     /// Starts a recipient's thread, which reads the log from `cursor` on, and tells of every gap from
-    /// `told_from` on. Returns `None` when the system cannot start a thread.
+    /// `membership_from` on. Returns `None` when the system cannot start a thread.
     pub(crate) fn start(&self, new: NewRecipient, cursor: u64, reader: Reader) -> Option<Arc<Recipient>> {
         let NewRecipient { pair, callback: mut connection, slot } = new;
         let (log, limits) = (self.log, self.limits);

@@ -30,7 +30,7 @@ impl RoundFrame {
     /// wrong.
     pub(crate) fn read(log: &SharedLog, limit: usize, first: u64, authors: Vec<u64>, private: bool) -> Self {
         /// No session has this id, so the batch leaves out no event as the reader's own.
-        const NO_SESSION: Reader = Reader { session: 0, told_from: 0, kept_from: 0 };
+        const NO_SESSION: Reader = Reader { session: 0, membership_from: 0, history_floor: 0 };
         let mut batch = Batch::new();
         let mut end = first;
         log.read_memory(&mut end, NO_SESSION, CALL_BYTES.min(limit), &mut batch);

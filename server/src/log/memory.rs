@@ -2,7 +2,7 @@
 //! may use it; it only looks and copies.
 
 use super::{
-    shelf::Shelf,
+    bounded_log::BoundedLog,
     staged::{encode_event, Class, Entry},
     Reader,
 };
@@ -17,11 +17,11 @@ use std::iter;
 #[derive(Debug)]
 pub(crate) struct Log {
     /// Messages, actions, private messages, notices, and the room's end.
-    said: Shelf,
+    said: BoundedLog,
     /// Who joined, left, came back, or has a new name.
     ///
     /// Invariant: no event here is older than the newest that was dropped from `said`.
-    moves: Shelf,
+    membership: BoundedLog,
     /// The sequence number of the next event. The first event has 1.
     next: u64,
     ended: bool,
@@ -35,8 +35,8 @@ impl Log {
         // Three quarters of the memory are for what was said, which is longer.
         let (count, quarter) = (limits.log_messages, limits.log_size.0 / 4);
         Log {
-            said: Shelf::new(count, limits.log_size.0 - quarter),
-            moves: Shelf::new(count, quarter),
+            said: BoundedLog::new(count, limits.log_size.0 - quarter),
+            membership: BoundedLog::new(count, quarter),
             next: 1,
             ended: false,
             #[cfg(feature = "seeded-bugs")]
@@ -61,7 +61,7 @@ impl Log {
 
     /// Returns the memory of the events, in bytes.
     pub(crate) fn bytes(&self) -> usize {
-        self.said.bytes + self.moves.bytes
+        self.said.bytes + self.membership.bytes
     }
 
     /// Returns whether the last event is the room's end.
@@ -73,22 +73,22 @@ impl Log {
     pub(crate) fn append(&mut self, entry: Entry) {
         self.next = entry.sequence + 1;
         self.ended = entry.class == Class::End;
-        if entry.class == Class::Move {
-            self.moves.append(entry);
+        if entry.class == Class::Membership {
+            self.membership.append(entry);
         } else {
             self.said.append(entry);
-            self.moves.drop_up_to(self.said.dropped);
+            self.membership.drop_up_to(self.said.dropped);
         }
     }
 
     /// Returns the events with `sequence` or a higher one, oldest first.
     pub(crate) fn from(&self, sequence: u64) -> impl Iterator<Item = &Entry> {
-        let (mut said, mut moves) =
-            (self.said.from(sequence).peekable(), self.moves.from(sequence).peekable());
-        iter::from_fn(move || match (said.peek(), moves.peek()) {
+        let (mut said, mut membership) =
+            (self.said.from(sequence).peekable(), self.membership.from(sequence).peekable());
+        iter::from_fn(move || match (said.peek(), membership.peek()) {
             (Some(one), Some(other)) if one.sequence < other.sequence => said.next(),
             (Some(_), None) => said.next(),
-            _ => moves.next(),
+            _ => membership.next(),
         })
     }
 
@@ -100,8 +100,8 @@ impl Log {
             return;
         }
         for entry in self.from(*cursor) {
-            // Every number that stands on neither shelf was dropped from `moves`.
-            *cursor = (*cursor).max(reader.told_from.min(entry.sequence));
+            // Every number that stands in neither part was dropped from `membership`.
+            *cursor = (*cursor).max(reader.membership_from.min(entry.sequence));
             if *cursor < entry.sequence && !self.tell_missed(cursor, entry.sequence - 1, false, limit, batch)
             {
                 return;

@@ -6,7 +6,8 @@
 //! event is read from the files of the journal ([`order::reading`](crate::order)). Without a journal, the
 //! recipient is told which events it missed.
 //!
-//! What was said and the comings and goings are bounded apart, each on a [`Shelf`](shelf::Shelf) of its own.
+//! What was said and the comings and goings are two parts, each a
+//! [`BoundedLog`](bounded_log::BoundedLog).
 //! So a crowd that comes and goes cannot push out what was said.
 //!
 //! An event gets its sequence number when it is staged ([`StagedRound`]). It is visible when its round is
@@ -15,10 +16,10 @@
 //! Go: the original has no log. Each message is in the goroutines that send it, so the scheduler decides
 //! its order.
 
+mod bounded_log;
 mod memory;
 #[cfg(feature = "seeded-bugs")]
 mod seeded;
-mod shelf;
 mod staged;
 pub(crate) mod sync;
 
@@ -36,15 +37,15 @@ pub(crate) struct Reader {
     /// From this sequence number on, the reader gets all that happened, and is told of every event that is
     /// gone. Before it, only of what was said: whoever reads the history of the room need not know who came
     /// and went.
-    pub(crate) told_from: u64,
+    pub(crate) membership_from: u64,
     /// What is older than this sequence number counts as gone, even if the journal has it.
-    pub(crate) kept_from: u64,
+    pub(crate) history_floor: u64,
 }
 
 impl Reader {
     /// Whether the reader gets an event.
     pub(crate) fn reads(&self, entry: &Entry) -> bool {
-        let is_told = entry.class != Class::Move || entry.sequence >= self.told_from;
+        let is_told = entry.class != Class::Membership || entry.sequence >= self.membership_from;
         is_told && entry.audience.includes(self.session)
     }
 }

@@ -48,7 +48,7 @@ pub(crate) enum Class {
     /// Events that cannot be had. Nobody says one; it stands in the place of what a reader asks for.
     Missed,
     /// Somebody joined, left, came back, or has a new name.
-    Move,
+    Membership,
     /// The room's end.
     End,
 }
@@ -64,7 +64,7 @@ impl Class {
             EventKind::Joined { .. }
             | EventKind::Left { .. }
             | EventKind::Back { .. }
-            | EventKind::Renamed { .. } => Class::Move,
+            | EventKind::Renamed { .. } => Class::Membership,
             EventKind::Ended { .. } => Class::End,
         }
     }
@@ -132,10 +132,10 @@ impl StagedRound {
         self.entries.iter().filter_map(author).collect()
     }
 
-    /// Returns how many events there are, and how many of them are comings and goings.
+    /// Returns how many events there are, and how many of them are of membership.
     pub(crate) fn counts(&self) -> (usize, usize) {
-        let moves = self.entries.iter().filter(|entry| entry.class == Class::Move);
-        (self.entries.len(), moves.count())
+        let membership = self.entries.iter().filter(|entry| entry.class == Class::Membership);
+        (self.entries.len(), membership.count())
     }
 
     /// Returns whether some of the events are for one session alone.

@@ -107,14 +107,14 @@ pub(super) fn join(
     let entrance = match (resume, since) {
         (Some(sequence), _) => Ok(Entrance::Resumed(sequence)),
         // It receives nothing, so nothing is read for it.
-        (None, _) if send_only => Ok(Entrance::New { start: None }),
+        (None, _) if send_only => Ok(Entrance::New { deliver_from: None }),
         (None, Some(sequence)) => {
-            let kept_from = room.log().kept_from(limits.max_history, sequence, go_on);
-            kept_from.map(|kept_from| Entrance::Since { sequence, kept_from })
+            let history_floor = room.log().history_floor(limits.max_history, sequence, go_on);
+            history_floor.map(|history_floor| Entrance::Since { sequence, history_floor })
         }
         (None, None) => {
             let count = (history as usize).min(limits.max_history);
-            room.log().position_before(count, go_on).map(|start| Entrance::New { start })
+            room.log().position_before(count, go_on).map(|deliver_from| Entrance::New { deliver_from })
         }
     };
     let Ok(entrance) = entrance else {

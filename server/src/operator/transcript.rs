@@ -36,7 +36,7 @@ use std::{
 };
 
 /// No session has this id. A reader with it gets what everybody gets.
-const EVERYBODY: Reader = Reader { session: 0, told_from: 0, kept_from: 0 };
+const EVERYBODY: Reader = Reader { session: 0, membership_from: 0, history_floor: 0 };
 /// The most authors whose last message is known, to recognize its repetition. With more the list begins
 /// again.
 const MAX_AUTHORS: usize = 10_000;

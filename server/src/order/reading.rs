@@ -10,7 +10,7 @@
 
 use super::{
     journal::{
-        archive::{Archive, Piece, Said},
+        archive::{Archive, FileRange, Said},
         disk::Directory,
     },
     shared_log::SharedLog,
@@ -80,13 +80,13 @@ impl SharedLog {
         let Some(archive) = self.archive.as_deref() else { return Ok(()) };
         loop {
             let end = self.read().first();
-            let kept = archive.first().max(reader.kept_from).min(end);
+            let kept = archive.first().max(reader.history_floor).min(end);
             if *cursor < kept && !self.read().tell_missed(cursor, kept - 1, true, limit(batch), batch) {
                 return Ok(());
             }
-            let Some(piece) = archive.piece_of(*cursor).filter(|_| *cursor < end) else { return Ok(()) };
+            let Some(piece) = archive.range_of(*cursor).filter(|_| *cursor < end) else { return Ok(()) };
             let end = piece.next.map_or(end, |next| next.min(end));
-            let Some(entries) = self.read_piece(archive, &piece, *cursor, end)? else { continue };
+            let Some(entries) = self.read_range(archive, &piece, *cursor, end)? else { continue };
             let goes_on = go_on(piece.bytes());
             for (_, entry) in entries {
                 if reader.reads(&entry) && !batch.push(&entry.encoded, limit(batch)) {
@@ -186,7 +186,7 @@ impl SharedLog {
     ///
     /// # Errors
     /// As [`SharedLog::position_before`].
-    pub(crate) fn kept_from(&self, count: usize, since: u64, go_on: GoOn<'_>) -> io::Result<u64> {
+    pub(crate) fn history_floor(&self, count: usize, since: u64, go_on: GoOn<'_>) -> io::Result<u64> {
         if self.archive.is_none() {
             return Ok(0);
         }
@@ -207,7 +207,7 @@ impl SharedLog {
             }
         }
         while left > 0 && before > since + 1 {
-            if let Some((piece, said)) = self.counted_piece(before).filter(|(_, said)| said.count <= left) {
+            if let Some((piece, said)) = self.counted_range(before).filter(|(_, said)| said.count <= left) {
                 left -= said.count;
                 oldest = Some(said.first).filter(|_| said.count > 0).or(oldest);
                 before = piece.first;
@@ -235,9 +235,9 @@ impl SharedLog {
     }
 
     /// Returns the piece of the files that ends before `before`, if it is known what was said in it.
-    fn counted_piece(&self, before: u64) -> Option<(Piece, Said)> {
+    fn counted_range(&self, before: u64) -> Option<(FileRange, Said)> {
         let archive = self.archive.as_deref().filter(|_| self.is_archived(before - 1))?;
-        let piece = archive.piece_of(before - 1).filter(|piece| piece.next == Some(before))?;
+        let piece = archive.range_of(before - 1).filter(|piece| piece.next == Some(before))?;
         piece.said.map(|said| (piece, said))
     }
 
@@ -272,9 +272,9 @@ impl SharedLog {
             }
         }
         let found = self.archive.as_deref().zip(before.checked_sub(1));
-        let found = found.and_then(|(archive, last)| Some((archive, archive.piece_of(last)?)));
+        let found = found.and_then(|(archive, last)| Some((archive, archive.range_of(last)?)));
         let Some((archive, piece)) = found else { return Ok(Back::Beginning) };
-        let entries = self.read_piece(archive, &piece, piece.first, *before)?;
+        let entries = self.read_range(archive, &piece, piece.first, *before)?;
         let Some(entries) = entries else { return Ok(Back::Piece(0)) };
         if piece.next == Some(*before) {
             count_said(archive, &piece, &entries);
@@ -291,10 +291,10 @@ impl SharedLog {
     /// Reads the entries of a piece from `from` to before `end`, in order, each with its number. What stands
     /// in the place of missing ones has the number of the first of them. Returns `None` if the file was
     /// dropped.
-    fn read_piece(
+    fn read_range(
         &self,
         archive: &Archive<Directory>,
-        piece: &Piece,
+        piece: &FileRange,
         from: u64,
         end: u64,
     ) -> io::Result<Option<Vec<(u64, Entry)>>> {
@@ -321,7 +321,7 @@ fn fill_gap(entries: &mut Vec<(u64, Entry)>, first: u64, end: u64, time: u64) {
 
 /// Keeps how much was said in a piece of which these are all entries, unless a part of it is missing: that
 /// may be read another time.
-fn count_said(archive: &Archive<Directory>, piece: &Piece, entries: &[(u64, Entry)]) {
+fn count_said(archive: &Archive<Directory>, piece: &FileRange, entries: &[(u64, Entry)]) {
     if piece.said.is_some() || entries.iter().any(|(_, entry)| entry.class == Class::Missed) {
         return;
     }

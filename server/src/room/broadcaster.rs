@@ -109,7 +109,7 @@ pub(crate) struct Broadcaster<'env> {
     pub(super) recipients: Arc<[Arc<Recipient>]>,
     pub(super) untold: Untold,
     /// Until when the sessions of the journal may come back in silence.
-    pub(super) silent_until: Option<Instant>,
+    pub(super) quiet_resume_until: Option<Instant>,
     /// Gets a value after each append, unless one waits there. For a reader that is no recipient.
     pub(super) appended_tx: Option<Sender<()>>,
 }
@@ -158,12 +158,12 @@ impl Broadcaster<'_> {
         self.commands_rx.wake_this_thread();
         loop {
             let retry = (!self.state.waiting.is_empty()).then(|| Instant::now() + SPACE_PAUSE);
-            let ends = [self.silent_until, retry, self.untold.waits_until()];
+            let ends = [self.quiet_resume_until, retry, self.untold.waits_until()];
             match self.commands_rx.next(ends.into_iter().flatten().min()) {
                 Ok(command) => self.run_round(command, fanout)?,
                 // One of the times is over. A round looks what there is to do.
                 Err(RecvTimeoutError::Timeout) => {
-                    self.silent_until.take_if(|until| *until <= Instant::now());
+                    self.quiet_resume_until.take_if(|until| *until <= Instant::now());
                     self.run_round(Command::TellLost, fanout)?;
                 }
                 Err(RecvTimeoutError::Disconnected) => return self.end(fanout),
@@ -308,9 +308,9 @@ fn start_recipients(members: &mut Changes, effects: &mut Effects, fanout: &Fanou
         // A command behind may have ended the session, or given it another pair.
         let member = members.get_mut(&pair.id).and_then(Option::as_mut);
         let Some(member) = member.filter(|member| member.is_on(&pair)) else { continue };
-        let (reader, start) = (member.reader(pair.id), member.start);
+        let (reader, deliver_from) = (member.reader(pair.id), member.deliver_from);
         let Presence::Here { recipient, .. } = &mut member.presence else { continue };
-        *recipient = fanout.deliveries().start(new, start, reader);
+        *recipient = fanout.deliveries().start(new, deliver_from, reader);
         if recipient.is_none() {
             effects.lines.push((Some(member.address), "no thread for a recipient".to_owned()));
             effects.closings.push((pair, CONNECTION_LOST));

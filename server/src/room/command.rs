@@ -94,11 +94,11 @@ pub(crate) struct TooManyMutes;
 /// Where the deliveries to a member begin.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Entrance {
-    /// A new session: with what was said from `start` on.
-    New { start: Option<u64> },
+    /// A new session: with what was said from `deliver_from` on.
+    New { deliver_from: Option<u64> },
     /// A new session of a client that has received everything up to this sequence number. What is older
-    /// than `kept_from` is too much for it, and counts as gone.
-    Since { sequence: u64, kept_from: u64 },
+    /// than `history_floor` is too much for it, and counts as gone.
+    Since { sequence: u64, history_floor: u64 },
     /// A session that has received everything up to this sequence number.
     Resumed(u64),
 }

@@ -48,9 +48,9 @@ impl RoundInProgress<'_> {
             send_only: join.send_only,
             presence: Presence::Joining { pair: Arc::clone(&pair), announced: false },
             joined: None,
-            start: 0,
-            told_from: 0,
-            kept_from: 0,
+            deliver_from: 0,
+            membership_from: 0,
+            history_floor: 0,
             last_accepted: None,
             entered: now,
             last_said: now,
@@ -112,19 +112,19 @@ impl RoundInProgress<'_> {
         }
         let member = self.members.get_mut(pair.id)?;
         let next = self.staged.next();
-        (member.start, member.told_from) = match entrance {
-            Entrance::New { start } => (start.unwrap_or(next).min(next), next),
-            Entrance::Since { sequence, kept_from } => {
-                member.kept_from = kept_from;
-                let start = sequence.saturating_add(1).min(next);
-                (start, start)
+        (member.deliver_from, member.membership_from) = match entrance {
+            Entrance::New { deliver_from } => (deliver_from.unwrap_or(next).min(next), next),
+            Entrance::Since { sequence, history_floor } => {
+                member.history_floor = history_floor;
+                let unseen = sequence.saturating_add(1).min(next);
+                (unseen, unseen)
             }
             // The client's first Join ended before the session entered the room. So this is its join.
             Entrance::Resumed(_) if member.joined.is_none() => (next, next),
             // A client that has received nothing sends 0. It gets nothing from before the session's first
-            // start.
+            // deliveries.
             Entrance::Resumed(sequence) => {
-                (sequence.saturating_add(1).max(member.start).min(next), member.told_from)
+                (sequence.saturating_add(1).max(member.deliver_from).min(next), member.membership_from)
             }
         };
         member.presence = Presence::Here { pair: Arc::clone(pair), recipient: None };

@@ -84,7 +84,7 @@ impl Room {
         let restored = sessions.into_iter().map(|(id, record)| (id, Some(Member::restored(record))));
         let restored: Changes = restored.collect();
         // This time begins behind those of the sessions, so that it is over for each of them at its end.
-        let silent_until = (!restored.is_empty()).then(|| Instant::now() + limits.resume_within);
+        let quiet_resume_until = (!restored.is_empty()).then(|| Instant::now() + limits.resume_within);
         registry.publish(restored);
         let broadcaster = Broadcaster {
             registry: registry.clone(),
@@ -98,7 +98,7 @@ impl Room {
             state: NewState { last_id: last_session, ..NewState::default() },
             recipients: Arc::new([]),
             untold: Untold::default(),
-            silent_until,
+            quiet_resume_until,
             appended_tx,
         };
         (Room { number, registry, mutes, log, commands_tx }, broadcaster)

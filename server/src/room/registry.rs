@@ -71,11 +71,11 @@ pub(crate) struct Member {
     /// The sequence number of the session's join, once it has entered the room.
     pub(super) joined: Option<u64>,
     /// The sequence number from which the deliveries on the present connections begin.
-    pub(super) start: u64,
+    pub(super) deliver_from: u64,
     /// The sequence number from which on the member is told of every event that it missed.
-    pub(super) told_from: u64,
+    pub(super) membership_from: u64,
     /// What is older than this sequence number counts as gone for this member.
-    pub(super) kept_from: u64,
+    pub(super) history_floor: u64,
     pub(super) last_accepted: Option<LastAccepted>,
     /// When the session entered the room for the first time.
     pub(super) entered: Instant,
@@ -145,8 +145,8 @@ impl Member {
             address: self.address,
             send_only: self.send_only,
             joined: self.joined?,
-            start: self.start,
-            told_from: self.told_from,
+            deliver_from: self.deliver_from,
+            membership_from: self.membership_from,
             last: self.last_accepted.map(|last| (last.message_id, last.digest, last.sequence)),
             state,
         })
@@ -169,9 +169,9 @@ impl Member {
                 SessionState::Over(cause, why) => Presence::Over { since, cause, why },
             },
             joined: Some(record.joined),
-            start: record.start,
-            told_from: record.told_from,
-            kept_from: 0,
+            deliver_from: record.deliver_from,
+            membership_from: record.membership_from,
+            history_floor: 0,
             last_accepted: record.last.map(|(message_id, digest, sequence)| LastAccepted {
                 message_id,
                 digest,
@@ -184,7 +184,7 @@ impl Member {
 
     /// Returns the member as a reader of the log.
     pub(super) fn reader(&self, id: u64) -> Reader {
-        Reader { session: id, told_from: self.told_from, kept_from: self.kept_from }
+        Reader { session: id, membership_from: self.membership_from, history_floor: self.history_floor }
     }
 
     /// Returns whether the others see the member in the room.

@@ -119,7 +119,7 @@ impl TestRoom<'_> {
 
     fn join(&mut self, name: &str, number: u32, address: IpAddr) -> Arc<ConnectionPair> {
         let pair = self.claim(Join::new(name, token(number), 0), address).unwrap();
-        self.enter(&pair, Entrance::New { start: None }).unwrap();
+        self.enter(&pair, Entrance::New { deliver_from: None }).unwrap();
         pair
     }
 
@@ -147,7 +147,7 @@ impl TestRoom<'_> {
         let mut batch = Batch::new();
         self.log.read().read_into(
             &mut 1,
-            Reader { session: reader, told_from: 0, kept_from: 0 },
+            Reader { session: reader, membership_from: 0, history_floor: 0 },
             1 << 20,
             &mut batch,
         );
@@ -184,7 +184,7 @@ impl TestRoom<'_> {
         let mut batch = Batch::new();
         self.log.read().read_into(
             &mut 1,
-            Reader { session: 0, told_from: 0, kept_from: 0 },
+            Reader { session: 0, membership_from: 0, history_floor: 0 },
             1 << 20,
             &mut batch,
         );
@@ -232,10 +232,10 @@ fn what_is_said_while_somebody_joins_is_in_the_history_that_it_asked_for() {
     with_room(&Limits::default(), |mut room| {
         let ann = room.join("Ann", 1, address(1));
         let bob = room.claim(Join { history: 10, ..Join::new("Bob", token(2), 0) }, address(2)).unwrap();
-        let start = room.log.position_before(10, &mut |_| true).unwrap();
+        let deliver_from = room.log.position_before(10, &mut |_| true).unwrap();
         let Reply::Accepted { sequence } = room.say(&ann, 1, "hello") else { panic!("not accepted") };
-        room.enter(&bob, Entrance::New { start }).unwrap();
-        assert_eq!(room.members[&bob.id].start, sequence);
+        room.enter(&bob, Entrance::New { deliver_from }).unwrap();
+        assert_eq!(room.members[&bob.id].deliver_from, sequence);
     });
 }
 
@@ -270,7 +270,7 @@ fn a_rename_and_a_resumption_that_meet_leave_each_name_with_one_member() {
                     (_, 1) => teacher = room.claim(Join::new("Teacher", token(2), 0), address(2)).ok(),
                     (..) => {
                         if let Some(pair) = &teacher {
-                            room.enter(pair, Entrance::New { start: None });
+                            room.enter(pair, Entrance::New { deliver_from: None });
                         }
                     }
                 }
@@ -371,7 +371,7 @@ fn a_removal_ends_a_session_that_has_not_entered_and_names_only_those_that_have(
     with_room(&Limits::default(), |mut room| {
         let ann = room.claim(Join::new("Ann", token(1), 0), address(1)).unwrap();
         assert_eq!(room.kick("Ann"), [""; 0]);
-        assert_eq!(room.enter(&ann, Entrance::New { start: None }), None);
+        assert_eq!(room.enter(&ann, Entrance::New { deliver_from: None }), None);
         room.join("Ann", 2, address(1));
         assert_eq!(room.kick("Ann"), ["Ann"]);
     });
@@ -633,15 +633,15 @@ fn of_the_sessions_of_a_journal_none_is_left_out_when_their_time_to_come_back_is
         address: address(1),
         send_only: false,
         joined: u64::from(number),
-        start: 1,
-        told_from: 1,
+        deliver_from: 1,
+        membership_from: 1,
         last: None,
         state: SessionState::Here,
     };
     past.sessions = (1..=SESSIONS).map(|number| (u64::from(number), record(number))).collect();
     let (room, broadcaster) = Room::open(&limits, &door, &shutdown, past, None);
     assert_eq!(room.people().len(), SESSIONS as usize);
-    let until = broadcaster.silent_until.unwrap();
+    let until = broadcaster.quiet_resume_until.unwrap();
     broadcaster.registry.with_members(|members| {
         let shared = (&limits, &door, &broadcaster.mutes);
         let (state, staged) = (NewState::default(), broadcaster.log.stage());

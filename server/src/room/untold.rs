@@ -21,7 +21,7 @@ pub(super) struct Untold {
     authors: Vec<u64>,
     has_private: bool,
     /// Whether somebody came or went.
-    has_moves: bool,
+    has_membership: bool,
     /// Whether one of them does not wait.
     is_urgent: bool,
     /// Until when notices wait.
@@ -30,13 +30,13 @@ pub(super) struct Untold {
 
 impl Untold {
     pub(super) fn add(&mut self, round: &StagedRound) {
-        let (events, moves) = round.counts();
+        let (events, membership) = round.counts();
         if events > 0 {
             self.first.get_or_insert(round.first());
             self.authors.extend(round.authors());
             self.has_private |= round.has_private();
-            self.has_moves |= moves > 0;
-            self.is_urgent |= moves < events;
+            self.has_membership |= membership > 0;
+            self.is_urgent |= membership < events;
         }
     }
 
@@ -56,7 +56,7 @@ impl Untold {
     /// Begins a pause if the recipients were told of somebody who came or went. Comes after that, because it
     /// takes time where they are many.
     pub(super) fn pause(&mut self) {
-        if std::mem::take(&mut self.has_moves) {
+        if std::mem::take(&mut self.has_membership) {
             self.pause_end = Some(Instant::now() + PAUSE);
         }
     }

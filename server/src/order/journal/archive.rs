@@ -1,19 +1,19 @@
 //! Reads what memory no longer holds from the files of the journal. The thread of whoever asks reads; the
 //! broadcaster never does.
 //!
-//! - Reading MUST NOT keep the broadcaster from a core. One thread reads at a time, a piece of some 64 KiB,
+//! - Reading MUST NOT keep the broadcaster from a core. One thread reads at a time, a range of some 64 KiB,
 //!   and then rests as long as that took. So all readers together use half of a core at most.
 //! - What cannot be read MUST be told in its place, and MUST NOT hide what follows it. The events of a
 //!   journal have no gaps, so the numbers say what is missing.
 //!
-//! A small index has a place in the files for each piece. No event is read that is not committed: the caller
+//! A small index has a place in the files for each range. No event is read that is not committed: the caller
 //! says where the committed ones end.
 
 use super::{
     disk::{Disk, DiskFile},
     name_of,
     record::{records, Record},
-    sector::{Seal, PAGE_SECTORS, SECTOR},
+    sector::{SectorKey, PAGE_SECTORS, SECTOR},
     segment::read_batch_at,
 };
 use crate::log::Audience;
@@ -27,7 +27,7 @@ use std::{
     time::Instant,
 };
 
-/// How far two places of the index are apart at least, in sectors.
+/// How far two entries of the index are apart at least, in sectors.
 const INDEX_SECTORS: u32 = 128;
 
 /// The files of a journal, for reading. Clones share the index.
@@ -52,22 +52,22 @@ pub(super) struct IndexedFile {
     pub(super) end: u32,
     /// When its newest event was, in milliseconds since the Unix epoch, as the journal's clock has it.
     pub(super) newest: u64,
-    places: Vec<Place>,
+    index: Vec<IndexEntry>,
 }
 
-/// Where a piece begins.
+/// Where a [`FileRange`] begins.
 #[derive(Clone, Debug)]
-struct Place {
+struct IndexEntry {
     /// The first event.
     first: u64,
     sector: u32,
-    /// What was found in the piece, once it was read whole and nothing follows in it any more.
+    /// What was found in the range, once it was read whole and nothing follows in it any more.
     said: Option<Said>,
-    /// Whether the server's log says that a part of the piece cannot be read.
+    /// Whether the server's log says that a part of the range cannot be read.
     is_told: bool,
 }
 
-/// What was said to everybody in a piece.
+/// What was said to everybody in a range.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Said {
     /// How many messages.
@@ -78,20 +78,20 @@ pub(crate) struct Said {
 
 impl IndexedFile {
     pub(super) fn new(first: u64, sectors: u32) -> IndexedFile {
-        IndexedFile { first, sectors, end: 0, newest: 0, places: Vec::new() }
+        IndexedFile { first, sectors, end: 0, newest: 0, index: Vec::new() }
     }
 
     /// Adds a batch that begins with the event `first` at the sector `sector`.
     pub(super) fn add(&mut self, first: u64, sector: u32) {
-        if self.places.last().is_none_or(|last| sector - last.sector >= INDEX_SECTORS) {
-            self.places.push(Place { first, sector, said: None, is_told: false });
+        if self.index.last().is_none_or(|last| sector - last.sector >= INDEX_SECTORS) {
+            self.index.push(IndexEntry { first, sector, said: None, is_told: false });
         }
     }
 }
 
-/// A part of a file: from one place of the index to the next.
+/// A part of a file: from one entry of the index to the next.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Piece {
+pub(crate) struct FileRange {
     file: u64,
     from: u32,
     to: u32,
@@ -103,7 +103,7 @@ pub(crate) struct Piece {
     pub(crate) said: Option<Said>,
 }
 
-impl Piece {
+impl FileRange {
     /// Returns its length, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         (self.to - self.from) as usize * SECTOR
@@ -126,20 +126,20 @@ impl<D: Disk> Archive<D> {
         files.front().map_or(u64::MAX, |file| file.first)
     }
 
-    /// Returns the piece that has the event `sequence`, or would have it. `None` if the files begin later.
-    pub(crate) fn piece_of(&self, sequence: u64) -> Option<Piece> {
+    /// Returns the range that has the event `sequence`, or would have it. `None` if the files begin later.
+    pub(crate) fn range_of(&self, sequence: u64) -> Option<FileRange> {
         let files = self.files.read().unwrap_or_else(PoisonError::into_inner);
         let at = files.partition_point(|file| file.first <= sequence).checked_sub(1)?;
         let file = &files[at];
-        let place = file.places.partition_point(|place| place.first <= sequence).checked_sub(1)?;
-        let (here, after) = (&file.places[place], file.places.get(place + 1));
+        let entry = file.index.partition_point(|entry| entry.first <= sequence).checked_sub(1)?;
+        let (here, after) = (&file.index[entry], file.index.get(entry + 1));
         let next = after.map(|after| after.first).or_else(|| files.get(at + 1).map(|file| file.first));
         let to = after.map_or(file.end, |after| after.sector);
-        let Place { first, sector: from, said, .. } = *here;
-        Some(Piece { file: file.first, from, to, first, next, said })
+        let IndexEntry { first, sector: from, said, .. } = *here;
+        Some(FileRange { file: file.first, from, to, first, next, said })
     }
 
-    /// Passes the events of a piece that can be read to `each`, in order. Returns false if its file was
+    /// Passes the events of a range that can be read to `each`, in order. Returns false if its file was
     /// dropped meanwhile. What cannot be read is said in the server's log, once.
     ///
     /// # Blocking
@@ -147,21 +147,21 @@ impl<D: Disk> Archive<D> {
     ///
     /// # Errors
     /// When there is no file descriptor or no memory to read with. That passes by itself.
-    pub(crate) fn read(&self, piece: &Piece, each: &mut dyn FnMut(Audience, Event)) -> io::Result<bool> {
+    pub(crate) fn read(&self, range: &FileRange, each: &mut dyn FnMut(Audience, Event)) -> io::Result<bool> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let began = Instant::now();
-        let result = match self.read_batches(piece, each) {
+        let result = match self.read_batches(range, each) {
             Err(error) if passes_by_itself(&error) => {
                 warn!("a part of the journal cannot be read now: {error}");
                 Err(error)
             }
-            Err(_) if !self.has_file(piece.file) => Ok(false),
+            Err(_) if !self.has_file(range.file) => Ok(false),
             Err(error) => {
-                self.tell_once(piece, piece.from, &error);
+                self.tell_once(range, range.from, &error);
                 Ok(true)
             }
             Ok(Some(damaged)) => {
-                self.tell_once(piece, damaged, &"this batch is damaged");
+                self.tell_once(range, damaged, &"this batch is damaged");
                 Ok(true)
             }
             Ok(None) => Ok(true),
@@ -170,18 +170,22 @@ impl<D: Disk> Archive<D> {
         result
     }
 
-    /// Passes the events of all whole batches of a piece to `each`. Returns the first sector of the first
+    /// Passes the events of all whole batches of a range to `each`. Returns the first sector of the first
     /// batch that is not whole.
-    fn read_batches(&self, piece: &Piece, each: &mut dyn FnMut(Audience, Event)) -> io::Result<Option<u32>> {
-        let file = self.disk.open(&name_of(piece.file))?;
-        let seal = Seal { salt: self.salt, segment: piece.file };
+    fn read_batches(
+        &self,
+        range: &FileRange,
+        each: &mut dyn FnMut(Audience, Event),
+    ) -> io::Result<Option<u32>> {
+        let file = self.disk.open(&name_of(range.file))?;
+        let key = SectorKey { salt: self.salt, segment: range.file };
         let mut bytes = Vec::new();
-        bytes.try_reserve_exact(piece.bytes())?;
-        bytes.resize(piece.bytes(), 0);
-        file.read_at(&mut bytes, u64::from(piece.from) * SECTOR as u64)?;
-        let (mut number, mut data, mut damaged) = (piece.from, Vec::new(), None);
-        while number < piece.to {
-            let Some(next) = read_batch_at(&seal, &bytes, piece.from, number, &mut data) else {
+        bytes.try_reserve_exact(range.bytes())?;
+        bytes.resize(range.bytes(), 0);
+        file.read_at(&mut bytes, u64::from(range.from) * SECTOR as u64)?;
+        let (mut number, mut data, mut damaged) = (range.from, Vec::new(), None);
+        while number < range.to {
+            let Some(next) = read_batch_at(&key, &bytes, range.from, number, &mut data) else {
                 // The next batch begins at a page, and nothing else there looks like its first sector.
                 damaged = damaged.or(Some(number));
                 number += PAGE_SECTORS;
@@ -199,9 +203,9 @@ impl<D: Disk> Archive<D> {
         Ok(damaged)
     }
 
-    /// Keeps what was said in a piece that does not grow any more.
-    pub(crate) fn keep_count(&self, piece: &Piece, said: Said) {
-        self.with_place(piece, |place| place.said = Some(said));
+    /// Keeps what was said in a range that does not grow any more.
+    pub(crate) fn keep_count(&self, range: &FileRange, said: Said) {
+        self.with_entry(range, |entry| entry.said = Some(said));
     }
 
     /// Whether the file that begins with the event `first` was not dropped.
@@ -210,21 +214,21 @@ impl<D: Disk> Archive<D> {
         files.binary_search_by_key(&first, |file| file.first).is_ok()
     }
 
-    /// Says in the server's log what is wrong with a piece, unless that was said before.
-    fn tell_once(&self, piece: &Piece, sector: u32, why: &dyn std::fmt::Display) {
-        let was_told = self.with_place(piece, |place| std::mem::replace(&mut place.is_told, true));
+    /// Says in the server's log what is wrong with a range, unless that was said before.
+    fn tell_once(&self, range: &FileRange, sector: u32, why: &dyn std::fmt::Display) {
+        let was_told = self.with_entry(range, |entry| std::mem::replace(&mut entry.is_told, true));
         if was_told == Some(false) {
-            let (name, offset) = (name_of(piece.file), u64::from(sector) * SECTOR as u64);
+            let (name, offset) = (name_of(range.file), u64::from(sector) * SECTOR as u64);
             warn!("{name}: {offset}: {why}; a reader of the history is told what is missing");
         }
     }
 
-    fn with_place<R>(&self, piece: &Piece, change: impl FnOnce(&mut Place) -> R) -> Option<R> {
+    fn with_entry<R>(&self, range: &FileRange, change: impl FnOnce(&mut IndexEntry) -> R) -> Option<R> {
         self.change(|files| {
-            let file = files.binary_search_by_key(&piece.file, |file| file.first).ok()?;
-            let places = &mut files[file].places;
-            let place = places.binary_search_by_key(&piece.first, |place| place.first).ok()?;
-            Some(change(&mut places[place]))
+            let file = files.binary_search_by_key(&range.file, |file| file.first).ok()?;
+            let index = &mut files[file].index;
+            let entry = index.binary_search_by_key(&range.first, |entry| entry.first).ok()?;
+            Some(change(&mut index[entry]))
         })
     }
 }

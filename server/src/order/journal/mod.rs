@@ -56,7 +56,7 @@ use filler::{fill, Filler, NEXT};
 use last::Last;
 use log::{info, warn};
 use record::Record;
-use sector::{Seal, MAX_BATCH_SECTORS, PAGE, PAGE_SECTORS, SECTOR};
+use sector::{SectorKey, MAX_BATCH_SECTORS, PAGE, PAGE_SECTORS, SECTOR};
 use segment::{batch_sectors, write_batch, Damage, Header, OTHER_VERSION};
 use std::{collections::VecDeque, fmt, io, sync::Arc, time::Duration};
 use whole::read_all;
@@ -70,7 +70,7 @@ pub(crate) struct Journal<D: Disk> {
     /// The length of a usual file, in sectors.
     segment_sectors: u32,
     file: D::File,
-    seal: Seal,
+    key: SectorKey,
     /// The checksum in the header of this file, of the file before it.
     before: u32,
     /// The length of this file, in sectors, as far as the disk has space for it.
@@ -252,7 +252,7 @@ impl<D: Disk> Journal<D> {
             room: header.room,
             segment_sectors,
             file,
-            seal: header.seal(),
+            key: header.key(),
             before: header.before,
             sectors,
             end,
@@ -283,7 +283,7 @@ impl<D: Disk> Journal<D> {
         checkpoint: impl FnOnce() -> Vec<u8>,
     ) -> Result<(), JournalError> {
         if self.failed {
-            return Err(on_disk(&name_of(self.seal.segment))(io::Error::other("a write before this failed")));
+            return Err(on_disk(&name_of(self.key.segment))(io::Error::other("a write before this failed")));
         }
         self.failed = true;
         if batch_sectors(data.len()) > (self.sectors - self.end).min(MAX_BATCH_SECTORS) {
@@ -291,8 +291,8 @@ impl<D: Disk> Journal<D> {
             opening.extend(data);
             self.roll(first, &opening, self.segment_sectors)?;
         } else {
-            let name = name_of(self.seal.segment);
-            let (bytes, chain) = write_batch(&self.seal, self.end, self.chain, data);
+            let name = name_of(self.key.segment);
+            let (bytes, chain) = write_batch(&self.key, self.end, self.chain, data);
             let offset = u64::from(self.end) * SECTOR as u64;
             self.write_synced(&bytes, offset).map_err(on_disk(&name))?;
             let sector = self.end;
@@ -387,11 +387,11 @@ impl<D: Disk> Journal<D> {
         let file = file.map_err(on_disk(NEXT))?;
         let made = self.filler.as_ref().map_or(self.segment_sectors, Filler::sectors);
         let sectors = made.max(PAGE_SECTORS + batch_sectors(data.len()));
-        let takes_place = first == self.seal.segment;
+        let takes_place = first == self.key.segment;
         let before = if takes_place { self.before } else { self.chain };
         let header = Header::new(self.salt, self.room, first, sectors, before);
         (self.end, self.chain) = begin(&*self.disk, &file, &header, data)?;
-        (self.file, self.seal, self.before, self.sectors) = (file, header.seal(), before, sectors);
+        (self.file, self.key, self.before, self.sectors) = (file, header.key(), before, sectors);
         let now = self.clock.now();
         let mut indexed = IndexedFile::new(first, sectors);
         indexed.add(first, PAGE_SECTORS);
@@ -422,7 +422,7 @@ fn begin<D: Disk>(
     data: &[u8],
 ) -> Result<(u32, u32), JournalError> {
     let (mut bytes, chain) = header.write();
-    let (batch, chain) = write_batch(&header.seal(), PAGE_SECTORS, chain, data);
+    let (batch, chain) = write_batch(&header.key(), PAGE_SECTORS, chain, data);
     bytes.extend(batch);
     // The name comes last. A file with a name of the journal is whole up to here, whatever happens.
     file.write_at(&bytes, 0).and_then(|()| file.sync()).map_err(on_disk(NEXT))?;

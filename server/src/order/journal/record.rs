@@ -52,8 +52,8 @@ pub(crate) struct SessionRecord {
     /// The sequence number of its join.
     pub(crate) joined: u64,
     /// From where its deliveries began.
-    pub(crate) start: u64,
-    pub(crate) told_from: u64,
+    pub(crate) deliver_from: u64,
+    pub(crate) membership_from: u64,
     /// Its last message: the number that the client gave it, its digest, its sequence number.
     pub(crate) last: Option<(u64, u64, u64)>,
     pub(crate) state: SessionState,

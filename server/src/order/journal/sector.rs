@@ -42,7 +42,7 @@ pub(super) enum Tag {
 
 /// What the checksums of a file depend on, besides the bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Seal {
+pub(super) struct SectorKey {
     /// Random bytes that nobody outside knows.
     pub(super) salt: [u8; 16],
     /// The sequence number in the file's name.
@@ -60,7 +60,7 @@ pub(super) enum Sector<'b> {
     Damaged,
 }
 
-impl Seal {
+impl SectorKey {
     fn crc(&self, number: u32, bytes: &[u8]) -> u32 {
         let mut place = [0; 28];
         place[..16].copy_from_slice(&self.salt);

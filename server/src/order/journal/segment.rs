@@ -8,7 +8,7 @@
 //! of that batch on is good or zero and belongs to this one batch: nobody was told that it was accepted.
 //! Whatever else is not good is *damage*, and nothing may be guessed about it.
 
-use super::sector::{sectors_of, Seal, Sector, Tag, MAX_BATCH_SECTORS, PAGE, PAGE_SECTORS, SECTOR};
+use super::sector::{sectors_of, Sector, SectorKey, Tag, MAX_BATCH_SECTORS, PAGE, PAGE_SECTORS, SECTOR};
 use chat_common::wire::codec::{decode, encode_into};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -92,8 +92,8 @@ impl Header {
         Header { version: VERSION, salt, room, first, sectors, before }
     }
 
-    pub(super) fn seal(&self) -> Seal {
-        Seal { salt: self.salt, segment: self.first }
+    pub(super) fn key(&self) -> SectorKey {
+        SectorKey { salt: self.salt, segment: self.first }
     }
 
     /// Returns how long the file was made, in bytes.
@@ -115,7 +115,7 @@ impl Header {
     pub(super) fn write(&self) -> (Vec<u8>, u32) {
         let mut data = MAGIC.to_vec();
         encode_into(self, &mut data).expect("a header encodes");
-        self.seal().write_batch(0, Tag::Header, &data)
+        self.key().write_batch(0, Tag::Header, &data)
     }
 
     /// Reads the header from the first page of the file with this name.
@@ -126,7 +126,7 @@ impl Header {
         }
         let mut salt = [0; 16];
         salt.copy_from_slice(&page[SALT_START..SALT_START + 16]);
-        let seal = Seal { salt, segment: first };
+        let key = SectorKey { salt, segment: first };
         let mut header = None;
         let mut chain = 0;
         for (number, bytes) in (0..).zip(page[..PAGE].chunks_exact(SECTOR)) {
@@ -135,7 +135,7 @@ impl Header {
                 _ if number + 1 == PAGE_SECTORS => Tag::Last,
                 _ => Tag::Middle,
             };
-            match seal.read(number, bytes) {
+            match key.read(number, bytes) {
                 Sector::Good { tag, index, data, crc } if tag == expected && index == number => {
                     chain = crc;
                     if number == 0 {
@@ -161,11 +161,11 @@ impl Header {
 
 /// Returns the bytes of a batch with `data` that begins at the sector `number`, and the checksum of its last
 /// sector. `chain` is that of the batch before.
-pub(super) fn write_batch(seal: &Seal, number: u32, chain: u32, data: &[u8]) -> (Vec<u8>, u32) {
+pub(super) fn write_batch(key: &SectorKey, number: u32, chain: u32, data: &[u8]) -> (Vec<u8>, u32) {
     let mut linked = Vec::with_capacity(CHAIN + data.len());
     linked.extend(chain.to_le_bytes());
     linked.extend(data);
-    seal.write_batch(number, Tag::First, &linked)
+    key.write_batch(number, Tag::First, &linked)
 }
 
 /// Returns how many sectors a batch with `length` bytes of data takes.
@@ -185,8 +185,8 @@ pub(super) fn scan(bytes: &[u8], first: u64, is_last: bool, each: EachBatch<'_>)
     let (header, mut chain) = Header::read(bytes, first)?;
     header.check_length(bytes.len() as u64)?;
     let sectors = header.sectors;
-    let seal = header.seal();
-    let sector = |number: u32| seal.read(number, &bytes[number as usize * SECTOR..][..SECTOR]);
+    let key = header.key();
+    let sector = |number: u32| key.read(number, &bytes[number as usize * SECTOR..][..SECTOR]);
     let damage = |number: u32, batch: u32, why: &str| {
         let [offset, cut] = [number, batch].map(|number| u64::from(number) * SECTOR as u64);
         Damage { offset, cut, why: why.to_owned() }
@@ -250,14 +250,14 @@ fn read_batch<'b>(
 /// Reads the data of the batch at the sector `number`, where `bytes` begin with the sector `start` and end at
 /// the end of a batch. Returns the sector after it, or `None` if it is not whole.
 pub(super) fn read_batch_at(
-    seal: &Seal,
+    key: &SectorKey,
     bytes: &[u8],
     start: u32,
     number: u32,
     data: &mut Vec<u8>,
 ) -> Option<u32> {
     let end = start + (bytes.len() / SECTOR) as u32;
-    let sector = |number: u32| seal.read(number, &bytes[(number - start) as usize * SECTOR..][..SECTOR]);
+    let sector = |number: u32| key.read(number, &bytes[(number - start) as usize * SECTOR..][..SECTOR]);
     let (next, _) = read_batch(&sector, number, end, data)?;
     data.drain(..CHAIN.min(data.len()));
     Some(next)

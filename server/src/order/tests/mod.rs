@@ -29,7 +29,7 @@ fn says(text: &str) -> EventKind {
 }
 
 fn reader(session: u64) -> Reader {
-    Reader { session, told_from: 0, kept_from: 0 }
+    Reader { session, membership_from: 0, history_floor: 0 }
 }
 
 fn events_of(batch: &mut Batch) -> Vec<Event> {
@@ -177,7 +177,7 @@ fn a_reader_is_told_exactly_which_comings_and_goings_it_missed() {
 
     // The same for a reader whose join is number 5: nothing before it is told.
     let mut batch = Batch::new();
-    let (mut cursor, reader) = (1, Reader { session: 9, told_from: 5, kept_from: 0 });
+    let (mut cursor, reader) = (1, Reader { session: 9, membership_from: 5, history_floor: 0 });
     log.read().read_into(&mut cursor, reader, 1 << 16, &mut batch);
     assert_eq!((cursor, batch.events()), (9, 5));
 }
@@ -190,11 +190,11 @@ fn a_newcomer_gets_what_was_said_and_nobody_who_came_or_went_before_its_join() {
     append(&log, says("3"), Audience::All);
     (4..7).for_each(|_| comes_or_goes(&log, "4 to 6"));
     append(&log, EventKind::Notice { text: "7".into() }, Audience::All);
-    let sequences = |told_from| -> Vec<u64> {
+    let sequences = |membership_from| -> Vec<u64> {
         let (mut cursor, mut batch) = (1, Batch::new());
         log.read().read_into(
             &mut cursor,
-            Reader { session: 9, told_from, kept_from: 0 },
+            Reader { session: 9, membership_from, history_floor: 0 },
             1 << 16,
             &mut batch,
         );

@@ -210,7 +210,7 @@ proptest! {
             let position = room.log.position_before(count, &mut |_| true).unwrap().unwrap();
             let oldest = room.public.iter().rev().take(count).next_back().copied();
             prop_assert_eq!(position, oldest.unwrap_or(room.log.read().next()));
-            let kept = room.log.kept_from(count, 0, &mut |_| true).unwrap();
+            let kept = room.log.history_floor(count, 0, &mut |_| true).unwrap();
             prop_assert_eq!(kept, oldest.filter(|_| room.public.len() >= count).unwrap_or(0));
         }
     }

@@ -71,8 +71,8 @@ fn session_record(id: u64) -> Record {
         address: Ipv4Addr::LOCALHOST.into(),
         send_only: false,
         joined: 1,
-        start: 1,
-        told_from: 1,
+        deliver_from: 1,
+        membership_from: 1,
         last: None,
         state: SessionState::Here,
     })
@@ -131,11 +131,11 @@ fn damage_in(disk: &ModelDisk) -> Option<u64> {
 #[test]
 fn every_bit_that_flips_is_found_where_it_is() {
     let (_, mut bytes, _) = three_batches();
-    let seal = Header::read(&bytes, 1).unwrap().0.seal();
+    let key = Header::read(&bytes, 1).unwrap().0.key();
     for bit in 0..bytes.len() * 8 {
         let sector = bit / 8 / SECTOR;
         bytes[bit / 8] ^= 1 << (bit % 8);
-        let read = seal.read(sector as u32, &bytes[sector * SECTOR..(sector + 1) * SECTOR]);
+        let read = key.read(sector as u32, &bytes[sector * SECTOR..(sector + 1) * SECTOR]);
         assert_eq!(read, Sector::Damaged, "bit {bit}");
         // What a scan makes of a damaged sector does not depend on the bit. The header is another matter: it
         // has the salt.
@@ -303,16 +303,16 @@ fn a_batch_with_more_sectors_than_can_be_numbered_is_refused_and_leaves_the_jour
     assert_eq!(open(&disk).unwrap().texts, ["before"]);
 }
 
-fn sequences(archive: &Archive<ModelDisk>, piece: &archive::Piece) -> Vec<u64> {
+fn sequences(archive: &Archive<ModelDisk>, range: &archive::FileRange) -> Vec<u64> {
     let mut found = Vec::new();
-    assert!(archive.read(piece, &mut |_, event| found.push(event.sequence)).unwrap());
+    assert!(archive.read(range, &mut |_, event| found.push(event.sequence)).unwrap());
     found
 }
 
 /// The sequence numbers of all events, piece by piece from the first.
 fn read_forward(archive: &Archive<ModelDisk>) -> Vec<u64> {
     let (mut next, mut found) = (Some(1), Vec::new());
-    while let Some(piece) = next.and_then(|next| archive.piece_of(next)) {
+    while let Some(piece) = next.and_then(|next| archive.range_of(next)) {
         assert_eq!(Some(piece.first), next);
         found.extend(sequences(archive, &piece));
         next = piece.next;
@@ -384,7 +384,7 @@ fn what_is_old_is_read_from_the_files_piece_by_piece_in_both_directions() {
     let archive = Arc::clone(life.journal.archive());
     assert_eq!(read_forward(&archive), (1..200).collect::<Vec<_>>());
     let (mut before, mut found) = (200, Vec::new());
-    while let Some(piece) = archive.piece_of(before - 1) {
+    while let Some(piece) = archive.range_of(before - 1) {
         assert!(piece.next.is_none_or(|next| next == before));
         found.extend(sequences(&archive, &piece).into_iter().rev());
         before = piece.first;

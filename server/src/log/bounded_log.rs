@@ -4,10 +4,10 @@
 use super::staged::Entry;
 use std::collections::VecDeque;
 
-/// Events in the order of their sequence numbers. Numbers that are missing are on the other shelf, or were
+/// Events in the order of their sequence numbers. Numbers that are missing are in the other part, or were
 /// dropped.
 #[derive(Debug)]
-pub(crate) struct Shelf {
+pub(crate) struct BoundedLog {
     entries: VecDeque<Entry>,
     /// The memory of the entries, in bytes.
     pub(crate) bytes: usize,
@@ -19,9 +19,16 @@ pub(crate) struct Shelf {
     max_bytes: usize,
 }
 
-impl Shelf {
-    pub(crate) fn new(max_entries: usize, max_bytes: usize) -> Shelf {
-        Shelf { entries: VecDeque::new(), bytes: 0, said_to_everybody: 0, dropped: 0, max_entries, max_bytes }
+impl BoundedLog {
+    pub(crate) fn new(max_entries: usize, max_bytes: usize) -> BoundedLog {
+        BoundedLog {
+            entries: VecDeque::new(),
+            bytes: 0,
+            said_to_everybody: 0,
+            dropped: 0,
+            max_entries,
+            max_bytes,
+        }
     }
 
     /// Adds the newest event, and drops the oldest ones that are too many. The newest always stays, even
