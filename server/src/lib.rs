@@ -136,6 +136,8 @@ use crate::{
     room::{broadcast_loop, Past, Room},
 };
 use ::log::debug;
+#[cfg(feature = "closed")]
+use chat_common::handshake::credentials::Credentials;
 use chat_common::{
     program::{
         background_writer::{BackgroundWriter, EXIT_TIMEOUT},
@@ -152,8 +154,6 @@ pub use order::journal::{
 };
 #[cfg(feature = "seeded-bugs")]
 pub use settings::seeded;
-#[cfg(feature = "closed")]
-pub use settings::ClosedRoom;
 pub use settings::{parse, Bytes, ClosedFlags, CommandLine, Invocation, Keeping, Limits, Options};
 use std::{
     io::{self, BufReader},
@@ -200,7 +200,7 @@ pub struct Settings {
     pub transcript: Option<PathBuf>,
     /// The secrets of a closed room. `None` is an open room.
     #[cfg(feature = "closed")]
-    pub closed: Option<ClosedRoom>,
+    pub closed: Option<Credentials>,
     /// The file in which the names of a closed room stay with those who had them first. `None` if names
     /// belong to nobody.
     #[cfg(feature = "closed")]

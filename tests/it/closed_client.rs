@@ -2,12 +2,12 @@
 //! refusal says.
 
 use chat_common::{
-    handshake::sealed,
-    wire::{error::RpcError, hello::Hello, seal::KeyPair, seal::PublicKey},
+    handshake::{credentials::Credentials, sealed},
+    wire::{error::RpcError, hello::Hello, seal::PublicKey},
 };
 use chat_server::Limits;
 use chat_tests::{
-    closed::{self, new_key, passphrase},
+    closed::{self, new_key},
     folder::Folder,
     process::{binary, server_address, Program},
     raw::RawPeer,
@@ -43,7 +43,7 @@ fn let_know(state: &Folder, server: SocketAddr, key: PublicKey) {
 }
 
 fn closed_server() -> (TestServer, PublicKey) {
-    let room = closed::room(WORDS);
+    let room = closed::credentials(WORDS);
     let key = room.key.public;
     (closed::server_of(room, Limits::default()), key)
 }
@@ -55,10 +55,10 @@ fn accept(listener: &TcpListener) -> (RawPeer, Hello) {
     (client, hello)
 }
 
-/// Does the handshake of a room with this key and the right passphrase.
-fn shake_hands(client: &mut RawPeer, hello: &Hello, key: &KeyPair) -> Result<(), RpcError> {
+/// Does the handshake of this room.
+fn shake_hands(client: &mut RawPeer, hello: &Hello, room: &Credentials) -> Result<(), RpcError> {
     let connection = &mut client.connection;
-    sealed::accept_call(connection, hello, &passphrase(WORDS), key, || (), WATCHDOG_TIMEOUT)
+    sealed::accept_call(connection, hello, room, || (), WATCHDOG_TIMEOUT)
 }
 
 /// Starts a client in a pipe. An empty passphrase is none.
@@ -284,23 +284,23 @@ enum Cut {
 /// A room that closes each connection. Returns its address, its key, and the number of connections.
 fn room_that_cuts(cut: Cut) -> (SocketAddr, PublicKey, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let (address, key) = (listener.local_addr().unwrap(), new_key());
-    let (public, count) = (key.public, Arc::new(AtomicUsize::new(0)));
+    let (address, room) = (listener.local_addr().unwrap(), closed::credentials(WORDS));
+    let (public, count) = (room.key.public, Arc::new(AtomicUsize::new(0)));
     let counted = Arc::clone(&count);
     // It ends with the process of the test: the client is the one that decides when to stop.
-    let room = move || {
+    let serve = move || {
         for socket in listener.incoming().map_while(Result::ok) {
             let mut client = RawPeer::from_stream(socket);
             let Ok(Some(hello)) = client.connection.read_hello(WATCHDOG_TIMEOUT) else { continue };
             let _ = match cut {
                 Cut::AfterHello => client.connection.welcome(WATCHDOG_TIMEOUT),
-                Cut::BeforeReply => shake_hands(&mut client, &hello, &key),
+                Cut::BeforeReply => shake_hands(&mut client, &hello, &room),
             };
             counted.fetch_add(1, Ordering::SeqCst);
             client.connection.stream().shut_down();
         }
     };
-    thread::Builder::new().name("room".into()).spawn(room).unwrap();
+    thread::Builder::new().name("room".into()).spawn(serve).unwrap();
     (address, public, count)
 }
 
@@ -325,7 +325,7 @@ fn a_room_with_another_key_gets_no_message_that_depends_on_the_passphrase() {
     let _client = start(address, state.path(), WORDS, &[]);
     let (mut client, hello) = accept(&listener);
     // Even one that knows the passphrase waits in vain for the third message.
-    let accepted = shake_hands(&mut client, &hello, &new_key());
+    let accepted = shake_hands(&mut client, &hello, &closed::credentials(WORDS));
     assert!(matches!(accepted, Err(RpcError::Truncated | RpcError::Io(_))), "{accepted:?}");
 }
 

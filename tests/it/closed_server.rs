@@ -2,13 +2,16 @@
 //! names for those who had them first, and the room free for honest people while somebody guesses.
 
 use crate::order_before_state::{hold, wait_for_the_disk};
-use chat_common::wire::{
-    error::RpcError,
-    hello::{Hello, Role},
-    protocol::{Cause, Join, Reply, Request},
-    seal::KeyPair,
-    status::Status,
-    token::Token,
+use chat_common::{
+    handshake::credentials::Credentials,
+    wire::{
+        error::RpcError,
+        hello::{Hello, Role},
+        protocol::{Cause, Join, Reply, Request},
+        seal::KeyPair,
+        status::Status,
+        token::Token,
+    },
 };
 use chat_server::Limits;
 use chat_tests::{
@@ -63,7 +66,8 @@ fn ends(folder: &Folder, arguments: &[&str], reason: &str) {
 /// Opens a call connection from the address `from`.
 fn call_from(from: &str, server: SocketAddr, words: &str, key: &KeyPair) -> Result<RawPeer, RpcError> {
     let mut peer = RawPeer::connect_from(from.parse().unwrap(), server)?;
-    closed::dial_call_with(&mut peer, words, key).map(|()| peer)
+    let credentials = Credentials { passphrase: closed::passphrase(words), key: key.clone() };
+    closed::dial_call_with(&mut peer, &credentials).map(|()| peer)
 }
 
 fn call(server: SocketAddr, key: &KeyPair) -> RawPeer {

@@ -1,12 +1,9 @@
 //! Somebody who records all traffic of a closed room finds no text, no name and no token in it.
 
-use chat_client::{AccessOptions, Channels, Credentials, Input, JoinOptions, Stop, UiEvent, Utterance};
-use chat_common::{
-    handshake::sealed::accept_callback,
-    wire::{protocol::Join, seal::KeyPair},
-};
+use chat_client::{AccessOptions, Channels, Input, JoinOptions, Stop, UiEvent, Utterance};
+use chat_common::{handshake::sealed::accept_callback, wire::protocol::Join};
 use chat_tests::{
-    closed::{self, passphrase},
+    closed,
     proxy::{Proxy, Recording},
     raw::{random_token, RawPeer},
     server::TestServer,
@@ -40,8 +37,7 @@ impl Typist {
         let (input_tx, input_rx) = unbounded();
         let (stop_tx, stop_rx) = bounded(1);
         let (shown_tx, shown_rx) = unbounded();
-        let credentials = closed
-            .then(|| Credentials { passphrase: passphrase(PASSPHRASE), key: KeyPair::generate().unwrap() });
+        let credentials = closed.then(|| closed::credentials(PASSPHRASE));
         let options = JoinOptions {
             name: Some(name.to_owned()),
             listen: false,

@@ -5,9 +5,9 @@ use crate::{
     server::{without_rate_limit, TestServer},
     watchdog::WATCHDOG_TIMEOUT,
 };
-use chat_client::{AccessOptions, Channels, Credentials, Input, JoinOptions, Outcome, UiEvent};
+use chat_client::{AccessOptions, Channels, Input, JoinOptions, Outcome, UiEvent};
 use chat_common::{
-    handshake::{passphrase::Passphrase, sealed},
+    handshake::{credentials::Credentials, passphrase::Passphrase, sealed},
     wire::{
         error::RpcError,
         frame::encode_frame,
@@ -16,7 +16,7 @@ use chat_common::{
         token::Token,
     },
 };
-use chat_server::{ClosedRoom, Limits, Settings};
+use chat_server::{Limits, Settings};
 use crossbeam_channel::{bounded, unbounded};
 use std::{
     net::SocketAddr,
@@ -38,7 +38,7 @@ pub fn server(words: &str) -> TestServer {
 
 /// Starts such a room with this passphrase, which may have a bug.
 pub fn server_with_passphrase(passphrase: Passphrase) -> TestServer {
-    server_of(ClosedRoom { passphrase, key: new_key() }, patient_limits())
+    server_of(Credentials { passphrase, key: new_key() }, patient_limits())
 }
 
 fn patient_limits() -> Limits {
@@ -58,21 +58,21 @@ fn patient_limits() -> Limits {
 /// # Panics
 /// When this is no passphrase.
 pub fn server_with(words: &str, limits: Limits) -> TestServer {
-    server_of(room(words), limits)
+    server_of(credentials(words), limits)
 }
 
 /// Starts this closed room with these limits.
-pub fn server_of(room: ClosedRoom, limits: Limits) -> TestServer {
+pub fn server_of(room: Credentials, limits: Limits) -> TestServer {
     let settings = Settings { limits, closed: Some(room), ..Settings::default() };
     TestServer::with_settings("127.0.0.1:0", settings)
 }
 
-/// Returns a closed room with this passphrase and a new key.
+/// Returns what a room, or a client, shows that has this passphrase and a new key.
 ///
 /// # Panics
 /// When this is no passphrase.
-pub fn room(words: &str) -> ClosedRoom {
-    ClosedRoom { passphrase: passphrase(words), key: new_key() }
+pub fn credentials(words: &str) -> Credentials {
+    Credentials { passphrase: passphrase(words), key: new_key() }
 }
 
 /// Returns a key that nobody else has.
@@ -142,16 +142,15 @@ pub struct Peer {
 /// # Errors
 /// As [`sealed::dial_call`].
 pub fn dial_call(call: &mut RawPeer, words: &str) -> Result<(), RpcError> {
-    dial_call_with(call, words, &new_key())
+    dial_call_with(call, &credentials(words))
 }
 
-/// Opens a call connection as [`dial_call`] does, for a client with this key.
+/// Opens a call connection as [`dial_call`] does, for a client with these credentials.
 ///
 /// # Errors
 /// As [`sealed::dial_call`].
-pub fn dial_call_with(call: &mut RawPeer, words: &str, key: &KeyPair) -> Result<(), RpcError> {
-    let passphrase = passphrase(words);
-    sealed::dial_call(&mut call.connection, &passphrase, key, |_| true, WATCHDOG_TIMEOUT).map(drop)
+pub fn dial_call_with(call: &mut RawPeer, credentials: &Credentials) -> Result<(), RpcError> {
+    sealed::dial_call(&mut call.connection, credentials, |_| true, WATCHDOG_TIMEOUT).map(drop)
 }
 
 /// Opens a callback connection for the session of `call`, over a connection that is open already.

@@ -87,7 +87,7 @@ pub fn kept() -> &'static str {
 pub fn remembered() -> String {
     #[cfg(feature = "closed")]
     if let Some(secrets) = Secrets::of_this_run() {
-        let key = secrets.room_key.public.fingerprint();
+        let key = secrets.room.key.public.fingerprint();
         return format!("--- the room's key is {key}; it is remembered ---\n");
     }
     String::new()
@@ -97,7 +97,7 @@ pub fn remembered() -> String {
 pub fn room_key_line() -> String {
     #[cfg(feature = "closed")]
     if let Some(secrets) = Secrets::of_this_run() {
-        return format!("The room's key is {}\n", secrets.room_key.public.fingerprint());
+        return format!("The room's key is {}\n", secrets.room.key.public.fingerprint());
     }
     String::new()
 }
@@ -167,7 +167,7 @@ impl Room {
         }
         #[cfg(feature = "closed")]
         if let (true, Some(secrets)) = (self.closed, Secrets::of_this_run()) {
-            settings.closed = Some(secrets.room());
+            settings.closed = Some(secrets.room.clone());
         }
     }
 }
@@ -199,7 +199,7 @@ pub fn join_options(server: SocketAddr) -> JoinOptions {
     let options = JoinOptions::new(server.to_string());
     #[cfg(feature = "closed")]
     if let Some(secrets) = Secrets::of_this_run() {
-        let access = AccessOptions { credentials: Some(secrets.credentials()), ..AccessOptions::default() };
+        let access = AccessOptions { credentials: Some(secrets.client.clone()), ..AccessOptions::default() };
         return JoinOptions { access, ..options };
     }
     options

@@ -29,9 +29,8 @@ pub fn hello(role: Role, token: Token) -> Hello {
 pub(crate) fn greet_call(connection: &mut Connection) -> Result<(), RpcError> {
     #[cfg(feature = "closed")]
     if let Some(secrets) = Secrets::of_this_run() {
-        let is_the_rooms = |key: &_| *key == secrets.room_key.public;
-        let (passphrase, key) = (&secrets.passphrase, &secrets.client_key);
-        let opened = sealed::dial_call(connection, passphrase, key, is_the_rooms, WATCHDOG_TIMEOUT);
+        let is_the_rooms = |key: &_| *key == secrets.room.key.public;
+        let opened = sealed::dial_call(connection, &secrets.client, is_the_rooms, WATCHDOG_TIMEOUT);
         return opened.map(drop);
     }
     connection.greet(Role::Call, Token::NONE, WATCHDOG_TIMEOUT)
@@ -42,8 +41,7 @@ pub(crate) fn greet_call(connection: &mut Connection) -> Result<(), RpcError> {
 pub(crate) fn welcome_call(connection: &mut Connection, hello: &Hello) -> Result<(), RpcError> {
     #[cfg(feature = "closed")]
     if let Some(secrets) = Secrets::of_this_run() {
-        let (passphrase, key) = (&secrets.passphrase, &secrets.room_key);
-        return sealed::accept_call(connection, hello, passphrase, key, || (), WATCHDOG_TIMEOUT);
+        return sealed::accept_call(connection, hello, &secrets.room, || (), WATCHDOG_TIMEOUT);
     }
     connection.welcome(WATCHDOG_TIMEOUT)
 }

@@ -10,15 +10,11 @@ use crate::{
     process::{target_folder, PASSPHRASE_VARIABLE},
     room::Kind,
 };
-use chat_client::Credentials;
-use chat_common::{
-    handshake::{
-        passphrase::Passphrase,
-        state::{load_key, make_directory},
-    },
-    wire::seal::KeyPair,
+use chat_common::handshake::{
+    credentials::Credentials,
+    passphrase::Passphrase,
+    state::{load_key, make_directory},
 };
-use chat_server::ClosedRoom;
 use std::{
     fs::{self, OpenOptions},
     io::Write,
@@ -42,12 +38,10 @@ const CLIENT_KEY_FILE: &str = "members_key";
 /// The secrets of this run, and where programs find them.
 #[derive(Debug)]
 pub struct Secrets {
-    /// The passphrase.
-    pub passphrase: Passphrase,
-    /// The key of each room.
-    pub room_key: KeyPair,
-    /// The key of each member of the harness, and of each client in the process of a test.
-    pub client_key: KeyPair,
+    /// What each room shows.
+    pub room: Credentials,
+    /// What each member of the harness shows, and each client in the process of a test.
+    pub client: Credentials,
     folder: PathBuf,
 }
 
@@ -72,22 +66,11 @@ impl Secrets {
             OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished).unwrap();
         writeln!(file, "{WORDS}").unwrap();
         fs::rename(&unfinished, folder.join(PASSPHRASE_FILE)).unwrap();
-        Secrets {
+        let [room, client] = [ROOM_KEY_FILE, CLIENT_KEY_FILE].map(|file| Credentials {
             passphrase: Passphrase::new(WORDS).unwrap(),
-            room_key: load_key(&state, ROOM_KEY_FILE).unwrap(),
-            client_key: load_key(&state, CLIENT_KEY_FILE).unwrap(),
-            folder,
-        }
-    }
-
-    /// Returns what a server in the process of a test needs.
-    pub fn room(&self) -> ClosedRoom {
-        ClosedRoom { passphrase: self.passphrase.clone(), key: self.room_key.clone() }
-    }
-
-    /// Returns what a client in the process of a test needs.
-    pub fn credentials(&self) -> Credentials {
-        Credentials { passphrase: self.passphrase.clone(), key: self.client_key.clone() }
+            key: load_key(&state, file).unwrap(),
+        });
+        Secrets { room, client, folder }
     }
 
     /// Returns the environment in which a client finds the passphrase, and a folder for what it keeps. In an
@@ -100,7 +83,7 @@ impl Secrets {
     pub fn remember(&self, server: SocketAddr, folder: &Path) {
         let state = folder.join("rpc-chat");
         make_directory(&state).unwrap();
-        let line = format!("{server} {}\n", self.room_key.public.to_hex());
+        let line = format!("{server} {}\n", self.room.key.public.to_hex());
         fs::write(state.join("known_rooms"), line).unwrap();
     }
 

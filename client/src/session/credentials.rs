@@ -1,16 +1,7 @@
 //! What a client needs for a closed room. Plain values, for any thread.
 
-use chat_common::{handshake::passphrase::Passphrase, wire::seal::KeyPair};
+use chat_common::handshake::{credentials::Credentials, passphrase::Passphrase};
 use std::path::PathBuf;
-
-/// What a client shows a closed room, and what it knows of it.
-#[derive(Clone, Debug)]
-pub struct Credentials {
-    /// The passphrase of the room.
-    pub passphrase: Passphrase,
-    /// The client's own key. The room can keep a name for it.
-    pub key: KeyPair,
-}
 
 /// How a client joins a closed room.
 #[derive(Clone, Debug, Default)]

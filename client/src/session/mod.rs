@@ -50,7 +50,7 @@ use crossbeam_channel::{after, never, select};
 use std::time::{Duration, Instant};
 
 #[cfg(feature = "closed")]
-pub use credentials::{AccessOptions, Credentials, PassphraseSource};
+pub use credentials::{AccessOptions, PassphraseSource};
 pub use options::JoinOptions;
 #[cfg(feature = "closed")]
 pub use room_access::load_credentials;

@@ -16,13 +16,13 @@ use crate::{
     events::{UiEvent, UiEventHandler},
     session::{
         connection_end::ConnectionEnd,
-        credentials::{Credentials, PassphraseSource},
+        credentials::PassphraseSource,
         known_rooms::{self, Remembered},
         options::JoinOptions,
     },
 };
 use chat_common::{
-    handshake::{passphrase::Passphrase, sealed, state},
+    handshake::{credentials::Credentials, passphrase::Passphrase, sealed, state},
     program::tasks,
     wire::{error::RpcError, hello::Role, rpc::Connection, seal::PublicKey, status::Status, token::Token},
 };
@@ -151,9 +151,7 @@ impl RoomAccess<'_> {
             shown = Some(*key);
             may_be_new || known == Some(*key)
         };
-        let Credentials { passphrase, key } = credentials;
-        let dialled =
-            tell_if_slow(show, || sealed::dial_call(call, passphrase, key, accepts, HANDSHAKE_TIMEOUT));
+        let dialled = tell_if_slow(show, || sealed::dial_call(call, credentials, accepts, HANDSHAKE_TIMEOUT));
         let error = match dialled {
             Ok(key) => {
                 if !matches!(self.room_key, RoomKey::Proven(_)) {
@@ -167,7 +165,7 @@ impl RoomAccess<'_> {
         let why = match (&error, shown, known) {
             (RpcError::OtherKey, Some(shown), Some(known)) => changed_key(server, shown, known),
             (RpcError::Refused { status: Status::WrongPassphrase, .. }, ..) => {
-                wrong_passphrase(server, passphrase)
+                wrong_passphrase(server, &credentials.passphrase)
             }
             (RpcError::Refused { status: Status::WrongRole, .. }, _, Some(_)) => self.was_closed(),
             (RpcError::Refused { status: Status::WrongRole, .. }, ..) => is_open(server),

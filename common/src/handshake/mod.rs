@@ -12,10 +12,13 @@
 //! |---|---|
 //! | [`callback`] | how the callback connection of a session begins |
 //! | `sealed` | how the two kinds of connection are sealed |
+//! | `credentials` | what each side of a closed room needs: its passphrase and its own key |
 //! | `passphrase` | the passphrase, and SPAKE2; names the crate spake2 |
 //! | `state` | the directory in which a program keeps its key |
 
 pub mod callback;
+#[cfg(feature = "closed")]
+pub mod credentials;
 #[cfg(feature = "closed")]
 pub mod passphrase;
 #[cfg(feature = "closed")]

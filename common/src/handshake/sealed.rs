@@ -23,14 +23,17 @@
 //! guess. The server says first, and before the verdict, that a passphrase was wrong ([`accept_call`]). A
 //! client that leaves before it reads the verdict has spent its guess all the same.
 
-use super::passphrase::{Exchange, Passphrase, MESSAGE_BYTES};
+use super::{
+    credentials::Credentials,
+    passphrase::{Exchange, MESSAGE_BYTES},
+};
 use crate::wire::{
     error::RpcError,
     hello::{answer_bytes, read_answer_bytes, Hello, Role, ANSWER_BYTES, HELLO_BYTES},
     rpc::Connection,
     seal::{
         noise::{Handshake, NotGenuine, Side, KEY_BYTES},
-        KeyPair, PublicKey, Seal,
+        PublicKey, Seal,
     },
     status::Status,
     token::Token,
@@ -60,22 +63,17 @@ impl From<NotGenuine> for RpcError {
 /// After any error the connection is lost.
 pub fn dial_call(
     connection: &mut Connection,
-    passphrase: &Passphrase,
-    key: &KeyPair,
+    credentials: &Credentials,
     accepts: impl FnOnce(&PublicKey) -> bool,
     timeout: Duration,
 ) -> Result<PublicKey, RpcError> {
     let deadline = Instant::now() + timeout;
     let mut transcript = send_hello(connection, Hello::new(Role::Call, Token::NONE).sealed(), deadline)?;
-    let (exchange, message) = passphrase.begin_as_client();
+    let (exchange, message) = credentials.passphrase.begin_as_client();
     connection.write_bytes(&message, deadline)?;
     transcript.extend_from_slice(&message);
     let psk = finish_exchange(connection, exchange, &mut transcript, deadline)?;
-    let mut handshake = Handshake::call(Side::Dials, key, &psk, &transcript);
-    #[cfg(feature = "seeded-bugs")]
-    if passphrase.is_early_key() {
-        handshake = Handshake::call_with_early_key(Side::Dials, key, &psk, &transcript);
-    }
+    let mut handshake = call(Side::Dials, credentials, &psk, &transcript);
     connection.write_bytes(&handshake.message(), deadline)?;
     hear::<{ Handshake::CALL_LENGTHS[1] }>(connection, &mut handshake, deadline)?;
     let room_key = handshake.peer_key().ok_or(RpcError::NotGenuine)?;
@@ -107,25 +105,20 @@ pub fn dial_call(
 pub fn accept_call(
     connection: &mut Connection,
     hello: &Hello,
-    passphrase: &Passphrase,
-    key: &KeyPair,
+    credentials: &Credentials,
     on_wrong: impl FnOnce(),
     timeout: Duration,
 ) -> Result<(), RpcError> {
     let deadline = Instant::now() + timeout;
     let mut transcript = welcome(connection, hello, timeout)?;
-    let (exchange, ours) = passphrase.begin_as_server();
+    let (exchange, ours) = credentials.passphrase.begin_as_server();
     let mut theirs = [0; MESSAGE_BYTES];
     connection.read_bytes(&mut theirs, deadline)?;
     connection.write_bytes(&ours, deadline)?;
     transcript.extend_from_slice(&theirs);
     transcript.extend_from_slice(&ours);
     let psk = exchange.finish(&theirs).ok_or(RpcError::NotGenuine)?;
-    let mut handshake = Handshake::call(Side::Accepts, key, &psk, &transcript);
-    #[cfg(feature = "seeded-bugs")]
-    if passphrase.is_early_key() {
-        handshake = Handshake::call_with_early_key(Side::Accepts, key, &psk, &transcript);
-    }
+    let mut handshake = call(Side::Accepts, credentials, &psk, &transcript);
     hear::<{ Handshake::CALL_LENGTHS[0] }>(connection, &mut handshake, deadline)?;
     connection.write_bytes(&handshake.message(), deadline)?;
     match hear::<{ Handshake::CALL_LENGTHS[2] }>(connection, &mut handshake, deadline) {
@@ -196,6 +189,15 @@ pub fn accept_callback(
     Ok(())
 }
 
+/// Returns the handshake of a call connection. `psk` is the key that both sides have made of the passphrase.
+fn call(side: Side, credentials: &Credentials, psk: &[u8; KEY_BYTES], transcript: &[u8]) -> Handshake {
+    #[cfg(feature = "seeded-bugs")]
+    if credentials.passphrase.is_early_key() {
+        return Handshake::call_with_early_key(side, &credentials.key, psk, transcript);
+    }
+    Handshake::call(side, &credentials.key, psk, transcript)
+}
+
 /// Returns the handshake of a callback connection. It is bound to one call connection by that connection's
 /// hash, and to the session by its token.
 fn callback(side: Side, call: &Seal, token: Token, transcript: &[u8]) -> Handshake {
@@ -243,10 +245,14 @@ fn hear<const LENGTH: usize>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::{
-        protocol::{Reply, Request, FRAME_BYTES},
-        rpc::Wait,
-        stream::Stream,
+    use crate::{
+        handshake::passphrase::Passphrase,
+        wire::{
+            protocol::{Reply, Request, FRAME_BYTES},
+            rpc::Wait,
+            seal::KeyPair,
+            stream::Stream,
+        },
     };
     use std::{
         net::{TcpListener, TcpStream},
@@ -267,16 +273,18 @@ mod tests {
 
     /// Lets a client and a server with these passphrases meet.
     fn meet(client: &str, server: &str, accepts: bool) -> Ended {
-        let [client, server] = [client, server].map(|words| Passphrase::new(words).unwrap());
-        let keys = [(); 2].map(|()| KeyPair::generate().unwrap());
+        let [client, server] = [client, server].map(|words| Credentials {
+            passphrase: Passphrase::new(words).unwrap(),
+            key: KeyPair::generate().unwrap(),
+        });
         let [mut near, mut far] = ends();
-        let room_key = keys[1].public;
+        let room_key = server.key.public;
         let (dialled, accepted) = thread::scope(|scope| {
             let accepting = scope.spawn(|| {
                 let hello = far.read_hello(LONG).unwrap().unwrap();
                 assert!(hello.sealed && hello.role == Role::Call && hello.token == Token::NONE);
                 let mut wrong = 0;
-                let accepted = accept_call(&mut far, &hello, &server, &keys[1], || wrong += 1, LONG);
+                let accepted = accept_call(&mut far, &hello, &server, || wrong += 1, LONG);
                 let told = matches!(accepted, Err(RpcError::Refused { .. }));
                 assert_eq!(wrong, usize::from(told), "a guess is counted where there is a verdict");
                 if accepted.is_err() {
@@ -284,12 +292,12 @@ mod tests {
                 }
                 accepted
             });
-            let dialled = dial_call(&mut near, &client, &keys[0], |_| accepts, LONG);
+            let dialled = dial_call(&mut near, &client, |_| accepts, LONG);
             near.stream().seal().is_none().then(|| near.stream().shut_down());
             (dialled, accepting.join().unwrap())
         });
         if let (Ok(shown), Some(seal)) = (&dialled, far.stream().seal()) {
-            assert_eq!((*shown, seal.peer_key()), (room_key, Some(keys[0].public)));
+            assert_eq!((*shown, seal.peer_key()), (room_key, Some(client.key.public)));
         }
         (dialled, accepted, [near, far], room_key)
     }

@@ -2,8 +2,8 @@
 //! key. Runs on the main thread.
 
 use crate::words;
-use chat_common::handshake::{passphrase::Passphrase, state};
-use chat_server::{ClosedFlags, ClosedRoom};
+use chat_common::handshake::{credentials::Credentials, passphrase::Passphrase, state};
+use chat_server::ClosedFlags;
 use log::{info, warn};
 use std::{
     env,
@@ -18,7 +18,7 @@ const PASSPHRASE_FILE: &str = "passphrase";
 
 /// A closed room, and what its operator is told.
 pub(crate) struct Secrets {
-    pub(crate) room: ClosedRoom,
+    pub(crate) room: Credentials,
     /// The lines for standard output: the passphrase, if the server has made it up, and the fingerprint.
     pub(crate) lines: String,
 }
@@ -52,7 +52,7 @@ impl Secrets {
             );
         }
         lines += &format!("The room's key is {}\n", key.public.fingerprint());
-        Ok(Secrets { room: ClosedRoom { passphrase, key }, lines })
+        Ok(Secrets { room: Credentials { passphrase, key }, lines })
     }
 }
 

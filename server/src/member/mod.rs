@@ -19,9 +19,9 @@ mod service;
 
 pub(crate) use connection::serve_connection;
 
-#[cfg(feature = "closed")]
-use crate::settings::ClosedRoom;
 use crate::{door::Door, room::Room, settings::Limits};
+#[cfg(feature = "closed")]
+use chat_common::handshake::credentials::Credentials;
 use chat_common::program::shutdown::Shutdown;
 
 /// What all connections share.
@@ -37,7 +37,7 @@ pub(crate) struct Service<'env> {
     pub(crate) kept_for: Option<u64>,
     /// The secrets of a closed room.
     #[cfg(feature = "closed")]
-    pub(crate) closed: Option<&'env ClosedRoom>,
+    pub(crate) closed: Option<&'env Credentials>,
 }
 
 impl Service<'_> {

@@ -34,7 +34,7 @@ pub(super) fn welcome_call(
     origin: Origin,
 ) -> Result<bool, RpcError> {
     #[cfg(feature = "closed")]
-    if let Some(closed) = service.closed {
+    if let Some(credentials) = service.closed {
         // This comes before the handshake, which costs more than all the rest.
         if !service.door.may_guess(origin.address) {
             let line = format!("{origin}: refused: too many wrong passphrases from this address");
@@ -42,9 +42,9 @@ pub(super) fn welcome_call(
             connection.refuse(Status::Busy);
             return Ok(false);
         }
-        let (passphrase, key, timeout) = (&closed.passphrase, &closed.key, service.limits.hello_timeout);
         let on_wrong = || service.door.spend_guess(origin.address);
-        return sealed::accept_call(connection, hello, passphrase, key, on_wrong, timeout).map(|()| true);
+        let timeout = service.limits.hello_timeout;
+        return sealed::accept_call(connection, hello, credentials, on_wrong, timeout).map(|()| true);
     }
     connection.welcome(service.limits.frame_timeout).map(|()| true)
 }

@@ -1,8 +1,6 @@
 //! What a person can set: the limits and the command line. Plain values, without threads or I/O.
 
 mod arguments;
-#[cfg(feature = "closed")]
-mod closed;
 mod flags;
 mod limits;
 mod options;
@@ -10,8 +8,6 @@ mod options;
 pub mod seeded;
 
 pub use arguments::parse;
-#[cfg(feature = "closed")]
-pub use closed::ClosedRoom;
 pub(crate) use flags::program;
 pub use flags::CommandLine;
 pub use limits::{Bytes, Limits};

@@ -209,6 +209,7 @@ mod tests {
     use super::*;
     use chat_common::{
         handshake::{
+            credentials::Credentials,
             passphrase::Passphrase,
             sealed::{accept_call, dial_call},
         },
@@ -248,14 +249,15 @@ mod tests {
     fn records_are_opened_in_whatever_pieces_they_come() {
         let [near, far] = sockets();
         let (passphrase, key) = (Passphrase::new("lamp river").unwrap(), KeyPair::generate().unwrap());
+        let credentials = Credentials { passphrase, key };
         let [mut dialling, mut accepting] = [&near, &far]
             .map(|socket| Connection::new(Arc::new(Stream::new(socket.try_clone().unwrap())), FRAME_BYTES));
         thread::scope(|scope| {
             scope.spawn(|| {
                 let hello = accepting.read_hello(LONG).unwrap().unwrap();
-                accept_call(&mut accepting, &hello, &passphrase, &key, || (), LONG).unwrap();
+                accept_call(&mut accepting, &hello, &credentials, || (), LONG).unwrap();
             });
-            dial_call(&mut dialling, &passphrase, &key, |_| true, LONG).unwrap();
+            dial_call(&mut dialling, &credentials, |_| true, LONG).unwrap();
         });
         let [mut near, mut far] = [(near, dialling), (far, accepting)].map(|(socket, connection)| {
             socket.set_read_timeout(Some(LONG)).unwrap();

@@ -7,6 +7,7 @@
 use super::{is_counted, parse_error, read_until, Channel, Connections, Parsed, Received, JOIN_TIMEOUT};
 use chat_common::{
     handshake::{
+        credentials::Credentials,
         passphrase::Passphrase,
         sealed::{accept_callback, dial_call},
     },
@@ -54,7 +55,7 @@ pub(super) fn join(mut call: TcpStream, name: &str, listener: &TcpListener) -> i
 /// As [`join`], in a closed room: both connections begin with a handshake.
 pub(super) fn join_closed(call: TcpStream, name: &str, listener: &TcpListener) -> io::Result<Connections> {
     let mut connection = connection_of(&call)?;
-    dial_call(&mut connection, &PARSED, key()?, |_| true, JOIN_TIMEOUT).map_err(io::Error::other)?;
+    dial_call(&mut connection, credentials()?, |_| true, JOIN_TIMEOUT).map_err(io::Error::other)?;
     let stream = Arc::clone(connection.stream());
     let seal = stream.seal().ok_or(io::ErrorKind::NotConnected)?;
     // The handshake has changed the timeout.
@@ -75,14 +76,13 @@ fn connection_of(socket: &TcpStream) -> io::Result<Connection> {
     Ok(Connection::new(Arc::new(Stream::new(socket.try_clone()?)), FRAME_BYTES))
 }
 
-/// The same as a value.
-static PARSED: LazyLock<Passphrase> =
-    LazyLock::new(|| Passphrase::new(PASSPHRASE).expect("it is neither empty nor long"));
-
-/// Returns the key of all members. A real client makes its key once, not for each join.
-fn key() -> io::Result<&'static KeyPair> {
-    static KEY: LazyLock<io::Result<KeyPair>> = LazyLock::new(KeyPair::generate);
-    KEY.as_ref().map_err(|error| error.kind().into())
+/// Returns what all members show. A real client makes its key once, not for each join.
+fn credentials() -> io::Result<&'static Credentials> {
+    static CREDENTIALS: LazyLock<io::Result<Credentials>> = LazyLock::new(|| {
+        let passphrase = Passphrase::new(PASSPHRASE).map_err(io::Error::other)?;
+        Ok(Credentials { passphrase, key: KeyPair::generate()? })
+    });
+    CREDENTIALS.as_ref().map_err(|error| error.kind().into())
 }
 
 /// Sends the Join until the server takes it. `accept` opens the server's callback connection.
