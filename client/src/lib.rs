@@ -69,5 +69,5 @@ pub use settings::{
 
 /// Returns the command line of `chat-client`, with all flags and the commands in the room.
 pub fn program() -> chat_common::program::flags::Program<CommandLine> {
-    settings::program(input::COMMANDS.to_vec())
+    settings::program(input::commands())
 }

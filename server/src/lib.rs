@@ -24,7 +24,7 @@
 //!
 //! In Sara's client:
 //!
-//! 1. `client/src/input/typing.rs`: `read_typed_loop` reads the line. Thread `stdin`. Hands over
+//! 1. `client/src/input/typing.rs`: `read_typed_loop`, `read_typed` read the line. Thread `stdin`. Hands over
 //!    `Typed::Line`.
 //! 2. `client/src/input/typing.rs`: `guard_pastes_loop` waits for some 20 ms: a line that more lines follow
 //!    was pasted. Thread `paste`.

@@ -1,6 +1,6 @@
 //! What Tab completes: commands at the start of a line, and names. No I/O.
 
-use crate::input::COMMANDS;
+use crate::input::{commands, verbs};
 
 /// Commands whose first argument is a name.
 const NAME_COMMANDS: &[&str] = &["/msg", "/ignore", "/who"];
@@ -23,7 +23,8 @@ pub(crate) fn complete(before: &str, names: &[String]) -> Completion {
         .map_or(0, |index| index + before[index..].chars().next().map_or(1, char::len_utf8));
     let word = &before[start..];
     if start == 0 && word.starts_with('/') {
-        let words = commands().filter(|command| command.starts_with(word)).map(str::to_owned).collect();
+        let verbs = commands().into_iter().flat_map(|(form, _)| verbs(form)).filter(|verb| *verb != "//");
+        let words = verbs.filter(|verb| verb.starts_with(word)).map(str::to_owned).collect();
         return Completion { start, words, suffix: " " };
     }
     let after_command = before[..start].trim_end();
@@ -34,13 +35,6 @@ pub(crate) fn complete(before: &str, names: &[String]) -> Completion {
     let offers = !word.is_empty() || NAME_COMMANDS.contains(&after_command);
     let matches = |name: &&String| offers && name.to_lowercase().starts_with(&word);
     Completion { start, words: names.iter().filter(matches).cloned().collect(), suffix }
-}
-
-/// The commands that the help lists.
-fn commands() -> impl Iterator<Item = &'static str> {
-    let words = COMMANDS.iter().flat_map(|(form, _)| form.split_whitespace());
-    let commands = words.map(|word| word.trim_end_matches(','));
-    commands.filter(|word| word.starts_with('/') && !word.starts_with("//"))
 }
 
 /// Returns the longest text with which all words begin, without regard to upper and lower case.

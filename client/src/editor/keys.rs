@@ -3,6 +3,8 @@
 //! A terminal sends a character as itself, Ctrl with a letter as one byte below 32, and other keys as a
 //! sequence that begins with ESC. It marks a paste at its beginning and at its end, where it was asked to.
 
+use crate::editor::line::Place;
+
 /// A longer sequence is no key that a terminal has. Its rest is skipped.
 const MAX_SEQUENCE_BYTES: usize = 16;
 /// A longer paste is not taken at all.
@@ -15,20 +17,13 @@ pub(crate) enum Key {
     Character(char),
     Enter,
     Tab,
-    Left,
-    Right,
-    WordLeft,
-    WordRight,
-    LineStart,
-    LineEnd,
+    /// To move the cursor.
+    Go(Place),
+    /// To delete what stands between the cursor and a place.
+    Delete(Place),
+    PutBack,
     Up,
     Down,
-    DeleteBefore,
-    DeleteAfter,
-    DeleteWord,
-    DeleteToStart,
-    DeleteToEnd,
-    PutBack,
     Search,
     Cancel,
     Redraw,
@@ -67,9 +62,9 @@ impl Keys {
             Keys::Escape => match byte {
                 b'[' | b'O' => self.wait(Keys::Sequence(Vec::new())),
                 b']' | b'P' | b'X' | b'^' | b'_' => self.wait(Keys::Text(false)),
-                b'b' | b'B' => Some(Key::WordLeft),
-                b'f' | b'F' => Some(Key::WordRight),
-                0x7f | 0x08 => Some(Key::DeleteWord),
+                b'b' | b'B' => Some(Key::Go(Place::WordBefore)),
+                b'f' | b'F' => Some(Key::Go(Place::WordAfter)),
+                0x7f | 0x08 => Some(Key::Delete(Place::WordBefore)),
                 0x1b => self.wait(Keys::Escape),
                 // A control character after a lone ESC is a key of its own.
                 0..=31 => self.begin(byte),
@@ -130,7 +125,7 @@ impl Keys {
             // Some terminals and most scripts send a line feed for Enter.
             b'\r' | b'\n' => Some(Key::Enter),
             b'\t' => Some(Key::Tab),
-            0x7f | 0x08 => Some(Key::DeleteBefore),
+            0x7f | 0x08 => Some(Key::Delete(Place::CharacterBefore)),
             0..=31 => control(byte | 0x40),
             32..=126 => Some(Key::Character(byte.into())),
             _ => self.wait(Keys::Character(vec![byte])),
@@ -141,13 +136,13 @@ impl Keys {
         match sequence {
             b"A" => Some(Key::Up),
             b"B" => Some(Key::Down),
-            b"C" => Some(Key::Right),
-            b"D" => Some(Key::Left),
-            b"H" | b"1~" | b"7~" => Some(Key::LineStart),
-            b"F" | b"4~" | b"8~" => Some(Key::LineEnd),
-            b"3~" => Some(Key::DeleteAfter),
-            b"1;5C" | b"1;3C" => Some(Key::WordRight),
-            b"1;5D" | b"1;3D" => Some(Key::WordLeft),
+            b"C" => Some(Key::Go(Place::CharacterAfter)),
+            b"D" => Some(Key::Go(Place::CharacterBefore)),
+            b"H" | b"1~" | b"7~" => Some(Key::Go(Place::Start)),
+            b"F" | b"4~" | b"8~" => Some(Key::Go(Place::End)),
+            b"3~" => Some(Key::Delete(Place::CharacterAfter)),
+            b"1;5C" | b"1;3C" => Some(Key::Go(Place::WordAfter)),
+            b"1;5D" | b"1;3D" => Some(Key::Go(Place::WordBefore)),
             b"200~" => self.wait(Keys::Paste(Vec::new(), false)),
             _ => None,
         }
@@ -157,20 +152,20 @@ impl Keys {
 /// The key for Ctrl with this letter. Letters that readline uses mean the same here.
 fn control(letter: u8) -> Option<Key> {
     Some(match letter {
-        b'A' => Key::LineStart,
-        b'B' => Key::Left,
+        b'A' => Key::Go(Place::Start),
+        b'B' => Key::Go(Place::CharacterBefore),
         b'C' => Key::Interrupt,
         b'D' => Key::End,
-        b'E' => Key::LineEnd,
-        b'F' => Key::Right,
+        b'E' => Key::Go(Place::End),
+        b'F' => Key::Go(Place::CharacterAfter),
         b'G' => Key::Cancel,
-        b'K' => Key::DeleteToEnd,
+        b'K' => Key::Delete(Place::End),
         b'L' => Key::Redraw,
         b'N' => Key::Down,
         b'P' => Key::Up,
         b'R' => Key::Search,
-        b'U' => Key::DeleteToStart,
-        b'W' => Key::DeleteWord,
+        b'U' => Key::Delete(Place::Start),
+        b'W' => Key::Delete(Place::WordBefore),
         b'Y' => Key::PutBack,
         b'Z' => Key::Suspend,
         _ => return None,
@@ -190,7 +185,13 @@ mod tests {
     fn sequences_are_keys_and_never_text() {
         assert_eq!(
             keys(b"\x1b[A\x1bOB\x1b[1;5C\x1b[3~\x1bb"),
-            [Key::Up, Key::Down, Key::WordRight, Key::DeleteAfter, Key::WordLeft]
+            [
+                Key::Up,
+                Key::Down,
+                Key::Go(Place::WordAfter),
+                Key::Delete(Place::CharacterAfter),
+                Key::Go(Place::WordBefore)
+            ]
         );
         // A function key, the report of a mouse, and a sequence without end leave nothing behind.
         for unknown in ["\x1b[15~x", "\x1b[<0;12;3Mx", "\x1b[[Ax", &format!("\x1b[{}mx", "1;".repeat(100))] {

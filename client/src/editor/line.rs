@@ -8,6 +8,17 @@ use chat_common::text::clusters::{end_after, start_before};
 /// The longest typed line. The same as for a line from a pipe. In bytes.
 pub(crate) const MAX_LINE_BYTES: usize = 64 * 1024;
 
+/// A place in the line, as seen from the cursor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    CharacterBefore,
+    CharacterAfter,
+    WordBefore,
+    WordAfter,
+    Start,
+    End,
+}
+
 /// Invariant: `cursor` is a character boundary of `text`.
 #[derive(Debug, Default)]
 pub(crate) struct Line {
@@ -62,68 +73,49 @@ impl Line {
         self.deleted.clear();
     }
 
-    pub(crate) fn left(&mut self) {
-        self.cursor = start_before(&self.text, self.cursor);
+    /// Moves the cursor.
+    pub(crate) fn go(&mut self, to: Place) {
+        self.cursor = self.find(to);
     }
 
-    pub(crate) fn right(&mut self) {
-        self.cursor = end_after(&self.text, self.cursor);
-    }
-
-    pub(crate) fn word_left(&mut self) {
-        self.cursor = self.word_before();
-    }
-
-    pub(crate) fn word_right(&mut self) {
-        let rest = &self.text[self.cursor..];
-        let spaces = rest.len() - rest.trim_start().len();
-        let word = rest[spaces..].find(char::is_whitespace).unwrap_or(rest.len() - spaces);
-        self.cursor += spaces + word;
-    }
-
-    pub(crate) fn start(&mut self) {
-        self.cursor = 0;
-    }
-
-    pub(crate) fn end(&mut self) {
-        self.cursor = self.text.len();
-    }
-
-    pub(crate) fn delete_before(&mut self) {
-        self.delete(start_before(&self.text, self.cursor), self.cursor);
-    }
-
-    pub(crate) fn delete_after(&mut self) {
-        self.delete(self.cursor, end_after(&self.text, self.cursor));
-    }
-
-    pub(crate) fn delete_word(&mut self) {
-        self.deleted = self.delete(self.word_before(), self.cursor);
-    }
-
-    pub(crate) fn delete_to_start(&mut self) {
-        self.deleted = self.delete(0, self.cursor);
-    }
-
-    pub(crate) fn delete_to_end(&mut self) {
-        self.deleted = self.delete(self.cursor, self.text.len());
+    /// Deletes what stands between the cursor and a place. It can be put back, unless it is one character.
+    pub(crate) fn delete(&mut self, to: Place) {
+        let place = self.find(to);
+        let deleted = self.cut(place.min(self.cursor), place.max(self.cursor));
+        if !matches!(to, Place::CharacterBefore | Place::CharacterAfter) {
+            self.deleted = deleted;
+        }
     }
 
     /// Replaces what stands between `start` and the cursor.
     pub(crate) fn replace_from(&mut self, start: usize, text: &str) -> bool {
-        let before = self.delete(start, self.cursor);
+        let before = self.cut(start, self.cursor);
         let fits = self.insert(text);
         fits || !self.insert(&before)
     }
 
-    fn delete(&mut self, start: usize, end: usize) -> String {
+    fn cut(&mut self, start: usize, end: usize) -> String {
         self.cursor = start;
         self.text.drain(start..end).collect()
     }
 
-    fn word_before(&self) -> usize {
-        let before = self.text[..self.cursor].trim_end();
-        before.char_indices().rev().find(|(_, c)| c.is_whitespace()).map_or(0, |(at, c)| at + c.len_utf8())
+    /// Returns where a place is. In bytes.
+    fn find(&self, place: Place) -> usize {
+        let (before, after) = self.text.split_at(self.cursor);
+        match place {
+            Place::CharacterBefore => start_before(&self.text, self.cursor),
+            Place::CharacterAfter => end_after(&self.text, self.cursor),
+            Place::WordBefore => {
+                let space = before.trim_end().char_indices().rfind(|(_, c)| c.is_whitespace());
+                space.map_or(0, |(at, c)| at + c.len_utf8())
+            }
+            Place::WordAfter => {
+                let word = after.trim_start();
+                self.text.len() - word.len() + word.find(char::is_whitespace).unwrap_or(word.len())
+            }
+            Place::Start => 0,
+            Place::End => self.text.len(),
+        }
     }
 }
 
@@ -144,16 +136,16 @@ mod tests {
         {
             let text = format!("x{character}y");
             let mut line = line(&text);
-            line.left();
-            line.left();
+            line.go(Place::CharacterBefore);
+            line.go(Place::CharacterBefore);
             assert_eq!(line.cursor(), 1, "{character}");
-            line.right();
+            line.go(Place::CharacterAfter);
             assert_eq!(line.cursor(), 1 + character.len(), "{character}");
-            line.delete_before();
+            line.delete(Place::CharacterBefore);
             assert_eq!((line.text(), line.cursor()), ("xy", 1), "{character}");
             line.set(&text);
             line.set_cursor(1);
-            line.delete_after();
+            line.delete(Place::CharacterAfter);
             assert_eq!((line.text(), line.cursor()), ("xy", 1), "{character}");
         }
     }
@@ -161,17 +153,17 @@ mod tests {
     #[test]
     fn words_are_skipped_deleted_and_put_back() {
         let mut line = line("one two  three");
-        line.word_left();
-        line.word_left();
+        line.go(Place::WordBefore);
+        line.go(Place::WordBefore);
         assert_eq!(line.cursor(), 4);
-        line.word_right();
+        line.go(Place::WordAfter);
         assert_eq!(line.cursor(), 7);
-        line.delete_word();
+        line.delete(Place::WordBefore);
         assert_eq!(line.text(), "one   three");
-        line.end();
+        line.go(Place::End);
         line.put_back();
         assert_eq!(line.text(), "one   threetwo");
-        line.delete_to_start();
+        line.delete(Place::Start);
         assert_eq!((line.text(), line.cursor()), ("", 0));
     }
 
@@ -179,7 +171,7 @@ mod tests {
     fn a_full_line_takes_nothing_more() {
         let mut line = line(&"x".repeat(MAX_LINE_BYTES));
         assert!(!line.insert("y"));
-        line.delete_before();
+        line.delete(Place::CharacterBefore);
         assert!(line.insert("y") && line.text().len() == MAX_LINE_BYTES);
     }
 }

@@ -116,9 +116,7 @@ impl Editor {
                     Effect::Nothing => {}
                     Effect::Submit => goes_on &= self.submit(&mut typing).is_none_or(&mut *pass),
                     Effect::Pass(lines) => goes_on &= lines.into_iter().all(|line| pass(Typed::Line(line))),
-                    Effect::Offer(words) => self.screen.show(TerminalEvent::Hint(words.join(", "))),
-                    Effect::Refuse(why) => self.screen.show(TerminalEvent::Hint(why.into())),
-                    Effect::Clear => self.screen.show(TerminalEvent::Clear),
+                    Effect::Show(event) => self.screen.show(event),
                     Effect::Interrupt => person.interrupt(),
                     Effect::Suspend => {
                         self.draw(&typing);

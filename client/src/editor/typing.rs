@@ -1,11 +1,14 @@
 //! What each key does to the typed line. No I/O.
 
-use crate::editor::{
-    completion::{common_start, complete},
-    history::History,
-    keys::Key,
-    line::Line,
-    names::KnownNames,
+use crate::{
+    editor::{
+        completion::{common_start, complete},
+        history::History,
+        keys::Key,
+        line::{Line, Place},
+        names::KnownNames,
+    },
+    input::TerminalEvent,
 };
 use chat_common::text::clusters::start_before;
 
@@ -40,11 +43,8 @@ pub(crate) enum Effect {
     Submit,
     /// Lines that are not edited any more.
     Pass(Vec<String>),
-    /// Words that the person can choose from.
-    Offer(Vec<String>),
-    /// Something does not fit. The text is one line of help.
-    Refuse(&'static str),
-    Clear,
+    /// Something for the terminal alone.
+    Show(TerminalEvent),
     Interrupt,
     End,
     Suspend,
@@ -65,7 +65,7 @@ impl Typing {
     pub(crate) fn press(&mut self, key: Key, names: &KnownNames) -> Effect {
         if self.search.is_some() {
             match key {
-                Key::Character(_) | Key::DeleteBefore | Key::Search => {
+                Key::Character(_) | Key::Delete(Place::CharacterBefore) | Key::Search => {
                     self.search_on(&key);
                     return Effect::Nothing;
                 }
@@ -83,14 +83,14 @@ impl Typing {
             Key::Character(c) => return effect_of(line.insert(c.encode_utf8(&mut [0; 4]))),
             Key::PutBack => return effect_of(line.put_back()),
             Key::Paste(text) => return self.paste(&text),
-            Key::PasteTooLong => return Effect::Refuse("a paste of more than 1 MiB is not taken"),
+            Key::PasteTooLong => return hint("a paste of more than 1 MiB is not taken"),
             Key::Enter => return Effect::Submit,
             Key::Tab => return self.complete(names),
             Key::Search => {
                 let before = line.text().to_owned();
                 self.search = Some(Search { text: String::new(), found: None, before });
             }
-            Key::Redraw => return Effect::Clear,
+            Key::Redraw => return Effect::Show(TerminalEvent::Clear),
             Key::Interrupt => {
                 line.take();
                 self.history.begin_line();
@@ -98,17 +98,9 @@ impl Typing {
             }
             Key::End if line.text().is_empty() => return Effect::End,
             Key::Suspend => return Effect::Suspend,
-            Key::Left => line.left(),
-            Key::Right => line.right(),
-            Key::WordLeft => line.word_left(),
-            Key::WordRight => line.word_right(),
-            Key::LineStart => line.start(),
-            Key::LineEnd => line.end(),
-            Key::DeleteBefore => line.delete_before(),
-            Key::DeleteAfter | Key::End => line.delete_after(),
-            Key::DeleteWord => line.delete_word(),
-            Key::DeleteToStart => line.delete_to_start(),
-            Key::DeleteToEnd => line.delete_to_end(),
+            Key::Go(place) => line.go(place),
+            Key::Delete(place) => line.delete(place),
+            Key::End => line.delete(Place::CharacterAfter),
             Key::Up => self.history.older(line.text()).iter().for_each(|older| line.set(older)),
             Key::Down => self.history.newer().iter().for_each(|newer| line.set(newer)),
             Key::Cancel => {}
@@ -140,7 +132,7 @@ impl Typing {
                 let common = common_start(several);
                 if common.chars().count() <= typed {
                     words.sort();
-                    return Effect::Offer(words);
+                    return hint(words.join(", "));
                 }
                 common.to_owned()
             }
@@ -156,7 +148,7 @@ impl Typing {
                 search.text.push(*c);
                 search.found.map(|found| found + 1)
             }
-            Key::DeleteBefore => {
+            Key::Delete(Place::CharacterBefore) => {
                 search.text.truncate(start_before(&search.text, search.text.len()));
                 None
             }
@@ -179,14 +171,15 @@ impl Typing {
 }
 
 fn effect_of(fits: bool) -> Effect {
-    if fits {
-        Effect::Nothing
-    } else {
-        LINE_IS_FULL
+    match fits {
+        true => Effect::Nothing,
+        false => hint("a line takes at most 64 KiB"),
     }
 }
 
-const LINE_IS_FULL: Effect = Effect::Refuse("a line takes at most 64 KiB");
+fn hint(text: impl Into<String>) -> Effect {
+    Effect::Show(TerminalEvent::Hint(text.into()))
+}
 
 #[cfg(test)]
 mod tests {
@@ -236,7 +229,7 @@ mod tests {
     fn tab_completes_and_offers_what_is_left() {
         assert_eq!(typed("to\t").0, "Tom: ");
         assert_eq!(typed("s\t").0, "Sa");
-        assert_eq!(typed("s\t\t").2, Effect::Offer(vec!["Samuel".into(), "Sara".into()]));
+        assert_eq!(typed("s\t\t").2, hint("Samuel, Sara"));
         assert_eq!(typed("/ms\tto\thi").0, "/msg Tom hi");
         // The rest of the line stays.
         assert_eq!(typed("x y\x1b[D\x1b[D to\t").0, "x Tom  y");
@@ -267,6 +260,6 @@ mod tests {
     #[test]
     fn a_line_that_is_full_says_so() {
         let paste = format!("\x1b[200~{}\x1b[201~", "x".repeat(60 * 1024));
-        assert_eq!(typed(&format!("{paste}{paste}")).2, LINE_IS_FULL);
+        assert_eq!(typed(&format!("{paste}{paste}")).2, hint("a line takes at most 64 KiB"));
     }
 }

@@ -24,23 +24,81 @@ pub(crate) enum Command {
     Drop,
 }
 
-/// The commands in the room, each with what it does.
-pub(crate) const COMMANDS: &[(&str, &str)] = &[
-    ("/who [PATTERN]", "list who is here, or whose name contains PATTERN"),
-    ("/msg NAME TEXT", "say something to one person alone"),
-    ("/reply TEXT", "reply to the last private message"),
-    ("/me TEXT", "do something: * Sara waves"),
-    ("/nick NAME", "change your name"),
-    ("/history [N]", "show the last N messages again"),
-    ("/search TEXT", "show the messages that contain TEXT"),
-    ("/ignore [NAME]", "hide a person's messages, or show them again"),
-    ("/bell [MODE]", "ring for: off, mention, all"),
-    ("/paste, /drop", "send a paste that waits, or forget it"),
-    ("/clear", "clear the screen"),
-    ("/quit, exit", "leave"),
-    ("//TEXT", "say a text that begins with /"),
-    ("/help", "list these"),
+/// Returns what a command means. It gets the verb, and what follows the verb.
+///
+/// # Errors
+/// One line of help about what is wrong.
+type Meaning = fn(&str, &str) -> Result<Command, String>;
+
+/// The commands in the room: each with its form, what it does, and what it means. What stands in brackets may
+/// be left out.
+const COMMANDS: [(&str, &str, Meaning); 14] = [
+    ("/who [PATTERN]", "list who is here, or whose name contains PATTERN", |_, pattern| {
+        pass(Input::Who(optional(pattern)))
+    }),
+    ("/msg NAME TEXT", "say something to one person alone", |_, rest| {
+        let split = rest.split_once(char::is_whitespace);
+        let (to, text) = split.ok_or("to whom, and what? try /msg Sara hello")?;
+        pass(Utterance::Private { to: to.to_owned(), text: text.trim().to_owned() })
+    }),
+    ("/reply TEXT", "reply to the last private message", |_, text| {
+        pass(Input::Reply(required(text, "what is the reply? try /reply I am on my way")?))
+    }),
+    ("/me TEXT", "do something: * Sara waves", |_, text| {
+        pass(Utterance::Action(required(text, "what do you do? try /me waves")?))
+    }),
+    ("/nick NAME", "change your name", |_, name| {
+        pass(Input::Rename(required(name, "what is the new name? try /nick Sal")?))
+    }),
+    ("/history [N]", "show the last N messages again", |_, number| match number.parse() {
+        Ok(count) if count > 0 => pass(Input::History { count, before: None }),
+        _ if number.is_empty() => pass(Input::History { count: DEFAULT_HISTORY, before: None }),
+        _ => Err(format!("how many? \"{number}\" is not a number above 0; try /history 50")),
+    }),
+    ("/search TEXT", "show the messages that contain TEXT", |_, text| {
+        pass(Input::Search(required(text, "what do you look for? try /search lunch")?))
+    }),
+    ("/ignore [NAME]", "hide a person's messages, or show them again", |_, name| {
+        match name.contains(char::is_whitespace) {
+            true => Err("one name at a time; try /ignore Sara".to_owned()),
+            false => pass(Input::Ignore(optional(name))),
+        }
+    }),
+    ("/bell [MODE]", "ring for: off, mention, all", |_, mode| match Bell::parse(mode) {
+        None if !mode.is_empty() => Err("the bell is one of off, mention, all; try /bell all".to_owned()),
+        bell => Ok(Command::Show(TerminalEvent::Bell(bell))),
+    }),
+    ("/paste, /drop", "send a paste that waits, or forget it", |verb, _| {
+        Ok(if verb == "/paste" { Command::Paste } else { Command::Drop })
+    }),
+    ("/clear", "clear the screen", |_, _| Ok(Command::Show(TerminalEvent::Clear))),
+    ("/quit, exit", "leave", |_, _| pass(Input::Leave)),
+    ("//TEXT", "say a text that begins with /", |_, text| pass(Input::message(text))),
+    ("/help", "list these", |_, _| Ok(Command::Show(TerminalEvent::Help))),
 ];
+
+/// Returns the form of each command, and what the command does.
+pub(crate) fn commands() -> Vec<(&'static str, &'static str)> {
+    COMMANDS.iter().map(|(form, does, _)| (*form, *does)).collect()
+}
+
+/// Returns the verbs of a form, each with its slash.
+pub(crate) fn verbs(form: &str) -> impl Iterator<Item = &str> {
+    let words = form.split([' ', ',']).filter(|word| word.starts_with('/'));
+    words.map(|word| word.trim_end_matches(char::is_uppercase))
+}
+
+fn pass(input: impl Into<Input>) -> Result<Command, String> {
+    Ok(Command::Pass(input.into()))
+}
+
+fn optional(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+fn required(text: &str, help: &str) -> Result<String, String> {
+    optional(text).ok_or_else(|| help.to_owned())
+}
 
 /// Returns what is wrong with a line that begins with something that only looks like a slash. As a message it
 /// would say to everybody what was meant for one person.
@@ -64,53 +122,30 @@ pub(crate) fn is_for_one_person(text: &str) -> bool {
 /// # Errors
 /// One line of help about what is wrong.
 pub(crate) fn parse_command(line: &str) -> Result<Command, String> {
-    let message = |text: String| Ok(Command::Pass(Input::message(text)));
     match trim(line) {
         "" => return Ok(Command::Nothing),
-        "exit" => return Ok(Command::Pass(Input::Leave)),
+        "exit" => return pass(Input::Leave),
         _ => {}
     }
     // A slash after spaces is most likely a slip, and a private message must not be said to everybody.
-    let Some(command) = behind_blank_start(line).strip_prefix('/') else {
-        return false_slash(line).map_or_else(|| message(without_invisible_start(line)), Err);
-    };
-    if command.starts_with('/') {
-        return message(command.to_owned());
-    }
-    let (verb, rest) = command.split_once(char::is_whitespace).unwrap_or((command, ""));
-    let rest = rest.trim();
-    let required = |help: &str| if rest.is_empty() { Err(help.to_owned()) } else { Ok(rest.to_owned()) };
-    Ok(Command::Pass(match verb {
-        "help" => return Ok(Command::Show(TerminalEvent::Help)),
-        "clear" => return Ok(Command::Show(TerminalEvent::Clear)),
-        "bell" if rest.is_empty() => return Ok(Command::Show(TerminalEvent::Bell(None))),
-        "bell" => match Bell::parse(rest) {
-            Some(bell) => return Ok(Command::Show(TerminalEvent::Bell(Some(bell)))),
-            None => return Err("the bell is one of off, mention, all; try /bell all".to_owned()),
-        },
-        "paste" => return Ok(Command::Paste),
-        "drop" => return Ok(Command::Drop),
-        "quit" => Input::Leave,
-        "who" => Input::Who((!rest.is_empty()).then(|| rest.to_owned())),
-        "me" => Utterance::Action(required("what do you do? try /me waves")?).into(),
-        "reply" => Input::Reply(required("what is the reply? try /reply I am on my way")?),
-        "nick" => Input::Rename(required("what is the new name? try /nick Sal")?),
-        "msg" => match rest.split_once(char::is_whitespace) {
-            Some((to, text)) => Utterance::Private { to: to.to_owned(), text: text.trim().to_owned() }.into(),
-            None => return Err("to whom, and what? try /msg Sara hello".to_owned()),
-        },
-        "history" if rest.is_empty() => Input::History { count: DEFAULT_HISTORY, before: None },
-        "history" => match rest.parse() {
-            Ok(count) if count > 0 => Input::History { count, before: None },
-            _ => return Err(format!("how many? \"{rest}\" is not a number above 0; try /history 50")),
-        },
-        "search" => Input::Search(required("what do you look for? try /search lunch")?),
-        "ignore" if rest.contains(char::is_whitespace) => {
-            return Err("one name at a time; try /ignore Sara".to_owned());
+    let command = behind_blank_start(line);
+    let (verb, rest) = match command.strip_prefix('/') {
+        None => {
+            return match false_slash(line) {
+                Some(help) => Err(help),
+                None => pass(Input::message(without_invisible_start(line))),
+            }
         }
-        "ignore" => Input::Ignore((!rest.is_empty()).then(|| rest.to_owned())),
-        _ => return Err(format!("there is no command /{verb}; /help lists them, and //{verb} says it")),
-    }))
+        Some(text) if text.starts_with('/') => ("//", text),
+        Some(_) => {
+            let (verb, rest) = command.split_once(char::is_whitespace).unwrap_or((command, ""));
+            (verb, rest.trim())
+        }
+    };
+    match COMMANDS.iter().find(|(form, ..)| verbs(form).any(|known| known == verb)) {
+        Some((.., meaning)) => meaning(verb, rest),
+        None => Err(format!("there is no command {verb}; /help lists them, and /{verb} says it")),
+    }
 }
 
 #[cfg(test)]

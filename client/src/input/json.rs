@@ -23,102 +23,86 @@ pub(crate) enum Value {
 /// # Errors
 /// Which character is wrong, counted from 1, and why. One line for people.
 pub(crate) fn parse_object(text: &str) -> Result<Vec<(String, Value)>, String> {
-    let mut reader = Reader { text, at: 0 };
+    let mut reader = Reader { text, rest: text };
     let mut members: Vec<(String, Value)> = Vec::new();
-    reader.skip_spaces();
     reader.expect('{', "an object begins with {")?;
-    reader.skip_spaces();
-    if reader.peek() != Some('}') {
+    if !reader.takes('}') {
         loop {
-            reader.skip_spaces();
-            let start = reader.at;
+            let start = reader.skip_spaces();
             let key = reader.text("a key is a text in double quotes")?;
             if members.iter().any(|(other, _)| *other == key) || members.len() == MAX_MEMBERS {
-                reader.at = start;
-                return Err(reader.wrong("a key stands twice, or there are too many keys"));
+                return Err(reader.wrong(start, "a key stands twice, or there are too many keys"));
             }
-            reader.skip_spaces();
             reader.expect(':', "a colon follows a key")?;
-            reader.skip_spaces();
             members.push((key, reader.value()?));
-            reader.skip_spaces();
-            match reader.peek() {
-                Some(',') => reader.skip(','),
-                _ => break,
+            if !reader.takes(',') {
+                break;
             }
         }
+        reader.expect('}', "a comma or } follows a value")?;
     }
-    reader.expect('}', "a comma or } follows a value")?;
-    reader.skip_spaces();
-    match reader.peek() {
-        None => Ok(members),
-        Some(_) => Err(reader.wrong("nothing follows the object on its line")),
+    match reader.skip_spaces() {
+        "" => Ok(members),
+        rest => Err(reader.wrong(rest, "nothing follows the object on its line")),
     }
 }
 
-/// A text, and how far it is read, in bytes.
+/// A text, and what is not read of it yet.
 struct Reader<'t> {
     text: &'t str,
-    at: usize,
+    rest: &'t str,
 }
 
-impl Reader<'_> {
-    fn peek(&self) -> Option<char> {
-        self.text[self.at..].chars().next()
+impl<'t> Reader<'t> {
+    /// Returns what follows the spaces.
+    fn skip_spaces(&mut self) -> &'t str {
+        self.rest = self.rest.trim_start_matches([' ', '\t', '\n', '\r']);
+        self.rest
     }
 
-    fn skip(&mut self, c: char) {
-        self.at += c.len_utf8();
-    }
-
-    fn skip_spaces(&mut self) {
-        while let Some(c @ (' ' | '\t' | '\n' | '\r')) = self.peek() {
-            self.skip(c);
-        }
-    }
-
-    /// Returns the error that the next character is wrong because of this `rule`.
-    fn wrong(&self, rule: &str) -> String {
-        let place = match self.peek() {
-            Some(_) => format!("character {}", self.text[..self.at].chars().count() + 1),
-            None => "the end".to_owned(),
-        };
-        format!("{place}: {rule}")
+    /// Reads this character, if it is the next one behind spaces. Returns whether it is.
+    fn takes(&mut self, wanted: char) -> bool {
+        let rest = self.skip_spaces().strip_prefix(wanted);
+        self.rest = rest.unwrap_or(self.rest);
+        rest.is_some()
     }
 
     fn expect(&mut self, wanted: char, rule: &str) -> Result<(), String> {
-        if self.peek() != Some(wanted) {
-            return Err(self.wrong(rule));
+        self.takes(wanted).then_some(()).ok_or_else(|| self.wrong(self.rest, rule))
+    }
+
+    /// Returns the error that the first character of `rest` is wrong because of this `rule`.
+    fn wrong(&self, rest: &str, rule: &str) -> String {
+        match self.text.strip_suffix(rest) {
+            Some(read) if !rest.is_empty() => format!("character {}: {rule}", read.chars().count() + 1),
+            _ => format!("the end: {rule}"),
         }
-        self.skip(wanted);
-        Ok(())
     }
 
     fn value(&mut self) -> Result<Value, String> {
+        let start = self.skip_spaces();
         for (word, flag) in [("true", true), ("false", false)] {
-            if self.text[self.at..].starts_with(word) {
-                self.at += word.len();
+            if let Some(rest) = start.strip_prefix(word) {
+                self.rest = rest;
                 return Ok(Value::Flag(flag));
             }
         }
-        if self.peek().is_some_and(|c| c.is_ascii_digit()) {
+        if start.starts_with(|c: char| c.is_ascii_digit()) {
             return self.number().map(Value::Number);
         }
         self.text("a value is a text in double quotes, a whole number, true or false").map(Value::Text)
     }
 
     fn number(&mut self) -> Result<u64, String> {
-        let rest = &self.text[self.at..];
         let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '+' | '-');
-        let digits = &rest[..rest.find(|c| !is_part(c)).unwrap_or(rest.len())];
-        let number = digits.parse().ok().filter(|number| *number < END_OF_NUMBERS);
-        match number.filter(|_| digits == "0" || !digits.starts_with('0')) {
-            Some(number) => {
-                self.at += digits.len();
-                Ok(number)
-            }
-            None => Err(self.wrong("a number is whole and below 2^53, without a sign or a leading 0")),
-        }
+        let rest = self.rest.trim_start_matches(is_part);
+        let digits = &self.rest[..self.rest.len() - rest.len()];
+        let is_plain = digits == "0" || !digits.starts_with('0');
+        let number = digits.parse().ok().filter(|number| is_plain && *number < END_OF_NUMBERS);
+        let rule = "a number is whole and below 2^53, without a sign or a leading 0";
+        let number = number.ok_or_else(|| self.wrong(self.rest, rule))?;
+        self.rest = rest;
+        Ok(number)
     }
 
     /// Reads a text with its quotes.
@@ -126,68 +110,61 @@ impl Reader<'_> {
         self.expect('"', rule)?;
         let mut text = String::new();
         loop {
-            match self.peek() {
-                None => return Err(self.wrong("a text ends with a double quote")),
+            match self.rest.chars().next() {
                 Some('"') => break,
                 Some('\\') => text.push(self.escape()?),
-                Some(c) if c < ' ' => {
-                    return Err(self.wrong("a control character is written as \\n, \\t or \\u001b"));
-                }
-                Some(c) => {
-                    self.skip(c);
+                Some(c) if c >= ' ' => {
                     text.push(c);
+                    self.rest = &self.rest[c.len_utf8()..];
                 }
+                Some(_) => {
+                    let rule = "a control character is written as \\n, \\t or \\u001b";
+                    return Err(self.wrong(self.rest, rule));
+                }
+                None => return Err(self.wrong("", "a text ends with a double quote")),
             }
         }
-        self.skip('"');
+        self.rest = &self.rest[1..];
         Ok(text)
     }
 
     /// Reads a backslash and what belongs to it.
     fn escape(&mut self) -> Result<char, String> {
-        let start = self.at;
-        self.skip('\\');
-        let letter = self.peek();
-        let c = match letter {
+        let letter = &self.rest[1..];
+        let c = match letter.chars().next() {
             Some(c @ ('"' | '\\' | '/')) => c,
             Some('b') => '\u{8}',
             Some('f') => '\u{c}',
             Some('n') => '\n',
             Some('r') => '\r',
             Some('t') => '\t',
-            Some('u') => return self.unicode_escape(start),
-            _ => return Err(self.wrong("one of \" \\ / b f n r t u follows a backslash")),
+            Some('u') => return self.unicode_escape(),
+            _ => return Err(self.wrong(letter, "one of \" \\ / b f n r t u follows a backslash")),
         };
-        letter.into_iter().for_each(|letter| self.skip(letter));
+        self.rest = &letter[1..];
         Ok(c)
     }
 
-    /// Reads the `u` and the digits of a character, and a second escape where the character takes two.
-    /// `start` is the place of the backslash.
-    fn unicode_escape(&mut self, start: usize) -> Result<char, String> {
+    /// Reads the escape of a character, and a second one where the character takes two.
+    fn unicode_escape(&mut self) -> Result<char, String> {
+        let start = self.rest;
         let mut units = vec![self.unit()?];
-        if (0xd800..0xdc00).contains(&units[0]) && self.text[self.at..].starts_with("\\u") {
-            self.skip('\\');
+        if (0xd800..0xdc00).contains(&units[0]) && self.rest.starts_with("\\u") {
             units.push(self.unit()?);
         }
-        match String::from_utf16(&units).ok().and_then(|text| text.chars().next()) {
-            Some(c) => Ok(c),
-            None => {
-                self.at = start;
-                Err(self.wrong("half of a surrogate pair is no character"))
-            }
-        }
+        let c = String::from_utf16(&units).ok().and_then(|text| text.chars().next());
+        c.ok_or_else(|| self.wrong(start, "half of a surrogate pair is no character"))
     }
 
-    /// Reads a `u` and four hexadecimal digits.
+    /// Reads a backslash, a `u` and four hexadecimal digits.
     fn unit(&mut self) -> Result<u16, String> {
-        self.skip('u');
-        let rule = "four hexadecimal digits follow \\u";
+        self.rest = &self.rest[2..];
         let mut unit = 0;
         for _ in 0..4 {
-            let digit = self.peek().and_then(|c| c.to_digit(16)).ok_or_else(|| self.wrong(rule))?;
+            let digit = self.rest.chars().next().and_then(|c| c.to_digit(16));
+            let digit = digit.ok_or_else(|| self.wrong(self.rest, "four hexadecimal digits follow \\u"))?;
             unit = unit << 4 | digit as u16;
-            self.at += 1;
+            self.rest = &self.rest[1..];
         }
         Ok(unit)
     }

@@ -17,9 +17,9 @@ mod terminal_modes;
 mod typed;
 mod typing;
 
-pub(crate) use command::COMMANDS;
+pub(crate) use command::commands;
 #[cfg(feature = "edit")]
-pub(crate) use command::{false_slash, is_for_one_person};
+pub(crate) use command::{false_slash, is_for_one_person, verbs};
 pub use objects::{parse_line, read_objects_loop};
 pub use person::Person;
 pub use shown::{InputNotice, Shown, TerminalEvent};
@@ -47,41 +47,35 @@ const MAX_MESSAGE_BYTES: u64 = 1024 * 1024;
 ///
 /// # Blocking
 /// On `reader`, without a limit, and on `pass`, which returns false after the end of the client.
-pub fn read_lines_loop(mut reader: impl BufRead, mut pass: impl FnMut(Typed) -> bool) {
+pub fn read_lines_loop(reader: impl BufRead, mut pass: impl FnMut(Typed) -> bool) {
+    if let Err(error) = read_lines(reader, &mut pass) {
+        // A line that the error cuts is not sent.
+        pass(Typed::Failed(cannot_read(&error)));
+    }
+}
+
+fn read_lines(mut reader: impl BufRead, pass: &mut impl FnMut(Typed) -> bool) -> io::Result<()> {
     let mut bytes = Vec::new();
     let (mut inside_line, mut is_first) = (false, true);
     loop {
         let free = (MAX_PIECE_BYTES - bytes.len()) as u64;
-        match (&mut reader).take(free).read_until(b'\n', &mut bytes) {
-            Ok(_) if bytes.is_empty() => break,
-            Ok(_) => {}
-            Err(error) => {
-                // A line that the error cuts is not sent.
-                pass(Typed::Failed(cannot_read(&error)));
-                return;
-            }
+        (&mut reader).take(free).read_until(b'\n', &mut bytes)?;
+        if bytes.is_empty() {
+            pass(Typed::End);
+            return Ok(());
         }
         let cut = bytes.len() == MAX_PIECE_BYTES && !bytes.ends_with(b"\n");
         let rest = bytes.split_off(if cut { complete_characters(&bytes) } else { bytes.len() });
-        let unmarked = if std::mem::take(&mut is_first) { without_mark(&bytes) } else { Ok(&bytes[..]) };
-        let text = match &unmarked {
-            Ok(bytes) => to_text(bytes),
-            Err(error) => {
-                pass(Typed::Failed(cannot_read(error)));
-                return;
-            }
-        };
+        let text = to_text(if std::mem::take(&mut is_first) { without_mark(&bytes)? } else { &bytes });
         // A piece that ends inside a line has no line end, whatever its last character is.
-        let line = if cut { &*text } else { without_end(&text) };
+        let line = if cut { &*text } else { without_end(&text) }.to_owned();
         // Only the first piece of a line can be a command.
-        let piece = if inside_line { Typed::Text(line.to_owned()) } else { Typed::Line(line.to_owned()) };
-        if !pass(piece) {
-            return;
+        if !pass(if inside_line { Typed::Text(line) } else { Typed::Line(line) }) {
+            return Ok(());
         }
         inside_line = cut;
         bytes = rest;
     }
-    pass(Typed::End);
 }
 
 /// Reads a line with its line end, and its first [`MAX_PIECE_BYTES`] at most: a program may leave a terminal

@@ -10,7 +10,10 @@ use super::{
 };
 use crate::events::{Input, Utterance};
 use chat_common::text::text_file::without_mark;
-use std::{collections::BTreeMap, io::BufRead};
+use std::{
+    collections::BTreeMap,
+    io::{self, BufRead},
+};
 
 /// What a line can be, for a person who wrote another one.
 const FORMS: &str = "a line is one of {\"say\":\"hello\"}, {\"to\":\"Ann\",\"text\":\"hello\"}, \
@@ -24,19 +27,18 @@ const MAX_KEY_CHARACTERS: usize = 32;
 ///
 /// # Blocking
 /// On `reader`, without a limit, and on `pass`, which returns false after the end of the client.
-pub fn read_objects_loop(mut reader: impl BufRead, mut pass: impl FnMut(Input) -> bool) {
+pub fn read_objects_loop(reader: impl BufRead, mut pass: impl FnMut(Input) -> bool) {
+    if let Err(error) = read_objects(reader, &mut pass) {
+        // A line that the error cuts is not sent.
+        pass(Input::Failed(cannot_read(&error)));
+    }
+}
+
+fn read_objects(mut reader: impl BufRead, pass: &mut impl FnMut(Input) -> bool) -> io::Result<()> {
     for number in 1_u64.. {
         let mut bytes = Vec::new();
-        let read = read_line(&mut reader, &mut bytes)
-            .and_then(|ended| Ok((ended, if number == 1 { without_mark(&bytes)? } else { &bytes })));
-        let (ended, line) = match read {
-            Ok(read) => read,
-            Err(error) => {
-                // A line that the error cuts is not sent.
-                pass(Input::Failed(cannot_read(&error)));
-                return;
-            }
-        };
+        let ended = read_line(&mut reader, &mut bytes)?;
+        let line = if number == 1 { without_mark(&bytes)? } else { &bytes };
         let is_cut = bytes.len() == MAX_PIECE_BYTES && !bytes.ends_with(b"\n");
         let input = match is_cut {
             true => Err(format!("a line has at most {MAX_PIECE_BYTES} bytes")),
@@ -44,13 +46,14 @@ pub fn read_objects_loop(mut reader: impl BufRead, mut pass: impl FnMut(Input) -
         };
         let input = input.unwrap_or_else(|why| Input::Mistake(format!("line {number}: {why}")));
         if !line.trim_ascii().is_empty() && !pass(input) {
-            return;
+            break;
         }
         if ended {
+            pass(Input::End);
             break;
         }
     }
-    pass(Input::End);
+    Ok(())
 }
 
 /// Reads one line of `--json-input`.
@@ -66,51 +69,51 @@ pub fn parse_line(bytes: &[u8]) -> Result<Input, String> {
 /// Returns what an object means.
 fn to_input(mut members: BTreeMap<String, Value>) -> Result<Input, String> {
     for (key, value) in &members {
-        match (key.as_str(), value) {
-            ("say" | "to" | "text" | "do" | "name", Value::Text(text)) if !text.is_empty() => {}
-            ("say" | "to" | "text" | "do" | "name", _) => {
-                return Err(format!("\"{key}\" needs a text that is not empty"));
-            }
-            ("leave" | "who", Value::Flag(true)) => {}
-            ("leave" | "who", _) => return Err(format!("\"{key}\" needs true")),
-            ("history", Value::Number(count)) if (1..=u64::from(u32::MAX)).contains(count) => {}
-            ("before" | "message_id", Value::Number(_)) => {}
-            ("history" | "before" | "message_id", _) => return Err(format!("\"{key}\" needs a number")),
+        let needs = match (key.as_str(), value) {
+            ("say" | "to" | "text" | "do" | "name", Value::Text(text)) if !text.is_empty() => continue,
+            ("say" | "to" | "text" | "do" | "name", _) => "a text that is not empty",
+            ("leave" | "who", Value::Flag(true)) => continue,
+            ("leave" | "who", _) => "true",
+            ("history", Value::Number(count)) if (1..=u64::from(u32::MAX)).contains(count) => continue,
+            ("before" | "message_id", Value::Number(_)) => continue,
+            ("history" | "before" | "message_id", _) => "a number",
             _ => {
                 let key: String = key.chars().take(MAX_KEY_CHARACTERS).collect();
                 return Err(format!("there is no key \"{key}\"; {FORMS}"));
             }
-        }
+        };
+        return Err(format!("\"{key}\" needs {needs}"));
     }
-    let keys: Vec<String> = members.keys().cloned().collect();
-    let mut number = |key: &str| match members.remove(key) {
-        Some(Value::Number(number)) => Some(number),
+    let message_id = match members.remove("message_id") {
+        Some(Value::Number(message_id)) => Some(message_id),
         _ => None,
     };
-    let (count, before, message_id) = (number("history"), number("before"), number("message_id"));
-    let mut text = |key: &str| match members.remove(key) {
-        Some(Value::Text(text)) => text,
-        // It was checked above that the other keys have a text.
-        _ => String::new(),
-    };
     let said = |utterance| Ok(Input::Say { utterance, message_id });
-    match keys.iter().map(String::as_str).filter(|key| *key != "message_id").collect::<Vec<_>>()[..] {
-        ["say"] => said(Utterance::Message(text("say"))),
-        ["text", "to"] => said(Utterance::Private { to: text("to"), text: text("text") }),
-        ["do"] => said(Utterance::Action(text("do"))),
-        _ if message_id.is_some() => Err("\"message_id\" needs something that is said beside it".into()),
-        ["name"] => Ok(Input::Rename(text("name"))),
-        ["who"] => Ok(Input::Who(None)),
-        ["history"] | ["before", "history"] => {
-            // It was checked above that the count is one.
-            Ok(Input::History { count: count.and_then(|count| count.try_into().ok()).unwrap_or(0), before })
+    // It was checked above that the count is one.
+    let history = |count: u64, before| Ok(Input::History { count: count as u32, before });
+    let members: Vec<(&str, &Value)> = members.iter().map(|(key, value)| (key.as_str(), value)).collect();
+    match &members[..] {
+        [("say", Value::Text(text))] => said(Utterance::Message(text.clone())),
+        [("text", Value::Text(text)), ("to", Value::Text(to))] => {
+            said(Utterance::Private { to: to.clone(), text: text.clone() })
         }
-        ["leave"] => Ok(Input::Leave),
+        [("do", Value::Text(text))] => said(Utterance::Action(text.clone())),
+        _ if message_id.is_some() => Err("\"message_id\" needs something that is said beside it".into()),
+        [("name", Value::Text(name))] => Ok(Input::Rename(name.clone())),
+        [("who", _)] => Ok(Input::Who(None)),
+        [("history", Value::Number(count))] => history(*count, None),
+        [("before", Value::Number(before)), ("history", Value::Number(count))] => {
+            history(*count, Some(*before))
+        }
+        [("leave", _)] => Ok(Input::Leave),
         [] => Err(format!("the object is empty; {FORMS}")),
-        ["to"] => Err("\"to\" needs a \"text\" beside it".into()),
-        ["text"] => Err("\"text\" needs a \"to\" beside it; \"say\" says a text to everybody".into()),
-        ["before"] => Err("\"before\" needs a \"history\" beside it".into()),
-        _ => Err(format!("the keys \"{}\" do not go together; {FORMS}", keys.join("\", \""))),
+        [("to", _)] => Err("\"to\" needs a \"text\" beside it".into()),
+        [("text", _)] => Err("\"text\" needs a \"to\" beside it; \"say\" says a text to everybody".into()),
+        [("before", _)] => Err("\"before\" needs a \"history\" beside it".into()),
+        several => {
+            let keys: Vec<&str> = several.iter().map(|(key, _)| *key).collect();
+            Err(format!("the keys \"{}\" do not go together; {FORMS}", keys.join("\", \"")))
+        }
     }
 }
 

@@ -48,21 +48,16 @@ impl Lines {
     fn push(&mut self, line: &str) {
         self.count += 1;
         self.said += usize::from(!line.trim().is_empty());
-        self.push_text(line);
-        self.push_text("\n");
+        self.too_long |= self.text.len() + line.len() >= MAX_HELD_BYTES;
+        if !self.too_long {
+            self.text.extend([line, "\n"]);
+        }
     }
 
     /// Adds the last line of a paste. It may go over the limit, because it is only one.
     fn push_last(&mut self, line: &str) {
         self.count += 1;
         self.text.extend([line, "\n"]);
-    }
-
-    fn push_text(&mut self, text: &str) {
-        self.too_long |= self.text.len() + text.len() > MAX_HELD_BYTES;
-        if !self.too_long {
-            self.text.push_str(text);
-        }
     }
 }
 

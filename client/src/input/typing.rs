@@ -13,7 +13,7 @@ use crate::input::{
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use std::{
     borrow::Cow,
-    io::BufRead,
+    io::{self, BufRead},
     time::{Duration, Instant},
 };
 
@@ -31,19 +31,18 @@ const NEXT_LINE_PAUSE: Duration = Duration::from_millis(100);
 ///
 /// # Blocking
 /// On `reader`, without a limit, and on `pass`, which returns false after the end of the client.
-pub fn read_typed_loop(mut reader: impl BufRead, mut pass: impl FnMut(Typed) -> bool) {
-    let mut keys_seen = false;
-    loop {
+pub fn read_typed_loop(reader: impl BufRead, mut pass: impl FnMut(Typed) -> bool) {
+    if let Err(error) = read_typed(reader, &mut pass) {
+        pass(Typed::Failed(cannot_read(&error)));
+    }
+}
+
+fn read_typed(mut reader: impl BufRead, pass: &mut impl FnMut(Typed) -> bool) -> io::Result<()> {
+    let (mut keys_seen, mut ended, mut goes_on) = (false, false, true);
+    while goes_on && !ended {
         let mut bytes = Vec::new();
-        let ended = match read_line(&mut reader, &mut bytes) {
-            Ok(ended) => ended,
-            Err(error) => {
-                pass(Typed::Failed(cannot_read(&error)));
-                return;
-            }
-        };
+        ended = read_line(&mut reader, &mut bytes)?;
         let line = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
-        let mut goes_on = true;
         if line.len() >= CUT_LINE_BYTES {
             goes_on = pass(Typed::Notice(InputNotice::LinesCut(1)));
         } else if !bytes.is_empty() {
@@ -54,13 +53,11 @@ pub fn read_typed_loop(mut reader: impl BufRead, mut pass: impl FnMut(Typed) -> 
             }
             goes_on = goes_on && pass(Typed::Line(text.into_owned()));
         }
-        if ended {
-            pass(Typed::End);
-        }
-        if ended || !goes_on {
-            return;
-        }
     }
+    if ended {
+        pass(Typed::End);
+    }
+    Ok(())
 }
 
 /// Passes on what was typed, and holds what was pasted, until the end of the input or of the client.
@@ -116,7 +113,7 @@ pub fn guard_pastes_loop(typed_rx: &Receiver<(Instant, Typed)>, mut pass: impl F
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::{self, Read};
+    use std::io::Read;
 
     #[test]
     fn a_terminal_is_not_read_after_its_end() {

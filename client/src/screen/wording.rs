@@ -7,7 +7,7 @@
 
 use crate::{
     events::{Found, Input, Rejoin, UiEvent, Utterance},
-    input::{InputNotice, Shown, TerminalEvent, COMMANDS},
+    input::{commands, InputNotice, Shown, TerminalEvent},
     screen::{
         people::{describe, in_words, list_some},
         styled_line::StyledLine,
@@ -58,8 +58,8 @@ fn terminal_lines(event: &TerminalEvent, viewer: &Viewer) -> Vec<StyledLine> {
     vec![StyledLine::error(match event {
         TerminalEvent::Clear => return Vec::new(),
         TerminalEvent::Help => {
-            let line = |(form, does): &(&str, &str)| StyledLine::system(format!("{form:<20}{does}"));
-            return COMMANDS.iter().map(line).collect();
+            let line = |(form, does)| StyledLine::system(format!("{form:<20}{does}"));
+            return commands().into_iter().map(line).collect();
         }
         TerminalEvent::Bell(bell) => {
             return vec![StyledLine::notice(format!("bell: {}", bell.unwrap_or(viewer.bell).name()))];
