@@ -12,6 +12,25 @@ use std::{
 const CODE: [&str; 7] =
     ["common", "server", "client", "tests/src", "tests/it", "tests/editor", "tests/release"];
 
+/// The folders of the course with a package in each: all but `mine`, which is a student's own.
+fn course() -> Vec<String> {
+    let folder = repository().join("tests/course");
+    let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let paths = entries.map(|entry| entry.unwrap().path());
+    let packages = paths.filter(|path| path.join("Cargo.toml").exists() && !path.ends_with("mine"));
+    let name = |path: &Path| path.strip_prefix(repository()).unwrap().display().to_string();
+    let mut found: Vec<String> = packages.map(|path| name(&path)).collect();
+    found.sort();
+    assert!(found.len() > 2, "the course has only {found:?}");
+    found
+}
+
+/// Every file of Rust that has to follow the rules for all of them.
+fn all_code() -> Vec<(PathBuf, String)> {
+    let course = course();
+    files(&CODE.into_iter().chain(course.iter().map(String::as_str)).collect::<Vec<_>>(), ".rs")
+}
+
 /// Every file below these folders of the repository whose name ends with `ending`, with its text.
 fn files(folders: &[&str], ending: &str) -> Vec<(PathBuf, String)> {
     fn walk(folder: &Path, ending: &str, found: &mut Vec<(PathBuf, String)>) {
@@ -59,6 +78,40 @@ fn the_programs_are_built_from_six_packages() {
     let found: BTreeSet<String> = packages.into_iter().flat_map(dependencies).collect();
     let others = found.iter().map(String::as_str).filter(|name| !name.starts_with("chat-"));
     assert_eq!(others.collect::<Vec<_>>(), six);
+}
+
+#[test]
+fn a_step_of_the_course_is_built_from_the_kit_and_the_wire() {
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
+    for step in course().iter().filter_map(|folder| {
+        let name = folder.strip_prefix("tests/course/")?;
+        name.split_once('-').map(|(number, _)| format!("course-step-{number}"))
+    }) {
+        assert_eq!(dependencies(&step), names(&[&step, "course-kit"]), "{step}");
+    }
+    assert_eq!(dependencies("course-kit"), names(&["chat-common", "course-kit", "crossbeam-channel"]));
+}
+
+#[test]
+fn each_program_of_the_course_is_short() {
+    let mut long = Vec::new();
+    for folder in course() {
+        for (path, text) in files(&[&folder], ".rs") {
+            // The kit's files count together.
+            let lines = code(&text).lines().filter(|line| !line.trim().is_empty()).count();
+            if lines > 150 && folder != "tests/course/kit" && folder != "tests/course/judge" {
+                long.push(format!("{}: {lines} lines", path.display()));
+            }
+        }
+    }
+    let kit = files(&["tests/course/kit/src"], ".rs");
+    let lines = kit.iter().map(|(_, text)| {
+        let text = text.split("#[cfg(test)]").next().unwrap_or_default();
+        code(text).lines().filter(|line| !line.trim().is_empty()).count()
+    });
+    let lines: usize = lines.sum();
+    assert!(lines <= 450, "the kit has {lines} lines");
+    assert_eq!(long, [""; 0]);
 }
 
 #[test]
@@ -176,7 +229,7 @@ fn no_line_is_wider_than_rustfmt_allows() {
     let max_width = settings.lines().find_map(|line| line.strip_prefix("max_width = ")).unwrap();
     let max_width: usize = max_width.parse().unwrap();
     let mut wide = Vec::new();
-    for (path, text) in files(&[&CODE[..], &["tests/benches/src"]].concat(), ".rs") {
+    for (path, text) in all_code().into_iter().chain(files(&["tests/benches/src"], ".rs")) {
         for (index, line) in text.lines().enumerate() {
             let width = line.chars().count();
             if width > max_width {
@@ -189,7 +242,7 @@ fn no_line_is_wider_than_rustfmt_allows() {
 
 #[test]
 fn every_file_starts_with_a_module_doc() {
-    let sources = files(&CODE, ".rs");
+    let sources = all_code();
     assert_eq!(names_of(&sources, |text| !text.starts_with("//! ")), Vec::<String>::new());
 }
 
@@ -197,13 +250,13 @@ fn every_file_starts_with_a_module_doc() {
 fn no_test_is_ignored() {
     // The two parts stand apart, so that this file does not hold the attribute itself.
     let ignored = ["#[", "ignore"].concat();
-    let sources = files(&CODE, ".rs");
-    assert_eq!(names_of(&sources, |text| text.contains(&ignored)), Vec::<String>::new());
+    assert_eq!(names_of(&all_code(), |text| text.contains(&ignored)), Vec::<String>::new());
 }
 
 #[test]
 fn no_file_names_the_machine_on_which_it_was_written() {
-    let sources = files(&[&CODE[..], &["tests/python"]].concat(), "");
+    let mut sources = files(&[&CODE[..], &["tests/python"]].concat(), "");
+    sources.extend(files(&course().iter().map(String::as_str).collect::<Vec<_>>(), ""));
     // The two parts stand apart, so that this file does not name it either.
     let path = ["/work", "/main"].concat();
     assert_eq!(names_of(&sources, |text| text.contains(&path)), Vec::<String>::new());
