@@ -78,7 +78,8 @@
 //!
 //! The client sends a request, and waits for its reply before it sends the next. The first request is Join.
 //! The client sends Ping after 5 seconds without a request. The server gives a client up after 15 seconds of
-//! silence.
+//! silence. The time in which the server owes a reply does not count: a slow disk can make it late. A client
+//! may wait for the reply, or close the connection and resume its session.
 //!
 //! | request | variant, fields | reply |
 //! |---|---|---|
@@ -136,7 +137,7 @@
 //! | 9 | the server is shutting down |
 //! | 10 | banned |
 //! | 11 | out of order: the message id is not higher than that of the last message |
-//! | 12 | unsupported: the server does not do this, or not for a visitor |
+//! | 12 | unsupported: the server does not do this, or not for a send-only client |
 //! | 13 | muted: the operator lets the member say nothing for some time |
 //! | 14 | no space: the server's disk is full; what was said before is safe |
 //! | 15 | the name belongs to the key of another client; only in a closed room that keeps names |
@@ -210,15 +211,15 @@
 //! message of the same author had the same kind, message id and text. No other message may be dropped because
 //! of its id: ids are public, and anybody can send any id.
 //!
-//! # Visitors
+//! # Send-only clients
 //!
-//! A client that comes only to speak sets `send_only` in its Join, with port 0. Nobody is told of a visitor,
-//! and so a visitor receives nothing: nobody listens unseen. It opens no callback connection, and a hello
-//! with its token is refused. `history` and `since` in its Join are ignored. It may send Broadcast, Private,
-//! Action, Ping and Leave. Other requests are refused as *unsupported*. It is not among the People, and no
-//! Private reaches it. The name is its own while it is there, as a member's is. It resumes its session as a
-//! member does, with `send_only` set again. A Join that would make a member of a visitor, or a visitor of a
-//! member, is refused as *unsupported*.
+//! A client that comes only to speak sets `send_only` in its Join, with port 0. Nobody is told of it, and so
+//! it receives nothing: nobody listens unseen. It opens no callback connection, and a hello with its token is
+//! refused. `history` and `since` in its Join are ignored. It may send Broadcast, Private, Action, Ping and
+//! Leave. Other requests are refused as *unsupported*. It is not among the People, and no Private reaches it.
+//! The name is its own while it is there, as a member's is. It resumes its session as a member does, with
+//! `send_only` set again; the sequence in `resume` makes no difference then. A Join that resumes with the
+//! other value of `send_only` is refused as *unsupported*.
 
 //!
 //! # Closed rooms

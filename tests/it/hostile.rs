@@ -305,12 +305,12 @@ fn many_silent_connections_do_not_prevent_a_join() {
     others_go_on_during(limits, |server| {
         let _crowd: Vec<RawPeer> = (0..200).map(|_| RawPeer::connect(server.address())).collect();
         // The system may hold some of these back while the accept loop is slow, and give them to the server
-        // after the visitor. Each of them may take the visitor's place, so the visitor tries again, as the
+        // after the newcomer. Each of them may take the newcomer's place, so the newcomer tries again, as the
         // client does.
-        let visitor = poll("the visitor to join", || {
-            Member::try_join(server.address(), "visitor", Callbacks::Listen).ok()
+        let newcomer = poll("the newcomer to join", || {
+            Member::try_join(server.address(), "newcomer", Callbacks::Listen).ok()
         });
-        visitor.leave();
+        newcomer.leave();
     });
 }
 
@@ -324,8 +324,8 @@ fn many_incomplete_hellos_do_not_prevent_a_join() {
                 let _ = peer.write(&[*byte]);
             }
         }
-        let visitor = Member::join(server.address(), "visitor");
-        visitor.leave();
+        let newcomer = Member::join(server.address(), "newcomer");
+        newcomer.leave();
     });
 }
 

@@ -47,6 +47,18 @@ fn a_journal_that_is_moved_goes_on_where_it_is_and_its_path_is_free_for_another(
 }
 
 #[test]
+fn a_journal_whose_lock_was_removed_still_has_one_server() {
+    let place = Place::new();
+    let _server = place.start(&[]);
+    fs::remove_file(format!("{}/lock", place.journal)).unwrap();
+    let mut second = Command::new(binary("chat-server"));
+    second.args(["--listen", "127.0.0.1:0", "--journal", &place.journal]);
+    let mut second = Program::start("second", &mut second);
+    assert_eq!(second.exits(), Some(1));
+    second.logs("another server has it");
+}
+
+#[test]
 fn where_no_path_leads_to_a_moved_journal_its_server_ends_and_leaves_the_other_alone() {
     let can =
         Command::new("unshare").args(["--mount", "true"]).output().is_ok_and(|out| out.status.success());

@@ -1,7 +1,7 @@
 //! What the disk does not take, nobody has seen and nobody was told, and on a slow disk all go on in one
 //! order. What nobody sees while a write is on its way is in `order_before_state.rs`.
 
-use chat_common::wire::protocol::{Cause, Reply, Request};
+use chat_common::wire::protocol::{Cause, Join, Reply, Request};
 use chat_server::{
     seeded::{Bug, Seeded},
     Bytes, Limits, Settings,
@@ -11,10 +11,17 @@ use chat_tests::{
     folder::Folder,
     member::{Member, MemberError},
     process::{installed, Program},
+    raw::{random_token, RawPeer},
     server::{without_rate_limit, TestServer},
     watchdog::{poll, WATCHDOG_TIMEOUT},
 };
-use std::{fs, iter, path::Path, process::Command, thread, time::Duration};
+use std::{
+    fs, iter,
+    path::Path,
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
 
 fn server_with(journal: &Path, seeded: Seeded) -> TestServer {
     let limits = Limits { seeded, ..without_rate_limit() };
@@ -143,4 +150,27 @@ fn on_a_slow_disk_all_go_on_in_one_order_and_nothing_is_lost() {
     cid.hear_up_to(ann.history().sent.last().unwrap().accepted.unwrap().sequence);
     cid.hear_up_to(bob.history().sent.last().unwrap().accepted.unwrap().sequence);
     assert_eq!(check(&[ann.history(), bob.history(), cid.history()]), Vec::<String>::new());
+}
+
+#[test]
+fn a_client_that_waits_for_its_reply_is_not_given_up_as_silent_while_the_disk_is_slow() {
+    let folder = Folder::new();
+    let arguments = ["--journal", folder.path().to_str().unwrap(), "--dead-after", "1s"];
+    let slow = ["-e", "trace=fdatasync", "-e", "inject=fdatasync:delay_exit=2500000"];
+    let Some((server, address)) = Program::server_under_strace(&slow, &arguments) else {
+        println!("skipped: strace does not work here");
+        return;
+    };
+    let mut peer = RawPeer::connect_call(address).unwrap();
+    peer.join_with(Join { send_only: true, ..Join::new("ann", random_token(), 0) }).unwrap();
+    let said = Instant::now();
+    let message = Request::Broadcast { message_id: 1, repeated: false, text: "hello".to_owned() };
+    assert!(matches!(peer.ask(&message), Ok(Reply::Accepted { .. })), "{}", server.error_output());
+    assert!(said.elapsed() > Duration::from_secs(2), "the disk is slow");
+    // After its reply it has the whole time again.
+    thread::sleep(Duration::from_millis(500));
+    assert_eq!(peer.ask(&Request::Ping).unwrap(), Reply::Pong);
+    let silent = Instant::now();
+    assert!(peer.read_until_closed().is_empty());
+    assert!(silent.elapsed() < Duration::from_secs(20), "it is given up then");
 }

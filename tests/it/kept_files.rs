@@ -65,6 +65,26 @@ fn a_second_server_that_wants_the_same_file_does_not_start() {
 }
 
 #[test]
+fn a_server_whose_lock_was_removed_takes_it_again_and_changes_no_file_that_another_has_locked_since() {
+    let folder = Folder::new();
+    let file = folder.file("bans");
+    let (mut first, _) = Program::start_server(&mut command("--ban-file", &file, &[]));
+    fs::remove_file(folder.file("bans.lock")).unwrap();
+    first.types("/ban sara");
+    first.sees("banned: name sara");
+    let mut refused = Program::start("refused", &mut command("--ban-file", &file, &[]));
+    assert_eq!(refused.exits(), Some(1), "the first one has the lock again");
+    fs::remove_file(folder.file("bans.lock")).unwrap();
+    let (mut second, _) = Program::start_server(&mut command("--ban-file", &file, &[]));
+    first.types("/ban tom");
+    first.sees("banned until the server ends: name tom");
+    first.sees("the ban file cannot be written: another server has it");
+    second.types("/ban bob");
+    second.sees("banned: name bob");
+    assert_eq!(fs::read_to_string(&file).unwrap(), "name sara\nname bob\n");
+}
+
+#[test]
 fn a_file_that_is_a_mount_of_its_own_ends_the_server_at_the_start_and_says_what_to_mount() {
     let folder = Folder::new();
     for (flag, others) in flags(&folder) {

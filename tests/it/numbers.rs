@@ -82,9 +82,9 @@ fn after_ninety_nine_names_a_client_says_that_all_are_taken() {
     for number in 1..=99 {
         let name = if number == 1 { "ci".to_owned() } else { format!("ci-{number}") };
         let mut peer = RawPeer::connect_call(address).unwrap();
-        // A visitor needs no callback connection.
-        let visitor = chat_common::wire::protocol::Join::new(name, random_token(), 0);
-        peer.join_with(chat_common::wire::protocol::Join { send_only: true, ..visitor }).unwrap();
+        // A send-only client needs no callback connection.
+        let joining = chat_common::wire::protocol::Join::new(name, random_token(), 0);
+        peer.join_with(chat_common::wire::protocol::Join { send_only: true, ..joining }).unwrap();
         held.push(peer);
     }
     let mut ci = Program::client(address, "ci+", &["--send", "hi"]);

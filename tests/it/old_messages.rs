@@ -148,14 +148,14 @@ fn a_history_in_which_nothing_is_found_for_long_says_how_far_it_is_and_goes_on_t
 }
 
 #[test]
-fn nothing_is_read_for_a_visitor() {
+fn nothing_is_read_for_a_send_only_client() {
     let folder = Folder::new();
     let (server, address) = start(&folder, &["--log-messages", "20", "--segment-size", "64KiB"]);
     say_numbers(address, 200);
     rot(&files(&folder)[2]);
     let join = |name, send_only| Join { history: 500, send_only, ..Join::new(name, raw::random_token(), 0) };
-    let mut visitor = RawPeer::connect_call(address).unwrap();
-    visitor.join_with(join("visitor", true)).unwrap();
+    let mut sender = RawPeer::connect_call(address).unwrap();
+    sender.join_with(join("sender", true)).unwrap();
     assert!(!server.error_output().contains("damaged"), "{}", server.error_output());
     // A member finds the damage on its way back.
     let mut member = RawPeer::connect_call(address).unwrap();

@@ -37,36 +37,36 @@ fn joins_and_leaves_are_part_of_the_one_order() {
     let mut ann = Member::join(server.address(), "ann");
     let bob = Member::join(server.address(), "bob");
     let address = server.address();
-    let (ann, visitors) = thread::scope(|scope| {
+    let (ann, newcomers) = thread::scope(|scope| {
         let speaker = scope.spawn(move || {
             for number in 0..ROUNDS * 10 {
                 ann.say(&format!("ann {number}"));
             }
             ann
         });
-        let visitors = ["x", "y", "z"].map(|name| {
+        let newcomers = ["x", "y", "z"].map(|name| {
             scope.spawn(move || {
                 (0..ROUNDS)
                     .map(|round| {
-                        let mut visitor = Member::join(address, &format!("{name}{round}"));
-                        visitor.say(&format!("{name}{round} is here"));
+                        let mut newcomer = Member::join(address, &format!("{name}{round}"));
+                        newcomer.say(&format!("{name}{round} is here"));
                         if round % 2 == 0 {
-                            visitor.leave()
+                            newcomer.leave()
                         } else {
-                            visitor.crash()
+                            newcomer.crash()
                         }
                     })
                     .collect::<Vec<MemberHistory>>()
             })
         });
-        let visitors: Vec<MemberHistory> =
-            visitors.into_iter().flat_map(|visitor| visitor.join().unwrap()).collect();
-        (speaker.join().unwrap(), visitors)
+        let newcomers: Vec<MemberHistory> =
+            newcomers.into_iter().flat_map(|newcomer| newcomer.join().unwrap()).collect();
+        (speaker.join().unwrap(), newcomers)
     });
     let mut ann = ann;
     let end = ann.say("the end");
     bob.hear_up_to(end);
-    let mut histories = visitors;
+    let mut histories = newcomers;
     histories.push(bob.history());
     // Some leaves may still be on their way to ann.
     histories.push(ann.history().left_early());

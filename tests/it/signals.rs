@@ -90,7 +90,7 @@ fn a_log_that_reaches_the_longest_file_loses_lines_and_ends_nothing() {
     let mut number = 0;
     // One block.
     poll("the log to be as long as it may be", || {
-        Member::join(address, &format!("visitor{number}")).leave();
+        Member::join(address, &format!("newcomer{number}")).leave();
         number += 1;
         (fs::metadata(&log).unwrap().len() == 512).then_some(())
     });

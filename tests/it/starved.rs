@@ -179,16 +179,16 @@ fn server_with_failing_calls(expression: &str) -> Option<(Program, SocketAddr)> 
     server
 }
 
-/// Lets visitors come and go while some system calls of the server fail, and checks that members lose
+/// Lets newcomers come and go while some system calls of the server fail, and checks that members lose
 /// nothing.
 fn members_lose_nothing(address: SocketAddr) {
     let join = |name: &str| Member::join_through_cuts(address, name, Callbacks::Open);
     let mut ann = join("ann");
     let mut bob = join("bob");
     for round in 0..10 {
-        let visitor = join(&format!("visitor{round}"));
+        let newcomer = join(&format!("newcomer{round}"));
         ann.say_until_accepted(&format!("hello {round}"));
-        visitor.crash();
+        newcomer.crash();
     }
     let end = ann.say_until_accepted("the end");
     bob.reconnect_until_received(end);

@@ -143,9 +143,9 @@ class Client:
         if listener:
             threading.Thread(target=self.accept, args=(listener, accepted), daemon=True).start()
         resume = b"\0" if resume is None else struct.pack("<BQ", 1, resume)
-        since, visitor = b"\0", b"\0"
+        since, send_only = b"\0", b"\0"
         reply = self.ask(0, encode_text(self.name) + self.token + struct.pack("<HI", port or 0, 0)
-                         + resume + since + visitor)
+                         + resume + since + send_only)
         if reply.take("I") != 1:
             self.refused(reply)
         self.room, joined, called_back = reply.take("Q"), reply.take("Q"), reply.take("?")

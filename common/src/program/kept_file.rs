@@ -44,7 +44,7 @@ pub struct LockedFile {
     file: KeptFile,
     /// Where the file is, without symbolic links.
     path: PathBuf,
-    _lock: File,
+    lock: File,
 }
 
 /// The bits of a mode that let people read and write.
@@ -103,10 +103,9 @@ impl KeptFile {
     /// # Errors
     /// Whatever the system reports.
     pub fn lock(self) -> io::Result<LockedFile> {
-        let (path, lock) = self.open_lock()?;
-        // Not every file system has locks.
-        let _ = lock.lock();
-        Ok(LockedFile { file: self, path, _lock: lock })
+        let path = resolve(&self.path)?;
+        let lock = self.take_lock(&path, |lock| lock.lock().map_err(TryLockError::Error))?;
+        Ok(LockedFile { file: self, path, lock })
     }
 
     /// Locks the file for the life of a server. Calls `take` with each entry, and checks that a new version
@@ -125,12 +124,9 @@ impl KeptFile {
     ) -> io::Result<LockedFile> {
         let name = format!("{what} {}", self.path.display());
         let claim = || {
-            let (path, lock) = self.open_lock()?;
-            if let Err(TryLockError::WouldBlock) = lock.try_lock() {
-                let why = "another server has it; such a file belongs to one server at a time";
-                return Err(io::Error::new(ErrorKind::ResourceBusy, why));
-            }
-            let locked = LockedFile { file: self, path, _lock: lock };
+            let path = resolve(&self.path)?;
+            let lock = self.take_lock(&path, File::try_lock)?;
+            let locked = LockedFile { file: self, path, lock };
             let lines = locked.read()?;
             for (number, entry) in lines.entries() {
                 take(&entry).map_err(|why| invalid(&format!("line {number}: {why}")))?;
@@ -138,12 +134,12 @@ impl KeptFile {
             locked.check_replaceable(&lines)?;
             Ok(locked)
         };
-        claim().map_err(|error| io::Error::new(error.kind(), format!("cannot use {name}: {error}")))
+        claim()
+            .map_err(|error: io::Error| io::Error::new(error.kind(), format!("cannot use {name}: {error}")))
     }
 
-    /// Returns where the file is, and the open file of its lock.
-    fn open_lock(&self) -> io::Result<(PathBuf, File)> {
-        let path = resolve(&self.path)?;
+    /// Takes the lock of the file at `path`. Returns the open file of the lock.
+    fn take_lock(&self, path: &Path, take: impl Fn(&File) -> Result<(), TryLockError>) -> io::Result<File> {
         let mut name = path.file_name().map_or_else(OsString::new, OsString::from);
         name.push(".lock");
         let lock_path = path.with_file_name(name);
@@ -154,8 +150,19 @@ impl KeptFile {
             return Err(in_lock(invalid("it is not a regular file")));
         }
         let mut options = OpenOptions::new();
-        let lock = options.write(true).create(true).truncate(false).mode(self.mode).open(&lock_path);
-        lock.map(|lock| (path, lock)).map_err(in_lock)
+        options.write(true).create(true).truncate(false).mode(self.mode);
+        loop {
+            let lock = options.open(&lock_path).map_err(in_lock)?;
+            // Not every file system has locks.
+            if let Err(TryLockError::WouldBlock) = take(&lock) {
+                let why = "another server has it; such a file belongs to one server at a time";
+                return Err(io::Error::new(ErrorKind::ResourceBusy, why));
+            }
+            // Somebody may have removed it meanwhile.
+            if !is_removed(&lock) {
+                return Ok(lock);
+            }
+        }
     }
 
     /// Writes a new file into the folder of `path`, and lets `publish` give it that name. Nobody may do more
@@ -202,6 +209,10 @@ impl LockedFile {
     pub fn change<R>(&mut self, change: impl FnOnce(&mut Lines) -> R) -> io::Result<R> {
         if resolve(&self.file.path)? != self.path {
             return Err(invalid("the path leads to another file than before"));
+        }
+        // Somebody may have removed the file of the lock, and another server may have made and locked one.
+        if is_removed(&self.lock) {
+            self.lock = self.file.take_lock(&self.path, File::try_lock)?;
         }
         let mut lines = self.read()?;
         let before = lines.text.clone();
@@ -290,6 +301,11 @@ fn entry(line: &[u8]) -> Option<String> {
 /// Returns a path in the same folder that no file has.
 fn new_path(path: &Path) -> io::Result<PathBuf> {
     Ok(path.with_file_name(format!(".rpc-chat-kept-{:016x}", Token::random()?.to_u64())))
+}
+
+/// Returns whether no path leads to this open file any more.
+fn is_removed(file: &File) -> bool {
+    file.metadata().is_ok_and(|metadata| metadata.nlink() == 0)
 }
 
 fn create_new(path: &Path, mode: u32) -> io::Result<File> {

@@ -94,9 +94,9 @@ pub struct Join {
     /// For a new session of a client that was here before: what it has received. The server delivers what was
     /// said to everybody since then, and tells what it no longer has.
     pub since: Option<Place>,
-    /// Whether the client comes only to speak. A visitor is not announced, has no callback connection
-    /// (`port` is 0), and receives nothing: `history` and `since` are ignored. To resume a session, the
-    /// client sends what it sent before.
+    /// Whether the client comes only to speak. It is then not announced, has no callback connection (`port`
+    /// is 0), and receives nothing: `history` and `since` are ignored. To resume a session, the client sends
+    /// what it sent before.
     pub send_only: bool,
 }
 
@@ -175,11 +175,11 @@ pub struct Joined {
     /// an earlier one, the room is a new one, and the sequences mean other events.
     pub room: u64,
     /// The sequence of this join. Events with a lower sequence happened before it.
-    /// In a resumed session it is the sequence of the original join. A visitor's join is not in the log; its
-    /// sequence is that of the next event.
+    /// In a resumed session it is the sequence of the original join. The join of a send-only client is
+    /// not in the log; its sequence is that of the next event.
     pub sequence: u64,
     /// Whether the server has reached the client's listener. If not, the client opens the callback
-    /// connection, unless it is a visitor.
+    /// connection, unless it is send-only.
     pub called_back: bool,
     /// The longest text that the server accepts, in bytes.
     pub text_limit: u32,
@@ -248,7 +248,7 @@ pub enum Cause {
     /// The message id is lower than that of a message which was accepted before, or it is the id of another
     /// message.
     OutOfOrder,
-    /// The server does not do what the request asks for, or not for a visitor.
+    /// The server does not do what the request asks for, or not for a send-only client.
     Unsupported,
     /// The operator lets the member say nothing for some time.
     Muted,

@@ -26,7 +26,7 @@ use chat_common::{
         error::RpcError,
         hello::{Hello, Role},
         protocol::{Cause, Refusal, Reply, Request, UNJOINED_FRAME_BYTES},
-        rpc::Connection,
+        rpc::{Connection, Wait},
         status::Status,
         stream::Stream,
     },
@@ -35,7 +35,7 @@ use log::Level;
 use std::{
     panic::{catch_unwind, resume_unwind, AssertUnwindSafe},
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 /// A request costs one token of the rate limit, and one more for each of these bytes of the request and of
@@ -45,6 +45,10 @@ const BYTES_PER_TOKEN: usize = 8 * 1024;
 /// A text that the room keeps costs the host of its author one token more for each of these bytes: by default
 /// the room has memory for 8,192 messages or for 8 MiB. So long texts push out no more than short ones do.
 const KEPT_BYTES_PER_TOKEN: usize = 1024;
+
+/// How often a thread looks whether its client still waits for a reply. A silent client is given up later by
+/// this time at most.
+const REPLY_CHECK: Duration = Duration::from_secs(1);
 
 /// Serves one connection from its hello to its end. `slot` is its place among the accepted connections, and
 /// knows where it comes from.
@@ -240,7 +244,13 @@ fn serve_member(
     let limits = service.limits;
     connection.reply(&Reply::Joined(calls.joined.clone()), limits.frame_timeout)?;
     let callback_due = Instant::now() + limits.join_timeout;
-    while let Some(request) = connection.next_request(limits.dead_after, limits.frame_timeout)? {
+    loop {
+        // While the disk is slow, a client that waits for its reply is not silent.
+        while calls.awaits_reply() && connection.wait(Instant::now() + REPLY_CHECK)? == Wait::Silence
+        {
+        }
+        let next = connection.next_request(limits.dead_after, limits.frame_timeout)?;
+        let Some(request) = next else { break };
         calls.await_reply();
         if request == Request::Leave {
             // A client that has the reply may join again under the name.

@@ -18,7 +18,7 @@ use chat_common::{
         stream::Stream,
     },
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 /// A member, for the thread of its call connection.
 #[derive(Debug)]
@@ -48,6 +48,11 @@ impl MemberCalls {
         service.room.try_send(command(Arc::clone(&self.pair), task))?;
         self.replying = Some(replying);
         Ok(None)
+    }
+
+    /// Returns whether the last request waits for the broadcaster's reply.
+    pub(super) fn awaits_reply(&self) -> bool {
+        self.replying.as_ref().is_some_and(|replying| !replying.wait_until(Instant::now()))
     }
 
     /// Waits until the last request has its reply. It waits only for a client that sends the next request
@@ -87,7 +92,7 @@ pub(super) fn join(
     }
     let Join { token, port, history, resume, since, send_only, .. } = join;
     if send_only && port != 0 {
-        let why = "a visitor receives nothing, so it has no listener; announce port 0";
+        let why = "a send-only client receives nothing, so it has no listener; announce port 0";
         return Err(Refusal::new(Cause::InvalidPort, why));
     }
     let since = since.filter(|place| place.room == room.number).map(|place| place.sequence);

@@ -40,10 +40,10 @@ pub(super) fn answer(
         Request::Private { message_id, repeated, to, text } => {
             say(service, calls, Message::new(message_id, repeated, text, MessageKind::Private { to }))
         }
-        // A visitor may only speak. Nobody was told of it, so nobody would know that it looks around.
-        Request::Rename { .. } | Request::Who | Request::History { .. } if calls.send_only => {
-            Err(Refusal::new(Cause::Unsupported, "a visitor can only speak; join as a member for more"))
-        }
+        // Nobody was told of a send-only client, so nobody would know that it looks around.
+        Request::Rename { .. } | Request::Who | Request::History { .. } if calls.send_only => Err(
+            Refusal::new(Cause::Unsupported, "a send-only client can only speak; join as a member for more"),
+        ),
         Request::Rename { name } => rename(service, calls, name),
         Request::Who | Request::History { .. }
             if !has_memory_for(REPLY_MEMORY * service.limits.max_frame.0) =>

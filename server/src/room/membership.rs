@@ -67,8 +67,9 @@ impl RoundInProgress<'_> {
         call: Arc<Stream>,
     ) -> Result<Arc<ConnectionPair>, Refusal> {
         // A place beyond the end is of another past, which this journal does not have: it was put back from a
-        // copy. In the old session the client would take new events for ones that it has.
-        let is_here = join.resume.is_some_and(|sequence| sequence < self.staged.next());
+        // copy. In the old session the client would take new events for ones that it has. A send-only client
+        // receives no events, and its join has the sequence of an event that is not there yet.
+        let is_here = join.send_only || join.resume.is_some_and(|sequence| sequence < self.staged.next());
         let found = self.members.iter().find(|(_, member)| is_here && member.token == join.token);
         let Some((id, member)) = found else {
             let why = "the session is not known here; join anew";
@@ -77,9 +78,9 @@ impl RoundInProgress<'_> {
         if let Presence::Over { cause, why, .. } = &member.presence {
             return Err(Refusal::new(*cause, why.clone()));
         }
-        // Nobody was told of a visitor, so its session must not begin to listen.
+        // Nobody was told of a send-only client, so its session must not begin to receive.
         if member.send_only != join.send_only {
-            let why = "a session does not change between a visitor's and a member's; join anew";
+            let why = "a session stays send-only or a member's; join anew";
             return Err(Refusal::new(Cause::Unsupported, why));
         }
         if let Some(why) = self.door.bans.reason(&member.name, address) {

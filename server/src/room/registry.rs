@@ -226,8 +226,8 @@ impl Registry {
         }
     }
 
-    /// Returns all members in the room with their addresses, sorted by their names as people count. Visitors
-    /// are not among them.
+    /// Returns all members in the room with their addresses, sorted by their names as people count.
+    /// Send-only clients are not among them.
     pub(crate) fn people(&self) -> Vec<(Person, IpAddr)> {
         let members = self.lock();
         let here = members.values().filter(|member| member.is_seen());
@@ -239,7 +239,7 @@ impl Registry {
     }
 
     /// Returns the connections and the token of the session for which a client opens a callback connection
-    /// with `shown` in its hello. A visitor cannot do that.
+    /// with `shown` in its hello. A send-only client cannot do that.
     pub(crate) fn pair_with(&self, shown: &Token) -> Option<(Arc<ConnectionPair>, Token)> {
         let members = self.lock();
         members.values().filter(|member| !member.send_only).find_map(|member| {

@@ -41,8 +41,8 @@ impl<'r> View<'r> {
         with_changes(self.list, &self.changes)
     }
 
-    /// Returns the session id of the member in the room with this name, but not of a visitor, who receives
-    /// nothing. The case of letters makes no difference.
+    /// Returns the session id of the member in the room with this name, but not of a send-only client, which
+    /// receives nothing. The case of letters makes no difference.
     pub(super) fn id_of(&self, name: &str) -> Option<u64> {
         let folded = fold(name);
         self.iter().find(|(_, member)| member.is_seen() && *member.folded == *folded).map(|(id, _)| id)

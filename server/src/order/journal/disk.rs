@@ -73,6 +73,12 @@ impl Directory {
             File::open(above.unwrap_or(Path::new(".")))?.sync_all()?;
         }
         let directory = Directory::read_only(path)?;
+        let another_has_it =
+            || io::Error::other("another server has it; a journal belongs to one server at a time");
+        // Somebody may remove the file of the lock, but not the directory. Not every file system locks one.
+        if let Err(TryLockError::WouldBlock) = directory.directory.try_lock() {
+            return Err(another_has_it());
+        }
         let mut options = OpenOptions::new();
         // A pipe in its place must not be waited for.
         options.create(true).append(true).mode(0o600).custom_flags(WITHOUT_WAITING);
@@ -80,9 +86,7 @@ impl Directory {
         let lock = lock.map_err(|error| io::Error::new(error.kind(), format!("{LOCK}: {error}")))?;
         match lock.try_lock() {
             Ok(()) => Ok(Directory { lock: Some(lock), ..directory }),
-            Err(TryLockError::WouldBlock) => {
-                Err(io::Error::other("another server has it; a journal belongs to one server at a time"))
-            }
+            Err(TryLockError::WouldBlock) => Err(another_has_it()),
             Err(TryLockError::Error(error)) => Err(error),
         }
     }

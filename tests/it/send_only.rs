@@ -1,4 +1,4 @@
-//! A visitor comes only to speak. Nobody is told of it, and it hears nothing.
+//! A send-only client comes only to speak. Nobody is told of it, and it hears nothing.
 
 use chat_common::wire::{
     error::RpcError,
@@ -22,7 +22,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-fn visitor(name: &str, token: Token) -> Join {
+fn send_only(name: &str, token: Token) -> Join {
     Join { send_only: true, ..Join::new(name, token, 0) }
 }
 
@@ -59,10 +59,10 @@ fn heard(member: &Member) -> Vec<(String, String)> {
 }
 
 #[test]
-fn nobody_sees_a_visitor_come_or_go_and_all_hear_what_it_says() {
+fn nobody_sees_a_send_only_client_come_or_go_and_all_hear_what_it_says() {
     let server = TestServer::start();
     let mut alice = Member::join(server.address(), "alice");
-    let (mut ci, joined) = join(server.address(), visitor("ci", random_token())).unwrap();
+    let (mut ci, joined) = join(server.address(), send_only("ci", random_token())).unwrap();
     assert!(!joined.called_back);
     assert_eq!(alice.who(), ["alice"]);
     assert!(matches!(say(&mut ci, 1, "green"), Reply::Accepted { .. }));
@@ -74,7 +74,7 @@ fn nobody_sees_a_visitor_come_or_go_and_all_hear_what_it_says() {
     assert_eq!(ci.ask(&Request::Leave).unwrap(), Reply::Left);
     drop(ci);
     // One that is lost is not announced either.
-    let (mut lost, _) = join(server.address(), visitor("lost", random_token())).unwrap();
+    let (mut lost, _) = join(server.address(), send_only("lost", random_token())).unwrap();
     say(&mut lost, 1, "and gone");
     drop(lost);
     let mut bob = Member::join(server.address(), "bob");
@@ -96,11 +96,11 @@ fn nobody_sees_a_visitor_come_or_go_and_all_hear_what_it_says() {
 }
 
 #[test]
-fn a_visitor_hears_nothing_and_can_do_nothing_but_speak() {
+fn a_send_only_client_hears_nothing_and_can_do_nothing_but_speak() {
     let server = TestServer::start();
     let mut alice = Member::join(server.address(), "alice");
     let token = random_token();
-    let (mut ci, _) = join(server.address(), visitor("ci", token)).unwrap();
+    let (mut ci, _) = join(server.address(), send_only("ci", token)).unwrap();
     alice.say("is somebody there?");
     let rename = Request::Rename { name: "other".into() };
     for request in [Request::Who, Request::History { count: 9, before: None }, rename] {
@@ -120,29 +120,29 @@ fn a_visitor_hears_nothing_and_can_do_nothing_but_speak() {
         other => panic!("{other:?}"),
     }
     // A listener would be dialled.
-    let with_port = Join { port: 2000, ..visitor("listener", random_token()) };
+    let with_port = Join { port: 2000, ..send_only("listener", random_token()) };
     assert_eq!(join(server.address(), with_port).unwrap_err(), Cause::InvalidPort);
     assert_eq!(ci.ask(&Request::Ping).unwrap(), Reply::Pong);
 }
 
 #[test]
-fn the_name_of_a_visitor_is_its_own_and_follows_the_rules() {
+fn the_name_of_a_send_only_client_is_its_own_and_follows_the_rules() {
     let server = TestServer::start();
     let _alice = Member::join(server.address(), "alice");
-    let (_ci, _) = join(server.address(), visitor("ci", random_token())).unwrap();
+    let (_ci, _) = join(server.address(), send_only("ci", random_token())).unwrap();
     let refused = |joining: Join| join(server.address(), joining).unwrap_err();
     assert_eq!(refused(Join::new("CI", random_token(), 0)), Cause::NameTaken);
-    assert_eq!(refused(visitor("Ci", random_token())), Cause::NameTaken);
-    assert_eq!(refused(visitor("Alice", random_token())), Cause::NameTaken);
-    assert_eq!(refused(visitor("system", random_token())), Cause::InvalidName);
+    assert_eq!(refused(send_only("Ci", random_token())), Cause::NameTaken);
+    assert_eq!(refused(send_only("Alice", random_token())), Cause::NameTaken);
+    assert_eq!(refused(send_only("system", random_token())), Cause::InvalidName);
 }
 
 #[test]
-fn a_session_never_changes_between_a_visitor_and_a_member() {
+fn a_session_never_changes_between_send_only_and_member() {
     let server = TestServer::start();
     for (first, second) in [(true, false), (false, true)] {
         let token = random_token();
-        let name = if first { "visitor" } else { "member" };
+        let name = if first { "sender" } else { "member" };
         let joining = |send_only, resume| Join { send_only, resume, ..Join::new(name, token, 0) };
         let (connection, _) = join(server.address(), joining(first, None)).unwrap();
         // While the connection is there, and after it is lost.
@@ -154,13 +154,13 @@ fn a_session_never_changes_between_a_visitor_and_a_member() {
 }
 
 #[test]
-fn a_visitor_that_lost_a_reply_resumes_and_is_heard_once() {
+fn a_send_only_client_that_lost_a_reply_resumes_and_is_heard_once() {
     let server = TestServer::start();
     let alice = Member::join(server.address(), "alice");
     let token = random_token();
-    let (mut ci, joined) = join(server.address(), visitor("ci", token)).unwrap();
+    let (mut ci, joined) = join(server.address(), send_only("ci", token)).unwrap();
     let Reply::Accepted { sequence } = say(&mut ci, 7, "once") else { panic!() };
-    let resume = Join { resume: Some(0), ..visitor("ci", token) };
+    let resume = Join { resume: Some(0), ..send_only("ci", token) };
     let (mut again, resumed) = join(server.address(), resume).unwrap();
     assert_eq!(resumed.sequence, joined.sequence);
     assert_eq!(say(&mut again, 7, "once"), Reply::Accepted { sequence });
@@ -171,11 +171,24 @@ fn a_visitor_that_lost_a_reply_resumes_and_is_heard_once() {
 }
 
 #[test]
-fn a_visitor_needs_no_callback_connection_and_is_given_up_when_it_is_silent() {
+fn a_send_only_client_resumes_with_the_sequence_of_its_join_before_anybody_has_spoken() {
+    let server = TestServer::start();
+    let token = random_token();
+    let (ci, joined) = join(server.address(), send_only("ci", token)).unwrap();
+    drop(ci);
+    // Its join is not in the log, so the event with this sequence is not there yet.
+    let resume = Join { resume: Some(joined.sequence), ..send_only("ci", token) };
+    let (mut again, resumed) = join(server.address(), resume).unwrap();
+    assert_eq!(resumed.sequence, joined.sequence);
+    assert_eq!(say(&mut again, 1, "here again"), Reply::Accepted { sequence: joined.sequence });
+}
+
+#[test]
+fn a_send_only_client_needs_no_callback_connection_and_is_given_up_when_it_is_silent() {
     let join_timeout = Duration::from_secs(2);
     let dead_after = Duration::from_secs(8);
     let server = TestServer::with_limits(Limits { join_timeout, dead_after, ..without_rate_limit() });
-    let (mut ci, _) = join(server.address(), visitor("ci", random_token())).unwrap();
+    let (mut ci, _) = join(server.address(), send_only("ci", random_token())).unwrap();
     let joined_at = Instant::now();
     // A member without a callback connection would be closed after this time.
     while joined_at.elapsed() < join_timeout + Duration::from_millis(300) {
@@ -188,17 +201,17 @@ fn a_visitor_needs_no_callback_connection_and_is_given_up_when_it_is_silent() {
 }
 
 #[test]
-fn the_operator_sees_visitors_in_the_log_and_can_remove_one() {
+fn the_operator_sees_send_only_clients_in_the_log_and_can_remove_one() {
     let (mut server, address) = Program::server(&["--console"]);
     let token = random_token();
-    let (ci, _) = join(address, visitor("ci", token)).unwrap();
+    let (ci, _) = join(address, send_only("ci", token)).unwrap();
     server.logs("ci came to speak, from 127.0.0.1");
     server.types("/kick ci enough");
     server.logs("ci went (removed: enough)");
     assert!(ci.read_until_closed().is_empty());
-    let resume = Join { resume: Some(0), ..visitor("ci", token) };
+    let resume = Join { resume: Some(0), ..send_only("ci", token) };
     assert_eq!(join(address, resume).unwrap_err(), Cause::SessionOver);
-    let (mut ci, _) = join(address, visitor("ci", random_token())).unwrap();
+    let (mut ci, _) = join(address, send_only("ci", random_token())).unwrap();
     ci.ask(&Request::Leave).unwrap();
     server.logs("ci went from 127.0.0.1\n");
     let joined = |line: &str| line.contains("ci joined") || line.contains("ci left");
@@ -206,7 +219,7 @@ fn the_operator_sees_visitors_in_the_log_and_can_remove_one() {
 }
 
 #[test]
-fn a_message_of_a_visitor_is_heard_once_wherever_its_connection_is_cut() {
+fn a_message_of_a_send_only_client_is_heard_once_wherever_its_connection_is_cut() {
     let (_server, address) = Program::server(&["--rate-burst", "0"]);
     let ann = Program::joined_client(address, "Ann");
     let proxy = Proxy::start(address);
