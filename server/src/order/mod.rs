@@ -57,9 +57,9 @@ impl Order {
     }
 
     /// Gives a round its place. `sessions` are the records of the sessions that it changes, and `checkpoint`
-    /// returns those of all sessions after it. A round may have records of sessions alone, as when a send-only
-    /// client is removed: that must not be forgotten either. One that changes nothing that is kept has its
-    /// place at once.
+    /// returns those of all sessions after it. A round may have records of sessions alone, as when a
+    /// send-only client is removed: that must not be forgotten either. One that changes nothing that is kept
+    /// has its place at once.
     ///
     /// # Blocking
     /// On the disk, with a journal.
