@@ -39,10 +39,7 @@ pub(crate) fn hold(server: &Program, call: &str, folder: &Folder) -> Option<Prog
 
 /// Waits until a round with this text is decided, and is on its way to the disk.
 pub(crate) fn wait_for_the_disk(folder: &Folder, text: &str) {
-    let is_in = |path: &Path| {
-        let bytes = fs::read(path).unwrap_or_default();
-        bytes.windows(text.len()).any(|window| window == text.as_bytes())
-    };
+    let is_in = |path: &Path| String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).contains(text);
     poll(&format!("{text:?} to be written"), || {
         let mut files = fs::read_dir(folder.path().join("journal")).unwrap();
         let is_there = is_in(&folder.path().join("held")) || files.any(|file| is_in(&file.unwrap().path()));

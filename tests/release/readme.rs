@@ -29,6 +29,11 @@ struct GoingOn(Program);
 /// How a command begins that installs a program.
 const INSTALL: &str = "cargo install ";
 
+/// What these tests show does not depend on how quick a program is, and optimizing takes two thirds of a
+/// build. `make nightly` builds the programs as they are.
+const QUICK_BUILD: [(&str, &str); 2] =
+    [("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0"), ("CARGO_PROFILE_RELEASE_STRIP", "true")];
+
 /// The folder with the programs that the first commands of the README install.
 pub fn installed_programs() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
@@ -40,7 +45,8 @@ pub fn installed_programs() -> &'static Path {
         for line in lines {
             let mut command = Command::new("sh");
             command.args(["-c", &format!("{line} --force")]).current_dir(repository());
-            command.env("CARGO_INSTALL_ROOT", &root).env("CARGO_TARGET_DIR", target_folder());
+            command.envs(QUICK_BUILD).env("CARGO_INSTALL_ROOT", &root);
+            command.env("CARGO_TARGET_DIR", target_folder());
             let output = command.output().unwrap();
             assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
         }
@@ -61,6 +67,7 @@ impl Installation {
             .arg(line)
             .current_dir(if is_about_project { repository() } else { folder })
             .env("PATH", path)
+            .envs(QUICK_BUILD)
             .env("CARGO_TARGET_DIR", target_folder())
             .env_remove("CHAT_NAME");
         // The READMEs begin with an open room, and say themselves what a closed one needs.
