@@ -18,8 +18,6 @@ use std::time::Duration;
 pub(crate) enum AskedHistory {
     /// It has, or nobody waits for it: a person leaves when it wants to.
     Shown,
-    /// It will be asked for in the first session.
-    Wanted,
     /// It is what was said before this sequence, the one of the join.
     Before(u64),
     /// Its last message has this sequence, or a lower one.

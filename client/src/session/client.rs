@@ -37,9 +37,6 @@ pub(crate) struct Membership {
     pub(crate) name: Option<String>,
     /// Whether a number may be added to the name where somebody has it.
     pub(crate) may_add_number: bool,
-    /// Whether the client has ever joined. Before that, an error ends the client. After it, the client
-    /// tries again.
-    pub(crate) was_joined: bool,
     /// Whether the server may know the token. True from before the Join is sent, because its reply may be
     /// lost.
     pub(crate) may_resume: bool,
@@ -74,7 +71,6 @@ impl<'a> Client<'a> {
     ) -> Client<'a> {
         // The shift leaves half of the ids above the first one, so counting up never wraps.
         let first_message_id = Token::random().map_or(0, Token::to_u64) >> 1;
-        let was_joined = options.session.is_some();
         Client {
             options,
             channels: channels.clone(),
@@ -86,8 +82,7 @@ impl<'a> Client<'a> {
                 token: options.session.map_or(random, |(token, _)| token),
                 name: options.name.clone(),
                 may_add_number: options.may_add_number,
-                was_joined,
-                may_resume: was_joined,
+                may_resume: options.session.is_some(),
                 opened_callback_shown: false,
                 untold_loss: None,
             },
@@ -97,7 +92,7 @@ impl<'a> Client<'a> {
                 input_error: None,
                 rejected: 0,
                 asked_history: match options.history > 0 && !options.interactive {
-                    true => AskedHistory::Wanted,
+                    true => AskedHistory::Before(0),
                     false => AskedHistory::Shown,
                 },
             },
@@ -106,6 +101,17 @@ impl<'a> Client<'a> {
 }
 
 impl Client<'_> {
+    /// Returns the person's name in the room, or nothing before there is one.
+    pub(crate) fn own_name(&self) -> &str {
+        self.member.name.as_deref().unwrap_or_default()
+    }
+
+    /// Whether the client has ever joined. Before that, an error ends the client. After it, the client tries
+    /// again.
+    pub(crate) fn was_joined(&self) -> bool {
+        self.inbox.place().is_some()
+    }
+
     /// Takes a request to stop. Returns whether the client has to leave at once.
     pub(crate) fn stops_now(&mut self, stop: Result<Stop, RecvError>) -> bool {
         match stop {
@@ -124,7 +130,7 @@ impl Client<'_> {
 
     /// Whether everything is sent, and everything that was asked for has come.
     pub(crate) fn is_done(&self) -> bool {
-        self.queue.is_empty() && self.leaving.asked_history == AskedHistory::Shown
+        self.queue.waiting.is_empty() && self.leaving.asked_history == AskedHistory::Shown
     }
 
     /// Whether the client leaves as soon as it is done.
@@ -140,9 +146,9 @@ impl Client<'_> {
     /// Takes input that cannot be sent now. Shows that it waits.
     pub(crate) fn take_for_later(&mut self, input: Result<Input, RecvError>) {
         self.tell_loss();
-        let (before, shown) = (self.queue.len(), input.clone());
+        let (before, shown) = (self.queue.waiting.len(), input.clone());
         self.take(input);
-        if self.queue.len() > before {
+        if self.queue.waiting.len() > before {
             shown.map(UiEvent::Queued).into_iter().for_each(self.show);
         }
     }
@@ -158,13 +164,15 @@ impl Client<'_> {
             Ok(Input::Rename(name)) if name.len() > MAX_NAME_BYTES => {
                 self.reject("the name is too long; choose a shorter one".into());
             }
-            Ok(Input::Rename(name)) => self.queue.push(ToSend::Rename(name)),
-            Ok(Input::Who(pattern)) => self.queue.push(ToSend::Who(pattern)),
+            Ok(Input::Rename(name)) => self.queue.waiting.push_back(ToSend::Rename(name)),
+            Ok(Input::Who(pattern)) => self.queue.waiting.push_back(ToSend::Who(pattern)),
             Ok(Input::History { count, before }) => {
                 let pager = Pager::history(count, Unread { before, ..Unread::default() });
-                self.queue.push(ToSend::Page(Box::new(pager)));
+                self.queue.waiting.push_back(ToSend::Page(Box::new(pager)));
             }
-            Ok(Input::Search(text)) => self.queue.push(ToSend::Page(Box::new(self.inbox.search(text)))),
+            Ok(Input::Search(text)) => {
+                self.queue.waiting.push_back(ToSend::Page(Box::new(self.inbox.search(text))));
+            }
             Ok(Input::Ignore(name)) => (self.show)(UiEvent::Ignoring(self.inbox.toggle_ignored(name))),
             Ok(Input::Mistake(why)) => self.reject(why),
             // Nobody asks any more.

@@ -1,12 +1,12 @@
-//! How one connection to the room ended. A plain value.
+//! How one connection to the room ended. Plain values.
 
-use crate::{events::Outcome, session::loss::Loss};
 use chat_common::wire::{error::RpcError, status::Status};
+use std::io::ErrorKind;
 
-/// How one connection ended. The texts are reasons for people.
+/// Why one connection ended, if the client has not left. The texts are reasons for people.
 pub(crate) enum ConnectionEnd {
-    /// The client ends, too.
-    Finished(Outcome),
+    /// The client must not try again.
+    Failed(String),
     /// The client had joined, and then lost the connection.
     Lost(Loss),
     /// The client could not join, because of this.
@@ -28,19 +28,24 @@ pub(crate) enum Obstacle {
     NameRefused,
 }
 
-impl ConnectionEnd {
-    /// For a client that must not try again.
-    pub(crate) fn failed(reason: String) -> ConnectionEnd {
-        ConnectionEnd::Finished(Outcome::Failed(reason))
-    }
+/// Why a connection was lost.
+#[derive(Debug, Default)]
+pub(crate) struct Loss {
+    /// The reason, for people.
+    pub(crate) reason: String,
+    /// Whether the other side closed the connection, as the server does when it removes a member. Otherwise
+    /// it is silent, or there is no way to it.
+    pub(crate) closed: bool,
+}
 
+impl ConnectionEnd {
     /// For one of the two connections that could not be opened.
     pub(crate) fn not_opened(error: &RpcError, reason: String) -> ConnectionEnd {
         match error {
             RpcError::Refused {
                 status: Status::Banned | Status::WrongVersion | Status::Closed | Status::Unknown,
                 ..
-            } => ConnectionEnd::failed(reason),
+            } => ConnectionEnd::Failed(reason),
             RpcError::Refused { .. } => ConnectionEnd::NotJoined(Obstacle::Busy, reason),
             _ => ConnectionEnd::NotJoined(Obstacle::NoWay, reason),
         }
@@ -51,5 +56,25 @@ impl From<RpcError> for ConnectionEnd {
     /// For the call connection that could not be opened.
     fn from(error: RpcError) -> ConnectionEnd {
         ConnectionEnd::not_opened(&error, error.to_string())
+    }
+}
+
+impl From<Loss> for ConnectionEnd {
+    fn from(loss: Loss) -> ConnectionEnd {
+        ConnectionEnd::Lost(loss)
+    }
+}
+
+impl From<RpcError> for Loss {
+    fn from(error: RpcError) -> Loss {
+        let closed = match &error {
+            RpcError::Closed | RpcError::Truncated => true,
+            RpcError::Io(error) => matches!(
+                error.kind(),
+                ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe
+            ),
+            _ => false,
+        };
+        Loss { reason: error.to_string(), closed }
     }
 }

@@ -5,8 +5,9 @@
 //! runs.
 
 use crate::{
-    events::{Found, UiEvent, UiEventHandler, Utterance},
+    events::{Found, Rejoin, UiEvent, UiEventHandler},
     session::{
+        message::said_with,
         pager::{Pager, Unread},
         people::People,
         repetitions::Repetitions,
@@ -56,27 +57,10 @@ struct Progress {
     room: Option<u64>,
     /// The sequence of our join. An event with a lower sequence happened earlier.
     join_sequence: u64,
-    /// The highest sequence that was shown in this session.
-    last_sequence: u64,
-    /// The highest sequence that was shown in earlier sessions, in this room. A new session gets the same
-    /// events again.
-    shown_before: u64,
-}
-
-impl Progress {
-    fn shown(&self) -> u64 {
-        self.last_sequence.max(self.shown_before)
-    }
-}
-
-/// How a join relates to the one before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum JoinKind {
-    First,
-    SameRoom,
-    RoomRestarted,
-    /// The room goes on from a copy of its journal.
-    RoomPutBack,
+    /// The highest sequence that was shown in this room.
+    shown: u64,
+    /// Whether the session has received nothing yet. It gets what was shown in earlier sessions again.
+    is_new_session: bool,
 }
 
 impl<'a> Inbox<'a> {
@@ -85,32 +69,36 @@ impl<'a> Inbox<'a> {
     pub(crate) fn new(show: UiEventHandler<'a>, place: Option<Place>, remembers: bool) -> Inbox<'a> {
         let mut state = State { seen: remembers.then(SeenMessages::default), ..State::default() };
         if let Some(Place { room, sequence }) = place {
-            (state.progress.room, state.progress.last_sequence) = (Some(room), sequence);
+            (state.progress.room, state.progress.shown) = (Some(room), sequence);
         }
         Inbox { show, state: Mutex::new(state) }
     }
 
     /// Returns the highest sequence that was shown in this session, or 0.
     pub(crate) fn last_sequence(&self) -> u64 {
-        self.lock().progress.last_sequence
+        let State { progress, .. } = &*self.lock();
+        if progress.is_new_session {
+            0
+        } else {
+            progress.shown
+        }
     }
 
     /// Returns the last place that was shown in the order of the room, if the client was there before.
     pub(crate) fn place(&self) -> Option<Place> {
         let State { progress, .. } = &*self.lock();
-        progress.room.map(|room| Place { room, sequence: progress.shown() })
+        progress.room.map(|room| Place { room, sequence: progress.shown })
     }
 
     /// Records that this client, whose name is `author`, sends this request.
     pub(crate) fn record_said(&self, author: &str, request: &Request) {
-        self.lock().repetitions.record_said(author, request);
+        let said = said_with(request, author);
+        said.iter().for_each(|said| self.lock().repetitions.record_said(said));
     }
 
     /// The server does not know the session any more. The next session counts from the start.
     pub(crate) fn end_session(&self) {
-        let State { progress, .. } = &mut *self.lock();
-        progress.shown_before = progress.shown();
-        progress.last_sequence = 0;
+        self.lock().progress.is_new_session = true;
     }
 
     /// Whether the room has announced its end.
@@ -128,21 +116,18 @@ impl<'a> Inbox<'a> {
         self.lock().people.toggle_ignored(name)
     }
 
-    /// Remembers a message of this client, whose name is `author`.
-    pub(crate) fn remember_own(&self, author: &str, sequence: u64, utterance: &Utterance) {
+    /// Remembers a message of this client, whose name is `author`: what this request has said.
+    pub(crate) fn remember_own(&self, author: &str, sequence: u64, request: &Request) {
+        let Some(kind) = said_with(request, author) else { return };
         let State { progress: Progress { room: Some(room), .. }, seen: Some(seen), .. } = &mut *self.lock()
         else {
             return;
         };
         // A clock that shows a time before 1970 is wrong, so any value will do.
         let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
-        let (author, text, message_id, repeated) = (author.to_owned(), utterance.text().to_owned(), 0, false);
-        let (kind, to) = match utterance {
-            Utterance::Message(_) => (EventKind::Message { author, message_id, repeated, text }, None),
-            Utterance::Action(_) => (EventKind::Action { author, message_id, repeated, text }, None),
-            Utterance::Private { to, .. } => {
-                (EventKind::Private { author, message_id, repeated, text }, Some(to.clone()))
-            }
+        let to = match request {
+            Request::Private { to, .. } => Some(to.clone()),
+            _ => None,
         };
         seen.record(*room, Found { event: Event { sequence, time, kind }, to });
     }
@@ -168,28 +153,25 @@ impl<'a> Inbox<'a> {
     }
 
     /// Records a join: its `sequence` in this `room`. `resumed` is whether the session is the one before.
-    pub(crate) fn on_joined(&self, room: u64, sequence: u64, resumed: bool) -> JoinKind {
+    /// Returns why a client that comes back is in a new session, if it is. Returns `None` for the first join.
+    pub(crate) fn on_joined(&self, room: u64, sequence: u64, resumed: bool) -> Option<Rejoin> {
         let state = &mut *self.lock();
         (state.ended, state.silences) = (false, 0);
-        let progress = &mut state.progress;
-        let shown = progress.shown();
-        let before = progress.room.replace(room);
-        let is_same = before == Some(room);
+        let shown = state.progress.shown;
+        let before = state.progress.room;
         // The number of a new join is higher than all before.
-        let is_put_back = is_same && !resumed && sequence <= shown;
-        progress.join_sequence = sequence;
-        (progress.last_sequence, progress.shown_before) =
-            if is_same && !is_put_back { (shown, progress.shown_before) } else { (0, 0) };
-        match before {
-            None => JoinKind::First,
-            Some(_) if is_put_back => {
+        let is_late = before == Some(room) && (resumed || sequence > shown);
+        let shown = if is_late { shown } else { 0 };
+        state.progress = Progress { room: Some(room), join_sequence: sequence, shown, is_new_session: false };
+        Some(match before? {
+            _ if is_late => Rejoin::Late,
+            before if before == room => {
                 let seen = state.seen.as_mut().map_or_else(Vec::new, |seen| seen.forget(room));
                 state.repetitions.put_back(seen.iter().map(|found| &found.event));
-                JoinKind::RoomPutBack
+                Rejoin::PutBack
             }
-            Some(_) if is_same => JoinKind::SameRoom,
-            Some(_) => JoinKind::RoomRestarted,
-        }
+            _ => Rejoin::Restarted,
+        })
     }
 
     /// Shows an event, unless it is a repetition or its author is ignored. Then counts it as received.
@@ -200,7 +182,7 @@ impl<'a> Inbox<'a> {
         let sequence = event.sequence;
         let (shows, earlier) = {
             let state = &mut *self.lock();
-            if sequence <= state.progress.last_sequence {
+            if sequence <= state.progress.shown {
                 return; // An earlier session has shown it.
             }
             let earlier = sequence < state.progress.join_sequence;
@@ -210,7 +192,7 @@ impl<'a> Inbox<'a> {
             (self.show)(UiEvent::Event { event, earlier });
         }
         let mut state = self.lock();
-        state.progress.last_sequence = state.progress.last_sequence.max(sequence);
+        state.progress.shown = state.progress.shown.max(sequence);
         state.silences = 0;
         state.awaited.take_if(|(awaited, _)| *awaited <= sequence);
     }
@@ -220,7 +202,7 @@ impl<'a> Inbox<'a> {
     pub(crate) fn shown_up_to(&self, sequence: u64) -> Tasks {
         let (showing, tasks) = tasks::begin();
         let mut state = self.lock();
-        if state.progress.shown() < sequence && state.silences < MAX_SILENCES {
+        if state.progress.shown < sequence && state.silences < MAX_SILENCES {
             state.awaited = Some((sequence, showing));
         }
         tasks
@@ -315,7 +297,7 @@ mod tests {
             inbox.receive(says(2, "Sara", 10));
             inbox.receive(repeats(3, "Sara", 10)); // again, in a new session
             inbox.receive(says(4, "Tom", 20));
-            assert!(matches!(inbox.on_joined(2, 1, false), JoinKind::RoomRestarted));
+            assert!(matches!(inbox.on_joined(2, 1, false), Some(Rejoin::Restarted)));
             inbox.receive(repeats(2, "Sara", 10)); // and again, in a new room
             inbox.receive(says(3, "Sara", 11));
             inbox.receive(repeats(4, "Tom", 21)); // Nobody has heard this one.
@@ -426,7 +408,7 @@ mod tests {
             inbox.end_session();
             assert_eq!(inbox.last_sequence(), 0, "a new session has received nothing");
             assert_eq!(inbox.place(), Some(Place { room: 1, sequence: 2 }));
-            assert!(matches!(inbox.on_joined(1, 6, false), JoinKind::SameRoom));
+            assert!(matches!(inbox.on_joined(1, 6, false), Some(Rejoin::Late)));
             inbox.receive(says(2, "Sara", 10));
             inbox.receive(says(3, "Me", 7));
             inbox.receive(says(4, "Sara", 11));
@@ -440,7 +422,7 @@ mod tests {
             inbox.on_joined(1, 1, false);
             inbox.receive(says(9, "Sara", 10));
             inbox.end_session();
-            assert!(matches!(inbox.on_joined(2, 3, false), JoinKind::RoomRestarted));
+            assert!(matches!(inbox.on_joined(2, 3, false), Some(Rejoin::Restarted)));
             inbox.receive(says(2, "Sara", 11));
         });
         assert_eq!(shown, [(9, false), (2, true)]);

@@ -11,7 +11,7 @@
 //! Go: `go rpc.ServeConn(conn)` serves every connection without an end; here are a scope, a limit and a
 //! token.
 
-use crate::session::{inbox::Inbox, loss::Loss};
+use crate::session::{connection_end::Loss, inbox::Inbox};
 use chat_common::{
     handshake::callback::{self, public_session_id},
     program::{shutdown::Shutdown, tasks::Tasks},
@@ -28,7 +28,7 @@ use chat_common::{
 use crossbeam_channel::Sender;
 use std::{
     io,
-    net::{IpAddr, SocketAddr, TcpListener},
+    net::{IpAddr, TcpListener},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread::{self, Scope},
     time::Duration,
@@ -63,16 +63,14 @@ pub(crate) struct Callbacks<'a> {
 /// Protected by one lock: the open streams, and which of them is the server's.
 #[derive(Default)]
 struct Streams {
-    last_id: u64,
-    open: Vec<(u64, Arc<Stream>)>,
-    /// The id of the server's stream.
-    server: Option<u64>,
+    open: Vec<Arc<Stream>>,
+    server: Option<Arc<Stream>>,
     closed: bool,
 }
 
 impl Streams {
     fn shut_down_all(&self) {
-        self.open.iter().for_each(|(_, stream)| stream.shut_down());
+        self.open.iter().for_each(|stream| stream.shut_down());
     }
 }
 
@@ -93,13 +91,8 @@ impl<'a> Callbacks<'a> {
     ///
     /// # Errors
     /// When the system gives no port or no thread.
-    pub(crate) fn listen<'scope>(
-        &'scope self,
-        scope: &'scope Scope<'scope, '_>,
-        call: &Stream,
-    ) -> io::Result<u16> {
-        let mut address = call.local_addr()?;
-        let server = call.peer_addr()?.ip();
+    pub(crate) fn listen<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) -> io::Result<u16> {
+        let (mut address, server) = (self.call.local_addr()?, self.call.peer_addr()?.ip());
         address.set_port(0);
         let listener = TcpListener::bind(address)?;
         let port = listener.local_addr()?.port();
@@ -120,7 +113,6 @@ impl<'a> Callbacks<'a> {
     pub(crate) fn dial<'scope>(
         &'scope self,
         scope: &'scope Scope<'scope, '_>,
-        server: SocketAddr,
         timeout: Duration,
     ) -> Result<(), RpcError> {
         {
@@ -128,16 +120,15 @@ impl<'a> Callbacks<'a> {
             streams.server = None;
             streams.shut_down_all();
         }
-        let mut connection = Connection::new(Arc::new(Stream::connect(server, timeout)?), FRAME_BYTES);
+        let stream = Arc::new(Stream::connect(self.call.peer_addr()?, timeout)?);
+        let mut connection = Connection::new(Arc::clone(&stream), FRAME_BYTES);
         callback::dial(&mut connection, Role::OpenedCallback, &self.call, self.token, timeout)?;
-        let Some(id) = self.register(connection.stream(), usize::MAX) else { return Err(RpcError::Closed) };
+        if !self.register(&stream, usize::MAX) {
+            return Err(RpcError::Closed);
+        }
         // The server's own callback may have arrived meanwhile. This connection replaces it.
-        self.lock().server = Some(id);
-        thread::Builder::new().name("callback".into()).spawn_scoped(scope, move || {
-            let end = self.serve(&mut connection);
-            self.remove(id, &end);
-        })?;
-        Ok(())
+        self.lock().server = Some(stream);
+        Ok(self.start_callback(scope, connection, |_| Ok(()))?)
     }
 
     /// Whether the server's callback connection is open.
@@ -173,7 +164,17 @@ impl<'a> Callbacks<'a> {
                 Ok((_, peer)) if !same_host(peer.ip(), server) => {
                     log::info!("ignored a connection from {peer}");
                 }
-                Ok((socket, peer)) => self.start_callback(scope, Arc::new(Stream::new(socket)), peer),
+                Ok((socket, peer)) => {
+                    let stream = Arc::new(Stream::new(socket));
+                    if self.register(&stream, MAX_CONNECTIONS) {
+                        let connection = Connection::new(Arc::clone(&stream), FRAME_BYTES);
+                        let verify = |connection: &mut Connection| self.verify(connection);
+                        if let Err(error) = self.start_callback(scope, connection, verify) {
+                            log::warn!("no thread for the connection from {peer}: {error}");
+                            self.remove(&stream, RpcError::Closed);
+                        }
+                    }
+                }
                 Err(error) => {
                     log::warn!("cannot accept the server's callback: {error}");
                     if self.stop.sleep(ACCEPT_PAUSE) {
@@ -184,89 +185,81 @@ impl<'a> Callbacks<'a> {
         }
     }
 
+    /// Starts the thread `callback`, which serves the connection if `verify` takes it.
     fn start_callback<'scope>(
         &'scope self,
         scope: &'scope Scope<'scope, '_>,
-        stream: Arc<Stream>,
-        peer: SocketAddr,
-    ) {
-        let Some(id) = self.register(&stream, MAX_CONNECTIONS) else { return };
-        let started = thread::Builder::new().name("callback".into()).spawn_scoped(scope, move || {
-            let mut connection = Connection::new(stream, FRAME_BYTES);
-            let end = match self.verify(&mut connection, id) {
-                Ok(()) => self.serve(&mut connection),
+        mut connection: Connection,
+        verify: impl FnOnce(&mut Connection) -> Result<(), RpcError> + Send + 'scope,
+    ) -> io::Result<()> {
+        let callback = move || {
+            let end = match verify(&mut connection).and_then(|()| self.serve(&mut connection)) {
+                Ok(()) => RpcError::Closed,
                 Err(error) => error,
             };
-            log::debug!("callback from {peer} ended: {end}");
-            self.remove(id, &end);
-        });
-        if let Err(error) = started {
-            log::warn!("no thread for the connection from {peer}: {error}");
-            self.remove(id, &RpcError::Closed);
-        }
+            log::debug!("a callback connection ended: {end}");
+            self.remove(connection.stream(), end);
+        };
+        thread::Builder::new().name("callback".into()).spawn_scoped(scope, callback).map(drop)
     }
 
     /// Checks that the connection is from our server.
-    fn verify(&self, connection: &mut Connection, id: u64) -> Result<(), RpcError> {
+    fn verify(&self, connection: &mut Connection) -> Result<(), RpcError> {
         let hello = connection.read_hello(HELLO_TIMEOUT)?.ok_or(RpcError::Closed)?;
         if let Some(status) = refusal(&hello, &self.call, self.token) {
             connection.refuse(status);
             return Err(RpcError::Refused { status, version: hello.highest });
         }
+        let stream = Arc::clone(connection.stream());
         // This comes before the server is answered, because the main thread asks for it right after that.
-        let admit = || match *self.lock().server.get_or_insert(id) == id {
+        let admit = || match Arc::ptr_eq(self.lock().server.get_or_insert(Arc::clone(&stream)), &stream) {
             true => Ok(()),
             false => Err(Status::Busy),
         };
         callback::accept(connection, &hello, &self.call, self.token, admit, FRAME_TIMEOUT)
     }
 
-    /// Serves `Receive` until the connection ends. Returns the reason of the end.
+    /// Serves `Receive` until the connection ends.
     ///
     /// # Blocking
-    /// On the main thread, until it has joined or failed. Then on the server, 15 s at
-    /// most without a frame, and on the screen.
-    fn serve(&self, connection: &mut Connection) -> RpcError {
+    /// On the main thread, until it has joined or failed. Then on the server, 15 s at most without a frame,
+    /// and on the screen.
+    ///
+    /// # Errors
+    /// When the server does not close the connection in order.
+    fn serve(&self, connection: &mut Connection) -> Result<(), RpcError> {
         self.joining.wait();
         if self.lock().closed {
-            return RpcError::Closed;
+            return Ok(());
         }
-        loop {
-            match connection.next_request(SILENCE_TIMEOUT, FRAME_TIMEOUT) {
-                Ok(Some(Callback::Receive { answer, events })) => {
-                    if events.is_empty() {
-                        self.inbox.receive_nothing();
-                    }
-                    events.into_iter().for_each(|event| self.inbox.receive(event));
-                    if answer {
-                        if let Err(error) = connection.reply(&CallbackReply::Received, FRAME_TIMEOUT) {
-                            return error;
-                        }
-                    }
-                }
-                Ok(None) => return RpcError::Closed,
-                Err(error) => return error,
+        while let Some(Callback::Receive { answer, events }) =
+            connection.next_request(SILENCE_TIMEOUT, FRAME_TIMEOUT)?
+        {
+            if events.is_empty() {
+                self.inbox.receive_nothing();
+            }
+            events.into_iter().for_each(|event| self.inbox.receive(event));
+            if answer {
+                connection.reply(&CallbackReply::Received, FRAME_TIMEOUT)?;
             }
         }
+        Ok(())
     }
 
-    /// Adds a stream, so that [`Callbacks::close`] can wake its thread. Returns its id, or `None` if it is
-    /// not wanted.
-    fn register(&self, stream: &Arc<Stream>, max_open: usize) -> Option<u64> {
+    /// Adds a stream, so that [`Callbacks::close`] can wake its thread. Returns false if it is not wanted.
+    fn register(&self, stream: &Arc<Stream>, max_open: usize) -> bool {
         let mut streams = self.lock();
-        if streams.closed || streams.open.len() >= max_open {
-            return None;
+        let is_wanted = !streams.closed && streams.open.len() < max_open;
+        if is_wanted {
+            streams.open.push(Arc::clone(stream));
         }
-        streams.last_id += 1;
-        let id = streams.last_id;
-        streams.open.push((id, Arc::clone(stream)));
-        Some(id)
+        is_wanted
     }
 
-    fn remove(&self, id: u64, end: &RpcError) {
+    fn remove(&self, stream: &Arc<Stream>, end: RpcError) {
         let mut streams = self.lock();
-        streams.open.retain(|(other, _)| *other != id);
-        if streams.server == Some(id) && !streams.closed {
+        streams.open.retain(|other| !Arc::ptr_eq(other, stream));
+        if streams.server.as_ref().is_some_and(|server| Arc::ptr_eq(server, stream)) && !streams.closed {
             // A full channel already has a reason. The first one makes the main thread end this connection.
             let _ = self.lost_tx.try_send(Loss::from(end));
         }

@@ -1,15 +1,16 @@
 //! The client's connections to one room, from the first join until the person leaves. Runs on the main
 //! thread, which is the one that calls [`run`].
 //!
-//! There is one connection after the other; `connection.rs` has the life of one. `client.rs` has what
-//! outlives it: the [`SendQueue`](send_queue::SendQueue) keeps what is to be sent, and the [`Inbox`] knows
-//! what was received.
+//! There is one connection after the other: `connection.rs` has the life of one, and `calls.rs` what is called
+//! over it. `client.rs` has what outlives it: the [`SendQueue`](send_queue::SendQueue) keeps what is to be
+//! sent, and the [`Inbox`] knows what was received.
 //!
 //! A *session* is what the server keeps for a member under its token. A new connection resumes the session,
 //! or begins another one.
 
 mod asked_history;
 mod backoff;
+mod calls;
 mod client;
 mod connection;
 mod connection_end;
@@ -20,7 +21,6 @@ mod inbox;
 #[cfg(feature = "closed")]
 mod known_rooms;
 mod listener;
-mod loss;
 mod message;
 mod options;
 mod pager;
@@ -40,14 +40,16 @@ use crate::{
     session::{
         backoff::Backoff,
         client::Client,
-        connection_end::{ConnectionEnd, Obstacle},
+        connection_end::{ConnectionEnd, Loss, Obstacle},
         inbox::Inbox,
-        loss::Loss,
     },
 };
 use chat_common::wire::token::Token;
 use crossbeam_channel::{after, never, select};
-use std::time::{Duration, Instant};
+use std::{
+    convert::Infallible,
+    time::{Duration, Instant},
+};
 
 #[cfg(feature = "closed")]
 pub use credentials::{AccessOptions, PassphraseSource};
@@ -86,7 +88,7 @@ pub fn run(options: &JoinOptions, channels: &Channels, show: UiEventHandler<'_>)
             let place = options.session.map(|(_, place)| place);
             let inbox = Inbox::new(show, place, options.remembers);
             let mut client = Client::new(options, channels, &inbox, show, random);
-            let outcome = client.run_loop();
+            let Err(outcome) = client.run_loop();
             client.check_all_sent(outcome)
         }
         Err(error) => Outcome::Failed(format!("no random numbers from the system: {error}")),
@@ -99,24 +101,25 @@ pub fn run(options: &JoinOptions, channels: &Channels, show: UiEventHandler<'_>)
 }
 
 impl Client<'_> {
-    /// Connects again and again, until the client ends.
-    fn run_loop(&mut self) -> Outcome {
+    /// Connects again and again.
+    ///
+    /// # Errors
+    /// How the client has ended.
+    fn run_loop(&mut self) -> Result<Infallible, Outcome> {
         let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         let mut offline_since = Instant::now();
         let mut wait_shown = false;
         loop {
-            let name = match self.member.name.clone().map_or_else(|| self.read_name(), Ok) {
-                Ok(name) => name,
-                Err(outcome) => return outcome,
-            };
+            let name = self.member.name.clone().map_or_else(|| self.read_name(), Ok)?;
             let started = Instant::now();
-            let (reason, obstacle) = match self.connect_once(&name) {
-                ConnectionEnd::Finished(outcome) => return outcome,
+            let Err(end) = self.connect_once(&name) else { return Err(Outcome::Left) };
+            let (reason, obstacle) = match end {
+                ConnectionEnd::Failed(reason) => return Err(Outcome::Failed(reason)),
                 #[cfg(feature = "closed")]
-                ConnectionEnd::NeedsPassphrase => match self.read_passphrase() {
-                    Ok(()) => continue,
-                    Err(outcome) => return outcome,
-                },
+                ConnectionEnd::NeedsPassphrase => {
+                    self.read_passphrase()?;
+                    continue;
+                }
                 ConnectionEnd::Lost(Loss { reason, closed }) => {
                     let ended = self.inbox.room_has_ended();
                     self.member.untold_loss = Some(UiEvent::Lost { reason: reason.clone(), ended });
@@ -142,16 +145,14 @@ impl Client<'_> {
             let waited = offline_since.elapsed();
             if !self.tries_again(&name, obstacle, waited) {
                 if matches!(obstacle, Obstacle::NameTaken | Obstacle::NameRefused) {
-                    match self.on_refused_name(reason) {
-                        Some(outcome) => return outcome,
-                        None => continue,
-                    }
+                    self.on_refused_name(reason)?;
+                    continue;
                 }
                 self.tell_loss();
-                let what = if self.member.was_joined { "cannot get back in" } else { "cannot join" };
-                return Outcome::Failed(format!("{what} at {}: {reason}", self.options.server));
+                let what = if self.was_joined() { "cannot get back in" } else { "cannot join" };
+                return Err(Outcome::Failed(format!("{what} at {}: {reason}", self.options.server)));
             }
-            if self.member.was_joined {
+            if self.was_joined() {
                 log::info!("not connected yet: {reason:?}");
             } else if !std::mem::replace(&mut wait_shown, true) {
                 let is_busy = obstacle == Obstacle::Busy;
@@ -159,10 +160,8 @@ impl Client<'_> {
             }
             // The last attempt is at the end of the wait.
             let left = self.options.wait.map_or(Duration::MAX, |wait| wait - waited);
-            if let Some(outcome) = self.wait_offline(backoff.pause().min(left), offline_since) {
-                self.tell_loss();
-                return outcome;
-            }
+            let ended = self.wait_offline(backoff.pause().min(left), offline_since);
+            ended.inspect_err(|_| self.tell_loss())?;
         }
     }
 
@@ -176,54 +175,62 @@ impl Client<'_> {
             (Some(wait), Obstacle::NameTaken) => waited < wait && !is_typed,
             (Some(wait), _) => waited < wait,
             (None, Obstacle::NameTaken) => false,
-            (None, Obstacle::Busy) if !self.member.was_joined => interactive || waited < BUSY_WAIT,
-            (None, _) => self.member.was_joined,
+            (None, Obstacle::Busy) if !self.was_joined() => interactive || waited < BUSY_WAIT,
+            (None, _) => self.was_joined(),
         }
     }
 
-    /// Returns the outcome of a client that does not get its name. A person is asked for another one instead,
-    /// with the next question for the name.
-    fn on_refused_name(&mut self, reason: String) -> Option<Outcome> {
+    /// Lets a person type another name, with the next question for it.
+    ///
+    /// # Errors
+    /// The outcome of a client that ends instead.
+    fn on_refused_name(&mut self, reason: String) -> Result<(), Outcome> {
         if !self.options.interactive || self.leaving.input_ended {
-            return Some(Outcome::Failed(reason));
+            return Err(Outcome::Failed(reason));
         }
         self.tell_loss();
         (self.show)(UiEvent::Refused(reason));
         self.member.name = None;
         self.take_typed_ahead();
-        self.leaving.input_ended.then_some(Outcome::Left)
+        if self.leaving.input_ended {
+            Err(Outcome::Left)
+        } else {
+            Ok(())
+        }
     }
 
-    /// Waits until the next attempt to connect, and takes input meanwhile. Returns the outcome if the client
-    /// ends.
+    /// Waits until the next attempt to connect, and takes input meanwhile.
     ///
     /// # Blocking
     /// For `pause`. Input and a request to stop wake it.
-    fn wait_offline(&mut self, pause: Duration, offline_since: Instant) -> Option<Outcome> {
+    ///
+    /// # Errors
+    /// The outcome of a client that ends instead.
+    fn wait_offline(&mut self, pause: Duration, offline_since: Instant) -> Result<(), Outcome> {
         let timer = after(pause);
         loop {
             if self.leaves() {
                 // A person leaves at once. A program waits until it is done, but not for ever.
                 if self.options.interactive || self.is_done() {
-                    return Some(Outcome::Left);
+                    return Err(Outcome::Left);
                 }
                 if offline_since.elapsed() > self.options.wait.unwrap_or(RESUME_TIME) {
-                    return Some(Outcome::Failed("the server has not come back".into()));
+                    return Err(Outcome::Failed("the server has not come back".into()));
                 }
             }
             // A program that has not joined yet leaves its lines unread.
-            let reads = !self.queue.is_full() && (self.member.was_joined || self.options.interactive);
+            let reads = !self.queue.is_full() && (self.was_joined() || self.options.interactive);
             let input_rx = if reads { self.channels.input_rx.clone() } else { never() };
             select! {
                 recv(self.channels.stop_rx) -> stop => if self.stops_now(stop) {
                     // A script must not take this for success: what it has to say is not even read.
-                    return Some(match self.member.was_joined || self.options.interactive {
+                    return Err(match self.was_joined() || self.options.interactive {
                         true => Outcome::Left,
                         false => Outcome::Failed("stopped by a signal before it could join".into()),
                     });
                 },
                 recv(input_rx) -> input => self.take_for_later(input),
-                recv(timer) -> _ => return None,
+                recv(timer) -> _ => return Ok(()),
             }
         }
     }
@@ -232,12 +239,9 @@ impl Client<'_> {
     /// script learns it from the exit code. A client whose input could not be read fails in any case.
     fn check_all_sent(&self, outcome: Outcome) -> Outcome {
         // A client that was told to leave has read ahead.
-        let unread = if outcome == Outcome::Left {
-            self.channels.input_rx.try_iter().filter(is_to_send).count()
-        } else {
-            0
-        };
-        let unsent = self.queue.len() + unread;
+        let read_ahead = self.channels.input_rx.try_iter().filter(|_| outcome == Outcome::Left);
+        let unread = read_ahead.filter(is_to_send).count();
+        let unsent = self.queue.waiting.len() + unread;
         if unsent > 0 {
             (self.show)(UiEvent::Unsent(unsent));
         }

@@ -3,9 +3,15 @@
 
 use crate::{
     events::{UiEvent, UiEventHandler},
-    session::{connection_end::ConnectionEnd, options::JoinOptions, HOW_TO_BUILD_CLOSED},
+    session::{
+        connection_end::{ConnectionEnd, Obstacle},
+        options::JoinOptions,
+        HOW_TO_BUILD_CLOSED,
+    },
 };
-use chat_common::wire::{error::RpcError, hello::Role, rpc::Connection, status::Status, token::Token};
+use chat_common::wire::{
+    error::RpcError, hello::Role, protocol::Reply, rpc::Connection, status::Status, token::Token,
+};
 use std::time::Duration;
 
 /// The client's side of a closed room, which this build does not have.
@@ -33,7 +39,7 @@ impl RoomAccess<'_> {
     ) -> Result<(), ConnectionEnd> {
         match call.greet(Role::Call, Token::NONE, timeout) {
             Ok(_) => Ok(()),
-            Err(RpcError::Refused { status: Status::Closed, .. }) => Err(ConnectionEnd::failed(format!(
+            Err(RpcError::Refused { status: Status::Closed, .. }) => Err(ConnectionEnd::Failed(format!(
                 "the room at {} is closed, and this build knows only open ones: {}",
                 self.0.server, HOW_TO_BUILD_CLOSED
             ))),
@@ -41,14 +47,12 @@ impl RoomAccess<'_> {
         }
     }
 
-    /// In an open room no reply proves anything.
-    pub(crate) fn on_reply(&mut self) -> Result<(), String> {
-        Ok(())
-    }
-
-    /// In an open room no failure of a call is final.
-    pub(crate) fn why_final(&self, _error: &RpcError) -> Option<String> {
-        None
+    /// Passes on the reply to a Join.
+    ///
+    /// # Errors
+    /// When there is no reply.
+    pub(crate) fn check_reply(&mut self, reply: Result<Reply, RpcError>) -> Result<Reply, ConnectionEnd> {
+        reply.map_err(|error| ConnectionEnd::NotJoined(Obstacle::NoWay, error.to_string()))
     }
 
     /// An open room has no key.

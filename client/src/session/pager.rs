@@ -26,7 +26,7 @@ pub(crate) struct Unread {
 }
 
 /// A look back that still waits for a page.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Pager {
     /// The text to find. Without one, the last messages are wanted.
     text: Option<String>,
@@ -39,22 +39,14 @@ pub(crate) struct Pager {
     /// How many there are.
     total: usize,
     pages: usize,
-    /// Whether everything is read that is not too old.
-    is_whole: bool,
+    /// Whether something is not read that is not too old.
+    has_gap: bool,
 }
 
 impl Pager {
     /// The last `count` messages, of those that are unread.
     pub(crate) fn history(count: u32, unread: Unread) -> Pager {
-        Pager {
-            text: None,
-            unread,
-            found: VecDeque::new(),
-            most: count as usize,
-            total: 0,
-            pages: 0,
-            is_whole: true,
-        }
+        Pager { unread, most: count as usize, ..Pager::default() }
     }
 
     /// The messages with this text, of those that were seen and those that are unread. `seen` has the oldest
@@ -64,8 +56,7 @@ impl Pager {
         unread: Unread,
         seen: impl DoubleEndedIterator<Item = &'f Found>,
     ) -> Pager {
-        let history = Pager::history(0, unread);
-        let mut search = Pager { text: Some(text), most: MAX_FOUND, ..history };
+        let mut search = Pager { text: Some(text), unread, most: MAX_FOUND, ..Pager::default() };
         seen.rev().for_each(|found| search.take(found.clone(), |_| false));
         search
     }
@@ -105,17 +96,17 @@ impl Pager {
         }
         self.unread.before = Some(oldest);
         let wants_more = self.text.is_some() || self.total < self.most;
-        self.is_whole &= !wants_more || self.pages < MAX_PAGES;
+        self.has_gap |= wants_more && self.pages >= MAX_PAGES;
         wants_more && self.pages < MAX_PAGES
     }
 
     /// What was found, or `None` if nothing is to be said. `complete` is whether the server has replied to
     /// all that it was asked.
     pub(crate) fn end(self, complete: bool) -> Option<UiEvent> {
-        let Pager { text, found, total, is_whole, .. } = self;
+        let Pager { text, found, total, has_gap, .. } = self;
         match text {
             Some(text) => {
-                Some(UiEvent::Found { text, matches: found.into(), total, complete: complete && is_whole })
+                Some(UiEvent::Found { text, matches: found.into(), total, complete: complete && !has_gap })
             }
             None if !complete && found.is_empty() => None,
             None => Some(UiEvent::History(found.into_iter().map(|found| found.event).collect())),
@@ -133,7 +124,7 @@ impl Pager {
             Some(message) => has_text(message.text) && !is_ignored(message.author),
             None => {
                 let is_gap = matches!(kind, EventKind::Missed { messages: true, .. });
-                self.is_whole &= !is_gap;
+                self.has_gap |= is_gap;
                 if is_gap && self.text.is_none() {
                     self.found.push_front(found);
                 }

@@ -1,7 +1,7 @@
 //! What a person has said of the others: whom it ignores, and to whom a reply goes. Plain data, owned by the
 //! inbox.
 
-use crate::session::message::{message_of, Class};
+use crate::session::message::message_of;
 use chat_common::wire::protocol::{Event, EventKind};
 use std::collections::BTreeMap;
 
@@ -53,12 +53,10 @@ impl People {
                 }
             }
             EventKind::Joined { name } => self.replies_to_nobody_called(name),
-            _ => {
-                let private = message_of(kind).filter(|message| message.class == Class::Private);
-                if let Some(message) = private.filter(|message| !self.ignores(message.author)) {
-                    self.last_private_author = Some(message.author.to_owned());
-                }
+            EventKind::Private { author, .. } if !self.ignores(author) => {
+                self.last_private_author = Some(author.clone());
             }
+            _ => {}
         }
     }
 

@@ -88,7 +88,7 @@ impl Client<'_> {
     pub(super) fn take_typed_ahead(&mut self) {
         let typed_ahead: Vec<Input> = self.channels.input_rx.try_iter().collect();
         for input in typed_ahead {
-            if self.member.was_joined || matches!(input, Input::Leave | Input::End | Input::Failed(_)) {
+            if self.was_joined() || matches!(input, Input::Leave | Input::End | Input::Failed(_)) {
                 self.take_for_later(Ok(input));
             }
         }

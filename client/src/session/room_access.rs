@@ -15,7 +15,7 @@
 use crate::{
     events::{UiEvent, UiEventHandler},
     session::{
-        connection_end::ConnectionEnd,
+        connection_end::{ConnectionEnd, Obstacle},
         credentials::PassphraseSource,
         known_rooms::{self, Remembered},
         options::JoinOptions,
@@ -24,7 +24,10 @@ use crate::{
 use chat_common::{
     handshake::{credentials::Credentials, passphrase::Passphrase, sealed, state},
     program::tasks,
-    wire::{error::RpcError, hello::Role, rpc::Connection, seal::PublicKey, status::Status, token::Token},
+    wire::{
+        error::RpcError, hello::Role, protocol::Reply, rpc::Connection, seal::PublicKey, status::Status,
+        token::Token,
+    },
 };
 use std::{path::Path, thread, time::Duration};
 
@@ -123,12 +126,12 @@ impl RoomAccess<'_> {
             return self.shake_hands(&credentials, call, show);
         }
         match call.greet(Role::Call, Token::NONE, timeout) {
-            Ok(_) => self.may_be_open().map_err(ConnectionEnd::failed),
+            Ok(_) => self.may_be_open().map_err(ConnectionEnd::Failed),
             Err(RpcError::Refused { status: Status::Closed, .. }) if self.options.access.asks_passphrase => {
                 Err(ConnectionEnd::NeedsPassphrase)
             }
             Err(RpcError::Refused { status: Status::Closed, .. }) => {
-                Err(ConnectionEnd::failed(self.no_passphrase()))
+                Err(ConnectionEnd::Failed(self.no_passphrase()))
             }
             Err(error) => Err(error.into()),
         }
@@ -144,7 +147,7 @@ impl RoomAccess<'_> {
         call: &mut Connection,
         show: UiEventHandler<'_>,
     ) -> Result<(), ConnectionEnd> {
-        let known = self.known_key().map_err(ConnectionEnd::failed)?;
+        let known = self.known_key().map_err(ConnectionEnd::Failed)?;
         let may_be_new = known.is_none() || self.accepts_new_key();
         let mut shown = None;
         let accepts = |key: &PublicKey| {
@@ -177,7 +180,7 @@ impl RoomAccess<'_> {
             }
             _ => return Err(error.into()),
         };
-        Err(ConnectionEnd::failed(why))
+        Err(ConnectionEnd::Failed(why))
     }
 
     /// Checks that a room that takes the client in the open was not closed before. A person who is asked for
@@ -204,12 +207,22 @@ impl RoomAccess<'_> {
         )
     }
 
-    /// Records the first sealed reply, which proves that the room knows the passphrase.
+    /// Passes on the reply to a Join. The first sealed reply proves that the room knows the passphrase.
     ///
     /// # Errors
-    /// When the key cannot be remembered, or another client has remembered another key meanwhile. One line
-    /// for people.
-    pub(crate) fn on_reply(&mut self) -> Result<(), String> {
+    /// When there is no reply. When the key cannot be remembered, or another client has remembered another
+    /// key meanwhile.
+    pub(crate) fn check_reply(&mut self, reply: Result<Reply, RpcError>) -> Result<Reply, ConnectionEnd> {
+        let reply = reply.map_err(|error| match self.why_final(&error) {
+            Some(why) => ConnectionEnd::Failed(why),
+            None => ConnectionEnd::NotJoined(Obstacle::NoWay, error.to_string()),
+        })?;
+        self.know_room().map_err(ConnectionEnd::Failed)?;
+        Ok(reply)
+    }
+
+    /// Remembers the key of a room that has proven that it knows the passphrase.
+    fn know_room(&mut self) -> Result<(), String> {
         let RoomKey::Shown { key, known } = self.room_key else { return Ok(()) };
         let (server, replaces) = (&self.options.server, known.filter(|_| self.options.access.accept_new_key));
         if let Some(state) = &self.options.access.state {
@@ -227,7 +240,7 @@ impl RoomAccess<'_> {
     }
 
     /// Returns why the client must not try again after its first call has failed, if it must not.
-    pub(crate) fn why_final(&self, error: &RpcError) -> Option<String> {
+    fn why_final(&self, error: &RpcError) -> Option<String> {
         let server = &self.options.server;
         match (&self.room_key, error) {
             (RoomKey::Unseen, _) => None,

@@ -52,10 +52,10 @@ impl ToSend {
 /// The queue of requests.
 #[derive(Debug)]
 pub(crate) struct SendQueue {
-    waiting: VecDeque<ToSend>,
+    pub(crate) waiting: VecDeque<ToSend>,
     next_message_id: u64,
     /// The longest text that the server takes, in bytes.
-    text_limit: usize,
+    pub(crate) text_limit: usize,
     /// Whether the first request was sent, and its reply has not arrived.
     awaits_reply: bool,
 }
@@ -71,22 +71,10 @@ impl SendQueue {
         }
     }
 
-    pub(crate) fn set_text_limit(&mut self, text_limit: u32) {
-        self.text_limit = text_limit as usize;
-    }
-
     /// Whether to stop reading input. A long text becomes several requests, so the queue may be longer than
     /// its limit.
     pub(crate) fn is_full(&self) -> bool {
         self.waiting.len() >= MAX_QUEUED
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.waiting.len()
     }
 
     /// The first request.
@@ -94,15 +82,10 @@ impl SendQueue {
         self.waiting.front().map(ToSend::request)
     }
 
-    /// Whether the first request is one of several pages.
-    pub(crate) fn is_paging(&self) -> bool {
-        matches!(self.waiting.front(), Some(ToSend::Page(_)))
-    }
-
     /// Records whether the reply to the last call has not arrived. The call was the first request, or a ping
     /// if there was none.
     pub(crate) fn set_awaits_reply(&mut self, awaits_reply: bool) {
-        self.awaits_reply = awaits_reply && !self.is_empty();
+        self.awaits_reply = awaits_reply && !self.waiting.is_empty();
     }
 
     /// A new session begins. If the earlier one may have accepted the first message, the message is marked,
@@ -115,20 +98,6 @@ impl SendQueue {
         }
     }
 
-    /// Removes the first request.
-    pub(crate) fn pop_first(&mut self) -> Option<ToSend> {
-        self.waiting.pop_front()
-    }
-
-    /// Puts the first request back, because it has no valid reply.
-    pub(crate) fn put_back(&mut self, first: ToSend) {
-        self.waiting.push_front(first);
-    }
-
-    pub(crate) fn push(&mut self, last: ToSend) {
-        self.waiting.push_back(last);
-    }
-
     /// Pushes a message. A text that is too long becomes several messages, so no text is lost. One with an
     /// id stays whole, because whoever gave it may say the same message again.
     pub(crate) fn push_utterance(&mut self, utterance: &Utterance, id: Option<u64>) {
@@ -137,7 +106,12 @@ impl SendQueue {
             let message_id = id.unwrap_or(self.next_message_id);
             self.next_message_id = self.next_message_id.max(message_id.saturating_add(1));
             let utterance = utterance.with_text(text);
-            self.push(ToSend::Message { utterance, message_id, is_numbered: id.is_some(), repeated: false });
+            self.waiting.push_back(ToSend::Message {
+                utterance,
+                message_id,
+                is_numbered: id.is_some(),
+                repeated: false,
+            });
         }
     }
 }
@@ -203,8 +177,8 @@ mod tests {
     fn message_ids_count_up_over_all_kinds_of_messages() {
         let mut queue = SendQueue::new(7);
         queue.push_utterance(&Utterance::Message("hello".into()), None);
-        queue.push(ToSend::Who(None));
-        queue.set_text_limit(4);
+        queue.waiting.push_back(ToSend::Who(None));
+        queue.text_limit = 4;
         queue.push_utterance(&Utterance::Private { to: "Tom".into(), text: "123456".into() }, None);
         let private = |message_id, text: &str| Request::Private {
             message_id,
@@ -212,8 +186,7 @@ mod tests {
             to: "Tom".into(),
             text: text.into(),
         };
-        let requests: Vec<Request> =
-            std::iter::from_fn(|| queue.pop_first()).map(|first| first.request()).collect();
+        let requests: Vec<Request> = queue.waiting.iter().map(ToSend::request).collect();
         let hello = Request::Broadcast { message_id: 7, repeated: false, text: "hello".into() };
         assert_eq!(requests, [hello, Request::Who, private(8, "1234"), private(9, "56")]);
     }
