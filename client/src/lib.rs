@@ -61,7 +61,7 @@ pub use input::{
 pub use screen::{json_objects, Screen};
 #[cfg(feature = "closed")]
 pub use session::{load_credentials, AccessOptions, PassphraseSource};
-pub use session::{run, JoinOptions};
+pub use session::{run, JoinOptions, MemberOptions};
 pub use settings::{
     parse_arguments, Bell, CommandLine, Environment, InputSource, Invocation, Options, ScreenOptions,
     TimeFormat,

@@ -29,10 +29,10 @@
 //! 2. `client/src/input/typing.rs`: `guard_pastes_loop` waits for some 20 ms: a line that more lines follow
 //!    was pasted. Thread `paste`.
 //! 3. `client/src/input/person.rs`: `pass`, `take` see that it is not a command. Hands over `input_tx`.
-//! 4. `client/src/session/connection.rs`: `call_loop` is the session. Thread `main`.
+//! 4. `client/src/session/calls.rs`: `call_loop` is the session. Thread `main`.
 //! 5. `client/src/session/client.rs`: `take`, `say`.
 //! 6. `client/src/session/send_queue.rs`: `push_utterance` gives the message its id. Hands over `Request`.
-//! 7. `client/src/session/connection.rs`: `call_loop` takes it from the queue.
+//! 7. `client/src/session/calls.rs`: `call_loop` takes it from the queue.
 //! 8. `common/src/wire/rpc.rs`: `call` writes Broadcast to the socket, and waits for the reply. Hands over
 //!    `request`.
 //!

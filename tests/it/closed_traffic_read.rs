@@ -1,6 +1,6 @@
 //! Somebody who records all traffic of a closed room finds no text, no name and no token in it.
 
-use chat_client::{AccessOptions, Channels, Input, JoinOptions, Stop, UiEvent, Utterance};
+use chat_client::{AccessOptions, Channels, Input, JoinOptions, MemberOptions, Stop, UiEvent, Utterance};
 use chat_common::{handshake::sealed::accept_callback, wire::protocol::Join};
 use chat_tests::{
     closed,
@@ -39,8 +39,7 @@ impl Typist {
         let (shown_tx, shown_rx) = unbounded();
         let credentials = closed.then(|| closed::credentials(PASSPHRASE));
         let options = JoinOptions {
-            name: Some(name.to_owned()),
-            listen: false,
+            member: MemberOptions { name: Some(name.to_owned()), dials: true, ..MemberOptions::default() },
             stay: true,
             access: AccessOptions { credentials, ..AccessOptions::default() },
             ..JoinOptions::new(server.to_string())

@@ -38,8 +38,8 @@ impl Client {
 
     fn join_with(server: SocketAddr, name: &str, listen: bool) -> Client {
         let mut options = join_options(server);
-        options.name = Some(name.to_owned());
-        options.listen = listen;
+        options.member.name = Some(name.to_owned());
+        options.member.dials = !listen;
         let ((input_tx, input_rx), (stop_tx, stop_rx)) = (bounded(16), bounded(1));
         let shown: Arc<Shared<Vec<UiEvent>>> = Arc::default();
         let outcome: Arc<Shared<Option<Outcome>>> = Arc::default();

@@ -5,7 +5,7 @@ use crate::{
     server::{without_rate_limit, TestServer},
     watchdog::WATCHDOG_TIMEOUT,
 };
-use chat_client::{AccessOptions, Channels, Input, JoinOptions, Outcome, UiEvent};
+use chat_client::{AccessOptions, Channels, Input, JoinOptions, MemberOptions, Outcome, UiEvent};
 use chat_common::{
     handshake::{credentials::Credentials, passphrase::Passphrase, sealed},
     wire::{
@@ -94,7 +94,7 @@ pub fn passphrase(words: &str) -> Passphrase {
 /// Returns the options of a client with this name and a new key.
 pub fn join_options(server: SocketAddr, name: &str, passphrase: Passphrase) -> JoinOptions {
     JoinOptions {
-        name: Some(name.to_owned()),
+        member: MemberOptions { name: Some(name.to_owned()), ..MemberOptions::default() },
         access: AccessOptions {
             credentials: Some(Credentials { passphrase, key: new_key() }),
             ..AccessOptions::default()
@@ -114,7 +114,8 @@ pub fn run_client(
 ) -> (Outcome, Vec<UiEvent>) {
     let (input_tx, input_rx) = unbounded();
     let (_stop_tx, stop_rx) = bounded(1);
-    let options = JoinOptions { listen, wait: Some(CLIENT_WAIT), ..join_options(server, name, passphrase) };
+    let mut options = JoinOptions { wait: Some(CLIENT_WAIT), ..join_options(server, name, passphrase) };
+    options.member.dials = !listen;
     input_tx.send(Input::message(line)).unwrap();
     input_tx.send(Input::End).unwrap();
     let (shown_tx, shown_rx) = unbounded();

@@ -34,24 +34,12 @@ const READ_AHEAD_LINES: usize = 16;
 /// How many requests to stop can wait. One is enough.
 const STOP_CAPACITY: usize = 4;
 
-/// Why the program ends, and its exit code.
-struct Failure {
-    code: u8,
-    why: String,
-}
+/// The exit code of a program that has failed, and why.
+type Failure = (u8, String);
 
-impl Failure {
-    fn new(why: String) -> Failure {
-        Failure { code: FAILED, why }
-    }
-
-    fn wrong_usage(why: String) -> Failure {
-        Failure { code: WRONG_USAGE, why }
-    }
-
-    fn cannot_write(error: impl std::fmt::Display) -> Failure {
-        Failure::new(format!("cannot write: {error}"))
-    }
+/// Returns the failure for this reason, if it is not wrong usage.
+fn failed(why: String) -> Failure {
+    (FAILED, why)
 }
 
 fn main() -> ExitCode {
@@ -68,9 +56,9 @@ fn main() -> ExitCode {
     let ended = match invocation() {
         Ok(Invocation::Run(options)) => chat(*options, &log, &ignored),
         Ok(Invocation::Print(text)) => print(&text),
-        Err(why) => Err(Failure::wrong_usage(why)),
+        Err(why) => Err((WRONG_USAGE, why)),
     };
-    ended.unwrap_or_else(|Failure { code, why }| end_with(&log, code, &why))
+    ended.unwrap_or_else(|(code, why)| end_with(&log, code, &why))
 }
 
 fn invocation() -> Result<Invocation, String> {
@@ -95,13 +83,13 @@ fn chat(
     ignored: &signals::IgnoredAtStart,
 ) -> Result<ExitCode, Failure> {
     #[cfg(feature = "closed")]
-    chat_client::load_credentials(&mut options.join, options.passphrase.as_ref()).map_err(Failure::new)?;
+    chat_client::load_credentials(&mut options.join.access, options.passphrase.as_ref()).map_err(failed)?;
     if options.source == InputSource::StdinMessage {
         // This happens before the signal handler is set, so that a signal still ends the program while it
         // reads.
         let text = read_message(ForegroundInput::new(|| {})).map_err(|error| match error {
-            MessageError::Invalid(why) => Failure::wrong_usage(why),
-            MessageError::Unreadable(error) => Failure::new(cannot_read(&error)),
+            MessageError::Invalid(why) => (WRONG_USAGE, why),
+            MessageError::Unreadable(error) => failed(cannot_read(&error)),
         })?;
         options.source = InputSource::Message(text);
     }
@@ -114,14 +102,14 @@ fn chat(
         log::warn!("signals end the program without a goodbye: {error}");
     }
     ignored.ignore_again();
-    user.clone().start_input(&options).map_err(|error| Failure::new(cannot_read(&error)))?;
+    user.clone().start_input(&options).map_err(|error| failed(cannot_read(&error)))?;
     let channels = Channels { input_rx, stop_rx };
     let outcome = chat_client::run(&options.join, &channels, &|event| user.show(event));
     if matches!(outcome, Outcome::Failed(_)) && options.join.interactive {
         user.person.wait_for_enter(&channels);
     }
     if let Some(error) = user.screen.write_error() {
-        return Err(Failure::cannot_write(error));
+        return Err(failed(format!("cannot write: {error}")));
     }
     let is_whole = user.screen.transcript_is_complete() && !user.person.forgot_paste();
     // The reason has been shown.
@@ -142,7 +130,9 @@ fn print(text: &str) -> Result<ExitCode, Failure> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         // It is not a failure when nobody reads the text.
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::cannot_write(error)),
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(failed(format!("cannot write: {error}")))
+        }
         _ => Ok(ExitCode::SUCCESS),
     }
 }

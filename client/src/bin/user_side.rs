@@ -1,6 +1,6 @@
 //! What the user of the program has: the screen, the person or the pipe at standard input, and the editor.
 
-use crate::{end_with, Failure, FAILED};
+use crate::{end_with, failed, Failure, FAILED};
 use chat_client::{
     guard_pastes_loop, read_lines_loop, read_objects_loop, read_typed_loop, Editor, Input, InputSource,
     Options, Person, Screen, Stop, TerminalEvent, Typed, UiEvent, Utterance,
@@ -49,14 +49,13 @@ impl UserSide {
         let edits = Editor::is_for(&screen_options);
         // The client draws the typed line itself then, and the system echoes nothing.
         screen_options.typing &= !edits;
-        let screen = Screen::open(&screen_options, log.clone(), stop_tx.clone()).map_err(Failure::new)?;
+        let screen = Screen::open(&screen_options, log.clone(), stop_tx.clone()).map_err(failed)?;
         let screen = Arc::new(screen);
-        let editor = edits.then(|| Editor::open(&screen)).transpose();
-        let editor =
-            editor.map_err(|error| Failure::new(format!("cannot edit on this terminal: {error}")))?;
+        let cannot_edit = |error| failed(format!("cannot edit on this terminal: {error}"));
+        let editor = edits.then(|| Editor::open(&screen)).transpose().map_err(cannot_edit)?;
         let shown_on = Arc::clone(&screen);
         let show = move |shown| shown_on.show(shown);
-        let asks_name = options.join.name.is_none();
+        let asks_name = options.join.member.name.is_none();
         let person = Arc::new(Person::new(asks_name, edits, input_tx, stop_tx.clone(), show));
         if !edits {
             let continued = Arc::clone(&person);

@@ -14,9 +14,10 @@ use chat_common::{
 use std::time::Duration;
 
 /// Whether the history that was asked for has been shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum AskedHistory {
     /// It has, or nobody waits for it: a person leaves when it wants to.
+    #[default]
     Shown,
     /// It is what was said before this sequence, the one of the join.
     Before(u64),

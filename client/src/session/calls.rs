@@ -2,7 +2,7 @@
 //! the main thread.
 
 use crate::{
-    events::UiEvent,
+    events::{Input, UiEvent},
     session::{
         asked_history::AskedHistory,
         backoff::Backoff,
@@ -31,7 +31,8 @@ const LONGEST_BUSY_PAUSE: Duration = Duration::from_secs(1);
 const BUSY_PAUSE_TO_SHOW: Duration = Duration::from_millis(300);
 
 impl Client<'_> {
-    /// Sends the queue, takes input, and pings when there is nothing to send. Returns when the client has left.
+    /// Sends the queue, takes input, and pings when there is nothing to send. Returns when the client has
+    /// left.
     ///
     /// # Blocking
     /// On input, on a request to stop and on the loss of the callback, 5 s at most. On the server during a
@@ -73,8 +74,8 @@ impl Client<'_> {
                 recv(history_rx) -> _ => self.leaving.asked_history = AskedHistory::Shown,
                 recv(lost_rx) -> loss => return Err(loss.unwrap_or_default()),
                 recv(input_rx) -> input => match retry_at {
-                    Some(_) => self.take_for_later(input),
-                    None => self.take(input),
+                    Some(_) => self.take_for_later(input.unwrap_or(Input::End)),
+                    None => self.take(input.unwrap_or(Input::End)),
                 },
                 default(pause) => {
                     let request = self.queue.first().unwrap_or(Request::Ping);
@@ -93,7 +94,7 @@ impl Client<'_> {
                     } else {
                         (retry_at, busy_shown) = (None, false);
                         backoff.reset();
-                        self.on_reply(&request, reply).map_err(|reason| Loss { reason, closed: false })?;
+                        self.on_reply(reply).map_err(|reason| Loss { reason, closed: false })?;
                     }
                 },
             }
@@ -105,11 +106,11 @@ impl Client<'_> {
         Ok(())
     }
 
-    /// Handles the reply to `request`: to the first one in the queue, or to a ping if the queue is empty.
+    /// Handles the reply to the first request in the queue, or to a ping if the queue is empty.
     ///
     /// # Errors
     /// The reason why the connection cannot go on. The request then stays in the queue.
-    fn on_reply(&mut self, request: &Request, reply: Reply) -> Result<(), String> {
+    fn on_reply(&mut self, reply: Reply) -> Result<(), String> {
         let Some(first) = self.queue.waiting.pop_front() else {
             return if reply == Reply::Pong { Ok(()) } else { Err(INVALID_REPLY.into()) };
         };
@@ -119,7 +120,7 @@ impl Client<'_> {
                 return Err(text);
             }
             (ToSend::Message { utterance, message_id, is_numbered, .. }, Reply::Accepted { sequence }) => {
-                self.inbox.remember_own(self.own_name(), sequence, request);
+                self.inbox.remember_own(self.own_name(), sequence, &utterance);
                 let message_id = is_numbered.then_some(message_id);
                 (self.show)(UiEvent::Accepted { message_id, sequence, utterance });
             }

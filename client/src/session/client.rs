@@ -47,6 +47,7 @@ pub(crate) struct Membership {
 }
 
 /// When the client leaves, and how it ends.
+#[derive(Default)]
 pub(crate) struct Leaving {
     /// Whether to stay in the room after the end of the input.
     pub(crate) stay: bool,
@@ -71,6 +72,8 @@ impl<'a> Client<'a> {
     ) -> Client<'a> {
         // The shift leaves half of the ids above the first one, so counting up never wraps.
         let first_message_id = Token::random().map_or(0, Token::to_u64) >> 1;
+        let waits_for_history = options.member.history > 0 && !options.interactive;
+        let asked_history = if waits_for_history { AskedHistory::Before(0) } else { AskedHistory::Shown };
         Client {
             options,
             channels: channels.clone(),
@@ -79,23 +82,14 @@ impl<'a> Client<'a> {
             queue: SendQueue::new(first_message_id),
             access: RoomAccess::new(options),
             member: Membership {
-                token: options.session.map_or(random, |(token, _)| token),
-                name: options.name.clone(),
-                may_add_number: options.may_add_number,
-                may_resume: options.session.is_some(),
+                token: options.member.session.map_or(random, |(token, _)| token),
+                name: options.member.name.clone(),
+                may_add_number: options.member.may_add_number,
+                may_resume: options.member.session.is_some(),
                 opened_callback_shown: false,
                 untold_loss: None,
             },
-            leaving: Leaving {
-                stay: options.stay,
-                input_ended: false,
-                input_error: None,
-                rejected: 0,
-                asked_history: match options.history > 0 && !options.interactive {
-                    true => AskedHistory::Before(0),
-                    false => AskedHistory::Shown,
-                },
-            },
+            leaving: Leaving { stay: options.stay, asked_history, ..Leaving::default() },
         }
     }
 }
@@ -119,7 +113,7 @@ impl Client<'_> {
             Ok(Stop::WhenSent) => {
                 let inputs: Vec<Input> =
                     self.channels.input_rx.try_iter().take(self.channels.input_rx.len()).collect();
-                inputs.into_iter().for_each(|input| self.take(Ok(input)));
+                inputs.into_iter().for_each(|input| self.take(input));
                 self.leave_when_done();
                 self.leaving.asked_history = AskedHistory::Shown;
             }
@@ -144,42 +138,42 @@ impl Client<'_> {
     }
 
     /// Takes input that cannot be sent now. Shows that it waits.
-    pub(crate) fn take_for_later(&mut self, input: Result<Input, RecvError>) {
+    pub(crate) fn take_for_later(&mut self, input: Input) {
         self.tell_loss();
         let (before, shown) = (self.queue.waiting.len(), input.clone());
         self.take(input);
         if self.queue.waiting.len() > before {
-            shown.map(UiEvent::Queued).into_iter().for_each(self.show);
+            (self.show)(UiEvent::Queued(shown));
         }
     }
 
     /// Takes one piece of input. What it sends goes to the queue.
-    pub(crate) fn take(&mut self, input: Result<Input, RecvError>) {
+    pub(crate) fn take(&mut self, input: Input) {
         match input {
-            Ok(Input::Say { utterance, message_id }) => self.say(&utterance, message_id),
-            Ok(Input::Reply(text)) => match self.inbox.last_private_author() {
+            Input::Say { utterance, message_id } => self.say(&utterance, message_id),
+            Input::Reply(text) => match self.inbox.last_private_author() {
                 Some(to) => self.say(&Utterance::Private { to, text }, None),
                 None => self.reject("nobody has spoken to you alone yet; try /msg NAME TEXT".into()),
             },
-            Ok(Input::Rename(name)) if name.len() > MAX_NAME_BYTES => {
+            Input::Rename(name) if name.len() > MAX_NAME_BYTES => {
                 self.reject("the name is too long; choose a shorter one".into());
             }
-            Ok(Input::Rename(name)) => self.queue.waiting.push_back(ToSend::Rename(name)),
-            Ok(Input::Who(pattern)) => self.queue.waiting.push_back(ToSend::Who(pattern)),
-            Ok(Input::History { count, before }) => {
+            Input::Rename(name) => self.queue.waiting.push_back(ToSend::Rename(name)),
+            Input::Who(pattern) => self.queue.waiting.push_back(ToSend::Who(pattern)),
+            Input::History { count, before } => {
                 let pager = Pager::history(count, Unread { before, ..Unread::default() });
                 self.queue.waiting.push_back(ToSend::Page(Box::new(pager)));
             }
-            Ok(Input::Search(text)) => {
+            Input::Search(text) => {
                 self.queue.waiting.push_back(ToSend::Page(Box::new(self.inbox.search(text))));
             }
-            Ok(Input::Ignore(name)) => (self.show)(UiEvent::Ignoring(self.inbox.toggle_ignored(name))),
-            Ok(Input::Mistake(why)) => self.reject(why),
+            Input::Ignore(name) => (self.show)(UiEvent::Ignoring(self.inbox.toggle_ignored(name))),
+            Input::Mistake(why) => self.reject(why),
             // Nobody asks any more.
-            Ok(Input::Answer(_)) => {}
-            Ok(Input::Leave) => self.leave_when_done(),
-            Ok(Input::End) | Err(_) => self.end_input(),
-            Ok(Input::Failed(reason)) => {
+            Input::Answer(_) => {}
+            Input::Leave => self.leave_when_done(),
+            Input::End => self.end_input(),
+            Input::Failed(reason) => {
                 self.leaving.input_error = Some(reason);
                 self.leave_when_done();
             }

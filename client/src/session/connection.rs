@@ -43,14 +43,14 @@ impl Client<'_> {
         thread::scope(|scope| {
             let _guard = OnDrop(|| callbacks.close());
             let mut port = 0;
-            if self.options.listen && !self.options.send_only {
+            if !self.options.member.dials && !self.options.member.send_only {
                 port = callbacks.listen(scope).unwrap_or_else(|error| {
                     log::info!("cannot listen, so the server cannot dial us: {error}");
                     0
                 });
             }
             let (name, joined, resumed) = self.join(&mut call, name, port)?;
-            let dials = !self.options.send_only && (!joined.called_back || !callbacks.is_serving());
+            let dials = !self.options.member.send_only && (!joined.called_back || !callbacks.is_serving());
             if dials {
                 callbacks.dial(scope, DIAL_TIMEOUT).map_err(|error| {
                     let reason = format!("the callback connection cannot be opened: {error}");
@@ -92,17 +92,17 @@ impl Client<'_> {
         mut port: u16,
     ) -> Result<(String, Joined, bool), ConnectionEnd> {
         let mut name = name.to_owned();
-        let mut others = self.options.name.as_deref().map(numbered_names).into_iter().flatten();
+        let mut others = self.options.member.name.as_deref().map(numbered_names).into_iter().flatten();
         loop {
             let resume = self.member.may_resume.then(|| self.inbox.last_sequence());
             // After a lost session the client asks for everything since the last event that it has. If the
             // room is another one by now, it asks for all messages; the inbox knows which were shown.
-            let history = if self.was_joined() { u32::MAX } else { self.options.history };
+            let history = if self.was_joined() { u32::MAX } else { self.options.member.history };
             let join = Join {
                 history,
                 resume,
                 since: self.inbox.place(),
-                send_only: self.options.send_only,
+                send_only: self.options.member.send_only,
                 ..Join::new(name.as_str(), self.member.token, port)
             };
             self.member.may_resume = true;

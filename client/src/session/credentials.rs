@@ -1,7 +1,11 @@
-//! What a client needs for a closed room. Plain values, for any thread.
+//! What a client needs for a closed room, and where it is read from. Runs on the main thread.
 
-use chat_common::handshake::{credentials::Credentials, passphrase::Passphrase};
-use std::path::PathBuf;
+use crate::session::known_rooms;
+use chat_common::handshake::{credentials::Credentials, passphrase::Passphrase, state};
+use std::path::{Path, PathBuf};
+
+/// The file of the client's own key, in the directory for state.
+const CLIENT_KEY: &str = "client_key";
 
 /// How a client joins a closed room.
 #[derive(Clone, Debug, Default)]
@@ -25,4 +29,40 @@ pub enum PassphraseSource {
     Given(Passphrase),
     /// The first line of this file.
     File(PathBuf),
+}
+
+/// Reads the passphrase and the keys that the options name, so that the client can join a closed
+/// room.
+///
+/// # Blocking
+/// On the disk, and on a passphrase file that is a pipe.
+///
+/// # Errors
+/// When a file or the directory for state cannot be used. One line for people.
+pub fn load_credentials(
+    access: &mut AccessOptions,
+    passphrase: Option<&PassphraseSource>,
+) -> Result<(), String> {
+    let passphrase = match passphrase {
+        None => return Ok(()),
+        Some(PassphraseSource::Given(passphrase)) => passphrase.clone(),
+        Some(PassphraseSource::File(path)) => read_passphrase(path)?,
+    };
+    access.credentials = Some(with_own_key(passphrase, access.state.as_deref())?);
+    Ok(())
+}
+
+fn read_passphrase(path: &Path) -> Result<Passphrase, String> {
+    let line = state::read_first_line(path)
+        .map_err(|error| format!("cannot read the passphrase file {}: {error}", path.display()))?;
+    Passphrase::new(&line).map_err(|why| format!("the passphrase file {}: {why}", path.display()))
+}
+
+/// Returns the credentials with this passphrase and the client's own key.
+pub(super) fn with_own_key(passphrase: Passphrase, state: Option<&Path>) -> Result<Credentials, String> {
+    let state = state.ok_or("there is no directory for the client's key; --state DIR names one")?;
+    let key = state::load_key(state, CLIENT_KEY)?;
+    // So a damaged file is noticed before the passphrase is used.
+    known_rooms::key_of(state, "")?;
+    Ok(Credentials { passphrase, key })
 }

@@ -10,8 +10,6 @@ use std::{
 
 /// The limit for one dial, and for the hello after it.
 pub(crate) const DIAL_TIMEOUT: Duration = Duration::from_secs(3);
-/// What the system calls a network, and then a machine, to which no way leads.
-const UNREACHABLE: [i32; 2] = if cfg!(target_os = "linux") { [101, 113] } else { [51, 65] };
 
 /// Tries each address of the server, which is given as `HOST:PORT`.
 ///
@@ -61,7 +59,7 @@ fn not_reached(server: &str, error: &io::Error) -> String {
                 "no reply; is that machine on, is it the right one, and is port {port} open in its firewall?"
             )
         }
-        _ if error.raw_os_error().is_some_and(|number| UNREACHABLE.contains(&number)) => {
+        ErrorKind::NetworkUnreachable | ErrorKind::HostUnreachable => {
             format!("no way leads to {host}; is it on, and are both machines in one network?")
         }
         _ => error.to_string(),
@@ -80,8 +78,8 @@ mod tests {
             ("[::1]:99", refused(), "chat-server --listen '[::1]:99' starts one"),
             ("192.0.2.7:99", refused(), "chat-server --listen 0.0.0.0:99 starts one for other machines"),
             ("192.0.2.7:99", ErrorKind::TimedOut.into(), "is port 99 open in its firewall?"),
-            ("192.0.2.7:99", io::Error::from_raw_os_error(UNREACHABLE[0]), "no way leads to 192.0.2.7;"),
-            ("192.0.2.7:99", io::Error::from_raw_os_error(UNREACHABLE[1]), "no way leads to 192.0.2.7;"),
+            ("192.0.2.7:99", ErrorKind::NetworkUnreachable.into(), "no way leads to 192.0.2.7;"),
+            ("192.0.2.7:99", ErrorKind::HostUnreachable.into(), "no way leads to 192.0.2.7;"),
         ] {
             let why = not_reached(server, &error);
             assert!(why.contains(words) && !why.contains('\n'), "{why}");

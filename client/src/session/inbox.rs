@@ -5,9 +5,8 @@
 //! runs.
 
 use crate::{
-    events::{Found, Rejoin, UiEvent, UiEventHandler},
+    events::{Found, Rejoin, UiEvent, UiEventHandler, Utterance},
     session::{
-        message::said_with,
         pager::{Pager, Unread},
         people::People,
         repetitions::Repetitions,
@@ -92,8 +91,7 @@ impl<'a> Inbox<'a> {
 
     /// Records that this client, whose name is `author`, sends this request.
     pub(crate) fn record_said(&self, author: &str, request: &Request) {
-        let said = said_with(request, author);
-        said.iter().for_each(|said| self.lock().repetitions.record_said(said));
+        self.lock().repetitions.record_said(author, request);
     }
 
     /// The server does not know the session any more. The next session counts from the start.
@@ -116,18 +114,21 @@ impl<'a> Inbox<'a> {
         self.lock().people.toggle_ignored(name)
     }
 
-    /// Remembers a message of this client, whose name is `author`: what this request has said.
-    pub(crate) fn remember_own(&self, author: &str, sequence: u64, request: &Request) {
-        let Some(kind) = said_with(request, author) else { return };
+    /// Remembers a message of this client, whose name is `author`.
+    pub(crate) fn remember_own(&self, author: &str, sequence: u64, utterance: &Utterance) {
         let State { progress: Progress { room: Some(room), .. }, seen: Some(seen), .. } = &mut *self.lock()
         else {
             return;
         };
         // A clock that shows a time before 1970 is wrong, so any value will do.
         let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
-        let to = match request {
-            Request::Private { to, .. } => Some(to.clone()),
-            _ => None,
+        let (author, text, message_id, repeated) = (author.to_owned(), utterance.text().to_owned(), 0, false);
+        let (kind, to) = match utterance {
+            Utterance::Message(_) => (EventKind::Message { author, message_id, repeated, text }, None),
+            Utterance::Action(_) => (EventKind::Action { author, message_id, repeated, text }, None),
+            Utterance::Private { to, .. } => {
+                (EventKind::Private { author, message_id, repeated, text }, Some(to.clone()))
+            }
         };
         seen.record(*room, Found { event: Event { sequence, time, kind }, to });
     }

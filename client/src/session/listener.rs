@@ -57,6 +57,7 @@ pub(crate) struct Callbacks<'a> {
     /// Tells the main thread why the callback connection ended.
     lost_tx: Sender<Loss>,
     stop: Shutdown,
+    /// Its lock comes before that of `stop`.
     streams: Mutex<Streams>,
 }
 
@@ -65,7 +66,6 @@ pub(crate) struct Callbacks<'a> {
 struct Streams {
     open: Vec<Arc<Stream>>,
     server: Option<Arc<Stream>>,
-    closed: bool,
 }
 
 impl Streams {
@@ -136,13 +136,11 @@ impl<'a> Callbacks<'a> {
         self.lock().server.is_some()
     }
 
+    /// Wakes all threads of this side, so that they end.
     pub(crate) fn close(&self) {
-        {
-            let mut streams = self.lock();
-            streams.closed = true;
-            streams.shut_down_all();
-        }
+        // In this order: a stream that is registered later sees the request.
         self.stop.request();
+        self.lock().shut_down_all();
     }
 
     /// The whole life of the thread `listener`.
@@ -229,7 +227,7 @@ impl<'a> Callbacks<'a> {
     /// When the server does not close the connection in order.
     fn serve(&self, connection: &mut Connection) -> Result<(), RpcError> {
         self.joining.wait();
-        if self.lock().closed {
+        if self.stop.is_requested() {
             return Ok(());
         }
         while let Some(Callback::Receive { answer, events }) =
@@ -249,7 +247,7 @@ impl<'a> Callbacks<'a> {
     /// Adds a stream, so that [`Callbacks::close`] can wake its thread. Returns false if it is not wanted.
     fn register(&self, stream: &Arc<Stream>, max_open: usize) -> bool {
         let mut streams = self.lock();
-        let is_wanted = !streams.closed && streams.open.len() < max_open;
+        let is_wanted = !self.stop.is_requested() && streams.open.len() < max_open;
         if is_wanted {
             streams.open.push(Arc::clone(stream));
         }
@@ -258,8 +256,11 @@ impl<'a> Callbacks<'a> {
 
     fn remove(&self, stream: &Arc<Stream>, end: RpcError) {
         let mut streams = self.lock();
+        // The field `server` may hold the stream, and would keep it open.
+        stream.shut_down();
         streams.open.retain(|other| !Arc::ptr_eq(other, stream));
-        if streams.server.as_ref().is_some_and(|server| Arc::ptr_eq(server, stream)) && !streams.closed {
+        let is_servers = streams.server.as_ref().is_some_and(|server| Arc::ptr_eq(server, stream));
+        if is_servers && !self.stop.is_requested() {
             // A full channel already has a reason. The first one makes the main thread end this connection.
             let _ = self.lost_tx.try_send(Loss::from(end));
         }

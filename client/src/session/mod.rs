@@ -1,8 +1,8 @@
 //! The client's connections to one room, from the first join until the person leaves. Runs on the main
 //! thread, which is the one that calls [`run`].
 //!
-//! There is one connection after the other: `connection.rs` has the life of one, and `calls.rs` what is called
-//! over it. `client.rs` has what outlives it: the [`SendQueue`](send_queue::SendQueue) keeps what is to be
+//! There is one connection after the other: `connection.rs` has the life of one, and `calls.rs` its calls.
+//! `client.rs` has what outlives it: the [`SendQueue`](send_queue::SendQueue) keeps what is to be
 //! sent, and the [`Inbox`] knows what was received.
 //!
 //! A *session* is what the server keeps for a member under its token. A new connection resumes the session,
@@ -52,10 +52,8 @@ use std::{
 };
 
 #[cfg(feature = "closed")]
-pub use credentials::{AccessOptions, PassphraseSource};
-pub use options::JoinOptions;
-#[cfg(feature = "closed")]
-pub use room_access::load_credentials;
+pub use credentials::{load_credentials, AccessOptions, PassphraseSource};
+pub use options::{JoinOptions, MemberOptions};
 
 /// The pause between two attempts to connect grows from the first value to the second.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -85,7 +83,7 @@ pub(crate) const HOW_TO_BUILD_CLOSED: &str = if cfg!(feature = "edit") {
 pub fn run(options: &JoinOptions, channels: &Channels, show: UiEventHandler<'_>) -> Outcome {
     let outcome = match Token::random() {
         Ok(random) => {
-            let place = options.session.map(|(_, place)| place);
+            let place = options.member.session.map(|(_, place)| place);
             let inbox = Inbox::new(show, place, options.remembers);
             let mut client = Client::new(options, channels, &inbox, show, random);
             let Err(outcome) = client.run_loop();
@@ -169,7 +167,7 @@ impl Client<'_> {
     fn tries_again(&self, name: &str, obstacle: Obstacle, waited: Duration) -> bool {
         let JoinOptions { wait, interactive, .. } = *self.options;
         // A person that has just typed a name can type another one.
-        let is_typed = interactive && self.options.name.as_deref() != Some(name);
+        let is_typed = interactive && self.options.member.name.as_deref() != Some(name);
         match (wait, obstacle) {
             (_, Obstacle::NameRefused) => false,
             (Some(wait), Obstacle::NameTaken) => waited < wait && !is_typed,
@@ -229,7 +227,7 @@ impl Client<'_> {
                         false => Outcome::Failed("stopped by a signal before it could join".into()),
                     });
                 },
-                recv(input_rx) -> input => self.take_for_later(input),
+                recv(input_rx) -> input => self.take_for_later(input.unwrap_or(Input::End)),
                 recv(timer) -> _ => return Ok(()),
             }
         }

@@ -18,7 +18,7 @@ use std::time::Duration;
 #[derive(Debug)]
 pub(crate) struct RoomAccess<'a>(&'a JoinOptions);
 
-#[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "an open room has nothing to prove")]
+#[expect(clippy::unused_self, reason = "an open room has nothing to prove")]
 impl RoomAccess<'_> {
     pub(crate) fn new(options: &JoinOptions) -> RoomAccess<'_> {
         RoomAccess(options)

@@ -5,23 +5,16 @@ use crate::session::credentials::AccessOptions;
 use chat_common::wire::{protocol::Place, token::Token};
 use std::time::Duration;
 
-/// How the client joins.
-#[derive(Clone, Debug)]
+/// How the client joins. The default is for a program that leaves at the end of the input.
+#[derive(Clone, Debug, Default)]
 pub struct JoinOptions {
     /// The server's address, as `HOST:PORT`. An IPv6 address stands in brackets.
     pub server: String,
-    /// The person's name. Without one, the first line of input is the name.
-    pub name: Option<String>,
-    /// Whether to take the name with a number where somebody has it: `ci-2` for `ci`. The highest is 99.
-    pub may_add_number: bool,
-    /// The session to go on with: its secret, and the place up to which it was read. The client resumes it,
-    /// or begins another one and asks for what it has missed. With `None` it begins a session.
-    pub session: Option<(Token, Place)>,
+    /// What the client asks the server for.
+    pub member: MemberOptions,
     /// Whether to keep what is shown, so that a search finds what the server does not keep, and a room that
     /// was put back from a copy brings nothing twice. It takes 8 MiB at most.
     pub remembers: bool,
-    /// How many earlier messages to ask for.
-    pub history: u32,
     /// Whether a person types. Then the client asks again after a refused name, and `/quit` does not wait for
     /// a lost server.
     pub interactive: bool,
@@ -33,33 +26,33 @@ pub struct JoinOptions {
     /// 5 s where the server is busy, and then comes back without a limit; a person's client also waits for a
     /// busy server without a limit.
     pub wait: Option<Duration>,
-    /// Whether the client comes only to speak. Then nobody is told of it, and it receives nothing. It has no
-    /// callback connection.
-    pub send_only: bool,
-    /// Whether the server may dial the client. Otherwise the client opens the callback connection.
-    pub listen: bool,
     /// What a closed room wants to see.
     #[cfg(feature = "closed")]
     pub access: AccessOptions,
 }
 
+/// What kind of member the client asks to be. The default is a member without history.
+#[derive(Clone, Debug, Default)]
+pub struct MemberOptions {
+    /// The person's name. Without one, the first line of input is the name.
+    pub name: Option<String>,
+    /// Whether to take the name with a number where somebody has it: `ci-2` for `ci`. The highest is 99.
+    pub may_add_number: bool,
+    /// The session to go on with: its secret, and the place up to which it was read. The client resumes it,
+    /// or begins another one and asks for what it has missed. With `None` it begins a session.
+    pub session: Option<(Token, Place)>,
+    /// How many earlier messages to ask for.
+    pub history: u32,
+    /// Whether the client comes only to speak. Then nobody is told of it, and it receives nothing. It has no
+    /// callback connection.
+    pub send_only: bool,
+    /// Whether the client opens the callback connection itself. Otherwise the server may dial it.
+    pub dials: bool,
+}
+
 impl JoinOptions {
-    /// Options for a program: no history, and the client leaves at the end of input.
+    /// Returns the default options for the server at this address.
     pub fn new(server: impl Into<String>) -> JoinOptions {
-        JoinOptions {
-            server: server.into(),
-            name: None,
-            may_add_number: false,
-            session: None,
-            remembers: false,
-            history: 0,
-            interactive: false,
-            stay: false,
-            wait: None,
-            send_only: false,
-            listen: true,
-            #[cfg(feature = "closed")]
-            access: AccessOptions::default(),
-        }
+        JoinOptions { server: server.into(), ..JoinOptions::default() }
     }
 }

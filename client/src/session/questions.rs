@@ -2,7 +2,7 @@
 //! thread. A passphrase never reaches the queue.
 
 #[cfg(feature = "closed")]
-use crate::session::room_access::with_own_key;
+use crate::session::credentials::with_own_key;
 use crate::{
     events::{Input, Outcome, UiEvent},
     session::client::Client,
@@ -64,18 +64,18 @@ impl Client<'_> {
                 recv(self.channels.stop_rx) -> stop => if self.stops_now(stop) || self.leaving.input_ended {
                     return Err(Outcome::Left);
                 },
-                recv(self.channels.input_rx) -> input => match input {
-                    Ok(Input::Answer(answer)) => match read(answer) {
+                recv(self.channels.input_rx) -> input => match input.unwrap_or(Input::End) {
+                    Input::Answer(answer) => match read(answer) {
                         Ok(answer) => return Ok(answer),
                         Err(why) => {
                             why.map(UiEvent::InvalidInput).into_iter().for_each(self.show);
                             (self.show)(question.clone());
                         }
                     },
-                    Ok(Input::Leave) => return Err(Outcome::Left),
-                    Ok(Input::Failed(reason)) => return Err(Outcome::Failed(reason)),
-                    Ok(Input::End) | Err(_) if self.options.interactive => return Err(Outcome::Left),
-                    Ok(Input::End) | Err(_) => return Err(Outcome::Failed("no name was given".into())),
+                    Input::Leave => return Err(Outcome::Left),
+                    Input::Failed(reason) => return Err(Outcome::Failed(reason)),
+                    Input::End if self.options.interactive => return Err(Outcome::Left),
+                    Input::End => return Err(Outcome::Failed("no name was given".into())),
                     // It is sent after joining.
                     input => self.take_for_later(input),
                 },
@@ -89,7 +89,7 @@ impl Client<'_> {
         let typed_ahead: Vec<Input> = self.channels.input_rx.try_iter().collect();
         for input in typed_ahead {
             if self.was_joined() || matches!(input, Input::Leave | Input::End | Input::Failed(_)) {
-                self.take_for_later(Ok(input));
+                self.take_for_later(input);
             }
         }
     }

@@ -5,7 +5,7 @@
 //! this client has said it. So nobody can hide a message from one person by its number.
 
 use crate::session::message::{message_of, Message};
-use chat_common::wire::protocol::{Event, EventKind};
+use chat_common::wire::protocol::{Event, EventKind, Request};
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     hash::{BuildHasher, RandomState},
@@ -32,13 +32,18 @@ pub(crate) struct Repetitions {
 }
 
 impl Repetitions {
-    /// Records what this client says, before it is accepted. The message is then recognised when it comes back
-    /// as history.
-    pub(crate) fn record_said(&mut self, said: &EventKind) {
-        let Some(message) = message_of(said) else { return };
-        let hash = self.hash.hash_one((message.author, self.hash_without_author(&message)));
-        if self.said.back() != Some(&hash) {
-            self.said.push_back(hash);
+    /// Records that this client, whose name is `author`, sends this request. It then recognises the message
+    /// when it comes back as history.
+    pub(crate) fn record_said(&mut self, author: &str, request: &Request) {
+        // Nobody gets a private message of its own.
+        let (Request::Broadcast { message_id, text, .. } | Request::Action { message_id, text, .. }) =
+            request
+        else {
+            return;
+        };
+        let message = self.hash.hash_one((author, self.hash.hash_one((message_id, text))));
+        if self.said.back() != Some(&message) {
+            self.said.push_back(message);
             if self.said.len() > MAX_OWN_MESSAGES {
                 self.said.pop_front();
             }
@@ -62,11 +67,12 @@ impl Repetitions {
             }
         }
         let Some(message) = message_of(&event.kind) else { return false };
-        let hash = self.hash_without_author(&message);
-        if earlier && self.said.contains(&self.hash.hash_one((message.author, hash))) {
+        let Message { author, message_id, repeated, text } = message;
+        let hash = self.hash.hash_one((message_id, text));
+        if earlier && self.said.contains(&self.hash.hash_one((author, hash))) {
             return true;
         }
-        self.record_hash(message.author, hash) == Some(hash) && message.repeated
+        self.record_hash(author, hash) == Some(hash) && repeated
     }
 
     /// Whether this was shown before the room was put back.
@@ -87,11 +93,7 @@ impl Repetitions {
 
     /// Returns the hash of a message and its sequence. Returns `None` for any other event.
     fn hash_of(&self, event: &Event) -> Option<u64> {
-        let message = message_of(&event.kind)?;
-        Some(self.hash.hash_one((event.sequence, message.author, self.hash_without_author(&message))))
-    }
-
-    fn hash_without_author(&self, message: &Message<'_>) -> u64 {
-        self.hash.hash_one((message.kind, message.message_id, message.text))
+        let Message { author, message_id, text, .. } = message_of(&event.kind)?;
+        Some(self.hash.hash_one((event.sequence, author, message_id, text)))
     }
 }

@@ -1,5 +1,5 @@
-//! Joining a closed room: the passphrase, which key the room may have, and what a failure means. Runs on the
-//! main thread.
+//! Joins a closed room: checks which key the room has, and tells what a failure means. Runs on the main
+//! thread.
 //!
 //! Requirements:
 //! - An impostor MUST NOT get a second guess at the passphrase from one client. So the client never dials
@@ -15,14 +15,13 @@
 use crate::{
     events::{UiEvent, UiEventHandler},
     session::{
-        connection_end::{ConnectionEnd, Obstacle},
-        credentials::PassphraseSource,
+        connection_end::ConnectionEnd,
         known_rooms::{self, Remembered},
         options::JoinOptions,
     },
 };
 use chat_common::{
-    handshake::{credentials::Credentials, passphrase::Passphrase, sealed, state},
+    handshake::{credentials::Credentials, sealed},
     program::tasks,
     wire::{
         error::RpcError, hello::Role, protocol::Reply, rpc::Connection, seal::PublicKey, status::Status,
@@ -36,57 +35,15 @@ use std::{path::Path, thread, time::Duration};
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(20);
 /// After this time the person is told that the server lets the client wait.
 const SLOW_NOTICE: Duration = Duration::from_millis(1500);
-/// The file of the client's own key, in the directory for state.
-const CLIENT_KEY: &str = "client_key";
 
-/// Reads the passphrase and the keys that the options name, so that the client can join a closed room.
-///
-/// # Blocking
-/// On the disk, and on a passphrase file that is a pipe.
-///
-/// # Errors
-/// When a file or the directory for state cannot be used. One line for people.
-pub fn load_credentials(
-    options: &mut JoinOptions,
-    passphrase: Option<&PassphraseSource>,
-) -> Result<(), String> {
-    let passphrase = match passphrase {
-        None => return Ok(()),
-        Some(PassphraseSource::Given(passphrase)) => passphrase.clone(),
-        Some(PassphraseSource::File(path)) => read_passphrase(path)?,
-    };
-    options.access.credentials = Some(with_own_key(passphrase, options.access.state.as_deref())?);
-    Ok(())
-}
-
-fn read_passphrase(path: &Path) -> Result<Passphrase, String> {
-    let line = state::read_first_line(path)
-        .map_err(|error| format!("cannot read the passphrase file {}: {error}", path.display()))?;
-    Passphrase::new(&line).map_err(|why| format!("the passphrase file {}: {why}", path.display()))
-}
-
-/// Returns the credentials with this passphrase and the client's own key.
-pub(super) fn with_own_key(passphrase: Passphrase, state: Option<&Path>) -> Result<Credentials, String> {
-    let state = state.ok_or("there is no directory for the client's key; --state DIR names one")?;
-    let key = state::load_key(state, CLIENT_KEY)?;
-    // So a damaged file is noticed before the passphrase is used.
-    known_rooms::key_of(state, "")?;
-    Ok(Credentials { passphrase, key })
-}
-
-/// The key of the room of this run.
-#[derive(Debug)]
-enum RoomKey {
-    /// No handshake has shown a key.
-    Unseen,
-    /// A handshake has shown it, and the room has not proven yet that it knows the passphrase.
-    Shown {
-        key: PublicKey,
-        /// What is known about the room.
-        known: Option<PublicKey>,
-    },
-    /// The room has proven that it knows the passphrase.
-    Proven(PublicKey),
+/// The key that the room has shown in this run.
+#[derive(Clone, Copy, Debug)]
+struct ShownKey {
+    key: PublicKey,
+    /// The key of the room that was known before. After the proof it is `key`.
+    known: Option<PublicKey>,
+    /// Whether the room has proven that it knows the passphrase.
+    is_proven: bool,
 }
 
 /// The client's side of a closed room, for the whole run.
@@ -94,19 +51,14 @@ enum RoomKey {
 pub(crate) struct RoomAccess<'a> {
     options: &'a JoinOptions,
     pub(super) credentials: Option<Credentials>,
-    room_key: RoomKey,
+    shown: Option<ShownKey>,
     /// What the person has to read after the join.
     news: Option<UiEvent>,
 }
 
 impl RoomAccess<'_> {
     pub(crate) fn new(options: &JoinOptions) -> RoomAccess<'_> {
-        RoomAccess {
-            options,
-            credentials: options.access.credentials.clone(),
-            room_key: RoomKey::Unseen,
-            news: None,
-        }
+        RoomAccess { options, credentials: options.access.credentials.clone(), shown: None, news: None }
     }
 
     /// Sends the hello of the call connection, and does the handshake with a closed room.
@@ -126,12 +78,21 @@ impl RoomAccess<'_> {
             return self.shake_hands(&credentials, call, show);
         }
         match call.greet(Role::Call, Token::NONE, timeout) {
-            Ok(_) => self.may_be_open().map_err(ConnectionEnd::Failed),
-            Err(RpcError::Refused { status: Status::Closed, .. }) if self.options.access.asks_passphrase => {
-                Err(ConnectionEnd::NeedsPassphrase)
-            }
+            // A person who is asked for the passphrase each time would not notice that the room was closed
+            // before, because an impostor does not have to ask.
+            Ok(_) => match self.known_key().map_err(ConnectionEnd::Failed)? {
+                Some(_) => Err(ConnectionEnd::Failed(self.was_closed())),
+                None => Ok(()),
+            },
             Err(RpcError::Refused { status: Status::Closed, .. }) => {
-                Err(ConnectionEnd::Failed(self.no_passphrase()))
+                Err(match self.options.access.asks_passphrase {
+                    true => ConnectionEnd::NeedsPassphrase,
+                    false => ConnectionEnd::Failed(format!(
+                        "the room at {} is closed: set $CHAT_PASSPHRASE to its passphrase, or use \
+                         --passphrase-file FILE",
+                        self.options.server
+                    )),
+                })
             }
             Err(error) => Err(error.into()),
         }
@@ -148,51 +109,46 @@ impl RoomAccess<'_> {
         show: UiEventHandler<'_>,
     ) -> Result<(), ConnectionEnd> {
         let known = self.known_key().map_err(ConnectionEnd::Failed)?;
-        let may_be_new = known.is_none() || self.accepts_new_key();
+        let is_proven = self.shown.is_some_and(|shown| shown.is_proven);
+        // A room does not change its key while the client is in it.
+        let may_be_new = known.is_none() || self.options.access.accept_new_key && !is_proven;
         let mut shown = None;
         let accepts = |key: &PublicKey| {
             shown = Some(*key);
             may_be_new || known == Some(*key)
         };
         let dialled = tell_if_slow(show, || sealed::dial_call(call, credentials, accepts, HANDSHAKE_TIMEOUT));
-        let error = match dialled {
-            Ok(key) => {
-                if !matches!(self.room_key, RoomKey::Proven(_)) {
-                    self.room_key = RoomKey::Shown { key, known };
-                }
-                return Ok(());
-            }
-            Err(error) => error,
-        };
-        let server = &self.options.server;
-        let why = match (&error, shown, known) {
-            (RpcError::OtherKey, Some(shown), Some(known)) => changed_key(server, shown, known),
-            (RpcError::Refused { status: Status::WrongPassphrase, .. }, ..) => {
-                wrong_passphrase(server, &credentials.passphrase)
-            }
-            (RpcError::Refused { status: Status::WrongRole, .. }, _, Some(_)) => self.was_closed(),
-            (RpcError::Refused { status: Status::WrongRole, .. }, ..) => is_open(server),
-            (RpcError::NotGenuine, ..) => not_genuine(server),
-            // Before a handshake, and a server that says so has done nothing else.
-            (RpcError::Refused { .. }, None, _) => return Err(error.into()),
-            (error, shown, known) if known.is_none() || shown.is_some_and(|shown| known != Some(shown)) => {
-                broken_off(server, error)
-            }
-            _ => return Err(error.into()),
-        };
-        Err(ConnectionEnd::Failed(why))
+        let key = dialled.map_err(|error| self.end_of(error, shown, known))?;
+        self.shown = Some(ShownKey { key, known, is_proven });
+        Ok(())
     }
 
-    /// Checks that a room that takes the client in the open was not closed before. A person who is asked for
-    /// the passphrase each time would not notice, because an impostor does not have to ask.
-    ///
-    /// # Errors
-    /// When it was closed, or when that cannot be known. One line for people, and it is final.
-    fn may_be_open(&self) -> Result<(), String> {
-        match self.known_key()? {
-            Some(_) => Err(self.was_closed()),
-            None => Ok(()),
-        }
+    /// Returns how a connection ends whose handshake has failed, or whose first call. `shown` is the key that
+    /// the room has shown, and `known` the one that was known before.
+    fn end_of(&self, error: RpcError, shown: Option<PublicKey>, known: Option<PublicKey>) -> ConnectionEnd {
+        let server = &self.options.server;
+        ConnectionEnd::Failed(match (&error, shown, known) {
+            (RpcError::OtherKey, Some(shown), Some(known)) => changed_key(server, shown, known),
+            (RpcError::Refused { status: Status::WrongPassphrase, .. }, ..) => self.wrong_passphrase(),
+            (RpcError::Refused { status: Status::WrongRole, .. }, _, Some(_)) => self.was_closed(),
+            (RpcError::Refused { status: Status::WrongRole, .. }, ..) => {
+                format!("the room at {server} is open: it has no passphrase; join it without one")
+            }
+            (RpcError::NotGenuine, ..) => format!(
+                "what came from the room at {server} is not genuine: somebody in between has changed it, or \
+                 that is no closed room. Try again, and in another network if it happens again"
+            ),
+            // Before a handshake, and a server that says so has done nothing else.
+            (RpcError::Refused { .. }, None, _) => return error.into(),
+            (error, shown, known) if known.is_none() || shown.is_some_and(|shown| known != Some(shown)) => {
+                format!(
+                    "the handshake with the room at {server} failed: {error}. Its key is not known here \
+                     yet, so the client does not try again by itself; make sure that the address is right, \
+                     and start it again"
+                )
+            }
+            _ => return error.into(),
+        })
     }
 
     /// What to say of a room that was closed before, and is open.
@@ -213,17 +169,17 @@ impl RoomAccess<'_> {
     /// When there is no reply. When the key cannot be remembered, or another client has remembered another
     /// key meanwhile.
     pub(crate) fn check_reply(&mut self, reply: Result<Reply, RpcError>) -> Result<Reply, ConnectionEnd> {
-        let reply = reply.map_err(|error| match self.why_final(&error) {
-            Some(why) => ConnectionEnd::Failed(why),
-            None => ConnectionEnd::NotJoined(Obstacle::NoWay, error.to_string()),
+        let reply = reply.map_err(|error| match self.shown {
+            Some(ShownKey { key, known, .. }) => self.end_of(error, Some(key), known),
+            None => error.into(),
         })?;
-        self.know_room().map_err(ConnectionEnd::Failed)?;
+        self.remember_room().map_err(ConnectionEnd::Failed)?;
         Ok(reply)
     }
 
     /// Remembers the key of a room that has proven that it knows the passphrase.
-    fn know_room(&mut self) -> Result<(), String> {
-        let RoomKey::Shown { key, known } = self.room_key else { return Ok(()) };
+    fn remember_room(&mut self) -> Result<(), String> {
+        let Some(ShownKey { key, known, is_proven: false }) = self.shown else { return Ok(()) };
         let (server, replaces) = (&self.options.server, known.filter(|_| self.options.access.accept_new_key));
         if let Some(state) = &self.options.access.state {
             self.news = match known_rooms::remember(state, server, key, replaces)? {
@@ -235,19 +191,8 @@ impl RoomAccess<'_> {
                 Remembered::Other(known) => return Err(changed_key(server, key, known)),
             };
         }
-        self.room_key = RoomKey::Proven(key);
+        self.shown = Some(ShownKey { key, known: Some(key), is_proven: true });
         Ok(())
-    }
-
-    /// Returns why the client must not try again after its first call has failed, if it must not.
-    fn why_final(&self, error: &RpcError) -> Option<String> {
-        let server = &self.options.server;
-        match (&self.room_key, error) {
-            (RoomKey::Unseen, _) => None,
-            (_, RpcError::NotGenuine) => Some(not_genuine(server)),
-            (RoomKey::Shown { key, known }, error) if *known != Some(*key) => Some(broken_off(server, error)),
-            _ => None,
-        }
     }
 
     /// Returns what the person has to read about the room's key after a join.
@@ -255,25 +200,26 @@ impl RoomAccess<'_> {
         self.news.take()
     }
 
-    /// What to say of a room that is closed to a client without a passphrase.
-    fn no_passphrase(&self) -> String {
-        format!(
-            "the room at {} is closed: set $CHAT_PASSPHRASE to its passphrase, or use --passphrase-file FILE",
-            self.options.server
-        )
-    }
-
+    /// Returns the key that the room must have, if there is one.
     fn known_key(&self) -> Result<Option<PublicKey>, String> {
-        match (&self.room_key, &self.options.access.state) {
-            (RoomKey::Proven(key), _) => Ok(Some(*key)),
+        match (self.shown, &self.options.access.state) {
+            (Some(ShownKey { key, is_proven: true, .. }), _) => Ok(Some(key)),
             (_, Some(state)) => known_rooms::key_of(state, &self.options.server),
             (_, None) => Ok(None),
         }
     }
 
-    /// A room does not change its key while the client is in it.
-    fn accepts_new_key(&self) -> bool {
-        self.options.access.accept_new_key && !matches!(self.room_key, RoomKey::Proven(_))
+    fn wrong_passphrase(&self) -> String {
+        let mind = match self.credentials.as_ref().map(|credentials| &credentials.passphrase) {
+            Some(accented) if accented.has_two_spellings() => {
+                ", and mind spaces and capital letters; accents and other letters beyond ASCII can be \
+                 written in two ways that look the same, and only one of them opens the room"
+            }
+            Some(exact) if !exact.is_folded() => ", and mind spaces and capital letters",
+            _ => "",
+        };
+        let server = &self.options.server;
+        format!("the passphrase is not that of the room at {server}; ask for it again{mind}")
     }
 }
 
@@ -284,36 +230,6 @@ fn changed_key(server: &str, shown: PublicKey, known: PublicKey) -> String {
          that is the new one, join once with --accept-new-key",
         shown.fingerprint(),
         known.fingerprint()
-    )
-}
-
-fn wrong_passphrase(server: &str, passphrase: &Passphrase) -> String {
-    let mind = match passphrase {
-        plain if plain.is_folded() => "",
-        accented if accented.has_two_spellings() => {
-            ", and mind spaces and capital letters; accents and other letters beyond ASCII can be written in \
-             two ways that look the same, and only one of them opens the room"
-        }
-        _ => ", and mind spaces and capital letters",
-    };
-    format!("the passphrase is not that of the room at {server}; ask for it again{mind}")
-}
-
-fn is_open(server: &str) -> String {
-    format!("the room at {server} is open: it has no passphrase; join it without one")
-}
-
-fn not_genuine(server: &str) -> String {
-    format!(
-        "what came from the room at {server} is not genuine: somebody in between has changed it, or that is \
-         no closed room. Try again, and in another network if it happens again"
-    )
-}
-
-fn broken_off(server: &str, error: &RpcError) -> String {
-    format!(
-        "the handshake with the room at {server} failed: {error}. Its key is not known here yet, so the \
-         client does not try again by itself; make sure that the address is right, and start it again"
     )
 }
 

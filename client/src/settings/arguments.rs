@@ -29,16 +29,16 @@ pub fn parse_arguments(
     check_combinations(&options)?;
     let Options { join, screen, source, json_input, .. } = &mut options;
     // No name can have a plus sign, so it is never a part of the name.
-    if let Some(name) = join.name.as_mut().filter(|name| name.ends_with('+')) {
+    if let Some(name) = join.member.name.as_mut().filter(|name| name.ends_with('+')) {
         name.pop();
-        join.may_add_number = true;
+        join.member.may_add_number = true;
     }
     let lines = *source == InputSource::StdinLines;
-    join.send_only = !lines && !join.stay && history.unwrap_or(0) == 0;
-    join.remembers = !join.send_only;
+    join.member.send_only = !lines && !join.stay && history.unwrap_or(0) == 0;
+    join.remembers = !join.member.send_only;
     screen.json |= *json_input;
     // A visitor hears nothing, and a script that has sent its message needs no words about it.
-    screen.quiet |= join.send_only && !screen.json;
+    screen.quiet |= join.member.send_only && !screen.json;
     screen.plain = (screen.plain || plain && screen.terminal) && !screen.json;
     screen.terminal &= !screen.json && !screen.plain;
     let on_terminal = screen.terminal || screen.plain;
@@ -46,7 +46,7 @@ pub fn parse_arguments(
     screen.time = time.unwrap_or(if on_terminal { TimeFormat::Time } else { TimeFormat::Off });
     join.interactive = environment.stdin_terminal && lines && !*json_input;
     screen.typing = join.interactive;
-    join.history = history.unwrap_or(if on_terminal && lines { DEFAULT_HISTORY } else { 0 });
+    join.member.history = history.unwrap_or(if on_terminal && lines { DEFAULT_HISTORY } else { 0 });
     #[cfg(feature = "closed")]
     line.closed.apply(&mut options, environment)?;
     Ok(Invocation::Run(Box::new(options)))
@@ -86,7 +86,7 @@ fn defaults(environment: &Environment<'_>) -> Options {
 fn check_combinations(options: &Options) -> Result<(), String> {
     let Options { join, source, to, json_input, .. } = options;
     let sends = *source != InputSource::StdinLines;
-    let no_name = join.name.is_none();
+    let no_name = join.member.name.is_none();
     Err(match () {
         () if sends && *json_input => "--json-input reads what to send, so --send does not go with it",
         () if sends && no_name => "--send needs a --name, because nobody is asked for one",
@@ -99,56 +99,32 @@ fn check_combinations(options: &Options) -> Result<(), String> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
-    use crate::settings::flags::program;
+    use crate::settings::tests::{run, with};
     use std::time::Duration;
-
-    /// Parses these arguments, where both standard streams are a terminal, or neither is.
-    pub(in crate::settings) fn with(
-        arguments: &[&str],
-        terminal: bool,
-        variables: &[(&str, &str)],
-    ) -> Result<Invocation, String> {
-        let variable =
-            |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).into());
-        let environment = Environment {
-            stdin_terminal: terminal,
-            stdout_terminal: terminal,
-            stdout_file: false,
-            variable: &variable,
-        };
-        let arguments = arguments.iter().map(|argument| (*argument).to_owned());
-        parse_arguments(&program(Vec::new()), arguments, &environment)
-    }
-
-    /// Returns the options of a client that is to run.
-    pub(in crate::settings) fn run(
-        arguments: &[&str],
-        terminal: bool,
-        variables: &[(&str, &str)],
-    ) -> Options {
-        match with(arguments, terminal, variables) {
-            Ok(Invocation::Run(options)) => *options,
-            other => panic!("{other:?}"),
-        }
-    }
 
     #[test]
     fn a_flag_wins_over_the_environment_and_the_environment_over_the_default() {
         let variables =
             [("CHAT_SERVER", "there:1"), ("CHAT_NAME", "Env"), ("NO_COLOR", "1"), ("TERM", "xterm")];
         let options = run(&[], true, &variables);
-        assert_eq!((options.join.server.as_str(), options.join.name.as_deref()), ("there:1", Some("Env")));
+        assert_eq!(
+            (options.join.server.as_str(), options.join.member.name.as_deref()),
+            ("there:1", Some("Env"))
+        );
         assert!(!options.screen.color && options.screen.terminal && options.join.interactive);
-        assert_eq!(options.join.history, 20);
+        assert_eq!(options.join.member.history, 20);
         let options = run(&["--server=[::1]:9", "--name", "Flag", "--color", "always"], true, &variables);
-        assert_eq!((options.join.server.as_str(), options.join.name.as_deref()), ("[::1]:9", Some("Flag")));
+        assert_eq!(
+            (options.join.server.as_str(), options.join.member.name.as_deref()),
+            ("[::1]:9", Some("Flag"))
+        );
         assert!(options.screen.color);
         assert_eq!(run(&[], false, &[("CHAT_SERVER", "::1")]).join.server, "[::1]:1234");
         let options = run(&[], false, &[("CHAT_NAME", "")]);
-        assert_eq!((options.join.server.as_str(), options.join.name), ("127.0.0.1:1234", None));
-        assert_eq!(options.join.history, 0);
+        assert_eq!((options.join.server.as_str(), options.join.member.name), ("127.0.0.1:1234", None));
+        assert_eq!(options.join.member.history, 0);
     }
 
     #[test]
@@ -242,9 +218,9 @@ pub(super) mod tests {
             [(&["--name", "ci+"][..], &[][..]), (&[][..], &[("CHAT_NAME", "ci+")][..])]
         {
             let join = run(arguments, false, variables).join;
-            assert_eq!((join.name.as_deref(), join.may_add_number), (Some("ci"), true));
+            assert_eq!((join.member.name.as_deref(), join.member.may_add_number), (Some("ci"), true));
         }
-        assert!(!run(&["--name", "ci"], false, &[]).join.may_add_number);
+        assert!(!run(&["--name", "ci"], false, &[]).join.member.may_add_number);
     }
 
     #[test]
@@ -258,7 +234,7 @@ pub(super) mod tests {
             (&[], false),
         ] {
             let options = run(&[arguments, &["--name", "ci"]].concat(), false, &[]);
-            assert_eq!(options.join.send_only, send_only, "{arguments:?}");
+            assert_eq!(options.join.member.send_only, send_only, "{arguments:?}");
             assert_eq!(options.screen.quiet, send_only && !options.screen.json, "{arguments:?}");
         }
     }
@@ -267,13 +243,13 @@ pub(super) mod tests {
     fn json_input_is_for_programs_and_implies_json() {
         let options = run(&["--name", "bot", "--json-input"], true, &[("TERM", "xterm")]);
         assert!(options.screen.json && options.json_input && !options.screen.terminal);
-        assert!(!options.join.interactive && !options.screen.typing && options.join.history == 0);
+        assert!(!options.join.interactive && !options.screen.typing && options.join.member.history == 0);
     }
 
     #[test]
     fn send_on_a_terminal_is_not_interactive() {
         let options = run(&["--name", "ci", "--send", "hi"], true, &[("TERM", "xterm")]);
-        assert!(!options.screen.typing && !options.join.interactive && options.join.history == 0);
+        assert!(!options.screen.typing && !options.join.interactive && options.join.member.history == 0);
     }
 
     #[test]

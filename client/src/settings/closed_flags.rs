@@ -3,7 +3,7 @@
 #[cfg(feature = "closed")]
 use super::options::{Environment, Options};
 #[cfg(feature = "closed")]
-use crate::session::PassphraseSource;
+use crate::session::{AccessOptions, PassphraseSource};
 #[cfg(feature = "closed")]
 use chat_common::handshake::{passphrase::Passphrase, state::default_directory};
 use std::path::PathBuf;
@@ -42,16 +42,13 @@ impl ClosedFlags {
             }
             (None, None) => None,
         };
-        let state = state.map_or_else(|| default_directory(environment.variable), Ok);
-        let (interactive, access) = (options.join.interactive, &mut options.join.access);
-        access.accept_new_key = accept_new_key;
-        access.asks_passphrase = interactive && environment.stdout_terminal && state.is_ok();
-        match state {
-            Ok(state) => access.state = Some(state),
+        let state = match state.map_or_else(|| default_directory(environment.variable), Ok) {
             // Only a closed room needs the directory.
             Err(why) if options.passphrase.is_some() => return Err(why),
-            Err(_) => {}
-        }
+            state => state.ok(),
+        };
+        let asks_passphrase = options.join.interactive && environment.stdout_terminal && state.is_some();
+        options.join.access = AccessOptions { credentials: None, state, accept_new_key, asks_passphrase };
         Ok(())
     }
 }
@@ -60,7 +57,7 @@ impl ClosedFlags {
 mod tests {
     #[cfg(feature = "closed")]
     use super::*;
-    use crate::settings::arguments::tests::{run, with};
+    use crate::settings::tests::{run, with};
 
     #[test]
     fn a_passphrase_is_no_argument_and_the_error_says_the_ways() {

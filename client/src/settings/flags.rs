@@ -48,7 +48,7 @@ pub(crate) fn program(commands: Vec<(&'static str, &'static str)>) -> Program<Co
             .does("where the room is")
             .variable("CHAT_SERVER")
             .default(format!("{DEFAULT_SERVER}:1234")),
-        flag("--name NAME", |to, v| v.text(&mut to.options.join.name))
+        flag("--name NAME", |to, v| v.text(&mut to.options.join.member.name))
             .does("your name; NAME+ may get a number")
             .variable("CHAT_NAME"),
         flag("--send TEXT", |to, v| match to.options.source {
@@ -87,7 +87,7 @@ pub(crate) fn program(commands: Vec<(&'static str, &'static str)>) -> Program<Co
             .does("one line after the other, and no cursor movement"),
         flag("--no-paste-guard", |to, v| v.put(&mut to.options.paste_guard, false))
             .does("send a paste of many lines without asking"),
-        flag("--no-listen", |to, v| v.put(&mut to.options.join.listen, false))
+        flag("--no-listen", |to, v| v.put(&mut to.options.join.member.dials, true))
             .does("do not let the server dial this client"),
         flag("--passphrase-file FILE", |to, v| match v.is_variable() {
             true => v.text(&mut to.closed.passphrase),

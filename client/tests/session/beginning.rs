@@ -20,7 +20,7 @@ fn token() -> Token {
 #[test]
 fn a_session_is_resumed_from_its_place_and_shows_only_what_is_new() {
     run_client(
-        |options| options.session = Some((token(), PLACE)),
+        |options| options.member.session = Some((token(), PLACE)),
         |harness| {
             let (mut call, join) = harness.accept_join();
             assert_eq!((join.token, join.resume, join.since), (token(), Some(8), Some(PLACE)));
@@ -43,7 +43,7 @@ fn a_session_is_resumed_from_its_place_and_shows_only_what_is_new() {
 fn a_session_that_the_server_has_forgotten_is_a_new_one_that_asks_for_what_it_has_missed() {
     for (room, why) in [(1, Rejoin::Late), (2, Rejoin::Restarted)] {
         run_client(
-            |options| options.session = Some((token(), Place { sequence: 2, ..PLACE })),
+            |options| options.member.session = Some((token(), Place { sequence: 2, ..PLACE })),
             |harness| {
                 let (mut call, _) = harness.accept_join();
                 refuse(&mut call, Cause::UnknownSession);
@@ -138,7 +138,7 @@ fn what_everybody_is_told_has_the_same_line_in_each_session() {
         |_| {},
         |one| {
             run_client(
-                |options| options.name = Some("Sara".into()),
+                |options| options.member.name = Some("Sara".into()),
                 |other| {
                     let lines_of_one = lines(&one);
                     assert_eq!(lines_of_one, lines(&other));

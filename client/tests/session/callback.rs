@@ -37,7 +37,7 @@ fn a_stranger_is_refused_and_does_not_delay_the_server() {
 #[test]
 fn a_client_that_cannot_be_dialled_opens_the_callback_and_receives_the_same_events() {
     run_client(
-        |options| options.listen = false,
+        |options| options.member.dials = true,
         |harness| {
             let (mut call, join) = harness.accept_join();
             assert_eq!(join.port, 0);

@@ -33,7 +33,7 @@ pub(crate) struct Harness {
 pub(crate) fn run_client(change: impl FnOnce(&mut JoinOptions), test: impl FnOnce(Harness)) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let mut options = JoinOptions::new(listener.local_addr().unwrap().to_string());
-    options.name = Some("Alice".into());
+    options.member.name = Some("Alice".into());
     change(&mut options);
     let (input_tx, input_rx) = bounded(100);
     let (stop_tx, stop_rx) = bounded(1);

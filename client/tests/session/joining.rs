@@ -48,7 +48,7 @@ fn after_a_refused_name_a_person_is_asked_again_and_a_program_fails() {
 #[test]
 fn a_number_is_added_to_a_name_that_is_kept_for_somebody_else() {
     run_client(
-        |options| options.may_add_number = true,
+        |options| options.member.may_add_number = true,
         |harness| {
             let (mut call, _) = harness.accept_join();
             for name in ["Alice-2", "Alice-3"] {
@@ -140,7 +140,7 @@ fn after_a_lost_name_a_person_is_asked_again_unless_the_input_has_ended() {
 fn a_stop_at_the_question_for_the_name_ends_the_client() {
     for stop in [Stop::Now, Stop::WhenSent] {
         run_client(
-            |options| options.name = None,
+            |options| options.member.name = None,
             |harness| {
                 assert_eq!(harness.next_event(), UiEvent::AskName);
                 harness.stop_tx.send(stop).unwrap();
@@ -153,7 +153,7 @@ fn a_stop_at_the_question_for_the_name_ends_the_client() {
 #[test]
 fn a_wish_to_leave_at_the_question_for_the_name_ends_the_client() {
     run_client(
-        |options| options.name = None,
+        |options| options.member.name = None,
         |harness| {
             harness.wants(Input::Leave);
             assert_eq!(harness.outcome(), Outcome::Left);
