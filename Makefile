@@ -4,6 +4,9 @@ SERVER ?= 127.0.0.1:1234
 LISTEN ?= 127.0.0.1:1234
 NAME ?=
 ARGS ?=
+N ?=
+GO ?=
+TRACE ?=
 JOURNAL ?=
 CLOSED ?=
 # What a closed room needs, where CLOSED=1 asks for one.
@@ -12,7 +15,8 @@ closed-features = $(if $(CLOSED),--features chat-server/closed$(comma)chat-clien
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help run-server run-client demo test check release-test nightly model picture doc faults soak lesson bench compare
+.PHONY: help run-server run-client demo test check release-test nightly model picture doc faults soak lesson bench compare \
+	step start
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -132,6 +136,26 @@ lesson: ## run all rows of the table of ideas in tests/README.md; what needs Go 
 	@echo "Building the server and the experiments: about two minutes the first time ..."
 	$(CARGO) build --release --package chat-server
 	$(CARGO) run --release --package chat-bench -- experiment all
+
+# A step of the course has a number, and an exercise a letter behind it: 2, 2B. Its folder, and its program.
+course = $(or $(wildcard tests/course/$(or $(N),none)-*),$(wildcard tests/course/mine/$(or $(N),none)),\
+	$(error there is no step "$(N)"; try N=1, and after "make start N=2B" also N=2B))
+course-program = $(if $(findstring /mine/,$(course)),mine-$(shell echo $(N) | tr A-Z a-z),course-step-$(N))
+course-build = $(if $(findstring /mine/,$(course)),--target-dir $(TARGET) --manifest-path $(course)/Cargo.toml,\
+	--package $(course-program))
+
+step: ## run a step of the course (N=1, GO=1, TRACE=1, LISTEN=HOST:PORT)
+ifeq ($(GO),)
+	$(call build,$(notdir $(course)): about a minute the first time,$(course-build))
+	@mkdir -p $(TARGET)/course; $(call run,$(TARGET)/debug/$(course-program) --listen $(LISTEN) $(if $(TRACE),--trace $(TARGET)/course/$(N).json))
+else
+	@command -v go >/dev/null || { echo "There is no Go here: see https://go.dev/dl" >&2; exit 1; }
+	@mkdir -p $(TARGET)/course; cd $(course)/go && go build -o $(abspath $(TARGET))/course/go-$(N) .
+	@$(call run,$(TARGET)/course/go-$(N) -listen $(LISTEN) $(if $(TRACE),-trace $(TARGET)/course/go-$(N).trace))
+endif
+
+start: ## copy the start of an exercise of the course to tests/course/mine (N=2B)
+	@tests/course/start.sh "$(N)" "$(abspath $(TARGET))"
 
 bench: ## measure the server (Rust only)
 	@ulimit -n "$$(ulimit -Hn)"; $(CARGO) build --release --package chat-server && $(CARGO) run --release --package chat-bench -- bench $(ARGS)

@@ -246,9 +246,7 @@ fn serve_member(
     let callback_due = Instant::now() + limits.join_timeout;
     loop {
         // While the disk is slow, a client that waits for its reply is not silent.
-        while calls.awaits_reply() && connection.wait(Instant::now() + REPLY_CHECK)? == Wait::Silence
-        {
-        }
+        while calls.awaits_reply() && connection.wait(Instant::now() + REPLY_CHECK)? == Wait::Silence {}
         let next = connection.next_request(limits.dead_after, limits.frame_timeout)?;
         let Some(request) = next else { break };
         calls.await_reply();

@@ -1,0 +1,58 @@
+//! Exercise 2A, solved: the scope lives as long as the program. The threads are those of step 1 again.
+
+use course_kit::{
+    sync::{scope, spawn, unbounded, Mutex, Receiver, Sender},
+    trace, Client, Message, Service,
+};
+use std::{collections::HashMap, sync::Arc};
+
+/// Everybody in the room, by name.
+type Clients = Arc<Mutex<HashMap<String, Client>>>;
+
+struct ChatServer {
+    clients: Clients,
+    broadcast: Sender<Message>,
+}
+
+impl Service for ChatServer {
+    fn join(&self, client: Client) -> bool {
+        let mut clients = self.clients.lock();
+        if clients.contains_key(&client.name) {
+            return false;
+        }
+        clients.insert(client.name.clone(), client);
+        true
+    }
+
+    fn broadcast(&self, message: Message) {
+        self.broadcast.send(message);
+    }
+
+    fn leave(&self, name: &str) {
+        self.clients.lock().remove(name);
+    }
+}
+
+/// Passes each message on. It waits for nobody, because the scope ends only when the channel ends.
+fn broadcaster(messages: Receiver<Message>, clients: &Clients) {
+    scope(|scope| {
+        for message in messages {
+            trace::mark("passed on", message.sequence);
+            for client in clients.lock().values().filter(|client| client.name != message.author) {
+                // The threads outlive this round of the loop, so each has its own copy.
+                let (client, message) = (client.clone(), message.clone());
+                let name = format!("to {}", client.name);
+                scope.spawn(&name, move || client.receive(&message));
+            }
+        }
+    });
+}
+
+fn main() {
+    let listener = course_kit::listen();
+    let clients = Clients::default();
+    let (broadcast, messages) = unbounded();
+    let server = ChatServer { clients: Arc::clone(&clients), broadcast };
+    spawn("broadcaster", move || broadcaster(messages, &clients));
+    course_kit::serve(&listener, server);
+}
