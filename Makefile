@@ -16,7 +16,7 @@ TARGET = $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
 .PHONY: help run-server run-client demo test check release-test nightly model picture doc faults soak lesson bench compare \
-	step start
+	step start judge course
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -89,6 +89,7 @@ check: ## format, lints, tests, model, docs: what CI runs, with warnings as erro
 	$(call step,tests of the default build,$(CARGO) test --package chat-common --package chat-server \
 		--package chat-client --lib --bins -- $(WITHOUT_FEATURES))
 	$(call step,model,$(MAKE) model)
+	$(call step,the servers of the course,$(CARGO) test --package course-judge)
 	$(call step,docs,$(MAKE) doc)
 	$(call step,packing and installing,$(MAKE) release-test)
 	@echo; cat $(TARGET)/steps; awk '{ all += $$1 } END { print all " s  in all" }' $(TARGET)/steps
@@ -156,6 +157,17 @@ endif
 
 start: ## copy the start of an exercise of the course to tests/course/mine (N=2B)
 	@tests/course/start.sh "$(N)" "$(abspath $(TARGET))"
+
+# What judges the servers of the course. It builds those itself.
+build-judge = $(call build,the judge: about a minute the first time,--package course-judge --bin course-judge)
+
+judge: ## say what is wrong with a server of the course (N=2, N=2B, N=mine, GO=1, PROGRAM="any server --listen {}")
+	$(build-judge)
+	@$(TARGET)/debug/course-judge judge $(if $(PROGRAM),--program "$(PROGRAM)","$(if $(GO),go-)$(N)")
+
+course: ## judge all servers of the course, and compare them with their pages (ROUNDS=100)
+	$(build-judge)
+	@$(TARGET)/debug/course-judge course $(if $(ROUNDS),--rounds $(ROUNDS))
 
 bench: ## measure the server (Rust only)
 	@ulimit -n "$$(ulimit -Hn)"; $(CARGO) build --release --package chat-server && $(CARGO) run --release --package chat-bench -- bench $(ARGS)

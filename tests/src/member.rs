@@ -9,11 +9,12 @@ use crate::{
     history::{text_of, Accepted, MemberHistory, Sent, SessionHistory},
     raw::{self, RawPeer},
     receiver::{accept_callback, spawn, Receiver},
-    watchdog::{poll_result, Shared},
+    watchdog::{poll_result, Shared, WATCHDOG_TIMEOUT},
 };
 use chat_common::wire::{
     error::RpcError,
-    protocol::{Cause, Event, EventKind, Join, Refusal, Reply, Request},
+    protocol::{Callback, CallbackReply, Cause, Event, EventKind, Join, Refusal, Reply, Request},
+    rpc::{Connection, Wait},
     token::Token,
 };
 use std::{
@@ -30,6 +31,8 @@ pub enum Callbacks {
     Listen,
     /// The member opens the connection itself.
     Open,
+    /// As `Listen`, but the member reads nothing that the server then sends, as a stopped client does.
+    Unread,
 }
 
 /// A member. Dropping it closes its connections without a Leave, as a crash does.
@@ -42,6 +45,10 @@ pub struct Member {
     call: Option<RawPeer>,
     /// Serves the callback connection while one is open.
     receiver: Option<Receiver>,
+    /// Whether a receiver serves the callback connection.
+    reads: bool,
+    /// The callback connection of a member that does not read.
+    unread: Option<Connection>,
     history: Arc<Shared<MemberHistory>>,
     last_message_id: u64,
     busy_count: usize,
@@ -52,6 +59,9 @@ const BUSY_PAUSE: Duration = Duration::from_millis(2);
 
 /// The time that [`Member::reconnect_until_received`] gives one connection before it opens another.
 const RECEIVE_ATTEMPT: Duration = Duration::from_millis(200);
+
+/// The time in which [`Member::reads_one`] finds what has come.
+const MOMENT: Duration = Duration::from_millis(1);
 
 impl Member {
     /// Joins under this name with a listener of its own.
@@ -94,7 +104,9 @@ impl Member {
 
     fn new(server: SocketAddr, name: &str, callbacks: Callbacks) -> Member {
         let listener = match callbacks {
-            Callbacks::Listen => Some(Arc::new(TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap())),
+            Callbacks::Listen | Callbacks::Unread => {
+                Some(Arc::new(TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap()))
+            }
             Callbacks::Open => None,
         };
         Member {
@@ -104,6 +116,8 @@ impl Member {
             listener,
             call: None,
             receiver: None,
+            reads: callbacks != Callbacks::Unread,
+            unread: None,
             history: Arc::new(Shared::new(MemberHistory::new(name))),
             last_message_id: 0,
             busy_count: 0,
@@ -144,7 +158,11 @@ impl Member {
             _ => history.sessions.push(SessionHistory::new(joined.room, joined.sequence)),
         });
         let callback = callback.expect("the server has called back");
-        self.receiver = Some(Receiver::start(callback, Arc::clone(&self.history)));
+        if self.reads {
+            self.receiver = Some(Receiver::start(callback, Arc::clone(&self.history)));
+        } else {
+            self.unread = Some(callback);
+        }
         self.call = Some(call);
         Ok(())
     }
@@ -280,6 +298,7 @@ impl Member {
         if let Some(receiver) = self.receiver.take() {
             receiver.stop();
         }
+        self.unread = None;
     }
 
     /// Closes both connections without a Leave and returns the history. The checker then expects nothing
@@ -385,6 +404,31 @@ impl Member {
         self.history.read_with(|history| {
             history.events().filter_map(|event| text_of(&event.kind).map(str::to_owned)).collect()
         })
+    }
+
+    /// How many texts the member has received so far.
+    pub fn texts_received(&self) -> usize {
+        self.history
+            .read_with(|history| history.events().filter(|event| text_of(&event.kind).is_some()).count())
+    }
+
+    /// Serves one `Receive`, if one has come to a member that does not read. Returns whether it had come.
+    ///
+    /// # Panics
+    /// When the server has closed the connection.
+    pub fn reads_one(&mut self) -> bool {
+        let connection = self.unread.as_mut().expect("a member that does not read");
+        match connection.wait(Instant::now() + MOMENT).expect("the server keeps the connection") {
+            Wait::Silence => return false,
+            Wait::Ready | Wait::Ended => {}
+        }
+        let call = connection.next_request(WATCHDOG_TIMEOUT, WATCHDOG_TIMEOUT);
+        if let Callback::Receive { answer: true, .. } =
+            call.unwrap().expect("the server keeps the connection")
+        {
+            connection.reply(&CallbackReply::Received, WATCHDOG_TIMEOUT).unwrap();
+        }
+        true
     }
 
     /// A copy of what the member has sent and received so far.

@@ -442,7 +442,7 @@ pub fn binary(name: &str) -> PathBuf {
 
 /// The folder of the profile with which this test was built, such as `.../target/debug`. The test is a file
 /// in it, or in a folder in it.
-fn profile_folder() -> PathBuf {
+pub fn profile_folder() -> PathBuf {
     let this = env::current_exe().unwrap();
     let is_profile =
         |folder: &&Path| matches!(folder.file_name().and_then(OsStr::to_str), Some("debug" | "release"));

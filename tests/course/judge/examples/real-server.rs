@@ -1,0 +1,36 @@
+//! The real server for the tests of the judge, on a free port: `real-server SEEDED LOG-BYTES`, where SEEDED
+//! is `none` or a bug.
+
+use chat_common::program::shutdown::Shutdown;
+use chat_server::{
+    seeded::{Bug, Seeded},
+    Bytes, Limits, Server, Settings,
+};
+use std::{
+    env,
+    io::{self, Write},
+    net::TcpListener,
+    sync::Arc,
+    time::Duration,
+};
+
+fn main() -> io::Result<()> {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let [seeded, log_bytes] = arguments.as_slice() else { return Err(io::ErrorKind::InvalidInput.into()) };
+    let seeded = match seeded.as_str() {
+        "swap" => Seeded::with(Bug::Swap),
+        "drop" => Seeded::with(Bug::Drop),
+        "scope-per-round" => Seeded::with(Bug::ScopePerRound),
+        "panic" => Seeded::with(Bug::PanicInHandler),
+        _ => Seeded::default(),
+    };
+    let log_size = Bytes(log_bytes.parse().map_err(io::Error::other)?);
+    let receive_timeout = Duration::from_secs(3600);
+    let limits = Limits { seeded, log_size, receive_timeout, rate_burst: 0, ..Limits::default() };
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let port = listener.local_addr()?.port();
+    let settings = Settings { limits, ..Settings::default() };
+    let server = Server::new(listener, settings, Arc::new(Shutdown::new()))?;
+    writeln!(io::stdout(), "Server running at {port} ...")?;
+    server.run()
+}

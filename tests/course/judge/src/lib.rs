@@ -1,0 +1,22 @@
+//! The judge of the course. It starts a server, plays a scene in its room, and says what is wrong with it.
+//!
+//! | file | what |
+//! |---|---|
+//! | `target` | which server: a step, an exercise, any program; and how it is built |
+//! | `server` | the server's process: started, looked at, killed |
+//! | `room` | ann, bob and cid |
+//! | `rest` | waits until something has happened, or nothing will |
+//! | `verdicts` | the scenes: order, nobody waits, memory |
+//! | `matrix` | what the verdicts on each server of the course must be |
+//! | `course` | the verdicts on all of them, in a table |
+
+// The output is for the person who runs the judge.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+pub mod course;
+pub mod matrix;
+pub mod rest;
+pub mod room;
+pub mod server;
+pub mod target;
+pub mod verdicts;

@@ -1,0 +1,116 @@
+//! What the verdicts on each server of the course must be, as its page says it.
+//!
+//! A server is asked as many verdicts as its row has, in the order of [`VERDICTS`]. A red verdict must have
+//! its own reason, a sentence with certain words. So a step that is red because it does not start is wrong.
+
+#[cfg(doc)]
+use crate::verdicts::VERDICTS;
+use std::fmt;
+use Expected::{Any, Green, Red};
+
+/// What one verdict must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expected {
+    /// Not convicted.
+    Green,
+    /// Convicted with a sentence that has these words in this order.
+    Red(&'static [&'static str]),
+    /// Convicted or not: the page says nothing about it, or the scheduler decides it.
+    Any,
+}
+
+/// Why a server is convicted.
+const OUT_OF_ORDER: Expected = Red(&[" received sequence ", " after sequence "]);
+const FROZEN: Expected = Red(&["bob never received sequence "]);
+const GROWS: Expected = Red(&["cid has stopped, and the server holds ", " MiB "]);
+
+/// The rows, by the name of the [target](crate::target). Of an exercise, only the verdicts count that its page
+/// names.
+pub const MATRIX: &[(&str, &[Expected])] = &[
+    ("0", &[Green, FROZEN, FROZEN]),
+    ("go-0", &[Green, FROZEN, FROZEN]),
+    ("1", &[OUT_OF_ORDER, Green, GROWS]),
+    ("go-1", &[OUT_OF_ORDER, Green, GROWS]),
+    ("2", &[Green, FROZEN, FROZEN]),
+    ("go-2", &[Green, FROZEN, FROZEN]),
+    ("3", &[Green, Green, GROWS]),
+    // A channel of Go has a bound, and so everybody waits when one is full.
+    ("go-3", &[Green, FROZEN, FROZEN]),
+    ("4", &[Green, Green, Green]),
+    ("go-4", &[Green, Green, Green]),
+    ("start-0A", &[Any, FROZEN]),
+    ("solution-0A", &[Any, Green]),
+    ("start-0B", &[Any, FROZEN]),
+    ("solution-0B", &[Any, Green]),
+    ("start-1A", &[OUT_OF_ORDER, Green]),
+    ("solution-1A", &[Green, Green]),
+    ("start-1B", &[OUT_OF_ORDER, Green]),
+    ("solution-1B", &[Green, Green]),
+    ("start-2A", &[Any, FROZEN]),
+    ("solution-2A", &[Any, Green]),
+    ("start-2B", &[Green, FROZEN]),
+    ("solution-2B", &[Green, Green]),
+    ("start-3A", &[Green, Green, GROWS]),
+    ("solution-3A", &[Green, Green, Green]),
+    ("start-3B", &[Green, FROZEN]),
+    ("solution-3B", &[Green, Green, Green]),
+    ("start-4A", &[Green, FROZEN]),
+    ("solution-4A", &[Green, Green, Green]),
+    ("start-4B", &[Green, Green, GROWS]),
+    ("solution-4B", &[Green, Green, Green]),
+    ("chat-server", &[Green, Green, Green]),
+];
+
+/// The row of the target of this name. A student's exercise must become as its solution is.
+pub fn row(name: &str) -> Option<&'static [Expected]> {
+    let solution = format!("solution-{name}");
+    MATRIX.iter().find(|(other, _)| *other == name || *other == solution).map(|(_, row)| *row)
+}
+
+impl Expected {
+    /// Whether a verdict is as it must be.
+    pub fn fits(self, verdict: &Result<(), String>) -> bool {
+        match (self, verdict) {
+            (Any, _) | (Green, Ok(())) => true,
+            (Red(words), Err(sentence)) => {
+                let mut rest = sentence.as_str();
+                words.iter().all(|word| rest.split_once(word).map(|(_, after)| rest = after).is_some())
+            }
+            (Green, Err(_)) | (Red(_), Ok(())) => false,
+        }
+    }
+}
+
+impl fmt::Display for Expected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Green => f.write_str("ok"),
+            Red(words) => write!(f, "{} ...", words.join("...")),
+            Any => f.write_str("ok or not"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{target::Target, verdicts::VERDICTS};
+
+    #[test]
+    fn each_row_names_a_target_and_no_more_verdicts_than_there_are() {
+        for (name, row) in MATRIX {
+            assert!(Target::named(name).is_some(), "{name}");
+            assert!(row.len() <= VERDICTS.len(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_server_that_is_red_for_another_reason_does_not_fit() {
+        let frozen = Err("bob never received sequence 5, Message".to_owned());
+        let other = Err("ann cannot join: the connection is lost".to_owned());
+        assert!(FROZEN.fits(&frozen) && !FROZEN.fits(&other) && !FROZEN.fits(&Ok(())));
+        assert!(Green.fits(&Ok(())) && !Green.fits(&frozen));
+        assert!(Any.fits(&Ok(())) && Any.fits(&other));
+        assert!(!OUT_OF_ORDER.fits(&Err("x after sequence 5 received sequence 7".to_owned())));
+    }
+}

@@ -1,0 +1,203 @@
+//! What is judged, and how it is built: a step of the course, an exercise, the real server, or any program.
+
+use crate::verdicts::LOG_BYTES;
+use chat_tests::process::{profile_folder, repository, target_folder};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::SystemTime,
+};
+
+/// A server that can be built and started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// The server of a step: `2`.
+    Step(u32),
+    /// The same step in Go: `go-2`.
+    Go(u32),
+    /// The code of an exercise: `2B` is what a student has made of it so far, or else its start.
+    Exercise(u32, char, Version),
+    /// `chat-server`.
+    RealServer,
+    /// A command, in which `{}` stands for the address on which the program shall listen.
+    Program(String),
+}
+
+/// Which code of an exercise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// What is in `mine/`, or else the start.
+    Mine,
+    /// `start-2B`: where the exercise begins.
+    Start,
+    /// `solution-2B`: where it ends.
+    Solution,
+}
+
+impl Target {
+    /// Returns the target of this name, as the command line and the [matrix](crate::matrix) have it.
+    pub fn named(name: &str) -> Option<Target> {
+        let exercise = |name: &str, version| {
+            let letter = name.chars().last().filter(char::is_ascii_uppercase)?;
+            Some(Target::Exercise(name.trim_end_matches(letter).parse().ok()?, letter, version))
+        };
+        match name {
+            "chat-server" => Some(Target::RealServer),
+            "mine" => exercise(&changed_last(&course().join("mine"))?, Version::Mine),
+            _ if name.starts_with("go-") => Some(Target::Go(name.strip_prefix("go-")?.parse().ok()?)),
+            _ if name.starts_with("start-") => exercise(name.strip_prefix("start-")?, Version::Start),
+            _ if name.starts_with("solution-") => {
+                exercise(name.strip_prefix("solution-")?, Version::Solution)
+            }
+            _ => name.parse().ok().map(Target::Step).or_else(|| exercise(name, Version::Mine)),
+        }
+    }
+
+    /// The number of its step.
+    pub fn step(&self) -> Option<u32> {
+        match self {
+            Target::Step(step) | Target::Go(step) | Target::Exercise(step, ..) => Some(*step),
+            Target::RealServer | Target::Program(_) => None,
+        }
+    }
+
+    /// Builds it, and returns the command that starts it on a free port of 127.0.0.1.
+    ///
+    /// # Blocking
+    /// On the compiler.
+    ///
+    /// # Errors
+    /// When there is no such server, or when it does not build.
+    pub fn build(&self) -> Result<Command, String> {
+        let package = |step: &u32| format!("course-step-{step}");
+        let example = |step, letter, word| format!("step{step}-{word}-{letter}");
+        let built = profile_folder();
+        let mut command = match self {
+            Target::Step(step) => {
+                folder(*step)?;
+                cargo_build(&["--package", &package(step), "--bin", &package(step)])?;
+                Command::new(built.join(package(step)))
+            }
+            Target::Go(step) => return go_build(*step),
+            Target::Exercise(step, letter, version) => {
+                folder(*step)?;
+                let mine = course().join("mine").join(format!("{step}{letter}"));
+                let word = if *version == Version::Solution { "solution" } else { "start" };
+                if *version == Version::Mine && mine.is_dir() {
+                    let manifest = mine.join("Cargo.toml");
+                    cargo_build(&["--manifest-path", &manifest.to_string_lossy()])?;
+                    Command::new(built.join(package_name(&manifest)?))
+                } else {
+                    let example = example(step, letter, word);
+                    cargo_build(&["--package", &package(step), "--example", &example])?;
+                    Command::new(built.join("examples").join(example))
+                }
+            }
+            Target::RealServer => {
+                cargo_build(&["--package", "chat-server", "--bin", "chat-server"])?;
+                let mut command = Command::new(built.join("chat-server"));
+                command.args(["--rate-burst", "0", "--log-size", &LOG_BYTES.to_string()]);
+                command
+            }
+            Target::Program(words) => {
+                let mut words = words.split_whitespace().map(|word| word.replace("{}", FREE_PORT));
+                let mut command = Command::new(words.next().ok_or("the command is empty")?);
+                command.args(words);
+                return Ok(command);
+            }
+        };
+        command.args(["--listen", FREE_PORT]);
+        Ok(command)
+    }
+
+    /// A solution of this exercise.
+    pub fn solution(&self) -> Option<PathBuf> {
+        let Target::Exercise(step, letter, _) = self else { return None };
+        Some(folder(*step).ok()?.join(format!("solution/{letter}.rs")))
+    }
+
+    /// Its step's question: the first heading of the page.
+    pub fn question(&self) -> Option<String> {
+        let page = fs::read_to_string(folder(self.step()?).ok()?.join("README.md")).ok()?;
+        page.lines().find_map(|line| line.strip_prefix("# ")).map(str::to_owned)
+    }
+}
+
+const FREE_PORT: &str = "127.0.0.1:0";
+
+/// The folder of the course.
+pub fn course() -> PathBuf {
+    repository().join("tests/course")
+}
+
+/// The folder of a step, such as `tests/course/2-scope`.
+///
+/// # Errors
+/// When there is no such step.
+pub fn folder(step: u32) -> Result<PathBuf, String> {
+    let start = format!("{step}-");
+    let entries = fs::read_dir(course()).map_err(|error| error.to_string())?.flatten();
+    let is_step =
+        |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&start));
+    entries.map(|entry| entry.path()).find(is_step).ok_or_else(|| format!("there is no step {step}"))
+}
+
+/// The exercise in `mine/` on which the student works.
+fn changed_last(mine: &Path) -> Option<String> {
+    let changed = |path: &Path| path.join("src/main.rs").metadata().and_then(|file| file.modified()).ok();
+    let folders = fs::read_dir(mine).ok()?.flatten().map(|entry| entry.path());
+    let newest = folders.max_by_key(|path| changed(path).unwrap_or(SystemTime::UNIX_EPOCH))?;
+    Some(newest.file_name()?.to_string_lossy().into_owned())
+}
+
+/// The name of the package with this manifest, and so of its program.
+fn package_name(manifest: &Path) -> Result<String, String> {
+    let text = fs::read_to_string(manifest).map_err(|error| format!("{}: {error}", manifest.display()))?;
+    let name = text.lines().find_map(|line| line.strip_prefix("name = \"")?.strip_suffix('"'));
+    name.map(str::to_owned).ok_or_else(|| format!("{} has no name", manifest.display()))
+}
+
+/// Builds into the folder in which this program lies, and so with its profile.
+fn cargo_build(arguments: &[&str]) -> Result<(), String> {
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["build", "--quiet"]).args(arguments).current_dir(repository());
+    cargo.arg("--target-dir").arg(target_folder());
+    if profile_folder().ends_with("release") {
+        cargo.arg("--release");
+    }
+    succeeds(&mut cargo)
+}
+
+/// Builds a step in Go, and returns the command that starts it.
+fn go_build(step: u32) -> Result<Command, String> {
+    let program = target_folder().join(format!("course/go-{step}"));
+    let mut go = Command::new("go");
+    go.args(["build", "-o"]).arg(&program).arg(".").current_dir(folder(step)?.join("go"));
+    succeeds(&mut go)?;
+    let mut command = Command::new(program);
+    command.args(["-listen", FREE_PORT]);
+    Ok(command)
+}
+
+fn succeeds(build: &mut Command) -> Result<(), String> {
+    let status = build.status().map_err(|error| format!("{:?}: {error}", build.get_program()))?;
+    status.success().then_some(()).ok_or_else(|| "it does not build".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_of_target_has_a_name() {
+        assert_eq!(Target::named("2"), Some(Target::Step(2)));
+        assert_eq!(Target::named("go-3"), Some(Target::Go(3)));
+        assert_eq!(Target::named("2B"), Some(Target::Exercise(2, 'B', Version::Mine)));
+        assert_eq!(Target::named("solution-4A"), Some(Target::Exercise(4, 'A', Version::Solution)));
+        assert_eq!(Target::named("chat-server"), Some(Target::RealServer));
+        for wrong in ["", "B", "2b", "go-", "go-2B", "start-2", "-"] {
+            assert_eq!(Target::named(wrong), None, "{wrong:?}");
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! The judge judges right: it does not convict the real server, and convicts the same server with a bug.
+
+use course_judge::verdicts::VERDICTS;
+use std::{
+    path::Path,
+    process::Command,
+    sync::{Mutex, PoisonError},
+};
+
+/// A log as it is in the course, in bytes.
+const LOG_BYTES: &str = "262144";
+
+/// The verdict of this name on a server that this command starts.
+fn verdict(name: &str, command: &mut Command) -> Result<(), String> {
+    // A room is at rest when the judge is, and so is this process: one judgement at a time.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    VERDICTS.iter().find(|verdict| verdict.name == name).expect("a verdict").of(command)
+}
+
+/// The real server with this bug, or with `none`. Cargo builds it with the tests.
+fn server(bug: &str) -> Command {
+    let built = Path::new(env!("CARGO_BIN_EXE_course-judge")).with_file_name("examples");
+    let mut command = Command::new(built.join("real-server"));
+    command.args([bug, LOG_BYTES]);
+    command
+}
+
+fn convicted(name: &str, command: &mut Command, words: &str) {
+    let sentence = verdict(name, command).expect_err("the server is wrong");
+    assert!(sentence.contains(words) && sentence.lines().count() == 1, "{sentence}");
+}
+
+#[test]
+fn the_real_server_is_not_convicted() {
+    for verdict_on in VERDICTS {
+        assert_eq!(verdict(verdict_on.name, &mut server("none")), Ok(()), "{}", verdict_on.name);
+    }
+}
+
+#[test]
+fn messages_out_of_order_are_convicted() {
+    convicted("order", &mut server("swap"), "after sequence 10");
+}
+
+#[test]
+fn a_lost_message_is_convicted_as_soon_as_nothing_moves() {
+    convicted("order", &mut server("drop"), "never received sequence 100");
+}
+
+#[test]
+fn a_room_that_waits_for_a_stopped_member_is_convicted_although_its_server_never_sleeps() {
+    convicted("nobody waits", &mut server("scope-per-round"), "ann speaks, and the server does not reply");
+}
+
+#[test]
+fn a_program_that_is_no_server_is_convicted_with_one_sentence() {
+    convicted("order", &mut Command::new("true"), "did not write \"Server running \"");
+    convicted("memory", &mut Command::new("/dev/null"), "does not start");
+    // Nobody listens on port 1.
+    convicted("order", Command::new("sh").args(["-c", "echo Server running at 1; exec sleep 60"]), "refused");
+}
