@@ -126,21 +126,17 @@ pub(crate) mod order;
 pub(crate) mod room;
 pub(crate) mod settings;
 
-#[cfg(feature = "closed")]
-use crate::{door::ClosedTables, identity::KeptNames};
 use crate::{
     door::{accept_loop, Door},
-    identity::Bans,
+    identity::{Bans, KeptNames},
     member::{serve_connection, Service},
     operator::{stats_loop, Console, Transcript},
     room::{broadcast_loop, Past, Room},
 };
 use ::log::debug;
-#[cfg(feature = "closed")]
-use chat_common::handshake::credentials::Credentials;
 use chat_common::{
     program::{
-        background_writer::{BackgroundWriter, EXIT_TIMEOUT},
+        background_writer::EXIT_TIMEOUT,
         flags::Program,
         shutdown::Shutdown,
         transcript_file::{PipeUse, TranscriptFile},
@@ -154,11 +150,12 @@ pub use order::journal::{
 };
 #[cfg(feature = "seeded-bugs")]
 pub use settings::seeded;
-pub use settings::{parse, Bytes, ClosedFlags, CommandLine, Invocation, Keeping, Limits, Options};
+pub use settings::{
+    parse, Bytes, ClosedFlags, CommandLine, Invocation, JournalSettings, Limits, Options, Settings,
+};
 use std::{
     io::{self, BufReader},
     net::{SocketAddr, TcpListener},
-    path::PathBuf,
     sync::Arc,
     thread,
     time::Instant,
@@ -183,35 +180,6 @@ pub fn program() -> Program<CommandLine> {
     settings::program(operator::commands())
 }
 
-/// The settings of a server.
-#[derive(Clone, Debug, Default)]
-pub struct Settings {
-    /// All limits.
-    pub limits: Limits,
-    /// The message of the day: a text for everybody who joins. At most `limits.max_text` bytes.
-    pub motd: Option<String>,
-    /// The file in which the bans survive a restart.
-    pub ban_file: Option<PathBuf>,
-    /// The directory in which the room survives a restart.
-    pub journal: Option<PathBuf>,
-    /// How the journal is kept.
-    pub keeping: Keeping,
-    /// The file to which everything that is said to everybody is appended. Everybody who joins is told so.
-    pub transcript: Option<PathBuf>,
-    /// The secrets of a closed room. `None` is an open room.
-    #[cfg(feature = "closed")]
-    pub closed: Option<Credentials>,
-    /// The file in which the names of a closed room stay with those who had them first. `None` if names
-    /// belong to nobody.
-    #[cfg(feature = "closed")]
-    pub names: Option<PathBuf>,
-    /// How many file descriptors the process may have. `None` if connections need not fit into that.
-    pub descriptors: Option<u64>,
-    /// Where the replies to the operator's commands go. The server then reads the commands from standard
-    /// input. `None` is a server without a console.
-    pub console: Option<BackgroundWriter>,
-}
-
 impl Server {
     /// Returns a server for a listener that the caller has bound. `shutdown` stops [`Server::run`].
     ///
@@ -222,7 +190,7 @@ impl Server {
     /// When the settings contradict each other, one of these files cannot be used, or the system
     /// has no free file descriptor.
     pub fn new(listener: TcpListener, settings: Settings, shutdown: Arc<Shutdown>) -> io::Result<Server> {
-        let Settings { limits, motd, ban_file, transcript, journal, keeping, .. } = &settings;
+        let Settings { limits, motd, ban_file, journal, transcript, names, .. } = &settings;
         let invalid = |why| io::Error::new(io::ErrorKind::InvalidInput, why);
         limits.check().map_err(invalid)?;
         if motd.as_ref().is_some_and(|motd| motd.len() > limits.max_text.0) {
@@ -232,20 +200,18 @@ impl Server {
         shutdown.wakes(&listener)?;
         let bans = ban_file.clone().map_or_else(|| Ok(Bans::default()), Bans::load)?;
         let mut door = Door::new(bans, limits);
+        door.names = names.clone().map(KeptNames::load).transpose()?;
         #[cfg(feature = "closed")]
-        if settings.closed.is_some() {
-            let names = settings.names.clone().map(KeptNames::load).transpose()?;
-            door.closed = Some(ClosedTables::new(names));
+        {
+            door.guesses = settings.closed.as_ref().map(|_| crate::door::Guesses::default());
         }
         let transcript = transcript.as_deref().map(|path| TranscriptFile::open(path, PipeUse::Waits));
         let transcript = transcript.transpose()?;
-        let past = match journal {
+        let past = match &journal.directory {
             None => Past::none(limits)?,
-            Some(path) => Past::open(path, keeping, limits).map_err(io::Error::other)?,
+            Some(path) => Past::open(path, journal, limits).map_err(io::Error::other)?,
         };
-        if let Some(limit) = settings.descriptors {
-            door.fit(limit, past.order.is_kept(), limits)?;
-        }
+        door.fit(past.order.is_kept(), limits)?;
         let door = Arc::new(door);
         Ok(Server { listener, settings, door, transcript, shutdown, past })
     }
@@ -270,7 +236,7 @@ impl Server {
         let Server { listener, settings, door, transcript, shutdown, past } = self;
         #[cfg(feature = "closed")]
         let closed = settings.closed.as_ref();
-        let Settings { limits, motd, console, keeping, .. } = settings;
+        let Settings { limits, motd, console, journal, .. } = settings;
         let (limits, door, shutdown) = (&limits, &door, &shutdown);
         debug!("limits: {}", limits.summary());
         let (appended_tx, appended_rx) = bounded(1);
@@ -287,7 +253,7 @@ impl Server {
             let run = move || console.run_loop(BufReader::new(ForegroundInput::new(|| {})));
             thread::Builder::new().name("console".to_owned()).spawn(run)?;
         }
-        let journal_keeps = is_kept.then_some(match keeping.time.as_secs() {
+        let journal_keeps = is_kept.then_some(match journal.keep.as_secs() {
             0 => KEPT_FOR_EVER,
             seconds => seconds,
         });

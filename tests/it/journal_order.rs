@@ -25,9 +25,10 @@ use std::{
 
 fn server_with(journal: &Path, seeded: Seeded) -> TestServer {
     let limits = Limits { seeded, ..without_rate_limit() };
-    let mut settings = Settings { limits, journal: Some(journal.to_owned()), ..Settings::default() };
+    let mut settings = Settings { limits, ..Settings::default() };
+    settings.journal.directory = Some(journal.to_owned());
     // The file in use has space for all that is said, so none but its own sync fails.
-    settings.keeping.segment_size = Bytes(1 << 20);
+    settings.journal.segment_size = Bytes(1 << 20);
     TestServer::with_settings("127.0.0.1:0", settings)
 }
 

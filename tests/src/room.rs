@@ -162,8 +162,8 @@ impl Room {
     /// Gives a server in the process of the test what it needs for this room.
     pub fn give(&self, settings: &mut Settings) {
         if let Some(journal) = self.journal() {
-            settings.journal = Some(journal.to_owned());
-            settings.keeping.segment_size = Bytes(SEGMENT_BYTES);
+            settings.journal.directory = Some(journal.to_owned());
+            settings.journal.segment_size = Bytes(SEGMENT_BYTES);
         }
         #[cfg(feature = "closed")]
         if let (true, Some(secrets)) = (self.closed, Secrets::of_this_run()) {

@@ -46,7 +46,7 @@ impl TestServer {
         let closed = settings.closed.is_some();
         #[cfg(not(feature = "closed"))]
         let closed = false;
-        let room = Room::beside(Kind { journal: settings.journal.is_some(), closed });
+        let room = Room::beside(Kind { journal: settings.journal.directory.is_some(), closed });
         TestServer::start_in(room, address, settings)
     }
 

@@ -25,7 +25,7 @@ use chat_common::{
     },
 };
 use chat_server::{
-    check, export, parse, program, repair_journal, Check, Invocation, Keeping, Options, Server, Settings,
+    check, export, parse, program, repair_journal, Check, Invocation, JournalSettings, Options, Server,
 };
 use log::{info, warn};
 use std::{
@@ -65,34 +65,28 @@ fn main() -> ExitCode {
             return fail(&log, WRONG_USAGE, &format!("the argument {argument:?} is not text in UTF-8"));
         }
     };
-    let options = match parse(&program(), arguments) {
-        Ok(Invocation::Run(options)) => options,
-        Ok(Invocation::Print(text)) => return print_and_end(&log, text.trim_end(), ExitCode::SUCCESS),
-        Ok(Invocation::Check(path)) => {
-            return match check(&path) {
-                Ok(Check::Whole(text)) => print_and_end(&log, &text, ExitCode::SUCCESS),
-                Ok(Check::Damaged(text)) => print_and_end(&log, &text, ExitCode::from(FAILED)),
-                Err(why) => fail(&log, FAILED, &why),
-            };
+    let ended = match parse(&program(), arguments) {
+        Err(why) => return fail(&log, WRONG_USAGE, &why),
+        Ok(Invocation::Run(options)) => {
+            memory::restart_with_one_heap();
+            serve(*options, &log, &prompt, &ignored)
         }
+        Ok(Invocation::Print(text)) => print(text.trim_end()),
+        Ok(Invocation::Check(path)) => match check(&path) {
+            Ok(Check::Whole(text)) => print(&text),
+            Ok(Check::Damaged(text)) => print(&text).map(|_| ExitCode::from(FAILED)),
+            Err(why) => Err(why),
+        },
         Ok(Invocation::Repair(path)) => {
-            return match repair_journal(&path, Keeping::default().segment_size.0 as u64) {
-                Ok(text) => print_and_end(&log, &text, ExitCode::SUCCESS),
-                Err(why) => fail(&log, FAILED, &why),
-            };
+            let segment_size = JournalSettings::default().segment_size.0 as u64;
+            repair_journal(&path, segment_size).and_then(|text| print(&text))
         }
         Ok(Invocation::Export { directory, since, private }) => {
             let mut out = BufWriter::new(io::stdout().lock());
-            return match export(&directory, since, private, &mut out) {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(why) => fail(&log, FAILED, &why),
-            };
+            export(&directory, since, private, &mut out).map(|()| ExitCode::SUCCESS)
         }
-        Err(why) => return fail(&log, WRONG_USAGE, &why),
     };
-    memory::restart_with_one_heap();
-    let served = serve(*options, &log, &prompt, &ignored);
-    served.map_or_else(|why| fail(&log, FAILED, &why), |()| ExitCode::SUCCESS)
+    ended.unwrap_or_else(|why| fail(&log, FAILED, &why))
 }
 
 /// Returns a stream that leaves the line alone which the operator is typing, if both are on a terminal.
@@ -109,41 +103,33 @@ fn types_on_terminal() -> bool {
 }
 
 fn serve(
-    mut options: Options,
+    options: Options,
     log: &BackgroundWriter,
     prompt: &PromptGuard,
     ignored: &IgnoredAtStart,
-) -> Result<(), String> {
-    memory::fit(&mut options.limits)?;
-    let motd = match &options.motd {
-        Some(file) => read_motd(file, options.limits.max_text.0)?,
+) -> Result<ExitCode, String> {
+    let Options { listen, motd, console, mut settings, .. } = options;
+    memory::fit(&mut settings.limits)?;
+    settings.motd = match motd {
+        Some(file) => read_motd(&file, settings.limits.max_text.0)?,
         None => None,
     };
     #[cfg(feature = "closed")]
-    let (closed, closed_lines) = match options.closed.as_ref().map(secrets::Secrets::open).transpose()? {
-        Some(secrets::Secrets { room, lines }) => (Some(room), lines),
-        None => (None, String::new()),
+    let closed_lines = match secrets::open(&options.closed)? {
+        Some((credentials, lines)) => {
+            settings.closed = Some(credentials);
+            lines
+        }
+        None => String::new(),
     };
     let output = BackgroundWriter::start("output", above(prompt, io::stdout()))
         .map_err(|error| format!("cannot start a thread: {error}"))?;
     let _finish_output = output.finish_on_drop(EXIT_TIMEOUT);
-    let listener = look_up(&options.listen)
+    let listener = look_up(&listen)
         .and_then(|addresses| TcpListener::bind(&addresses[..]))
-        .map_err(|error| format!("cannot listen on {}: {error}{}", options.listen, advice(&error)))?;
-    let settings = Settings {
-        limits: options.limits,
-        motd,
-        ban_file: options.ban_file,
-        journal: options.journal,
-        keeping: options.keeping,
-        transcript: options.transcript,
-        #[cfg(feature = "closed")]
-        closed,
-        #[cfg(feature = "closed")]
-        names: options.closed.and_then(|closed| closed.names),
-        descriptors: signals::raise_descriptor_limit(),
-        console: (options.console || io::stdin().is_terminal()).then(|| output.clone()),
-    };
+        .map_err(|error| format!("cannot listen on {listen}: {error}{}", advice(&error)))?;
+    settings.limits.descriptors = signals::raise_descriptor_limit();
+    settings.console = (console || io::stdin().is_terminal()).then(|| output.clone());
     let shutdown = Arc::new(Shutdown::new());
     stop_on_signal(&shutdown, log, prompt).map_err(|error| format!("cannot handle signals: {error}"))?;
     ignored.ignore_again();
@@ -156,7 +142,7 @@ fn serve(
         followed.unwrap_or_else(|error| warn!("cannot follow the terminal's width: {error}"));
     }
     output.write_text(&format!("Server running at {} ...\n", address.port()));
-    output.write_text(&(joining::line(address, zone(&options.listen)) + "\n"));
+    output.write_text(&(joining::line(address, zone(&listen)) + "\n"));
     #[cfg(feature = "closed")]
     output.write_text(&closed_lines);
     if types_on_terminal() {
@@ -168,7 +154,7 @@ fn serve(
     prompt.close();
     ran.map_err(|error| error.to_string())?;
     info!("stopped");
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Returns what the operator can do about an address on which the server cannot listen, if that is known.
@@ -235,20 +221,12 @@ fn stop_on_signal(
 ///
 /// # Blocking
 /// On the reader of standard output.
-fn print(text: &str) -> io::Result<()> {
+fn print(text: &str) -> Result<ExitCode, String> {
     let mut stdout = io::stdout().lock();
-    writeln!(stdout, "{text}")?;
-    stdout.flush()
-}
-
-/// Prints a text, and returns `code`, unless the text cannot be written.
-fn print_and_end(log: &BackgroundWriter, text: &str, code: ExitCode) -> ExitCode {
-    match print(text) {
+    match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
         // It is not a failure when nobody reads the text.
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            fail(log, FAILED, &format!("cannot write: {error}"))
-        }
-        _ => code,
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(format!("cannot write: {error}")),
+        _ => Ok(ExitCode::SUCCESS),
     }
 }
 

@@ -42,12 +42,12 @@ impl Guesses {
     }
 
     /// Returns how many passphrases were wrong since the start.
-    pub(super) fn wrong(&self) -> u64 {
+    pub(crate) fn wrong(&self) -> u64 {
         self.lock().wrong
     }
 
     /// Returns the statistics in words.
-    pub(super) fn summary(&self) -> String {
+    pub(crate) fn summary(&self) -> String {
         let mut count = self.lock();
         let recent = match count.recently_wrong(Instant::now()) {
             recent if recent > MANY => format!("more than {MANY}"),

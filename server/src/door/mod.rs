@@ -5,13 +5,8 @@
 //! connection.
 
 mod admission;
-#[cfg(feature = "closed")]
-mod closed;
-#[cfg(not(feature = "closed"))]
-#[path = "no_closed.rs"]
-mod closed;
 mod descriptors;
-#[cfg(feature = "closed")]
+#[cfg_attr(not(feature = "closed"), expect(dead_code, reason = "an open room has no passphrase"))]
 mod guesses;
 mod host_rates;
 mod listener;
@@ -19,12 +14,12 @@ mod log_throttle;
 mod rate;
 
 pub(crate) use admission::Slot;
-pub(crate) use closed::{key_of, ClientKey, ClosedTables};
+pub(crate) use guesses::Guesses;
 pub(crate) use host_rates::{Allowance, ReadAllowance};
 pub(crate) use listener::accept_loop;
 
 use crate::{
-    identity::{Bans, Host},
+    identity::{Bans, Host, KeptNames},
     settings::Limits,
 };
 use admission::Admission;
@@ -40,17 +35,19 @@ pub(crate) struct Door {
     pub(crate) bans: Bans,
     admission: Arc<Admission>,
     hosts: HostRates,
-    /// What only a closed room has.
-    pub(crate) closed: Option<ClosedTables>,
+    /// The names that stay with their keys. `None` if names belong to nobody.
+    pub(crate) names: Option<KeptNames>,
+    /// The wrong passphrases. `None` in an open room.
+    pub(crate) guesses: Option<Guesses>,
 }
 
 impl Door {
     pub(crate) fn new(bans: Bans, limits: &Limits) -> Door {
         let admission = Admission::new(Descriptors::without_limit());
-        Door { bans, admission, hosts: HostRates::new(limits), closed: None }
+        Door { bans, admission, hosts: HostRates::new(limits), names: None, guesses: None }
     }
 
-    /// Takes only connections that fit into a process that may have `limit` descriptors, and says how many
+    /// Takes only connections that fit into a process that may have `limits.descriptors`, and says how many
     /// members these are. Comes before the first connection, when the server has opened its files.
     ///
     /// # Blocking
@@ -58,7 +55,8 @@ impl Door {
     ///
     /// # Errors
     /// When no member fits. Says what to do.
-    pub(crate) fn fit(&mut self, limit: u64, has_journal: bool, limits: &Limits) -> io::Result<()> {
+    pub(crate) fn fit(&mut self, has_journal: bool, limits: &Limits) -> io::Result<()> {
+        let Some(limit) = limits.descriptors else { return Ok(()) };
         let descriptors = Descriptors::within(limit, has_journal);
         let fitting = descriptors.members();
         self.admission = Admission::new(descriptors);
@@ -71,42 +69,15 @@ impl Door {
         Ok(())
     }
 
-    /// Returns whether the client with this key may have a name that others may have had before.
-    pub(crate) fn is_name_free_for(&self, name: &str, key: &ClientKey) -> bool {
-        self.closed.as_ref().is_none_or(|closed| closed.is_name_free_for(name, key))
-    }
-
-    /// Records that the client with this key has a name. [`Door::save_names`] writes it to the file.
-    pub(crate) fn bind_name(&self, name: &str, key: ClientKey) {
-        self.closed.iter().for_each(|closed| closed.bind_name(name, key));
-    }
-
-    /// Returns whether names stay with those who had them first.
-    pub(crate) fn keeps_names(&self) -> bool {
-        self.closed.as_ref().is_some_and(ClosedTables::keeps_names)
-    }
-
     /// Writes the names that a client at `address`, and others, have taken. A failure is logged.
     ///
     /// # Blocking
     /// On the file system.
     pub(crate) fn save_names(&self, address: IpAddr) {
-        if let Some(Err(error)) = self.closed.as_ref().map(ClosedTables::save_names) {
+        if let Some(Err(error)) = self.names.as_ref().map(KeptNames::save) {
             let line = format!("the names file cannot be written: {error}; new names hold until the end");
             self.log(address, log::Level::Error, line);
         }
-    }
-
-    /// Lets everybody have a name again. Returns false when it belonged to nobody, and `None` when the room
-    /// keeps no names.
-    ///
-    /// # Blocking
-    /// On the file system.
-    ///
-    /// # Errors
-    /// When the file cannot be read or written.
-    pub(crate) fn forget_name(&self, name: &str) -> Option<io::Result<bool>> {
-        self.closed.as_ref()?.forget_name(name)
     }
 
     /// Returns whether a client at `address` may try another passphrase.
@@ -121,17 +92,7 @@ impl Door {
     pub(crate) fn spend_guess(&self, address: IpAddr) {
         let now = Instant::now();
         self.hosts.of(Host::of(address), now).spend_guess(now);
-        self.closed.iter().for_each(|closed| closed.guesses.count_wrong());
-    }
-
-    /// Returns what the statistics say of the guesses at the passphrase, if the room has one.
-    pub(crate) fn guess_summary(&self) -> Option<String> {
-        self.closed.as_ref().map(ClosedTables::guess_summary)
-    }
-
-    /// Returns how many passphrases were wrong since the start.
-    pub(crate) fn wrong_guesses(&self) -> u64 {
-        self.closed.as_ref().map_or(0, ClosedTables::wrong_guesses)
+        self.guesses.iter().for_each(Guesses::count_wrong);
     }
 
     /// Returns what a new connection from `address` may ask for.

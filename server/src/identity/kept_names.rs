@@ -12,12 +12,10 @@
 use super::{
     alike::{fold, is_alike},
     by_name::ByName,
+    client_key::ClientKey,
     NEW_FILE_MODE,
 };
-use chat_common::{
-    program::kept_file::{KeptFile, LockedFile},
-    wire::seal::PublicKey,
-};
+use chat_common::program::kept_file::{KeptFile, LockedFile};
 use log::warn;
 use std::{
     io,
@@ -43,9 +41,9 @@ pub(crate) struct KeptNames {
 #[derive(Debug, Default)]
 struct List {
     /// The keys by the names, each as it was first written. Names that look the same have one key.
-    keys: ByName<PublicKey>,
+    keys: ByName<ClientKey>,
     /// The names that are not in the file yet, and their keys.
-    unsaved: Vec<(String, PublicKey)>,
+    unsaved: Vec<(String, ClientKey)>,
     /// Whether the operator knows that no more names are kept.
     is_full: bool,
 }
@@ -67,12 +65,12 @@ impl KeptNames {
     }
 
     /// Returns whether a client with this key may have the name.
-    pub(crate) fn is_free_for(&self, name: &str, key: &PublicKey) -> bool {
+    pub(crate) fn is_free_for(&self, name: &str, key: &ClientKey) -> bool {
         self.list().is_free_for(name, key)
     }
 
     /// Binds a name to the key, unless it is bound. The caller has checked it.
-    pub(crate) fn bind(&self, name: &str, key: PublicKey) {
+    pub(crate) fn bind(&self, name: &str, key: ClientKey) {
         let mut list = self.list();
         if list.keys.covers(name) {
             return;
@@ -138,7 +136,7 @@ impl KeptNames {
 }
 
 impl List {
-    fn is_free_for(&self, name: &str, key: &PublicKey) -> bool {
+    fn is_free_for(&self, name: &str, key: &ClientKey) -> bool {
         self.keys.find(name).all(|owner| owner == *key)
     }
 
@@ -164,15 +162,16 @@ impl List {
 }
 
 /// Returns the name and the key in an entry of the file.
-fn parse(entry: &str) -> Result<(&str, PublicKey), String> {
+fn parse(entry: &str) -> Result<(&str, ClientKey), String> {
     let mut words = entry.split_whitespace();
-    let (name, key) = (words.next().unwrap_or_default(), words.next().and_then(PublicKey::from_hex));
+    let (name, key) = (words.next().unwrap_or_default(), words.next().and_then(ClientKey::from_hex));
     match (key, words.next()) {
         (Some(key), None) if !fold(name).is_empty() => Ok((name, key)),
         _ => Err(format!("{entry:?} is not \"NAME KEY\" with a key of 64 hexadecimal digits")),
     }
 }
 
+#[cfg(feature = "closed")]
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -184,11 +183,11 @@ mod tests {
         KeptNames::load(folder.path("names"))
     }
 
-    fn key() -> PublicKey {
+    fn key() -> ClientKey {
         KeyPair::generate().unwrap().public
     }
 
-    fn refused(names: &KeptNames, name: &str, key: &PublicKey) -> bool {
+    fn refused(names: &KeptNames, name: &str, key: &ClientKey) -> bool {
         !names.is_free_for(name, key)
     }
 

@@ -6,8 +6,8 @@ mod ban;
 mod ban_file;
 mod bans;
 mod by_name;
+mod client_key;
 mod host;
-#[cfg(feature = "closed")]
 mod kept_names;
 pub(crate) mod name;
 mod origin;
@@ -19,8 +19,8 @@ pub(crate) use alike::{fold, is_alike, looks_like};
 pub(crate) use ban::Ban;
 pub(crate) use bans::Bans;
 pub(crate) use by_name::ByName;
+pub(crate) use client_key::{key_of, ClientKey};
 pub(crate) use host::Host;
-#[cfg(feature = "closed")]
 pub(crate) use kept_names::KeptNames;
 pub(crate) use origin::Origin;
 

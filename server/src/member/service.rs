@@ -86,7 +86,7 @@ fn say(service: &Service<'_>, calls: &mut MemberCalls, message: Message) -> Resu
 fn rename(service: &Service<'_>, calls: &mut MemberCalls, name: String) -> Result<Option<Reply>, Refusal> {
     name::validate(&name, service.limits.max_name).map_err(|why| Refusal::new(Cause::InvalidName, why))?;
     let sent = calls.send(service, |pair, task| Command::Rename { pair, name, task });
-    if sent.is_ok() && service.door.keeps_names() {
+    if sent.is_ok() && service.door.names.is_some() {
         calls.await_reply();
         service.door.save_names(calls.origin.address);
     }

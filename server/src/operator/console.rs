@@ -164,7 +164,7 @@ impl Console {
 
     /// Lets everybody have a name again that belongs to a key.
     fn forget(&self, name: &str) -> Result<String, String> {
-        Ok(match self.door.forget_name(name) {
+        Ok(match self.door.names.as_ref().map(|names| names.forget(name)) {
             None => "names belong to nobody here; --names FILE of a closed room keeps them".to_owned(),
             Some(Ok(true)) => format!("forgotten: {name}; it belongs to whoever takes it next"),
             Some(Ok(false)) => format!("not kept: {name}; it belongs to nobody"),

@@ -1,7 +1,10 @@
 //! The statistics of the room: the answer to `/stats`, and a line in the server's log each minute. The
 //! thread `stats` writes the line. It holds the room weakly, because the room ends when it is dropped.
 
-use crate::{door::Door, room::Room};
+use crate::{
+    door::{Door, Guesses},
+    room::Room,
+};
 use chat_common::program::shutdown::Shutdown;
 use log::{log, Level};
 use std::{fs, sync::Weak, time::Duration};
@@ -13,7 +16,7 @@ const LOG_INTERVAL: Duration = Duration::from_secs(60);
 pub(super) fn summary(room: &Room, door: &Door) -> String {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let threads = status.lines().find_map(|line| line.strip_prefix("Threads:")).map_or("unknown", str::trim);
-    let guesses = door.guess_summary().map(|summary| format!(", {summary}")).unwrap_or_default();
+    let guesses = door.guesses.as_ref().map_or(String::new(), |guesses| format!(", {}", guesses.summary()));
     format!("{}, threads {threads}{guesses}", room.summary())
 }
 
@@ -28,7 +31,7 @@ pub(crate) fn stats_loop(room: &Weak<Room>, door: &Door, shutdown: &Shutdown) {
         // The room is let go before the line is logged, because the room ends when it is dropped.
         if let Some((next, line)) = room.upgrade().map(|room| (room.next_sequence(), summary(&room, door))) {
             // A guess at the passphrase is as good as an event.
-            let next = next + door.wrong_guesses();
+            let next = next + door.guesses.as_ref().map_or(0, Guesses::wrong);
             log!(level(before.replace(next), next), "{line}");
         }
     }

@@ -262,7 +262,9 @@ impl Broadcaster<'_> {
         start_recipients(&mut members, &mut effects, fanout);
         registry.publish(members);
         let NewState { last_id, waiting, names, ruling, .. } = state;
-        names.into_iter().for_each(|(name, key)| door.bind_name(&name, key));
+        if let Some(kept) = &door.names {
+            names.iter().for_each(|(name, key)| kept.bind(name, *key));
+        }
         match ruling {
             Some(Ruling::Ban(ban)) => door.bans.add(&ban),
             Some(Ruling::Mute(name, time)) => mutes.set(&name, time),

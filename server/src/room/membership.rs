@@ -9,7 +9,8 @@ use super::{
 };
 use crate::{
     delivery::{ConnectionPair, NewRecipient, CONNECTION_LOST},
-    door::{key_of, Slot},
+    door::Slot,
+    identity::key_of,
 };
 use chat_common::wire::{
     protocol::{Cause, EventKind, Join, Refusal},

@@ -12,8 +12,7 @@ use super::{
 };
 use crate::{
     delivery::CONNECTION_LOST,
-    door::{key_of, ClientKey},
-    identity::{fold, is_alike, looks_like, Host},
+    identity::{fold, is_alike, key_of, looks_like, ClientKey, Host},
     log::Audience,
 };
 use chat_common::wire::{
@@ -123,7 +122,7 @@ impl RoundInProgress<'_> {
 
     /// Lets a name belong to the client with this key, if the room keeps names.
     pub(super) fn give_name(&mut self, name: &Arc<str>, key: Option<ClientKey>) {
-        let key = key.filter(|_| self.door.keeps_names());
+        let key = key.filter(|_| self.door.names.is_some());
         self.state.names.extend(key.map(|key| (Arc::clone(name), key)));
     }
 
@@ -132,7 +131,8 @@ impl RoundInProgress<'_> {
     /// # Errors
     /// The refusal for the client.
     pub(super) fn check_owner(&self, name: &str, key: Option<ClientKey>) -> Result<(), Refusal> {
-        let is_free = key.is_none_or(|key| self.door.is_name_free_for(name, &key));
+        let kept = self.door.names.as_ref().zip(key);
+        let is_free = kept.is_none_or(|(names, key)| names.is_free_for(name, &key));
         // Nobody else knows yet of the names that this round gives.
         let mut given = self.state.names.iter().filter(|(_, owner)| Some(*owner) != key);
         if is_free && !given.any(|(given, _)| is_alike(given, name)) {

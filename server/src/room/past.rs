@@ -9,7 +9,7 @@ use crate::{
         },
         Order, SharedLog,
     },
-    settings::{Keeping, Limits},
+    settings::{JournalSettings, Limits},
 };
 use chat_common::wire::{
     protocol::{Event, EventKind},
@@ -48,13 +48,13 @@ impl Past {
     ///
     /// # Errors
     /// When the disk fails, or the journal is damaged.
-    pub(crate) fn open(path: &Path, keeping: &Keeping, limits: &Limits) -> Result<Past, String> {
+    pub(crate) fn open(path: &Path, journal: &JournalSettings, limits: &Limits) -> Result<Past, String> {
         let started = Instant::now();
         let why = |error: &dyn Display| format!("the journal {}: {error}", path.display());
         let disk = Directory::open(path.to_owned()).map_err(|error| why(&error))?;
-        let keep = Some(keeping.time).filter(|time| !time.is_zero());
-        let keep_bytes = Some(keeping.size.0 as u64).filter(|bytes| *bytes > 0);
-        let options = JournalOptions::new(keeping.segment_size.0 as u64).keeping(keep, keep_bytes);
+        let keep = Some(journal.keep).filter(|time| !time.is_zero());
+        let keep_bytes = Some(journal.keep_size.0 as u64).filter(|bytes| *bytes > 0);
+        let options = JournalOptions::new(journal.segment_size.0 as u64).keeping(keep, keep_bytes);
         let (past, opened) = Past::read(disk, &options, limits).map_err(|error| match error {
             JournalError::Damaged { .. } => why(&format!("{error}; chat-server --repair cuts it there")),
             error => why(&error),

@@ -17,8 +17,7 @@
 use super::natural_order::sort_key;
 use crate::{
     delivery::{ConnectionPair, Recipient},
-    door::ClientKey,
-    identity::fold,
+    identity::{fold, ClientKey},
     log::Reader,
     order::journal::record::{SessionRecord, SessionState},
 };

@@ -15,8 +15,8 @@ use super::{
     waiting::Waiting,
 };
 use crate::{
-    door::{ClientKey, Door},
-    identity::Ban,
+    door::Door,
+    identity::{Ban, ClientKey},
     log::{Audience, StagedRound},
     order::journal::space::Space,
     settings::Limits,

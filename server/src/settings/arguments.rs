@@ -2,8 +2,8 @@
 //! thread.
 
 use super::{
-    flags::CommandLine,
-    options::{ClosedFlags, Invocation},
+    flags::{CommandLine, DEFAULT_LISTEN},
+    options::Invocation,
 };
 use chat_common::program::flags::{Arguments, Program};
 
@@ -16,14 +16,13 @@ pub fn parse(
     arguments: impl IntoIterator<Item = String>,
 ) -> Result<Invocation, String> {
     let mut line = CommandLine::default();
-    let given = match program.read(arguments, &|_| None, &mut line)? {
-        Arguments::Run(given) => given,
+    line.options.listen = DEFAULT_LISTEN.to_owned();
+    match program.read(arguments, &|_| None, &mut line)? {
+        Arguments::Run(given) => check_combinations(&given)?,
         Arguments::Print(text) => return Ok(Invocation::Print(text)),
-    };
-    let CommandLine { mut options, check, repair, export, since, private, makes_up, closed } = line;
-    options.limits.check()?;
-    options.closed = closed_or_open(closed, makes_up)?;
-    check_combinations(&given)?;
+    }
+    let CommandLine { options, check, repair, export, since, private } = line;
+    options.settings.limits.check()?;
     let export = export.map(|directory| Invocation::Export { directory, since, private });
     let task = check.map(Invocation::Check).or(repair.map(Invocation::Repair)).or(export);
     Ok(task.unwrap_or_else(|| Invocation::Run(Box::new(options))))
@@ -38,38 +37,42 @@ fn check_combinations(given: &[String]) -> Result<(), String> {
     if let [one, other, ..] = found(&["--check", "--repair", "--export"])[..] {
         return Err(format!("{one} and {other} are two tasks; give one of the two"));
     }
+    if let [one, other] = found(&["--closed", "--passphrase-file"])[..] {
+        return Err(format!("{one} makes a passphrase up, and {other} has one; give one of the two"));
+    }
     let needs = [
-        (&["--private", "--since"][..], "--export", "which names the directory of a journal"),
-        (&["--keep", "--keep-size", "--segment-size"], "--journal", "which names the directory of the room"),
+        (
+            &["--private", "--since"][..],
+            &["--export"][..],
+            "--export, which names the directory of a journal",
+        ),
+        (
+            &["--keep", "--keep-size", "--segment-size"],
+            &["--journal"],
+            "--journal, which names the directory of the room",
+        ),
+        (
+            &["--names", "--state"],
+            &["--closed", "--passphrase-file"],
+            "a closed room: --closed, or --passphrase-file FILE",
+        ),
     ];
-    for (flags, other, why) in needs {
-        if let (Some(flag), true) = (found(flags).first(), found(&[other]).is_empty()) {
-            return Err(format!("{flag} goes with {other}, {why}"));
+    for (flags, others, what) in needs {
+        if let (Some(flag), true) = (found(flags).first(), found(others).is_empty()) {
+            return Err(format!("{flag} goes with {what}"));
         }
     }
     Ok(())
 }
 
-/// Returns how the room is closed. `makes_up` says whether the server makes the passphrase up.
-fn closed_or_open(closed: ClosedFlags, makes_up: bool) -> Result<Option<ClosedFlags>, String> {
-    match (makes_up, &closed) {
-        (true, ClosedFlags { passphrase_file: Some(_), .. }) => {
-            Err("--closed makes a passphrase up, and --passphrase-file has one; give one of the two"
-                .to_owned())
-        }
-        (true, _) | (_, ClosedFlags { passphrase_file: Some(_), .. }) => Ok(Some(closed)),
-        (_, ClosedFlags { state: None, names: None, .. }) => Ok(None),
-        (_, ClosedFlags { names, .. }) => {
-            let flag = if names.is_some() { "--names" } else { "--state" };
-            Err(format!("{flag} goes with a closed room: --closed, or --passphrase-file FILE"))
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::{flags::program, options::Options};
+    use crate::settings::{
+        flags::program,
+        limits::Limits,
+        options::{ClosedFlags, Options},
+    };
     use std::time::Duration;
 
     fn parsed(line: &str) -> Result<Invocation, String> {
@@ -93,7 +96,7 @@ mod tests {
         assert_eq!(options("--listen [::]:0").listen, "[::]:0");
         assert_eq!(options("--listen=example.org:99").listen, "example.org:99");
         assert_eq!(options("--listen :0").listen, "127.0.0.1:0");
-        assert_eq!(options("--dead-after 3s").limits.dead_after, Duration::from_secs(3));
+        assert_eq!(options("--dead-after 3s").settings.limits.dead_after, Duration::from_secs(3));
     }
 
     #[test]
@@ -102,28 +105,35 @@ mod tests {
         let limits = flags.iter().filter(|flag| flag.topic == Some("limits"));
         let line: Vec<String> = limits.map(|flag| format!("{} {}", flag.name(), flag.otherwise())).collect();
         assert!(line.len() > 20, "{line:?}");
-        assert_eq!(options(&line.join(" ")), Options::default());
-        assert_eq!(parsed("--max-text 1MiB"), Err("--max-text takes 16 to 32KiB, not \"1MiB\"".to_owned()));
+        assert_eq!(options(&line.join(" ")).settings.limits, Limits::default());
+        assert_eq!(parsed("--max-text 1MiB").unwrap_err(), "--max-text takes 16 to 32KiB, not \"1MiB\"");
     }
 
     #[test]
     fn an_export_has_its_flags_before_or_after_it() {
         let since = Some(Duration::from_secs(7_200));
-        let export = |since, private| Ok(Invocation::Export { directory: "j".into(), since, private });
-        assert_eq!(parsed("--export j"), export(None, false));
-        assert_eq!(parsed("--since 2h --export j --private"), export(since, true));
-        assert_eq!(parsed("--export i --since 1h --export=j --since 2h"), export(since, false));
+        let export = |line| match parsed(line) {
+            Ok(Invocation::Export { directory, since, private }) => (directory, since, private),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(export("--export j"), ("j".into(), None, false));
+        assert_eq!(export("--since 2h --export j --private"), ("j".into(), since, true));
+        assert_eq!(export("--export i --since 1h --export=j --since 2h"), ("j".into(), since, false));
     }
 
     #[test]
     #[cfg(feature = "closed")]
     fn a_room_is_closed_by_a_file_or_by_words_that_the_server_makes_up() {
         let closed = |line: &str| options(line).closed;
-        let file = Some(ClosedFlags { passphrase_file: Some("p".into()), ..ClosedFlags::default() });
-        assert_eq!((closed(""), closed("--closed")), (None, Some(ClosedFlags::default())));
+        let made_up = ClosedFlags { made_up: true, ..ClosedFlags::default() };
+        assert_eq!((closed(""), closed("--closed")), (ClosedFlags::default(), made_up.clone()));
+        let file = ClosedFlags { passphrase_file: Some("p".into()), ..ClosedFlags::default() };
         assert_eq!(closed("--passphrase-file o --passphrase-file=p"), file);
-        let all = ClosedFlags { state: Some("s".into()), names: Some("n".into()), ..ClosedFlags::default() };
-        assert_eq!(closed("--names n --closed --state s"), Some(all));
+        assert_eq!(
+            closed("--names n --closed --state s"),
+            ClosedFlags { state: Some("s".into()), ..made_up }
+        );
+        assert_eq!(options("--closed --names n").settings.names, Some("n".into()));
         for (line, word) in [
             ("--closed --passphrase-file p", "one of the two"),
             ("--names n", "--names goes with a closed room"),

@@ -2,7 +2,7 @@
 
 use super::{
     limits::{Bytes, Limits},
-    options::{ClosedFlags, Keeping, Options, DEFAULT_LISTEN},
+    options::{JournalSettings, Options},
 };
 use chat_common::program::flags::{Feature, Flag, Misuse, Program, Value};
 use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
@@ -17,6 +17,9 @@ const CLOSED: Feature = Feature {
     how_to_build: "cargo install --path server --features closed",
 };
 
+/// Loopback, so that nobody opens a server to the network by accident.
+pub(super) const DEFAULT_LISTEN: &str = "127.0.0.1:1234";
+
 /// The flags as they were given.
 #[derive(Default)]
 pub struct CommandLine {
@@ -26,38 +29,37 @@ pub struct CommandLine {
     pub(super) export: Option<PathBuf>,
     pub(super) since: Option<Duration>,
     pub(super) private: bool,
-    /// Whether the server makes the passphrase up.
-    pub(super) makes_up: bool,
-    pub(super) closed: ClosedFlags,
 }
 
 impl AsMut<Limits> for CommandLine {
     fn as_mut(&mut self) -> &mut Limits {
-        &mut self.options.limits
+        &mut self.options.settings.limits
     }
 }
 
 /// Returns the server's command line. `commands` are the operator's.
 pub(crate) fn program(commands: Vec<(&'static str, &'static str)>) -> Program<CommandLine> {
-    let (flag, keeping) = (Flag::<CommandLine>::new, Keeping::default());
+    let (flag, journal) = (Flag::<CommandLine>::new, JournalSettings::default());
     let mut flags = vec![
         flag("--listen HOST:PORT", |to, v| v.read(&mut to.options.listen, host_and_port))
             .does("where to listen; 0.0.0.0 lets other machines in")
             .default(DEFAULT_LISTEN),
         flag("--motd FILE", |to, v| v.text(&mut to.options.motd)).does("a text for everybody who joins"),
-        flag("--ban-file FILE", |to, v| v.text(&mut to.options.ban_file))
+        flag("--ban-file FILE", |to, v| v.text(&mut to.options.settings.ban_file))
             .does("the file in which the bans survive a restart"),
-        flag("--journal DIR", |to, v| v.text(&mut to.options.journal))
+        flag("--journal DIR", |to, v| v.text(&mut to.options.settings.journal.directory))
             .does("keep the room in DIR, over restarts and crashes"),
-        flag("--keep TIME", |to, v| v.value(&mut to.options.keeping.time))
+        flag("--keep TIME", |to, v| v.value(&mut to.options.settings.journal.keep))
             .does("with --journal: how long; 0 is without end")
-            .default(keeping.time.show()),
-        flag("--keep-size SIZE", |to, v| v.value(&mut to.options.keeping.size))
+            .default(journal.keep.show()),
+        flag("--keep-size SIZE", |to, v| v.value(&mut to.options.settings.journal.keep_size))
             .does("with --journal: how much; 0 is without limit")
-            .default(keeping.size.show()),
-        flag("--segment-size SIZE", |to, v| v.within(&mut to.options.keeping.segment_size, SEGMENT_SIZES))
-            .does("with --journal: the length of a file")
-            .default(keeping.segment_size.show()),
+            .default(journal.keep_size.show()),
+        flag("--segment-size SIZE", |to, v| {
+            v.within(&mut to.options.settings.journal.segment_size, SEGMENT_SIZES)
+        })
+        .does("with --journal: the length of a file")
+        .default(journal.segment_size.show()),
         flag("--check DIR", |to, v| v.text(&mut to.check))
             .does("say whether the journal in DIR is whole, and exit"),
         flag("--repair DIR", |to, v| v.text(&mut to.repair))
@@ -68,19 +70,19 @@ pub(crate) fn program(commands: Vec<(&'static str, &'static str)>) -> Program<Co
             .does("with --export: nothing older, such as 2h or 30d"),
         flag("--private", |to, v| v.put(&mut to.private, true))
             .does("with --export: private messages as well"),
-        flag("--transcript FILE", |to, v| v.text(&mut to.options.transcript))
+        flag("--transcript FILE", |to, v| v.text(&mut to.options.settings.transcript))
             .does("append to FILE what is said to everybody"),
-        flag("--closed", |to, v| v.put(&mut to.makes_up, true))
+        flag("--closed", |to, v| v.put(&mut to.options.closed.made_up, true))
             .does("close the room with a passphrase that it makes up")
             .feature(&CLOSED),
-        flag("--passphrase-file FILE", |to, v| v.text(&mut to.closed.passphrase_file))
+        flag("--passphrase-file FILE", |to, v| v.text(&mut to.options.closed.passphrase_file))
             .does("close the room; FILE begins with the passphrase")
             .feature(&CLOSED),
-        flag("--state DIR", |to, v| v.text(&mut to.closed.state))
+        flag("--state DIR", |to, v| v.text(&mut to.options.closed.state))
             .does("where a closed room keeps its key")
             .default("~/.local/state/rpc-chat")
             .feature(&CLOSED),
-        flag("--names FILE", |to, v| v.text(&mut to.closed.names))
+        flag("--names FILE", |to, v| v.text(&mut to.options.settings.names))
             .does("in a closed room: names stay with their first owner")
             .feature(&CLOSED),
         flag("--console", |to, v| v.put(&mut to.options.console, true))

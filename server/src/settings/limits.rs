@@ -40,6 +40,8 @@ macro_rules! limits {
         #[derive(Clone, Debug, PartialEq, Eq)]
         pub struct Limits {
             $( $(#[doc = $doc])+ pub $name: $kind, )+
+            /// How many file descriptors the process may have. `None` if connections need not fit into that.
+            pub descriptors: Option<u64>,
             /// The bug that the server has on purpose. Only tests build this field in.
             #[cfg(feature = "seeded-bugs")]
             pub seeded: super::seeded::Seeded,
@@ -49,6 +51,7 @@ macro_rules! limits {
             fn default() -> Limits {
                 Limits {
                     $( $name: $default, )+
+                    descriptors: None,
                     #[cfg(feature = "seeded-bugs")]
                     seeded: super::seeded::Seeded::default(),
                 }

@@ -1,81 +1,83 @@
 //! What a person can set, and what the program is asked to do. Plain values, for any thread.
 
 use super::limits::{Bytes, Limits};
+#[cfg(feature = "closed")]
+use chat_common::handshake::credentials::Credentials;
+use chat_common::program::background_writer::BackgroundWriter;
 use std::{path::PathBuf, time::Duration};
 
-/// Loopback, so that nobody opens a server to the network by accident.
-pub(super) const DEFAULT_LISTEN: &str = "127.0.0.1:1234";
+/// The settings of a server.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// All limits.
+    pub limits: Limits,
+    /// The message of the day: a text for everybody who joins. At most `limits.max_text` bytes.
+    pub motd: Option<String>,
+    /// The file in which the bans survive a restart.
+    pub ban_file: Option<PathBuf>,
+    /// Where and how the room survives a restart.
+    pub journal: JournalSettings,
+    /// The file to which everything that is said to everybody is appended. Everybody who joins is told so.
+    pub transcript: Option<PathBuf>,
+    /// The secrets of a closed room. `None` is an open room.
+    #[cfg(feature = "closed")]
+    pub closed: Option<Credentials>,
+    /// The file in which the names of a closed room stay with those who had them first. `None` if names
+    /// belong to nobody.
+    pub names: Option<PathBuf>,
+    /// Where the replies to the operator's commands go. The server then reads the commands from standard
+    /// input. `None` is a server without a console.
+    pub console: Option<BackgroundWriter>,
+}
 
-/// The options of the command line.
-#[derive(Debug, PartialEq, Eq)]
+/// Where the journal is, and how it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JournalSettings {
+    /// The directory of the journal. `None` is a room that lives in memory alone.
+    pub directory: Option<PathBuf>,
+    /// For how long events are kept; 0 is without end.
+    pub keep: Duration,
+    /// The most bytes of all files; 0 is without a limit.
+    pub keep_size: Bytes,
+    /// The length of a file.
+    pub segment_size: Bytes,
+}
+
+impl Default for JournalSettings {
+    fn default() -> JournalSettings {
+        let keep = Duration::from_secs(30 * 86_400);
+        JournalSettings { directory: None, keep, keep_size: Bytes(1 << 30), segment_size: Bytes(16 << 20) }
+    }
+}
+
+/// What the command line says of a running server.
+#[derive(Debug, Default)]
 pub struct Options {
     /// The address to listen on, as `HOST:PORT`.
     pub listen: String,
-    /// The file with the message of the day, which everybody who joins gets.
+    /// The file with the message of the day.
     pub motd: Option<PathBuf>,
-    /// The file in which the bans survive a restart.
-    pub ban_file: Option<PathBuf>,
-    /// The directory in which the room survives a restart.
-    pub journal: Option<PathBuf>,
-    /// How the journal is kept.
-    pub keeping: Keeping,
-    /// The file to which everything that is said to everybody is appended.
-    pub transcript: Option<PathBuf>,
-    /// How the room is closed, or `None` for an open room.
-    pub closed: Option<ClosedFlags>,
+    /// How the room is closed.
+    pub closed: ClosedFlags,
     /// Whether to read the operator's commands from standard input even if it is not a terminal.
     pub console: bool,
-    /// All limits.
-    pub limits: Limits,
-}
-
-impl Default for Options {
-    fn default() -> Options {
-        Options {
-            listen: DEFAULT_LISTEN.to_owned(),
-            motd: None,
-            ban_file: None,
-            journal: None,
-            keeping: Keeping::default(),
-            transcript: None,
-            closed: None,
-            console: false,
-            limits: Limits::default(),
-        }
-    }
+    /// What the flags have set. What is in other files, and what the program knows itself, is missing.
+    pub settings: Settings,
 }
 
 /// How a room is closed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClosedFlags {
-    /// The file whose first line is the passphrase. `None` if the server makes one up.
+    /// Whether the server makes the passphrase up.
+    pub made_up: bool,
+    /// The file whose first line is the passphrase.
     pub passphrase_file: Option<PathBuf>,
     /// The directory of the room's key, if it is not the usual one.
     pub state: Option<PathBuf>,
-    /// The file in which names stay with those who had them first.
-    pub names: Option<PathBuf>,
-}
-
-/// How the journal is kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Keeping {
-    /// For how long events are kept; 0 is without end.
-    pub time: Duration,
-    /// The most bytes of all files; 0 is without a limit.
-    pub size: Bytes,
-    /// The length of a file.
-    pub segment_size: Bytes,
-}
-
-impl Default for Keeping {
-    fn default() -> Keeping {
-        let time = Duration::from_secs(30 * 86_400);
-        Keeping { time, size: Bytes(1 << 30), segment_size: Bytes(16 << 20) }
-    }
 }
 
 /// What the program is asked to do.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Invocation {
     /// Run the server.
     Run(Box<Options>),
