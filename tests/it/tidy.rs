@@ -169,6 +169,19 @@ fn the_registry_is_locked_in_one_file() {
     );
 }
 
+/// Before its hello a connection counts for its peer: nothing at the door knows who a member is.
+#[test]
+fn who_a_connection_counts_for_is_decided_in_one_file_after_the_hello() {
+    let sources = files(&["server/src"], ".rs");
+    let deciding = names_of(&sources, |text| code(text).contains("Origin::of("));
+    assert_eq!(deciding, ["server/src/member/connection.rs"]);
+    let door = files(&["server/src/door"], ".rs");
+    assert_eq!(names_of(&door, |text| code(text).contains("Origin")), Vec::<String>::new());
+    let (_, connection) = sources.iter().find(|(path, _)| path.ends_with("member/connection.rs")).unwrap();
+    let decisions: Vec<&str> = connection.split("Origin::of(").collect();
+    assert!(decisions.len() == 2 && decisions[0].contains(".read_hello("));
+}
+
 #[test]
 fn threads_are_started_through_a_builder() {
     let sources = files(&["common/src", "server/src", "client/src"], ".rs");

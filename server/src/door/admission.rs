@@ -3,14 +3,15 @@
 //! Any thread may use it. Only [`Admission::admit`] and the marks of a [`Slot`] may block.
 //!
 //! All hosts share the `max_unjoined` places of connections that have not joined. When all are taken, a new
-//! connection takes the place of an old one, after the first of these rules that fits:
+//! connection takes the place of an old one. The first of these rules that fits says of which one:
 //!
-//! | rule | which connection is closed | against |
+//! | if | it takes the place of | against |
 //! |---|---|---|
-//! | its host has `max_unjoined_per_address` of them | one of its own, at random | a flood of one host |
-//! | another host has so many | one of the host that has most, at random | the same |
-//! | a host has come again that lost a place | one of those hosts, at random | a flood of many hosts |
-//! | none of these | the oldest of all | places that are held for nothing |
+//! | a host has `max_unjoined_per_address` of them | one of that host, at random | a flood of one host |
+//! | a host came again after it had lost a place | one of these hosts, at random | a flood of many hosts |
+//! | otherwise | the oldest of all | places that are held for nothing |
+//!
+//! In the first rule the host is that of the new connection. If that has fewer, it is the host that has most.
 //!
 //! Which one a flooding host loses is random: its new connections then close each of the others with the same
 //! small probability, and not always the one that waits longest for its network. So one host keeps no new
@@ -31,19 +32,17 @@
 //! before the places are. So a connection that finds none takes the place of one that has not joined as well,
 //! after the same rules, if some have had the time to join.
 
-use super::descriptors::{Descriptors, Share, PATIENCE};
-use crate::{
-    identity::{Host, Origin},
-    settings::Limits,
-};
+use super::descriptors::{Descriptors, Kind, Share, PATIENCE};
+use crate::{identity::Host, settings::Limits};
 use chat_common::wire::{
     protocol::{Cause, Refusal},
     status::Status,
     stream::Stream,
 };
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     hash::{BuildHasher, RandomState},
+    net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -64,16 +63,12 @@ pub(crate) struct Admission {
 
 #[derive(Debug, Default)]
 struct Table {
-    /// The number of the next connection.
+    /// The number of the next connection. The numbers are given in the order of the connections.
     next: u64,
     /// The connections by number.
     open: HashMap<u64, Open>,
-    /// How many connections each host has. A host that has none is not in it.
-    held: HashMap<Host, usize>,
-    /// The connections that have not joined, by host. A host that has none is not in it.
-    unjoined: HashMap<Host, Vec<u64>>,
-    /// How many connections have not joined.
-    unjoined_count: usize,
+    /// The connections that have not joined, in the order in which they came, each with its host.
+    unjoined: BTreeMap<u64, Host>,
     /// When each host last lost the place of a connection that had not joined, to one of another host.
     lost: HashMap<Host, Instant>,
     dice: Dice,
@@ -112,7 +107,7 @@ struct Dice {
 pub(crate) struct Slot {
     admission: Arc<Admission>,
     number: u64,
-    origin: Origin,
+    peer: SocketAddr,
     share: Share,
 }
 
@@ -133,10 +128,10 @@ impl Admission {
         self: &Arc<Admission>,
         limits: &Limits,
         stream: &Arc<Stream>,
-        origin: Origin,
+        peer: SocketAddr,
         now: Instant,
     ) -> Result<Slot, Status> {
-        let host = origin.host();
+        let host = Host::of(peer.ip());
         let take = |patience| self.descriptors.take(patience);
         let share =
             take(Duration::ZERO).or_else(|| self.make_room(limits, host, None, take)).ok_or(Status::Busy)?;
@@ -144,18 +139,18 @@ impl Admission {
         if table.open.len() >= limits.max_connections {
             return Err(Status::Busy);
         }
-        let held = table.held.get(&host).copied().unwrap_or(0);
-        if held >= limits.max_per_address && !origin.address.to_canonical().is_loopback() {
+        if !peer.ip().to_canonical().is_loopback() && table.has(host) >= limits.max_per_address {
             return Err(Status::TooMany);
         }
-        table.make_place(limits, host, now);
+        if table.unjoined.len() >= limits.max_unjoined {
+            table.close_one(limits, host, None, now);
+        }
         let number = table.next;
         table.next += 1;
         let stream = Arc::clone(stream);
         table.open.insert(number, Open { stream, host, stage: Stage::Joined, since: now });
-        *table.held.entry(host).or_default() += 1;
         table.set_stage(number, Stage::Unjoined);
-        Ok(Slot { admission: Arc::clone(self), number, origin, share })
+        Ok(Slot { admission: Arc::clone(self), number, peer, share })
     }
 
     /// Makes a connection give way to one of `host` for which there is no descriptor: `own`, or a new one.
@@ -195,17 +190,15 @@ impl Table {
         self.open.values().filter(|open| open.stage != Stage::Callback).map(|open| &*open.stream)
     }
 
-    /// Closes a connection that has not joined, if a new one of `host` needs its place.
-    fn make_place(&mut self, limits: &Limits, host: Host, now: Instant) {
-        if self.unjoined_count >= limits.max_unjoined {
-            self.close_one(limits, host, None, now);
-        }
+    /// Returns how many connections a host has. It looks at all connections: at 1,000 of them for some 2 us.
+    fn has(&self, host: Host) -> usize {
+        self.open.values().filter(|open| open.host == host).count()
     }
 
     /// Closes a connection that has not joined, for one of `host`, if one of them has had the time to join.
     fn close_slow(&mut self, limits: &Limits, host: Host, own: Option<u64>, now: Instant) {
-        let unjoined = self.unjoined.values().flatten().filter_map(|number| self.open.get(number));
-        if unjoined.map(|open| open.since).min().is_some_and(|since| now.duration_since(since) >= PATIENCE) {
+        let oldest = self.unjoined.keys().next().and_then(|number| self.open.get(number));
+        if oldest.is_some_and(|oldest| now.duration_since(oldest.since) >= PATIENCE) {
             self.close_one(limits, host, own, now);
         }
     }
@@ -224,24 +217,27 @@ impl Table {
 
     /// Returns the connection whose place a new one of `host` takes. It looks at all that have not joined.
     fn choose_loser(&mut self, limits: &Limits, host: Host, now: Instant) -> Option<u64> {
-        let own = self.unjoined.get(&host).map_or(0, Vec::len);
-        if own >= limits.max_unjoined_per_address {
-            return self.dice.choose(self.unjoined.get(&host)?);
+        let mut counts: HashMap<Host, usize> = HashMap::new();
+        self.unjoined.values().for_each(|host| *counts.entry(*host).or_default() += 1);
+        let most = counts.values().copied().max()?;
+        let share = limits.max_unjoined_per_address;
+        let has_too_many = |other: &Host| match counts.get(&host) {
+            Some(own) if *own >= share => *other == host,
+            _ => most >= share && counts[other] == most,
+        };
+        if let Some(loser) = self.dice.choose(&self.unjoined_of(has_too_many)) {
+            return Some(loser);
         }
-        let most = self.unjoined.values().map(Vec::len).max()?;
-        if most >= limits.max_unjoined_per_address {
-            let crowds = self.unjoined.iter().filter(|(_, numbers)| numbers.len() == most);
-            let crowds: Vec<Host> = crowds.map(|(host, _)| *host).collect();
-            let crowd = self.dice.choose(&crowds)?;
-            return self.dice.choose(self.unjoined.get(&crowd)?);
-        }
-        let has_come_again = |host: &Host| self.lost.get(host).is_some_and(|lost| is_recent(*lost, now));
-        let again = self.unjoined.iter().filter(|(host, _)| has_come_again(host));
-        let again: Vec<u64> = again.flat_map(|(_, numbers)| numbers).copied().collect();
-        // The numbers are given in the order of the connections.
-        let loser = self.dice.choose(&again).or(self.unjoined.values().flatten().min().copied())?;
-        self.remember_loser(self.open.get(&loser)?.host, now);
+        let came_again = |host: &Host| self.lost.get(host).is_some_and(|lost| is_recent(*lost, now));
+        let again = self.unjoined_of(came_again);
+        let loser = self.dice.choose(&again).or(self.unjoined.keys().next().copied())?;
+        self.remember_loser(self.unjoined[&loser], now);
         Some(loser)
+    }
+
+    /// Returns the connections of the hosts that `is_meant` chooses.
+    fn unjoined_of(&self, is_meant: impl Fn(&Host) -> bool) -> Vec<u64> {
+        self.unjoined.iter().filter(|(_, host)| is_meant(host)).map(|(number, _)| *number).collect()
     }
 
     fn remember_loser(&mut self, host: Host, now: Instant) {
@@ -258,37 +254,12 @@ impl Table {
         let Some(open) = self.open.get_mut(&number).filter(|open| open.stage != Stage::Evicted) else {
             return false;
         };
-        let former = std::mem::replace(&mut open.stage, stage);
-        let host = open.host;
-        if stage == former {
-            return true;
-        }
-        if stage == Stage::Unjoined {
-            self.unjoined.entry(host).or_default().push(number);
-            self.unjoined_count += 1;
-        }
-        if former == Stage::Unjoined {
-            if let Some(numbers) = self.unjoined.get_mut(&host) {
-                numbers.retain(|other| *other != number);
-                if numbers.is_empty() {
-                    self.unjoined.remove(&host);
-                }
-            }
-            self.unjoined_count -= 1;
-        }
+        open.stage = stage;
+        match stage {
+            Stage::Unjoined => self.unjoined.insert(number, open.host),
+            _ => self.unjoined.remove(&number),
+        };
         true
-    }
-
-    fn remove(&mut self, number: u64) {
-        // This takes it out of the places of connections that have not joined.
-        self.set_stage(number, Stage::Evicted);
-        let Some(Open { host, .. }) = self.open.remove(&number) else { return };
-        if let Some(held) = self.held.get_mut(&host) {
-            *held -= 1;
-            if *held == 0 {
-                self.held.remove(&host);
-            }
-        }
     }
 }
 
@@ -306,9 +277,9 @@ impl Dice {
 }
 
 impl Slot {
-    /// Returns where the connection comes from.
-    pub(crate) fn origin(&self) -> Origin {
-        self.origin
+    /// Returns the other end of the connection.
+    pub(crate) fn peer(&self) -> SocketAddr {
+        self.peer
     }
 
     /// Records that this is a call connection.
@@ -319,21 +290,17 @@ impl Slot {
     /// # Errors
     /// The status for the peer, when there is no descriptor for its callback connection.
     pub(crate) fn mark_call(&self, limits: &Limits) -> Result<(), Status> {
-        let take = |patience| self.share.mark_call(patience).then_some(());
-        let taken = take(Duration::ZERO);
-        taken
-            .or_else(|| self.admission.make_room(limits, self.origin.host(), Some(self.number), take))
-            .ok_or(Status::Busy)
+        self.take(limits, Some(self.number), Share::mark_call).ok_or(Status::Busy)
     }
 
     /// Records that the Join has succeeded, and the client has to open the callback connection.
     pub(crate) fn mark_awaiting_callback(&self) {
-        self.share.mark_awaiting_callback();
+        self.share.set(Kind::Member);
     }
 
     /// Records that the connection's Join was refused, and it may send another.
     pub(crate) fn mark_unjoined(&self) {
-        self.share.mark_unjoined();
+        self.share.set(Kind::Call);
         self.set_stage(Stage::Unjoined);
     }
 
@@ -356,16 +323,20 @@ impl Slot {
     /// # Blocking
     /// As [`Admission::admit`].
     pub(crate) fn mark_called(&self, limits: &Limits) {
-        let take = |patience| self.share.mark_called(patience).then_some(());
-        if take(Duration::ZERO).is_none() {
-            self.admission.make_room(limits, self.origin.host(), None, take);
-        }
+        self.take(limits, None, Share::mark_called);
     }
 
     /// Records that the connection is now a member's callback connection.
     pub(crate) fn mark_callback(&self) {
-        self.share.mark_callback();
+        self.share.set(Kind::Callback);
         self.set_stage(Stage::Callback);
+    }
+
+    /// Takes a descriptor with `mark`. Another connection makes room for it, but not `own`.
+    fn take(&self, limits: &Limits, own: Option<u64>, mark: fn(&Share, Duration) -> bool) -> Option<()> {
+        let take = |patience| mark(&self.share, patience).then_some(());
+        let host = Host::of(self.peer.ip());
+        take(Duration::ZERO).or_else(|| self.admission.make_room(limits, host, own, take))
     }
 
     fn set_stage(&self, stage: Stage) -> bool {
@@ -375,7 +346,10 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.admission.lock().remove(self.number);
+        let mut table = self.admission.lock();
+        // This takes it out of the places of connections that have not joined.
+        table.set_stage(self.number, Stage::Evicted);
+        table.open.remove(&self.number);
     }
 }
 
@@ -394,8 +368,8 @@ mod tests {
         (Arc::new(Stream::new(listener.accept().unwrap().0)), far)
     }
 
-    fn at(address: impl Into<IpAddr>) -> Origin {
-        Origin::of((address.into(), 1).into())
+    fn at(address: impl Into<IpAddr>) -> SocketAddr {
+        (address.into(), 1).into()
     }
 
     /// Admits a connection now.
@@ -471,8 +445,7 @@ mod tests {
         fn opens(&mut self, host: u8, count: usize) -> Vec<usize> {
             let first = self.slots.len();
             for _ in 0..count {
-                let origin = at([10, 0, 0, host]);
-                let slot = self.admission.admit(&self.limits, &self.stream, origin, self.now);
+                let slot = self.admission.admit(&self.limits, &self.stream, at([10, 0, 0, host]), self.now);
                 self.slots.push((host, slot.unwrap()));
             }
             (first..self.slots.len()).collect()
@@ -613,7 +586,6 @@ mod tests {
         assert_eq!(joined, [false, true], "a Join that comes too late is not carried out");
         drop((first, second));
         let table = admission.lock();
-        assert!(table.open.is_empty() && table.held.is_empty() && table.unjoined.is_empty());
-        assert_eq!(table.unjoined_count, 0);
+        assert!(table.open.is_empty() && table.unjoined.is_empty());
     }
 }

@@ -50,7 +50,7 @@ struct Taken {
 
 /// What a connection is, as far as it is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     Unknown,
     Call,
     /// The call connection of a member, or of a client whose Join is carried out.
@@ -153,10 +153,7 @@ impl Share {
     /// # Blocking
     /// For `patience` at most, while none fits. A descriptor that becomes free wakes it.
     pub(super) fn mark_call(&self, patience: Duration) -> bool {
-        let Descriptors { most, freed, .. } = &*self.descriptors;
-        let lacks_one = |taken: &mut Taken| taken.reserved >= *most;
-        drop(freed.wait_timeout_while(self.descriptors.lock(), patience, lacks_one));
-        self.becomes(Kind::Call, |taken| taken.reserved <= *most)
+        self.take_one(patience, Kind::Call, |taken| taken.reserved)
     }
 
     /// Its client joins. Returns whether one more member fits. One that resumes its session does in any case,
@@ -172,25 +169,21 @@ impl Share {
     /// # Blocking
     /// As [`Share::mark_call`].
     pub(super) fn mark_called(&self, patience: Duration) -> bool {
+        self.take_one(patience, Kind::Called, |taken| taken.open)
+    }
+
+    /// Changes to a kind that needs no more than the connection has, or that has its descriptors reserved.
+    pub(super) fn set(&self, new: Kind) {
+        self.becomes(new, |_| true);
+    }
+
+    /// Waits while `count` is the most, and changes the kind if `count` is then no more than that. Returns
+    /// whether it is.
+    fn take_one(&self, patience: Duration, new: Kind, count: fn(&Taken) -> usize) -> bool {
         let Descriptors { most, freed, .. } = &*self.descriptors;
-        let lacks_one = |taken: &mut Taken| taken.open >= *most;
+        let lacks_one = |taken: &mut Taken| count(taken) >= *most;
         drop(freed.wait_timeout_while(self.descriptors.lock(), patience, lacks_one));
-        self.becomes(Kind::Called, |taken| taken.open <= *most)
-    }
-
-    /// It has joined, and its client opens the callback connection.
-    pub(super) fn mark_awaiting_callback(&self) {
-        self.becomes(Kind::Member, |_| true);
-    }
-
-    /// The Join was refused.
-    pub(super) fn mark_unjoined(&self) {
-        self.becomes(Kind::Call, |_| true);
-    }
-
-    /// It is a callback connection that a client has opened.
-    pub(super) fn mark_callback(&self) {
-        self.becomes(Kind::Callback, |_| true);
+        self.becomes(new, |taken| count(&taken) <= *most)
     }
 
     /// Changes the kind if what all take then is `allowed`. Returns whether it is.
@@ -241,7 +234,7 @@ mod tests {
                 }
                 let callback =
                     descriptors.take(Duration::ZERO).expect("a member can open its callback connection");
-                callback.mark_callback();
+                callback.set(Kind::Callback);
                 members.push((call, callback));
             }
             assert_eq!(members.len(), descriptors.members(), "{most} descriptors");

@@ -16,7 +16,7 @@ use super::{
     admission::{Admission, Slot},
     Door,
 };
-use crate::{identity::Origin, settings::Limits};
+use crate::{identity::Host, settings::Limits};
 use chat_common::{
     program::{
         shutdown::Shutdown,
@@ -28,7 +28,7 @@ use log::{warn, Level};
 use std::{
     fs::File,
     io::ErrorKind,
-    net::TcpListener,
+    net::{SocketAddr, TcpListener},
     os::fd::OwnedFd,
     sync::Arc,
     thread::{self, Scope},
@@ -66,11 +66,11 @@ pub(crate) fn accept_loop(
                 Ok(_) if shutdown.is_requested() => {}
                 Ok((socket, peer)) => {
                     pause = FIRST_PAUSE;
-                    let (stream, origin) = (Stream::new(socket), Origin::of(peer));
+                    let stream = Stream::new(socket);
                     if reserve.take_back() {
-                        reception.admit(stream, origin);
+                        reception.admit(stream, peer);
                     } else {
-                        reserve.refuse(door, stream, origin);
+                        reserve.refuse(door, stream, peer);
                     }
                 }
                 // The listener was shut down.
@@ -108,18 +108,18 @@ struct Reception<'scope, 'env, S> {
 
 impl<S: Fn(Arc<Stream>, Slot) + Sync> Reception<'_, '_, S> {
     /// Gives a connection a place and a thread, or refuses it with a status.
-    fn admit(&self, stream: Stream, origin: Origin) {
+    fn admit(&self, stream: Stream, peer: SocketAddr) {
         let (door, serve, stream) = (self.door, self.serve, Arc::new(stream));
-        let refuse = |status: Status, why: &str| refuse(door, &stream, origin, status, why);
+        let refuse = |status: Status, why: &str| refuse(door, &stream, peer, status, why);
         // This check comes first, because it costs least, and a flood meets it.
         let now = Instant::now();
-        if !door.hosts.of(origin.host(), now).connects.try_take(now) {
+        if !door.hosts.of(Host::of(peer.ip()), now).connects.try_take(now) {
             return refuse(Status::Busy, "too many new connections");
         }
-        if door.bans.covers_address(origin.address) {
+        if door.bans.covers_address(peer.ip()) {
             return refuse(Status::Banned, "banned");
         }
-        let slot = match Admission::admit(&door.admission, self.limits, &stream, origin, now) {
+        let slot = match Admission::admit(&door.admission, self.limits, &stream, peer, now) {
             Ok(slot) => slot,
             Err(status) => return refuse(status, &status.to_string()),
         };
@@ -137,10 +137,10 @@ impl<S: Fn(Arc<Stream>, Slot) + Sync> Reception<'_, '_, S> {
 }
 
 /// Refuses a connection without a thread of its own, and logs `why`. Never blocks on the peer.
-fn refuse(door: &Door, stream: &Stream, origin: Origin, status: Status, why: &str) {
-    door.log(origin.address, Level::Warn, format_args!("{origin}: refused: {why}"));
+fn refuse(door: &Door, stream: &Stream, peer: SocketAddr, status: Status, why: &str) {
+    door.log(peer.ip(), Level::Warn, format_args!("{peer}: refused: {why}"));
     if let Err(error) = stream.dismiss(&answer_bytes(status)) {
-        door.log(origin.address, Level::Debug, format_args!("{origin}: while refusing: {error}"));
+        door.log(peer.ip(), Level::Debug, format_args!("{peer}: while refusing: {error}"));
     }
 }
 
@@ -171,14 +171,14 @@ impl ReserveFd {
             self.take_back();
             return false;
         };
-        self.refuse(door, Stream::new(socket), Origin::of(peer));
+        self.refuse(door, Stream::new(socket), peer);
         true
     }
 
     /// Refuses a connection, and keeps its descriptor as the reserve. The descriptor is never free in
     /// between, so no other thread can take it. The peer sees the end of the stream, as if it were closed.
-    fn refuse(&mut self, door: &Door, stream: Stream, origin: Origin) {
-        refuse(door, &stream, origin, Status::Busy, "no free file descriptor");
+    fn refuse(&mut self, door: &Door, stream: Stream, peer: SocketAddr) {
+        refuse(door, &stream, peer, Status::Busy, "no free file descriptor");
         stream.shut_down();
         self.0 = Some(stream.into());
     }

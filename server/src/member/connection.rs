@@ -50,45 +50,59 @@ const KEPT_BYTES_PER_TOKEN: usize = 1024;
 /// this time at most.
 const REPLY_CHECK: Duration = Duration::from_secs(1);
 
-/// Serves one connection from its hello to its end. `slot` is its place among the accepted connections, and
-/// knows where it comes from.
+/// Serves one connection from its hello to its end. `slot` is its place among the accepted connections.
 ///
 /// # Blocking
 /// On the peer, for the limits' timeouts at most; shutting the stream down wakes it. On the broadcaster,
 /// which waits for no client. On the rate limit; shutdown wakes it.
 pub(crate) fn serve_connection(service: &Service<'_>, stream: Arc<Stream>, slot: Slot) {
-    let origin = slot.origin();
+    let peer = slot.peer();
+    let log_error = |address, error| service.door.log(address, Level::Warn, format_args!("{peer}: {error}"));
     let serve = AssertUnwindSafe(|| {
         let mut connection = Connection::new(stream, UNJOINED_FRAME_BYTES);
-        let Some(hello) = connection.read_hello(service.limits.hello_timeout)? else { return Ok(()) };
-        if let Some(status) = sealing::refusal(service, &hello) {
-            connection.refuse(status);
-            return Ok(());
-        }
-        match hello.role {
-            Role::Call => match slot.mark_call(service.limits) {
-                Ok(()) => serve_calls(service, connection, &hello, &slot),
-                Err(status) => {
-                    log_full(service, origin);
-                    connection.refuse(status);
-                    Ok(())
-                }
-            },
-            Role::OpenedCallback => attach_callback(service, connection, &hello, slot),
-            Role::Callback => {
-                connection.refuse(Status::WrongRole);
-                Ok(())
-            }
-        }
+        let hello = match connection.read_hello(service.limits.hello_timeout) {
+            Ok(Some(hello)) => hello,
+            Ok(None) => return,
+            Err(error) => return log_error(peer.ip(), error),
+        };
+        // Before this, a connection counts for its peer.
+        let origin = Origin::of(peer);
+        let served = serve_role(service, connection, &hello, origin, slot);
+        served.unwrap_or_else(|error| log_error(origin.address, error));
     });
-    match catch_unwind(serve) {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => service.door.log(origin.address, Level::Warn, format_args!("{origin}: {error}")),
-        Err(_) => {
-            let line = format!("{origin}: serving it panicked; it is disconnected");
-            service.door.log(origin.address, Level::Error, line);
-        }
+    if catch_unwind(serve).is_err() {
+        let line = format!("{peer}: serving it panicked; it is disconnected");
+        service.door.log(peer.ip(), Level::Error, line);
     }
+}
+
+/// Serves a connection after its hello.
+///
+/// # Blocking
+/// As [`serve_connection`].
+fn serve_role(
+    service: &Service<'_>,
+    mut connection: Connection,
+    hello: &Hello,
+    origin: Origin,
+    slot: Slot,
+) -> Result<(), RpcError> {
+    if let Some(status) = sealing::refusal(service, hello) {
+        connection.refuse(status);
+        return Ok(());
+    }
+    match hello.role {
+        Role::Call => match slot.mark_call(service.limits) {
+            Ok(()) => return serve_calls(service, connection, hello, origin, &slot),
+            Err(status) => {
+                log_full(service, origin);
+                connection.refuse(status);
+            }
+        },
+        Role::OpenedCallback => return attach_callback(service, connection, hello, slot),
+        Role::Callback => connection.refuse(Status::WrongRole),
+    }
+    Ok(())
 }
 
 /// Gives the room a callback connection that the client opened. Before the welcome the client may be a
@@ -143,14 +157,14 @@ fn serve_calls(
     service: &Service<'_>,
     mut connection: Connection,
     hello: &Hello,
+    origin: Origin,
     slot: &Slot,
 ) -> Result<(), RpcError> {
-    let origin = slot.origin();
     if !sealing::welcome_call(service, &mut connection, hello, origin)? {
         return Ok(());
     }
     let allowance = service.door.allowance(origin.address);
-    let Some(mut calls) = wait_for_join(service, &mut connection, slot, &allowance)? else {
+    let Some(mut calls) = wait_for_join(service, &mut connection, origin, slot, &allowance)? else {
         return Ok(());
     };
     let frame_limit = service.limits.max_frame.0 as u32;
@@ -171,6 +185,7 @@ fn serve_calls(
 fn wait_for_join(
     service: &Service<'_>,
     connection: &mut Connection,
+    origin: Origin,
     slot: &Slot,
     allowance: &Allowance,
 ) -> Result<Option<MemberCalls>, RpcError> {
@@ -186,7 +201,7 @@ fn wait_for_join(
                     // A new connection has its place, and its stream is shut down.
                     Ok(false) => return Ok(None),
                     Err(refusal) => {
-                        log_full(service, slot.origin());
+                        log_full(service, origin);
                         connection.reply(&Reply::Refused(refusal), limits.frame_timeout)?;
                         // The descriptor is for one who finds a place.
                         return Ok(None);
@@ -203,7 +218,7 @@ fn wait_for_join(
                 }
                 let stream = Arc::clone(connection.stream());
                 let mut go_on = pays_for_reading(service, connection, allowance);
-                match join::join(service, &stream, slot.origin(), join, &mut go_on) {
+                match join::join(service, &stream, origin, join, &mut go_on) {
                     Ok(calls) => {
                         if !calls.joined.called_back {
                             slot.mark_awaiting_callback();
