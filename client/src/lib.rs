@@ -64,7 +64,7 @@ pub use session::{load_credentials, AccessOptions, PassphraseSource};
 pub use session::{run, JoinOptions, MemberOptions};
 pub use settings::{
     parse_arguments, Bell, CommandLine, Environment, InputSource, Invocation, Options, ScreenOptions,
-    TimeFormat,
+    Surface, TimeFormat,
 };
 
 /// Returns the command line of `chat-client`, with all flags and the commands in the room.

@@ -5,7 +5,6 @@ use crate::{
     events::UiEvent,
     input::{Person, Typed},
     screen::Screen,
-    settings::ScreenOptions,
 };
 use std::{
     io::{self, BufRead},
@@ -16,11 +15,6 @@ use std::{
 pub enum Editor {}
 
 impl Editor {
-    /// Whether this build has an editor for a person with these options. This one has none.
-    pub fn is_for(_options: &ScreenOptions) -> bool {
-        false
-    }
-
     /// Without an editor, nobody can open one.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use crate::{end_with, failed, Failure, FAILED};
 use chat_client::{
     guard_pastes_loop, read_lines_loop, read_objects_loop, read_typed_loop, Editor, Input, InputSource,
-    Options, Person, Screen, Stop, TerminalEvent, Typed, UiEvent, Utterance,
+    Options, Person, Screen, Stop, Surface, TerminalEvent, Typed, UiEvent, Utterance,
 };
 use chat_common::{
     program::{
@@ -45,12 +45,11 @@ impl UserSide {
         input_tx: Sender<Input>,
         stop_tx: &Sender<Stop>,
     ) -> Result<UserSide, Failure> {
-        let mut screen_options = options.screen.clone();
-        let edits = Editor::is_for(&screen_options);
+        let interactive = options.join.interactive;
+        let screen = Screen::open(&options.screen, interactive, log.clone(), stop_tx.clone());
+        let screen = Arc::new(screen.map_err(failed)?);
         // The client draws the typed line itself then, and the system echoes nothing.
-        screen_options.typing &= !edits;
-        let screen = Screen::open(&screen_options, log.clone(), stop_tx.clone()).map_err(failed)?;
-        let screen = Arc::new(screen);
+        let edits = matches!(options.screen.surface, Surface::Edited { .. });
         let cannot_edit = |error| failed(format!("cannot edit on this terminal: {error}"));
         let editor = edits.then(|| Editor::open(&screen)).transpose().map_err(cannot_edit)?;
         let shown_on = Arc::clone(&screen);
@@ -61,7 +60,6 @@ impl UserSide {
             let continued = Arc::clone(&person);
             screen.on_continued(move || continued.hide_again());
         }
-        let interactive = options.join.interactive;
         Ok(UserSide { interactive, screen, person, editor, log: log.clone() })
     }
 

@@ -23,7 +23,6 @@ use crate::{
     events::UiEvent,
     input::{cannot_read, false_slash, is_for_one_person, Person, TerminalEvent, TerminalModes, Typed},
     screen::{CompleteLine, EditedRows, Screen},
-    settings::ScreenOptions,
 };
 use chat_common::{
     program::signals::is_in_background,
@@ -43,11 +42,6 @@ pub struct Editor {
 }
 
 impl Editor {
-    /// Whether this build has an editor for a person with these options.
-    pub fn is_for(options: &ScreenOptions) -> bool {
-        options.terminal && options.typing
-    }
-
     /// Changes the terminal's modes, and begins to draw the typed line. A client in the background does so
     /// when it is in the foreground.
     ///
@@ -65,7 +59,8 @@ impl Editor {
                 resized.screen.edit(EditedRows::redraw);
             }
         };
-        screen.start_editing(has_terminal, on_resize);
+        screen.on_continued(on_resize);
+        screen.start_editing(has_terminal);
         Ok(editor)
     }
 

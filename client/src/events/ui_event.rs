@@ -15,13 +15,10 @@ pub enum UiEvent {
     AskName,
     /// The room is closed, and the client needs its passphrase. The next [`Input::Answer`] is the passphrase.
     /// Nothing of it may be shown.
-    #[cfg(feature = "closed")]
     AskPassphrase,
     /// The passphrase is here, or nobody asks for it any more.
-    #[cfg(feature = "closed")]
     PassphraseTyped,
     /// The key of the room is remembered from now on. It follows the first join.
-    #[cfg(feature = "closed")]
     RoomRemembered {
         /// The fingerprint of the key.
         key: String,

@@ -13,16 +13,35 @@ const NO_KEY: u8 = 0;
 #[cfg(not(target_os = "linux"))]
 const NO_KEY: u8 = 0xff;
 
-/// Returns the modes of a terminal that does not show what is typed.
-pub(crate) fn hidden_input() -> TerminalModes {
-    TerminalModes::new(hide, "\n")
-}
+/// A terminal in line mode, which can hide what is typed.
+pub(crate) struct HiddenInput(TerminalModes);
 
-/// Throws half a line away that was typed before the question, because it is no part of the answer.
-pub(crate) fn forget_half_a_line() {
-    if !is_in_background() {
-        // An error means that there is no terminal any more.
-        let _ = tcflush(io::stdin(), FlushArg::TCIFLUSH);
+impl HiddenInput {
+    /// Hides nothing yet.
+    pub(crate) fn new() -> HiddenInput {
+        HiddenInput(TerminalModes::new(hide, "\n"))
+    }
+
+    /// Hides what is typed from now on. If the passphrase was not `asked_before`, half a line that was typed
+    /// before the question is thrown away, because it is no part of the answer.
+    pub(crate) fn hide(&self, asked_before: bool) {
+        if !asked_before && !is_in_background() {
+            // An error means that there is no terminal any more.
+            let _ = tcflush(io::stdin(), FlushArg::TCIFLUSH);
+        }
+        if let Err(error) = self.0.enter() {
+            log::warn!("the terminal shows what you type: {error}");
+        }
+    }
+
+    /// Hides it once more, if it should be hidden. A shell may have changed the terminal meanwhile.
+    pub(crate) fn hide_again(&self) {
+        let _ = self.0.enter_again();
+    }
+
+    /// Shows what is typed from now on.
+    pub(crate) fn show(&self) {
+        let _ = self.0.leave();
     }
 }
 

@@ -6,6 +6,9 @@
 mod command;
 #[cfg(feature = "closed")]
 mod hidden_input;
+#[cfg(not(feature = "closed"))]
+#[path = "no_hidden_input.rs"]
+mod hidden_input;
 mod json;
 mod keys;
 mod objects;

@@ -85,7 +85,7 @@ impl PasteGuard {
         }
         let burst = std::mem::take(&mut self.burst);
         if burst.said > MAX_UNHELD_LINES || burst.too_long {
-            self.hold(&burst, &mut passed);
+            passed.push(self.hold(&burst));
             return passed;
         }
         let (typed, pasted) = burst.text.split_at(end_of_typed(&burst.text));
@@ -93,21 +93,19 @@ impl PasteGuard {
         if !pasted.is_empty() {
             let mut rest = Lines::default();
             pasted.lines().for_each(|line| rest.push(line));
-            self.hold(&rest, &mut passed);
+            passed.push(self.hold(&rest));
         }
         passed
     }
 
-    /// Keeps lines until the person says what to do with them.
-    fn hold(&mut self, lines: &Lines, passed: &mut Vec<Typed>) {
-        let notice = if lines.too_long || self.held.text.len() + lines.text.len() > MAX_HELD_BYTES {
-            InputNotice::PasteTooLong(lines.count)
-        } else {
-            self.held.text.push_str(&lines.text);
-            self.held.count += lines.count;
-            InputNotice::PasteHeld(self.held.count)
-        };
-        passed.push(Typed::Notice(notice));
+    /// Keeps lines until the person says what to do with them. Returns what the person has to know.
+    fn hold(&mut self, lines: &Lines) -> Typed {
+        if lines.too_long || self.held.text.len() + lines.text.len() > MAX_HELD_BYTES {
+            return Typed::Notice(InputNotice::PasteTooLong(lines.count));
+        }
+        self.held.text.push_str(&lines.text);
+        self.held.count += lines.count;
+        Typed::Notice(InputNotice::PasteHeld(self.held.count))
     }
 
     /// The input has ended. Returns what to pass on before the end.

@@ -4,15 +4,11 @@
 //! The thread that reads standard input calls [`Person::pass`], or [`Person::pass_of_pipe`]. The threads that
 //! show what the session tells call [`Person::hear`] before, and [`Person::has_joined`] after the first line.
 
-#[cfg(feature = "closed")]
-use crate::input::{
-    hidden_input::{forget_half_a_line, hidden_input},
-    terminal_modes::TerminalModes,
-};
 use crate::{
     events::{Channels, Input, Stop, UiEvent},
     input::{
         command::{parse_command, Command},
+        hidden_input::HiddenInput,
         InputNotice, Shown, TerminalEvent, Typed,
     },
 };
@@ -36,8 +32,7 @@ pub struct Person {
     /// Wakes a pipe that waits for the room.
     changed: Condvar,
     /// Keeps a passphrase off a terminal in line mode. An editor echoes nothing in any case.
-    #[cfg(feature = "closed")]
-    hidden: Option<TerminalModes>,
+    hidden: Option<HiddenInput>,
 }
 
 #[derive(Default)]
@@ -68,38 +63,26 @@ impl Person {
         show: impl Fn(Shown) + Send + Sync + 'static,
     ) -> Person {
         let question = asks_name.then_some(UiEvent::AskName);
-        #[cfg(not(feature = "closed"))]
-        let _ = edits;
         Person {
             input_tx,
             stop_tx,
             show: Box::new(show),
             state: Mutex::new(State { question, ..State::default() }),
             changed: Condvar::new(),
-            #[cfg(feature = "closed")]
-            hidden: (!edits).then(hidden_input),
+            hidden: (!edits).then(HiddenInput::new),
         }
     }
 
     /// Learns from an event what the next line is. Call it before the event is shown.
     pub fn hear(&self, event: &UiEvent) {
         match event {
-            UiEvent::AskName => {
-                self.lock().question = Some(event.clone());
+            UiEvent::AskName | UiEvent::AskPassphrase => {
+                let asked_before = self.lock().question.replace(event.clone()).as_ref() == Some(event);
                 self.changed.notify_all();
-            }
-            #[cfg(feature = "closed")]
-            UiEvent::AskPassphrase => {
-                let asked_before = self.lock().question.replace(event.clone());
-                let Some(hidden) = &self.hidden else { return };
-                if asked_before.as_ref() != Some(event) {
-                    forget_half_a_line();
-                }
-                if let Err(error) = hidden.enter() {
-                    log::warn!("the terminal shows what you type: {error}");
+                if *event == UiEvent::AskPassphrase {
+                    self.hidden.iter().for_each(|hidden| hidden.hide(asked_before));
                 }
             }
-            #[cfg(feature = "closed")]
             UiEvent::PassphraseTyped => {
                 self.lock().question = None;
                 self.restore_terminal();
@@ -134,29 +117,25 @@ impl Person {
     /// # Blocking
     /// On the session, and on the screen.
     pub fn pass(&self, typed: Typed) -> bool {
-        let input = match typed {
-            Typed::Line(_) if self.lock().is_over => Input::Leave,
-            Typed::Line(line) => match self.meaning(line) {
-                Ok(Command::Pass(input)) => input,
-                Ok(Command::Show(event)) => {
-                    self.tell(event);
-                    return true;
-                }
-                // What is held does not come here: see `paste_guard.rs`.
-                Ok(Command::Paste | Command::Drop) => Input::Mistake("no paste waits".into()),
-                Ok(Command::Nothing) => return true,
-                Err(help) => Input::Mistake(help),
-            },
-            Typed::Text(text) if text.trim().is_empty() || self.asks_passphrase() => return true,
-            Typed::Text(text) => Input::message(text),
-            Typed::Notice(notice) => {
-                self.tell(TerminalEvent::Input(notice));
-                return true;
-            }
-            Typed::End => Input::End,
-            Typed::Failed(reason) => Input::Failed(reason),
+        let command = match typed {
+            Typed::Line(_) if self.lock().is_over => Command::Pass(Input::Leave),
+            Typed::Line(line) => self.meaning(line),
+            Typed::Text(text) if text.trim().is_empty() || self.asks_passphrase() => Command::Nothing,
+            Typed::Text(text) => Command::Pass(Input::message(text)),
+            Typed::Notice(notice) => Command::Show(TerminalEvent::Input(notice)),
+            Typed::End => Command::Pass(Input::End),
+            Typed::Failed(reason) => Command::Pass(Input::Failed(reason)),
         };
-        self.take(input)
+        match command {
+            Command::Nothing => true,
+            Command::Pass(input) => self.take(input),
+            Command::Show(event) => {
+                self.tell(event);
+                true
+            }
+            // What is held does not come here: see `paste_guard.rs`.
+            Command::Paste | Command::Drop => self.take(Input::Mistake("no paste waits".into())),
+        }
     }
 
     /// Passes on what a program wants. Returns false after the end of the session.
@@ -230,17 +209,16 @@ impl Person {
     }
 
     /// Returns what a line means, and takes it for the answer if there is a question.
-    fn meaning(&self, line: String) -> Result<Command, String> {
+    fn meaning(&self, line: String) -> Command {
         let mut state = self.lock();
+        let command = parse_command(&line).unwrap_or_else(|help| Command::Pass(Input::Mistake(help)));
         match &state.question {
-            None => parse_command(&line),
-            Some(UiEvent::AskName) if parse_command(&line) == Ok(Command::Pass(Input::Leave)) => {
-                Ok(Command::Pass(Input::Leave))
-            }
+            None => command,
+            Some(UiEvent::AskName) if command == Command::Pass(Input::Leave) => command,
             Some(_) => {
                 // An empty line is no answer. The session asks again, and what is typed next is still one.
                 state.question.take_if(|_| !trim(&line).is_empty());
-                Ok(Command::Pass(Input::Answer(line)))
+                Command::Pass(Input::Answer(line))
             }
         }
     }
@@ -248,18 +226,16 @@ impl Person {
     /// Hides a passphrase again, if one is asked for. For a client that goes on after a stop, or is in the
     /// foreground again: a shell may have had the terminal meanwhile.
     pub fn hide_again(&self) {
-        #[cfg(feature = "closed")]
-        self.hidden.iter().for_each(|hidden| drop(hidden.enter_again()));
+        self.hidden.iter().for_each(HiddenInput::hide_again);
     }
 
     /// Gives the terminal back as it was. More calls do no harm.
     pub fn restore_terminal(&self) {
-        #[cfg(feature = "closed")]
-        self.hidden.iter().for_each(|hidden| drop(hidden.leave()));
+        self.hidden.iter().for_each(HiddenInput::show);
     }
 
     fn asks_passphrase(&self) -> bool {
-        self.lock().question.as_ref().is_some_and(|question| *question != UiEvent::AskName)
+        self.lock().question == Some(UiEvent::AskPassphrase)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -328,7 +304,6 @@ mod tests {
         assert_eq!(ends.inputs(), [Input::Leave]);
     }
 
-    #[cfg(feature = "closed")]
     #[test]
     fn a_passphrase_may_be_any_line_and_a_held_paste_is_said_nowhere_meanwhile() {
         let (person, ends) = person(false);

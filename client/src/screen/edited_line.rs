@@ -39,8 +39,8 @@ struct Row {
 /// What a row has wholly or not at all.
 struct Piece {
     shown: Row,
-    /// How long it is in the line.
-    bytes: usize,
+    /// Whether the cursor is before it.
+    has_cursor: bool,
     ends_row: bool,
 }
 
@@ -99,13 +99,11 @@ impl EditedLine {
 
     fn layout(&self, max_cells: usize) -> Layout {
         let mut layout = Layout { rows: vec![Row::default()], cursor_row: 0, before: Row::default() };
-        let cursor = self.question.len() + self.prompt.len() + self.cursor;
-        let mut at = 0;
-        for Piece { shown, bytes, ends_row } in self.pieces(max_cells) {
+        for Piece { shown, has_cursor, ends_row } in self.pieces(max_cells) {
             if layout.rows.last().is_some_and(|row| row.cells + shown.cells > max_cells) {
                 layout.rows.push(Row::default());
             }
-            if at == cursor {
+            if has_cursor {
                 layout.put_cursor();
             }
             if ends_row {
@@ -113,7 +111,6 @@ impl EditedLine {
             } else if let Some(row) = layout.rows.last_mut() {
                 row.add(&shown);
             }
-            at += bytes;
         }
         layout
     }
@@ -128,19 +125,18 @@ impl EditedLine {
             for (c, stays) in characters(text) {
                 let (text, before) = (shown(c, stays), text[..at].chars().rev());
                 let shown = Row { cells: text.chars().map(cells_of).sum(), text };
-                let goes_on = cursor != Some(at) && continues(before, c);
+                let has_cursor = cursor == Some(at);
+                let goes_on = !has_cursor && continues(before, c);
                 at += c.len_utf8();
                 match pieces.last_mut().filter(|last| goes_on && last.shown.cells + shown.cells <= max_cells)
                 {
-                    Some(last) => {
-                        last.shown.add(&shown);
-                        last.bytes += c.len_utf8();
-                    }
-                    None => pieces.push(Piece { shown, bytes: c.len_utf8(), ends_row: c == '\n' }),
+                    Some(last) => last.shown.add(&shown),
+                    None => pieces.push(Piece { shown, has_cursor, ends_row: c == '\n' }),
                 }
             }
         }
-        pieces.push(Piece { shown: Row::default(), bytes: 0, ends_row: false });
+        let has_cursor = self.cursor == self.text.len();
+        pieces.push(Piece { shown: Row::default(), has_cursor, ends_row: false });
         pieces
     }
 }

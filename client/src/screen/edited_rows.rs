@@ -3,13 +3,12 @@
 //! The thread `stdin` changes the line, and the threads that show events write around it. Each change is one
 //! write under the screen's lock, so that no thread ever sees half of it.
 
-#[cfg(feature = "closed")]
-use crate::screen::wording::ASK_PASSPHRASE;
 use crate::screen::{
     edited_line::EditedLine,
     line_rows::{one_below_the_other, write_above_typed_line},
     rows::{Rows, CLEAR},
     streams::Streams,
+    wording::ASK_PASSPHRASE,
 };
 use chat_common::terminal::shell_probe::TerminalSize;
 
@@ -59,10 +58,7 @@ impl Rows for EditedRows {
     }
 
     fn ask(&mut self, question: &str, streams: &mut Streams) {
-        #[cfg(feature = "closed")]
-        {
-            self.hides_typing = question == ASK_PASSPHRASE;
-        }
+        self.hides_typing = question == ASK_PASSPHRASE;
         self.set_question(question);
         match self.phase {
             Phase::Shown => self.redraw(streams),
@@ -70,7 +66,6 @@ impl Rows for EditedRows {
         }
     }
 
-    #[cfg(feature = "closed")]
     fn take_question_back(&mut self, streams: &mut Streams) {
         self.hides_typing = false;
         // The question may have come again while an answer was on its way.

@@ -39,8 +39,8 @@ pub(crate) struct Fold {
     moves: Vec<Event>,
     /// Whether the moves happened before the join.
     earlier: bool,
-    first_at: Option<Instant>,
-    last_at: Option<Instant>,
+    /// When the first and the last of them came.
+    times: Option<(Instant, Instant)>,
 }
 
 /// The people who did the same.
@@ -61,8 +61,7 @@ impl Fold {
         let ends = earlier != self.earlier || self.moves.len() >= MAX_MOVES;
         let lines = if ends { self.end() } else { Vec::new() };
         self.earlier = earlier;
-        self.first_at.get_or_insert(now);
-        self.last_at = Some(now);
+        self.times = Some((self.times.map_or(now, |(first, _)| first), now));
         self.moves.push(event);
         lines
     }
@@ -70,23 +69,20 @@ impl Fold {
     /// When the fold ends by itself. `None` if it has no moves.
     pub(crate) fn due(&self) -> Option<Instant> {
         let quiet_time = if self.earlier { EARLIER_QUIET_TIME } else { QUIET_TIME };
-        Some((self.last_at? + quiet_time).min(self.first_at? + MAX_AGE))
+        self.times.map(|(first, last)| (last + quiet_time).min(first + MAX_AGE))
     }
 
     /// Ends the fold and returns its lines.
     pub(crate) fn end(&mut self) -> Vec<StyledLine> {
         let Fold { moves, earlier, .. } = std::mem::take(self);
-        let mut placed: Vec<(u64, StyledLine)> = Vec::new();
-        for group in groups(&moves) {
-            if group.moves.len() <= MAX_MOVES_SHOWN_SINGLY {
-                placed
-                    .extend(group.moves.iter().map(|event| (event.sequence, event_line(event, earlier, ""))));
-            } else {
-                placed.push((group.moves[0].sequence, group.line(earlier)));
-            }
-        }
-        placed.sort_by_key(|(sequence, _)| *sequence);
-        placed.into_iter().map(|(_, line)| line).collect()
+        let single = |event: &&Event| (event.sequence, event_line(event, earlier, ""));
+        let lines = groups(&moves).into_iter().flat_map(|group| match group.moves.len() {
+            0..=MAX_MOVES_SHOWN_SINGLY => group.moves.iter().map(single).collect(),
+            _ => vec![(group.moves[0].sequence, group.line(earlier))],
+        });
+        let mut lines: Vec<(u64, StyledLine)> = lines.collect();
+        lines.sort_by_key(|(sequence, _)| *sequence);
+        lines.into_iter().map(|(_, line)| line).collect()
     }
 }
 
@@ -113,16 +109,12 @@ impl Group<'_> {
             }
         }
         counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-        let shown: Vec<String> = counts
-            .iter()
-            .take(MAX_NAMES_SHOWN)
-            .map(|(reason, count)| format!("{}: {count}", escape_line(reason)))
-            .collect();
+        let shown = |(reason, count): &(&str, usize)| format!("{}: {count}", escape_line(reason));
+        let shown: Vec<String> = counts.iter().take(MAX_NAMES_SHOWN).map(shown).collect();
         if shown.is_empty() {
-            String::new()
-        } else {
-            format!(" ({})", shown.join(", "))
+            return String::new();
         }
+        format!(" ({})", shown.join(", "))
     }
 }
 

@@ -7,7 +7,7 @@ use crate::{
 };
 use chat_common::wire::{
     json::{room_object, Object},
-    protocol::Joined,
+    protocol::{Joined, Person},
 };
 
 /// Returns the objects of what is shown.
@@ -28,13 +28,12 @@ pub fn json_objects(event: &UiEvent) -> Vec<String> {
         object.text("room", &format!("{:016x}", joined.room))
     };
     let object = match event {
-        #[cfg(feature = "closed")]
-        UiEvent::AskPassphrase | UiEvent::PassphraseTyped => return Vec::new(),
-        #[cfg(feature = "closed")]
         UiEvent::RoomRemembered { key, replaces } => {
             connection("remembered").text("key", key).optional("replaces", replaces.as_deref())
         }
-        UiEvent::AskName | UiEvent::Ignoring(_) => return Vec::new(),
+        UiEvent::AskName | UiEvent::AskPassphrase | UiEvent::PassphraseTyped | UiEvent::Ignoring(_) => {
+            return Vec::new();
+        }
         UiEvent::Connected { name, joined: reply } => joined("connected", name, reply)
             .number("text_limit", reply.text_limit.into())
             .optional("motd", reply.motd.as_deref())
@@ -60,32 +59,10 @@ pub fn json_objects(event: &UiEvent) -> Vec<String> {
             return events.iter().map(|event| room_object(event, true).end()).collect();
         }
         UiEvent::Accepted { message_id, sequence, utterance } => {
-            let (kind, to) = match utterance {
-                Utterance::Message(_) => ("message", None),
-                Utterance::Action(_) => ("action", None),
-                Utterance::Private { to, .. } => ("private", Some(to.as_str())),
-            };
-            Object::new("accepted")
-                .number("sequence", *sequence)
-                .optional_number("message_id", *message_id)
-                .text("kind", kind)
-                .optional("to", to)
-                .text("text", utterance.text())
-                .time(now())
+            accepted_object(*message_id, *sequence, utterance)
         }
         UiEvent::Renamed { name } => Object::new("you").text("name", name),
-        UiEvent::People { people, total, pattern } => {
-            let found = matching(people, pattern.as_deref());
-            let names: Vec<String> = found.iter().map(|person| person.name.clone()).collect();
-            let object = Object::new("people").number("total", u64::from(*total)).texts("names", &names);
-            match pattern {
-                None => object,
-                Some(pattern) => object
-                    .text("pattern", pattern)
-                    .numbers("here", found.iter().map(|person| person.here))
-                    .numbers("idle", found.iter().map(|person| person.idle)),
-            }
-        }
+        UiEvent::People { people, total, pattern } => people_object(people, *total, pattern.as_deref()),
         UiEvent::Found { text, matches, total, complete } => {
             let object = |found: &Found| room_object(&found.event, true).optional("to", found.to.as_deref());
             let end = Object::new("found").text("text", text).number("total", *total as u64);
@@ -104,6 +81,34 @@ pub fn json_objects(event: &UiEvent) -> Vec<String> {
     vec![object.end()]
 }
 
+fn accepted_object(message_id: Option<u64>, sequence: u64, utterance: &Utterance) -> Object {
+    let (kind, to) = match utterance {
+        Utterance::Message(_) => ("message", None),
+        Utterance::Action(_) => ("action", None),
+        Utterance::Private { to, .. } => ("private", Some(to.as_str())),
+    };
+    Object::new("accepted")
+        .number("sequence", sequence)
+        .optional_number("message_id", message_id)
+        .text("kind", kind)
+        .optional("to", to)
+        .text("text", utterance.text())
+        .time(now())
+}
+
+fn people_object(people: &[Person], total: u32, pattern: Option<&str>) -> Object {
+    let found = matching(people, pattern);
+    let names: Vec<String> = found.iter().map(|person| person.name.clone()).collect();
+    let object = Object::new("people").number("total", total.into()).texts("names", &names);
+    match pattern {
+        None => object,
+        Some(pattern) => object
+            .text("pattern", pattern)
+            .numbers("here", found.iter().map(|person| person.here))
+            .numbers("idle", found.iter().map(|person| person.idle)),
+    }
+}
+
 fn notice_object(notice: InputNotice) -> String {
     let (state, count) = match notice {
         InputNotice::KeysIgnored => ("keys_ignored", None),
@@ -119,7 +124,7 @@ fn notice_object(notice: InputNotice) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use chat_common::wire::protocol::{Event, EventKind, Person};
+    use chat_common::wire::protocol::{Event, EventKind};
 
     #[test]
     fn a_message_is_one_object_on_one_line() {

@@ -17,6 +17,8 @@ mod clock;
 mod edited_line;
 #[cfg(feature = "edit")]
 mod edited_rows;
+#[cfg(feature = "edit")]
+mod editing;
 mod fold;
 mod json;
 mod line_rows;
@@ -45,18 +47,18 @@ use crate::{
     input::Shown,
     screen::{
         clock::clock_loop,
-        fold::Fold,
         line_rows::LineRows,
-        output::{lock, read_zone, Output, Surface},
-        pipe::Pipe,
+        output::{lock, read_zone, Output, Sink},
+        pipe::{Pipe, Questions},
         plain_rows::PlainRows,
+        rows::Rows,
         streams::Streams,
-        terminal::{Kind, Terminal},
+        terminal::Terminal,
         transcript::Transcript,
         viewer::{now, Viewer},
         zone::Zone,
     },
-    settings::{ScreenOptions, TimeFormat},
+    settings::{ScreenOptions, Surface, TimeFormat},
 };
 use chat_common::{
     program::background_writer::BackgroundWriter,
@@ -81,7 +83,7 @@ pub struct Screen {
 
 impl Screen {
     /// Opens the transcript. If nobody reads standard output any more, `stop_tx` gets a [`Stop::WhenSent`].
-    /// Errors for a person go to `stderr`.
+    /// Errors for a person go to `stderr`. `interactive` is whether a person types at standard input.
     ///
     /// # Blocking
     /// On the disk, and on the program `stty` for some milliseconds; 2 s at most.
@@ -91,6 +93,7 @@ impl Screen {
     /// people.
     pub fn open(
         options: &ScreenOptions,
+        interactive: bool,
         stderr: BackgroundWriter,
         stop_tx: Sender<Stop>,
     ) -> Result<Screen, String> {
@@ -98,41 +101,33 @@ impl Screen {
         reader::watch(stop_tx.clone())
             .unwrap_or_else(|error| log::warn!("cannot follow who reads the output: {error}"));
         let streams = Streams { stderr, stop_tx, error: None };
-        let on_terminal = options.terminal || options.plain;
-        let has_zone = on_terminal || transcript.is_some() || options.time != TimeFormat::Off;
+        let ScreenOptions { surface, quiet, time, bell, .. } = *options;
+        let on_terminal = surface.is_terminal();
+        let has_zone = on_terminal || transcript.is_some() || time != TimeFormat::Off;
         let zone = if has_zone { read_zone(&streams) } else { Zone::default() };
-        let ScreenOptions { time, bell, quiet, typing, color, .. } = *options;
         let viewer = Viewer { own_name: String::new(), zone, now: now(), time, bell };
         let size = TerminalSize::default();
         let mut signal_source = None;
-        if on_terminal || typing {
+        if on_terminal || interactive {
             match size.follow() {
                 Ok(follower) => signal_source = Some(follower),
                 Err(error) => log::warn!("cannot follow the terminal's width: {error}"),
             }
         }
-        let surface = if options.json {
-            Surface::Json
-        } else if on_terminal {
-            let kind = match options.plain {
-                true => Kind::Plain(PlainRows::new(typing, quiet)),
-                false => Kind::Line(LineRows { typing }),
-            };
-            let (day, size) = (viewer.zone.local(viewer.now).date(), size.clone());
-            Surface::Terminal(Box::new(Terminal {
-                kind,
-                size,
-                color,
-                quiet,
-                day,
-                fold: Fold::default(),
-                refused: None,
-            }))
-        } else {
-            Surface::Pipe(Pipe { color, asks_on_stderr: quiet || options.file, is_asking: false })
+        let terminal = |rows: Box<dyn Rows>, color| {
+            Sink::Terminal(Box::new(Terminal::new(rows, color, quiet, size.clone(), &viewer)))
         };
-        let output =
-            Output { surface, streams, viewer, transcript, quiet, has_zone, missed_moves_shown: false };
+        let sink = match surface {
+            Surface::Json => Sink::Json,
+            Surface::Pipe { color, asks_on_stderr } => {
+                Sink::Pipe(Pipe { color, questions: Questions::new(asks_on_stderr) })
+            }
+            Surface::Plain { typing } => terminal(Box::new(PlainRows::new(typing, quiet)), false),
+            Surface::Lines { color, typing } => terminal(Box::new(LineRows { typing }), color),
+            // Until the editor begins.
+            Surface::Edited { color } => terminal(Box::new(LineRows { typing: false }), color),
+        };
+        let output = Output { sink, streams, viewer, transcript, quiet, has_zone, missed_moves_shown: false };
         let (output, (wake_tx, wake_rx)) = (Arc::new(Mutex::new(output)), bounded(1));
         if has_zone {
             let (clock, output) = (thread::Builder::new().name("clock".into()), Arc::clone(&output));
@@ -144,7 +139,7 @@ impl Screen {
     }
 
     /// Calls `on_continued` when the client goes on after a stop, and when the size of the terminal has
-    /// changed. For a client without an editor, which wants to know both as well.
+    /// changed.
     pub fn on_continued(&self, on_continued: impl Fn() + Send + Sync + 'static) {
         self.size.on_change(on_continued);
     }
@@ -194,42 +189,7 @@ impl Screen {
         }
     }
 
-    /// Begins to edit on this terminal if the client has it, and otherwise when it has. Calls `on_resize`
-    /// when the size of the terminal has changed and when the client goes on after a stop.
-    #[cfg(feature = "edit")]
-    pub(crate) fn start_editing(&self, has_terminal: bool, on_resize: impl Fn() + Send + Sync + 'static) {
-        self.size.on_change(on_resize);
-        let Output { surface, streams, .. } = &mut *self.lock();
-        if let Surface::Terminal(terminal) = surface {
-            terminal.kind = Kind::Edited(EditedRows::begin(has_terminal, self.size.clone(), streams));
-        }
-    }
-
-    /// Changes the edited line on the screen.
-    ///
-    /// # Blocking
-    /// On the terminal.
-    #[cfg(feature = "edit")]
-    pub(crate) fn edit<T: Default>(&self, change: impl FnOnce(&mut EditedRows, &mut Streams) -> T) -> T {
-        edit(&mut self.lock(), change)
-    }
-
-    /// Takes the edited line from the screen for good, unless another thread is writing.
-    #[cfg(feature = "edit")]
-    pub(crate) fn try_stop_editing(&self) {
-        if let Ok(mut output) = self.output.try_lock() {
-            edit(&mut output, <EditedRows as rows::Rows>::end);
-        }
-    }
-
     fn lock(&self) -> MutexGuard<'_, Output> {
         lock(&self.output)
     }
-}
-
-#[cfg(feature = "edit")]
-fn edit<T: Default>(output: &mut Output, change: impl FnOnce(&mut EditedRows, &mut Streams) -> T) -> T {
-    let Surface::Terminal(terminal) = &mut output.surface else { return T::default() };
-    let Kind::Edited(rows) = &mut terminal.kind else { return T::default() };
-    change(rows, &mut output.streams)
 }

@@ -1,4 +1,4 @@
-//! What is shown where: each event on standard output, which is one kind of [`Surface`], and in the
+//! What is shown where: each event on standard output, which is one kind of [`Sink`], and in the
 //! transcript beside it.
 //!
 //! A lock protects it (see `mod.rs`), and any thread of the client may hold that.
@@ -26,7 +26,7 @@ use std::{
 };
 
 /// What standard output is.
-pub(crate) enum Surface {
+pub(crate) enum Sink {
     /// JSON lines for a program. What a person has to read goes to standard error.
     Json,
     /// Plain rows for whoever reads a pipe or a file.
@@ -37,7 +37,7 @@ pub(crate) enum Surface {
 
 /// The outputs, and who reads them.
 pub(crate) struct Output {
-    pub(crate) surface: Surface,
+    pub(crate) sink: Sink,
     pub(crate) streams: Streams,
     pub(crate) viewer: Viewer,
     pub(crate) transcript: Option<Transcript>,
@@ -55,8 +55,7 @@ impl Output {
     /// # Blocking
     /// On the reader of standard output, and on the disk of the transcript.
     pub(crate) fn show(&mut self, shown: &Shown) {
-        self.update(shown);
-        let repeats = self.repeats_missed_moves(shown);
+        let repeats = self.update(shown);
         let Output { viewer, streams, .. } = self;
         if let Some(transcript) = self.transcript.as_mut().filter(|_| !repeats) {
             transcript.write(shown, viewer, streams);
@@ -66,14 +65,14 @@ impl Output {
             false => Some(Cow::Borrowed(shown)),
         };
         let said = said.as_deref();
-        match &mut self.surface {
-            Surface::Json => show_json(shown, said, viewer, streams),
+        match &mut self.sink {
+            Sink::Json => show_json(shown, said, viewer, streams),
             _ if repeats => {}
-            Surface::Pipe(pipe) => match question(shown) {
-                Some(question) => pipe.ask(question, streams),
+            Sink::Pipe(pipe) => match question(shown) {
+                Some(question) => pipe.questions.ask(question, streams),
                 None => pipe.show(&shown_lines(shown, said, viewer, false), viewer, streams),
             },
-            Surface::Terminal(terminal) => terminal.show(shown, said, viewer, streams),
+            Sink::Terminal(terminal) => terminal.show(shown, said, viewer, streams),
         }
     }
 
@@ -83,7 +82,7 @@ impl Output {
     /// On the reader of standard output.
     pub(crate) fn on_time(&mut self) -> Duration {
         self.viewer.now = now();
-        if let Surface::Terminal(terminal) = &mut self.surface {
+        if let Sink::Terminal(terminal) = &mut self.sink {
             terminal.show_due(Instant::now(), &self.viewer, &mut self.streams);
         }
         let midnight = self.viewer.zone.until_midnight(now());
@@ -93,52 +92,39 @@ impl Output {
 
     /// When something that waits has to be shown.
     pub(crate) fn due(&mut self) -> Option<Instant> {
-        match &mut self.surface {
-            Surface::Terminal(terminal) => terminal.due(),
+        match &mut self.sink {
+            Sink::Terminal(terminal) => terminal.due(),
             _ => None,
         }
     }
 
-    /// Updates what the screen knows from what is shown.
-    fn update(&mut self, shown: &Shown) {
+    /// Updates what the screen knows from what is shown. Returns whether the person has read it already: that
+    /// comings and goings are missing. After a flood of them they can be missing between any two messages,
+    /// and must not fill the screen.
+    fn update(&mut self, shown: &Shown) -> bool {
         self.viewer.now = now();
-        let event = match shown {
-            Shown::Session(event) => event,
-            Shown::Terminal(TerminalEvent::Bell(mode)) => {
-                return self.viewer.bell = mode.unwrap_or(self.viewer.bell)
-            }
-            Shown::Terminal(_) => return,
-        };
-        match event {
-            UiEvent::Connected { name, .. } | UiEvent::Rejoined { name, .. } | UiEvent::Renamed { name } => {
+        match shown {
+            Shown::Terminal(TerminalEvent::Bell(Some(bell))) => self.viewer.bell = *bell,
+            Shown::Session(UiEvent::Connected { name, .. } | UiEvent::Rejoined { name, .. }) => {
                 self.viewer.own_name.clone_from(name);
+                self.missed_moves_shown = false;
             }
+            Shown::Session(UiEvent::Resumed { .. }) => self.missed_moves_shown = false,
+            Shown::Session(UiEvent::Renamed { name }) => self.viewer.own_name.clone_from(name),
             // It says since when somebody is here, in local time. A pipe needs no local time otherwise.
-            UiEvent::People { pattern: Some(_), .. }
-                if !self.has_zone && matches!(self.surface, Surface::Pipe(_)) =>
+            Shown::Session(UiEvent::People { pattern: Some(_), .. })
+                if !self.has_zone && matches!(self.sink, Sink::Pipe(_)) =>
             {
                 self.viewer.zone = read_zone(&self.streams);
             }
-            _ => {}
-        }
-    }
-
-    /// Whether the person has read already that comings and goings are missing. After a flood of them they
-    /// can be missing between any two messages, and must not fill the screen.
-    fn repeats_missed_moves(&mut self, shown: &Shown) -> bool {
-        let Shown::Session(event) = shown else { return false };
-        match event {
-            UiEvent::Connected { .. } | UiEvent::Rejoined { .. } | UiEvent::Resumed { .. } => {
-                self.missed_moves_shown = false;
-                false
-            }
-            UiEvent::Event { event, .. }
+            Shown::Session(UiEvent::Event { event, .. })
                 if matches!(event.kind, EventKind::Missed { messages: false, .. }) =>
             {
-                std::mem::replace(&mut self.missed_moves_shown, true)
+                return std::mem::replace(&mut self.missed_moves_shown, true);
             }
-            _ => false,
+            _ => {}
         }
+        false
     }
 }
 

@@ -6,22 +6,10 @@ use chat_common::terminal::{color::paint, wrap::INDENT};
 /// A pipe or a file.
 pub(crate) struct Pipe {
     pub(crate) color: bool,
-    /// Whether questions go to standard error, because nobody reads them here.
-    pub(crate) asks_on_stderr: bool,
-    /// Whether the last output was a question. A name from a pipe is not echoed after it.
-    pub(crate) is_asking: bool,
+    pub(crate) questions: Questions,
 }
 
 impl Pipe {
-    pub(crate) fn ask(&mut self, question: &str, streams: &mut Streams) {
-        if self.asks_on_stderr {
-            return streams.warn(question);
-        }
-        let text = behind_question(&mut self.is_asking, question);
-        self.is_asking = true;
-        streams.print(&text);
-    }
-
     pub(crate) fn show(&mut self, lines: &[StyledLine], viewer: &Viewer, streams: &mut Streams) {
         streams.warn_of(lines);
         let next_line = format!("\n{INDENT}");
@@ -32,12 +20,34 @@ impl Pipe {
             }
             text.push('\n');
         }
-        streams.print(&behind_question(&mut self.is_asking, &text));
+        self.questions.print(&text, streams);
     }
 }
 
-/// Returns a text in a row of its own, where a question may stand in the last one.
-pub(crate) fn behind_question(is_asking: &mut bool, text: &str) -> String {
-    let line_end = if !text.is_empty() && std::mem::take(is_asking) { "\n" } else { "" };
-    format!("{line_end}{text}")
+/// Asks where nobody types: no echo of an answer ends the row of a question.
+pub(crate) struct Questions {
+    on_stderr: bool,
+    /// Whether the last output was a question.
+    is_last: bool,
+}
+
+impl Questions {
+    /// `on_stderr` is whether they go to standard error.
+    pub(crate) fn new(on_stderr: bool) -> Questions {
+        Questions { on_stderr, is_last: false }
+    }
+
+    pub(crate) fn ask(&mut self, question: &str, streams: &mut Streams) {
+        if self.on_stderr {
+            return streams.warn(question);
+        }
+        self.print(question, streams);
+        self.is_last = true;
+    }
+
+    /// Prints a text in a row of its own.
+    pub(crate) fn print(&mut self, text: &str, streams: &mut Streams) {
+        let line_end = if !text.is_empty() && std::mem::take(&mut self.is_last) { "\n" } else { "" };
+        streams.print(&format!("{line_end}{text}"));
+    }
 }

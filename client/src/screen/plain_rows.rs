@@ -12,7 +12,7 @@
 //! turn.
 
 use crate::screen::{
-    pipe::behind_question,
+    pipe::Questions,
     rows::{Rows, RING},
     streams::Streams,
 };
@@ -24,25 +24,23 @@ const PENDING_TIME: Duration = Duration::from_millis(100);
 const MAX_PENDING_BYTES: usize = 64 * 1024;
 
 /// A terminal on which one line follows the other.
-#[derive(Default)]
 pub(crate) struct PlainRows {
     typing: bool,
-    /// Whether questions go to standard error where nobody types.
-    quiet: bool,
-    /// Whether the last output was a question that nobody answers here.
-    is_asking: bool,
     pending: PendingLines,
+    /// For a terminal on which nobody types.
+    questions: Questions,
 }
 
 impl PlainRows {
-    pub(crate) fn new(typing: bool, quiet: bool) -> PlainRows {
-        PlainRows { typing, quiet, ..PlainRows::default() }
+    /// `typing` is whether a person types there, and `asks_on_stderr` where questions go if nobody does.
+    pub(crate) fn new(typing: bool, asks_on_stderr: bool) -> PlainRows {
+        PlainRows { typing, pending: PendingLines::default(), questions: Questions::new(asks_on_stderr) }
     }
 
     fn put(&mut self, text: &str, streams: &mut Streams) {
         match self.typing {
             true => self.pending.push(text, Instant::now()),
-            false => streams.print(&behind_question(&mut self.is_asking, text)),
+            false => self.questions.print(text, streams),
         }
     }
 }
@@ -53,13 +51,9 @@ impl Rows for PlainRows {
     }
 
     fn ask(&mut self, question: &str, streams: &mut Streams) {
-        if self.typing {
-            streams.print(&(self.pending.take() + question));
-        } else if self.quiet {
-            streams.warn(question);
-        } else {
-            self.put(question, streams);
-            self.is_asking = true;
+        match self.typing {
+            true => streams.print(&(self.pending.take() + question)),
+            false => self.questions.ask(question, streams),
         }
     }
 

@@ -1,14 +1,14 @@
 //! What each kind of rows on a terminal can do.
 
 use crate::screen::streams::Streams;
-use std::time::Instant;
+use std::{any::Any, time::Instant};
 
 pub(crate) const RING: &str = "\x07";
 /// Moves the cursor to the first row, and erases all of them.
 pub(crate) const CLEAR: &str = "\x1b[H\x1b[2J";
 
 /// How rows come on a terminal.
-pub(crate) trait Rows {
+pub(crate) trait Rows: Any + Send {
     /// Writes rows. There is at least one.
     fn write(&mut self, rows: &[String], streams: &mut Streams);
 
@@ -22,7 +22,6 @@ pub(crate) trait Rows {
     fn ask(&mut self, question: &str, streams: &mut Streams);
 
     /// The last question needs no answer any more.
-    #[cfg(feature = "closed")]
     fn take_question_back(&mut self, _streams: &mut Streams) {}
 
     fn ring(&mut self, streams: &mut Streams) {

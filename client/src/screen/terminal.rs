@@ -1,15 +1,11 @@
 //! A person's terminal: rows that fit, bursts of comings and goings as one row, a row for each new day,
 //! repeated refusals counted, and the bell.
 
-#[cfg(feature = "edit")]
-use crate::screen::edited_rows::EditedRows;
 use crate::{
     events::UiEvent,
     input::{Shown, TerminalEvent},
     screen::{
         fold::Fold,
-        line_rows::LineRows,
-        plain_rows::PlainRows,
         rows::Rows,
         streams::Streams,
         styled_line::StyledLine,
@@ -27,30 +23,34 @@ use std::time::{Duration, Instant};
 /// The same refusal is shown again after this time.
 const REFUSAL_PAUSE: Duration = Duration::from_secs(2);
 
-/// The kinds of rows on a terminal.
-pub(crate) enum Kind {
-    Plain(PlainRows),
-    Line(LineRows),
-    #[cfg(feature = "edit")]
-    Edited(EditedRows),
-}
-
 /// A terminal, and what waits to be shown there.
 pub(crate) struct Terminal {
-    pub(crate) kind: Kind,
-    pub(crate) size: TerminalSize,
-    pub(crate) color: bool,
+    pub(crate) rows: Box<dyn Rows>,
+    size: TerminalSize,
+    color: bool,
     /// Whether no row tells of a new day.
-    pub(crate) quiet: bool,
+    quiet: bool,
     /// The local date, as it was told or as it was at the start.
-    pub(crate) day: String,
+    day: String,
     /// Comings and goings that are not shown yet.
-    pub(crate) fold: Fold,
+    fold: Fold,
     /// The last refusal, when it was, and how often it came again since it was shown.
-    pub(crate) refused: Option<(String, Instant, usize)>,
+    refused: Option<(String, Instant, usize)>,
 }
 
 impl Terminal {
+    /// Nothing is shown yet.
+    pub(crate) fn new(
+        rows: Box<dyn Rows>,
+        color: bool,
+        quiet: bool,
+        size: TerminalSize,
+        viewer: &Viewer,
+    ) -> Terminal {
+        let day = viewer.zone.local(viewer.now).date();
+        Terminal { rows, size, color, quiet, day, fold: Fold::default(), refused: None }
+    }
+
     /// Shows something, or as much of it as is `said`.
     pub(crate) fn show(
         &mut self,
@@ -61,16 +61,15 @@ impl Terminal {
     ) {
         if let Some(question) = question(shown) {
             self.end_fold(viewer, streams);
-            return self.rows().ask(question, streams);
+            return self.rows.ask(question, streams);
         }
         match said {
-            #[cfg(feature = "closed")]
             _ if *shown == Shown::Session(UiEvent::PassphraseTyped) => {
-                return self.rows().take_question_back(streams)
+                return self.rows.take_question_back(streams)
             }
             _ if self.repeats_refusal(shown) => return,
             // The fold is not shown yet, so it is not cleared.
-            Some(Shown::Terminal(TerminalEvent::Clear)) if self.rows().clear(streams) => return,
+            Some(Shown::Terminal(TerminalEvent::Clear)) if self.rows.clear(streams) => return,
             Some(Shown::Session(UiEvent::Event { event, earlier })) if Fold::takes(event) => {
                 self.show_new_day(viewer, streams);
                 let ended = self.fold.push(event.clone(), *earlier, Instant::now());
@@ -88,29 +87,29 @@ impl Terminal {
             self.show_new_day(viewer, streams);
             self.end_fold(viewer, streams);
             if said.is_some() && rings(shown, viewer) {
-                self.rows().ring(streams);
+                self.rows.ring(streams);
             }
             match shown {
                 Shown::Session(UiEvent::Bye) | Shown::Terminal(TerminalEvent::CtrlCLeaves) => {
                     if *shown == Shown::Session(UiEvent::Bye) {
-                        self.rows().end(streams);
+                        self.rows.end(streams);
                     }
                     let text: String = lines.iter().map(|line| viewer.prefix(line) + &line.text()).collect();
                     let rows = self.wrapped(&lines, viewer);
-                    self.rows().write_over(&rows, &text, streams);
+                    self.rows.write_over(&rows, &text, streams);
                 }
                 _ => self.write(&lines, viewer, streams),
             }
         }
         if matches!(shown, Shown::Session(UiEvent::Bye | UiEvent::Failed(_))) {
             self.end_fold(viewer, streams);
-            self.rows().flush(streams);
+            self.rows.flush(streams);
         }
     }
 
     /// When something that waits has to be shown.
     pub(crate) fn due(&mut self) -> Option<Instant> {
-        self.fold.due().into_iter().chain(self.rows().due()).min()
+        self.fold.due().into_iter().chain(self.rows.due()).min()
     }
 
     /// Shows what is due, and the new day.
@@ -120,17 +119,8 @@ impl Terminal {
         if is_due(self.fold.due()) {
             self.end_fold(viewer, streams);
         }
-        if is_due(self.rows().due()) {
-            self.rows().flush(streams);
-        }
-    }
-
-    fn rows(&mut self) -> &mut dyn Rows {
-        match &mut self.kind {
-            Kind::Plain(rows) => rows,
-            Kind::Line(rows) => rows,
-            #[cfg(feature = "edit")]
-            Kind::Edited(rows) => rows,
+        if is_due(self.rows.due()) {
+            self.rows.flush(streams);
         }
     }
 
@@ -167,7 +157,7 @@ impl Terminal {
     fn write(&mut self, lines: &[StyledLine], viewer: &Viewer, streams: &mut Streams) {
         if !lines.is_empty() {
             let rows = self.wrapped(lines, viewer);
-            self.rows().write(&rows, streams);
+            self.rows.write(&rows, streams);
         }
     }
 

@@ -21,14 +21,12 @@ use chat_common::{
 };
 
 /// The question for a passphrase. The answer is not shown.
-#[cfg(feature = "closed")]
 pub(crate) const ASK_PASSPHRASE: &str = "Passphrase of the room: ";
 
 /// Returns what a person is asked, if this is a question.
 pub(crate) fn question(shown: &Shown) -> Option<&'static str> {
     match shown {
         Shown::Session(UiEvent::AskName) => Some("Enter your name: "),
-        #[cfg(feature = "closed")]
         Shown::Session(UiEvent::AskPassphrase) => Some(ASK_PASSPHRASE),
         _ => None,
     }
@@ -77,10 +75,7 @@ fn session_lines(event: &UiEvent, viewer: &Viewer, on_terminal: bool) -> Vec<Sty
     let notice = |text: &str| vec![StyledLine::notice(text)];
     let error = |text: String| vec![StyledLine::error(text)];
     match event {
-        UiEvent::AskName => Vec::new(),
-        #[cfg(feature = "closed")]
-        UiEvent::AskPassphrase | UiEvent::PassphraseTyped => Vec::new(),
-        #[cfg(feature = "closed")]
+        UiEvent::AskName | UiEvent::AskPassphrase | UiEvent::PassphraseTyped => Vec::new(),
         UiEvent::RoomRemembered { key, replaces } => {
             let replaces = replaces.as_ref().map(|old| format!(" in place of {old}")).unwrap_or_default();
             notice(&format!("the room's key is {key}; it is remembered{replaces}"))

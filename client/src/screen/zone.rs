@@ -26,6 +26,7 @@ const MAX_FILE_BYTES: u64 = 1 << 20;
 /// of the parts of the block.
 const HEADER_BYTES: usize = 44;
 const COUNTS_START: usize = 20;
+const VERSION_AT: usize = 4;
 /// An offset, whether it is summer time, and where its letters are.
 const TYPE_BYTES: usize = 6;
 /// The names of UTC that need no file.
@@ -85,15 +86,15 @@ impl Zone {
 
     /// Reads a file in the format TZif. Returns `None` if it is none.
     fn parse(file: &[u8]) -> Option<Zone> {
-        let first = Block::read(file, 4)?;
-        if first.version < b'2' {
-            return first.zone(4);
+        let (first, rest) = block(file, 4)?;
+        if file[VERSION_AT] < b'2' {
+            return first;
         }
         // The second block has all that the first one has, with times of eight bytes.
-        let second = Block::read(first.rest, 8)?;
-        let zone = second.zone(8)?;
-        let rule = std::str::from_utf8(second.rest).ok()?.trim_matches('\n');
-        Some(if rule.is_empty() { zone } else { Zone { rule: Some(Rule::parse(rule)?), ..zone } })
+        let (zone, rule) = block(rest, 8)?;
+        let rule = std::str::from_utf8(rule).ok()?.trim_matches('\n');
+        let rule = if rule.is_empty() { None } else { Some(Rule::parse(rule)?) };
+        Some(Zone { rule, ..zone? })
     }
 
     pub(crate) fn local(&self, milliseconds: u64) -> DateTime {
@@ -134,43 +135,28 @@ fn signed(bytes: &[u8]) -> i64 {
     bytes.iter().fold(first, |number, byte| number << 8 | i64::from(*byte))
 }
 
-/// A block of a file: the times of the changes, the number of the type that each one brings, and the types. A
-/// type begins with its offset.
-struct Block<'f> {
-    version: u8,
-    times: &'f [u8],
-    numbers: &'f [u8],
-    types: &'f [u8],
-    rest: &'f [u8],
-}
-
-impl<'f> Block<'f> {
-    /// Reads the block at the beginning of a file. A time has `time_bytes`.
-    fn read(file: &'f [u8], time_bytes: usize) -> Option<Block<'f>> {
-        let (header, mut rest) = file.split_at_checked(HEADER_BYTES)?;
-        let counts = header[COUNTS_START..].chunks_exact(4).map(|count| usize::try_from(signed(count)).ok());
-        let counts: Vec<usize> =
-            counts.map(|count| count.filter(|count| *count < file.len())).collect::<Option<_>>()?;
-        let [utc_marks, standard_marks, leap_seconds, times, types, letters] = counts[..] else {
-            return None;
-        };
-        let mut take = |bytes| {
-            let (taken, behind) = rest.split_at_checked(bytes)?;
-            rest = behind;
-            Some(taken)
-        };
-        let (times, numbers, types) = (take(times * time_bytes)?, take(times)?, take(types * TYPE_BYTES)?);
-        take(letters + leap_seconds * (time_bytes + 4) + standard_marks + utc_marks)?;
-        header.starts_with(b"TZif").then_some(Block { version: header[4], times, numbers, types, rest })
-    }
-
-    fn zone(&self, time_bytes: usize) -> Option<Zone> {
-        let offsets: Vec<i64> = self.types.chunks_exact(TYPE_BYTES).map(|kind| signed(&kind[..4])).collect();
-        let times = self.times.chunks_exact(time_bytes).map(signed).zip(self.numbers);
-        let changes = times.map(|(time, number)| Some((time, *offsets.get(usize::from(*number))?)));
-        let changes: Vec<(i64, i64)> = changes.collect::<Option<_>>()?;
-        changes.is_sorted().then_some(Zone { first_offset: *offsets.first()?, changes, rule: None })
-    }
+/// Reads the block at the beginning of a file: the times of the changes, the number of the type that each one
+/// brings, and the types. A type begins with its offset. A time has `time_bytes`. Returns the zone of the
+/// block, if it has a valid one, and what follows the block.
+fn block(file: &[u8], time_bytes: usize) -> Option<(Option<Zone>, &[u8])> {
+    let (header, mut rest) = file.split_at_checked(HEADER_BYTES)?;
+    let counts = header[COUNTS_START..].chunks_exact(4).map(|count| usize::try_from(signed(count)).ok());
+    let counts = counts.map(|count| count.filter(|count| *count < file.len())).collect::<Option<Vec<_>>>()?;
+    let [utc_marks, standard_marks, leap_seconds, times, types, letters] = counts[..] else { return None };
+    let mut take = |bytes| {
+        let (taken, behind) = rest.split_at_checked(bytes)?;
+        rest = behind;
+        Some(taken)
+    };
+    let (times, numbers, types) = (take(times * time_bytes)?, take(times)?, take(types * TYPE_BYTES)?);
+    take(letters + leap_seconds * (time_bytes + 4) + standard_marks + utc_marks)?;
+    let offsets: Vec<i64> = types.chunks_exact(TYPE_BYTES).map(|kind| signed(&kind[..4])).collect();
+    let times = times.chunks_exact(time_bytes).map(signed).zip(numbers);
+    let changes = times.map(|(time, number)| Some((time, *offsets.get(usize::from(*number))?)));
+    let changes = changes.collect::<Option<Vec<_>>>().filter(|changes| changes.is_sorted());
+    let zone = offsets.first().zip(changes);
+    let zone = zone.map(|(first_offset, changes)| Zone { first_offset: *first_offset, changes, rule: None });
+    header.starts_with(b"TZif").then_some((zone, rest))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! 02:00, and summer time without an offset is one hour before standard time.
 
 use chat_common::text::calendar::{days_of_year, month_days, DateTime, DAY_SECONDS};
+use std::ops::RangeInclusive;
 
 const HOUR: i64 = 3600;
 /// The days of the change for a zone that names summer time without them, as the C library has it.
@@ -90,17 +91,13 @@ impl Change {
 
 impl Day {
     fn parse(text: &str) -> Option<Day> {
-        let within = |number: &str, least, most| {
-            let number: i64 = digits(number)?;
-            (least..=most).contains(&number).then_some(number)
-        };
         if let Some(day) = text.strip_prefix('J') {
-            return Some(Day::Julian(within(day, 1, 365)?));
+            return Some(Day::Julian(number(day, 1..=365)?));
         }
-        let Some(day) = text.strip_prefix('M') else { return Some(Day::OfYear(within(text, 0, 365)?)) };
+        let Some(day) = text.strip_prefix('M') else { return Some(Day::OfYear(number(text, 0..=365)?)) };
         let mut numbers = day.split('.');
-        let mut next = |least, most| within(numbers.next()?, least, most);
-        let day = Day::Weekday { month: next(1, 12)?, week: next(1, 5)?, weekday: next(0, 6)? };
+        let mut next = |range| number(numbers.next()?, range);
+        let day = Day::Weekday { month: next(1..=12)?, week: next(1..=5)?, weekday: next(0..=6)? };
         numbers.next().is_none().then_some(day)
     }
 
@@ -145,15 +142,16 @@ fn seconds(text: &str) -> Option<(i64, &str)> {
     let end = unsigned.find(|c: char| !c.is_ascii_digit() && c != ':').unwrap_or(unsigned.len());
     let (time, rest) = unsigned.split_at(end);
     let mut parts = time.split(':');
-    let hours: i64 = digits(parts.next()?).filter(|hours| *hours <= MAX_HOURS)?;
-    let mut minutes = || parts.next().map_or(Some(0), |part| digits(part).filter(|part| *part < 60));
+    let hours = number(parts.next()?, 0..=MAX_HOURS)?;
+    let mut minutes = || parts.next().map_or(Some(0), |part| number(part, 0..=59));
     let of_hour = minutes()? * 60 + minutes()?;
     parts.next().is_none().then_some((sign * (hours * HOUR + of_hour), rest))
 }
 
-/// std also accepts a sign.
-fn digits(text: &str) -> Option<i64> {
-    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
+/// Reads a number in this range, of digits alone: std also accepts a sign.
+fn number(text: &str, range: RangeInclusive<i64>) -> Option<i64> {
+    let has_sign = text.starts_with(['+', '-']);
+    text.parse().ok().filter(|number| !has_sign && range.contains(number))
 }
 
 #[cfg(test)]

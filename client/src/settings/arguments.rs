@@ -4,7 +4,8 @@ use super::{
     closed_flags::ClosedFlags,
     flags::CommandLine,
     options::{
-        Bell, Environment, InputSource, Invocation, Options, ScreenOptions, TimeFormat, DEFAULT_HISTORY,
+        Bell, Environment, InputSource, Invocation, Options, ScreenOptions, Surface, TimeFormat,
+        DEFAULT_HISTORY,
     },
     server_address::{DEFAULT_PORT, DEFAULT_SERVER},
 };
@@ -20,12 +21,19 @@ pub fn parse_arguments(
     arguments: impl IntoIterator<Item = String>,
     environment: &Environment<'_>,
 ) -> Result<Invocation, String> {
-    let (options, closed) = (defaults(environment), ClosedFlags::default());
-    let mut line = CommandLine { options, history: None, time: None, color: None, plain: false, closed };
+    let mut line = CommandLine {
+        options: defaults(),
+        history: None,
+        time: None,
+        color: None,
+        json: false,
+        plain: false,
+        closed: ClosedFlags::default(),
+    };
     if let Arguments::Print(text) = program.read(arguments, environment.variable, &mut line)? {
         return Ok(Invocation::Print(text));
     }
-    let CommandLine { mut options, history, time, color, plain, .. } = line;
+    let CommandLine { mut options, history, time, color, mut json, plain, .. } = line;
     check_combinations(&options)?;
     let Options { join, screen, source, json_input, .. } = &mut options;
     // No name can have a plus sign, so it is never a part of the name.
@@ -36,16 +44,25 @@ pub fn parse_arguments(
     let lines = *source == InputSource::StdinLines;
     join.member.send_only = !lines && !join.stay && history.unwrap_or(0) == 0;
     join.remembers = !join.member.send_only;
-    screen.json |= *json_input;
+    json |= *json_input;
     // A visitor hears nothing, and a script that has sent its message needs no words about it.
-    screen.quiet |= join.member.send_only && !screen.json;
-    screen.plain = (screen.plain || plain && screen.terminal) && !screen.json;
-    screen.terminal &= !screen.json && !screen.plain;
-    let on_terminal = screen.terminal || screen.plain;
-    screen.color = color.unwrap_or(screen.color) && !screen.plain;
-    screen.time = time.unwrap_or(if on_terminal { TimeFormat::Time } else { TimeFormat::Off });
+    screen.quiet |= join.member.send_only && !json;
     join.interactive = environment.stdin_terminal && lines && !*json_input;
-    screen.typing = join.interactive;
+    let typing = join.interactive;
+    let variable = |name| (environment.variable)(name).filter(|value| !value.is_empty());
+    let has_escapes = environment.stdout_terminal && variable("TERM").is_some_and(|term| term != "dumb");
+    let color = color.unwrap_or(has_escapes && variable("NO_COLOR").is_none());
+    screen.surface = match () {
+        () if json => Surface::Json,
+        () if !environment.stdout_terminal => {
+            Surface::Pipe { color, asks_on_stderr: screen.quiet || environment.stdout_file }
+        }
+        () if plain || !has_escapes => Surface::Plain { typing },
+        () if typing && cfg!(feature = "edit") => Surface::Edited { color },
+        () => Surface::Lines { color, typing },
+    };
+    let on_terminal = screen.surface.is_terminal();
+    screen.time = time.unwrap_or(if on_terminal { TimeFormat::Time } else { TimeFormat::Off });
     join.member.history = history.unwrap_or(if on_terminal && lines { DEFAULT_HISTORY } else { 0 });
     #[cfg(feature = "closed")]
     line.closed.apply(&mut options, environment)?;
@@ -53,19 +70,12 @@ pub fn parse_arguments(
 }
 
 /// The options without any argument.
-fn defaults(environment: &Environment<'_>) -> Options {
-    let variable = |name| (environment.variable)(name).filter(|value| !value.is_empty());
+fn defaults() -> Options {
     let join = JoinOptions::new(format!("{DEFAULT_SERVER}:{DEFAULT_PORT}"));
-    let ansi = environment.stdout_terminal && variable("TERM").is_some_and(|term| term != "dumb");
     let screen = ScreenOptions {
-        json: false,
-        color: ansi && variable("NO_COLOR").is_none(),
-        terminal: ansi,
-        plain: environment.stdout_terminal && !ansi,
-        file: environment.stdout_file,
+        surface: Surface::Pipe { color: false, asks_on_stderr: false },
         quiet: false,
         time: TimeFormat::Off,
-        typing: false,
         bell: Bell::Mention,
         log: None,
     };
@@ -104,23 +114,26 @@ mod tests {
     use crate::settings::tests::{run, with};
     use std::time::Duration;
 
+    /// A terminal on which a person types.
+    fn typed_on(color: bool) -> Surface {
+        match cfg!(feature = "edit") {
+            true => Surface::Edited { color },
+            false => Surface::Lines { color, typing: true },
+        }
+    }
+
     #[test]
     fn a_flag_wins_over_the_environment_and_the_environment_over_the_default() {
         let variables =
             [("CHAT_SERVER", "there:1"), ("CHAT_NAME", "Env"), ("NO_COLOR", "1"), ("TERM", "xterm")];
         let options = run(&[], true, &variables);
-        assert_eq!(
-            (options.join.server.as_str(), options.join.member.name.as_deref()),
-            ("there:1", Some("Env"))
-        );
-        assert!(!options.screen.color && options.screen.terminal && options.join.interactive);
+        assert_eq!((options.join.server.as_str(), options.join.member.name.as_deref()), ("there:1", Some("Env")));
+        assert_eq!(options.screen.surface, typed_on(false));
+        assert!(options.join.interactive);
         assert_eq!(options.join.member.history, 20);
         let options = run(&["--server=[::1]:9", "--name", "Flag", "--color", "always"], true, &variables);
-        assert_eq!(
-            (options.join.server.as_str(), options.join.member.name.as_deref()),
-            ("[::1]:9", Some("Flag"))
-        );
-        assert!(options.screen.color);
+        assert_eq!((options.join.server.as_str(), options.join.member.name.as_deref()), ("[::1]:9", Some("Flag")));
+        assert_eq!(options.screen.surface, typed_on(true));
         assert_eq!(run(&[], false, &[("CHAT_SERVER", "::1")]).join.server, "[::1]:1234");
         let options = run(&[], false, &[("CHAT_NAME", "")]);
         assert_eq!((options.join.server.as_str(), options.join.member.name), ("127.0.0.1:1234", None));
@@ -191,8 +204,10 @@ mod tests {
         let variables = [("TERM", "xterm")];
         let arguments = ["--color", "always", "--color", "auto", "--wait", "1s", "--wait", "2s"];
         let options = run(&arguments, false, &variables);
-        assert_eq!((options.screen.color, options.join.wait), (false, Some(Duration::from_secs(2))));
-        assert!(run(&["--color", "never", "--color", "auto"], true, &variables).screen.color);
+        let pipe = Surface::Pipe { color: false, asks_on_stderr: false };
+        assert_eq!((options.screen.surface, options.join.wait), (pipe, Some(Duration::from_secs(2))));
+        let options = run(&["--color", "never", "--color", "auto"], true, &variables);
+        assert_eq!(options.screen.surface, typed_on(true));
     }
 
     #[test]
@@ -235,27 +250,29 @@ mod tests {
         ] {
             let options = run(&[arguments, &["--name", "ci"]].concat(), false, &[]);
             assert_eq!(options.join.member.send_only, send_only, "{arguments:?}");
-            assert_eq!(options.screen.quiet, send_only && !options.screen.json, "{arguments:?}");
+            let json = options.screen.surface == Surface::Json;
+            assert_eq!(options.screen.quiet, send_only && !json, "{arguments:?}");
         }
     }
 
     #[test]
     fn json_input_is_for_programs_and_implies_json() {
         let options = run(&["--name", "bot", "--json-input"], true, &[("TERM", "xterm")]);
-        assert!(options.screen.json && options.json_input && !options.screen.terminal);
-        assert!(!options.join.interactive && !options.screen.typing && options.join.member.history == 0);
+        assert_eq!(options.screen.surface, Surface::Json);
+        assert!(options.json_input && !options.join.interactive && options.join.member.history == 0);
     }
 
     #[test]
     fn send_on_a_terminal_is_not_interactive() {
         let options = run(&["--name", "ci", "--send", "hi"], true, &[("TERM", "xterm")]);
-        assert!(!options.screen.typing && !options.join.interactive && options.join.member.history == 0);
+        assert_eq!(options.screen.surface, Surface::Lines { color: true, typing: false });
+        assert!(!options.join.interactive && options.join.member.history == 0);
     }
 
     #[test]
     fn a_dumb_terminal_gets_no_escape_sequences() {
         let options = run(&[], true, &[("TERM", "dumb")]);
-        assert!(options.screen.plain && !options.screen.terminal && !options.screen.color);
+        assert_eq!(options.screen.surface, Surface::Plain { typing: true });
         assert!(options.join.interactive);
     }
 }

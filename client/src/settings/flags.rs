@@ -36,6 +36,7 @@ pub struct CommandLine {
     pub(super) history: Option<u32>,
     pub(super) time: Option<TimeFormat>,
     pub(super) color: Option<bool>,
+    pub(super) json: bool,
     pub(super) plain: bool,
     pub(super) closed: ClosedFlags,
 }
@@ -67,7 +68,7 @@ pub(crate) fn program(commands: Vec<(&'static str, &'static str)>) -> Program<Co
             .default("20 on a terminal, or 0"),
         flag("--quiet", |to, v| v.put(&mut to.options.screen.quiet, true))
             .does("print nothing but what others say"),
-        flag("--json", |to, v| v.put(&mut to.options.screen.json, true))
+        flag("--json", |to, v| v.put(&mut to.json, true))
             .does("print one JSON object a line for all that happens"),
         flag("--json-input", |to, v| v.put(&mut to.options.json_input, true))
             .does("read one JSON object a line: {\"say\":\"hello\"}"),

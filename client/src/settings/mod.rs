@@ -10,7 +10,7 @@ pub use arguments::parse_arguments;
 pub use flags::CommandLine;
 pub(crate) use flags::{program, EMPTY_MESSAGE_ERROR};
 pub(crate) use options::DEFAULT_HISTORY;
-pub use options::{Bell, Environment, InputSource, Invocation, Options, ScreenOptions, TimeFormat};
+pub use options::{Bell, Environment, InputSource, Invocation, Options, ScreenOptions, Surface, TimeFormat};
 
 /// What the tests of this folder have in common.
 #[cfg(test)]

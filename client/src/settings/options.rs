@@ -59,26 +59,53 @@ pub enum InputSource {
     Message(String),
 }
 
+/// What standard output is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Surface {
+    /// For a program, which reads a JSON object a line.
+    Json,
+    /// A pipe or a file.
+    Pipe {
+        /// Whether text has colors.
+        color: bool,
+        /// Whether questions go to standard error, because nobody reads them here.
+        asks_on_stderr: bool,
+    },
+    /// A terminal on which one line follows the other: it understands no escape sequences, or the person
+    /// wants none.
+    Plain {
+        /// Whether a person types on that terminal.
+        typing: bool,
+    },
+    /// A terminal that understands escape sequences.
+    Lines {
+        /// Whether text has colors.
+        color: bool,
+        /// Whether a person types on that terminal. Then messages go above the line being typed.
+        typing: bool,
+    },
+    /// The same, where a person types into the editor.
+    Edited {
+        /// Whether text has colors.
+        color: bool,
+    },
+}
+
+impl Surface {
+    pub(crate) fn is_terminal(self) -> bool {
+        !matches!(self, Surface::Json | Surface::Pipe { .. })
+    }
+}
+
 /// How the client shows events.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScreenOptions {
-    /// JSON instead of text for people.
-    pub json: bool,
-    /// Whether text has colors.
-    pub color: bool,
-    /// Whether standard output is a terminal that understands escape sequences.
-    pub terminal: bool,
-    /// Whether standard output is a terminal on which one line follows the other: it understands no escape
-    /// sequences, or the person wants none.
-    pub plain: bool,
-    /// Whether standard output is a file. Then questions go to standard error.
-    pub file: bool,
+    /// What standard output is.
+    pub surface: Surface,
     /// Whether to print nothing but what others say.
     pub quiet: bool,
     /// What stands before each line.
     pub time: TimeFormat,
-    /// Whether a person types on that terminal. Then messages go above the line being typed.
-    pub typing: bool,
     /// When the terminal rings.
     pub bell: Bell,
     /// The file that gets a transcript.
