@@ -56,7 +56,7 @@ pub use editor::Editor;
 pub use events::{Channels, Found, Input, Outcome, Rejoin, Stop, UiEvent, UiEventHandler, Utterance};
 pub use input::{
     cannot_read, guard_pastes_loop, parse_line, read_lines_loop, read_message, read_objects_loop,
-    read_typed_loop, InputNotice, MessageError, Person, Shown, TerminalEvent, Typed,
+    read_typed_loop, MessageError, Person, Shown, TerminalEvent, Typed,
 };
 pub use screen::{json_objects, Screen};
 #[cfg(feature = "closed")]

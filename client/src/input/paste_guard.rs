@@ -12,7 +12,7 @@ use crate::{
     events::{Input, Utterance},
     input::{
         command::{is_for_one_person, parse_command, Command},
-        InputNotice, Typed,
+        TerminalEvent, Typed,
     },
 };
 
@@ -23,7 +23,7 @@ const MAX_HELD_BYTES: usize = 1024 * 1024;
 
 /// Takes what a person types or pastes, and returns what goes to the client.
 ///
-/// Invariant: a line that is neither returned nor held has been reported as an [`InputNotice`].
+/// Invariant: a line that is neither returned nor held has been reported as an [`TerminalEvent`].
 #[derive(Debug, Default)]
 pub(crate) struct PasteGuard {
     /// The lines that came together, until [`PasteGuard::end_burst`].
@@ -81,7 +81,7 @@ impl PasteGuard {
     pub(crate) fn end_burst(&mut self) -> Vec<Typed> {
         let mut passed = Vec::new();
         if let cut @ 1.. = std::mem::take(&mut self.cut) {
-            passed.push(Typed::Notice(InputNotice::LinesCut(cut)));
+            passed.push(Typed::Notice(TerminalEvent::LinesCut(cut)));
         }
         let burst = std::mem::take(&mut self.burst);
         if burst.said > MAX_UNHELD_LINES || burst.too_long {
@@ -101,11 +101,11 @@ impl PasteGuard {
     /// Keeps lines until the person says what to do with them. Returns what the person has to know.
     fn hold(&mut self, lines: &Lines) -> Typed {
         if lines.too_long || self.held.text.len() + lines.text.len() > MAX_HELD_BYTES {
-            return Typed::Notice(InputNotice::PasteTooLong(lines.count));
+            return Typed::Notice(TerminalEvent::PasteTooLong(lines.count));
         }
         self.held.text.push_str(&lines.text);
         self.held.count += lines.count;
-        Typed::Notice(InputNotice::PasteHeld(self.held.count))
+        Typed::Notice(TerminalEvent::PasteHeld(self.held.count))
     }
 
     /// The input has ended. Returns what to pass on before the end.
@@ -116,7 +116,7 @@ impl PasteGuard {
             self.burst = Lines::default();
         }
         let mut passed = self.end_burst();
-        passed.extend(self.forget(InputNotice::PasteUnsent));
+        passed.extend(self.forget(TerminalEvent::PasteUnsent));
         passed
     }
 
@@ -134,8 +134,8 @@ impl PasteGuard {
                     let lines = held.text.lines().filter(|line| !line.trim().is_empty());
                     return passed.extend(lines.map(|line| Typed::Text(line.to_owned())));
                 }
-                Ok(Command::Drop) => return passed.extend(self.forget(InputNotice::PasteDropped)),
-                Ok(Command::Pass(Input::Leave)) => passed.extend(self.forget(InputNotice::PasteUnsent)),
+                Ok(Command::Drop) => return passed.extend(self.forget(TerminalEvent::PasteDropped)),
+                Ok(Command::Pass(Input::Leave)) => passed.extend(self.forget(TerminalEvent::PasteUnsent)),
                 _ => {}
             }
         }
@@ -143,7 +143,7 @@ impl PasteGuard {
     }
 
     /// Forgets the held paste. Returns the notice for its number of lines, if there was one.
-    fn forget(&mut self, notice: impl FnOnce(usize) -> InputNotice) -> Option<Typed> {
+    fn forget(&mut self, notice: impl FnOnce(usize) -> TerminalEvent) -> Option<Typed> {
         let count = std::mem::take(&mut self.held).count;
         (count > 0).then(|| Typed::Notice(notice(count)))
     }
@@ -190,7 +190,7 @@ mod tests {
         Typed::Line(text.into())
     }
 
-    fn notice(notice: InputNotice) -> Typed {
+    fn notice(notice: TerminalEvent) -> Typed {
         Typed::Notice(notice)
     }
 
@@ -206,7 +206,7 @@ mod tests {
         let mut guard = PasteGuard::default();
         let ten = ["/who", "2", "", "4", "5", "6", "7", "8", "9", "10", "11", ""];
         assert_eq!(burst(&mut guard, &ten), ten.map(line));
-        assert_eq!(burst(&mut guard, &ELEVEN), [notice(InputNotice::PasteHeld(11))]);
+        assert_eq!(burst(&mut guard, &ELEVEN), [notice(TerminalEvent::PasteHeld(11))]);
         assert_eq!(burst(&mut guard, &["typed meanwhile"]), [line("typed meanwhile")]);
     }
 
@@ -215,8 +215,8 @@ mod tests {
         for private in ["/msg Ann one", "/reply one", "/MSG Ann one", "\u{ff0f}msg Ann one"] {
             let mut guard = PasteGuard::default();
             let passed = burst(&mut guard, &["typed", private, "two", "/who"]);
-            assert_eq!(passed, [line("typed"), line(private), notice(InputNotice::PasteHeld(2))]);
-            assert_eq!(burst(&mut guard, &["three/drop"]), [notice(InputNotice::PasteDropped(3))]);
+            assert_eq!(passed, [line("typed"), line(private), notice(TerminalEvent::PasteHeld(2))]);
+            assert_eq!(burst(&mut guard, &["three/drop"]), [notice(TerminalEvent::PasteDropped(3))]);
             assert_eq!(
                 burst(&mut guard, &[private, "/who", "", "/quit"]),
                 [private, "/who", "", "/quit"].map(line)
@@ -228,7 +228,7 @@ mod tests {
     fn paste_sends_the_held_lines_as_texts_and_only_once() {
         let mut guard = PasteGuard::default();
         let with_an_empty_line = [&ELEVEN[..], &["  "]].concat();
-        assert_eq!(burst(&mut guard, &with_an_empty_line), [notice(InputNotice::PasteHeld(12))]);
+        assert_eq!(burst(&mut guard, &with_an_empty_line), [notice(TerminalEvent::PasteHeld(12))]);
         assert_eq!(burst(&mut guard, &[" /paste "]), ELEVEN.map(|text| Typed::Text(text.into())));
         // With nothing held, the client says so.
         assert_eq!(burst(&mut guard, &["/paste"]), [line("/paste")]);
@@ -245,10 +245,10 @@ mod tests {
             let texts: Vec<Typed> = texts.iter().map(|text| Typed::Text((*text).into())).collect();
             assert_eq!(burst(&mut guard, &[&format!("{last}/paste ")]), texts, "{last:?}");
             burst(&mut guard, &ELEVEN);
-            let dropped = notice(InputNotice::PasteDropped(12));
+            let dropped = notice(TerminalEvent::PasteDropped(12));
             assert_eq!(burst(&mut guard, &[&format!("{last}/drop")]), [dropped], "{last:?}");
             burst(&mut guard, &ELEVEN);
-            let unsent = notice(InputNotice::PasteUnsent(12));
+            let unsent = notice(TerminalEvent::PasteUnsent(12));
             assert_eq!(burst(&mut guard, &[&format!("{last}/quit")]), [unsent, line("/quit")], "{last:?}");
         }
     }
@@ -263,7 +263,7 @@ mod tests {
         {
             assert_eq!(burst(&mut guard, &[typed]), [line(typed)], "{typed}");
         }
-        assert_eq!(burst(&mut guard, &["  /drop"]), [notice(InputNotice::PasteDropped(11))]);
+        assert_eq!(burst(&mut guard, &["  /drop"]), [notice(TerminalEvent::PasteDropped(11))]);
     }
 
     #[test]
@@ -272,7 +272,7 @@ mod tests {
             let mut guard = PasteGuard::default();
             burst(&mut guard, &ELEVEN);
             guard.add(last);
-            assert_eq!(guard.end_input(), [notice(InputNotice::PasteUnsent(12))], "{last}");
+            assert_eq!(guard.end_input(), [notice(TerminalEvent::PasteUnsent(12))], "{last}");
         }
     }
 
@@ -280,8 +280,8 @@ mod tests {
     fn a_second_paste_is_held_with_the_first_until_both_are_dropped() {
         let mut guard = PasteGuard::default();
         burst(&mut guard, &ELEVEN);
-        assert_eq!(burst(&mut guard, &ELEVEN), [notice(InputNotice::PasteHeld(22))]);
-        assert_eq!(burst(&mut guard, &["/drop"]), [notice(InputNotice::PasteDropped(22))]);
+        assert_eq!(burst(&mut guard, &ELEVEN), [notice(TerminalEvent::PasteHeld(22))]);
+        assert_eq!(burst(&mut guard, &["/drop"]), [notice(TerminalEvent::PasteDropped(22))]);
         assert_eq!(burst(&mut guard, &["/drop"]), [line("/drop")]);
         assert_eq!(guard.end_input(), []);
     }
@@ -292,7 +292,7 @@ mod tests {
             let mut guard = PasteGuard::default();
             burst(&mut guard, &ELEVEN);
             last.iter().for_each(|line| guard.add(line));
-            let expected = [vec![notice(InputNotice::PasteUnsent(11))], passed].concat();
+            let expected = [vec![notice(TerminalEvent::PasteUnsent(11))], passed].concat();
             assert_eq!(guard.end_input(), expected);
         }
     }
@@ -302,17 +302,17 @@ mod tests {
         let mut guard = PasteGuard::default();
         burst(&mut guard, &ELEVEN);
         let half = "x".repeat(MAX_HELD_BYTES / 2);
-        assert_eq!(burst(&mut guard, &[&half, &half]), [notice(InputNotice::PasteTooLong(2))]);
+        assert_eq!(burst(&mut guard, &[&half, &half]), [notice(TerminalEvent::PasteTooLong(2))]);
         let many = vec!["x"; MAX_HELD_BYTES / 2];
-        assert_eq!(burst(&mut guard, &many), [notice(InputNotice::PasteTooLong(many.len()))]);
-        assert_eq!(guard.end_input(), [notice(InputNotice::PasteUnsent(11))]);
+        assert_eq!(burst(&mut guard, &many), [notice(TerminalEvent::PasteTooLong(many.len()))]);
+        assert_eq!(guard.end_input(), [notice(TerminalEvent::PasteUnsent(11))]);
     }
 
     #[test]
     fn a_last_line_is_said_though_nothing_more_can_wait() {
         let mut guard = PasteGuard::default();
         let lines = vec!["1234567"; MAX_HELD_BYTES / 8];
-        assert_eq!(burst(&mut guard, &lines), [notice(InputNotice::PasteHeld(lines.len()))]);
+        assert_eq!(burst(&mut guard, &lines), [notice(TerminalEvent::PasteHeld(lines.len()))]);
         let said = burst(&mut guard, &["the last/paste"]);
         assert_eq!((said.len(), said.last()), (lines.len() + 1, Some(&Typed::Text("the last".into()))));
     }
@@ -323,6 +323,6 @@ mod tests {
         guard.add_cut();
         guard.add("whole");
         guard.add_cut();
-        assert_eq!(guard.end_burst(), [notice(InputNotice::LinesCut(2)), line("whole")]);
+        assert_eq!(guard.end_burst(), [notice(TerminalEvent::LinesCut(2)), line("whole")]);
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     input::{
         command::{parse_command, Command},
         hidden_input::HiddenInput,
-        InputNotice, Shown, TerminalEvent, Typed,
+        Shown, TerminalEvent, Typed,
     },
 };
 use chat_common::text::invisible::trim;
@@ -122,7 +122,7 @@ impl Person {
             Typed::Line(line) => self.meaning(line),
             Typed::Text(text) if text.trim().is_empty() || self.asks_passphrase() => Command::Nothing,
             Typed::Text(text) => Command::Pass(Input::message(text)),
-            Typed::Notice(notice) => Command::Show(TerminalEvent::Input(notice)),
+            Typed::Notice(notice) => Command::Show(notice),
             Typed::End => Command::Pass(Input::End),
             Typed::Failed(reason) => Command::Pass(Input::Failed(reason)),
         };
@@ -153,9 +153,9 @@ impl Person {
     /// Shows what happens at the terminal, and then the question again that is open.
     pub fn tell(&self, event: TerminalEvent) {
         let mut state = self.lock();
-        state.forgot_paste |= matches!(event, TerminalEvent::Input(InputNotice::PasteUnsent(_)));
+        state.forgot_paste |= matches!(event, TerminalEvent::PasteUnsent(_));
         // The rest of a line with such keys follows.
-        let goes_on = event == TerminalEvent::Input(InputNotice::KeysIgnored);
+        let goes_on = event == TerminalEvent::KeysIgnored;
         let again = if goes_on { None } else { state.question.clone() };
         drop(state);
         (self.show)(event.into());
@@ -319,14 +319,17 @@ mod tests {
     #[test]
     fn a_notice_is_shown_before_the_open_question_comes_again() {
         let (person, ends) = person(true);
-        person.pass(Typed::Notice(InputNotice::PasteHeld(11)));
-        person.pass(Typed::Notice(InputNotice::KeysIgnored));
-        let notice = |notice| Shown::from(TerminalEvent::Input(notice));
-        let expected =
-            [notice(InputNotice::PasteHeld(11)), UiEvent::AskName.into(), notice(InputNotice::KeysIgnored)];
+        person.pass(Typed::Notice(TerminalEvent::PasteHeld(11)));
+        person.pass(Typed::Notice(TerminalEvent::KeysIgnored));
+        let notice = |notice: TerminalEvent| Shown::from(notice);
+        let expected = [
+            notice(TerminalEvent::PasteHeld(11)),
+            UiEvent::AskName.into(),
+            notice(TerminalEvent::KeysIgnored),
+        ];
         assert_eq!(ends.shown(), expected);
         assert!(ends.inputs().is_empty() && !person.forgot_paste());
-        person.pass(Typed::Notice(InputNotice::PasteUnsent(11)));
+        person.pass(Typed::Notice(TerminalEvent::PasteUnsent(11)));
         assert!(person.forgot_paste());
     }
 

@@ -20,19 +20,12 @@ pub enum TerminalEvent {
     Clear,
     /// Set the bell. With `None`, only show the current mode.
     Bell(Option<Bell>),
-    /// What becomes of something that was typed or pasted.
-    Input(InputNotice),
     /// Something about the line that a person edits. The text is one line of help.
     Hint(String),
     /// Ctrl-C was typed. A second one leaves.
     CtrlCLeaves,
     /// The client has ended, and Enter ends the program.
     EnterLeaves,
-}
-
-/// What becomes of something that was typed or pasted on a terminal, where it is not simply sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum InputNotice {
     /// Keys such as the arrows were typed. They do nothing.
     KeysIgnored,
     /// This many lines were so long that the terminal may have cut them. They are not sent.

@@ -1,6 +1,6 @@
 //! What comes from a keyboard or a pipe, before anybody asks what it means. No I/O.
 
-use crate::input::InputNotice;
+use crate::input::TerminalEvent;
 
 /// One piece of standard input.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,7 +10,7 @@ pub enum Typed {
     /// A message that is sent as it is, even if it begins with `/`. It may have several lines.
     Text(String),
     /// Something about the input itself, to be shown.
-    Notice(InputNotice),
+    Notice(TerminalEvent),
     /// The end of the input.
     End,
     /// The input cannot be read any more, because of this.

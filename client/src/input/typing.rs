@@ -8,7 +8,7 @@
 //! two, and each line in it has its time.
 
 use crate::input::{
-    cannot_read, keys::strip_keys, paste_guard::PasteGuard, read_line, to_text, InputNotice, Typed,
+    cannot_read, keys::strip_keys, paste_guard::PasteGuard, read_line, to_text, TerminalEvent, Typed,
 };
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use std::{
@@ -44,12 +44,12 @@ fn read_typed(mut reader: impl BufRead, pass: &mut impl FnMut(Typed) -> bool) ->
         ended = read_line(&mut reader, &mut bytes)?;
         let line = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
         if line.len() >= CUT_LINE_BYTES {
-            goes_on = pass(Typed::Notice(InputNotice::LinesCut(1)));
+            goes_on = pass(Typed::Notice(TerminalEvent::LinesCut(1)));
         } else if !bytes.is_empty() {
             let line = to_text(line);
             let text = strip_keys(&line);
             if matches!(text, Cow::Owned(_)) && !std::mem::replace(&mut keys_seen, true) {
-                goes_on = pass(Typed::Notice(InputNotice::KeysIgnored));
+                goes_on = pass(Typed::Notice(TerminalEvent::KeysIgnored));
             }
             goes_on = goes_on && pass(Typed::Line(text.into_owned()));
         }
@@ -83,7 +83,7 @@ pub fn guard_pastes_loop(typed_rx: &Receiver<(Instant, Typed)>, mut pass: impl F
         let mut ended = false;
         match typed {
             Ok((_, Typed::Line(line))) if !line.contains('\n') => guard.add(&line),
-            Ok((_, Typed::Notice(InputNotice::LinesCut(1)))) => guard.add_cut(),
+            Ok((_, Typed::Notice(TerminalEvent::LinesCut(1)))) => guard.add_cut(),
             Ok((_, last @ (Typed::End | Typed::Failed(_)))) => {
                 passed.extend(guard.end_input());
                 passed.push(last);

@@ -2,7 +2,7 @@
 
 use crate::{
     events::{Found, Input, Rejoin, UiEvent, Utterance},
-    input::{InputNotice, Shown, TerminalEvent},
+    input::{Shown, TerminalEvent},
     screen::{people::matching, viewer::now, wording::as_typed},
 };
 use chat_common::wire::{
@@ -14,8 +14,7 @@ use chat_common::wire::{
 pub(crate) fn objects(shown: &Shown) -> Vec<String> {
     match shown {
         Shown::Session(event) => json_objects(event),
-        Shown::Terminal(TerminalEvent::Input(notice)) => vec![notice_object(*notice)],
-        Shown::Terminal(_) => Vec::new(),
+        Shown::Terminal(event) => terminal_object(event).map(Object::end).into_iter().collect(),
     }
 }
 
@@ -109,16 +108,18 @@ fn people_object(people: &[Person], total: u32, pattern: Option<&str>) -> Object
     }
 }
 
-fn notice_object(notice: InputNotice) -> String {
-    let (state, count) = match notice {
-        InputNotice::KeysIgnored => ("keys_ignored", None),
-        InputNotice::LinesCut(count) => ("cut", Some(count)),
-        InputNotice::PasteHeld(count) => ("paste_held", Some(count)),
-        InputNotice::PasteDropped(count) => ("paste_dropped", Some(count)),
-        InputNotice::PasteTooLong(count) => ("paste_too_long", Some(count)),
-        InputNotice::PasteUnsent(count) => ("paste_unsent", Some(count)),
+/// Returns the object for what becomes of something that was typed or pasted.
+fn terminal_object(event: &TerminalEvent) -> Option<Object> {
+    let (state, count) = match event {
+        TerminalEvent::KeysIgnored => ("keys_ignored", None),
+        TerminalEvent::LinesCut(count) => ("cut", Some(*count)),
+        TerminalEvent::PasteHeld(count) => ("paste_held", Some(*count)),
+        TerminalEvent::PasteDropped(count) => ("paste_dropped", Some(*count)),
+        TerminalEvent::PasteTooLong(count) => ("paste_too_long", Some(*count)),
+        TerminalEvent::PasteUnsent(count) => ("paste_unsent", Some(*count)),
+        _ => return None,
     };
-    Object::new("typed").text("state", state).optional_number("lines", count.map(|count| count as u64)).end()
+    Some(Object::new("typed").text("state", state).optional_number("lines", count.map(|count| count as u64)))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 
 use crate::{
     events::{Found, Input, Rejoin, UiEvent, Utterance},
-    input::{commands, InputNotice, Shown, TerminalEvent},
+    input::{commands, Shown, TerminalEvent},
     screen::{
         people::{describe, in_words, list_some},
         styled_line::StyledLine,
@@ -52,8 +52,8 @@ pub(crate) fn lines(shown: &Shown, viewer: &Viewer, on_terminal: bool) -> Vec<St
 }
 
 fn terminal_lines(event: &TerminalEvent, viewer: &Viewer) -> Vec<StyledLine> {
-    // Most of these are for the person at the terminal, and not for whoever reads the output.
-    vec![StyledLine::error(match event {
+    let lines = |count: usize| if count == 1 { "1 line".into() } else { format!("{count} lines") };
+    let text = match *event {
         TerminalEvent::Clear => return Vec::new(),
         TerminalEvent::Help => {
             let line = |(form, does)| StyledLine::system(format!("{form:<20}{does}"));
@@ -62,11 +62,32 @@ fn terminal_lines(event: &TerminalEvent, viewer: &Viewer) -> Vec<StyledLine> {
         TerminalEvent::Bell(bell) => {
             return vec![StyledLine::notice(format!("bell: {}", bell.unwrap_or(viewer.bell).name()))];
         }
-        TerminalEvent::Input(notice) => format!("--- {} ---", input_notice(*notice)),
-        TerminalEvent::Hint(text) => format!("--- {} ---", escape_line(text)),
-        TerminalEvent::CtrlCLeaves => "--- Ctrl-C again to leave ---".into(),
-        TerminalEvent::EnterLeaves => "--- press Enter to leave ---".into(),
-    })]
+        TerminalEvent::Hint(ref text) => escape_line(text),
+        TerminalEvent::CtrlCLeaves => "Ctrl-C again to leave".into(),
+        TerminalEvent::EnterLeaves => "press Enter to leave".into(),
+        TerminalEvent::KeysIgnored => {
+            let editor = match cfg!(feature = "edit") {
+                true => "on a terminal without --plain there is an editor",
+                false => "a client with the feature \"edit\" has all keys",
+            };
+            format!("arrow keys do nothing here; Backspace, Ctrl-W and Ctrl-U edit the line, and {editor}")
+        }
+        TerminalEvent::LinesCut(count) => format!(
+            "not sent: {} of 4,095 bytes or more, where a terminal cuts; --send - <FILE sends a long text",
+            lines(count)
+        ),
+        TerminalEvent::PasteHeld(count) => {
+            format!("{} pasted: /paste sends them, /drop forgets them", lines(count))
+        }
+        TerminalEvent::PasteDropped(count) => format!("{} forgotten", lines(count)),
+        TerminalEvent::PasteTooLong(count) => format!(
+            "{} pasted, more than 1 MiB: forgotten; chat-client <FILE sends the lines of a file",
+            lines(count)
+        ),
+        TerminalEvent::PasteUnsent(count) => format!("{} pasted and not sent", lines(count)),
+    };
+    // Most of these are for the person at the terminal, and not for whoever reads the output.
+    vec![StyledLine::error(format!("--- {text} ---"))]
 }
 
 /// Returns the lines for an event. A message that mentions the viewer's name is strong.
@@ -170,22 +191,22 @@ fn kept(kept_for: Option<u64>) -> Option<String> {
     Some(format!("--- what is said here is kept by the server{time} ---"))
 }
 
-/// How a person types this.
+/// How a person types what waits to be sent.
 pub(crate) fn as_typed(input: &Input) -> String {
-    let with = |verb: &str, rest: Option<&str>| rest.map_or(verb.to_owned(), |rest| format!("{verb} {rest}"));
     match input {
         Input::Say { utterance: Utterance::Message(text), .. } if text.starts_with('/') => format!("/{text}"),
-        Input::Say { utterance: Utterance::Message(text), .. } | Input::Answer(text) => text.clone(),
+        Input::Say { utterance: Utterance::Message(text), .. } => text.clone(),
         Input::Say { utterance: Utterance::Action(text), .. } => format!("/me {text}"),
         Input::Say { utterance: Utterance::Private { to, text }, .. } => format!("/msg {to} {text}"),
         Input::Reply(text) => format!("/reply {text}"),
         Input::Rename(name) => format!("/nick {name}"),
-        Input::Who(pattern) => with("/who", pattern.as_deref()),
+        Input::Who(None) => "/who".to_owned(),
+        Input::Who(Some(pattern)) => format!("/who {pattern}"),
         Input::History { count, .. } => format!("/history {count}"),
         Input::Search(text) => format!("/search {text}"),
-        Input::Ignore(name) => with("/ignore", name.as_deref()),
-        Input::Leave | Input::End => "/quit".to_owned(),
-        Input::Mistake(why) | Input::Failed(why) => why.clone(),
+        // Nothing of this waits.
+        Input::Ignore(_) | Input::Answer(_) | Input::Mistake(_) => String::new(),
+        Input::Leave | Input::End | Input::Failed(_) => String::new(),
     }
 }
 
@@ -205,32 +226,6 @@ fn found_line(found: &Found, own_name: &str) -> StyledLine {
             StyledLine { time: Some(found.event.time), ..private_line(to, "to ", text) }.earlier(true)
         }
         _ => event_line(&found.event, true, own_name),
-    }
-}
-
-fn input_notice(notice: InputNotice) -> String {
-    let lines = |count| if count == 1 { "1 line".into() } else { format!("{count} lines") };
-    match notice {
-        InputNotice::KeysIgnored => {
-            let editor = match cfg!(feature = "edit") {
-                true => "on a terminal without --plain there is an editor",
-                false => "a client with the feature \"edit\" has all keys",
-            };
-            format!("arrow keys do nothing here; Backspace, Ctrl-W and Ctrl-U edit the line, and {editor}")
-        }
-        InputNotice::LinesCut(count) => format!(
-            "not sent: {} of 4,095 bytes or more, where a terminal cuts; --send - <FILE sends a long text",
-            lines(count)
-        ),
-        InputNotice::PasteHeld(count) => {
-            format!("{} pasted: /paste sends them, /drop forgets them", lines(count))
-        }
-        InputNotice::PasteDropped(count) => format!("{} forgotten", lines(count)),
-        InputNotice::PasteTooLong(count) => format!(
-            "{} pasted, more than 1 MiB: forgotten; chat-client <FILE sends the lines of a file",
-            lines(count)
-        ),
-        InputNotice::PasteUnsent(count) => format!("{} pasted and not sent", lines(count)),
     }
 }
 

@@ -127,12 +127,18 @@ mod tests {
         let variables =
             [("CHAT_SERVER", "there:1"), ("CHAT_NAME", "Env"), ("NO_COLOR", "1"), ("TERM", "xterm")];
         let options = run(&[], true, &variables);
-        assert_eq!((options.join.server.as_str(), options.join.member.name.as_deref()), ("there:1", Some("Env")));
+        assert_eq!(
+            (options.join.server.as_str(), options.join.member.name.as_deref()),
+            ("there:1", Some("Env"))
+        );
         assert_eq!(options.screen.surface, typed_on(false));
         assert!(options.join.interactive);
         assert_eq!(options.join.member.history, 20);
         let options = run(&["--server=[::1]:9", "--name", "Flag", "--color", "always"], true, &variables);
-        assert_eq!((options.join.server.as_str(), options.join.member.name.as_deref()), ("[::1]:9", Some("Flag")));
+        assert_eq!(
+            (options.join.server.as_str(), options.join.member.name.as_deref()),
+            ("[::1]:9", Some("Flag"))
+        );
         assert_eq!(options.screen.surface, typed_on(true));
         assert_eq!(run(&[], false, &[("CHAT_SERVER", "::1")]).join.server, "[::1]:1234");
         let options = run(&[], false, &[("CHAT_NAME", "")]);
