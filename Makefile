@@ -16,10 +16,10 @@ TARGET = $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
 .PHONY: help run-server run-client demo test check release-test nightly model picture doc faults soak lesson bench compare \
-	step start judge course
+	step start judge course course-pictures
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # Builds, and says so once, only where there is something to build. Cargo's lines about single packages are left
 # out, and warnings and errors are shown. $(1): what is built, and how long it takes. $(2): arguments of cargo build.
@@ -168,6 +168,10 @@ judge: ## say what is wrong with a server of the course (N=2, N=2B, N=mine, GO=1
 course: ## judge all servers of the course, and compare them with their pages (ROUNDS=100)
 	$(build-judge)
 	@$(TARGET)/debug/course-judge course $(if $(ROUNDS),--rounds $(ROUNDS))
+
+course-pictures: ## draw a message's way through each step of the course again
+	$(build-judge)
+	@$(TARGET)/debug/course-judge pictures
 
 bench: ## measure the server (Rust only)
 	@ulimit -n "$$(ulimit -Hn)"; $(CARGO) build --release --package chat-server && $(CARGO) run --release --package chat-bench -- bench $(ARGS)

@@ -2,10 +2,13 @@
 
 use crate::{
     matrix::{row, Expected, MATRIX},
+    picture,
     target::{course, folder, Target},
+    trace,
     verdicts::{Verdict, VERDICTS},
+    way,
 };
-use chat_tests::process::installed;
+use chat_tests::process::{installed, target_folder};
 use std::{
     collections::BTreeMap,
     fs,
@@ -65,17 +68,19 @@ fn text(result: &Result<(), String>) -> &str {
     result.as_ref().map_or_else(String::as_str, |()| "ok")
 }
 
-/// Judges all servers of the course, and prints the table. Returns whether all are as their pages say.
+/// Judges all servers of the course, or only those with these names, and prints the table. Returns whether
+/// all are as their pages say.
 ///
 /// # Blocking
 /// On the compilers, and until the last verdict.
-pub fn judge_all(rounds: usize, record: bool) -> bool {
+pub fn judge_all(rounds: usize, names: &[&str], record: bool) -> bool {
     let go = installed("go");
     let (recorded, mut to_record) = (Recorded::read(), Vec::new());
     let (mut rows, mut wrong) = (Vec::new(), Vec::new());
     for (name, expected) in MATRIX {
         let Some(target) = Target::named(name) else { continue };
-        if target.step().is_some_and(|step| folder(step).is_err()) {
+        let is_wanted = names.is_empty() || names.contains(name);
+        if !is_wanted || target.step().is_some_and(|step| folder(step).is_err()) {
             continue;
         }
         if matches!(target, Target::Go(_)) && !go {
@@ -156,6 +161,53 @@ fn print_table(rows: &[(String, Vec<String>)], recorded: Option<&str>) {
     }
     println!();
 }
+
+/// The numbers of the steps that exist.
+fn steps() -> impl Iterator<Item = u32> {
+    (0..).take_while(|step| folder(*step).is_ok())
+}
+
+/// Draws a message's way through a step: lets it happen, with a trace, and draws what the trace shows.
+///
+/// # Errors
+/// When the step does not build, or when nobody can join or speak.
+fn picture_of(step: u32) -> Result<String, String> {
+    let traces = target_folder().join("course");
+    fs::create_dir_all(&traces).map_err(|error| format!("{}: {error}", traces.display()))?;
+    let file = traces.join(format!("way-{step}.json"));
+    trace::record(&Target::Step(step).build()?, &file)?;
+    let way = way::find(&trace::read(&file)?)?;
+    Ok(picture::draw(&format!("Step {step}: the way of a message"), &way))
+}
+
+/// Draws the pictures of all steps, and returns the steps whose pages have another one.
+///
+/// # Errors
+/// As [`picture_of`].
+pub fn old_pictures() -> Result<Vec<u32>, String> {
+    let mut old = Vec::new();
+    for step in steps() {
+        let kept = fs::read_to_string(folder(step)?.join(PICTURE)).unwrap_or_default();
+        if picture_of(step)? != kept {
+            old.push(step);
+        }
+    }
+    Ok(old)
+}
+
+/// Draws the pictures of all steps again, into their folders.
+///
+/// # Errors
+/// As [`picture_of`], and when a picture cannot be written.
+pub fn draw_all() -> Result<(), String> {
+    steps().try_for_each(|step| {
+        let file = folder(step)?.join(PICTURE);
+        fs::write(&file, picture_of(step)?).map_err(|error| format!("{}: {error}", file.display()))
+    })
+}
+
+/// The file of a step's picture.
+const PICTURE: &str = "way.svg";
 
 /// The verdicts on the servers in Go, for those who have no Go.
 struct Recorded {

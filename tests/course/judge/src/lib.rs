@@ -9,14 +9,20 @@
 //! | `verdicts` | the scenes: order, nobody waits, memory |
 //! | `matrix` | what the verdicts on each server of the course must be |
 //! | `course` | the verdicts on all of them, in a table |
+//! | `trace` | what the threads of a step did while ann said one thing |
+//! | `way` | the message's way, which is found in a trace |
+//! | `picture` | the way as a picture |
 
 // The output is for the person who runs the judge.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod course;
 pub mod matrix;
+pub mod picture;
 pub mod rest;
 pub mod room;
 pub mod server;
 pub mod target;
+pub mod trace;
 pub mod verdicts;
+pub mod way;

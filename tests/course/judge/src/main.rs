@@ -5,18 +5,23 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use course_judge::{
-    course::{complaint, expected, judge, judge_all},
+    course::{complaint, draw_all, expected, judge, judge_all, old_pictures},
     matrix::row,
+    picture,
     target::{Target, Version},
+    trace, way,
 };
-use std::{env, panic, process::ExitCode};
+use std::{env, panic, path::Path, process::ExitCode};
 
 const USAGE: &str = "\
 usage: course-judge judge TARGET             a step (2, go-2), an exercise (2B, start-2B, solution-2B,
                                              mine), or chat-server
        course-judge judge --program COMMAND  any server; {} in the command is where it shall listen
-       course-judge course [--rounds N] [--record]
-                                             all servers of the course; records the verdicts on Go
+       course-judge course [--rounds N] [--record] [TARGET ...]
+                                             all servers of the course, or these; records the verdicts on
+                                             Go for those who have none
+       course-judge picture TRACE            draws a message's way in a trace, to the standard output
+       course-judge pictures                 draws way.svg of all steps again
 ";
 
 fn main() -> ExitCode {
@@ -30,9 +35,20 @@ fn main() -> ExitCode {
             Some(target) => judge_target(name, &target),
             None => usage(&format!("there is no target {name}")),
         },
-        ["course", options @ ..] => match course_options(options) {
-            Some((rounds, record)) => exit_code(judge_all(rounds, record)),
-            None => usage("the course has two options"),
+        ["course", options @ ..] => match course(options) {
+            Some(as_pages_say) => exit_code(as_pages_say),
+            None => usage("a wrong option"),
+        },
+        ["picture", trace] => match trace::read(Path::new(trace)).and_then(|trace| way::find(&trace)) {
+            Ok(way) => {
+                print!("{}", picture::draw("A message's way", &way));
+                ExitCode::SUCCESS
+            }
+            Err(why) => usage(&why),
+        },
+        ["pictures"] => match draw_all() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(why) => usage(&why),
         },
         ["--help"] => {
             print!("{USAGE}");
@@ -42,22 +58,33 @@ fn main() -> ExitCode {
     }
 }
 
-fn course_options(mut options: &[&str]) -> Option<(usize, bool)> {
-    let (mut rounds, mut record) = (1, false);
-    loop {
-        options = match options {
-            [] => return Some((rounds, record)),
-            ["--record", rest @ ..] => {
-                record = true;
-                rest
-            }
-            ["--rounds", number, rest @ ..] => {
+/// Judges the servers of the course. Returns `None` when an option is wrong.
+fn course(mut options: &[&str]) -> Option<bool> {
+    let (mut rounds, mut record, mut names) = (1, false, Vec::new());
+    while let [option, rest @ ..] = options {
+        options = rest;
+        match *option {
+            "--record" => record = true,
+            "--rounds" => {
+                let (number, rest) = rest.split_first()?;
                 rounds = number.parse().ok().filter(|rounds| *rounds > 0)?;
-                rest
+                options = rest;
             }
-            _ => return None,
+            name => names.push(row(name).map(|_| name)?),
         }
     }
+    let all_right = judge_all(rounds, &names, record);
+    Some(all_right && (!names.is_empty() || all_pictures_right()))
+}
+
+fn all_pictures_right() -> bool {
+    let old = old_pictures();
+    match &old {
+        Err(why) => println!("There are no pictures: {why}"),
+        Ok(steps) if steps.is_empty() => println!("The pictures on the pages are as the steps draw them."),
+        Ok(steps) => println!("NOT as on their pages are the pictures of {steps:?}: `make course-pictures`"),
+    }
+    old.is_ok_and(|steps| steps.is_empty())
 }
 
 /// Judges one server. A step must be as its page says, and every other server must be right.

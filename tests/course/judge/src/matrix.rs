@@ -24,7 +24,7 @@ const OUT_OF_ORDER: Expected = Red(&[" received sequence ", " after sequence "])
 const FROZEN: Expected = Red(&["bob never received sequence "]);
 const GROWS: Expected = Red(&["cid has stopped, and the server holds ", " MiB "]);
 
-/// The rows, by the name of the [target](crate::target). Of an exercise, only the verdicts count that its page
+/// The rows, by the name of the [target](crate::target). Of an exercise, the verdicts count that its page
 /// names.
 pub const MATRIX: &[(&str, &[Expected])] = &[
     ("0", &[Green, FROZEN, FROZEN]),

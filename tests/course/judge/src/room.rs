@@ -85,7 +85,11 @@ impl Room {
     }
 }
 
-fn join(server: &mut Server, name: &str, callbacks: Callbacks) -> Result<Member, Conviction> {
+/// Joins under this name.
+///
+/// # Errors
+/// When that is not possible.
+pub(crate) fn join(server: &mut Server, name: &str, callbacks: Callbacks) -> Result<Member, Conviction> {
     let address = server.address();
     let why = match server.lets(|| Member::try_join(address, name, callbacks), || 0) {
         Some(Ok(member)) => return Ok(member),

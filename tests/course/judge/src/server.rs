@@ -107,8 +107,13 @@ impl Server {
 
     /// What the server uses when all that was said has arrived.
     pub fn usage_at_rest(&self) -> Usage {
-        self.happens_before_rest(|| false, || 0);
+        self.comes_to_rest();
         self.usage()
+    }
+
+    /// Waits until the room is at rest.
+    pub fn comes_to_rest(&self) {
+        self.happens_before_rest(|| false, || 0);
     }
 
     /// Kills the server and all that it has started, and so ends every wait for it.

@@ -1,0 +1,8 @@
+//! The picture on the page of each step shows what the step does.
+
+use course_judge::course::old_pictures;
+
+#[test]
+fn the_picture_of_each_step_is_up_to_date() {
+    assert_eq!(old_pictures(), Ok(vec![]), "these steps do something else; run `make course-pictures`");
+}
