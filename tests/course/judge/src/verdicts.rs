@@ -68,7 +68,7 @@ pub(crate) const LOG_BYTES: u64 = 256 * 1024;
 const SAID_BYTES: usize = 4 * 1024 * 1024;
 const SAID_MESSAGES: usize = 1024;
 /// Ann goes on when bob has heard so many, so nothing but cid's part can pile up.
-const AHEAD: usize = 16;
+const AHEAD: usize = 32;
 
 /// Cid stops reading, and the server does not hold all that cid does not read.
 ///
