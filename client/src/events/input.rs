@@ -10,7 +10,7 @@ pub enum Input {
     Say {
         /// What to say. A text that is longer than the room allows becomes several messages.
         utterance: Utterance,
-        /// The id of the message, if whoever says it may say it again after a lost reply. The ids of a
+        /// The id of the message, if its author may say it again after a lost reply. The ids of a
         /// session rise, and the last message is accepted once, however often it comes. The text is not
         /// split.
         message_id: Option<u64>,

@@ -123,8 +123,8 @@ pub enum UiEvent {
 }
 
 impl UiEvent {
-    /// Returns the sequence of an event that everybody in the room is told with the same line, whoever it is.
-    /// So a program that serves many of them makes that line once. Everything else is for this client alone.
+    /// Returns the sequence of an event that all members are shown with the same line. A program that serves
+    /// many members makes that line once. Everything else is for this client alone.
     pub fn sequence_for_all(&self) -> Option<u64> {
         match self {
             UiEvent::Event { event, earlier: false } => match event.kind {

@@ -3,20 +3,18 @@
 //! that much has been shown.
 
 use crate::session::inbox::Inbox;
-use chat_common::{
-    program::tasks::Tasks,
-    wire::{
-        error::RpcError,
-        protocol::{Reply, Request},
-        rpc::Connection,
-    },
+use chat_common::wire::{
+    error::RpcError,
+    protocol::{Reply, Request},
+    rpc::Connection,
 };
-use std::time::Duration;
+use crossbeam_channel::{never, Receiver};
+use std::{convert::Infallible, time::Duration};
 
 /// Whether the history that was asked for has been shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum AskedHistory {
-    /// It has, or nobody waits for it: a person leaves when it wants to.
+    /// It has, or the client does not wait for it.
     #[default]
     Shown,
     /// It is what was said before this sequence, the one of the join.
@@ -33,8 +31,8 @@ impl AskedHistory {
         }
     }
 
-    /// Returns what ends when the history has been shown, or when the server has nothing more to deliver, as
-    /// where it keeps less than was asked for. Returns `None` if nobody waits for that.
+    /// Returns a channel that is disconnected when the history has been shown, or when the server has nothing
+    /// more to deliver, as where it keeps less than was asked for. If nobody waits for that, it never is.
     ///
     /// # Blocking
     /// On the server the first time, for `timeout` at most.
@@ -46,7 +44,7 @@ impl AskedHistory {
         inbox: &Inbox<'_>,
         call: &mut Connection,
         timeout: Duration,
-    ) -> Result<Option<Tasks>, RpcError> {
+    ) -> Result<Receiver<Infallible>, RpcError> {
         if let AskedHistory::Before(sequence) = *self {
             let request = Request::History { count: 1, before: Some(sequence) };
             *self = AskedHistory::UpTo(match call.call(&request, timeout)? {
@@ -56,8 +54,8 @@ impl AskedHistory {
             });
         }
         Ok(match *self {
-            AskedHistory::UpTo(last) => Some(inbox.shown_up_to(last)),
-            _ => None,
+            AskedHistory::UpTo(last) => inbox.shown_up_to(last).ended_rx(),
+            _ => never(),
         })
     }
 }

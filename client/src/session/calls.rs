@@ -12,12 +12,9 @@ use crate::{
         send_queue::ToSend,
     },
 };
-use chat_common::{
-    program::tasks::Tasks,
-    wire::{
-        protocol::{Cause, Refusal, Reply, Request, PING_INTERVAL},
-        rpc::Connection,
-    },
+use chat_common::wire::{
+    protocol::{Cause, Refusal, Reply, Request, PING_INTERVAL},
+    rpc::Connection,
 };
 use crossbeam_channel::{never, select, Receiver};
 use std::time::{Duration, Instant};
@@ -55,8 +52,7 @@ impl Client<'_> {
             let is_idle = self.queue.waiting.is_empty();
             let mut history_rx = never();
             if self.leaves() && is_idle {
-                let shown = self.leaving.asked_history.until_shown(self.inbox, call, CALL_TIMEOUT)?;
-                history_rx = shown.map_or_else(never, Tasks::ended_rx);
+                history_rx = self.leaving.asked_history.until_shown(self.inbox, call, CALL_TIMEOUT)?;
             }
             let now = Instant::now();
             let send_at = if is_idle { ping_at } else { retry_at.unwrap_or(now) };
@@ -78,7 +74,7 @@ impl Client<'_> {
                     None => self.take(input.unwrap_or(Input::End)),
                 },
                 default(pause) => {
-                    let request = self.queue.first().unwrap_or(Request::Ping);
+                    let request = self.queue.waiting.front().map_or(Request::Ping, ToSend::request);
                     self.inbox.record_said(self.own_name(), &request);
                     let reply = call.call(&request, CALL_TIMEOUT);
                     // After an error the server may have accepted the message.

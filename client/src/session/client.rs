@@ -5,7 +5,7 @@ use crate::{
     session::{
         asked_history::AskedHistory,
         inbox::Inbox,
-        options::JoinOptions,
+        options::{JoinOptions, MemberOptions},
         pager::{Pager, Unread},
         room_access::RoomAccess,
         send_queue::{SendQueue, ToSend},
@@ -13,6 +13,7 @@ use crate::{
 };
 use chat_common::wire::token::Token;
 use crossbeam_channel::{never, RecvError};
+use std::io;
 
 /// No server allows a longer name. A request with one might not fit into a frame. In bytes.
 const MAX_NAME_BYTES: usize = 256;
@@ -61,36 +62,41 @@ pub(crate) struct Leaving {
 }
 
 impl<'a> Client<'a> {
-    /// A client that has not joined yet, unless its options have a session. `random` is a number that no
-    /// other client has.
+    /// A client that has not joined yet, unless its options have a session.
+    ///
+    /// # Errors
+    /// When the system has no random numbers, of which the session's secret is made.
     pub(crate) fn new(
         options: &'a JoinOptions,
         channels: &Channels,
         inbox: &'a Inbox<'a>,
         show: UiEventHandler<'a>,
-        random: Token,
-    ) -> Client<'a> {
-        // The shift leaves half of the ids above the first one, so counting up never wraps.
-        let first_message_id = Token::random().map_or(0, Token::to_u64) >> 1;
-        let waits_for_history = options.member.history > 0 && !options.interactive;
-        let asked_history = if waits_for_history { AskedHistory::Before(0) } else { AskedHistory::Shown };
-        Client {
+    ) -> io::Result<Client<'a>> {
+        let random = Token::random()?;
+        let MemberOptions { session, history, .. } = options.member;
+        // The server ignores the history where a session goes on.
+        let asked_history = match history > 0 && session.is_none() && !options.interactive {
+            true => AskedHistory::Before(0),
+            false => AskedHistory::Shown,
+        };
+        Ok(Client {
             options,
             channels: channels.clone(),
             show,
             inbox,
-            queue: SendQueue::new(first_message_id),
+            // The shift leaves half of the ids above the first one, so counting up never wraps.
+            queue: SendQueue::new(Token::random()?.to_u64() >> 1),
             access: RoomAccess::new(options),
             member: Membership {
-                token: options.member.session.map_or(random, |(token, _)| token),
+                token: session.map_or(random, |(token, _)| token),
                 name: options.member.name.clone(),
                 may_add_number: options.member.may_add_number,
-                may_resume: options.member.session.is_some(),
+                may_resume: session.is_some(),
                 opened_callback_shown: false,
                 untold_loss: None,
             },
             leaving: Leaving { stay: options.stay, asked_history, ..Leaving::default() },
-        }
+        })
     }
 }
 

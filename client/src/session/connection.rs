@@ -24,7 +24,7 @@ use std::{sync::Arc, thread, time::Duration};
 /// The limit for one call. During a Join the server dials the client within 2 s; other calls are faster.
 /// Together with a ping after 5 s, this detects a dead server within 15 s.
 pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(10);
-/// How high the number behind a name goes that somebody else has.
+/// The highest number that is added to a name which another member has.
 const HIGHEST_NUMBER: u32 = 99;
 
 pub(super) const INVALID_REPLY: &str = "the server sent an invalid reply";
@@ -63,7 +63,7 @@ impl Client<'_> {
             }
             // The callbacks may show events from now on.
             drop(task);
-            Ok(self.call_loop(&mut call, &lost_rx)?)
+            self.call_loop(&mut call, &lost_rx).map_err(ConnectionEnd::Lost)
         })
     }
 

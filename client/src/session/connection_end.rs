@@ -59,12 +59,6 @@ impl From<RpcError> for ConnectionEnd {
     }
 }
 
-impl From<Loss> for ConnectionEnd {
-    fn from(loss: Loss) -> ConnectionEnd {
-        ConnectionEnd::Lost(loss)
-    }
-}
-
 impl From<RpcError> for Loss {
     fn from(error: RpcError) -> Loss {
         let closed = match &error {

@@ -31,8 +31,7 @@ pub enum PassphraseSource {
     File(PathBuf),
 }
 
-/// Reads the passphrase and the keys that the options name, so that the client can join a closed
-/// room.
+/// Reads the passphrase and the keys that the options name, so that the client can join a closed room.
 ///
 /// # Blocking
 /// On the disk, and on a passphrase file that is a pipe.

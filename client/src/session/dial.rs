@@ -21,7 +21,12 @@ pub(crate) const DIAL_TIMEOUT: Duration = Duration::from_secs(3);
 pub(crate) fn connect(server: &str) -> Result<Stream, String> {
     let addresses = look_up(server).map_err(|error| match error.kind() {
         ErrorKind::NotFound => error.to_string(),
-        _ => not_found(server, &error),
+        _ => {
+            let host = server.rsplit_once(':').map_or(server, |(host, _)| host);
+            format!(
+                "no machine of the name {host} is found; check its spelling, or give its address ({error})"
+            )
+        }
     })?;
     let mut last = ErrorKind::NotFound.into();
     for address in addresses {
@@ -31,11 +36,6 @@ pub(crate) fn connect(server: &str) -> Result<Stream, String> {
         }
     }
     Err(not_reached(server, &last))
-}
-
-fn not_found(server: &str, error: &io::Error) -> String {
-    let host = server.rsplit_once(':').map_or(server, |(host, _)| host);
-    format!("no machine of the name {host} is found; check its spelling, or give its address ({error})")
 }
 
 fn not_reached(server: &str, error: &io::Error) -> String {

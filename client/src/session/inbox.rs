@@ -1,5 +1,5 @@
-//! What the client has received: the last sequence, which a resumed session announces; what comes again; what
-//! people have said; and which of them are ignored.
+//! What the client has received from the room. The inbox decides what of it is shown: nothing twice, and
+//! nothing that an ignored person says. It knows the last sequence, which a resumed session announces.
 //!
 //! The callback's thread passes events in. The main thread asks for the last sequence when no callback
 //! runs.
@@ -106,7 +106,7 @@ impl<'a> Inbox<'a> {
 
     /// Returns the author of the last private message that was not ignored.
     pub(crate) fn last_private_author(&self) -> Option<String> {
-        self.lock().people.last_private_author().cloned()
+        self.lock().people.last_private_author.clone()
     }
 
     /// Starts or stops to ignore a person; `None` changes nothing. Returns the names of all ignored people.

@@ -1,4 +1,4 @@
-//! What of an event is a message, whatever its kind. Plain values.
+//! Messages of all kinds in one form: those to everybody, actions, and private ones. Plain values.
 
 use chat_common::wire::protocol::EventKind;
 

@@ -24,6 +24,8 @@ mod listener;
 mod message;
 mod options;
 mod pager;
+#[cfg(feature = "closed")]
+mod passphrase_question;
 mod people;
 mod questions;
 mod repetitions;
@@ -44,7 +46,6 @@ use crate::{
         inbox::Inbox,
     },
 };
-use chat_common::wire::token::Token;
 use crossbeam_channel::{after, never, select};
 use std::{
     convert::Infallible,
@@ -81,11 +82,10 @@ pub(crate) const HOW_TO_BUILD_CLOSED: &str = if cfg!(feature = "edit") {
 /// server; 3 s for the hello, or 20 s for the handshake with a closed room; three calls; 6 s for the
 /// callback. A `show` that blocks delays all of this.
 pub fn run(options: &JoinOptions, channels: &Channels, show: UiEventHandler<'_>) -> Outcome {
-    let outcome = match Token::random() {
-        Ok(random) => {
-            let place = options.member.session.map(|(_, place)| place);
-            let inbox = Inbox::new(show, place, options.remembers);
-            let mut client = Client::new(options, channels, &inbox, show, random);
+    let place = options.member.session.map(|(_, place)| place);
+    let inbox = Inbox::new(show, place, options.remembers);
+    let outcome = match Client::new(options, channels, &inbox, show) {
+        Ok(mut client) => {
             let Err(outcome) = client.run_loop();
             client.check_all_sent(outcome)
         }
@@ -115,7 +115,7 @@ impl Client<'_> {
                 ConnectionEnd::Failed(reason) => return Err(Outcome::Failed(reason)),
                 #[cfg(feature = "closed")]
                 ConnectionEnd::NeedsPassphrase => {
-                    self.read_passphrase()?;
+                    self.ask_passphrase()?;
                     continue;
                 }
                 ConnectionEnd::Lost(Loss { reason, closed }) => {

@@ -41,7 +41,7 @@ pub struct MemberOptions {
     /// The session to go on with: its secret, and the place up to which it was read. The client resumes it,
     /// or begins another one and asks for what it has missed. With `None` it begins a session.
     pub session: Option<(Token, Place)>,
-    /// How many earlier messages to ask for.
+    /// How many earlier messages a session begins with. One that goes on has none.
     pub history: u32,
     /// Whether the client comes only to speak. Then nobody is told of it, and it receives nothing. It has no
     /// callback connection.

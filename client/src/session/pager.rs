@@ -1,5 +1,5 @@
 //! One look back into what the server keeps: the last messages, or a search. It goes page by page, because a
-//! reply of the server has at most 64 KiB. Runs on the main thread. It waits for nobody: each page is a
+//! reply of the server has at most 64 KiB. Runs on the main thread. It never waits: each page is a
 //! request in the queue, behind what was typed meanwhile.
 
 use crate::{

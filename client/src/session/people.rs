@@ -1,5 +1,5 @@
-//! What a person has said of the others: whom it ignores, and to whom a reply goes. Plain data, owned by the
-//! inbox.
+//! The people whom this client treats in another way: those that are ignored, and the one that a reply goes
+//! to. Plain data, owned by the inbox.
 
 use crate::session::message::message_of;
 use chat_common::wire::protocol::{Event, EventKind};
@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 #[derive(Default)]
 pub(crate) struct People {
     /// The author of the last private message that was not ignored.
-    last_private_author: Option<String>,
+    pub(crate) last_private_author: Option<String>,
     /// The key is the name in lower case, the value is the name as it was typed.
     ignored: BTreeMap<String, String>,
 }
@@ -32,10 +32,6 @@ impl People {
     /// Whether an event is a message of an ignored person.
     pub(crate) fn ignores_event(&self, event: &Event) -> bool {
         message_of(&event.kind).is_some_and(|message| self.ignores(message.author))
-    }
-
-    pub(crate) fn last_private_author(&self) -> Option<&String> {
-        self.last_private_author.as_ref()
     }
 
     /// Records what an event says of people and their names.

@@ -1,14 +1,10 @@
-//! What the session asks a person: for a name, and for the passphrase of a closed room. Runs on the main
-//! thread. A passphrase never reaches the queue.
+//! What the session asks a person: for a name. `passphrase_question.rs` has the other question. Runs on the
+//! main thread. An answer never reaches the queue.
 
-#[cfg(feature = "closed")]
-use crate::session::credentials::with_own_key;
 use crate::{
     events::{Input, Outcome, UiEvent},
     session::client::Client,
 };
-#[cfg(feature = "closed")]
-use chat_common::handshake::passphrase::Passphrase;
 use chat_common::text::invisible::trim;
 use crossbeam_channel::select;
 
@@ -28,31 +24,9 @@ impl Client<'_> {
         Ok(name)
     }
 
-    /// Takes the next valid answer as the passphrase. Returns the outcome if the client ends.
-    ///
-    /// # Blocking
-    /// On the person. A request to stop wakes it.
-    #[cfg(feature = "closed")]
-    pub(super) fn read_passphrase(&mut self) -> Result<(), Outcome> {
-        self.tell_loss();
-        // What was typed before the question is no answer to it.
-        self.take_typed_ahead();
-        if self.leaving.input_ended {
-            return Err(Outcome::Left);
-        }
-        let typed = self.ask(&UiEvent::AskPassphrase, |answer| match answer.trim() {
-            "" => Err(None),
-            _ => Passphrase::new(&answer).map_err(Some),
-        });
-        (self.show)(UiEvent::PassphraseTyped);
-        let credentials =
-            with_own_key(typed?, self.options.access.state.as_deref()).map_err(Outcome::Failed)?;
-        self.access.credentials = Some(credentials);
-        Ok(())
-    }
-
-    /// Asks until `read` takes the answer. It returns what is wrong with one, where that is not plain to see.
-    fn ask<T>(
+    /// Asks until `read` accepts an answer. The error of `read` says what is wrong, or is `None` for an empty
+    /// answer.
+    pub(super) fn ask<T>(
         &mut self,
         question: &UiEvent,
         read: impl Fn(String) -> Result<T, Option<String>>,

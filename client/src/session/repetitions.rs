@@ -1,5 +1,5 @@
-//! Which messages come again: what an author repeats after a lost reply, what this client has said itself,
-//! and what a room brings again that was put back from a copy. Plain data, owned by the inbox.
+//! Finds messages that come again: an author repeats one after a lost reply, the history has one of this
+//! client, or a room was put back from a copy. Plain data, owned by the inbox.
 //!
 //! Invariant: a message that counts as a repetition has been shown before, with the same author and text, or
 //! this client has said it. So nobody can hide a message from one person by its number.

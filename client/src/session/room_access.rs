@@ -30,10 +30,10 @@ use chat_common::{
 };
 use std::{path::Path, thread, time::Duration};
 
-/// The limit for the handshake with a closed room. The server lets those wait who come from an address with
-/// many wrong passphrases, for 15 s at most.
+/// The limit for the handshake with a closed room. The server delays clients from an address with many
+/// wrong passphrases, by 15 s at most.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(20);
-/// After this time the person is told that the server lets the client wait.
+/// After this time the person is told that the server is slow.
 const SLOW_NOTICE: Duration = Duration::from_millis(1500);
 
 /// The key that the room has shown in this run.
@@ -119,6 +119,7 @@ impl RoomAccess<'_> {
         };
         let dialled = tell_if_slow(show, || sealed::dial_call(call, credentials, accepts, HANDSHAKE_TIMEOUT));
         let key = dialled.map_err(|error| self.end_of(error, shown, known))?;
+        debug_assert!(!is_proven || known == Some(key), "a room keeps its key while the client is in it");
         self.shown = Some(ShownKey { key, known, is_proven });
         Ok(())
     }

@@ -1,9 +1,8 @@
-//! What was said and this client has seen, so that a search finds it: messages, actions and private ones, its
-//! own among them. Plain data, owned by the inbox of a client that a person needs it for.
+//! The messages of all kinds that this client has seen or said, so that a search finds them. Plain data,
+//! owned by the inbox.
 //!
-//! Invariant: of each room, this holds everything that the client was shown since the first message that it
-//! holds. So what a search does not find here is older, or the client has missed it; the server may
-//! keep either.
+//! Invariant: of each room, this holds each message that was shown after the first one that it holds. So a
+//! message that is not here is older, or the client has missed it. The server may keep either.
 
 use crate::{
     events::Found,

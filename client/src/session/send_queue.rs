@@ -30,7 +30,7 @@ pub(crate) enum ToSend {
 }
 
 impl ToSend {
-    fn request(&self) -> Request {
+    pub(crate) fn request(&self) -> Request {
         match self {
             ToSend::Rename(name) => Request::Rename { name: name.clone() },
             ToSend::Who(_) => Request::Who,
@@ -77,11 +77,6 @@ impl SendQueue {
         self.waiting.len() >= MAX_QUEUED
     }
 
-    /// The first request.
-    pub(crate) fn first(&self) -> Option<Request> {
-        self.waiting.front().map(ToSend::request)
-    }
-
     /// Records whether the reply to the last call has not arrived. The call was the first request, or a ping
     /// if there was none.
     pub(crate) fn set_awaits_reply(&mut self, awaits_reply: bool) {
@@ -91,6 +86,10 @@ impl SendQueue {
     /// A new session begins. If the earlier one may have accepted the first message, the message is marked,
     /// so that those who have heard it do not see it again.
     pub(crate) fn on_new_session(&mut self) {
+        debug_assert!(
+            !self.awaits_reply || !self.waiting.is_empty(),
+            "what waits for a reply is in the queue"
+        );
         if let (true, Some(ToSend::Message { repeated, .. })) =
             (std::mem::take(&mut self.awaits_reply), self.waiting.front_mut())
         {
@@ -98,8 +97,8 @@ impl SendQueue {
         }
     }
 
-    /// Pushes a message. A text that is too long becomes several messages, so no text is lost. One with an
-    /// id stays whole, because whoever gave it may say the same message again.
+    /// Pushes a message. A text that is too long becomes several messages, so no text is lost. A text
+    /// with an id stays whole, because its author may say the same message again.
     pub(crate) fn push_utterance(&mut self, utterance: &Utterance, id: Option<u64>) {
         let limit = if id.is_some() { usize::MAX } else { self.text_limit };
         for text in split_text(utterance.text(), limit) {
@@ -170,7 +169,8 @@ mod tests {
         queue.set_awaits_reply(true);
         queue.push_utterance(&Utterance::Message("typed after the loss".into()), None);
         queue.on_new_session();
-        assert!(matches!(queue.first(), Some(Request::Broadcast { repeated: false, .. })));
+        let first = queue.waiting.front().map(ToSend::request);
+        assert!(matches!(first, Some(Request::Broadcast { repeated: false, .. })));
     }
 
     #[test]

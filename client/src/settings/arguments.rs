@@ -45,7 +45,7 @@ pub fn parse_arguments(
     join.member.send_only = !lines && !join.stay && history.unwrap_or(0) == 0;
     join.remembers = !join.member.send_only;
     json |= *json_input;
-    // A visitor hears nothing, and a script that has sent its message needs no words about it.
+    // Such a client receives nothing, and a script needs no words about the message that it has sent.
     screen.quiet |= join.member.send_only && !json;
     join.interactive = environment.stdin_terminal && lines && !*json_input;
     let typing = join.interactive;
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_client_that_sends_and_leaves_is_a_visitor() {
+    fn only_a_client_that_sends_and_leaves_receives_nothing() {
         for (arguments, send_only) in [
             (&["--send", "hi"][..], true),
             (&["--send", "-", "--json"], true),

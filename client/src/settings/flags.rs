@@ -3,7 +3,7 @@
 use super::{
     closed_flags::{ClosedFlags, PASSPHRASE_WAYS},
     options::{Bell, InputSource, Options, TimeFormat},
-    server_address::{parse_server, DEFAULT_SERVER},
+    server_address::{parse_server, DEFAULT_PORT, DEFAULT_SERVER},
 };
 use crate::session::HOW_TO_BUILD_CLOSED;
 use chat_common::{
@@ -48,7 +48,7 @@ pub(crate) fn program(commands: Vec<(&'static str, &'static str)>) -> Program<Co
         flag("--server HOST[:PORT]", |to, v| v.read(&mut to.options.join.server, parse_server))
             .does("where the room is")
             .variable("CHAT_SERVER")
-            .default(format!("{DEFAULT_SERVER}:1234")),
+            .default(format!("{DEFAULT_SERVER}:{DEFAULT_PORT}")),
         flag("--name NAME", |to, v| v.text(&mut to.options.join.member.name))
             .does("your name; NAME+ may get a number")
             .variable("CHAT_NAME"),

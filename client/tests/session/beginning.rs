@@ -40,6 +40,20 @@ fn a_session_is_resumed_from_its_place_and_shows_only_what_is_new() {
 }
 
 #[test]
+fn a_session_that_goes_on_does_not_wait_for_history_at_the_end_of_the_input() {
+    run_client(
+        |options| (options.member.session, options.member.history) = (Some((token(), PLACE)), 5),
+        |harness| {
+            let (mut call, join) = harness.accept_join();
+            let _callback = dial(&join).unwrap();
+            reply(&mut call, &joined_reply(1, true));
+            harness.wants(Input::End);
+            assert_eq!(next_request(&mut call), Request::Leave);
+        },
+    );
+}
+
+#[test]
 fn a_session_that_the_server_has_forgotten_is_a_new_one_that_asks_for_what_it_has_missed() {
     for (room, why) in [(1, Rejoin::Late), (2, Rejoin::Restarted)] {
         run_client(
