@@ -115,6 +115,24 @@ fn each_program_of_the_course_is_short() {
 }
 
 #[test]
+fn each_page_of_the_course_is_short_and_has_its_parts_in_one_order() {
+    let steps: Vec<_> = course().into_iter().filter(|folder| folder.contains('-')).collect();
+    assert!(steps.len() >= 5, "{steps:?}");
+    for step in steps {
+        let page = fs::read_to_string(repository().join(&step).join("README.md")).unwrap();
+        // What stands between fences is no prose.
+        let prose: String = page.split("```").step_by(2).collect();
+        let words = prose.split_whitespace().count();
+        assert!(words <= 300, "{step} has {words} words");
+        let parts: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+        let order =
+            ["Type this", "Look at this", "Why", "In Go", "Your figure", "Exercises", "Next"].as_slice();
+        assert_eq!(parts, order, "{step}");
+        assert!(page.starts_with("# ") && page.lines().next().unwrap().ends_with('?'), "{step} asks nothing");
+    }
+}
+
+#[test]
 fn bincode_is_named_in_one_file() {
     let sources = files(&["common/src", "server/src", "client/src"], ".rs");
     assert_eq!(names_of(&sources, |text| code(text).contains("bincode")), ["common/src/wire/codec.rs"]);
