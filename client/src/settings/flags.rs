@@ -44,7 +44,7 @@ pub struct CommandLine {
 /// Returns the client's command line. `commands` are those in the room.
 pub(crate) fn program(commands: Vec<(&'static str, &'static str)>) -> Program<CommandLine> {
     let flag = Flag::<CommandLine>::new;
-    let flags = vec![
+    let mut flags = vec![
         flag("--server HOST[:PORT]", |to, v| v.read(&mut to.options.join.server, parse_server))
             .does("where the room is")
             .variable("CHAT_SERVER")
@@ -104,9 +104,8 @@ pub(crate) fn program(commands: Vec<(&'static str, &'static str)>) -> Program<Co
         flag("--accept-new-key", |to, v| v.put(&mut to.closed.accept_new_key, true))
             .does("let a closed room have another key than before")
             .feature(&CLOSED),
-        flag("--help [commands]", |_, _| Ok(())).does("print this, or the commands in the room"),
-        flag("--version", |_, _| Ok(())).does("print the version"),
     ];
+    flags.extend(Flag::of_every_program("commands", "print this, or the commands in the room"));
     Program {
         name: "chat-client",
         summary: "Joins a room of rpc-chat and takes part in it",

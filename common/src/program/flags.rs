@@ -85,6 +85,13 @@ impl<S> Flag<S> {
         Flag { form, text: "", default, variable: None, feature: None, topic: None, set }
     }
 
+    /// Returns the flags that every program has, and for which [`Program::read`] prints something: `--help`
+    /// with its topics and what it does, and `--version`.
+    pub fn of_every_program(topics: &str, help: &'static str) -> [Flag<S>; 2] {
+        let flag = |form: &str, text| Flag::new(form, |_, _| Ok(())).does(text);
+        [flag(&format!("--help [{topics}]"), help), flag("--version", "print the version")]
+    }
+
     /// Sets what the flag does: a sentence without its full stop.
     pub fn does(self, text: &'static str) -> Flag<S> {
         Flag { text, ..self }

@@ -282,15 +282,13 @@ impl Slot {
         self.peer
     }
 
-    /// Records that this is a call connection.
+    /// Records that this is a call connection. Returns whether there is a descriptor for its callback
+    /// connection.
     ///
     /// # Blocking
     /// As [`Admission::admit`].
-    ///
-    /// # Errors
-    /// The status for the peer, when there is no descriptor for its callback connection.
-    pub(crate) fn mark_call(&self, limits: &Limits) -> Result<(), Status> {
-        self.take(limits, Some(self.number), Share::mark_call).ok_or(Status::Busy)
+    pub(crate) fn mark_call(&self, limits: &Limits) -> bool {
+        self.take(limits, Some(self.number), Share::mark_call).is_some()
     }
 
     /// Records that the Join has succeeded, and the client has to open the callback connection.

@@ -20,6 +20,8 @@ use super::rate::{Bucket, Rate};
 use crate::{identity::Host, settings::Limits};
 use std::{
     collections::HashMap,
+    fmt,
+    net::IpAddr,
     sync::{
         atomic::{AtomicU64, Ordering::Relaxed},
         Arc, Mutex, PoisonError,
@@ -29,7 +31,7 @@ use std::{
 
 /// The lines about a host at once. Thirty people behind one address who join and are cut off together make
 /// 60.
-pub(super) const LINE_BURST: usize = 60;
+const LINE_BURST: usize = 60;
 /// The lines a second after that. They are some 7 MB a day.
 const LINES_PER_SECOND: usize = 1;
 
@@ -38,10 +40,8 @@ const LINES_PER_SECOND: usize = 1;
 const READ_BYTES_PER_TOKEN: usize = 72 << 10;
 
 /// The wrong passphrases of a host at once: some of a class of thirty mistype it.
-#[cfg(feature = "closed")]
 const GUESS_BURST: usize = 10;
 /// The wrong passphrases a minute after that.
-#[cfg(feature = "closed")]
 const GUESSES_PER_MINUTE: usize = 5;
 
 /// The most hosts in the table, some 1.5 MiB.
@@ -80,7 +80,6 @@ pub(super) struct HostBuckets {
     own: Mutex<Vec<Arc<Bucket>>>,
     requests: Bucket,
     pub(super) connects: Bucket,
-    #[cfg(feature = "closed")]
     guesses: Bucket,
     lines: Bucket,
     /// How many lines were left out since the last one.
@@ -89,7 +88,7 @@ pub(super) struct HostBuckets {
 
 /// The bucket that pays for what is read of the journal's files.
 #[derive(Clone, Debug)]
-pub(crate) struct ReadAllowance(Arc<HostBuckets>);
+pub(crate) struct ReadAllowance(pub(super) Arc<HostBuckets>);
 
 /// What one connection may ask for: from its own bucket, and from that of its host.
 #[derive(Debug)]
@@ -111,8 +110,9 @@ impl HostRates {
         }
     }
 
-    /// Returns the buckets of a host.
-    pub(super) fn of(&self, host: Host, now: Instant) -> Arc<HostBuckets> {
+    /// Returns the buckets of the host at `address`.
+    pub(super) fn of(&self, address: IpAddr, now: Instant) -> Arc<HostBuckets> {
+        let host = Host::of(address);
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         let key = table.has_place_for(host, now).then_some(host);
         Arc::clone(table.hosts.entry(key).or_insert_with(|| Arc::new(self.full_buckets(key, now))))
@@ -126,7 +126,6 @@ impl HostRates {
             own: Mutex::default(),
             requests: Bucket::new(unless_shared(self.requests), now),
             connects: Bucket::new(self.connects, now),
-            #[cfg(feature = "closed")]
             guesses: Bucket::new(unless_shared(Rate::per_minute(GUESS_BURST, GUESSES_PER_MINUTE)), now),
             lines: Bucket::new(Rate::new(LINE_BURST, LINES_PER_SECOND), now),
             lines_left_out: AtomicU64::new(0),
@@ -166,38 +165,35 @@ impl HostBuckets {
     }
 
     /// Returns whether the host may try another passphrase.
-    #[cfg(feature = "closed")]
     pub(super) fn may_guess(&self, now: Instant) -> bool {
         self.guesses.has_token(now)
     }
 
     /// Takes a guess for a passphrase that was wrong. The host owes it where it has none left: handshakes
     /// that were under way at the same time, as many as `max_unjoined`, may be wrong together.
-    #[cfg(feature = "closed")]
     pub(super) fn spend_guess(&self, now: Instant) {
         self.guesses.take(now, 1);
     }
 
-    /// Takes a line of the log. Returns how many were left out since the last one, or `None` when this one is
-    /// left out as well. For hosts that share their buckets nothing is counted.
-    pub(super) fn take_line(&self, now: Instant) -> Option<u64> {
-        if self.lines.try_take(now) {
-            return Some(self.lines_left_out.swap(0, Relaxed));
+    /// Returns a line about the host as it is to be logged, or `None` when there were too many. The next line
+    /// says how many were left out; for hosts that share their buckets nothing is counted.
+    pub(super) fn line_at(&self, line: impl fmt::Display, now: Instant) -> Option<String> {
+        if !self.lines.try_take(now) {
+            self.lines_left_out.fetch_add(1, Relaxed);
+            return None;
         }
-        self.lines_left_out.fetch_add(u64::from(self.host.is_some()), Relaxed);
-        None
+        match (self.host, self.lines_left_out.swap(0, Relaxed)) {
+            (Some(host), left_out) if left_out > 0 => {
+                Some(format!("{line} ({left_out} earlier lines about {host} were left out)"))
+            }
+            _ => Some(line.to_string()),
+        }
     }
 
     /// Returns whether nothing is known of the host that new buckets would not know.
     fn are_full(&self, now: Instant) -> bool {
         let own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_host = [
-            &self.requests,
-            &self.connects,
-            &self.lines,
-            #[cfg(feature = "closed")]
-            &self.guesses,
-        ];
+        let of_host = [&self.requests, &self.connects, &self.lines, &self.guesses];
         of_host.into_iter().all(|bucket| bucket.is_full(now)) && own.iter().all(|bucket| bucket.is_full(now))
     }
 }
@@ -234,10 +230,6 @@ impl Allowance {
 }
 
 impl ReadAllowance {
-    pub(super) fn new(host: Arc<HostBuckets>) -> ReadAllowance {
-        ReadAllowance(host)
-    }
-
     /// Takes the tokens for so many bytes of files that were read. Returns how long to wait before more is
     /// read for this host.
     pub(crate) fn take(&self, now: Instant, bytes: usize) -> Duration {
@@ -250,8 +242,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn host(number: u32) -> Host {
-        Host::of(number.to_be_bytes().into())
+    fn host(number: u32) -> IpAddr {
+        number.to_be_bytes().into()
     }
 
     /// Rates at which only this one limits anything.
@@ -265,6 +257,34 @@ mod tests {
 
     fn of_connects(connect_burst: usize, connect_rate: usize) -> HostRates {
         HostRates::new(&Limits { connect_burst, connect_rate, ..Limits::default() })
+    }
+
+    #[test]
+    fn a_flood_of_lines_about_a_host_is_cut_short_and_the_next_line_says_how_much_is_left_out() {
+        let hosts = HostRates::new(&Limits::default());
+        let [loud, quiet] = [1, 2].map(|last| IpAddr::from([10, 0, 0, last]));
+        let start = Instant::now();
+        let logged = (0..1000).filter_map(|number| hosts.of(loud, start).line_at(number, start)).count();
+        assert_eq!(logged, LINE_BURST);
+        assert_eq!(hosts.of(quiet, start).line_at("Sara joined", start).as_deref(), Some("Sara joined"));
+        let later = start + Duration::from_secs(1);
+        assert_eq!(
+            hosts.of(loud, later).line_at("Tom joined", later).unwrap(),
+            "Tom joined (940 earlier lines about 10.0.0.1 were left out)"
+        );
+        assert_eq!(hosts.of(loud, later).line_at("Tom left", later), None);
+    }
+
+    #[test]
+    fn thirty_people_behind_one_address_who_join_and_leave_at_once_lose_no_line() {
+        let hosts = HostRates::new(&Limits::default());
+        let (school, now) = (IpAddr::from([192, 0, 2, 7]), Instant::now());
+        for what in ["joined", "left (connection lost)"] {
+            for number in 0..30 {
+                let line = format!("pupil{number} {what}");
+                assert_eq!(hosts.of(school, now).line_at(&line, now), Some(line));
+            }
+        }
     }
 
     #[test]
@@ -347,7 +367,6 @@ mod tests {
         assert_eq!([(); 2].map(|()| rates.of(host(1), later).connects.try_take(later)), [true, false]);
     }
 
-    #[cfg(feature = "closed")]
     #[test]
     fn only_a_wrong_passphrase_spends_a_guess_and_what_is_owed_is_waited_for() {
         let (rates, start) = (HostRates::new(&Limits::default()), Instant::now());
@@ -373,7 +392,6 @@ mod tests {
         assert!(tried <= 24 * 90 * GUESS_BURST, "{tried}");
     }
 
-    #[cfg(feature = "closed")]
     #[test]
     fn a_host_that_finds_no_place_may_guess_because_it_would_share_that_with_an_attacker() {
         let (rates, now) = (HostRates::new(&Limits::default()), Instant::now());
@@ -389,7 +407,7 @@ mod tests {
     fn all_addresses_of_an_ipv6_network_share_their_rates() {
         let (rates, now) = (of_a_host(2, 1), Instant::now());
         let waits = ["2001:db8::1", "2001:db8::2", "2001:db8::3", "2001:db8:0:1::1"].map(|address| {
-            let host = Host::of(address.parse().unwrap());
+            let host = address.parse().unwrap();
             rates.of(host, now).allowance(now).take(now, 1, 1).as_secs()
         });
         assert_eq!(waits, [0, 0, 1, 0]);

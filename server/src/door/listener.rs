@@ -16,7 +16,7 @@ use super::{
     admission::{Admission, Slot},
     Door,
 };
-use crate::{identity::Host, settings::Limits};
+use crate::settings::Limits;
 use chat_common::{
     program::{
         shutdown::Shutdown,
@@ -113,7 +113,7 @@ impl<S: Fn(Arc<Stream>, Slot) + Sync> Reception<'_, '_, S> {
         let refuse = |status: Status, why: &str| refuse(door, &stream, peer, status, why);
         // This check comes first, because it costs least, and a flood meets it.
         let now = Instant::now();
-        if !door.hosts.of(Host::of(peer.ip()), now).connects.try_take(now) {
+        if !door.hosts.of(peer.ip(), now).connects.try_take(now) {
             return refuse(Status::Busy, "too many new connections");
         }
         if door.bans.covers_address(peer.ip()) {

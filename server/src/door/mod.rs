@@ -6,11 +6,9 @@
 
 mod admission;
 mod descriptors;
-#[cfg_attr(not(feature = "closed"), expect(dead_code, reason = "an open room has no passphrase"))]
 mod guesses;
 mod host_rates;
 mod listener;
-mod log_throttle;
 mod rate;
 
 pub(crate) use admission::Slot;
@@ -19,14 +17,17 @@ pub(crate) use host_rates::{Allowance, ReadAllowance};
 pub(crate) use listener::accept_loop;
 
 use crate::{
-    identity::{Bans, Host, KeptNames},
+    identity::{Bans, KeptNames},
     settings::Limits,
 };
 use admission::Admission;
 use descriptors::Descriptors;
 use host_rates::HostRates;
-use log::{debug, warn};
+use log::{debug, log, log_enabled, warn, Level};
 use std::{fmt, io, net::IpAddr, sync::Arc, time::Instant};
+
+/// What `RUST_LOG` and the log call the lines about peers, wherever they come from.
+const LOG_TARGET: &str = "chat_server::peer";
 
 /// The tables of bans, of accepted connections, and of rates. Any thread may use them. Nothing blocks
 /// while it holds one of their locks.
@@ -76,39 +77,47 @@ impl Door {
     pub(crate) fn save_names(&self, address: IpAddr) {
         if let Some(Err(error)) = self.names.as_ref().map(KeptNames::save) {
             let line = format!("the names file cannot be written: {error}; new names hold until the end");
-            self.log(address, log::Level::Error, line);
+            self.log(address, Level::Error, line);
         }
     }
 
     /// Returns whether a client at `address` may try another passphrase.
-    #[cfg(feature = "closed")]
+    #[cfg_attr(not(feature = "closed"), expect(dead_code, reason = "an open room has no passphrase"))]
     pub(crate) fn may_guess(&self, address: IpAddr) -> bool {
         let now = Instant::now();
-        self.hosts.of(Host::of(address), now).may_guess(now)
+        self.hosts.of(address, now).may_guess(now)
     }
 
     /// Counts a wrong passphrase of a client at `address`.
-    #[cfg(feature = "closed")]
+    #[cfg_attr(not(feature = "closed"), expect(dead_code, reason = "an open room has no passphrase"))]
     pub(crate) fn spend_guess(&self, address: IpAddr) {
         let now = Instant::now();
-        self.hosts.of(Host::of(address), now).spend_guess(now);
+        self.hosts.of(address, now).spend_guess(now);
         self.guesses.iter().for_each(Guesses::count_wrong);
     }
 
     /// Returns what a new connection from `address` may ask for.
     pub(crate) fn allowance(&self, address: IpAddr) -> Allowance {
         let now = Instant::now();
-        self.hosts.of(Host::of(address), now).allowance(now)
+        self.hosts.of(address, now).allowance(now)
     }
 
     /// Returns what pays for reading on behalf of `address`.
     pub(crate) fn reads(&self, address: IpAddr) -> ReadAllowance {
-        ReadAllowance::new(self.hosts.of(Host::of(address), Instant::now()))
+        ReadAllowance(self.hosts.of(address, Instant::now()))
     }
 
-    /// Logs a line about a peer at `address`, or leaves it out when there were too many about its host. The
-    /// next line about that host says how many were left out.
-    pub(crate) fn log(&self, address: IpAddr, level: log::Level, line: impl fmt::Display) {
-        log_throttle::log(&self.hosts, Host::of(address), level, line);
+    /// Logs a line about a peer at `address`, or leaves it out when there were too many about its host, so
+    /// that a peer cannot fill the log. The next line about that host says how many were left out. Nothing is
+    /// logged under the lock of the table.
+    pub(crate) fn log(&self, address: IpAddr, level: Level, line: impl fmt::Display) {
+        let now = Instant::now();
+        // A line of a level that is off costs the host nothing.
+        if !log_enabled!(target: LOG_TARGET, level) {
+            return;
+        }
+        if let Some(line) = self.hosts.of(address, now).line_at(line, now) {
+            log!(target: LOG_TARGET, level, "{line}");
+        }
     }
 }

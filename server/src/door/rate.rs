@@ -32,7 +32,6 @@ impl Rate {
     }
 
     /// A rate of less than one token a second.
-    #[cfg(feature = "closed")]
     pub(super) const fn per_minute(burst: usize, per_minute: usize) -> Rate {
         Rate { burst: burst as f64, per_second: per_minute as f64 / 60.0 }
     }
@@ -75,7 +74,6 @@ impl Bucket {
     }
 
     /// Returns whether there is a token.
-    #[cfg(feature = "closed")]
     pub(super) fn has_token(&self, now: Instant) -> bool {
         self.rate.is_off() || self.count(now).0 >= 1.0
     }

@@ -84,16 +84,10 @@ fn shape_of(c: char) -> char {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
-    use crate::identity::scripts::tests::{digits, letters};
+    use crate::identity::tests::{digits, letters, seen};
     use std::collections::BTreeMap;
-    use unicode_security::confusable_detection::skeleton as unicode_skeleton;
-
-    /// The text that the eye takes `text` for, after the data of Unicode.
-    pub(in super::super) fn seen(text: &str) -> String {
-        unicode_skeleton(text).collect()
-    }
 
     /// A name may have `_`, `.` and `-`, and the digits 0 to 9, beside the letters of any script.
     #[test]

@@ -103,7 +103,10 @@ pub(crate) fn check_length(name: &str, max_length: usize) -> Result<(), String> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::{alike::tests::seen, is_alike, scripts::tests::letters};
+    use crate::identity::{
+        is_alike,
+        tests::{letters, seen},
+    };
 
     #[test]
     fn digits_and_letters_of_the_same_shape_make_no_second_name_and_no_name_of_the_room() {

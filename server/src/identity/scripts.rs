@@ -4,9 +4,9 @@ use std::ops::RangeInclusive;
 
 /// One script. Its letters and digits are written as Unicode numbers, because many of them look alike.
 pub(super) struct Script {
-    letters: &'static [RangeInclusive<u32>],
+    pub(super) letters: &'static [RangeInclusive<u32>],
     /// The zero of each kind of digits; the other nine follow it.
-    zeros: &'static [char],
+    pub(super) zeros: &'static [char],
 }
 
 /// The scripts of names, because std has no table for them.
@@ -170,8 +170,9 @@ pub(super) fn digit_value(c: char, zero: char) -> Option<u32> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
+    use crate::identity::tests::{digits, letters};
     use unicode_normalization::{is_nfkc_quick, IsNormalized};
     use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
     use unicode_script::{Script as UnicodeScript, UnicodeScript as _};
@@ -186,14 +187,6 @@ pub(super) mod tests {
             Katakana, Han,
         ]
     };
-
-    pub(in super::super) fn letters(script: &Script) -> impl Iterator<Item = char> + '_ {
-        script.letters.iter().cloned().flatten().map(|number| char::from_u32(number).unwrap())
-    }
-
-    pub(in super::super) fn digits(script: &Script) -> impl Iterator<Item = char> + '_ {
-        script.zeros.iter().flat_map(|zero| (*zero..).take(10))
-    }
 
     #[test]
     fn no_character_of_the_table_is_a_mark_or_invisible_or_changed_by_normalization() {

@@ -1,7 +1,9 @@
 //! What the unit tests of this folder share.
 
+use super::scripts::Script;
 use chat_common::wire::token::Token;
 use std::{env, fs, path::PathBuf};
+use unicode_security::confusable_detection::skeleton as unicode_skeleton;
 
 /// An empty folder for the files of one test. Dropping it removes it.
 pub(super) struct Folder(PathBuf);
@@ -24,4 +26,17 @@ impl Drop for Folder {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
     }
+}
+
+pub(super) fn letters(script: &Script) -> impl Iterator<Item = char> + '_ {
+    script.letters.iter().cloned().flatten().map(|number| char::from_u32(number).unwrap())
+}
+
+pub(super) fn digits(script: &Script) -> impl Iterator<Item = char> + '_ {
+    script.zeros.iter().flat_map(|zero| (*zero..).take(10))
+}
+
+/// The text that the eye takes `text` for, after the data of Unicode.
+pub(super) fn seen(text: &str) -> String {
+    unicode_skeleton(text).collect()
 }

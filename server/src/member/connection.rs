@@ -92,13 +92,13 @@ fn serve_role(
         return Ok(());
     }
     match hello.role {
-        Role::Call => match slot.mark_call(service.limits) {
-            Ok(()) => return serve_calls(service, connection, hello, origin, &slot),
-            Err(status) => {
-                log_full(service, origin);
-                connection.refuse(status);
-            }
-        },
+        Role::Call if slot.mark_call(service.limits) => {
+            return serve_calls(service, connection, hello, origin, &slot);
+        }
+        Role::Call => {
+            log_full(service, origin);
+            connection.refuse(Status::Busy);
+        }
         Role::OpenedCallback => return attach_callback(service, connection, hello, slot),
         Role::Callback => connection.refuse(Status::WrongRole),
     }

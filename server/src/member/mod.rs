@@ -39,13 +39,3 @@ pub(crate) struct Service<'env> {
     #[cfg(feature = "closed")]
     pub(crate) closed: Option<&'env Credentials>,
 }
-
-impl Service<'_> {
-    /// Returns whether the room takes only connections with its passphrase.
-    fn is_closed(&self) -> bool {
-        #[cfg(feature = "closed")]
-        return self.closed.is_some();
-        #[cfg(not(feature = "closed"))]
-        false
-    }
-}

@@ -87,10 +87,9 @@ pub(crate) fn program(commands: Vec<(&'static str, &'static str)>) -> Program<Co
             .feature(&CLOSED),
         flag("--console", |to, v| v.put(&mut to.options.console, true))
             .does("read the operator's commands from a pipe, too"),
-        flag("--help [limits|commands]", |_, _| Ok(()))
-            .does("print this, the limits, or the operator's commands"),
-        flag("--version", |_, _| Ok(())).does("print the version"),
     ];
+    let help = "print this, the limits, or the operator's commands";
+    flags.extend(Flag::of_every_program("limits|commands", help));
     flags.extend(Limits::flags());
     Program {
         name: "chat-server",

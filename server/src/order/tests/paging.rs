@@ -206,7 +206,7 @@ proptest! {
         let expected: Vec<u64> = room.delivered.iter().copied().filter(|at| *at >= cursor).collect();
         prop_assert_eq!(room.read_on(cursor, page.bytes), expected);
         // Twice, because the second time counts are known.
-        for count in [1, 7, room.public.len(), room.public.len() + 1, 7] {
+        for count in [1, 7, room.public.len().max(1), room.public.len() + 1, 7] {
             let position = room.log.position_before(count, &mut |_| true).unwrap().unwrap();
             let oldest = room.public.iter().rev().take(count).next_back().copied();
             prop_assert_eq!(position, oldest.unwrap_or(room.log.read().next()));
