@@ -11,7 +11,8 @@
 //! | `course` | the verdicts on all of them, in a table |
 //! | `trace` | what the threads of a step did while ann said one thing |
 //! | `way` | the message's way, which is found in a trace |
-//! | `picture` | the way as a picture |
+//! | `picture`, `pictures` | the way as a picture, and those of all steps |
+//! | `recorded` | the verdicts on Go, for those who have none |
 
 // The output is for the person who runs the judge.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
@@ -19,6 +20,8 @@
 pub mod course;
 pub mod matrix;
 pub mod picture;
+pub mod pictures;
+pub mod recorded;
 pub mod rest;
 pub mod room;
 pub mod server;

@@ -5,10 +5,11 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use course_judge::{
-    course::{complaint, draw_all, expected, judge, judge_all, old_pictures},
-    matrix::row,
+    course::{judge, judge_all},
+    matrix::{row, ALL_GREEN},
     picture,
-    target::{Target, Version},
+    pictures::{draw_all, old_pictures},
+    target::{folder, Target, Version},
     trace, way,
 };
 use std::{env, panic, path::Path, process::ExitCode};
@@ -30,10 +31,10 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
-        ["judge", "--program", command] => judge_target("", &Target::Program((*command).to_owned())),
+        ["judge", "--program", command] => judge_target(&Target::Program((*command).to_owned())),
         ["judge", name] => match Target::named(name) {
-            Some(target) => judge_target(name, &target),
-            None => usage(&format!("there is no target {name}")),
+            Some(target) => judge_target(&target),
+            None => usage(&format!("{name:?} is no step and no exercise")),
         },
         ["course", options @ ..] => match course(options) {
             Some(as_pages_say) => exit_code(as_pages_say),
@@ -88,22 +89,26 @@ fn all_pictures_right() -> bool {
 }
 
 /// Judges one server. A step must be as its page says, and every other server must be right.
-fn judge_target(name: &str, target: &Target) -> ExitCode {
+fn judge_target(target: &Target) -> ExitCode {
+    if let Some(Err(why)) = target.step().map(folder) {
+        return usage(&why);
+    }
     let mut command = match target.build() {
         Ok(command) => command,
-        Err(why) => return usage(&why),
+        Err(why) => {
+            println!("{why}");
+            return ExitCode::FAILURE;
+        }
     };
-    let wrong: Vec<_> = judge(&mut command, expected(name), 1)
-        .iter()
-        .filter(|judged| judged.wrong > 0)
-        .map(complaint)
-        .collect();
-    if row(name).is_some() {
+    let row = row(&target.name());
+    let judged = judge(&mut command, row.unwrap_or(ALL_GREEN), 1);
+    let wrong: Vec<_> = judged.iter().filter(|judged| judged.wrong > 0).collect();
+    if row.is_some() {
         println!(
             "{}",
             if wrong.is_empty() { "This is as its page says." } else { "This is NOT as its page says:" }
         );
-        wrong.iter().for_each(|wrong| println!("{wrong}"));
+        wrong.iter().for_each(|judged| println!("{} must be: {}", judged.verdict, judged.expected));
     }
     let mine = matches!(target, Target::Exercise(_, _, Version::Mine));
     if let Some(solution) = target.solution().filter(|_| mine && wrong.is_empty()) {

@@ -1,7 +1,7 @@
 //! What is judged, and how it is built: a step of the course, an exercise, the real server, or any program.
 
 use crate::verdicts::LOG_BYTES;
-use chat_tests::process::{profile_folder, repository, target_folder};
+use chat_tests::process::{installed, profile_folder, repository, target_folder};
 use std::{
     env, fs,
     path::{Path, PathBuf},
@@ -51,6 +51,19 @@ impl Target {
                 exercise(name.strip_prefix("solution-")?, Version::Solution)
             }
             _ => name.parse().ok().map(Target::Step).or_else(|| exercise(name, Version::Mine)),
+        }
+    }
+
+    /// Its name, by which it is found in the [matrix](crate::matrix).
+    pub fn name(&self) -> String {
+        match self {
+            Target::Step(step) => step.to_string(),
+            Target::Go(step) => format!("go-{step}"),
+            Target::Exercise(step, letter, Version::Mine) => format!("{step}{letter}"),
+            Target::Exercise(step, letter, Version::Start) => format!("start-{step}{letter}"),
+            Target::Exercise(step, letter, Version::Solution) => format!("solution-{step}{letter}"),
+            Target::RealServer => "chat-server".to_owned(),
+            Target::Program(command) => command.clone(),
         }
     }
 
@@ -171,6 +184,9 @@ fn cargo_build(arguments: &[&str]) -> Result<(), String> {
 
 /// Builds a step in Go, and returns the command that starts it.
 fn go_build(step: u32) -> Result<Command, String> {
+    if !installed("go") {
+        return Err("there is no Go here; `make course` shows the recorded verdicts".to_owned());
+    }
     let program = target_folder().join(format!("course/go-{step}"));
     let mut go = Command::new("go");
     go.args(["build", "-o"]).arg(&program).arg(".").current_dir(folder(step)?.join("go"));
@@ -196,6 +212,9 @@ mod tests {
         assert_eq!(Target::named("2B"), Some(Target::Exercise(2, 'B', Version::Mine)));
         assert_eq!(Target::named("solution-4A"), Some(Target::Exercise(4, 'A', Version::Solution)));
         assert_eq!(Target::named("chat-server"), Some(Target::RealServer));
+        for name in ["2", "go-3", "2B", "start-0A", "solution-4A", "chat-server"] {
+            assert_eq!(Target::named(name).map(|target| target.name()), Some(name.to_owned()));
+        }
         for wrong in ["", "B", "2b", "go-", "go-2B", "start-2", "-"] {
             assert_eq!(Target::named(wrong), None, "{wrong:?}");
         }

@@ -60,3 +60,34 @@ fn a_program_that_is_no_server_is_convicted_with_one_sentence() {
     // Nobody listens on port 1.
     convicted("order", Command::new("sh").args(["-c", "echo Server running at 1; exec sleep 60"]), "refused");
 }
+
+/// What `course-judge` prints on this server, and its exit code.
+fn program(bug: &str) -> (String, Option<i32>) {
+    let server = server(bug);
+    let words = server.get_args().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");
+    let command = format!("{} {words}", server.get_program().to_string_lossy());
+    let output = Command::new(env!("CARGO_BIN_EXE_course-judge"))
+        .args(["judge", "--program", &command])
+        .output()
+        .expect("the judge starts");
+    (String::from_utf8_lossy(&output.stdout).into_owned(), output.status.code())
+}
+
+#[test]
+fn the_program_prints_a_line_for_each_verdict_and_its_exit_code_says_whether_all_are_ok() {
+    assert_eq!(program("none"), ("order: ok\nnobody waits: ok\nmemory: ok\n".to_owned(), Some(0)));
+    let (printed, code) = program("swap");
+    assert!(
+        printed.starts_with("order: bob received sequence ") && printed.lines().count() == 3,
+        "{printed}"
+    );
+    assert_eq!(code, Some(1));
+}
+
+#[test]
+fn wrong_usage_has_an_exit_code_of_its_own() {
+    for wrong in [&["judge", "99"][..], &["judge", "2b"], &["judge"], &["course", "--rounds", "0"], &[]] {
+        let status = Command::new(env!("CARGO_BIN_EXE_course-judge")).args(wrong).output();
+        assert_eq!(status.expect("the judge starts").status.code(), Some(2), "{wrong:?}");
+    }
+}

@@ -1,6 +1,6 @@
 //! The picture on the page of each step shows what the step does.
 
-use course_judge::course::old_pictures;
+use course_judge::pictures::old_pictures;
 
 #[test]
 fn the_picture_of_each_step_is_up_to_date() {
