@@ -35,6 +35,7 @@ impl Line {
     }
 
     pub(crate) fn cursor(&self) -> usize {
+        debug_assert!(self.text.is_char_boundary(self.cursor), "{} in {:?}", self.cursor, self.text);
         self.cursor
     }
 

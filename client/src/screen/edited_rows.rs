@@ -109,8 +109,7 @@ impl EditedRows {
     /// Draws the line again, where it is shown.
     pub(crate) fn redraw(&mut self, streams: &mut Streams) {
         if self.phase == Phase::Shown {
-            let size = self.size();
-            streams.print(&(self.line.erase(size.1) + &self.line.draw(size)));
+            self.write_around("", streams);
         }
     }
 

@@ -73,6 +73,7 @@ pub fn parse_arguments(
 fn defaults() -> Options {
     let join = JoinOptions::new(format!("{DEFAULT_SERVER}:{DEFAULT_PORT}"));
     let screen = ScreenOptions {
+        // The flags decide.
         surface: Surface::Pipe { color: false, asks_on_stderr: false },
         quiet: false,
         time: TimeFormat::Off,
