@@ -95,8 +95,8 @@
 //!
 //! The fields of Join are: `text` name, `token`, `u16` port, `u32` history, `optional u64` resume,
 //! `optional place` since, `bool` send only. A `place` is `u64` room, `u64` sequence. The server delivers
-//! the last `history` messages first, unless it resumes a session or knows the place `since`. Who came and
-//! went before this Join is not among them.
+//! the last `history` messages first, unless it resumes a session or knows the place `since`. They are
+//! messages and notices: those who joined or left before this Join are not among them.
 //!
 //! | reply | variant, fields |
 //! |---|---|
@@ -220,7 +220,6 @@
 //! The name is its own while it is there, as a member's is. It resumes its session as a member does, with
 //! `send_only` set again; the sequence in `resume` makes no difference then. A Join that resumes with the
 //! other value of `send_only` is refused as *unsupported*.
-
 //!
 //! # Closed rooms
 //!
@@ -249,9 +248,9 @@
 //! 1. A byte order mark (`EF BB BF`) at the beginning is removed, then everything from the first `0A` on, and
 //!    then one `0D` at the end.
 //! 2. If nothing is left but the letters `A` to `Z` and `a` to `z` and white space, capital letters become
-//!    small ones, white space at both ends is removed, and each other row of white space becomes one `20`.
-//!    White space is U+0009 to U+000D, U+0020, U+0085, U+00A0, U+1680, U+2000 to U+200A, U+2028, U+2029,
-//!    U+202F, U+205F and U+3000.
+//!    small ones, white space at both ends is removed, and all white space between two words becomes one
+//!    `20`. White space is U+0009 to U+000D, U+0020, U+0085, U+00A0, U+1680, U+2000 to U+200A, U+2028,
+//!    U+2029, U+202F, U+205F and U+3000.
 //! 3. A passphrase with any other character is used byte for byte.
 //!
 //! Noise is `Noise_XXpsk3_25519_AESGCM_SHA256` of revision 34. The client is the initiator. The payloads are
@@ -281,18 +280,18 @@
 //!
 //! ## Records
 //!
-//! After a handshake each direction is a row of records. A record is a `u16` length and that many bytes, 17
-//! to 16,384: a transport message of Noise, which is ciphertext and a tag of 16 bytes. What the records of
-//! one direction hold is, one after the other, the bytes that an open connection would have: a frame can
-//! begin and end anywhere in a record. A side carries out nothing of a record before its tag is checked.
+//! After a handshake each direction is a sequence of records. A record is a `u16` length and that many bytes,
+//! 17 to 16,384: a transport message of Noise, which is ciphertext and a tag of 16 bytes. The records of one
+//! direction hold, one after the other, the bytes that an open connection would have: a frame can begin and
+//! end anywhere in a record. A side carries out nothing of a record before its tag is checked.
 //! After 2^24 records a direction gets a new key by the `Rekey` of Noise; its count of records goes on.
 //!
 //! ## What is not hidden
 //!
-//! A listener sees the length and the time of each record. Whoever dials the server sees the key of the room,
-//! and whoever plays the server to a client that does not know the room yet sees the key of that client. The
-//! answers to hellos and the status 9 are not sealed, so somebody on the way can refuse a client in the name
-//! of the server. He can also end every connection.
+//! A listener sees the length and the time of each record. A program that dials the server sees the key of
+//! the room. A program that plays the server sees the key of each client that does not know the room yet. The
+//! answers to hellos and the status 9 are not sealed, so an attacker on the way can refuse a client in the
+//! name of the server. Such an attacker can also end every connection.
 
 #[cfg(not(unix))]
 compile_error!(

@@ -23,28 +23,19 @@
 //! guess. The server says first, and before the verdict, that a passphrase was wrong ([`accept_call`]). A
 //! client that leaves before it reads the verdict has spent its guess all the same.
 
-use super::{
-    credentials::Credentials,
-    passphrase::{Exchange, MESSAGE_BYTES},
-};
+use super::{credentials::Credentials, passphrase::MESSAGE_BYTES};
 use crate::wire::{
     error::RpcError,
-    hello::{answer_bytes, read_answer_bytes, Hello, Role, ANSWER_BYTES, HELLO_BYTES},
+    hello::{answer_bytes, Hello, Role},
     rpc::Connection,
     seal::{
-        noise::{Handshake, NotGenuine, Side, KEY_BYTES},
+        noise::{Handshake, NotGenuine, Side, CALL, CALLBACK, KEY_BYTES},
         PublicKey, Seal,
     },
     status::Status,
     token::Token,
 };
-use std::{
-    ops::Range,
-    time::{Duration, Instant},
-};
-
-/// Where the answer to the hello stands in a transcript. The last answer of a call's handshake repeats it.
-const WELCOME: Range<usize> = HELLO_BYTES..HELLO_BYTES + ANSWER_BYTES;
+use std::time::{Duration, Instant};
 
 impl From<NotGenuine> for RpcError {
     fn from(_: NotGenuine) -> RpcError {
@@ -68,11 +59,14 @@ pub fn dial_call(
     timeout: Duration,
 ) -> Result<PublicKey, RpcError> {
     let deadline = Instant::now() + timeout;
-    let mut transcript = send_hello(connection, Hello::new(Role::Call, Token::NONE).sealed(), deadline)?;
-    let (exchange, message) = credentials.passphrase.begin_as_client();
-    connection.write_bytes(&message, deadline)?;
-    transcript.extend_from_slice(&message);
-    let psk = finish_exchange(connection, exchange, &mut transcript, deadline)?;
+    let hello = Hello::new(Role::Call, Token::NONE).sealed();
+    connection.send_hello(&hello, deadline)?;
+    let (exchange, ours) = credentials.passphrase.begin_as_client();
+    connection.write_bytes(&ours, deadline)?;
+    let mut theirs = [0; MESSAGE_BYTES];
+    connection.read_bytes(&mut theirs, deadline)?;
+    let transcript = [&greeting(&hello)[..], &ours, &theirs].concat();
+    let psk = exchange.finish(&theirs).ok_or(RpcError::NotGenuine)?;
     let mut handshake = call(Side::Dials, credentials, &psk, &transcript);
     connection.write_bytes(&handshake.message(), deadline)?;
     hear::<{ Handshake::CALL_LENGTHS[1] }>(connection, &mut handshake, deadline)?;
@@ -83,12 +77,7 @@ pub fn dial_call(
     connection.write_bytes(&handshake.message(), deadline)?;
     // This answer is not sealed, because a server with another passphrase could not seal it. Only the first
     // sealed reply proves that the server knows the passphrase.
-    let mut answer = [0; ANSWER_BYTES];
-    connection.read_bytes(&mut answer, deadline)?;
-    read_answer_bytes(&answer)?;
-    if answer != transcript[WELCOME] {
-        return Err(RpcError::NotGenuine);
-    }
+    connection.read_answer(deadline)?;
     connection.set_seal(handshake.finish());
     Ok(room_key)
 }
@@ -110,13 +99,12 @@ pub fn accept_call(
     timeout: Duration,
 ) -> Result<(), RpcError> {
     let deadline = Instant::now() + timeout;
-    let mut transcript = welcome(connection, hello, timeout)?;
+    connection.welcome(timeout)?;
     let (exchange, ours) = credentials.passphrase.begin_as_server();
     let mut theirs = [0; MESSAGE_BYTES];
     connection.read_bytes(&mut theirs, deadline)?;
     connection.write_bytes(&ours, deadline)?;
-    transcript.extend_from_slice(&theirs);
-    transcript.extend_from_slice(&ours);
+    let transcript = [&greeting(hello)[..], &theirs, &ours].concat();
     let psk = exchange.finish(&theirs).ok_or(RpcError::NotGenuine)?;
     let mut handshake = call(Side::Accepts, credentials, &psk, &transcript);
     hear::<{ Handshake::CALL_LENGTHS[0] }>(connection, &mut handshake, deadline)?;
@@ -131,7 +119,7 @@ pub fn accept_call(
         Err(error) => return Err(error),
     }
     // In this order: what comes behind the last message is sealed, and our answer is not.
-    connection.write_bytes(&transcript[WELCOME], deadline)?;
+    connection.write_bytes(&answer_bytes(Status::Welcome), deadline)?;
     connection.set_seal(handshake.finish());
     Ok(())
 }
@@ -152,8 +140,9 @@ pub fn dial_callback(
     timeout: Duration,
 ) -> Result<(), RpcError> {
     let deadline = Instant::now() + timeout;
-    let transcript = send_hello(connection, Hello::new(role, call.channel()).sealed(), deadline)?;
-    let mut handshake = callback(Side::Dials, call, token, &transcript);
+    let hello = Hello::new(role, call.channel()).sealed();
+    connection.send_hello(&hello, deadline)?;
+    let mut handshake = callback(Side::Dials, call, token, &hello);
     connection.write_bytes(&handshake.message(), deadline)?;
     hear::<{ Handshake::CALLBACK_LENGTH }>(connection, &mut handshake, deadline)?;
     connection.set_seal(handshake.finish());
@@ -178,8 +167,8 @@ pub fn accept_callback(
     timeout: Duration,
 ) -> Result<(), RpcError> {
     let deadline = Instant::now() + timeout;
-    let transcript = welcome(connection, hello, timeout)?;
-    let mut handshake = callback(Side::Accepts, call, token, &transcript);
+    connection.welcome(timeout)?;
+    let mut handshake = callback(Side::Accepts, call, token, hello);
     hear::<{ Handshake::CALLBACK_LENGTH }>(connection, &mut handshake, deadline)?;
     if !admit() {
         return Err(RpcError::Closed);
@@ -191,44 +180,24 @@ pub fn accept_callback(
 
 /// Returns the handshake of a call connection. `psk` is the key that both sides have made of the passphrase.
 fn call(side: Side, credentials: &Credentials, psk: &[u8; KEY_BYTES], transcript: &[u8]) -> Handshake {
+    let kind = CALL;
     #[cfg(feature = "seeded-bugs")]
-    if credentials.passphrase.is_early_key() {
-        return Handshake::call_with_early_key(side, &credentials.key, psk, transcript);
-    }
-    Handshake::call(side, &credentials.key, psk, transcript)
+    let kind =
+        if credentials.passphrase.is_early_key() { crate::wire::seal::noise::EARLY_CALL } else { kind };
+    Handshake::begin(kind, side, Some(&credentials.key), psk, transcript)
 }
 
 /// Returns the handshake of a callback connection. It is bound to one call connection by that connection's
 /// hash, and to the session by its token.
-fn callback(side: Side, call: &Seal, token: Token, transcript: &[u8]) -> Handshake {
+fn callback(side: Side, call: &Seal, token: Token, hello: &Hello) -> Handshake {
     let mut psk = [0; KEY_BYTES];
     psk[..Token::BYTES].copy_from_slice(token.as_bytes());
-    Handshake::callback(side, &psk, &[call.hash(), transcript].concat())
+    Handshake::begin(CALLBACK, side, None, &psk, &[&call.hash()[..], &greeting(hello)].concat())
 }
 
-/// Sends a hello, and returns it with its answer: the beginning of a transcript.
-fn send_hello(connection: &mut Connection, hello: Hello, deadline: Instant) -> Result<Vec<u8>, RpcError> {
-    connection.send_hello(&hello, deadline)?;
-    Ok([&hello.to_bytes()[..], &answer_bytes(Status::Welcome)].concat())
-}
-
-/// Welcomes a hello, and returns it with its answer.
-fn welcome(connection: &mut Connection, hello: &Hello, timeout: Duration) -> Result<Vec<u8>, RpcError> {
-    connection.welcome(timeout)?;
-    Ok([&hello.to_bytes()[..], &answer_bytes(Status::Welcome)].concat())
-}
-
-/// Reads the server's message of SPAKE2, and returns the key.
-fn finish_exchange(
-    connection: &mut Connection,
-    exchange: Exchange,
-    transcript: &mut Vec<u8>,
-    deadline: Instant,
-) -> Result<[u8; KEY_BYTES], RpcError> {
-    let mut message = [0; MESSAGE_BYTES];
-    connection.read_bytes(&mut message, deadline)?;
-    transcript.extend_from_slice(&message);
-    exchange.finish(&message).ok_or(RpcError::NotGenuine)
+/// Returns a hello and its answer, with which every transcript begins.
+fn greeting(hello: &Hello) -> Vec<u8> {
+    [&hello.to_bytes()[..], &answer_bytes(Status::Welcome)].concat()
 }
 
 /// Reads the peer's next message of the handshake, which has `LENGTH` bytes.
@@ -254,19 +223,12 @@ mod tests {
             stream::Stream,
         },
     };
-    use std::{
-        net::{TcpListener, TcpStream},
-        sync::Arc,
-        thread,
-    };
+    use std::{sync::Arc, thread};
 
     const LONG: Duration = Duration::from_secs(60);
 
     fn ends() -> [Connection; 2] {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        [near, listener.accept().unwrap().0]
-            .map(|socket| Connection::new(Arc::new(Stream::new(socket)), FRAME_BYTES))
+        Stream::pair().unwrap().map(|stream| Connection::new(Arc::new(stream), FRAME_BYTES))
     }
 
     type Ended = (Result<PublicKey, RpcError>, Result<(), RpcError>, [Connection; 2], PublicKey);

@@ -3,10 +3,10 @@
 //!
 //! The directory and its files are for their owner alone.
 
-use crate::wire::seal::KeyPair;
 use crate::{
     program::{given_file::GivenFile, kept_file::KeptFile},
     text::text_file,
+    wire::seal::KeyPair,
 };
 use std::{
     fs::{self, DirBuilder},
@@ -32,9 +32,8 @@ pub fn default_directory(variable: &dyn Fn(&str) -> Option<String>) -> Result<Pa
     // The rule of the XDG base directories: a relative path is ignored.
     let absolute = |name: &str| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let state = absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")));
-    let state =
-        state.ok_or("neither XDG_STATE_HOME nor HOME is set; --state DIR says where keys are kept")?;
-    Ok(state.join("rpc-chat"))
+    let why = "neither XDG_STATE_HOME nor HOME is set; --state DIR says where keys are kept";
+    Ok(state.ok_or(why)?.join("rpc-chat"))
 }
 
 /// Makes the directory if it does not exist.
@@ -68,7 +67,7 @@ pub fn load_key(directory: &Path, name: &str) -> Result<KeyPair, String> {
     let path = directory.join(name);
     let file = secret(&path);
     if let Some(key) = read_key(&file, &path)? {
-        // What cannot be told is no reason to end: the key was read.
+        // The key was read, so a failure to look at the mode is no reason to end.
         let _ = warn_of_readers(&path, "the private key");
         return Ok(key);
     }
@@ -79,8 +78,7 @@ pub fn load_key(directory: &Path, name: &str) -> Result<KeyPair, String> {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
             read_key(&file, &path)?.ok_or_else(|| cannot_write(error))
         }
-        Err(error) => Err(cannot_write(error)),
-        Ok(()) => Ok(key),
+        created => created.map(|()| key).map_err(cannot_write),
     }
 }
 
@@ -92,13 +90,11 @@ pub fn secret(path: &Path) -> KeptFile {
 /// Reads the key in this file. Returns `None` if there is no such file.
 fn read_key(file: &KeptFile, path: &Path) -> Result<Option<KeyPair>, String> {
     match file.read() {
-        Ok(lines) => match lines.entries().next().and_then(|(_, entry)| KeyPair::from_hex(&entry)) {
-            Some(key) => Ok(Some(key)),
-            None => Err(format!(
-                "{} holds no key; put its copy back, or remove it, and others see a new key",
-                path.display()
-            )),
-        },
+        Ok(lines) => {
+            let key = lines.entries().next().and_then(|(_, entry)| KeyPair::from_hex(&entry));
+            let why = "holds no key; put its copy back, or remove it, and others see a new key";
+            key.map(Some).ok_or_else(|| format!("{} {why}", path.display()))
+        }
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(format!("cannot read {}: {error}", path.display())),
     }
@@ -109,7 +105,7 @@ fn read_key(file: &KeptFile, path: &Path) -> Result<Option<KeyPair>, String> {
 /// passphrase.
 ///
 /// # Blocking
-/// On whoever writes to the file, which can be a pipe.
+/// On the writer, if the file is a pipe.
 ///
 /// # Errors
 /// `InvalidData` when the line is not text in UTF-8; otherwise whatever the system reports.

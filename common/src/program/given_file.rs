@@ -14,8 +14,8 @@ use std::{
     time::Duration,
 };
 
-/// The flag `O_NONBLOCK` of the system, with which no file is waited for that is a pipe. std has no name for
-/// it.
+/// The flag `O_NONBLOCK` of the system. With it, the open of a pipe does not wait for the other end. std has
+/// no name for it.
 pub const WITHOUT_WAITING: i32 = match () {
     () if cfg!(all(target_os = "linux", any(target_arch = "mips", target_arch = "mips64"))) => 0x80,
     () if cfg!(all(target_os = "linux", any(target_arch = "sparc", target_arch = "sparc64"))) => 0x4000,
@@ -40,7 +40,7 @@ impl GivenFile {
     /// Whatever the system reports.
     pub fn open(path: &Path) -> io::Result<GivenFile> {
         let file = OpenOptions::new().read(true).custom_flags(WITHOUT_WAITING).open(path)?;
-        // The pipe of a shell has a writer, who may have said nothing and left. It is in no folder.
+        // The pipe of a shell has had a writer, which may have ended without a word. It is in no folder.
         let is_silent_pipe = file.metadata()?.file_type().is_fifo() && fs::canonicalize(path).is_ok();
         Ok(GivenFile { file, is_silent_pipe })
     }
@@ -48,7 +48,7 @@ impl GivenFile {
 
 impl Read for GivenFile {
     /// # Blocking
-    /// On whoever writes to a pipe. Its end wakes the reader.
+    /// On the writer of a pipe. Its end wakes the reader.
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         loop {
             match self.file.read(bytes) {

@@ -16,13 +16,12 @@
 
 use crate::{
     text::{
-        text_file::{without_mark, MARK},
+        text_file::{invalid, without_mark, MARK},
         units::show_size,
     },
     wire::token::Token,
 };
 use std::{
-    ffi::OsString,
     fs::{self, File, Metadata, OpenOptions, TryLockError},
     io::{self, ErrorKind, Read, Write},
     os::unix::fs::{fchown, MetadataExt, OpenOptionsExt},
@@ -140,9 +139,9 @@ impl KeptFile {
 
     /// Takes the lock of the file at `path`. Returns the open file of the lock.
     fn take_lock(&self, path: &Path, take: impl Fn(&File) -> Result<(), TryLockError>) -> io::Result<File> {
-        let mut name = path.file_name().map_or_else(OsString::new, OsString::from);
-        name.push(".lock");
-        let lock_path = path.with_file_name(name);
+        let mut lock_path = path.as_os_str().to_owned();
+        lock_path.push(".lock");
+        let lock_path = PathBuf::from(lock_path);
         let in_lock = |error: io::Error| {
             io::Error::new(error.kind(), format!("its lock {}: {error}", lock_path.display()))
         };
@@ -312,10 +311,6 @@ fn create_new(path: &Path, mode: u32) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(mode & READ_AND_WRITE).open(path)
 }
 
-fn invalid(why: &str) -> io::Error {
-    io::Error::new(ErrorKind::InvalidData, why)
-}
-
 fn is_mount() -> io::Error {
     let why =
         "it is a mount of its own, so no new version can take its place; mount the folder, not the file";
@@ -324,20 +319,18 @@ fn is_mount() -> io::Error {
 
 /// Returns the path without symbolic links. The file itself may be missing, also behind a link.
 fn resolve(path: &Path) -> io::Result<PathBuf> {
-    let error = match fs::canonicalize(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => error,
-        resolved => return resolved,
-    };
-    let folder = match path.parent() {
-        Some(folder) if folder.as_os_str().is_empty() => Path::new("."),
-        Some(folder) => folder,
-        None => return Err(error),
-    };
-    match (fs::read_link(path), path.file_name()) {
-        // This ends, because a circle of links is another error.
-        (Ok(target), _) => resolve(&folder.join(target)),
-        (Err(_), Some(name)) => Ok(fs::canonicalize(folder)?.join(name)),
-        (Err(_), None) => Err(error),
+    let found = fs::canonicalize(path);
+    let Some(name) = path.file_name() else { return found };
+    match found {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let folder = path.with_file_name(".");
+            match fs::read_link(path) {
+                // This ends, because a circle of links is another error.
+                Ok(target) => resolve(&folder.join(target)),
+                Err(_) => Ok(fs::canonicalize(folder)?.join(name)),
+            }
+        }
+        found => found,
     }
 }
 

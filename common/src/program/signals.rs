@@ -13,8 +13,8 @@
 //!   HUP under `nohup` or INT behind a shell's `&`, stays ignored.
 //! - XFSZ is ignored: a file that reaches `ulimit -f` is then an error of the write, like a full disk.
 //! - TTIN and TTOU are ignored: the system then stops nobody who uses the terminal from the background. A
-//!   read fails there (see [`foreground`](crate::terminal::foreground)), and a write succeeds. Whoever sets
-//!   modes of the terminal has to ask [`is_in_background`] before.
+//!   read fails there (see [`foreground`](crate::terminal::foreground)), and a write succeeds. A thread
+//!   that sets modes of the terminal must ask [`is_in_background`] first.
 //! - A signal that ends the client gives the terminal back first, while the client has changed its modes.
 //!
 //! Programs that are started inherit what is ignored. Ours start `sh`, `stty`, `date` and `cat`, which write

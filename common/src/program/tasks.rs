@@ -1,8 +1,8 @@
 //! Waits for the end of tasks: Go's `sync.WaitGroup`, with a deadline.
 //!
-//! Whoever has something to do holds a [`Task`], and drops it at the end. Whoever waits for that has the
-//! [`Tasks`]. It waits until the last clone of the task is gone, with or without a deadline, alone or beside
-//! others, and in a `select!` as well.
+//! A thread with something to do holds a [`Task`], and drops it at the end. A thread that waits for that has
+//! the [`Tasks`]. It waits until the last clone of the task is gone, with or without a deadline, alone or
+//! beside others, and in a `select!` as well.
 //!
 //! A scope of std waits for its threads, too, but without a deadline, and for the whole of each thread.
 //!

@@ -12,12 +12,12 @@ pub const MAX_CHARACTER_CELLS: usize = 3;
 /// Returns how many cells a character takes. Where terminals differ, it is the larger number, because a row
 /// may be shorter. A test compares it with the data of Unicode, for every character.
 ///
-/// Unicode leaves some widths open ("ambiguous": Greek, Cyrillic, frames, and more). These
-/// count as one cell, as in every terminal that is not set to an old East Asian encoding. Such a terminal
-/// cuts the row at its edge.
+/// Unicode leaves some widths open ("ambiguous": Greek, Cyrillic, frames, and more). These count as one cell,
+/// as in every terminal that is not set to an old East Asian encoding. A terminal with such an encoding cuts
+/// the row at its edge.
 pub fn cells_of(c: char) -> usize {
     match c as u32 {
-        // East Asian letters, signs and punctuation, in whole blocks, for the Unicode to come.
+        // East Asian letters, signs and punctuation. Whole blocks also cover later versions of Unicode.
         0x1100..=0x115f
         | 0x2e80..=0xa4cf
         | 0xa960..=0xa97c

@@ -53,7 +53,7 @@ pub fn is_for_the_foreground(error: &io::Error) -> bool {
 /// Waits until the program is in the foreground.
 ///
 /// # Blocking
-/// On whoever uses the shell, without a limit.
+/// On the person at the shell, without a limit.
 pub fn wait() {
     while is_in_background() {
         thread::sleep(LOOK_AGAIN);

@@ -1,5 +1,5 @@
-//! A person's terminal: how large it is, and what fits into its rows. Only [`shell_probe`]
-//! starts a thread.
+//! A person's terminal: how large it is, and what fits into its rows. Only [`shell_probe`] starts a
+//! thread.
 
 pub mod cells;
 pub mod color;

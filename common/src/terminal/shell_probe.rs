@@ -1,5 +1,4 @@
-//! What a shell beside the program knows of the terminal: its size, and whether Ctrl-C was typed
-//! there.
+//! What a shell beside the program knows of the terminal: its size, and whether Ctrl-C was typed there.
 //!
 //! The size is known before an event is shown, unless the shell or `stty` hangs.
 //!
@@ -192,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signal_is_source_if_the_shell_was_interrupted_as_well() {
+    fn a_signal_is_ctrl_c_if_the_shell_was_interrupted_as_well() {
         let source = TerminalSize::default().follow().unwrap();
         assert!(!source.was_ctrl_c());
         for _ in 0..2 {

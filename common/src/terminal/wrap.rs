@@ -68,8 +68,8 @@ fn row_end(characters: &[(char, &Style)], max_cells: usize) -> (usize, Option<us
     (characters.len(), None)
 }
 
-/// Returns where that begins which a reader sees as one character and a cut at `index` would split. What is
-/// wider than a row is split at `index`.
+/// Returns where to cut a row that is full at `index`, so that no cut splits what a reader sees as one
+/// character. A character that is wider than a row is split at `index`.
 fn picture_start(characters: &[(char, &Style)], index: usize) -> usize {
     let splits = |at: usize| continues(characters[..at].iter().rev().map(|(c, _)| *c), characters[at].0);
     (1..=index).rev().find(|at| !splits(*at)).unwrap_or(index)

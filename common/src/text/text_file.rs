@@ -14,7 +14,7 @@ pub const MARK: &str = "\u{feff}";
 /// `InvalidData` when the mark is that of UTF-16 or UTF-32: one line for people.
 pub fn without_mark(bytes: &[u8]) -> io::Result<&[u8]> {
     if let [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, 0, 0xfe, 0xff, ..] = bytes {
-        return Err(not_utf8("it is text in UTF-16 or UTF-32; save it as UTF-8"));
+        return Err(invalid("it is text in UTF-16 or UTF-32; save it as UTF-8"));
     }
     Ok(bytes.strip_prefix(MARK.as_bytes()).unwrap_or(bytes))
 }
@@ -26,10 +26,10 @@ pub fn without_mark(bytes: &[u8]) -> io::Result<&[u8]> {
 pub fn decode(bytes: &[u8]) -> io::Result<String> {
     let bytes = without_mark(bytes)?;
     let text = std::str::from_utf8(bytes)
-        .map_err(|error| not_utf8(&format!("byte {} is not UTF-8", error.valid_up_to() + 1)))?;
+        .map_err(|error| invalid(&format!("byte {} is not UTF-8", error.valid_up_to() + 1)))?;
     // UTF-16 without a mark is valid UTF-8 where the letters are those of ASCII.
     if let Some(place) = text.find('\0') {
-        return Err(not_utf8(&format!("byte {} is 0, so it is not text in UTF-8", place + 1)));
+        return Err(invalid(&format!("byte {} is 0, so it is not text in UTF-8", place + 1)));
     }
     Ok(with_plain_ends(text))
 }
@@ -45,7 +45,8 @@ pub fn without_end(line: &str) -> &str {
     line.strip_suffix('\r').unwrap_or(line)
 }
 
-fn not_utf8(why: &str) -> io::Error {
+/// Returns the error for a file that does not hold what it must hold.
+pub(crate) fn invalid(why: &str) -> io::Error {
     io::Error::new(ErrorKind::InvalidData, why)
 }
 

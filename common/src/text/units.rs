@@ -8,30 +8,23 @@ pub const TIME_FORM: &str = "a time such as 500ms, 5s, 10m, 2h or 30d";
 /// What a size looks like, for error messages.
 pub const SIZE_FORM: &str = "a size such as 65536, 64KiB, 8MiB or 1GiB";
 
-/// The units of time with their milliseconds, the longest first. `ms` stands before `s`, because it ends
-/// in `s` too.
-const TIME_UNITS: [(&str, u64); 5] =
-    [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("ms", 1), ("s", 1_000)];
+/// A unit, and how much it is in the smallest one.
+type Unit = (&'static str, u64);
+
+/// The units of time with their milliseconds, the longest first.
+const TIME_UNITS: [Unit; 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 /// The units of size with their bytes, the largest first.
-const SIZE_UNITS: [(&str, u64); 3] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
+const SIZE_UNITS: [Unit; 4] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("", 1)];
 
 /// Reads a time. Returns `None` for anything that is not [a time](TIME_FORM) or 0.
 pub fn parse_time(text: &str) -> Option<Duration> {
-    if text == "0" {
-        return Some(Duration::ZERO);
-    }
-    let (digits, unit) = TIME_UNITS.iter().find_map(|(unit, ms)| Some((text.strip_suffix(unit)?, ms)))?;
-    parse_digits(digits)?.checked_mul(*unit).map(Duration::from_millis)
+    let ms = if text == "0" { 0 } else { parse(text, &TIME_UNITS)? };
+    Some(Duration::from_millis(ms))
 }
 
 /// Writes a time in the largest unit in which it is a whole number. Parts of a millisecond are left out.
 pub fn show_time(time: Duration) -> String {
-    let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-    let mut units = TIME_UNITS;
-    units.sort_unstable_by_key(|(_, unit)| std::cmp::Reverse(*unit));
-    let (unit, size) =
-        units.into_iter().find(|(_, unit)| ms > 0 && ms.is_multiple_of(*unit)).unwrap_or(("s", 1_000));
-    format!("{}{unit}", ms / size)
+    show(u64::try_from(time.as_millis()).unwrap_or(u64::MAX), &TIME_UNITS, "0s")
 }
 
 /// Writes a time for people, in its two largest units: `53s`, `4m 53s`, `2h 5m`, `3d`. A part of a second
@@ -47,29 +40,35 @@ pub fn show_roughly(time: Duration) -> String {
     }
     let shown = parts.iter().take(2).filter(|(count, _)| *count > 0);
     let shown: Vec<String> = shown.map(|(count, unit)| format!("{count}{unit}")).collect();
-    if shown.is_empty() {
-        "0s".to_owned()
-    } else {
-        shown.join(" ")
+    match shown.len() {
+        0 => "0s".to_owned(),
+        _ => shown.join(" "),
     }
 }
 
 /// Reads a size in bytes. Returns `None` for anything that is not [a size](SIZE_FORM).
 pub fn parse_size(text: &str) -> Option<u64> {
-    let unit = SIZE_UNITS.iter().find_map(|(unit, bytes)| Some((text.strip_suffix(unit)?, *bytes)));
-    let (digits, unit) = unit.unwrap_or((text, 1));
-    parse_digits(digits)?.checked_mul(unit)
+    parse(text, &SIZE_UNITS)
 }
 
 /// Writes a size in the largest unit in which it is a whole number.
 pub fn show_size(bytes: u64) -> String {
-    let unit = SIZE_UNITS.into_iter().find(|(_, unit)| bytes > 0 && bytes.is_multiple_of(*unit));
-    unit.map_or_else(|| bytes.to_string(), |(unit, size)| format!("{}{unit}", bytes / size))
+    show(bytes, &SIZE_UNITS, "0")
 }
 
-/// std also accepts a plus sign.
-fn parse_digits(digits: &str) -> Option<u64> {
-    digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
+/// Reads digits and one of the units.
+fn parse(text: &str, units: &[Unit]) -> Option<u64> {
+    units.iter().find_map(|(unit, size)| {
+        // std also accepts a plus sign.
+        let digits = text.strip_suffix(unit).filter(|rest| rest.bytes().all(|byte| byte.is_ascii_digit()))?;
+        digits.parse::<u64>().ok()?.checked_mul(*size)
+    })
+}
+
+/// Writes a number in the largest unit in which it is whole. `zero` is the text for 0.
+fn show(number: u64, units: &[Unit], zero: &str) -> String {
+    let unit = units.iter().find(|(_, size)| number > 0 && number.is_multiple_of(*size));
+    unit.map_or_else(|| zero.to_owned(), |(unit, size)| format!("{}{unit}", number / size))
 }
 
 #[cfg(test)]

@@ -30,7 +30,6 @@ impl Batch {
 
     /// Removes the events, and keeps the memory.
     pub fn clear(&mut self) {
-        self.frame.clear();
         self.events = 0;
         self.lacks_resources = false;
         frame::begin(&mut self.frame);
@@ -92,7 +91,7 @@ impl Batch {
     pub fn finish(&mut self, answer: bool) -> &[u8] {
         self.frame[ANSWER_POSITION] = u8::from(answer);
         self.frame[ANSWER_POSITION + 1..EVENTS_POSITION].copy_from_slice(&self.events.to_le_bytes());
-        frame::finish(&mut self.frame, 0);
+        frame::finish(&mut self.frame);
         self.frame()
     }
 

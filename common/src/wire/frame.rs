@@ -10,29 +10,25 @@ use crate::wire::{
     error::RpcError,
 };
 use serde::Serialize;
-use std::{
-    hint::black_box,
-    io::{ErrorKind, Read},
-};
+use std::{hint::black_box, io::Read};
 
 /// The length of a frame's header in bytes. The header is a little-endian `u32`: the length of the payload.
 pub const HEADER_BYTES: usize = 4;
 
-/// Starts a frame at the end of `out`, and returns where it begins. [`finish`] writes its header.
-pub(crate) fn begin(out: &mut Vec<u8>) -> usize {
-    let start = out.len();
+/// Replaces the contents of `out` by the beginning of a frame. [`finish`] writes its header.
+pub(crate) fn begin(out: &mut Vec<u8>) {
+    out.clear();
     out.extend_from_slice(&[0; HEADER_BYTES]);
-    start
 }
 
-/// Writes the header of the frame that begins at `start`. The payload is everything after the header.
+/// Writes the header of a frame. The payload is everything after the header.
 ///
 /// # Panics
 /// When the payload is 4 GiB or longer. All limits are far below that.
-pub(crate) fn finish(out: &mut [u8], start: usize) {
-    let payload = out.len() - start - HEADER_BYTES;
+pub(crate) fn finish(frame: &mut [u8]) {
+    let payload = frame.len() - HEADER_BYTES;
     let length = u32::try_from(payload).expect("limits keep payloads far below 4 GiB");
-    out[start..start + HEADER_BYTES].copy_from_slice(&length.to_le_bytes());
+    frame[..HEADER_BYTES].copy_from_slice(&length.to_le_bytes());
 }
 
 /// Replaces the contents of `out` by one frame that holds `value`. One write can then send the whole frame.
@@ -40,10 +36,9 @@ pub(crate) fn finish(out: &mut [u8], start: usize) {
 /// # Errors
 /// As [`encode_into`].
 pub fn encode_frame<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<(), CodecError> {
-    out.clear();
-    let start = begin(out);
+    begin(out);
     encode_into(value, out)?;
-    finish(out, start);
+    finish(out);
     Ok(())
 }
 
@@ -76,16 +71,10 @@ pub fn read_frame(reader: &mut impl Read, limit: u32, payload: &mut Vec<u8>) -> 
     payload.clear();
     payload.shrink_to(KEPT_BYTES);
     let mut header = [0; HEADER_BYTES];
-    let mut filled = 0;
-    while filled < HEADER_BYTES {
-        match reader.read(&mut header[filled..]) {
-            Ok(0) if filled == 0 => return Ok(false),
-            Ok(0) => return Err(RpcError::Truncated),
-            Ok(count) => filled += count,
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(error.into()),
-        }
+    if reader.read(&mut header[..1])? == 0 {
+        return Ok(false);
     }
+    reader.read_exact(&mut header[1..])?;
     let length = u32::from_le_bytes(header);
     if length > limit {
         return Err(RpcError::TooLong { length, limit });

@@ -6,14 +6,14 @@
 //! clearly. For the same reason it does not depend on the codec.
 
 use crate::wire::{error::RpcError, protocol::VERSION, status::Status, token::Token};
-use std::io::{self, ErrorKind, Read};
+use std::io::{ErrorKind, Read};
 
 /// The first eight bytes in both directions.
 pub(crate) const MAGIC: [u8; 8] = *b"RPC-CHAT";
 /// The length of a hello in bytes: magic, lowest version, highest version, role, token.
 pub const HELLO_BYTES: usize = 8 + 2 + 2 + 1 + Token::BYTES;
 /// The length of the answer to a hello in bytes: magic, status, version.
-pub(crate) const ANSWER_BYTES: usize = 8 + 1 + 2;
+const ANSWER_BYTES: usize = 8 + 1 + 2;
 
 /// The answer to a peer that does not speak rpc-chat. It is HTTP, because browsers and probes show it, and
 /// because a person with telnet can read it.
@@ -86,20 +86,16 @@ impl Hello {
 /// versions that this build does not speak, and with [`Status::WrongRole`] for a role that it does not serve.
 pub fn read_hello(reader: &mut impl Read) -> Result<Option<Hello>, RpcError> {
     let mut bytes = [0; HELLO_BYTES];
-    let mut filled = 0;
-    while filled < HELLO_BYTES {
-        match reader.read(&mut bytes[filled..]) {
-            Ok(0) if filled == 0 => return Ok(None),
-            Ok(0) => return Err(RpcError::Truncated),
-            Ok(count) => filled += count,
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(error.into()),
-        }
-        let known = filled.min(MAGIC.len());
-        if bytes[..known] != MAGIC[..known] {
+    if reader.read(&mut bytes[..1])? == 0 {
+        return Ok(None);
+    }
+    for at in 0..MAGIC.len() {
+        if bytes[at] != MAGIC[at] {
             return Err(RpcError::NotRpcChat);
         }
+        reader.read_exact(&mut bytes[at + 1..at + 2])?;
     }
+    reader.read_exact(&mut bytes[MAGIC.len() + 1..])?;
     let [lowest, highest] = [8, 10].map(|at| u16::from_le_bytes([bytes[at], bytes[at + 1]]));
     let refused = |status| Err(RpcError::Refused { status, version: highest });
     if !(lowest..=highest).contains(&VERSION) {
@@ -140,21 +136,13 @@ pub fn answer_bytes(status: Status) -> [u8; ANSWER_BYTES] {
 pub fn read_answer(reader: &mut impl Read) -> Result<(), RpcError> {
     let mut bytes = [0; ANSWER_BYTES];
     reader.read_exact(&mut bytes[..MAGIC.len()]).map_err(|error| match error.kind() {
-        io::ErrorKind::UnexpectedEof => RpcError::Closed,
+        ErrorKind::UnexpectedEof => RpcError::Closed,
         _ => error.into(),
     })?;
     if bytes[..8] != MAGIC {
         return Err(RpcError::NotRpcChat);
     }
     reader.read_exact(&mut bytes[MAGIC.len()..])?;
-    read_answer_bytes(&bytes)
-}
-
-/// Reads an answer as [`read_answer`] does, from its bytes.
-pub(crate) fn read_answer_bytes(bytes: &[u8; ANSWER_BYTES]) -> Result<(), RpcError> {
-    if bytes[..8] != MAGIC {
-        return Err(RpcError::NotRpcChat);
-    }
     let version = u16::from_le_bytes([bytes[9], bytes[10]]);
     match Status::from_byte(bytes[8]) {
         Status::Welcome if version == VERSION => Ok(()),

@@ -54,20 +54,20 @@ impl Object {
         Object("{".to_owned()).text("event", event)
     }
 
-    fn key(mut self, key: &str) -> Object {
+    /// Adds a field whose value is JSON already.
+    fn field(mut self, key: &str, value: &str) -> Object {
         if self.0.len() > 1 {
             self.0.push(',');
         }
-        quote(key, &mut self.0);
+        self.0 += &quoted(key);
         self.0.push(':');
+        self.0 += value;
         self
     }
 
     /// Adds a string.
     pub fn text(self, key: &str, text: &str) -> Object {
-        let mut object = self.key(key);
-        quote(text, &mut object.0);
-        object
+        self.field(key, &quoted(text))
     }
 
     /// Adds a string, or nothing.
@@ -80,31 +80,20 @@ impl Object {
 
     /// Adds a list of strings.
     pub fn texts(self, key: &str, texts: &[String]) -> Object {
-        let mut object = self.key(key);
-        for (index, text) in texts.iter().enumerate() {
-            object.0.push(if index == 0 { '[' } else { ',' });
-            quote(text, &mut object.0);
-        }
-        object.0.push_str(if texts.is_empty() { "[]" } else { "]" });
-        object
+        let texts: Vec<String> = texts.iter().map(|text| quoted(text)).collect();
+        self.field(key, &format!("[{}]", texts.join(",")))
     }
 
     /// Adds a number.
     pub fn number(self, key: &str, number: u64) -> Object {
-        let mut object = self.key(key);
-        object.0.push_str(&number.to_string());
-        object
+        self.field(key, &number.to_string())
     }
 
     /// Adds a number, or nothing. The highest number means without end. Many programs cannot read it, so it
     /// is `null`.
     pub fn optional_number(self, key: &str, number: Option<u64>) -> Object {
         match number {
-            Some(u64::MAX) => {
-                let mut object = self.key(key);
-                object.0.push_str("null");
-                object
-            }
+            Some(u64::MAX) => self.field(key, "null"),
             Some(number) => self.number(key, number),
             None => self,
         }
@@ -112,17 +101,13 @@ impl Object {
 
     /// Adds a list of numbers.
     pub fn numbers(self, key: &str, numbers: impl Iterator<Item = u32>) -> Object {
-        let mut object = self.key(key);
         let numbers: Vec<String> = numbers.map(|number| number.to_string()).collect();
-        object.0.push_str(&format!("[{}]", numbers.join(",")));
-        object
+        self.field(key, &format!("[{}]", numbers.join(",")))
     }
 
     /// Adds `true` or `false`.
     pub fn boolean(self, key: &str, value: bool) -> Object {
-        let mut object = self.key(key);
-        object.0.push_str(if value { "true" } else { "false" });
-        object
+        self.field(key, &value.to_string())
     }
 
     /// Adds the field `time`, from milliseconds since the Unix epoch.
@@ -137,9 +122,9 @@ impl Object {
     }
 }
 
-/// Appends a JSON string.
-fn quote(text: &str, out: &mut String) {
-    out.push('"');
+/// Returns the text as a JSON string.
+fn quoted(text: &str) -> String {
+    let mut out = String::from('"');
     for c in text.chars() {
         match c {
             '"' => out.push_str("\\\""),
@@ -156,6 +141,7 @@ fn quote(text: &str, out: &mut String) {
         }
     }
     out.push('"');
+    out
 }
 
 #[cfg(test)]

@@ -84,9 +84,9 @@ pub struct Join {
     /// The port of the client's listener, on the address that the call connection comes from.
     /// 0 means that there is no listener, and that the client opens the callback connection itself.
     pub port: u16,
-    /// How many earlier messages to deliver first, with the notices between them, but without those who came
-    /// and went. The server ignores it when it resumes a session, or when
-    /// `since` is in its room.
+    /// How many earlier messages to deliver first, with the notices between them. The events of those who
+    /// joined or left are not among them. The server ignores this when it resumes a session, or when `since`
+    /// is in its room.
     pub history: u32,
     /// To resume the session with this token: the highest sequence received in it, or 0 if there is none.
     /// The server delivers everything after it again.

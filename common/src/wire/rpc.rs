@@ -29,7 +29,7 @@ use crate::wire::{
 };
 use serde::{de::DeserializeOwned, Serialize};
 use std::{
-    io::{BufRead, BufReader, ErrorKind, Read},
+    io::{self, BufRead, BufReader, ErrorKind, Read},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -104,12 +104,16 @@ impl Connection {
     /// Sends a hello as [`Connection::greet`] does.
     pub(crate) fn send_hello(&mut self, hello: &Hello, deadline: Instant) -> Result<(), RpcError> {
         let sent = self.stream.write_all(&hello.to_bytes(), deadline);
-        self.reader.get_mut().deadline = deadline;
         // A busy server answers and closes without reading. Our write may then fail, but the answer says why.
-        match (read_answer(&mut self.reader), sent) {
+        match (self.read_answer(deadline), sent) {
             (Err(RpcError::Closed | RpcError::Io(_)), Err(error)) => Err(error.into()),
             (answer, _) => answer,
         }
+    }
+
+    /// Reads the answer to a hello, or the verdict at the end of a handshake, which has the same form.
+    pub(crate) fn read_answer(&mut self, deadline: Instant) -> Result<(), RpcError> {
+        read_answer(self.until(deadline))
     }
 
     /// Reads the hello of the side that dialled. [`Connection::welcome`] or [`Connection::refuse`] answers
@@ -123,8 +127,7 @@ impl Connection {
     /// As [`read_hello`]. When the bytes are not a hello that this build accepts, this function has already
     /// told the peer so, and closed the connection.
     pub fn read_hello(&mut self, timeout: Duration) -> Result<Option<Hello>, RpcError> {
-        self.reader.get_mut().deadline = Instant::now() + timeout;
-        let hello = read_hello(&mut self.reader);
+        let hello = read_hello(self.until(Instant::now() + timeout));
         match &hello {
             Err(RpcError::NotRpcChat) => self.close_with(HTTP_REFUSAL),
             Err(RpcError::Refused { status, .. }) => self.refuse(*status),
@@ -162,8 +165,7 @@ impl Connection {
         let deadline = Instant::now() + CLOSE_TIMEOUT;
         if self.stream.write_all(last_bytes, deadline).is_ok() {
             self.stream.shut_down_writing();
-            self.reader.get_mut().deadline = deadline;
-            let _ = std::io::copy(&mut (&mut self.reader).take(READ_LIMIT_BYTES), &mut std::io::sink());
+            let _ = io::copy(&mut self.until(deadline).take(READ_LIMIT_BYTES), &mut io::sink());
         }
         self.stream.shut_down();
     }
@@ -198,7 +200,7 @@ impl Connection {
     /// When the connection is broken.
     pub fn wait(&mut self, deadline: Instant) -> Result<Wait, RpcError> {
         const SHORTEST_CHECK: Duration = Duration::from_millis(1);
-        self.reader.get_mut().deadline = deadline.max(Instant::now() + SHORTEST_CHECK);
+        self.until(deadline.max(Instant::now() + SHORTEST_CHECK));
         match self.has_begun() {
             Ok(false) => Ok(Wait::Ended),
             Ok(true) => Ok(Wait::Ready),
@@ -208,7 +210,7 @@ impl Connection {
     }
 
     /// Waits for a byte. `Ok(false)` is the end of the stream.
-    fn has_begun(&mut self) -> std::io::Result<bool> {
+    fn has_begun(&mut self) -> io::Result<bool> {
         #[cfg(feature = "closed")]
         if self.reader.buffer().is_empty() {
             if let Some(has_begun) = self.reader.get_mut().wait_sealed() {
@@ -257,8 +259,7 @@ impl Connection {
     /// Reads exactly as many bytes as `bytes` has, for a handshake.
     #[cfg(feature = "closed")]
     pub(crate) fn read_bytes(&mut self, bytes: &mut [u8], deadline: Instant) -> Result<(), RpcError> {
-        self.reader.get_mut().deadline = deadline;
-        Ok(self.reader.read_exact(bytes)?)
+        Ok(self.until(deadline).read_exact(bytes)?)
     }
 
     /// Seals the connection from here on, in both directions. What the peer has already sent behind its last
@@ -269,6 +270,12 @@ impl Connection {
         self.reader.consume(read.len());
         self.reader.get_mut().open_from(read);
         self.stream.set_seal(seal);
+    }
+
+    /// Returns the reader. From now on its reads fail with `TimedOut` after `deadline`.
+    fn until(&mut self, deadline: Instant) -> &mut BufReader<TimedReader> {
+        self.reader.get_mut().deadline = deadline;
+        &mut self.reader
     }
 
     fn send<T: Serialize>(&mut self, value: &T, deadline: Instant) -> Result<(), RpcError> {
@@ -288,7 +295,7 @@ impl Connection {
     /// # Errors
     /// After any error the connection is lost.
     pub fn receive<T: DeserializeOwned>(&mut self, deadline: Instant) -> Result<Option<T>, RpcError> {
-        self.reader.get_mut().deadline = deadline;
+        self.until(deadline);
         if !read_frame(&mut self.reader, self.frame_limit, &mut self.inbound)? {
             return Ok(None);
         }
@@ -298,5 +305,171 @@ impl Connection {
             true => Ok(Some(decode(&self.inbound)?)),
             false => Err(RpcError::NoMemory),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::protocol::{Reply, Request, FRAME_BYTES};
+    use crossbeam_channel::{bounded, RecvTimeoutError};
+    use std::thread;
+
+    const LONG: Duration = Duration::from_secs(60);
+    const SHORT: Duration = Duration::from_millis(30);
+    /// When a wait of [`SHORT`] has ended on a slow machine, too.
+    const SOON: Duration = Duration::from_secs(10);
+
+    /// Runs a test with the two ends of an open connection, and with those of a sealed one.
+    fn with_ends(test: impl Fn(Connection, Connection)) {
+        let ends = || Stream::pair().unwrap().map(|stream| Connection::new(Arc::new(stream), FRAME_BYTES));
+        let [near, far] = ends();
+        test(near, far);
+        #[cfg(feature = "closed")]
+        {
+            let ([mut near, mut far], [one, other]) =
+                (ends(), crate::wire::seal::noise::tests::pair(1 << 24));
+            near.set_seal(one);
+            far.set_seal(other);
+            test(near, far);
+        }
+    }
+
+    fn frame(request: &Request) -> Vec<u8> {
+        let mut frame = Vec::new();
+        encode_frame(request, &mut frame).unwrap();
+        frame
+    }
+
+    fn rename() -> Request {
+        Request::Rename { name: "Ann".to_owned() }
+    }
+
+    #[test]
+    fn a_frame_that_comes_in_single_bytes_is_read_whole() {
+        with_ends(|near, mut far| {
+            for byte in frame(&rename()) {
+                near.stream().write_all(&[byte], Instant::now() + LONG).unwrap();
+            }
+            assert_eq!(far.next_request(LONG, LONG).unwrap(), Some(rename()));
+        });
+    }
+
+    #[test]
+    fn a_frame_that_trickles_in_has_one_deadline_for_all_of_it() {
+        with_ends(|near, mut far| {
+            let (stop_tx, stop_rx) = bounded::<()>(0);
+            thread::scope(|scope| {
+                scope.spawn(move || {
+                    let mut bytes = 1_000_u32.to_le_bytes().into_iter().chain(std::iter::repeat(0));
+                    while stop_rx.recv_timeout(SHORT / 10) == Err(RecvTimeoutError::Timeout) {
+                        let byte = bytes.next().unwrap();
+                        near.stream().write_all(&[byte], Instant::now() + LONG).unwrap();
+                    }
+                });
+                let begun = Instant::now();
+                let read = far.next_request::<Request>(LONG, SHORT);
+                assert!(matches!(read, Err(RpcError::TimedOut)), "{read:?}");
+                assert!((SHORT..SOON).contains(&begun.elapsed()));
+                drop(stop_tx);
+            });
+        });
+    }
+
+    #[test]
+    fn an_end_between_two_frames_is_an_end_and_one_inside_a_frame_is_an_error() {
+        let frame = frame(&rename());
+        for cut in 0..=frame.len() {
+            with_ends(|near, mut far| {
+                near.stream().write_all(&frame[..cut], Instant::now() + LONG).unwrap();
+                near.stream().shut_down_writing();
+                let mut next = || far.next_request::<Request>(LONG, LONG);
+                match cut {
+                    0 => assert_eq!(next().unwrap(), None),
+                    _ if cut == frame.len() => {
+                        assert_eq!([next(), next()].map(Result::unwrap), [Some(rename()), None]);
+                    }
+                    _ => assert!(matches!(next(), Err(RpcError::Truncated)), "{cut}"),
+                }
+            });
+        }
+    }
+
+    #[test]
+    fn silence_ends_a_wait_and_not_the_connection() {
+        with_ends(|mut near, mut far| {
+            assert_eq!(far.wait(Instant::now()).unwrap(), Wait::Silence);
+            let read = far.next_request::<Request>(SHORT, LONG);
+            assert!(matches!(read, Err(RpcError::TimedOut)), "{read:?}");
+            near.send(&rename(), Instant::now() + LONG).unwrap();
+            assert_eq!(far.wait(Instant::now() + LONG).unwrap(), Wait::Ready);
+            assert_eq!(far.next_request(LONG, LONG).unwrap(), Some(rename()));
+        });
+    }
+
+    #[test]
+    fn a_shutdown_wakes_a_reader_on_either_side() {
+        for ours in [true, false] {
+            with_ends(|mut near, far| {
+                let stream = Arc::clone(if ours { near.stream() } else { far.stream() });
+                thread::scope(|scope| {
+                    let reading = scope.spawn(|| near.wait(Instant::now() + LONG));
+                    stream.shut_down();
+                    assert_eq!(reading.join().unwrap().unwrap(), Wait::Ended);
+                });
+            });
+        }
+    }
+
+    #[test]
+    fn a_peer_that_does_not_read_holds_a_writer_until_the_deadline_or_a_shutdown() {
+        with_ends(|near, far| {
+            let stream = near.stream();
+            let unsent =
+                (0..1000).find_map(|_| stream.try_write(&[0; 16_000]).unwrap()).expect("the pipe is full");
+            let begun = Instant::now();
+            let written = stream.write_rest(&unsent, begun + SHORT).map_err(|error| error.kind());
+            assert_eq!(written, Err(ErrorKind::TimedOut));
+            assert!((SHORT..SOON).contains(&begun.elapsed()));
+            thread::scope(|scope| {
+                let writing = scope.spawn(|| stream.write_all(&[0; 1 << 20], Instant::now() + LONG));
+                stream.shut_down();
+                let error = writing.join().unwrap().unwrap_err();
+                assert_ne!(error.kind(), ErrorKind::TimedOut);
+            });
+            drop(far);
+        });
+    }
+
+    #[test]
+    fn a_frame_that_is_too_long_is_refused_before_it_comes() {
+        with_ends(|near, mut far| {
+            far.set_frame_limit(9);
+            near.stream().write_all(&10_u32.to_le_bytes(), Instant::now() + LONG).unwrap();
+            let read = far.next_request::<Request>(LONG, LONG);
+            assert!(matches!(read, Err(RpcError::TooLong { length: 10, limit: 9 })), "{read:?}");
+        });
+    }
+
+    #[test]
+    fn a_call_gets_its_reply_and_no_reply_is_an_error() {
+        with_ends(|mut near, mut far| {
+            thread::scope(|scope| {
+                let serving = scope.spawn(move || {
+                    let requests: [Option<Request>; 2] = [(); 2].map(|()| {
+                        let request = far.next_request(LONG, LONG).unwrap();
+                        if request == Some(Request::Ping) {
+                            far.reply(&Reply::Pong, LONG).unwrap();
+                        }
+                        request
+                    });
+                    requests
+                });
+                assert_eq!(near.call::<_, Reply>(&Request::Ping, LONG).unwrap(), Reply::Pong);
+                let ended = near.call::<_, Reply>(&Request::Leave, LONG);
+                assert!(matches!(ended, Err(RpcError::Closed)), "{ended:?}");
+                assert_eq!(serving.join().unwrap(), [Some(Request::Ping), Some(Request::Leave)]);
+            });
+        });
     }
 }

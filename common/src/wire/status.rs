@@ -32,23 +32,19 @@ pub enum Status {
 
 impl Status {
     pub(crate) fn from_byte(byte: u8) -> Status {
-        use Status::{
-            Banned, Busy, Closed, Stopping, TooMany, UnknownToken, Welcome, WrongPassphrase, WrongRole,
-            WrongVersion,
-        };
-        let known = [
-            Welcome,
-            WrongVersion,
-            Busy,
-            WrongRole,
-            UnknownToken,
-            TooMany,
-            Banned,
-            Stopping,
-            Closed,
-            WrongPassphrase,
-        ];
-        known.into_iter().find(|status| *status as u8 == byte).unwrap_or(Status::Unknown)
+        match byte {
+            0 => Status::Welcome,
+            1 => Status::WrongVersion,
+            2 => Status::Busy,
+            3 => Status::WrongRole,
+            4 => Status::UnknownToken,
+            5 => Status::TooMany,
+            6 => Status::Banned,
+            7 => Status::Stopping,
+            8 => Status::Closed,
+            9 => Status::WrongPassphrase,
+            _ => Status::Unknown,
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use std::{
     borrow::Cow,
     io::{self, ErrorKind, Read, Write},
     net::{Shutdown, SocketAddr, TcpStream},
-    os::fd::OwnedFd,
+    os::{fd::OwnedFd, unix::net::UnixStream},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -76,6 +76,18 @@ impl Stream {
             #[cfg(feature = "closed")]
             seal: OnceLock::new(),
         }
+    }
+
+    /// Returns the two ends of a stream inside this process, so that tests of what speaks the wire need no
+    /// network. The ends have no addresses. All else is as on a connection: the deadlines, a full buffer, and
+    /// the end of the stream.
+    ///
+    /// # Errors
+    /// When the process has no free file descriptors.
+    pub fn pair() -> io::Result<[Stream; 2]> {
+        let (near, far) = UnixStream::pair()?;
+        // Only the type differs. The system reads, writes and shuts down both kinds of socket alike.
+        Ok([near, far].map(|end| Stream::new(OwnedFd::from(end).into())))
     }
 
     /// Seals everything that is written from now on. The caller has no unsent bytes, and no other thread

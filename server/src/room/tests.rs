@@ -38,7 +38,7 @@ use chat_common::{
 use crossbeam_channel::bounded;
 use std::{
     collections::HashMap,
-    net::{IpAddr, Ipv4Addr, TcpListener},
+    net::IpAddr,
     sync::Arc,
     thread,
     time::{Duration, Instant},
@@ -65,10 +65,8 @@ fn with_room(limits: &Limits, test: impl FnOnce(TestRoom<'_>)) {
 
 /// Returns one end of a connection. The other end is closed.
 fn stream() -> Arc<Stream> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    Arc::new(
-        Stream::connect(listener.local_addr().unwrap(), chat_common::wire::protocol::PING_INTERVAL).unwrap(),
-    )
+    let [near, _far] = Stream::pair().unwrap();
+    Arc::new(near)
 }
 
 fn address(last: u8) -> IpAddr {

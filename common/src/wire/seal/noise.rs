@@ -16,12 +16,18 @@ use std::{
     sync::{Mutex, PoisonError, RwLock},
 };
 
-/// The handshake of a call connection. It shows each side the other's static key, and only who has the
-/// pre-shared key can finish it. With `psk3` the dialling side sees the other's key before it sends anything
-/// that depends on the pre-shared key.
-const CALL: &str = "Noise_XXpsk3_25519_AESGCM_SHA256";
-/// The handshake of a callback connection. Only who knows the session's token can finish it.
-const CALLBACK: &str = "Noise_NNpsk0_25519_AESGCM_SHA256";
+/// A kind of handshake: its name for Noise, and where the pre-shared key is mixed in.
+type Kind = (&'static str, u8);
+
+/// The handshake of a call connection. It shows each side the other's static key, and only a side with
+/// the pre-shared key can finish it. With `psk3` the dialling side sees the other's key before it sends
+/// anything that depends on the pre-shared key.
+pub(crate) const CALL: Kind = ("Noise_XXpsk3_25519_AESGCM_SHA256", 3);
+/// The handshake of a callback connection. Only a side with the session's token can finish it.
+pub(crate) const CALLBACK: Kind = ("Noise_NNpsk0_25519_AESGCM_SHA256", 0);
+/// The bug "the first message depends on the pre-shared key", which a listener can search for.
+#[cfg(feature = "seeded-bugs")]
+pub(crate) const EARLY_CALL: Kind = ("Noise_XXpsk0_25519_AESGCM_SHA256", 0);
 
 /// The length of a key in bytes, of a pre-shared key as well.
 pub(crate) const KEY_BYTES: usize = 32;
@@ -92,7 +98,7 @@ impl KeyPair {
     /// # Errors
     /// When the system has no random bytes.
     pub fn generate() -> io::Result<KeyPair> {
-        let pair = Builder::new(params(CALL)).generate_keypair().map_err(io::Error::other)?;
+        let pair = Builder::new(params(CALL.0)).generate_keypair().map_err(io::Error::other)?;
         let private = pair.private.try_into().expect("a key of this kind has 32 bytes");
         Ok(KeyPair::from_private(private))
     }
@@ -147,34 +153,20 @@ impl Handshake {
     /// The length of each of the two messages of a callback's handshake, in bytes.
     pub(crate) const CALLBACK_LENGTH: usize = 48;
 
-    /// Begins the handshake of a call connection. `prologue` is what both sides have sent so far.
-    pub(crate) fn call(side: Side, key: &KeyPair, psk: &[u8; KEY_BYTES], prologue: &[u8]) -> Handshake {
-        let builder = Builder::new(params(CALL));
-        let builder = builder.local_private_key(&key.private).and_then(|builder| builder.psk(3, psk));
-        Handshake::build(side, builder.and_then(|builder| builder.prologue(prologue)))
-    }
-
-    /// The bug "the first message depends on the pre-shared key", which a listener can search for.
-    #[cfg(feature = "seeded-bugs")]
-    pub(crate) fn call_with_early_key(
+    /// Begins a handshake. Both sides of a call connection have a static `key`. `prologue` is what both sides
+    /// have sent so far.
+    pub(crate) fn begin(
+        (name, place): Kind,
         side: Side,
-        key: &KeyPair,
+        key: Option<&KeyPair>,
         psk: &[u8; KEY_BYTES],
         prologue: &[u8],
     ) -> Handshake {
-        let builder = Builder::new(params("Noise_XXpsk0_25519_AESGCM_SHA256"));
-        let builder = builder.local_private_key(&key.private).and_then(|builder| builder.psk(0, psk));
-        Handshake::build(side, builder.and_then(|builder| builder.prologue(prologue)))
-    }
-
-    /// Begins the handshake of a callback connection.
-    pub(crate) fn callback(side: Side, psk: &[u8; KEY_BYTES], prologue: &[u8]) -> Handshake {
-        let builder = Builder::new(params(CALLBACK)).psk(0, psk);
-        Handshake::build(side, builder.and_then(|builder| builder.prologue(prologue)))
-    }
-
-    fn build(side: Side, builder: Result<Builder<'_>, snow::Error>) -> Handshake {
-        let built = builder.and_then(|builder| match side {
+        let mut builder = Builder::new(params(name)).psk(place, psk);
+        if let Some(key) = key {
+            builder = builder.and_then(|builder| builder.local_private_key(&key.private));
+        }
+        let built = builder.and_then(|builder| builder.prologue(prologue)).and_then(|builder| match side {
             Side::Dials => builder.build_initiator(),
             Side::Accepts => builder.build_responder(),
         });
@@ -313,13 +305,16 @@ impl fmt::Debug for Seal {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
 
+    fn callback(side: Side, psk: &[u8; KEY_BYTES], prologue: &[u8]) -> Handshake {
+        Handshake::begin(CALLBACK, side, None, psk, prologue)
+    }
+
     /// Returns both ends of a sealed stream that changes its keys after `rekey_after` records.
-    pub(in crate::wire::seal) fn pair(rekey_after: u64) -> [Seal; 2] {
-        let mut ends =
-            [Side::Dials, Side::Accepts].map(|side| Handshake::callback(side, &[7; 32], b"so far"));
+    pub(crate) fn pair(rekey_after: u64) -> [Seal; 2] {
+        let mut ends = [Side::Dials, Side::Accepts].map(|side| callback(side, &[7; 32], b"so far"));
         let message = ends[0].message();
         assert_eq!(message.len(), Handshake::CALLBACK_LENGTH);
         ends[1].hear(&message).unwrap();
@@ -343,8 +338,8 @@ pub(super) mod tests {
     #[test]
     fn a_pre_shared_key_or_a_prologue_that_differs_is_noticed() {
         for (psk, prologue) in [([8; 32], &b"so far"[..]), ([7; 32], b"so fat")] {
-            let message = Handshake::callback(Side::Dials, &[7; 32], b"so far").message();
-            assert!(Handshake::callback(Side::Accepts, &psk, prologue).hear(&message).is_err());
+            let message = callback(Side::Dials, &[7; 32], b"so far").message();
+            assert!(callback(Side::Accepts, &psk, prologue).hear(&message).is_err());
         }
     }
 
