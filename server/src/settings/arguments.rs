@@ -68,11 +68,7 @@ fn check_combinations(given: &[String]) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::{
-        flags::program,
-        limits::Limits,
-        options::{ClosedFlags, Options},
-    };
+    use crate::settings::{flags::program, limits::Limits, options::Options};
     use std::time::Duration;
 
     fn parsed(line: &str) -> Result<Invocation, String> {
@@ -124,6 +120,7 @@ mod tests {
     #[test]
     #[cfg(feature = "closed")]
     fn a_room_is_closed_by_a_file_or_by_words_that_the_server_makes_up() {
+        use crate::settings::options::ClosedFlags;
         let closed = |line: &str| options(line).closed;
         let made_up = ClosedFlags { made_up: true, ..ClosedFlags::default() };
         assert_eq!((closed(""), closed("--closed")), (ClosedFlags::default(), made_up.clone()));
