@@ -51,7 +51,7 @@ use crate::{
         sync::{Mutex, MutexGuard},
         Reader,
     },
-    order::{GoOn, SharedLog},
+    order::{CallToFill, GoOn, SharedLog},
     settings::Limits,
 };
 use chat_common::wire::{batch::Batch, stream::Unsent};
@@ -292,7 +292,8 @@ impl SendWindow {
                 state.flushing = true;
                 let mut cursor = state.cursor;
                 drop(state);
-                if log.read_files(&mut cursor, self.reader, (usual, longest), call, go_on).is_err() {
+                let filling = CallToFill { batch: call, usual, longest };
+                if log.read_files(&mut cursor, self.reader, filling, go_on).is_err() {
                     call.give_up();
                 }
                 state = self.lock();

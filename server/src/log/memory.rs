@@ -96,15 +96,20 @@ impl Log {
     /// at most `limit` bytes. It moves the cursor behind the last event that it read. The cursor is
     /// [`Log::next`] when nothing is left.
     pub(crate) fn read_into(&self, cursor: &mut u64, reader: Reader, limit: usize, batch: &mut Batch) {
-        if *cursor <= self.said.dropped && !self.tell_missed(cursor, self.said.dropped, true, limit, batch) {
-            return;
+        if *cursor <= self.said.dropped {
+            if !batch.push(&self.missed(*cursor, self.said.dropped, true), limit) {
+                return;
+            }
+            *cursor = self.first();
         }
         for entry in self.from(*cursor) {
             // Every number that stands in neither part was dropped from `membership`.
             *cursor = (*cursor).max(reader.membership_from.min(entry.sequence));
-            if *cursor < entry.sequence && !self.tell_missed(cursor, entry.sequence - 1, false, limit, batch)
-            {
-                return;
+            if *cursor < entry.sequence {
+                if !batch.push(&self.missed(*cursor, entry.sequence - 1, false), limit) {
+                    return;
+                }
+                *cursor = entry.sequence;
             }
             #[cfg(feature = "seeded-bugs")]
             let Some(entry) = self.seeded_entry(*cursor, reader.session, entry) else {
@@ -118,23 +123,11 @@ impl Log {
         }
     }
 
-    /// Tells a reader that the events from `cursor` to `last` are gone, and moves the cursor behind them.
-    /// Returns false if the batch has no space for that.
-    pub(crate) fn tell_missed(
-        &self,
-        cursor: &mut u64,
-        last: u64,
-        messages: bool,
-        limit: usize,
-        batch: &mut Batch,
-    ) -> bool {
+    /// Returns what a reader gets in the place of the events from `first` to `last`, which are gone, encoded.
+    /// `messages` is whether messages may be among them.
+    pub(crate) fn missed(&self, first: u64, last: u64, messages: bool) -> Box<[u8]> {
         let time = self.from(last).next().map_or(0, |entry| entry.time);
-        let kind = EventKind::Missed { first: *cursor, messages };
-        let told = batch.push(&encode_event(&Event { sequence: last, time, kind }), limit);
-        if told {
-            *cursor = last + 1;
-        }
-        told
+        encode_event(&Event { sequence: last, time, kind: EventKind::Missed { first, messages } })
     }
 
     /// Returns how many messages to everybody there are, and the sequence number of the oldest.

@@ -123,26 +123,6 @@ impl StagedRound {
         self.bytes
     }
 
-    /// Returns the sessions that do not get some of the events, because they caused them.
-    pub(crate) fn authors(&self) -> Vec<u64> {
-        let author = |entry: &Entry| match entry.audience {
-            Audience::AllBut(author) => Some(author),
-            Audience::Only(_) | Audience::All => None,
-        };
-        self.entries.iter().filter_map(author).collect()
-    }
-
-    /// Returns how many events there are, and how many of them are of membership.
-    pub(crate) fn counts(&self) -> (usize, usize) {
-        let membership = self.entries.iter().filter(|entry| entry.class == Class::Membership);
-        (self.entries.len(), membership.count())
-    }
-
-    /// Returns whether some of the events are for one session alone.
-    pub(crate) fn has_private(&self) -> bool {
-        self.entries.iter().any(|entry| matches!(entry.audience, Audience::Only(_)))
-    }
-
     /// Returns whether the batch has as many bytes as a round may have.
     pub(crate) fn is_large(&self) -> bool {
         self.bytes >= LARGE

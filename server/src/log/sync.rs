@@ -4,6 +4,6 @@
 //! Only `make model` sets the feature `model`.
 
 #[cfg(feature = "model")]
-pub(crate) use shuttle::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard};
+pub(crate) use shuttle::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 #[cfg(not(feature = "model"))]
-pub(crate) use std::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard};
+pub(crate) use std::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};

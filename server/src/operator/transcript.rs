@@ -9,7 +9,10 @@
 //! A line begins with the date and the time, in UTC as in the server's log. A line end in a text becomes
 //! `\n`, so no text can pass for a line. Private messages are not the transcript's to read.
 
-use crate::{log::Reader, order::SharedLog};
+use crate::{
+    log::Reader,
+    order::{CallToFill, SharedLog},
+};
 use chat_common::{
     program::{
         background_writer::CountingOutput,
@@ -127,7 +130,8 @@ impl<W: Write> Writer<W> {
             batch.clear();
             let (before, limit) = (*cursor, FRAME_BYTES as usize);
             // Without a file descriptor the next wake-up tries again.
-            let _ = log.read_files(cursor, EVERYBODY, (limit, limit), &mut batch, &mut |_| true);
+            let call = CallToFill { batch: &mut batch, usual: limit, longest: limit };
+            let _ = log.read_files(cursor, EVERYBODY, call, &mut |_| true);
             if batch.events() == 0 {
                 log.read_memory(cursor, EVERYBODY, limit, &mut batch);
             }

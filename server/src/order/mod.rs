@@ -10,7 +10,7 @@ mod shared_log;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use reading::GoOn;
+pub(crate) use reading::{CallToFill, GoOn, HistoryPage};
 pub(crate) use shared_log::SharedLog;
 
 use crate::log::StagedRound;

@@ -23,7 +23,6 @@ use chat_common::wire::{
 use std::{
     collections::VecDeque,
     io::{self, ErrorKind},
-    ops::ControlFlow,
 };
 
 /// How many entries of memory are looked at under one lock, some 10 us. The broadcaster waits for a reader
@@ -33,14 +32,42 @@ const MEMORY_PIECE: usize = 512;
 /// Is told how many bytes of the files were read, and returns whether the reader goes on now.
 pub(crate) type GoOn<'g> = &'g mut dyn FnMut(usize) -> bool;
 
-/// What one piece of a backward reading was.
+/// The call that is filled with what is read.
+pub(crate) struct CallToFill<'b> {
+    pub(crate) batch: &'b mut Batch,
+    /// The most bytes of its payload.
+    pub(crate) usual: usize,
+    /// As many if it has one event alone.
+    pub(crate) longest: usize,
+}
+
+impl CallToFill<'_> {
+    fn push(&mut self, event: &[u8]) -> bool {
+        let limit = if self.batch.events() == 0 { self.longest } else { self.usual };
+        self.batch.push(event, limit)
+    }
+}
+
+/// A page of the history, as a member asks for it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HistoryPage {
+    /// The most messages.
+    pub(crate) count: usize,
+    /// The sequence number before which they stand.
+    pub(crate) before: u64,
+    /// The session that reads them.
+    pub(crate) reader: u64,
+    /// The most bytes of all of them, encoded.
+    pub(crate) limit: usize,
+}
+
+/// Whether a backward reading goes on after a piece.
 enum Back {
-    /// Nothing stands before it.
-    Beginning,
-    /// So many bytes of the files; 0 for a piece of memory.
-    Piece(usize),
-    /// The caller did not want the next entry.
-    Enough(usize),
+    GoesOn,
+    /// Nothing stands before, or the caller wants no more.
+    IsDone,
+    /// `go_on` has ended it.
+    Stopped,
 }
 
 /// Reads on from a cursor.
@@ -59,8 +86,7 @@ impl SharedLog {
         }
     }
 
-    /// As [`SharedLog::read_memory`], from the files, up to where memory begins. The payload has at most
-    /// `usual` bytes, or one event of at most `longest` bytes.
+    /// As [`SharedLog::read_memory`], from the files, up to where memory begins.
     ///
     /// # Blocking
     /// On the disk, and on other readers of the files, as long as `go_on` returns true.
@@ -72,24 +98,26 @@ impl SharedLog {
         &self,
         cursor: &mut u64,
         reader: Reader,
-        (usual, longest): (usize, usize),
-        batch: &mut Batch,
+        mut call: CallToFill<'_>,
         go_on: GoOn<'_>,
     ) -> io::Result<()> {
-        let limit = |batch: &Batch| if batch.events() == 0 { longest } else { usual };
         let Some(archive) = self.archive.as_deref() else { return Ok(()) };
         loop {
             let end = self.read().first();
             let kept = archive.first().max(reader.history_floor).min(end);
-            if *cursor < kept && !self.read().tell_missed(cursor, kept - 1, true, limit(batch), batch) {
-                return Ok(());
+            if *cursor < kept {
+                let missed = self.read().missed(*cursor, kept - 1, true);
+                if !call.push(&missed) {
+                    return Ok(());
+                }
+                *cursor = kept;
             }
-            let Some(piece) = archive.range_of(*cursor).filter(|_| *cursor < end) else { return Ok(()) };
-            let end = piece.next.map_or(end, |next| next.min(end));
-            let Some(entries) = self.read_range(archive, &piece, *cursor, end)? else { continue };
-            let goes_on = go_on(piece.bytes());
+            let Some(range) = archive.range_of(*cursor).filter(|_| *cursor < end) else { return Ok(()) };
+            let end = range.next.map_or(end, |next| next.min(end));
+            let Some(entries) = self.read_range(archive, &range, *cursor, end)? else { continue };
+            let goes_on = go_on(range.bytes());
             for (_, entry) in entries {
-                if reader.reads(&entry) && !batch.push(&entry.encoded, limit(batch)) {
+                if reader.reads(&entry) && !call.push(&entry.encoded) {
                     return Ok(());
                 }
                 *cursor = entry.sequence + 1;
@@ -103,9 +131,9 @@ impl SharedLog {
 
 /// Reads back from the end, or from any place.
 impl SharedLog {
-    /// Returns the last `count` messages before the sequence number `before` that the session `reader` may
-    /// read, its own included. They are encoded, and the oldest is first. Together they have at most `limit`
-    /// bytes. What cannot be read stands as missed among them. Without any there is nothing before `before`.
+    /// Returns the messages of a page that its reader may read, its own included. They are encoded, and the
+    /// oldest is first. What cannot be read stands as missed among them. Without any there is nothing before
+    /// the page.
     ///
     /// If `go_on` ends the reading, the oldest is an event that says where: nothing from there on is left
     /// out, and `messages` is false in it, because it stands in the place of no message.
@@ -115,45 +143,31 @@ impl SharedLog {
     ///
     /// # Errors
     /// As [`SharedLog::read_files`].
-    pub(crate) fn last_messages(
-        &self,
-        count: usize,
-        mut before: u64,
-        reader: u64,
-        limit: usize,
-        go_on: GoOn<'_>,
-    ) -> io::Result<Vec<Vec<u8>>> {
-        let (mut found, mut bytes, mut left) = (VecDeque::new(), 0, count);
+    pub(crate) fn last_messages(&self, page: HistoryPage, go_on: GoOn<'_>) -> io::Result<Vec<Vec<u8>>> {
+        let HistoryPage { count: mut left, mut before, reader, limit } = page;
+        let (mut found, mut bytes) = (VecDeque::new(), 0);
         while left > 0 {
-            let read = self.read_back(&mut before, &mut |entry| {
-                if left == 0 {
-                    return ControlFlow::Break(());
-                }
+            let back = self.read_back(&mut before, go_on, &mut |entry| {
                 let is_wanted = matches!(entry.class, Class::Message | Class::Missed);
-                if is_wanted && is_readable(entry.audience, reader) {
-                    if bytes + entry.encoded.len() > limit {
-                        return ControlFlow::Break(());
-                    }
+                if is_wanted && !matches!(entry.audience, Audience::Only(other) if other != reader) {
                     bytes += entry.encoded.len();
+                    if bytes > limit {
+                        return false;
+                    }
                     left -= usize::from(entry.class == Class::Message);
                     found.push_front(entry.encoded.to_vec());
                 }
-                ControlFlow::Continue(())
+                left > 0
             })?;
-            match read {
-                Back::Piece(0) => {}
-                Back::Piece(bytes) if go_on(bytes) => {}
-                Back::Piece(_) => {
+            match back {
+                Back::GoesOn => {}
+                Back::IsDone => break,
+                Back::Stopped => {
                     let kind = EventKind::Missed { first: before, messages: false };
                     let end = encode_event(&Event { sequence: before, time: 0, kind });
                     found.push_front(end.into_vec());
                     break;
                 }
-                Back::Enough(bytes) => {
-                    go_on(bytes);
-                    break;
-                }
-                Back::Beginning => break,
             }
         }
         Ok(found.into())
@@ -207,42 +221,36 @@ impl SharedLog {
             }
         }
         while left > 0 && before > since + 1 {
-            if let Some((piece, said)) = self.counted_range(before).filter(|(_, said)| said.count <= left) {
+            if let Some((range, said)) = self.counted_range(before).filter(|(_, said)| said.count <= left) {
                 left -= said.count;
                 oldest = Some(said.first).filter(|_| said.count > 0).or(oldest);
-                before = piece.first;
+                before = range.first;
                 continue;
             }
-            let read = self.read_back(&mut before, &mut |entry| {
-                if left == 0 {
-                    return ControlFlow::Break(());
-                }
+            let back = self.read_back(&mut before, go_on, &mut |entry| {
                 if entry.is_said_to_everybody() {
                     (left, oldest) = (left - 1, Some(entry.sequence));
                 }
-                ControlFlow::Continue(())
+                left > 0
             })?;
-            match read {
-                Back::Piece(0) => {}
-                Back::Piece(bytes) if go_on(bytes) => {}
-                Back::Piece(_) if left > 0 => return Err(ErrorKind::TimedOut.into()),
-                Back::Piece(_) => {}
-                Back::Enough(bytes) => drop(go_on(bytes)),
-                Back::Beginning => break,
+            match back {
+                Back::GoesOn => {}
+                Back::IsDone => break,
+                Back::Stopped => return Err(ErrorKind::TimedOut.into()),
             }
         }
         Ok((left, oldest))
     }
 
-    /// Returns the piece of the files that ends before `before`, if it is known what was said in it.
+    /// Returns the range of the files that ends before `before`, if it is known what was said in it.
     fn counted_range(&self, before: u64) -> Option<(FileRange, Said)> {
         let archive = self.archive.as_deref().filter(|_| self.is_archived(before - 1))?;
-        let piece = archive.range_of(before - 1).filter(|piece| piece.next == Some(before))?;
-        piece.said.map(|said| (piece, said))
+        let range = archive.range_of(before - 1).filter(|range| range.next == Some(before))?;
+        range.said.map(|said| (range, said))
     }
 
-    /// Passes the entries of one piece before `before` to `each`, newest first, and moves `before` to the
-    /// last one that it took. Entries that nobody finds in a history may be left out.
+    /// Passes the entries of one piece before `before` to `each`, newest first, until that returns false.
+    /// Moves `before` to the last one. Entries that nobody finds in a history may be left out.
     ///
     /// # Blocking
     /// On the disk, where memory does not hold them.
@@ -252,7 +260,8 @@ impl SharedLog {
     fn read_back(
         &self,
         before: &mut u64,
-        each: &mut dyn FnMut(&Entry) -> ControlFlow<()>,
+        go_on: GoOn<'_>,
+        each: &mut dyn FnMut(&Entry) -> bool,
     ) -> io::Result<Back> {
         {
             let log = self.read();
@@ -260,46 +269,49 @@ impl SharedLog {
             if *before > log.first() {
                 let mut looked_at = 0;
                 for entry in log.said_before(*before).rev().take(MEMORY_PIECE) {
-                    if each(entry).is_break() {
-                        return Ok(Back::Enough(0));
-                    }
                     (*before, looked_at) = (entry.sequence, looked_at + 1);
+                    if !each(entry) {
+                        return Ok(Back::IsDone);
+                    }
                 }
                 if looked_at < MEMORY_PIECE {
                     *before = log.first();
                 }
-                return Ok(Back::Piece(0));
+                return Ok(Back::GoesOn);
             }
         }
         let found = self.archive.as_deref().zip(before.checked_sub(1));
         let found = found.and_then(|(archive, last)| Some((archive, archive.range_of(last)?)));
-        let Some((archive, piece)) = found else { return Ok(Back::Beginning) };
-        let entries = self.read_range(archive, &piece, piece.first, *before)?;
-        let Some(entries) = entries else { return Ok(Back::Piece(0)) };
-        if piece.next == Some(*before) {
-            count_said(archive, &piece, &entries);
+        let Some((archive, range)) = found else { return Ok(Back::IsDone) };
+        let entries = self.read_range(archive, &range, range.first, *before)?;
+        let Some(entries) = entries else { return Ok(Back::GoesOn) };
+        if range.next == Some(*before) {
+            count_said(archive, &range, &entries);
         }
-        for (first, entry) in entries.iter().rev() {
-            if each(entry).is_break() {
-                return Ok(Back::Enough(piece.bytes()));
-            }
+        let wants_more = entries.iter().rev().all(|(first, entry)| {
             *before = *first;
-        }
-        Ok(Back::Piece(piece.bytes()))
+            each(entry)
+        });
+        let goes_on = go_on(range.bytes());
+        Ok(match wants_more {
+            true if goes_on => Back::GoesOn,
+            true => Back::Stopped,
+            false => Back::IsDone,
+        })
     }
 
-    /// Reads the entries of a piece from `from` to before `end`, in order, each with its number. What stands
+    /// Reads the entries of a range from `from` to before `end`, in order, each with its number. What stands
     /// in the place of missing ones has the number of the first of them. Returns `None` if the file was
     /// dropped.
     fn read_range(
         &self,
         archive: &Archive<Directory>,
-        piece: &FileRange,
+        range: &FileRange,
         from: u64,
         end: u64,
     ) -> io::Result<Option<Vec<(u64, Entry)>>> {
         let (mut entries, mut next, mut time) = (Vec::new(), from, 0);
-        let was_there = archive.read(piece, &mut |audience, event| {
+        let was_there = archive.read(range, &mut |audience, event| {
             if (next..end).contains(&event.sequence) {
                 time = event.time;
                 fill_gap(&mut entries, next, event.sequence, time);
@@ -319,18 +331,13 @@ fn fill_gap(entries: &mut Vec<(u64, Entry)>, first: u64, end: u64, time: u64) {
     }
 }
 
-/// Keeps how much was said in a piece of which these are all entries, unless a part of it is missing: that
+/// Keeps how much was said in a range of which these are all entries, unless a part of it is missing: that
 /// may be read another time.
-fn count_said(archive: &Archive<Directory>, piece: &FileRange, entries: &[(u64, Entry)]) {
-    if piece.said.is_some() || entries.iter().any(|(_, entry)| entry.class == Class::Missed) {
+fn count_said(archive: &Archive<Directory>, range: &FileRange, entries: &[(u64, Entry)]) {
+    if range.said.is_some() || entries.iter().any(|(_, entry)| entry.class == Class::Missed) {
         return;
     }
     let mut said = entries.iter().filter(|(_, entry)| entry.is_said_to_everybody()).peekable();
     let first = said.peek().map_or(0, |(first, _)| *first);
-    archive.keep_count(piece, Said { count: said.count(), first });
-}
-
-/// Whether a session finds an event in the history: what is for everybody, and for it alone.
-fn is_readable(audience: Audience, reader: u64) -> bool {
-    matches!(audience, Audience::AllBut(_) | Audience::All) || audience == Audience::Only(reader)
+    archive.keep_count(range, Said { count: said.count(), first });
 }

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     log::{
         restored,
-        sync::{RwLock, RwLockReadGuard},
+        sync::{RwLock, RwLockReadGuard, RwLockWriteGuard},
         Audience, Log, StagedRound, AROUND_EVENT,
     },
     settings::Limits,
@@ -49,6 +49,10 @@ impl SharedLog {
         self.log.read().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn write(&self) -> RwLockWriteGuard<'_, Log> {
+        self.log.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Returns an empty batch. Its first event will follow the last event of the log.
     pub(crate) fn stage(&self) -> StagedRound {
         StagedRound::new(self.read().next())
@@ -60,10 +64,8 @@ impl SharedLog {
     /// On readers, which only copy.
     pub(crate) fn append(&self, batch: StagedRound) {
         self.counters.accepted.fetch_add(batch.messages(), Relaxed);
-        let mut log = self.log.write().unwrap_or_else(PoisonError::into_inner);
-        for entry in batch.entries {
-            log.append(entry);
-        }
+        let mut log = self.write();
+        batch.entries.into_iter().for_each(|entry| log.append(entry));
     }
 }
 
@@ -71,8 +73,7 @@ impl SharedLog {
 impl SharedLog {
     /// Adds an event. If the log is then too large, its oldest events go.
     pub(crate) fn restore(&self, audience: Audience, event: &Event) {
-        let mut log = self.log.write().unwrap_or_else(PoisonError::into_inner);
-        log.append(restored(audience, event, self.longest_event));
+        self.write().append(restored(audience, event, self.longest_event));
     }
 
     /// Lets those who read the log go on in the files of a journal.
@@ -82,7 +83,6 @@ impl SharedLog {
 
     /// Lets the log begin at an event that is not the first of the room.
     pub(crate) fn begin_at(&self, sequence: u64) {
-        let mut log = self.log.write().unwrap_or_else(PoisonError::into_inner);
-        log.begin_at(sequence);
+        self.write().begin_at(sequence);
     }
 }

@@ -2,12 +2,11 @@
 
 use super::{
     command::{Message, MessageKind},
-    registry::LastAccepted,
     round::RoundInProgress,
 };
-use crate::log::Audience;
 #[cfg(feature = "seeded-bugs")]
 use crate::settings::seeded::Bug;
+use crate::{log::Audience, order::journal::record::LastAccepted};
 use chat_common::wire::protocol::{Cause, EventKind, Refusal, Reply};
 use std::time::Instant;
 

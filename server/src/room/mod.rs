@@ -33,7 +33,7 @@ pub(crate) use past::Past;
 use crate::{
     delivery::{ConnectionPair, Recipient},
     door::Door,
-    order::{counters::Counters, GoOn, SharedLog},
+    order::{counters::Counters, GoOn, HistoryPage, SharedLog},
     settings::Limits,
 };
 use channel::{channel, CommandSender};
@@ -158,15 +158,8 @@ impl Room {
     }
 
     /// As [`SharedLog::last_messages`], decoded.
-    pub(crate) fn last_messages(
-        &self,
-        count: u32,
-        before: u64,
-        reader: u64,
-        limit: usize,
-        go_on: GoOn<'_>,
-    ) -> io::Result<Vec<Event>> {
-        let encoded = self.log.last_messages(count as usize, before, reader, limit, go_on)?;
+    pub(crate) fn last_messages(&self, page: HistoryPage, go_on: GoOn<'_>) -> io::Result<Vec<Event>> {
+        let encoded = self.log.last_messages(page, go_on)?;
         Ok(encoded.iter().map(|bytes| decode(bytes).expect("the log holds what we encoded")).collect())
     }
 

@@ -4,8 +4,8 @@ use crate::{
     order::{
         journal::{
             disk::Directory,
-            record::{Record, SessionRecord},
-            Journal, JournalError, JournalOptions, Opened,
+            record::{LastAccepted, Record, SessionRecord},
+            Journal, JournalError, Opened,
         },
         Order, SharedLog,
     },
@@ -52,10 +52,7 @@ impl Past {
         let started = Instant::now();
         let why = |error: &dyn Display| format!("the journal {}: {error}", path.display());
         let disk = Directory::open(path.to_owned()).map_err(|error| why(&error))?;
-        let keep = Some(journal.keep).filter(|time| !time.is_zero());
-        let keep_bytes = Some(journal.keep_size.0 as u64).filter(|bytes| *bytes > 0);
-        let options = JournalOptions::new(journal.segment_size.0 as u64).keeping(keep, keep_bytes);
-        let (past, opened) = Past::read(disk, &options, limits).map_err(|error| match error {
+        let (past, opened) = Past::read(disk, journal, limits).map_err(|error| match error {
             JournalError::Damaged { .. } => why(&format!("{error}; chat-server --repair cuts it there")),
             error => why(&error),
         })?;
@@ -76,14 +73,14 @@ impl Past {
     /// As [`Past::open`].
     fn read(
         disk: Directory,
-        options: &JournalOptions,
+        settings: &JournalSettings,
         limits: &Limits,
     ) -> Result<(Past, Opened), JournalError> {
         let log = SharedLog::new(limits);
         let mut sessions: HashMap<u64, SessionRecord> = HashMap::new();
         let (mut last_session, mut is_first) = (0, true);
         let random = || Token::random().map(|token| *token.as_bytes());
-        let (journal, opened) = Journal::open(Arc::new(disk), options, random, &mut |record| {
+        let (mut journal, opened) = Journal::open(Arc::new(disk), settings, random, &mut |record| {
             match record {
                 Record::Checkpoint { last_session: last } => {
                     last_session = last;
@@ -100,13 +97,15 @@ impl Past {
                     }
                     if let (Some(session), Some(message_id)) = (sessions.get_mut(&author), message_id(&event))
                     {
-                        session.last = Some((message_id, digest, event.sequence));
+                        let sequence = event.sequence;
+                        session.last_accepted = Some(LastAccepted { message_id, digest, sequence });
                     }
                     log.restore(audience, &event);
                 }
             }
             Ok(())
         })?;
+        journal.fill_ahead()?;
         if is_first {
             // A repair may have cut everything. The numbers before the cut are not used again.
             log.begin_at(opened.next);

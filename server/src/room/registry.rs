@@ -19,7 +19,7 @@ use crate::{
     delivery::{ConnectionPair, Recipient},
     identity::{fold, ClientKey},
     log::Reader,
-    order::journal::record::{SessionRecord, SessionState},
+    order::journal::record::{LastAccepted, Positions, SessionRecord, SessionState},
 };
 use chat_common::{
     handshake::callback::public_session_id,
@@ -82,14 +82,6 @@ pub(crate) struct Member {
     pub(super) last_said: Instant,
 }
 
-/// The last message of a session that was accepted.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct LastAccepted {
-    pub(super) message_id: u64,
-    pub(super) digest: u64,
-    pub(super) sequence: u64,
-}
-
 /// Whether the member of a session is in the room.
 #[derive(Clone, Debug)]
 pub(super) enum Presence {
@@ -137,16 +129,15 @@ impl Member {
             _ if self.is_here() => SessionState::Here,
             _ => SessionState::Lost,
         };
+        let Member { deliver_from, membership_from, .. } = *self;
         Some(SessionRecord {
             id,
             token: self.token,
             name: self.name.to_string(),
             address: self.address,
             send_only: self.send_only,
-            joined: self.joined?,
-            deliver_from: self.deliver_from,
-            membership_from: self.membership_from,
-            last: self.last_accepted.map(|last| (last.message_id, last.digest, last.sequence)),
+            positions: Positions { joined: self.joined?, deliver_from, membership_from },
+            last_accepted: self.last_accepted,
             state,
         })
     }
@@ -154,6 +145,7 @@ impl Member {
     /// Returns the session of a record, as it is when the server starts again.
     pub(super) fn restored(record: SessionRecord) -> Member {
         let since = Instant::now();
+        let Positions { joined, deliver_from, membership_from } = record.positions;
         Member {
             token: record.token,
             folded: fold(&record.name).into(),
@@ -167,15 +159,11 @@ impl Member {
                 SessionState::Lost => Presence::Lost { since, told: true },
                 SessionState::Over(cause, why) => Presence::Over { since, cause, why },
             },
-            joined: Some(record.joined),
-            deliver_from: record.deliver_from,
-            membership_from: record.membership_from,
+            joined: Some(joined),
+            deliver_from,
+            membership_from,
             history_floor: 0,
-            last_accepted: record.last.map(|(message_id, digest, sequence)| LastAccepted {
-                message_id,
-                digest,
-                sequence,
-            }),
+            last_accepted: record.last_accepted,
             entered: since,
             last_said: since,
         }

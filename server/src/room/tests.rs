@@ -17,7 +17,7 @@ use crate::{
     log::Reader,
     order::{
         journal::{
-            record::{SessionRecord, SessionState},
+            record::{Positions, SessionRecord, SessionState},
             space::Space,
         },
         SharedLog,
@@ -630,10 +630,8 @@ fn of_the_sessions_of_a_journal_none_is_left_out_when_their_time_to_come_back_is
         name: format!("n{number}"),
         address: address(1),
         send_only: false,
-        joined: u64::from(number),
-        deliver_from: 1,
-        membership_from: 1,
-        last: None,
+        positions: Positions { joined: u64::from(number), deliver_from: 1, membership_from: 1 },
+        last_accepted: None,
         state: SessionState::Here,
     };
     past.sessions = (1..=SESSIONS).map(|number| (u64::from(number), record(number))).collect();

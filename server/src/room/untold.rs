@@ -5,7 +5,7 @@
 //! it. So nothing overtakes, and in a calm room nobody waits. Those who come and go themselves have their
 //! reply before this.
 
-use crate::log::StagedRound;
+use crate::log::{Audience, Class, StagedRound};
 use std::time::{Duration, Instant};
 
 /// How long a notice waits at most after the last one was told. With it 1,000 members join in 0.4 s instead
@@ -30,13 +30,16 @@ pub(super) struct Untold {
 
 impl Untold {
     pub(super) fn add(&mut self, round: &StagedRound) {
-        let (events, membership) = round.counts();
-        if events > 0 {
-            self.first.get_or_insert(round.first());
-            self.authors.extend(round.authors());
-            self.has_private |= round.has_private();
-            self.has_membership |= membership > 0;
-            self.is_urgent |= membership < events;
+        for entry in &round.entries {
+            self.first.get_or_insert(entry.sequence);
+            match entry.audience {
+                Audience::AllBut(author) => self.authors.push(author),
+                Audience::Only(_) => self.has_private = true,
+                Audience::All => {}
+            }
+            let is_membership = entry.class == Class::Membership;
+            self.has_membership |= is_membership;
+            self.is_urgent |= !is_membership;
         }
     }
 
@@ -65,7 +68,6 @@ impl Untold {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::log::Audience;
     use chat_common::wire::protocol::EventKind;
 
     fn round(first: u64, kind: EventKind) -> StagedRound {

@@ -13,8 +13,9 @@ use super::{
     disk::{Disk, DiskFile},
     name_of,
     record::{records, Record},
-    sector::{SectorKey, PAGE_SECTORS, SECTOR},
-    segment::read_batch_at,
+    sector::{SectorKey, Tag, PAGE_SECTORS, SECTOR},
+    segment::{read_batch, CHAIN},
+    OpenSegment,
 };
 use crate::log::Audience;
 use chat_common::wire::{error::is_out_of_descriptors, protocol::Event};
@@ -81,6 +82,13 @@ impl IndexedFile {
         IndexedFile { first, sectors, end: 0, newest: 0, index: Vec::new() }
     }
 
+    /// A file with its first batch.
+    pub(super) fn of<F>(segment: &OpenSegment<F>) -> IndexedFile {
+        let mut file = IndexedFile::new(segment.header.first, segment.sectors);
+        file.add(segment.header.first, PAGE_SECTORS);
+        IndexedFile { end: segment.end, ..file }
+    }
+
     /// Adds a batch that begins with the event `first` at the sector `sector`.
     pub(super) fn add(&mut self, first: u64, sector: u32) {
         if self.index.last().is_none_or(|last| sector - last.sector >= INDEX_SECTORS) {
@@ -120,6 +128,16 @@ impl<D: Disk> Archive<D> {
         change(&mut self.files.write().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Adds a batch of the newest file that begins with the event `first`, from the sector `sector` to before
+    /// `end`.
+    pub(super) fn add_batch(&self, first: u64, sector: u32, end: u32) {
+        self.change(|files| {
+            let file = files.back_mut().expect("the file in use is in the index");
+            file.add(first, sector);
+            file.end = end;
+        });
+    }
+
     /// Returns the sequence number of the oldest event.
     pub(crate) fn first(&self) -> u64 {
         let files = self.files.read().unwrap_or_else(PoisonError::into_inner);
@@ -155,7 +173,7 @@ impl<D: Disk> Archive<D> {
                 warn!("a part of the journal cannot be read now: {error}");
                 Err(error)
             }
-            Err(_) if !self.has_file(range.file) => Ok(false),
+            Err(_) if range.file < self.first() => Ok(false),
             Err(error) => {
                 self.tell_once(range, range.from, &error);
                 Ok(true)
@@ -178,20 +196,20 @@ impl<D: Disk> Archive<D> {
         each: &mut dyn FnMut(Audience, Event),
     ) -> io::Result<Option<u32>> {
         let file = self.disk.open(&name_of(range.file))?;
-        let key = SectorKey { salt: self.salt, segment: range.file };
         let mut bytes = Vec::new();
         bytes.try_reserve_exact(range.bytes())?;
         bytes.resize(range.bytes(), 0);
         file.read_at(&mut bytes, u64::from(range.from) * SECTOR as u64)?;
+        let sector = SectorKey { salt: self.salt, segment: range.file }.reader(&bytes, range.from);
         let (mut number, mut data, mut damaged) = (range.from, Vec::new(), None);
         while number < range.to {
-            let Some(next) = read_batch_at(&key, &bytes, range.from, number, &mut data) else {
+            let Ok((next, _)) = read_batch(&sector, Tag::First, number, range.to, &mut data) else {
                 // The next batch begins at a page, and nothing else there looks like its first sector.
                 damaged = damaged.or(Some(number));
                 number += PAGE_SECTORS;
                 continue;
             };
-            for record in records(&data) {
+            for record in records(data.get(CHAIN..).unwrap_or_default()) {
                 match record {
                     Ok(Record::Event { audience, event, .. }) => each(audience, event),
                     Ok(_) => {}
@@ -206,12 +224,6 @@ impl<D: Disk> Archive<D> {
     /// Keeps what was said in a range that does not grow any more.
     pub(crate) fn keep_count(&self, range: &FileRange, said: Said) {
         self.with_entry(range, |entry| entry.said = Some(said));
-    }
-
-    /// Whether the file that begins with the event `first` was not dropped.
-    fn has_file(&self, first: u64) -> bool {
-        let files = self.files.read().unwrap_or_else(PoisonError::into_inner);
-        files.binary_search_by_key(&first, |file| file.first).is_ok()
     }
 
     /// Says in the server's log what is wrong with a range, unless that was said before.

@@ -42,13 +42,15 @@ pub(super) fn extend(before: u32, bytes: &[u8]) -> u32 {
     let (blocks, rest) = bytes.as_chunks::<16>();
     for block in blocks {
         let mut block = *block;
-        for (byte, before) in block.iter_mut().zip(crc.to_le_bytes()) {
-            *byte ^= before;
-        }
+        let head = crc ^ u32::from_le_bytes([block[0], block[1], block[2], block[3]]);
+        block[..4].copy_from_slice(&head.to_le_bytes());
+        // A range would take most of the time of a debug build, in which the tests compute gigabytes.
+        let mut at = 0;
         crc = 0;
-        for at in 0..16 {
+        while at < 16 {
             // The first byte is followed by fifteen others, so its table is the last.
-            crc ^= TABLES[15 - at][usize::from(block[at])];
+            crc ^= TABLES[15 - at][block[at] as usize];
+            at += 1;
         }
     }
     for byte in rest {

@@ -16,7 +16,6 @@ use chat_common::wire::{
 use std::{
     collections::HashMap,
     io::{self, Write},
-    ops::ControlFlow,
     path::Path,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -41,28 +40,24 @@ pub fn export(
 ) -> Result<(), String> {
     let oldest = since.map_or(UNIX_EPOCH, |since| SystemTime::now().checked_sub(since).unwrap_or(UNIX_EPOCH));
     let oldest = oldest.duration_since(UNIX_EPOCH).map_or(0, |oldest| oldest.as_millis() as u64);
-    let mut names = Names::default();
+    let mut names = HashMap::new();
     let mut last = None;
     let mut written = Ok(());
     let read = read(path, &mut |record| {
-        let Some((audience, event)) = names.follow(record) else { return ControlFlow::Continue(()) };
+        let Some((audience, event)) = follow(&mut names, record) else { return true };
         let missed = missed_before(&event, last.replace(event.sequence));
         if event.time < oldest {
-            return ControlFlow::Continue(());
+            return true;
         }
         let to = match audience {
-            Audience::Only(session) => Some(names.of_sessions.get(&session).map(String::as_str)),
+            Audience::Only(session) => Some(names.get(&session).map(String::as_str)),
             Audience::All | Audience::AllBut(_) => None,
         };
         let missed = missed.map(|missed| room_object(&missed, false));
         let object =
             (to.is_none() || private).then(|| room_object(&event, false).optional("to", to.flatten()));
         written = missed.into_iter().chain(object).try_for_each(|object| writeln!(out, "{}", object.end()));
-        if written.is_err() {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
+        written.is_ok()
     });
     match (written.and_then(|()| out.flush()), read) {
         (Err(error), _) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -82,36 +77,29 @@ fn missed_before(event: &Event, last: Option<u64>) -> Option<Event> {
     Some(Event { sequence: event.sequence - 1, time: event.time, kind })
 }
 
-/// The names that the sessions have at the event that was read last.
-#[derive(Debug, Default)]
-struct Names {
-    of_sessions: HashMap<u64, String>,
-}
-
-impl Names {
-    /// Takes the next record, and returns the event in it.
-    ///
-    /// The records of sessions stand before the events of their round, and have the names after the round. So
-    /// they count only for sessions that are new here, and a session that is over keeps its name up to the
-    /// next file.
-    fn follow(&mut self, record: Record) -> Option<(Audience, Event)> {
-        match record {
-            Record::Checkpoint { .. } => self.of_sessions.clear(),
-            Record::Session(session) => {
-                self.of_sessions.entry(session.id).or_insert(session.name);
-            }
-            Record::Gone { .. } => {}
-            Record::Event { audience, event, .. } => {
-                if let (
-                    Audience::AllBut(session),
-                    EventKind::Joined { name } | EventKind::Renamed { to: name, .. },
-                ) = (audience, &event.kind)
-                {
-                    self.of_sessions.insert(session, name.clone());
-                }
-                return Some((audience, event));
-            }
+/// Takes the next record, and returns the event in it. `names` are those that the sessions have at that
+/// event.
+///
+/// The records of sessions stand before the events of their round, and have the names after the round. So
+/// they count only for sessions that are new here, and a session that is over keeps its name up to the next
+/// file.
+fn follow(names: &mut HashMap<u64, String>, record: Record) -> Option<(Audience, Event)> {
+    match record {
+        Record::Checkpoint { .. } => names.clear(),
+        Record::Session(session) => {
+            names.entry(session.id).or_insert(session.name);
         }
-        None
+        Record::Gone { .. } => {}
+        Record::Event { audience, event, .. } => {
+            if let (
+                Audience::AllBut(session),
+                EventKind::Joined { name } | EventKind::Renamed { to: name, .. },
+            ) = (audience, &event.kind)
+            {
+                names.insert(session, name.clone());
+            }
+            return Some((audience, event));
+        }
     }
+    None
 }

@@ -5,12 +5,10 @@
 
 use super::{
     archive::IndexedFile,
-    begin,
     clock::EventTimes,
     disk::{Disk, DiskFile},
     filler::write_zeros,
     is_full, name_of, on_disk,
-    record::{self, Record},
     sector::{PAGE, PAGE_SECTORS, SECTOR},
     segment::Header,
     JournalError,
@@ -36,22 +34,6 @@ pub(super) struct Last {
 }
 
 impl Last {
-    /// Makes `file`, which has zeros alone, the first file of a journal. Returns its end.
-    pub(super) fn of_new_journal<D: Disk>(
-        disk: &D,
-        file: &D::File,
-        header: Header,
-    ) -> Result<Last, JournalError> {
-        let mut data = Vec::new();
-        record::push(&Record::Checkpoint { last_session: 0 }, &mut data);
-        let (end, chain) = begin(disk, file, &header, &data)?;
-        let mut indexed = IndexedFile::new(header.first, header.sectors);
-        indexed.add(header.first, PAGE_SECTORS);
-        indexed.end = end;
-        let (next, files, times) = (header.first, [indexed].into(), EventTimes::default());
-        Ok(Last { header, batch: Vec::new(), end, chain, torn: None, next, files, times })
-    }
-
     /// Returns the length of a torn batch, up to its last sector that is there.
     pub(super) fn torn_bytes(&self) -> Option<usize> {
         self.torn.as_ref().map(Vec::len)
@@ -134,11 +116,12 @@ pub(super) fn free_name<D: Disk>(disk: &D, name: String) -> Result<String, Journ
     Ok(possible.find(|name| !names.contains(name)).unwrap_or(name))
 }
 
+/// The file that is there for a moment when a journal is opened.
+pub(super) const PROBE: &str = "probe";
+
 /// Returns when the names of all files are on the disk, those too that the server before has changed. A sync
 /// that failed there has left them as [`Last::write_again`] says, so the directory is changed first.
 pub(super) fn settle_names<D: Disk>(disk: &D) -> Result<(), JournalError> {
-    /// A file that is there for a moment.
-    const PROBE: &str = "probe";
     match disk.create(PROBE).and_then(|_| disk.remove(PROBE)) {
         // A full disk may have no space for a name.
         Err(error) if !is_full(&error) => return Err(on_disk(PROBE)(error)),

@@ -3,31 +3,103 @@
 //! The broadcaster writes the events of a round as one batch, and waits until the disk has it, before anybody
 //! is told of the round. It waits for its own disk, and for nothing else.
 //!
-//! # Files
+//! # The format
 //!
-//! A journal is a directory. Each file `N.journal` begins with the event that has the sequence number `N`
-//! (20 digits), and goes on until the next file begins. `next` is a file of zeros, made ahead of use: so a
-//! full disk is noticed in time, and a write into a file that does not grow is cheaper to sync.
+//! This page is the whole format, version 1. There is no other version yet. A header of another version is
+//! not read and not repaired. All numbers are little-endian. Values are encoded as on the wire: numbers with
+//! all their bytes, a `bool` and the mark of an option as one byte, a text as `u64` length and UTF-8, a
+//! variant as `u32`, counted from 0 in the order below.
 //!
-//! [`sector`] has the bytes of a sector, [`segment`] those of a file and of a batch, [`record`] what a batch
-//! holds. All numbers are little-endian. [`whole`] reads all files of a journal, and [`last`] has its end.
+//! A journal is a directory:
 //!
-//! # What a crash leaves
+//! | name | content |
+//! |---|---|
+//! | `N.journal` | a segment: the events from the sequence number `N` (20 digits) up to the next segment |
+//! | `next` | zeros alone: the next segment, made ahead of use |
+//! | `lock` | empty; the server that has the journal locks it, and the directory |
+//! | `probe` | empty; there for a moment when a server starts |
+//! | `N.journal.torn-B` | a torn batch that was cut at the byte `B` |
+//! | `N.journal.damaged-B` | what a repair has cut from a segment at the byte `B` |
+//! | `N.journal.damaged` | a segment that a repair has cut whole |
+//! | `repairing` | empty; a repair goes on, or was stopped |
+//!
+//! A second file of one of the three names with `torn` or `damaged` has `.2` behind its name, and so on. A
+//! segment without an event has the name of the one that follows it, and that one takes its place. The
+//! oldest segments may be missing, because `--keep` and `--keep-size` drop them, each when the one before it
+//! is gone for good.
+//!
+//! ## Sector
+//!
+//! A segment consists of sectors of 512 bytes. A sector is zero, good or damaged: a disk writes it whole or
+//! not at all, and the sectors of one write in any order.
+//!
+//! | bytes | a good sector |
+//! |---|---|
+//! | 0 | tag: 1 header, 2 first, 3 middle, 4 last of a batch; never 0 |
+//! | 1-2 | `u16` how many bytes of data the sector has, at most 503 |
+//! | 3-4 | `u16` the sector's number in its batch, from 0 |
+//! | 5-507 | the data, then zeros |
+//! | 508-511 | `u32` CRC-32C of: the salt, `u64` `N`, `u32` the sector's number in the file, bytes 0-507 |
+//!
+//! ## Batch
+//!
+//! A batch is cut into sectors, and has at most 65,536 of them. It begins and ends at the border of a page of
+//! eight sectors; sectors without data fill its last page. Its data begin with the `u32` checksum of the
+//! sector before it, which is the last of the batch before. Then records follow, up to its end.
+//!
+//! ## Segment
+//!
+//! The first page is a batch of its own, with the tag 1 in its first sector. Its data are the 16 bytes
+//! `rpc-chat journal` and this header:
+//!
+//! | type | value |
+//! |---|---|
+//! | `u32` | the version |
+//! | 16 bytes | the salt: random, and the same in all segments |
+//! | `u64` | the number of the room |
+//! | `u64` | `N` |
+//! | `u32` | how many sectors the file has |
+//! | `u32` | the checksum of the last sector of the segment before; 0 where a room begins |
+//!
+//! One batch follows the other. Behind the last one everything is zero.
+//!
+//! ## Records
+//!
+//! A record is a `u32` length and that many bytes, which are one of:
+//!
+//! | variant | values |
+//! |---|---|
+//! | 0 `Checkpoint` | `u64` the id of the newest session |
+//! | 1 `Session` | [`SessionRecord`](record::SessionRecord): the state of a session, in place of any before |
+//! | 2 `Gone` | `u64` the id of a session that is over |
+//! | 3 `Event` | `u64` author, [`Audience`](crate::log::Audience), `u64` digest, the event as on the wire |
+//!
+//! The numbers of the events have no gaps. Author and digest are 0 for an event that is not a message.
+//!
+//! The first batch of a segment begins with a checkpoint: `Checkpoint`, and a `Session` for each session that
+//! has been in the room and is not gone. So nothing before the segment is needed. They are the state after
+//! the batch. Where the batch has records of a round behind them, these change nothing in it.
+//!
+//! ## What a crash leaves
 //!
 //! A batch is written once, into zeros, and the next is written only when it is synced. So after a crash
-//! everything is whole up to the last batch, and the sectors of that one are as written or zero. It is then
-//! cut, because nobody was told of it. A disk that turned the whole last batch to zeros looks as if it had
-//! never been written; this cannot be told apart. Everything else that is not whole is damage: the journal is
-//! then not opened, because what was lost would be lost in silence.
+//! everything is whole up to the last batch, and the sectors of that one are as written or zero. The journal
+//! ends with a *torn* batch where that is so in its last segment: each sector behind the last whole batch is
+//! zero, or is good and belongs to one batch that begins there. The next server cuts it, and keeps its
+//! bytes, because nobody was told of it. A disk that turned the whole last batch to zeros looks as if it had
+//! never been written; this cannot be told apart. Everything else that is not whole is *damage*: the journal
+//! is then not opened, because what was lost would be lost in silence.
 //!
 //! A failed write or sync is never tried again. The system may have dropped what it could not write, and a
 //! second sync would say that all is well, also for the next server. So that server writes the last batch
 //! again before it counts, and changes the directory before it syncs the names.
 //!
-//! # File names
+//! ## What a repair does
 //!
-//! A file without an event has the name of the file that follows it, and that one takes its place. Files that
-//! are not kept go one after the other, oldest first, each when the one before it is gone for good.
+//! It makes the file `repairing`. It cuts at the batch with the first damage: newest first, the segments
+//! behind get other names, and what is behind the cut in its own segment is copied beside and turned to
+//! zeros. Then it begins a new room with a new segment: a room with another number, a checkpoint without
+//! sessions, and the sequence number that follows what is left. It removes `repairing` last.
 
 pub(crate) mod archive;
 mod clock;
@@ -39,8 +111,6 @@ mod last;
 pub(crate) mod record;
 pub(crate) mod repair;
 mod sector;
-#[cfg(test)]
-mod seeded;
 mod segment;
 pub(crate) mod space;
 #[cfg(test)]
@@ -48,79 +118,53 @@ mod tests;
 pub(crate) mod tool;
 mod whole;
 
+use crate::settings::JournalSettings;
 use archive::{Archive, IndexedFile};
 use chat_common::wire::token::Token;
-use clock::Clock;
+use clock::{Clock, EventTimes};
 use disk::{Disk, DiskFile};
 use filler::{fill, Filler, NEXT};
-use last::Last;
+use last::{settle_names, Last};
 use log::{info, warn};
 use record::Record;
-use sector::{SectorKey, MAX_BATCH_SECTORS, PAGE, PAGE_SECTORS, SECTOR};
+use sector::{MAX_BATCH_SECTORS, PAGE, PAGE_SECTORS, SECTOR};
 use segment::{batch_sectors, write_batch, Damage, Header, OTHER_VERSION};
-use std::{collections::VecDeque, fmt, io, sync::Arc, time::Duration};
+use std::{collections::VecDeque, fmt, io, sync::Arc};
 use whole::read_all;
 
 /// A journal that is open for writing.
 #[derive(Debug)]
 pub(crate) struct Journal<D: Disk> {
     disk: Arc<D>,
-    salt: [u8; 16],
-    room: u64,
-    /// The length of a usual file, in sectors.
-    segment_sectors: u32,
-    file: D::File,
-    key: SectorKey,
-    /// The checksum in the header of this file, of the file before it.
-    before: u32,
-    /// The length of this file, in sectors, as far as the disk has space for it.
+    settings: JournalSettings,
+    /// The file in use.
+    segment: OpenSegment<D::File>,
+    /// The index of all files, for those who read what memory no longer holds.
+    archive: Arc<Archive<D>>,
+    /// Makes the next file ahead of use. `None` makes it when it is needed.
+    filler: Option<Filler<D>>,
+    clock: Clock,
+    /// Whether a write has failed. Nothing is written after that.
+    failed: bool,
+}
+
+/// A file of a journal that is open for writing.
+#[derive(Debug)]
+struct OpenSegment<F> {
+    file: F,
+    header: Header,
+    /// Its length, in sectors, as far as the disk has space for it.
     sectors: u32,
     /// The sector at which the next batch begins.
     end: u32,
     /// The checksum of the last sector that was written.
     chain: u32,
-    /// The index of all files, for those who read what memory no longer holds.
-    archive: Arc<Archive<D>>,
-    /// Makes the next file ahead of use. `None` makes it when it is needed.
-    filler: Option<Filler<D>>,
-    /// Whether a write has failed. Nothing is written after that.
-    failed: bool,
-    clock: Clock,
-    #[cfg(test)]
-    bug: Option<seeded::Bug>,
-    keep: Option<Duration>,
-    keep_bytes: Option<u64>,
 }
 
-/// How a journal is opened.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct JournalOptions {
-    /// The length of a file, in bytes. A batch that needs more gets a longer file.
-    pub(crate) segment_bytes: u64,
-    /// Whether a thread makes the next file ahead of use.
-    pub(crate) fills_ahead: bool,
-    /// For how long events are kept. A file goes when all of it is older.
-    pub(crate) keep: Option<Duration>,
-    /// The most bytes of all files. The oldest go; the file in use and the one before it always stay.
-    pub(crate) keep_bytes: Option<u64>,
-    #[cfg(test)]
-    bug: Option<seeded::Bug>,
-}
-
-impl JournalOptions {
-    /// Files of this length that are all kept, each made when it is needed.
-    pub(crate) fn new(segment_bytes: u64) -> JournalOptions {
-        JournalOptions { segment_bytes, ..JournalOptions::default() }
-    }
-
-    /// Makes the next file ahead of use, and keeps what these say.
-    pub(crate) fn keeping(self, keep: Option<Duration>, keep_bytes: Option<u64>) -> JournalOptions {
-        JournalOptions { fills_ahead: true, keep, keep_bytes, ..self }
-    }
-
-    /// Returns the length of a usual file, in sectors.
-    fn segment_sectors(&self) -> u32 {
-        (self.segment_bytes / PAGE as u64) as u32 * PAGE_SECTORS
+impl<F> OpenSegment<F> {
+    fn sectors_left(&self) -> u32 {
+        debug_assert!(self.end <= self.sectors && self.end.is_multiple_of(PAGE_SECTORS));
+        self.sectors - self.end
     }
 }
 
@@ -176,6 +220,11 @@ fn damaged_in(file: &str, damage: Damage, next: u64) -> JournalError {
     JournalError::Damaged { file: file.to_owned(), offset, cut, why, next }
 }
 
+/// Returns how many sectors a file of this many bytes has: whole pages.
+fn sectors_of_file(bytes: u64) -> u32 {
+    (bytes / PAGE as u64) as u32 * PAGE_SECTORS
+}
+
 fn name_of(first: u64) -> String {
     format!("{first:020}.journal")
 }
@@ -197,7 +246,7 @@ impl<D: Disk> Journal<D> {
     /// When the disk fails, or the journal is damaged.
     pub(crate) fn open(
         disk: Arc<D>,
-        options: &JournalOptions,
+        settings: &JournalSettings,
         random: impl Fn() -> io::Result<[u8; 16]>,
         each: &mut dyn FnMut(Record) -> Result<(), String>,
     ) -> Result<(Journal<D>, Opened), JournalError> {
@@ -205,66 +254,53 @@ impl<D: Disk> Journal<D> {
             return Err(on_disk(repair::MARK)(io::Error::other(repair::STOPPED)));
         }
         let mut events = 0;
-        let mut count = |record: Record| {
+        let last = read_all(&*disk, &mut |record| {
             events += u64::from(matches!(record, Record::Event { .. }));
             each(record)
-        };
-        #[cfg(test)]
-        if options.bug == Some(seeded::Bug::CutDamage) {
-            seeded::cut_damage(&*disk);
-        }
-        let last = read_all(&*disk, &mut count)?;
-        let segment_sectors = options.segment_sectors();
-        let (file, sectors, last, cut) = match last {
+        })?;
+        let (segment, next, mut files, times, cut) = match last {
             None => {
                 let (salt, room) = (random().map_err(on_disk("."))?, random().map_err(on_disk("."))?);
-                let header = Header::new(salt, Token::from_bytes(room).to_u64(), 1, segment_sectors, 0);
-                let file = fill(&*disk, segment_sectors).map_err(on_disk(NEXT))?;
-                let last = Last::of_new_journal(&*disk, &file, header)?;
-                (file, segment_sectors, last, None)
+                let sectors = sectors_of_file(settings.segment_size.0 as u64);
+                let header = Header::new(salt, Token::from_bytes(room).to_u64(), 1, sectors, 0);
+                let segment = begin_room(&*disk, header, 0)?;
+                let files = [IndexedFile::of(&segment)].into();
+                (segment, 1, files, EventTimes::default(), None)
             }
             Some(last) => {
                 // From here on, what a server wrote that was killed before the disk had it counts as
                 // committed.
                 let cut = last.keep_torn(&*disk)?.zip(last.torn_bytes().map(|bytes| bytes as u64));
                 let reach = last.end.saturating_add(MAX_BATCH_SECTORS).min(last.header.sectors);
-                #[cfg(not(test))]
-                let settle_names = last::settle_names;
-                #[cfg(test)]
-                let (last, settle_names) = seeded::believing(options.bug, last);
                 let (file, sectors) = last.write_again(&*disk, reach)?;
                 settle_names(&*disk)?;
-                (file, sectors, last, cut)
+                let Last { header, end, chain, next, files, times, .. } = last;
+                (OpenSegment { file, header, sectors, end, chain }, next, files, times, cut)
             }
         };
-        let Last { header, end, chain, next, mut files, times, .. } = last;
         let clock = Clock::start(&times);
         // A file from the future grows old from now on.
         files.iter_mut().for_each(|file| file.newest = file.newest.min(clock.now()));
-        let filler = || Filler::start(Arc::clone(&disk), segment_sectors);
-        let journal = Journal {
-            archive: Arc::new(Archive::new(Arc::clone(&disk), header.salt, files)),
-            keep: options.keep,
-            keep_bytes: options.keep_bytes,
-            filler: options.fills_ahead.then(filler).transpose().map_err(on_disk(NEXT))?,
-            disk,
-            salt: header.salt,
-            room: header.room,
-            segment_sectors,
-            file,
-            key: header.key(),
-            before: header.before,
-            sectors,
-            end,
-            chain,
-            failed: false,
-            clock,
-            #[cfg(test)]
-            bug: options.bug,
-        };
-        #[cfg(test)]
-        let next = next - u64::from(options.bug == Some(seeded::Bug::NumberUsedTwice) && events > 0);
-        Ok((journal, Opened { room: header.room, events, next, cut }))
+        let Header { salt, room, .. } = segment.header;
+        let archive = Arc::new(Archive::new(Arc::clone(&disk), salt, files));
+        let settings = settings.clone();
+        let journal = Journal { disk, settings, segment, archive, filler: None, clock, failed: false };
+        Ok((journal, Opened { room, events, next, cut }))
+    }
+
+    /// Starts the thread that makes the next file ahead of use.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub(crate) fn fill_ahead(&mut self) -> Result<(), JournalError> {
+        let filler = Filler::start(Arc::clone(&self.disk), self.usual_sectors());
+        self.filler = Some(filler.map_err(on_disk(NEXT))?);
+        Ok(())
+    }
+
+    /// Returns the length of a usual file, in sectors. A batch that needs more gets a longer file.
+    fn usual_sectors(&self) -> u32 {
+        sectors_of_file(self.settings.segment_size.0 as u64)
     }
 
     /// Writes a batch of records. `first` is the sequence number of its first event, or of the next one if it
@@ -282,57 +318,26 @@ impl<D: Disk> Journal<D> {
         first: u64,
         checkpoint: impl FnOnce() -> Vec<u8>,
     ) -> Result<(), JournalError> {
+        let name = name_of(self.segment.header.first);
         if self.failed {
-            return Err(on_disk(&name_of(self.key.segment))(io::Error::other("a write before this failed")));
+            return Err(on_disk(&name)(io::Error::other("a write before this failed")));
         }
         self.failed = true;
-        if batch_sectors(data.len()) > (self.sectors - self.end).min(MAX_BATCH_SECTORS) {
+        if batch_sectors(data.len()) > self.segment.sectors_left().min(MAX_BATCH_SECTORS) {
             let mut opening = checkpoint();
             opening.extend(data);
-            self.roll(first, &opening, self.segment_sectors)?;
+            self.roll(first, &opening, self.usual_sectors())?;
         } else {
-            let name = name_of(self.key.segment);
-            let (bytes, chain) = write_batch(&self.key, self.end, self.chain, data);
-            let offset = u64::from(self.end) * SECTOR as u64;
-            self.write_synced(&bytes, offset).map_err(on_disk(&name))?;
-            let sector = self.end;
-            self.chain = chain;
-            self.end += (bytes.len() / SECTOR) as u32;
-            let end = self.end;
-            self.archive.change(|files| {
-                if let Some(file) = files.back_mut() {
-                    file.add(first, sector);
-                    file.end = end;
-                }
-            });
+            let OpenSegment { file, header, end, chain, .. } = &mut self.segment;
+            let start = *end;
+            let (bytes, last) = write_batch(&header.key(), start, *chain, data);
+            let offset = u64::from(start) * SECTOR as u64;
+            file.write_at(&bytes, offset).and_then(|()| file.sync()).map_err(on_disk(&name))?;
+            (*end, *chain) = (start + (bytes.len() / SECTOR) as u32, last);
+            self.archive.add_batch(first, start, *end);
         }
         self.failed = false;
         Ok(())
-    }
-
-    /// Writes to the file in use, and waits until the disk has it.
-    fn write_synced(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        #[cfg(test)]
-        match self.bug {
-            Some(seeded::Bug::NoSync) => return self.file.write_at(bytes, offset),
-            Some(seeded::Bug::RetriedSync) => {
-                self.file.write_at(bytes, offset)?;
-                return self.file.sync().or_else(|_| self.file.sync());
-            }
-            Some(seeded::Bug::PageWrittenTwice) => {
-                let mut page = vec![0; PAGE];
-                self.file.read_at(&mut page, offset - PAGE as u64)?;
-                // The old page is gone for the moment between the two writes.
-                self.file.write_at(&vec![0; PAGE], offset - PAGE as u64)?;
-                self.file.sync()?;
-                page.extend(bytes);
-                self.file.write_at(&page, offset - PAGE as u64)?;
-                return self.file.sync();
-            }
-            _ => {}
-        }
-        self.file.write_at(bytes, offset)?;
-        self.file.sync()
     }
 
     /// Returns the files, for those who read what memory no longer holds.
@@ -343,11 +348,12 @@ impl<D: Disk> Journal<D> {
     /// Removes the oldest files that are not to be kept. A file that cannot be removed stays, and is tried
     /// again with the next one.
     fn drop_oldest(&self) {
-        let oldest_kept = self.keep.map_or(0, |keep| self.clock.oldest_kept(keep));
+        let JournalSettings { keep, keep_size, .. } = &self.settings;
+        let oldest_kept = if keep.is_zero() { 0 } else { self.clock.oldest_kept(*keep) };
         let goes = |files: &mut VecDeque<IndexedFile>| {
             let bytes: u64 = files.iter().map(|file| u64::from(file.sectors) * SECTOR as u64).sum();
             let is_old = |file: &IndexedFile| file.newest < oldest_kept;
-            let is_much = self.keep_bytes.is_some_and(|most| bytes > most);
+            let is_much = keep_size.0 > 0 && bytes > keep_size.0 as u64;
             if files.len() > 2 && (is_much || files.front().is_some_and(is_old)) {
                 return files.pop_front();
             }
@@ -380,22 +386,19 @@ impl<D: Disk> Journal<D> {
             let error = io::Error::other("a batch has more sectors than can be numbered");
             return Err(on_disk(&name_of(first))(error));
         }
-        let file = match &mut self.filler {
-            Some(filler) => filler.take(),
-            None => fill(&*self.disk, self.segment_sectors),
+        let usual = self.usual_sectors();
+        let (file, made) = match &mut self.filler {
+            Some(filler) => (filler.take(), filler.sectors()),
+            None => (fill(&*self.disk, usual), usual),
         };
         let file = file.map_err(on_disk(NEXT))?;
-        let made = self.filler.as_ref().map_or(self.segment_sectors, Filler::sectors);
         let sectors = made.max(PAGE_SECTORS + batch_sectors(data.len()));
-        let takes_place = first == self.key.segment;
-        let before = if takes_place { self.before } else { self.chain };
-        let header = Header::new(self.salt, self.room, first, sectors, before);
-        (self.end, self.chain) = begin(&*self.disk, &file, &header, data)?;
-        (self.file, self.key, self.before, self.sectors) = (file, header.key(), before, sectors);
+        let Header { salt, room, first: current, before, .. } = self.segment.header;
+        debug_assert!(first >= current, "the events of a file follow those of the file before");
+        let takes_place = first == current;
+        let before = if takes_place { before } else { self.segment.chain };
+        self.segment = begin(&*self.disk, file, Header::new(salt, room, first, sectors, before), data)?;
         let now = self.clock.now();
-        let mut indexed = IndexedFile::new(first, sectors);
-        indexed.add(first, PAGE_SECTORS);
-        indexed.end = self.end;
         self.archive.change(|files| {
             if takes_place {
                 files.pop_back();
@@ -403,7 +406,7 @@ impl<D: Disk> Journal<D> {
                 // Its last event came before this one.
                 before.newest = now;
             }
-            files.push_back(indexed);
+            files.push_back(IndexedFile::of(&self.segment));
         });
         self.drop_oldest();
         if let Some(filler) = &mut self.filler {
@@ -413,14 +416,26 @@ impl<D: Disk> Journal<D> {
     }
 }
 
+/// Begins a room with its first file, which has a checkpoint without sessions. When this returns, the disk
+/// has the file.
+fn begin_room<D: Disk>(
+    disk: &D,
+    header: Header,
+    last_session: u64,
+) -> Result<OpenSegment<D::File>, JournalError> {
+    let mut data = Vec::new();
+    record::push(&Record::Checkpoint { last_session }, &mut data);
+    let file = fill(disk, header.sectors).map_err(on_disk(NEXT))?;
+    begin(disk, file, header, &data)
+}
+
 /// Makes the file `next`, which has zeros alone, a file of the journal: with this header, and one batch.
-/// Returns where the next batch begins, and the checksum before it.
 fn begin<D: Disk>(
     disk: &D,
-    file: &D::File,
-    header: &Header,
+    file: D::File,
+    header: Header,
     data: &[u8],
-) -> Result<(u32, u32), JournalError> {
+) -> Result<OpenSegment<D::File>, JournalError> {
     let (mut bytes, chain) = header.write();
     let (batch, chain) = write_batch(&header.key(), PAGE_SECTORS, chain, data);
     bytes.extend(batch);
@@ -430,5 +445,6 @@ fn begin<D: Disk>(
     // An error of the file `next` is one after which nothing has changed.
     disk.rename(NEXT, &name).map_err(on_disk(NEXT))?;
     disk.sync_names().map_err(on_disk(&name))?;
-    Ok(((bytes.len() / SECTOR) as u32, chain))
+    let (sectors, end) = (header.sectors, (bytes.len() / SECTOR) as u32);
+    Ok(OpenSegment { file, header, sectors, end, chain })
 }

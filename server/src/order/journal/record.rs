@@ -1,7 +1,6 @@
 //! What a batch of the journal holds: records, one after the other. No I/O.
 //!
-//! A record is a `u32` length and that many bytes: the encoding of [`Record`], as on the wire. An event
-//! comes last in its record, so its bytes are exactly those that go over the wire.
+//! The format stands in [`journal`](super).
 
 use crate::log::{Audience, StagedRound};
 use chat_common::wire::{
@@ -49,14 +48,29 @@ pub(crate) struct SessionRecord {
     pub(crate) name: String,
     pub(crate) address: IpAddr,
     pub(crate) send_only: bool,
-    /// The sequence number of its join.
+    pub(crate) positions: Positions,
+    pub(crate) last_accepted: Option<LastAccepted>,
+    pub(crate) state: SessionState,
+}
+
+/// The sequence numbers from which on a session has a part in the room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Positions {
+    /// Its join.
     pub(crate) joined: u64,
     /// From where its deliveries began.
     pub(crate) deliver_from: u64,
+    /// As in [`Reader`](crate::log::Reader).
     pub(crate) membership_from: u64,
-    /// Its last message: the number that the client gave it, its digest, its sequence number.
-    pub(crate) last: Option<(u64, u64, u64)>,
-    pub(crate) state: SessionState,
+}
+
+/// The last message of a session that was accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LastAccepted {
+    /// The number that the client gave it.
+    pub(crate) message_id: u64,
+    pub(crate) digest: u64,
+    pub(crate) sequence: u64,
 }
 
 /// Whether a session can be resumed, and what the others know of it.
@@ -75,11 +89,7 @@ const LENGTH: usize = 4;
 
 /// Appends a record to the data of a batch.
 pub(crate) fn push(record: &Record, data: &mut Vec<u8>) {
-    let start = data.len();
-    data.extend([0; LENGTH]);
-    encode_into(record, data).expect("a record of ours encodes");
-    let length = (data.len() - start - LENGTH) as u32;
-    data[start..start + LENGTH].copy_from_slice(&length.to_le_bytes());
+    push_parts(record, &[], data);
 }
 
 /// Appends the records of all events of a round. Their encodings are the bytes that go over the wire.
@@ -87,13 +97,18 @@ pub(crate) fn push_round(round: &StagedRound, data: &mut Vec<u8>) {
     /// The number of [`Record::Event`].
     const EVENT: u32 = 3;
     for (author, audience, digest, encoded) in round.records() {
-        let start = data.len();
-        data.extend([0; LENGTH]);
-        encode_into(&(EVENT, author, audience, digest), data).expect("a record of ours encodes");
-        data.extend_from_slice(encoded);
-        let length = (data.len() - start - LENGTH) as u32;
-        data[start..start + LENGTH].copy_from_slice(&length.to_le_bytes());
+        push_parts(&(EVENT, author, audience, digest), encoded, data);
     }
+}
+
+/// Appends a record that begins with `head` and ends with what is already encoded.
+fn push_parts(head: &impl Serialize, encoded: &[u8], data: &mut Vec<u8>) {
+    let start = data.len();
+    data.extend([0; LENGTH]);
+    encode_into(head, data).expect("a record of ours encodes");
+    data.extend_from_slice(encoded);
+    let length = (data.len() - start - LENGTH) as u32;
+    data[start..start + LENGTH].copy_from_slice(&length.to_le_bytes());
 }
 
 /// Returns the records in the data of a batch.

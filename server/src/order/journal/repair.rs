@@ -9,16 +9,16 @@
 //! what is left, and begins the new room in any case.
 
 use super::{
-    begin,
+    begin_room,
     disk::{Disk, DiskFile},
-    filler::{fill, write_zeros, NEXT},
+    filler::write_zeros,
     last::{free_name, keep_beside, settle_names, Last},
     name_of, on_disk,
-    record::{self, Record},
+    record::Record,
     sector::SECTOR,
-    segment::{batch_sectors, Header},
+    segment::{Header, Segment},
     whole::{read_all, read_file, segments},
-    JournalError, JournalOptions, PAGE_SECTORS,
+    JournalError,
 };
 use chat_common::wire::token::Token;
 use std::{fmt, io};
@@ -58,7 +58,8 @@ impl fmt::Display for Repaired {
     }
 }
 
-/// Cuts a journal at its first damage. Returns `None` if it has none.
+/// Cuts a journal at its first damage. The file of the new room has `segment_sectors`. Returns `None` if
+/// there is no damage.
 ///
 /// # Blocking
 /// On the disk.
@@ -67,7 +68,7 @@ impl fmt::Display for Repaired {
 /// When the disk fails. A second repair then goes on.
 pub(crate) fn repair<D: Disk>(
     disk: &D,
-    options: &JournalOptions,
+    segment_sectors: u32,
     random: impl Fn() -> io::Result<[u8; 16]>,
 ) -> Result<Option<Repaired>, JournalError> {
     let was_stopped = is_marked(disk)?;
@@ -97,11 +98,7 @@ pub(crate) fn repair<D: Disk>(
     // All files of a journal have one salt.
     let salt = last.map_or_else(&random, |last| Ok(last.header.salt)).map_err(on_disk("."))?;
     let room = Token::from_bytes(random().map_err(on_disk("."))?).to_u64();
-    let mut data = Vec::new();
-    record::push(&Record::Checkpoint { last_session }, &mut data);
-    let sectors = options.segment_sectors().max(PAGE_SECTORS + batch_sectors(data.len()));
-    let opened = fill(disk, sectors).map_err(on_disk(NEXT))?;
-    begin(disk, &opened, &Header::new(salt, room, first_lost, sectors, 0), &data)?;
+    begin_room(disk, Header::new(salt, room, first_lost, segment_sectors, 0), last_session)?;
     disk.remove(MARK).and_then(|()| disk.sync_names()).map_err(on_disk(MARK))?;
     Ok(Some(Repaired { damage, first_lost, is_sure, kept }))
 }
@@ -154,7 +151,7 @@ fn cut_at<D: Disk>(disk: &D, file: &str, cut: u64, next: u64) -> Result<Vec<Stri
             break;
         }
         if name == file && first < next {
-            let bytes = read_file(disk, first)?;
+            let Segment { bytes, .. } = read_file(disk, first)?;
             kept.push(keep_beside(disk, format!("{name}.damaged-{cut}"), &bytes[cut as usize..])?);
             let opened = disk.open(&name).map_err(on_disk(&name))?;
             let zeros = write_zeros(&opened, cut, bytes.len() as u64 - cut).and_then(|()| opened.sync());

@@ -3,16 +3,8 @@
 //! A disk writes a sector of 512 bytes whole or not at all, and the sectors of one write in any order. So
 //! after a crash each sector of the last batch is what was written or what was there before: zero.
 //!
-//! | bytes | |
-//! |---|---|
-//! | 0 | tag: 1 header, 2 first, 3 middle, 4 last of a batch; never 0 |
-//! | 1-2 | `u16` how many bytes of data the sector has |
-//! | 3-4 | `u16` the sector's number in its batch, from 0 |
-//! | 5-507 | the data, then zeros |
-//! | 508-511 | `u32` CRC-32C of: salt, segment, the sector's number in the file as `u32`, bytes 0 to 507 |
-//!
-//! Members choose what stands in a sector. They do not know the salt, so they cannot write a text that is
-//! taken for a sector.
+//! The format stands in [`journal`](super). Members choose what stands in a sector. They do not know the
+//! salt, so they cannot write a text that is taken for a sector.
 
 use super::crc32c;
 
@@ -38,6 +30,17 @@ pub(super) enum Tag {
     First = 2,
     Middle = 3,
     Last = 4,
+}
+
+impl Tag {
+    /// Returns whether the sector `index` of a batch that begins with the tag `first` may have this tag.
+    pub(super) fn belongs_at(self, index: u32, first: Tag) -> bool {
+        match self {
+            Tag::Header | Tag::First => index == 0 && self == first,
+            Tag::Middle => index > 0,
+            Tag::Last => (index + 1).is_multiple_of(PAGE_SECTORS),
+        }
+    }
 }
 
 /// What the checksums of a file depend on, besides the bytes.
@@ -93,21 +96,22 @@ impl SectorKey {
         (bytes, crc)
     }
 
+    /// Returns what reads a sector of a file by its number. `bytes` are a part of the file from the sector
+    /// `start` on.
+    pub(super) fn reader<'b>(self, bytes: &'b [u8], start: u32) -> impl Fn(u32) -> Sector<'b> + 'b {
+        move |number| self.read(number, &bytes[(number - start) as usize * SECTOR..][..SECTOR])
+    }
+
     /// Reads the sector with this `number` in the file.
     pub(super) fn read<'b>(&self, number: u32, bytes: &'b [u8]) -> Sector<'b> {
         if bytes == [0; SECTOR] {
             return Sector::Zero;
         }
-        let crc = u32::from_le_bytes([bytes[508], bytes[509], bytes[510], bytes[511]]);
-        let tag = match bytes[0] {
-            1 => Tag::Header,
-            2 => Tag::First,
-            3 => Tag::Middle,
-            4 => Tag::Last,
-            _ => return Sector::Damaged,
-        };
+        let tags = [Tag::Header, Tag::First, Tag::Middle, Tag::Last];
+        let Some(tag) = tags.into_iter().find(|tag| *tag as u8 == bytes[0]) else { return Sector::Damaged };
+        let crc = self.crc(number, &bytes[..CRC_START]);
         let length = usize::from(u16::from_le_bytes([bytes[1], bytes[2]]));
-        if crc != self.crc(number, &bytes[..CRC_START]) || length > DATA {
+        if bytes[CRC_START..] != crc.to_le_bytes() || length > DATA {
             return Sector::Damaged;
         }
         let index = u32::from(u16::from_le_bytes([bytes[3], bytes[4]]));

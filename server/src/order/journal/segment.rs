@@ -1,17 +1,13 @@
-//! One file of the journal: its header, its batches, and what is wrong with it. Works on bytes in memory;
-//! no I/O.
-//!
-//! The first page is a batch with the header alone. Each further batch begins at a page with the `u32`
-//! checksum of the sector before it, which is the last of the batch before. The rest of a file is zero.
-//!
-//! A file that ends with a part of a batch is *torn* if it is the last file, and everything from the start
-//! of that batch on is good or zero and belongs to this one batch: nobody was told that it was accepted.
-//! Whatever else is not good is *damage*, and nothing may be guessed about it.
+//! One file of the journal: its header, its batches, and what is wrong with it. The format stands in
+//! [`journal`](super). Works on bytes in memory; no I/O.
 
-use super::sector::{sectors_of, Sector, SectorKey, Tag, MAX_BATCH_SECTORS, PAGE, PAGE_SECTORS, SECTOR};
+use super::{
+    damaged_in, name_of,
+    sector::{sectors_of, Sector, SectorKey, Tag, MAX_BATCH_SECTORS, PAGE, PAGE_SECTORS, SECTOR},
+    JournalError,
+};
 use chat_common::wire::codec::{decode, encode_into};
 use serde::{Deserialize, Serialize};
-use std::fmt;
 
 /// The first bytes of every file, after the five of the sector.
 const MAGIC: &[u8; 16] = b"rpc-chat journal";
@@ -50,33 +46,17 @@ pub(super) struct Damage {
     pub(super) why: String,
 }
 
-impl fmt::Display for Damage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.offset, self.why)
-    }
+/// A file of a journal, whole in memory.
+pub(super) struct Segment {
+    pub(super) header: Header,
+    /// The checksum of the last sector of the header.
+    pub(super) chain: u32,
+    pub(super) bytes: Vec<u8>,
 }
 
-/// Why a header cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum HeaderError {
-    Damaged(Damage),
-    /// It is whole, and of another version. A later server has written it, and can read it.
-    OtherVersion,
-}
-
-impl From<HeaderError> for Damage {
-    fn from(error: HeaderError) -> Damage {
-        match error {
-            HeaderError::Damaged(damage) => damage,
-            HeaderError::OtherVersion => Damage { offset: 0, cut: 0, why: OTHER_VERSION.to_owned() },
-        }
-    }
-}
-
-/// What a whole file holds.
+/// What was found in a file.
 #[derive(Debug)]
 pub(super) struct Scan {
-    pub(super) header: Header,
     /// The first sector of the last whole batch.
     pub(super) last: u32,
     /// The sector after the last whole batch. A page begins there.
@@ -102,13 +82,13 @@ impl Header {
     }
 
     /// Compares the length of the file with that. The damage is where the file ends, or should have ended.
-    pub(super) fn check_length(&self, length: u64) -> Result<(), Damage> {
+    pub(super) fn check_length(&self, length: u64) -> Result<(), JournalError> {
         let made = self.bytes();
         if length == made && made >= PAGE as u64 {
             return Ok(());
         }
         let why = format!("the file was made with {made} bytes, and has {length}");
-        Err(Damage { offset: length.min(made), cut: 0, why })
+        Err(damaged_in(&name_of(self.first), Damage { offset: length.min(made), cut: 0, why }, self.first))
     }
 
     /// Returns the first page of the file, and the checksum of its last sector.
@@ -118,38 +98,28 @@ impl Header {
         self.key().write_batch(0, Tag::Header, &data)
     }
 
-    /// Reads the header from the first page of the file with this name.
-    pub(super) fn read(page: &[u8], first: u64) -> Result<(Header, u32), HeaderError> {
-        let damage = |offset, why: &str| HeaderError::Damaged(Damage { offset, cut: 0, why: why.to_owned() });
+    /// Reads the header from the first page of the file with this name. Returns it with the checksum of the
+    /// page's last sector.
+    ///
+    /// # Errors
+    /// When the page is damaged, or of another version: a later server has written it, and can read it.
+    pub(super) fn read(page: &[u8], first: u64) -> Result<(Header, u32), JournalError> {
+        let damage = |offset: usize, why: &str| {
+            let damage = Damage { offset: offset as u64, cut: 0, why: why.to_owned() };
+            damaged_in(&name_of(first), damage, first)
+        };
         if page.len() < PAGE {
-            return Err(damage(page.len() as u64, "the file ends inside its first page"));
+            return Err(damage(page.len(), "the file ends inside its first page"));
         }
         let mut salt = [0; 16];
         salt.copy_from_slice(&page[SALT_START..SALT_START + 16]);
-        let key = SectorKey { salt, segment: first };
-        let mut header = None;
-        let mut chain = 0;
-        for (number, bytes) in (0..).zip(page[..PAGE].chunks_exact(SECTOR)) {
-            let expected = match number {
-                0 => Tag::Header,
-                _ if number + 1 == PAGE_SECTORS => Tag::Last,
-                _ => Tag::Middle,
-            };
-            match key.read(number, bytes) {
-                Sector::Good { tag, index, data, crc } if tag == expected && index == number => {
-                    chain = crc;
-                    if number == 0 {
-                        header = Some(data);
-                    }
-                }
-                _ => return Err(damage(u64::from(number) * SECTOR as u64, "the header is damaged")),
-            }
-        }
-        let data = header.and_then(|data| data.strip_prefix(MAGIC));
-        let data = data.ok_or_else(|| damage(0, "this is no journal of rpc-chat"))?;
-        match data.get(..4) {
-            Some(version) if version == VERSION.to_le_bytes() => {}
-            _ => return Err(HeaderError::OtherVersion),
+        let sector = SectorKey { salt, segment: first }.reader(page, 0);
+        let mut data = Vec::new();
+        let (_, chain) = read_batch(sector, Tag::Header, 0, PAGE_SECTORS, &mut data)
+            .map_err(|number| damage(number as usize * SECTOR, "the header is damaged"))?;
+        let data = data.strip_prefix(MAGIC).ok_or_else(|| damage(0, "this is no journal of rpc-chat"))?;
+        if !data.starts_with(&VERSION.to_le_bytes()) {
+            return Err(JournalError::OtherVersion { file: name_of(first) });
         }
         let header: Header = decode(data).map_err(|_| damage(0, "the header is damaged"))?;
         match header.first == first {
@@ -176,89 +146,77 @@ pub(super) fn batch_sectors(length: usize) -> u32 {
 /// Gets the first sector and the data of a batch. An error says what is wrong with them.
 pub(super) type EachBatch<'a> = &'a mut dyn FnMut(u32, &[u8]) -> Result<(), String>;
 
-/// Reads a file to its end, and passes the data of each whole batch to `each`, with the batch's first sector.
-/// `is_last` is whether the journal ends with this file, so that its last batch may be torn.
-///
-/// # Errors
-/// The first damage, or what `each` has against the data of a batch.
-pub(super) fn scan(bytes: &[u8], first: u64, is_last: bool, each: EachBatch<'_>) -> Result<Scan, Damage> {
-    let (header, mut chain) = Header::read(bytes, first)?;
-    header.check_length(bytes.len() as u64)?;
-    let sectors = header.sectors;
-    let key = header.key();
-    let sector = |number: u32| key.read(number, &bytes[number as usize * SECTOR..][..SECTOR]);
-    let damage = |number: u32, batch: u32, why: &str| {
-        let [offset, cut] = [number, batch].map(|number| u64::from(number) * SECTOR as u64);
-        Damage { offset, cut, why: why.to_owned() }
-    };
-    let (mut last, mut end) = (0, PAGE_SECTORS);
-    let mut data = Vec::new();
-    while end < sectors {
-        let Some((next, crc)) = read_batch(&sector, end, sectors, &mut data) else { break };
-        let linked = data.get(..CHAIN).is_some_and(|before| before == chain.to_le_bytes());
-        if !linked {
-            return Err(damage(end, end, "this batch does not follow the one before it"));
+impl Segment {
+    /// Reads the batches up to the end of the file, and passes the data of each whole one to `each`.
+    /// `is_last` is whether the journal ends with this file, so that its last batch may be torn.
+    ///
+    /// # Errors
+    /// The first damage, or what `each` has against the data of a batch.
+    pub(super) fn scan(&self, is_last: bool, each: EachBatch<'_>) -> Result<Scan, Damage> {
+        let (sectors, mut chain) = (self.header.sectors, self.chain);
+        let sector = self.header.key().reader(&self.bytes, 0);
+        let damage = |number: u32, batch: u32, why: &str| {
+            let [offset, cut] = [number, batch].map(|number| u64::from(number) * SECTOR as u64);
+            Damage { offset, cut, why: why.to_owned() }
+        };
+        let (mut last, mut end, mut data) = (0, PAGE_SECTORS, Vec::new());
+        let begun = loop {
+            let (next, crc) = match read_batch(&sector, Tag::First, end, sectors, &mut data) {
+                Ok(batch) => batch,
+                Err(number) => break number,
+            };
+            if !data.starts_with(&chain.to_le_bytes()) {
+                return Err(damage(end, end, "this batch does not follow the one before it"));
+            }
+            each(end, &data[CHAIN..]).map_err(|why| damage(end, end, &why))?;
+            (last, end, chain) = (end, next, crc);
+        };
+        // A part of a batch stands before the sector `begun`.
+        let missing = || damage(end, end, "a batch is missing here, in whole or in part");
+        let (mut torn, mut closed) = ((begun > end).then_some(begun), false);
+        if torn.is_some() && !is_last {
+            return Err(missing());
         }
-        each(end, &data[CHAIN..]).map_err(|why| damage(end, end, &why))?;
-        (last, end, chain) = (end, next, crc);
-    }
-    let mut torn = None;
-    let mut closed = false;
-    for number in end..sectors {
-        match sector(number) {
-            Sector::Zero => {}
-            Sector::Damaged => return Err(damage(number, end, "this sector is damaged")),
-            Sector::Good { tag, index, .. } => {
-                let belongs =
-                    index == number - end && (tag == Tag::First) == (index == 0) && tag != Tag::Header;
-                if !is_last || closed || !belongs {
-                    return Err(damage(end, end, "a batch is missing here, in whole or in part"));
+        for number in begun..sectors {
+            match sector(number) {
+                Sector::Zero => {}
+                Sector::Damaged => return Err(damage(number, end, "this sector is damaged")),
+                Sector::Good { tag, index, .. } => {
+                    if !is_last || closed || index != number - end || !tag.belongs_at(index, Tag::First) {
+                        return Err(missing());
+                    }
+                    closed = tag == Tag::Last;
+                    torn = Some(number + 1);
                 }
-                closed = tag == Tag::Last;
-                torn = Some(number + 1);
             }
         }
+        Ok(Scan { last, end, chain, torn })
     }
-    Ok(Scan { header, last, end, chain, torn })
 }
 
-/// Reads the batch that begins at the sector `start` into `data`. Returns the sector after it, and the
-/// checksum of its last sector. Returns `None` if it is not whole.
-fn read_batch<'b>(
-    sector: &impl Fn(u32) -> Sector<'b>,
+/// Reads the batch that begins at the sector `start` with the tag `first` into `data`. It ends before the
+/// sector `limit`. Returns the sector after the batch, and the checksum of its last sector.
+///
+/// # Errors
+/// The first sector that is missing in the batch.
+pub(super) fn read_batch<'b>(
+    sector: impl Fn(u32) -> Sector<'b>,
+    first: Tag,
     start: u32,
-    sectors: u32,
+    limit: u32,
     data: &mut Vec<u8>,
-) -> Option<(u32, u32)> {
+) -> Result<(u32, u32), u32> {
     data.clear();
-    let most = sectors.min(start.saturating_add(MAX_BATCH_SECTORS));
-    for number in start..most {
-        let Sector::Good { tag, index, data: piece, crc } = sector(number) else { return None };
-        let expected = if number == start { Tag::First } else { tag };
-        if index != number - start || tag != expected || tag == Tag::First && index > 0 || tag == Tag::Header
-        {
-            return None;
+    let limit = limit.min(start.saturating_add(MAX_BATCH_SECTORS));
+    for number in start..limit {
+        let Sector::Good { tag, index, data: piece, crc } = sector(number) else { return Err(number) };
+        if index != number - start || !tag.belongs_at(index, first) {
+            return Err(number);
         }
         data.extend(piece);
         if tag == Tag::Last {
-            return ((index + 1) % PAGE_SECTORS == 0).then_some((number + 1, crc));
+            return Ok((number + 1, crc));
         }
     }
-    None
-}
-
-/// Reads the data of the batch at the sector `number`, where `bytes` begin with the sector `start` and end at
-/// the end of a batch. Returns the sector after it, or `None` if it is not whole.
-pub(super) fn read_batch_at(
-    key: &SectorKey,
-    bytes: &[u8],
-    start: u32,
-    number: u32,
-    data: &mut Vec<u8>,
-) -> Option<u32> {
-    let end = start + (bytes.len() / SECTOR) as u32;
-    let sector = |number: u32| key.read(number, &bytes[(number - start) as usize * SECTOR..][..SECTOR]);
-    let (next, _) = read_batch(&sector, number, end, data)?;
-    data.drain(..CHAIN.min(data.len()));
-    Some(next)
+    Err(limit)
 }

@@ -86,10 +86,10 @@ impl<D: Disk> Journal<D> {
     ) -> Result<Space, JournalError> {
         let wanted = |opening: usize| needs.with_more().file(opening);
         loop {
-            let segment_sectors = self.segment_sectors;
+            let usual_sectors = self.usual_sectors();
             let Some(filler) = &mut self.filler else { return Ok(Space::ENDLESS) };
             // The last page is for the room's end.
-            let left = (self.sectors - self.end).saturating_sub(PAGE_SECTORS);
+            let left = self.segment.sectors_left().saturating_sub(PAGE_SECTORS);
             let usual = needs.sessions * SESSION_BYTES;
             match filler.next() {
                 Next::Full => return Ok(Space::new(false, left)),
@@ -98,16 +98,16 @@ impl<D: Disk> Journal<D> {
                 }
                 Next::Filling => filler.wait(),
                 Next::Ready if filler.sectors() < needs.file(usual) => {
-                    filler.want(segment_sectors.max(wanted(usual)));
+                    filler.want(usual_sectors.max(wanted(usual)));
                 }
                 Next::Ready if left >= needs.least() => return Ok(Space::new(true, left)),
                 Next::Ready => {
                     let opening = checkpoint();
                     if filler.sectors() < needs.file(opening.len()) {
-                        filler.want(segment_sectors.max(wanted(opening.len())));
+                        filler.want(usual_sectors.max(wanted(opening.len())));
                         continue;
                     }
-                    let wanted = segment_sectors.max(wanted(usual));
+                    let wanted = usual_sectors.max(wanted(usual));
                     match self.roll(first, &opening, wanted) {
                         // Even a name needs space. The file in use is as it was.
                         Err(JournalError::Disk { file, error }) if file == NEXT && is_full(&error) => {
@@ -122,6 +122,6 @@ impl<D: Disk> Journal<D> {
 
     /// Returns whether there is space for the room's end.
     pub(crate) fn has_space_for_end(&self) -> bool {
-        self.filler.is_none() || self.sectors - self.end >= PAGE_SECTORS
+        self.filler.is_none() || self.segment.sectors_left() >= PAGE_SECTORS
     }
 }

@@ -7,31 +7,31 @@ use super::{
     on_disk,
     record::Record,
     repair::{is_marked, repair, MARK, STOPPED},
+    sectors_of_file,
     whole::{read_all, segments},
-    JournalError, JournalOptions,
+    JournalError,
 };
 use chat_common::wire::token::Token;
-use std::{fmt::Write, io, ops::ControlFlow, path::Path, thread, time::Duration};
+use std::{fmt::Write, io, path::Path, thread, time::Duration};
 
 /// How often a journal that looks damaged is read again. A server that writes to it meanwhile can make a file
 /// look damaged that was read in parts, but not each time.
 const ATTEMPTS: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Reads a journal, which a server may be writing, and passes its records to `each`, until that breaks.
+/// Reads a journal, which a server may be writing, and passes its records to `each`, until that returns
+/// false.
 ///
 /// Each event is passed once. The records between the events are passed again where the reading begins anew.
-/// Events that `--keep` drops meanwhile are left out. Returns `None` where no file is, and after a break.
+/// Events that `--keep` drops meanwhile are left out. Returns `None` where no file is, and where
+/// `each` has enough.
 ///
 /// # Blocking
 /// On the disk.
 ///
 /// # Errors
 /// What is wrong with it. All events before that have been passed.
-pub(super) fn read(
-    path: &Path,
-    each: &mut dyn FnMut(Record) -> ControlFlow<()>,
-) -> Result<Option<Last>, JournalError> {
+pub(super) fn read(path: &Path, each: &mut dyn FnMut(Record) -> bool) -> Result<Option<Last>, JournalError> {
     let disk = folder(path)?;
     let (mut attempts, mut shown, mut is_over) = (0, 0, false);
     loop {
@@ -43,8 +43,8 @@ pub(super) fn read(
                 }
                 shown = event.sequence;
             }
-            is_over = each(record).is_break();
-            // This text is for nobody: whoever breaks is told of no damage.
+            is_over = !each(record);
+            // This text is for nobody: a reader that has enough is told of no damage.
             if is_over {
                 Err(String::new())
             } else {
@@ -113,7 +113,7 @@ pub fn check(path: &Path) -> Result<Check, String> {
     let mut events = 0_u64;
     let read = read(path, &mut |record| {
         events += u64::from(matches!(record, Record::Event { .. }));
-        ControlFlow::Continue(())
+        true
     });
     if folder(path).and_then(|disk| is_marked(&disk)).is_ok_and(|is_marked| is_marked) {
         return Ok(Check::Damaged(format!("{MARK}: 0: {STOPPED}")));
@@ -153,9 +153,8 @@ pub fn repair_journal(path: &Path, segment_bytes: u64) -> Result<String, String>
         return Err(no_journal(path));
     }
     let disk = Directory::open(path.to_owned()).map_err(|error| why(&error))?;
-    let options = JournalOptions::new(segment_bytes);
     let random = || -> io::Result<[u8; 16]> { Ok(*Token::random()?.as_bytes()) };
-    let repaired = repair(&disk, &options, random).map_err(|error| why(&error))?;
+    let repaired = repair(&disk, sectors_of_file(segment_bytes), random).map_err(|error| why(&error))?;
     Ok(repaired.map_or_else(
         || "nothing is damaged, and nothing was cut".to_owned(),
         |repaired| repaired.to_string(),

@@ -9,7 +9,7 @@ use super::{
     name_of, on_disk,
     record::{records, Record},
     sector::{PAGE, SECTOR},
-    segment::{scan, Damage, Header, HeaderError},
+    segment::{Damage, Header, Segment},
     JournalError,
 };
 use std::collections::VecDeque;
@@ -30,23 +30,19 @@ pub(super) fn segments(disk: &impl Disk) -> Result<Vec<u64>, JournalError> {
 /// Reads the file whole that begins with the event `first`.
 ///
 /// The header is read first: a damaged file may be of any length, and may not fit into memory.
-pub(super) fn read_file<D: Disk>(disk: &D, first: u64) -> Result<Vec<u8>, JournalError> {
+pub(super) fn read_file<D: Disk>(disk: &D, first: u64) -> Result<Segment, JournalError> {
     let name = name_of(first);
-    let damaged = |damage| damaged_in(&name, damage, first);
     let file = disk.open(&name).map_err(on_disk(&name))?;
     let length = file.length().map_err(on_disk(&name))?;
     let mut bytes = vec![0; PAGE.min(usize::try_from(length).unwrap_or(PAGE))];
     file.read_at(&mut bytes, 0).map_err(on_disk(&name))?;
-    let (header, _) = Header::read(&bytes, first).map_err(|error| match error {
-        HeaderError::Damaged(damage) => damaged(damage),
-        HeaderError::OtherVersion => JournalError::OtherVersion { file: name.clone() },
-    })?;
-    header.check_length(length).map_err(damaged)?;
+    let (header, chain) = Header::read(&bytes, first)?;
+    header.check_length(length)?;
     let rest = header.bytes() as usize - PAGE;
     bytes.try_reserve_exact(rest).map_err(|error| on_disk(&name)(error.into()))?;
     bytes.resize(PAGE + rest, 0);
     file.read_at(&mut bytes[PAGE..], PAGE as u64).map_err(on_disk(&name))?;
-    Ok(bytes)
+    Ok(Segment { header, chain, bytes })
 }
 
 /// Reads a whole journal, and passes each record to `each`.
@@ -69,9 +65,9 @@ pub(super) fn read_all<D: Disk>(
             let why = format!("the events from {next} on are missing before this file");
             return Err(damaged_in(&name, Damage { offset: 0, cut: 0, why }, next));
         }
-        let bytes = read_file(disk, *first)?;
-        let mut file = IndexedFile::new(*first, (bytes.len() / SECTOR) as u32);
-        let found = scan(&bytes, *first, is_last, &mut |sector, data| {
+        let segment = read_file(disk, *first)?;
+        let mut file = IndexedFile::new(*first, segment.header.sectors);
+        let found = segment.scan(is_last, &mut |sector, data| {
             file.add(next, sector);
             let first_of_batch = next;
             let read = records(data).try_for_each(|record| {
@@ -89,8 +85,9 @@ pub(super) fn read_all<D: Disk>(
             read.inspect_err(|_| next = first_of_batch)
         });
         let found = found.map_err(|damage| damaged_in(&name, damage, next))?;
+        let Segment { header, bytes, .. } = segment;
         if let Some(last) = &last {
-            let Header { before, salt, room, .. } = found.header;
+            let Header { before, salt, room, .. } = header;
             // After a repair a new room begins, and its first file follows none.
             let is_new_room = before == 0 && room != last.header.room;
             let follows = before == last.chain && room == last.header.room;
@@ -103,7 +100,7 @@ pub(super) fn read_all<D: Disk>(
         file.end = found.end;
         files.push_back(file);
         last = Some(Last {
-            header: found.header,
+            header,
             batch: part(found.last, found.end),
             end: found.end,
             chain: found.chain,

@@ -1,7 +1,7 @@
 //! Reading the log back and on, over every split between memory and files, while it moves on.
 
 use super::{super::journal::*, *};
-use crate::order::journal::disk::Directory;
+use crate::{order::journal::disk::Directory, settings::JournalSettings};
 use chat_common::wire::codec::decode;
 use proptest::prelude::*;
 use std::{
@@ -12,6 +12,7 @@ use std::{
         atomic::{AtomicUsize, Ordering},
         Arc,
     },
+    time::Duration,
 };
 
 /// The session that reads.
@@ -44,8 +45,10 @@ impl Room {
         let _ = fs::remove_dir_all(&folder);
         let disk = Arc::new(Directory::open(folder.clone()).unwrap());
         let random = || -> io::Result<[u8; 16]> { Ok([7; 16]) };
-        let options = JournalOptions::new(segment_bytes);
-        let (journal, _) = Journal::open(disk, &options, random, &mut |_| Ok(())).unwrap();
+        let segment_size = Bytes(segment_bytes as usize);
+        let settings =
+            JournalSettings { directory: None, keep: Duration::ZERO, keep_size: Bytes(0), segment_size };
+        let (journal, _) = Journal::open(disk, &settings, random, &mut |_| Ok(())).unwrap();
         let log = SharedLog::new(limits).with_archive(journal.archive());
         Room { log, journal, readable: Vec::new(), public: Vec::new(), delivered: Vec::new(), folder }
     }
@@ -85,7 +88,8 @@ impl Room {
                 pieces += 1;
                 pieces < page.pieces
             };
-            let encoded = log.last_messages(page.count, before, READER, page.bytes, &mut go_on).unwrap();
+            let asked_for = HistoryPage { count: page.count, before, reader: READER, limit: page.bytes };
+            let encoded = log.last_messages(asked_for, &mut go_on).unwrap();
             let events: Vec<Event> = encoded.iter().map(|bytes| decode(bytes).unwrap()).collect();
             let Some(oldest) = events.first() else { return found };
             assert!(oldest.sequence < before, "a page goes back");
@@ -108,7 +112,8 @@ impl Room {
         loop {
             let mut batch = Batch::new();
             let before = cursor;
-            self.log.read_files(&mut cursor, reader, (limit, 1 << 16), &mut batch, &mut |_| true).unwrap();
+            let call = CallToFill { batch: &mut batch, usual: limit, longest: 1 << 16 };
+            self.log.read_files(&mut cursor, reader, call, &mut |_| true).unwrap();
             if batch.events() == 0 {
                 self.log.read_memory(&mut cursor, reader, 1 << 16, &mut batch);
             }
@@ -244,7 +249,8 @@ fn only_what_cannot_be_read_is_missing_and_what_follows_it_is_there() {
     let (mut cursor, mut got, mut gaps) = (1, Vec::new(), Vec::new());
     while room.log.is_archived(cursor) {
         let mut batch = Batch::new();
-        room.log.read_files(&mut cursor, reader, (1 << 14, 1 << 16), &mut batch, &mut |_| true).unwrap();
+        let call = CallToFill { batch: &mut batch, usual: 1 << 14, longest: 1 << 16 };
+        room.log.read_files(&mut cursor, reader, call, &mut |_| true).unwrap();
         for event in events_of(&mut batch) {
             match event.kind {
                 EventKind::Missed { first, messages: true } => gaps.push(first..event.sequence + 1),

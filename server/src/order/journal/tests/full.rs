@@ -20,16 +20,22 @@ fn make_space(life: &mut Life, sessions: usize) -> Space {
     life.journal.make_space(life.next, Needs { sessions, command: COMMAND }, checkpoint).unwrap()
 }
 
+/// Opens the journal with files of 64 KiB, and with the thread that makes them.
+fn open_filling(disk: &ModelDisk) -> Life {
+    let mut life = open_with(disk, &JournalSettings { segment_size: Bytes(64 << 10), ..SMALL }).unwrap();
+    life.journal.fill_ahead().unwrap();
+    life
+}
+
 /// A disk that is full from now on.
 const FULL: Faults = Faults { kill: None, sync: None, write: None, space: Some(0), names: 0 };
 
 #[test]
 fn a_full_disk_has_space_for_all_sessions_and_the_end_and_is_never_a_failure() {
-    let options = JournalOptions { segment_bytes: 64 << 10, ..SMALL }.keeping(None, None);
     // It gets full at any time: while a file is used, is made, and gets its name.
     for (sessions, full_after) in [(0, 1), (1, 3), (3, 9), (10, 17), (40, 25), (300, 41), (1_000, 2)] {
         let disk = ModelDisk::default();
-        let mut life = open_with(&disk, &options).unwrap();
+        let mut life = open_filling(&disk);
         for round in 0.. {
             if round == full_after {
                 disk.fail(FULL);
@@ -52,7 +58,7 @@ fn a_full_disk_has_space_for_all_sessions_and_the_end_and_is_never_a_failure() {
         assert!(!life.journal.has_space_for_end());
         let texts = std::mem::take(&mut life.texts);
         drop(life);
-        let mut life = open_with(&disk, &options).unwrap();
+        let mut life = open_filling(&disk);
         assert!(!make_space(&mut life, sessions).accepts);
         assert_eq!(life.texts, texts);
         disk.fail(Faults::default());
@@ -67,9 +73,8 @@ fn a_full_disk_has_space_for_all_sessions_and_the_end_and_is_never_a_failure() {
 
 #[test]
 fn a_disk_without_space_for_a_name_refuses_until_it_has_some() {
-    let options = JournalOptions { segment_bytes: 64 << 10, ..SMALL }.keeping(None, None);
     let disk = ModelDisk::default();
-    let mut life = open_with(&disk, &options).unwrap();
+    let mut life = open_filling(&disk);
     disk.fail(Faults { names: 3, ..Faults::default() });
     while make_space(&mut life, 2).accepts {
         life.commit(&["x".repeat(COMMAND / 2)]).unwrap();

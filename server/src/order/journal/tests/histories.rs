@@ -61,7 +61,7 @@ struct Counts {
 struct History {
     disk: ModelDisk,
     random: Random,
-    options: JournalOptions,
+    settings: JournalSettings,
     told: Content,
     /// What the journal may hold instead: the batch was written, and nobody was told of it.
     in_flight: Option<Content>,
@@ -72,11 +72,11 @@ struct History {
 impl History {
     fn new(seed: u64, bug: Option<Bug>) -> History {
         let mut random = Random(seed);
-        let keep_bytes = (random.below(2) == 0).then_some(48 << 10);
+        let keep_size = Bytes(if random.below(2) == 0 { 48 << 10 } else { 0 });
         History {
-            disk: ModelDisk::default(),
+            disk: ModelDisk::of(bug),
             random,
-            options: JournalOptions { keep_bytes, bug, ..SMALL },
+            settings: JournalSettings { keep_size, ..SMALL },
             told: Content { first: 1, ..Content::default() },
             in_flight: None,
             room: 1,
@@ -126,7 +126,7 @@ impl History {
     /// Opens the journal, checks what is in it, and writes to it until something fails.
     fn live(&mut self, faults: Option<Faults>) -> Result<(), String> {
         self.disk.fail(faults.unwrap_or_default());
-        let mut life = match open_in(&self.disk, &self.options, self.room) {
+        let mut life = match open_in(&self.disk, &self.settings, self.room) {
             Err(_) if faults.is_some() => return Ok(()),
             Err(error) => return Err(format!("the journal is not opened: {error}")),
             Ok(life) => life,
@@ -170,7 +170,7 @@ impl History {
             };
             self.disk.flip_bit(&name_of(*first), &mut self.random);
         }
-        match open_in(&self.disk, &self.options, self.room) {
+        match open_in(&self.disk, &self.settings, self.room) {
             Ok(_) => Err("a journal was opened in which a bit has flipped".to_owned()),
             Err(_) => Ok(true),
         }
@@ -187,8 +187,8 @@ impl History {
         for attempt in 0.. {
             let faults = self.faults().filter(|_| attempt < 3);
             self.disk.fail(faults.unwrap_or_default());
-            let room = self.room;
-            let repaired = repair::repair(&self.disk, &SMALL, || Ok([room; 16]));
+            let (room, sectors) = (self.room, sectors_of_file(SMALL.segment_size.0 as u64));
+            let repaired = repair::repair(&self.disk, sectors, || Ok([room; 16]));
             self.disk.fail(Faults::default());
             match repaired {
                 Ok(Some(repaired)) => return self.opens_after(next, repaired.first_lost),
@@ -215,7 +215,7 @@ impl History {
 
     /// Opens the journal after its repair. The events before `next` were whole before.
     fn opens_after(&mut self, next: u64, first_lost: u64) -> Result<(), String> {
-        let life = open_in(&self.disk, &self.options, self.room);
+        let life = open_in(&self.disk, &self.settings, self.room);
         let life = life.map_err(|error| format!("one repair is not enough: {error}"))?;
         let found = Content::of(&life);
         let known = self.in_flight.take().unwrap_or_else(|| self.told.clone());

@@ -1,5 +1,6 @@
 //! The journal on the model of a disk: crashes, damage, cuts.
 
+mod bugs;
 mod export;
 mod full;
 mod histories;
@@ -7,24 +8,31 @@ mod model_disk;
 mod repairs;
 
 use super::{
-    record::{push, push_round, SessionRecord, SessionState},
-    sector::Sector,
-    seeded::Bug,
-    segment::{scan, Header},
+    record::{push, push_round, Positions, SessionRecord, SessionState},
+    segment::{Header, Scan, Segment},
     whole::segments,
     *,
 };
-use crate::log::{Audience, StagedRound};
+use crate::{
+    log::{Audience, StagedRound},
+    settings::Bytes,
+};
+use bugs::{cut_damage, Bug};
 use chat_common::wire::{
     codec::decode,
     protocol::{Event, EventKind},
     token::Token,
 };
 use model_disk::{Faults, ModelDisk, Random};
-use std::net::Ipv4Addr;
+use std::{net::Ipv4Addr, time::Duration};
 
-const SMALL: JournalOptions =
-    JournalOptions { segment_bytes: 16 << 10, fills_ahead: false, keep: None, keep_bytes: None, bug: None };
+/// Short files, which are all kept.
+const SMALL: JournalSettings = JournalSettings {
+    directory: None,
+    keep: Duration::ZERO,
+    keep_size: Bytes(0),
+    segment_size: Bytes(16 << 10),
+};
 
 /// A journal with what a server would keep in memory beside it.
 struct Life {
@@ -42,15 +50,18 @@ fn open(disk: &ModelDisk) -> Result<Life, JournalError> {
 }
 
 /// Opens the journal and collects the texts in it.
-fn open_with(disk: &ModelDisk, options: &JournalOptions) -> Result<Life, JournalError> {
-    open_in(disk, options, 7)
+fn open_with(disk: &ModelDisk, settings: &JournalSettings) -> Result<Life, JournalError> {
+    open_in(disk, settings, 7)
 }
 
 /// Opens the journal of a room with the number that has these bytes, or makes it.
-fn open_in(disk: &ModelDisk, options: &JournalOptions, room: u8) -> Result<Life, JournalError> {
+fn open_in(disk: &ModelDisk, settings: &JournalSettings, room: u8) -> Result<Life, JournalError> {
+    if disk.has(Bug::CutDamage) {
+        cut_damage(disk);
+    }
     let (mut texts, mut session) = (Vec::new(), 0);
     let random = || Ok([room; 16]);
-    let (journal, opened) = Journal::open(Arc::new(disk.clone()), options, random, &mut |record| {
+    let (journal, opened) = Journal::open(Arc::new(disk.clone()), settings, random, &mut |record| {
         match record {
             Record::Event { event: Event { kind: EventKind::Notice { text }, .. }, .. } => texts.push(text),
             Record::Session(record) => session = record.id,
@@ -59,7 +70,7 @@ fn open_in(disk: &ModelDisk, options: &JournalOptions, room: u8) -> Result<Life,
         }
         Ok(())
     })?;
-    let next = opened.next;
+    let next = opened.next - u64::from(disk.has(Bug::NumberUsedTwice) && opened.events > 0);
     Ok(Life { journal, opened, next, texts, session, time: 5 })
 }
 
@@ -70,10 +81,8 @@ fn session_record(id: u64) -> Record {
         name: "Ann".to_owned(),
         address: Ipv4Addr::LOCALHOST.into(),
         send_only: false,
-        joined: 1,
-        deliver_from: 1,
-        membership_from: 1,
-        last: None,
+        positions: Positions { joined: 1, deliver_from: 1, membership_from: 1 },
+        last_accepted: None,
         state: SessionState::Here,
     })
 }
@@ -112,12 +121,19 @@ fn texts(random: &mut Random, count: u64, longest: u64) -> Vec<String> {
 /// and its bytes.
 fn three_batches() -> (ModelDisk, Vec<u8>, Vec<String>) {
     let disk = ModelDisk::default();
-    let mut life = open_with(&disk, &JournalOptions { segment_bytes: 24 << 10, ..SMALL }).unwrap();
+    let mut life = open_with(&disk, &JournalSettings { segment_size: Bytes(24 << 10), ..SMALL }).unwrap();
     for (batch, length) in [(0, 30), (1, 3_000), (2, 900)] {
         life.commit(&["a".repeat(length), format!("the end of {batch}")]).unwrap();
     }
     let bytes = disk.bytes(&name_of(1));
     (disk, bytes, life.texts)
+}
+
+/// Reads the last file of a journal, which has these bytes and begins with the event `first`.
+fn scan(bytes: &[u8], first: u64, each: segment::EachBatch<'_>) -> Result<Scan, JournalError> {
+    let (header, chain) = Header::read(bytes, first)?;
+    let segment = Segment { header, chain, bytes: bytes.to_vec() };
+    segment.scan(true, each).map_err(|damage| damaged_in(&name_of(first), damage, first))
 }
 
 fn damage_in(disk: &ModelDisk) -> Option<u64> {
@@ -130,22 +146,29 @@ fn damage_in(disk: &ModelDisk) -> Option<u64> {
 
 #[test]
 fn every_bit_that_flips_is_found_where_it_is() {
-    let (_, mut bytes, _) = three_batches();
-    let key = Header::read(&bytes, 1).unwrap().0.key();
-    for bit in 0..bytes.len() * 8 {
-        let sector = bit / 8 / SECTOR;
-        bytes[bit / 8] ^= 1 << (bit % 8);
-        let read = key.read(sector as u32, &bytes[sector * SECTOR..(sector + 1) * SECTOR]);
-        assert_eq!(read, Sector::Damaged, "bit {bit}");
-        // What a scan makes of a damaged sector does not depend on the bit. The header is another matter: it
-        // has the salt.
-        if bit < PAGE * 8 || bit % 61 == 0 {
-            let found = scan(&bytes, 1, true, &mut |_, _| Ok(()));
-            let damage = found.expect_err(&format!("the damage at bit {bit} is found"));
-            assert!(damage.offset <= (sector * SECTOR) as u64, "bit {bit}: {damage}");
-        }
-        bytes[bit / 8] ^= 1 << (bit % 8);
+    // A header, the batch that opens the file, one more, and a page of zeros.
+    let disk = ModelDisk::default();
+    open(&disk).unwrap().commit(&["a".repeat(3_000)]).unwrap();
+    let mut bytes = disk.bytes(&name_of(1));
+    assert_eq!(bytes.len(), 4 * PAGE);
+    let (header, chain) = Header::read(&bytes, 1).unwrap();
+    let flip = |bytes: &mut [u8], bit: usize| bytes[bit / 8] ^= 1 << (bit % 8);
+    let sector = |bit: usize| (bit / 8 / SECTOR * SECTOR) as u64;
+    for bit in 0..PAGE * 8 {
+        flip(&mut bytes, bit);
+        let read = Header::read(&bytes, 1);
+        let Err(JournalError::Damaged { offset, .. }) = read else { panic!("bit {bit}: {read:?}") };
+        assert_eq!(offset, sector(bit), "bit {bit}");
+        flip(&mut bytes, bit);
     }
+    let mut segment = Segment { header, chain, bytes };
+    for bit in PAGE * 8..segment.bytes.len() * 8 {
+        flip(&mut segment.bytes, bit);
+        let damage = segment.scan(true, &mut |_, _| Ok(())).unwrap_err();
+        assert_eq!(damage.offset, sector(bit), "bit {bit}: {damage:?}");
+        flip(&mut segment.bytes, bit);
+    }
+    segment.scan(true, &mut |_, _| Ok(())).unwrap();
 }
 
 #[test]
@@ -323,7 +346,7 @@ fn read_forward(archive: &Archive<ModelDisk>) -> Vec<u64> {
 #[test]
 fn what_is_old_is_read_in_short_pieces_however_long_the_file_is() {
     let disk = ModelDisk::default();
-    let options = JournalOptions { segment_bytes: 4 << 20, ..SMALL };
+    let options = JournalSettings { segment_size: Bytes(4 << 20), ..SMALL };
     let mut life = open_with(&disk, &options).unwrap();
     for number in 1..100 {
         life.commit(&[number.to_string()]).unwrap();
@@ -336,6 +359,7 @@ fn what_is_old_is_read_in_short_pieces_however_long_the_file_is() {
 }
 
 const DAY: Duration = Duration::from_secs(86_400);
+const THIRTY_DAYS: Duration = Duration::from_secs(30 * 86_400);
 
 /// Commits one text a day from `first` to before `end`, each in a file of its own.
 fn a_text_each_day(life: &mut Life, days: std::ops::Range<u32>) {
@@ -347,16 +371,16 @@ fn a_text_each_day(life: &mut Life, days: std::ops::Range<u32>) {
 
 #[test]
 fn a_clock_that_is_set_far_ahead_drops_nothing() {
-    let keeping = JournalOptions { keep: Some(30 * DAY), ..SMALL };
+    let settings = JournalSettings { keep: THIRTY_DAYS, ..SMALL };
     let disk = ModelDisk::default();
-    a_text_each_day(&mut open_with(&disk, &keeping).unwrap(), 1_000..1_010);
+    a_text_each_day(&mut open_with(&disk, &settings).unwrap(), 1_000..1_010);
     // Now the clock says that it is the year 2026 or later, which is more than 30 days on.
-    let mut life = open_with(&disk, &keeping).unwrap();
+    let mut life = open_with(&disk, &settings).unwrap();
     a_text_each_day(&mut life, 30_000..30_001);
     assert_eq!(life.journal.archive().first(), 1);
     // So it says to the next server as well, and still when that is gone.
     for _ in 0..2 {
-        let mut life = open_with(&disk, &keeping).unwrap();
+        let mut life = open_with(&disk, &settings).unwrap();
         a_text_each_day(&mut life, 30_000..30_001);
         assert_eq!(life.journal.archive().first(), 1);
     }
@@ -364,10 +388,10 @@ fn a_clock_that_is_set_far_ahead_drops_nothing() {
 
 #[test]
 fn what_is_older_than_keep_goes_when_the_days_have_gone_by() {
-    let keeping = JournalOptions { keep: Some(30 * DAY), ..SMALL };
+    let settings = JournalSettings { keep: THIRTY_DAYS, ..SMALL };
     let disk = ModelDisk::default();
-    a_text_each_day(&mut open_with(&disk, &keeping).unwrap(), 1_000..1_100);
-    let mut life = open_with(&disk, &keeping).unwrap();
+    a_text_each_day(&mut open_with(&disk, &settings).unwrap(), 1_000..1_100);
+    let mut life = open_with(&disk, &settings).unwrap();
     assert_eq!(life.texts.len(), 100);
     a_text_each_day(&mut life, 1_100..1_101);
     let kept = 102 - life.journal.archive().first();
@@ -395,7 +419,7 @@ fn what_is_old_is_read_from_the_files_piece_by_piece_in_both_directions() {
 #[test]
 fn the_oldest_files_go_when_they_are_too_many_or_too_old() {
     let disk = ModelDisk::default();
-    let options = JournalOptions { keep_bytes: Some(64 << 10), ..SMALL };
+    let options = JournalSettings { keep_size: Bytes(64 << 10), ..SMALL };
     let mut life = open_with(&disk, &options).unwrap();
     for number in 0..100 {
         life.commit(&[format!("{number}")]).unwrap();
@@ -405,7 +429,7 @@ fn the_oldest_files_go_when_they_are_too_many_or_too_old() {
     let after = open(&disk).unwrap();
     assert_eq!(after.texts.len() as u64, 101 - kept[0]);
     assert_eq!((after.next, after.session), (101, 100));
-    let options = JournalOptions { keep: Some(Duration::from_millis(1)), ..SMALL };
+    let options = JournalSettings { keep: Duration::from_millis(1), ..SMALL };
     let mut life = open_with(&disk, &options).unwrap();
     while segments(&disk).unwrap().len() > 2 {
         life.commit(&["more".to_owned()]).unwrap();

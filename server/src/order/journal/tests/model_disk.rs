@@ -8,8 +8,14 @@
 //! and the system calls them clean: later syncs write them no more. Whoever reads sees them until the machine
 //! starts anew, or until the system needs their memory. The directory is one such page.
 
-use super::super::disk::{Disk, DiskFile};
-use super::super::sector::{PAGE, SECTOR};
+use super::{
+    super::{
+        disk::{Disk, DiskFile},
+        last::PROBE,
+        sector::{Tag, PAGE, SECTOR},
+    },
+    bugs::Bug,
+};
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
@@ -39,6 +45,8 @@ struct State {
     names_are_dirty: bool,
     faults: Faults,
     is_killed: bool,
+    /// The bug of the journal that uses the disk.
+    bug: Option<Bug>,
     /// Decides what is left of something that fails.
     random: Random,
     syncs: u64,
@@ -95,6 +103,16 @@ impl ModelDisk {
         self.0.lock().unwrap()
     }
 
+    /// Returns a disk for a journal with a bug.
+    pub(super) fn of(bug: Option<Bug>) -> ModelDisk {
+        ModelDisk(Arc::new(Mutex::new(State { bug, ..State::default() })))
+    }
+
+    /// Whether the journal that uses the disk has this bug.
+    pub(super) fn has(&self, bug: Bug) -> bool {
+        self.lock().bug == Some(bug)
+    }
+
     /// Lets this many more changes and syncs succeed, and then kills the program.
     pub(super) fn kill_after(&self, operations: u64) {
         self.fail(Faults { kill: Some(operations), ..Faults::default() });
@@ -135,9 +153,9 @@ impl ModelDisk {
     }
 
     /// Returns a disk on which all of this is synced.
-    fn holding(files: Vec<Contents>, names: BTreeMap<String, usize>) -> ModelDisk {
+    fn holding(bug: Option<Bug>, files: Vec<Contents>, names: BTreeMap<String, usize>) -> ModelDisk {
         let synced_names = names.clone();
-        ModelDisk(Arc::new(Mutex::new(State { files, names, synced_names, ..State::default() })))
+        ModelDisk(Arc::new(Mutex::new(State { bug, files, names, synced_names, ..State::default() })))
     }
 
     /// Returns the disk as a crash of the machine leaves it.
@@ -155,7 +173,7 @@ impl ModelDisk {
             files.push(state.files[*id].crashed(random));
             *id = files.len() - 1;
         }
-        ModelDisk::holding(files, names)
+        ModelDisk::holding(state.bug, files, names)
     }
 
     /// Returns the bytes of a file, for a test that changes them.
@@ -181,7 +199,7 @@ impl ModelDisk {
         let mut files = state.files.clone();
         files[state.names[name]] = Contents { synced: bytes.clone(), now: bytes, ..Contents::default() };
         let names = state.names.clone();
-        ModelDisk::holding(files, names)
+        ModelDisk::holding(state.bug, files, names)
     }
 }
 
@@ -289,6 +307,9 @@ impl Disk for ModelDisk {
 
     fn create(&self, name: &str) -> io::Result<ModelFile> {
         let mut state = self.lock();
+        if name == PROBE && state.bug == Some(Bug::BelievedNames) {
+            return Ok(ModelFile { id: usize::MAX, disk: self.clone() });
+        }
         state.spend()?;
         if let Ok(id) = state.id(name) {
             // The name stays as it is, and the disk has the old bytes up to the next sync.
@@ -316,6 +337,9 @@ impl Disk for ModelDisk {
 
     fn remove(&self, name: &str) -> io::Result<()> {
         let mut state = self.lock();
+        if name == PROBE && state.bug == Some(Bug::BelievedNames) {
+            return Ok(());
+        }
         state.spend()?;
         state.change(vec![(name.to_owned(), None)]);
         Ok(())
@@ -350,6 +374,57 @@ impl DiskFile for ModelFile {
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        if bytes.first() != Some(&(Tag::First as u8)) {
+            return self.write(bytes, offset);
+        }
+        // These are the batches.
+        if self.disk.has(Bug::BelievedSync) && self.is_there(bytes, offset) {
+            return Ok(());
+        }
+        if self.disk.has(Bug::PageWrittenTwice) {
+            let before = offset - PAGE as u64;
+            let mut page = vec![0; PAGE];
+            self.read_at(&mut page, before)?;
+            // The old page is gone for the moment between the two writes.
+            self.write(&vec![0; PAGE], before)?;
+            self.sync()?;
+            page.extend(bytes);
+            return self.write(&page, before);
+        }
+        self.write(bytes, offset)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        let mut state = self.disk.lock();
+        let state = &mut *state;
+        if state.bug == Some(Bug::NoSync) {
+            return Ok(());
+        }
+        let fails = state.sync_fails()?;
+        let file = &mut state.files[self.id];
+        if fails {
+            file.write_back_some(&mut state.random);
+            file.dirty.clear();
+            file.forget(&mut state.random);
+            // The second sync has nothing to write.
+            return if state.bug == Some(Bug::RetriedSync) { Ok(()) } else { Err(failure()) };
+        }
+        file.synced.resize(file.now.len(), 0);
+        for page in std::mem::take(&mut file.dirty) {
+            let range = page * PAGE..((page + 1) * PAGE).min(file.now.len());
+            file.synced[range.clone()].copy_from_slice(&file.now[range]);
+        }
+        Ok(())
+    }
+}
+
+impl ModelFile {
+    fn is_there(&self, bytes: &[u8], offset: u64) -> bool {
+        let state = self.disk.lock();
+        state.files[self.id].now[offset as usize..].starts_with(bytes)
+    }
+
+    fn write(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         let mut state = self.disk.lock();
         let state = &mut *state;
         let spent = state.spend();
@@ -377,24 +452,5 @@ impl DiskFile for ModelFile {
         file.now[start..end].copy_from_slice(&bytes[..done]);
         file.dirty.extend(start / PAGE..end.div_ceil(PAGE));
         written
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        let mut state = self.disk.lock();
-        let state = &mut *state;
-        let fails = state.sync_fails()?;
-        let file = &mut state.files[self.id];
-        if fails {
-            file.write_back_some(&mut state.random);
-            file.dirty.clear();
-            file.forget(&mut state.random);
-            return Err(failure());
-        }
-        file.synced.resize(file.now.len(), 0);
-        for page in std::mem::take(&mut file.dirty) {
-            let range = page * PAGE..((page + 1) * PAGE).min(file.now.len());
-            file.synced[range.clone()].copy_from_slice(&file.now[range]);
-        }
-        Ok(())
     }
 }

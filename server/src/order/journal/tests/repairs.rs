@@ -12,7 +12,7 @@ use super::{
 const NEW_ROOM: u8 = 9;
 
 fn run_repair(disk: &ModelDisk) -> Result<Option<Repaired>, JournalError> {
-    repair(disk, &SMALL, || Ok([NEW_ROOM; 16]))
+    repair(disk, sectors_of_file(SMALL.segment_size.0 as u64), || Ok([NEW_ROOM; 16]))
 }
 
 /// A journal of three files of four pages. Some batches have one page, and some have two.
@@ -34,7 +34,7 @@ fn sectors_of_batches(bytes: &[u8], first: u64) -> Vec<(u32, u64)> {
         next += records(data).filter(|record| matches!(record, Ok(Record::Event { .. }))).count() as u64;
         Ok(())
     };
-    let end = scan(bytes, first, true, &mut each).unwrap().end;
+    let end = scan(bytes, first, &mut each).unwrap().end;
     let next_of = |sector| begun.iter().rev().find(|(start, _)| *start <= sector).map(|(_, next)| *next);
     (0..end).map(|sector| (sector, next_of(sector).unwrap_or(first))).collect()
 }

@@ -1,14 +1,12 @@
 //! Bugs on purpose, for the tests of the journal's tests. Each breaks the promise that nothing is taken back.
-
-// A test ends here if the model of the disk fails.
-#![allow(clippy::unwrap_used)]
+//!
+//! The model of a disk has the most of them: it does what such a journal would do in place of what the
+//! journal asks for.
 
 use super::{
-    disk::{Disk, DiskFile},
-    last::{settle_names, Last},
-    on_disk,
-    whole::read_all,
-    JournalError,
+    super::disk::{Disk, DiskFile},
+    model_disk::ModelDisk,
+    *,
 };
 
 /// A bug that a journal can have.
@@ -43,23 +41,11 @@ impl Bug {
 }
 
 /// Cuts a journal where it is damaged, as if a crash had left it so.
-pub(super) fn cut_damage(disk: &impl Disk) {
+pub(super) fn cut_damage(disk: &ModelDisk) {
     if let Err(JournalError::Damaged { file, offset, .. }) = read_all(disk, &mut |_| Ok(())) {
         let file = disk.open(&file).unwrap();
         let rest = file.length().unwrap() - offset;
         file.write_at(&vec![0; rest as usize], offset).unwrap();
         file.sync().unwrap();
-    }
-}
-
-/// What makes the names of a disk durable.
-type SettleNames<D> = fn(&D) -> Result<(), JournalError>;
-
-/// Returns what is written again when a journal is opened, and how its names become durable.
-pub(super) fn believing<D: Disk>(bug: Option<Bug>, last: Last) -> (Last, SettleNames<D>) {
-    match bug {
-        Some(Bug::BelievedSync) => (Last { batch: Vec::new(), ..last }, settle_names),
-        Some(Bug::BelievedNames) => (last, |disk| disk.sync_names().map_err(on_disk("."))),
-        _ => (last, settle_names),
     }
 }
