@@ -97,7 +97,11 @@ impl fmt::Display for Expected {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{target::Target, verdicts::VERDICTS};
+    use crate::{
+        target::{course, folder, Target},
+        verdicts::VERDICTS,
+    };
+    use std::fs;
 
     #[test]
     fn each_row_names_a_target_and_no_more_verdicts_than_there_are() {
@@ -115,5 +119,42 @@ mod tests {
         assert!(Green.fits(&Ok(())) && !Green.fits(&frozen));
         assert!(Any.fits(&Ok(())) && Any.fits(&other));
         assert!(!OUT_OF_ORDER.fits(&Err("x after sequence 5 received sequence 7".to_owned())));
+    }
+
+    #[test]
+    fn the_table_of_the_course_has_these_verdicts() {
+        let page = fs::read_to_string(course().join("README.md")).unwrap();
+        let mut found = 0;
+        for line in page.lines().filter(|line| line.starts_with("| ")) {
+            let cells: Vec<&str> = line.trim_matches(['|', ' ']).split(" | ").collect();
+            let name = match cells[0].strip_suffix(" in Go") {
+                Some(step) => format!("go-{step}"),
+                None => cells[0].trim_start_matches('[').split(']').next().unwrap().to_owned(),
+            };
+            let Some(row) = row(&name).filter(|_| cells.len() == 2 + VERDICTS.len()) else { continue };
+            let said: Vec<&str> =
+                row.iter().map(|expected| if *expected == Green { "ok" } else { "red" }).collect();
+            assert_eq!(cells[2..], said, "step {name}");
+            found += 1;
+        }
+        assert!(found > 5, "the page has only {found} rows");
+    }
+
+    #[test]
+    fn the_page_of_a_step_shows_verdicts_on_it_in_rust_or_in_go() {
+        for (name, row) in MATRIX {
+            let Some(Target::Step(step)) = Target::named(name) else { continue };
+            let Ok(folder) = folder(step) else { continue };
+            let page = fs::read_to_string(folder.join("README.md")).unwrap();
+            let in_go = super::row(&format!("go-{name}")).unwrap();
+            for ((verdict, in_rust), in_go) in VERDICTS.iter().zip(*row).zip(in_go) {
+                let start = format!("{}: ", verdict.name);
+                for said in page.lines().filter_map(|line| line.strip_prefix(&start)) {
+                    let said = if said == "ok" { Ok(()) } else { Err(said.to_owned()) };
+                    let fits = in_rust.fits(&said) || in_go.fits(&said);
+                    assert!(fits, "the page of step {step}: {start}{said:?}");
+                }
+            }
+        }
     }
 }
