@@ -190,7 +190,7 @@ impl Table {
         self.open.values().filter(|open| open.stage != Stage::Callback).map(|open| &*open.stream)
     }
 
-    /// Returns how many connections a host has. It looks at all connections: at 1,000 of them for some 2 us.
+    /// Returns how many connections a host has. It looks at all connections.
     fn has(&self, host: Host) -> usize {
         self.open.values().filter(|open| open.host == host).count()
     }
