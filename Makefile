@@ -89,7 +89,7 @@ check: ## format, lints, tests, model, docs: what CI runs, with warnings as erro
 	$(call step,tests of the default build,$(CARGO) test --package chat-common --package chat-server \
 		--package chat-client --lib --bins -- $(WITHOUT_FEATURES))
 	$(call step,model,$(MAKE) model)
-	$(call step,the servers of the course,$(CARGO) test $(CLOSED_BUILD) --package course-judge)
+	$(call step,the servers of the course,$(CARGO) test $(CLOSED_BUILD) --package course-kit --package course-judge)
 	$(call step,docs,$(MAKE) doc)
 	$(call step,packing and installing,$(MAKE) release-test)
 	@echo; cat $(TARGET)/steps; awk '{ all += $$1 } END { print all " s  in all" }' $(TARGET)/steps

@@ -4,5 +4,6 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 #[cfg(feature = "closed")]
 mod closed_make;
+mod course;
 mod dist;
 mod readme;
