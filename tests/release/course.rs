@@ -31,13 +31,14 @@ impl Page {
     /// Types it, and returns what the second terminal shows.
     fn type_it(&self) -> String {
         let mut first = shell(&["timeout", "120", "sh", "-c", self.first.trim()]);
-        let server = Program::start("the first terminal", first.env("LISTEN", "127.0.0.1:0"));
+        let mut server = Program::start("the first terminal", first.env("LISTEN", "127.0.0.1:0"));
         let address = server_address(&server.line_starting_with("Server running at "));
         // Jobs have numbers where a person types.
         let mut second = shell(&["bash", "-c", &format!("set -m\n{}", self.second)]);
         let shown = second.env("SERVER", address.to_string()).output().unwrap();
         // A signal to `timeout` goes to all of its processes.
         server.signal("TERM");
+        server.exits();
         String::from_utf8(shown.stdout).unwrap()
     }
 }
