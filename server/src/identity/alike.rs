@@ -4,6 +4,43 @@
 //! same. A whole name in another script can still look like a Latin name; the README says so.
 
 use super::scripts::{digit_value, SCRIPTS};
+use std::{fmt, ops::Deref, sync::Arc};
+
+/// A name with the forms in which it is compared, so that a comparison need not make them. It is cheap to
+/// copy.
+#[derive(Clone, Debug)]
+pub(crate) struct Name {
+    name: Arc<str>,
+    /// See [`fold`].
+    pub(crate) folded: Arc<str>,
+    /// Another name [looks like](looks_like) this one if it has the same.
+    pub(crate) shape: Arc<str>,
+}
+
+impl Name {
+    pub(crate) fn new(name: &str) -> Name {
+        Name { name: name.into(), folded: fold(name).into(), shape: shape(name).into() }
+    }
+
+    /// As the function [`is_alike`].
+    pub(crate) fn is_alike(&self, other: &Name) -> bool {
+        self.folded == other.folded || self.shape == other.shape
+    }
+}
+
+impl Deref for Name {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.name
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self)
+    }
+}
 
 /// Letters of one script that look the same, after the list of confusable characters of Unicode. In each
 /// word, the letters before `=` are compared as what is behind it. Some pairs differ for a careful reader;

@@ -15,7 +15,7 @@ mod scripts;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use alike::{fold, is_alike, looks_like};
+pub(crate) use alike::{fold, Name};
 pub(crate) use ban::Ban;
 pub(crate) use bans::Bans;
 pub(crate) use by_name::ByName;

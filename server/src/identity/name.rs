@@ -104,7 +104,7 @@ pub(crate) fn check_length(name: &str, max_length: usize) -> Result<(), String> 
 mod tests {
     use super::*;
     use crate::identity::{
-        is_alike,
+        alike::is_alike,
         tests::{letters, seen},
     };
 

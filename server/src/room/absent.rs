@@ -2,7 +2,7 @@
 //! broadcaster's thread, in a round.
 
 use super::{
-    registry::{Member, Presence},
+    member::{Key, Member, Presence},
     round::RoundInProgress,
 };
 use crate::{delivery::CONNECTION_LOST, identity::Host};
@@ -14,13 +14,12 @@ impl RoundInProgress<'_> {
     /// sessions pushes out only its own.
     pub(super) fn forget_absent(&mut self) {
         let (now, keep) = (Instant::now(), self.limits.resume_within);
-        let since = |member: &Member| match member.presence {
-            Presence::Joining { .. } | Presence::Here { .. } => None,
-            Presence::Lost { since, .. } | Presence::Over { since, .. } => Some(since),
-        };
         self.tell_lost(now);
-        let absent = |(id, member): (u64, &Member)| Some((Host::of(member.address), since(member)?, id));
-        let absent: Vec<(Host, Instant, u64)> = self.members.iter().filter_map(absent).collect();
+        let absent = |(id, member): (u64, &Member)| {
+            Some((Host::of(member.client.address), member.absent_since()?, id))
+        };
+        let absent: Vec<(Host, Instant, u64)> =
+            self.members.with_key(Key::Absent).filter_map(absent).collect();
         let is_over = |(_, since, _): &(Host, Instant, u64)| now.duration_since(*since) > keep;
         let (over, mut absent): (Vec<_>, Vec<_>) = absent.into_iter().partition(is_over);
         over.into_iter().for_each(|(.., id)| self.forget(id));
@@ -53,8 +52,8 @@ impl RoundInProgress<'_> {
             Presence::Lost { since, told: false } => now.duration_since(since) >= keep,
             _ => false,
         };
-        let due: Vec<u64> =
-            self.members.iter().filter(|(_, member)| is_due(member)).map(|(id, _)| id).collect();
+        let absent = self.members.with_key(Key::Absent);
+        let due: Vec<u64> = absent.filter(|(_, member)| is_due(member)).map(|(id, _)| id).collect();
         for id in due {
             self.leave(id, Some(CONNECTION_LOST.to_owned()));
         }

@@ -53,8 +53,9 @@ use super::{
     channel::CommandReceiver,
     command::Command,
     effects::Effects,
+    member::Presence,
     mutes::Mutes,
-    registry::{Changes, Members, Presence, Registry},
+    registry::{Changes, Members, Registry},
     round::{NewState, RoundInProgress, Ruling},
     space::checkpoint,
     untold::Untold,
@@ -105,8 +106,9 @@ pub(crate) struct Broadcaster<'env> {
     pub(super) order: Order,
     /// What the last round has left to the next.
     pub(super) state: NewState,
-    /// A copy of the list of recipients. It is copied again when recipients have come or gone.
-    pub(super) recipients: Arc<[Arc<Recipient>]>,
+    /// A copy of the list of recipients. There is none when recipients have come or gone since the last
+    /// fan-out: the next one copies it again.
+    pub(super) recipients: Option<Arc<[Arc<Recipient>]>>,
     pub(super) untold: Untold,
     /// Until when the sessions of the journal may come back in silence.
     pub(super) quiet_resume_until: Option<Instant>,
@@ -132,21 +134,18 @@ pub(crate) fn broadcast_loop(mut broadcaster: Broadcaster<'_>) -> Result<(), Jou
         // Those who wait for an answer must be let go after a panic, too.
         let ended = catch_unwind(AssertUnwindSafe(|| broadcaster.run_to_the_end(&mut fanout)));
         drop(fanout);
-        let Broadcaster { registry, recipients, commands_rx, .. } = &broadcaster;
+        let Broadcaster { registry, commands_rx, .. } = &broadcaster;
         if !matches!(ended, Ok(Ok(()))) {
             // Nobody may learn more than the disk has. The clients come back to the next server.
             shutdown.request();
-            let pairs = recipients.iter().map(|recipient| Arc::clone(&recipient.pair));
-            pairs.chain(registry.pairs()).for_each(|pair| pair.close("the room has failed"));
+            registry.pairs().iter().for_each(|pair| pair.close("the room has failed"));
             // A bounded channel keeps what is queued when its receiver goes, and the commands in it have the
             // senders for answers that others wait for. Each wait ends when its command is dropped.
             commands_rx.drop_all();
         }
         if !delivering.wait_until(shutdown.deadline(limits.drain_timeout)) {
             warn!("some recipients did not take their last messages in time");
-            for recipient in &**recipients {
-                recipient.pair.close("the server shut down");
-            }
+            registry.pairs().iter().for_each(|pair| pair.close("the server shut down"));
         }
         ended.unwrap_or_else(|panic| resume_unwind(panic))
     })
@@ -177,7 +176,7 @@ impl Broadcaster<'_> {
         if !self.order.has_space_for_end() {
             // Nobody may see an event that is not on the disk. The clients come back to the next server.
             warn!("the disk is full, and has no space for the end of the room");
-            self.recipients.iter().for_each(|recipient| recipient.pair.close("the server shut down"));
+            self.registry.pairs().iter().for_each(|pair| pair.close("the server shut down"));
             return Ok(());
         }
         let mut staged = self.log.stage();
@@ -272,18 +271,17 @@ impl Broadcaster<'_> {
         }
         self.state = NewState { last_id, waiting, ..NewState::default() };
         let is_quiet = effects.commands == 1;
-        if replies_come_first(is_quiet, self.recipients.len()) {
+        if replies_come_first(is_quiet, self.recipients.as_ref().map_or(0, |list| list.len())) {
             effects.write_replies();
         }
         effects.answers.drain(..).for_each(|answer| answer());
         effects.closings.drain(..).for_each(|(pair, reason)| pair.close(reason));
-        if effects.recipients_changed {
-            self.recipients = registry.recipients().into();
-        }
+        self.recipients.take_if(|_| effects.recipients_changed);
         if let Some((first, authors, has_private)) = untold.take_due() {
             let frame = RoundFrame::read(log, limits.max_frame.0, first, authors, has_private);
-            fanout.write(&self.recipients, frame, is_quiet);
-            untold.pause();
+            let recipients = self.recipients.get_or_insert_with(|| registry.recipients());
+            fanout.write(recipients, frame, is_quiet);
+            untold.pause(recipients.len());
         }
         effects.write_replies();
         for (address, line) in effects.lines {
@@ -310,11 +308,11 @@ fn start_recipients(members: &mut Changes, effects: &mut Effects, fanout: &Fanou
         // A command behind may have ended the session, or given it another pair.
         let member = members.get_mut(&pair.id).and_then(Option::as_mut);
         let Some(member) = member.filter(|member| member.is_on(&pair)) else { continue };
-        let (reader, deliver_from) = (member.reader(pair.id), member.deliver_from);
+        let (reader, deliver_from) = (member.reader, member.deliver_from);
         let Presence::Here { recipient, .. } = &mut member.presence else { continue };
         *recipient = fanout.deliveries().start(new, deliver_from, reader);
         if recipient.is_none() {
-            effects.lines.push((Some(member.address), "no thread for a recipient".to_owned()));
+            effects.lines.push((Some(member.client.address), "no thread for a recipient".to_owned()));
             effects.closings.push((pair, CONNECTION_LOST));
         }
     }

@@ -3,14 +3,15 @@
 
 use super::{
     command::Entrance,
-    registry::{Member, Presence},
+    member::{Client, Member, Presence},
     round::RoundInProgress,
     waiting::largest_command,
 };
 use crate::{
     delivery::{ConnectionPair, NewRecipient, CONNECTION_LOST},
     door::Slot,
-    identity::key_of,
+    identity::Name,
+    log::Reader,
 };
 use chat_common::wire::{
     protocol::{Cause, EventKind, Join, Refusal},
@@ -30,28 +31,27 @@ impl RoundInProgress<'_> {
     ) -> Result<Arc<ConnectionPair>, Refusal> {
         self.check_space()?;
         // This client makes a new session, so it has given up the one that it had with this token.
-        let former = self.members.iter().find(|(_, member)| member.token == join.token);
+        let former = self.members.with_token(&join.token);
         if let Some((id, pair)) = former.map(|(id, member)| (id, member.pair().map(Arc::clone))) {
             self.effects.closings.extend(pair.map(|pair| (pair, "replaced")));
             self.leave(id, None);
         }
-        let folded = self.take_name(&join.name, address, &call, None)?;
+        let name = Name::new(&join.name);
+        let client = Client::new(address, &call);
+        self.take_name(&name, &client, None)?;
         self.state.last_id += 1;
-        let (key, now) = (key_of(&call), Instant::now());
-        let pair = Arc::new(ConnectionPair::new(self.state.last_id, call, self.door.reads(address)));
+        let (session, now) = (self.state.last_id, Instant::now());
+        let pair = Arc::new(ConnectionPair::new(session, call, self.door.reads(address)));
         let member = Member {
             token: join.token,
-            name: join.name.as_str().into(),
-            folded,
-            address,
-            key,
+            name,
             former_names: Vec::new(),
+            client,
             send_only: join.send_only,
             presence: Presence::Joining { pair: Arc::clone(&pair), announced: false },
             joined: None,
             deliver_from: 0,
-            membership_from: 0,
-            history_floor: 0,
+            reader: Reader { session, membership_from: 0, history_floor: 0 },
             last_accepted: None,
             entered: now,
             last_said: now,
@@ -71,8 +71,7 @@ impl RoundInProgress<'_> {
         // copy. In the old session the client would take new events for ones that it has. A send-only client
         // receives no events, and its join has the sequence of an event that is not there yet.
         let is_here = join.send_only || join.resume.is_some_and(|sequence| sequence < self.staged.next());
-        let found = self.members.iter().find(|(_, member)| is_here && member.token == join.token);
-        let Some((id, member)) = found else {
+        let Some((id, member)) = self.members.with_token(&join.token).filter(|_| is_here) else {
             let why = "the session is not known here; join anew";
             return Err(Refusal::new(Cause::UnknownSession, why));
         };
@@ -87,13 +86,13 @@ impl RoundInProgress<'_> {
         if let Some(why) = self.door.bans.reason(&member.name, address) {
             return Err(Refusal::new(Cause::SessionOver, why));
         }
-        self.check_owner(&member.name, key_of(&call))?;
+        let client = Client::new(address, &call);
+        self.check_owner(&member.name, client.key)?;
         self.effects.closings.extend(member.pair().map(|old| (Arc::clone(old), "replaced")));
         self.effects.recipients_changed = true;
         let announced = member.is_here();
         let member = self.members.get_mut(id).expect("the session is in the list");
-        member.key = key_of(&call);
-        member.address = address;
+        member.client = client;
         let pair = Arc::new(ConnectionPair::new(id, call, self.door.reads(address)));
         member.presence = Presence::Joining { pair: Arc::clone(&pair), announced };
         Ok(pair)
@@ -114,10 +113,10 @@ impl RoundInProgress<'_> {
         }
         let member = self.members.get_mut(pair.id)?;
         let next = self.staged.next();
-        (member.deliver_from, member.membership_from) = match entrance {
+        (member.deliver_from, member.reader.membership_from) = match entrance {
             Entrance::New { deliver_from } => (deliver_from.unwrap_or(next).min(next), next),
             Entrance::Since { sequence, history_floor } => {
-                member.history_floor = history_floor;
+                member.reader.history_floor = history_floor;
                 let unseen = sequence.saturating_add(1).min(next);
                 (unseen, unseen)
             }
@@ -126,26 +125,26 @@ impl RoundInProgress<'_> {
             // A client that has received nothing sends 0. It gets nothing from before the session's first
             // deliveries.
             Entrance::Resumed(sequence) => {
-                (sequence.saturating_add(1).max(member.deliver_from).min(next), member.membership_from)
+                (sequence.saturating_add(1).max(member.deliver_from).min(next), member.reader.membership_from)
             }
         };
         member.presence = Presence::Here { pair: Arc::clone(pair), recipient: None };
-        let name = Arc::clone(&member.name);
+        let name = member.name.clone();
         let new_recipient = |callback| NewRecipient { pair: Arc::clone(pair), callback, slot: None };
         self.effects.recipients.extend(callback.map(new_recipient));
         self.effects.recipients_changed = true;
         self.state.changed.push(pair.id);
-        let key = member.key;
+        let key = member.client.key;
         if member.send_only {
             // Nothing is staged. Everything with a lower sequence than the next event was before it.
             let came = if member.joined.is_none() { "came" } else { "came back" };
             member.joined.get_or_insert(next);
             if !announced {
-                let line = format!("{} {came} to speak, from {}", member.name, member.address);
-                self.effects.lines.push((Some(member.address), line));
+                let line = format!("{} {came} to speak, from {}", member.name, member.client.address);
+                self.effects.lines.push((Some(member.client.address), line));
             }
         } else if !announced {
-            let address = member.address.to_canonical();
+            let address = member.client.address.to_canonical();
             let is_new = member.joined.is_none();
             let (kind, line) = match is_new {
                 true => {
@@ -155,7 +154,7 @@ impl RoundInProgress<'_> {
                     (EventKind::Back { name: name.to_string() }, format!("{name} is back from {address}"))
                 }
             };
-            self.effects.lines.push((Some(member.address), line));
+            self.effects.lines.push((Some(member.client.address), line));
             let sequence = self.stage(pair.id, kind);
             if let Some(member) = self.members.get_mut(pair.id) {
                 member.joined = member.joined.or(sequence);
@@ -164,7 +163,7 @@ impl RoundInProgress<'_> {
                 self.tell(pair.id, time.sentence());
             }
         }
-        self.give_name(&name, key);
+        self.give_name(name, key);
         self.members.get(pair.id)?.joined
     }
 
@@ -199,20 +198,20 @@ impl RoundInProgress<'_> {
 
     /// Ends the presence of a member, and stages the event for the others with the `reason`. Returns the
     /// member's name.
-    pub(super) fn end(&mut self, id: u64, presence: Presence, reason: Option<String>) -> Option<Arc<str>> {
+    pub(super) fn end(&mut self, id: u64, presence: Presence, reason: Option<String>) -> Option<Name> {
         let member = self.members.get_mut(id)?;
         let (was_here, was_seen) = (member.is_here(), member.is_seen());
         self.effects.recipients_changed = true;
         // The journal does not know a session that has not entered.
         self.state.changed.extend(member.joined.map(|_| id));
         member.presence = presence;
-        let name = Arc::clone(&member.name);
+        let name = member.name.clone();
         if was_here {
             let why = reason.as_ref().map_or(String::new(), |why| format!(" ({why})"));
             let by_operator = matches!(member.presence, Presence::Over { .. });
-            let address = (!by_operator).then_some(member.address);
+            let address = (!by_operator).then_some(member.client.address);
             let left = if member.send_only { "went" } else { "left" };
-            let line = format!("{name} {left}{why} from {}", member.address.to_canonical());
+            let line = format!("{name} {left}{why} from {}", member.client.address.to_canonical());
             self.effects.lines.push((address, line));
         }
         if was_seen {

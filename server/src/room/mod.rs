@@ -9,6 +9,7 @@ mod broadcaster;
 mod channel;
 mod command;
 mod effects;
+mod member;
 mod membership;
 mod messages;
 mod mutes;
@@ -33,6 +34,7 @@ pub(crate) use past::Past;
 use crate::{
     delivery::{ConnectionPair, Recipient},
     door::Door,
+    identity::Name,
     order::{counters::Counters, GoOn, HistoryPage, SharedLog},
     settings::Limits,
 };
@@ -46,7 +48,8 @@ use chat_common::{
     },
 };
 use crossbeam_channel::{bounded, Sender};
-use registry::{Changes, Member, Registry};
+use member::Member;
+use registry::{Changes, Registry};
 use round::NewState;
 use std::{
     io,
@@ -96,7 +99,7 @@ impl Room {
             commands_rx,
             order,
             state: NewState { last_id: last_session, ..NewState::default() },
-            recipients: Arc::new([]),
+            recipients: None,
             untold: Untold::default(),
             quiet_resume_until,
             appended_tx,
@@ -176,8 +179,8 @@ impl Room {
             let log = self.log.read();
             (log.first(), log.next(), log.bytes() / 1024)
         };
-        let behind = |(name, recipient): &(Arc<str>, Arc<Recipient>)| {
-            (next.saturating_sub(recipient.cursor()), Arc::clone(name))
+        let behind = |(name, recipient): &(Name, Arc<Recipient>)| {
+            (next.saturating_sub(recipient.cursor()), name.to_string())
         };
         let slowest = match recipients.iter().map(behind).max() {
             Some((behind, name)) if behind > 0 => format!("{name}, {behind} behind"),

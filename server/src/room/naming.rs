@@ -7,23 +7,16 @@
 //! that has taken another one.
 
 use super::{
-    registry::{Member, Presence},
+    member::{Client, Member, Presence},
     round::RoundInProgress,
 };
 use crate::{
     delivery::CONNECTION_LOST,
-    identity::{fold, is_alike, key_of, looks_like, ClientKey, Host},
+    identity::{ClientKey, Host, Name},
     log::Audience,
 };
-use chat_common::wire::{
-    protocol::{Cause, EventKind, Refusal, Reply},
-    stream::Stream,
-};
-use std::{
-    net::IpAddr,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use chat_common::wire::protocol::{Cause, EventKind, Refusal, Reply};
+use std::time::{Duration, Instant};
 
 /// The most former names that are held for a member. So nobody keeps many names from others, or makes the
 /// check of a name slow.
@@ -51,25 +44,22 @@ impl RoundInProgress<'_> {
         if let Some(time) = self.mutes.left(&member.name) {
             return Err(Refusal::new(Cause::Muted, time.sentence()));
         }
-        let (address, pair) = (member.address, member.pair().map(Arc::clone).ok_or_else(Refusal::busy)?);
-        let folded = self.take_name(name, address, pair.call(), Some(id))?;
+        let (client, name) = (member.client, Name::new(name));
+        self.take_name(&name, &client, Some(id))?;
         let member = self.members.get_mut(id).ok_or_else(Refusal::busy)?;
-        member.folded = folded;
-        let from = std::mem::replace(&mut member.name, name.into());
-        let (key, name) = (member.key, Arc::clone(&member.name));
+        let from = std::mem::replace(&mut member.name, name.clone());
         self.state.changed.push(id);
-        let address = member.address.to_canonical();
-        self.effects.lines.push((Some(member.address), format!("{from} is now {name}, from {address}")));
-        self.give_name(&name, key);
-        self.hold_former(id, Arc::clone(&from));
-        let sequence = self
-            .staged
-            .push(EventKind::Renamed { from: from.to_string(), to: name.to_string() }, Audience::AllBut(id));
+        let address = client.address.to_canonical();
+        self.effects.lines.push((Some(client.address), format!("{from} is now {name}, from {address}")));
+        let renamed = EventKind::Renamed { from: from.to_string(), to: name.to_string() };
+        self.give_name(name, client.key);
+        self.hold_former(id, from);
+        let sequence = self.staged.push(renamed, Audience::AllBut(id));
         Ok(Reply::Renamed { sequence })
     }
 
-    /// Checks that a session may have a name, and takes the name from a lost session. `own` is the
-    /// session, or `None` for a new one. `call` is its call connection. Returns the name's folded form.
+    /// Checks that a client may have a name, and takes the name from a lost session. `own` is the session of
+    /// the client, or `None` for a new one.
     ///
     /// # Errors
     /// When somebody else has the name, it belongs to another key, or the name or the address is banned.
@@ -77,35 +67,33 @@ impl RoundInProgress<'_> {
     /// A ban is the last command of its round, so a claim is either refused here or removed there.
     pub(super) fn take_name(
         &mut self,
-        name: &str,
-        address: IpAddr,
-        call: &Stream,
+        name: &Name,
+        client: &Client,
         own: Option<u64>,
-    ) -> Result<Arc<str>, Refusal> {
-        if let Some(why) = self.door.bans.reason(name, address) {
+    ) -> Result<(), Refusal> {
+        if let Some(why) = self.door.bans.reason(name, client.address) {
             return Err(Refusal::new(Cause::Banned, why));
         }
         // This comes before the name is taken from a lost session.
-        self.check_owner(name, key_of(call))?;
-        let folded = fold(name);
+        self.check_owner(name, client.key)?;
         let mut over = Vec::new();
-        for (id, holder) in self.members.iter().filter(|(id, _)| Some(*id) != own) {
-            let held = match self.holding(holder, name, &folded) {
+        for (id, holder) in self.members.named(name).into_iter().filter(|(id, _)| Some(*id) != own) {
+            let held = match self.holding(holder, name) {
                 None => continue,
                 Some(Holding::Present) => {
-                    let why = match *holder.folded == folded {
+                    let why = match holder.name.folded == name.folded {
                         true => format!("the name {name} is taken"),
                         false => format!("the name {name} looks like {}, who is here", holder.name),
                     };
                     return Err(Refusal::new(Cause::NameTaken, format!("{why}; choose another")));
                 }
                 Some(Holding::Lost(left)) => {
-                    over.push((id, Arc::clone(&holder.name)));
+                    over.push((id, holder.name.clone()));
                     left.map(|left| (format!("the connection of {} was lost", holder.name), left))
                 }
                 Some(Holding::Former(left)) => Some((format!("{} had the name {name}", holder.name), left)),
             };
-            let held = held.filter(|_| !self.is_same_client(id, holder, address, call, own));
+            let held = held.filter(|_| !self.is_same_client(holder, client, own));
             if let Some((why, left)) = held {
                 let seconds = left.as_millis().div_ceil(1000);
                 let why = format!("{why} a moment ago; the name is free again in {seconds} s");
@@ -117,25 +105,25 @@ impl RoundInProgress<'_> {
             let over = Presence::Over { since: Instant::now(), cause: Cause::NameTaken, why };
             self.end(id, over, Some(CONNECTION_LOST.to_owned()));
         }
-        Ok(folded.into())
+        Ok(())
     }
 
     /// Lets a name belong to the client with this key, if the room keeps names.
-    pub(super) fn give_name(&mut self, name: &Arc<str>, key: Option<ClientKey>) {
+    pub(super) fn give_name(&mut self, name: Name, key: Option<ClientKey>) {
         let key = key.filter(|_| self.door.names.is_some());
-        self.state.names.extend(key.map(|key| (Arc::clone(name), key)));
+        self.state.names.extend(key.map(|key| (name, key)));
     }
 
     /// Checks that the client with this key may have a name that others may have had before.
     ///
     /// # Errors
     /// The refusal for the client.
-    pub(super) fn check_owner(&self, name: &str, key: Option<ClientKey>) -> Result<(), Refusal> {
+    pub(super) fn check_owner(&self, name: &Name, key: Option<ClientKey>) -> Result<(), Refusal> {
         let kept = self.door.names.as_ref().zip(key);
         let is_free = kept.is_none_or(|(names, key)| names.is_free_for(name, &key));
         // Nobody else knows yet of the names that this round gives.
         let mut given = self.state.names.iter().filter(|(_, owner)| Some(*owner) != key);
-        if is_free && !given.any(|(given, _)| is_alike(given, name)) {
+        if is_free && !given.any(|(given, _)| given.is_alike(name)) {
             return Ok(());
         }
         let why = format!("the name {name:?} belongs to somebody else's key here; choose another");
@@ -143,12 +131,11 @@ impl RoundInProgress<'_> {
     }
 
     /// Returns why nobody else can have a name, if that is because of this session.
-    fn holding(&self, holder: &Member, name: &str, folded: &str) -> Option<Holding> {
+    fn holding(&self, holder: &Member, name: &Name) -> Option<Holding> {
         // Nobody can come back later than `resume_within`.
         let hold = self.limits.hold_name.min(self.limits.resume_within);
         let left = |since: Instant| hold.checked_sub(since.elapsed()).filter(|left| !left.is_zero());
-        let is_meant = |its: &str, its_folded: &str| its_folded == folded || looks_like(its, name);
-        let has_name = is_meant(&holder.name, &holder.folded);
+        let has_name = holder.name.is_alike(name);
         match &holder.presence {
             Presence::Over { .. } => None,
             Presence::Lost { since, .. } if has_name => Some(Holding::Lost(left(*since))),
@@ -157,36 +144,28 @@ impl RoundInProgress<'_> {
                 // It may have had the name twice.
                 let former = holder.former_names.iter().rev().map(|(former, since)| (former, left(*since)));
                 let mut held = former.filter_map(|(former, left)| Some((former, left?)));
-                held.find(|(former, _)| is_meant(former, &fold(former)))
-                    .map(|(_, left)| Holding::Former(left))
+                held.find(|(former, _)| former.is_alike(name)).map(|(_, left)| Holding::Former(left))
             }
         }
     }
 
-    /// Returns whether a client is surely that of the session `id`: in a closed room because it has the same
-    /// key. Otherwise because it comes from the same host, and no other session of that host is here or can
-    /// be resumed. So a program that was killed has its name at once when its machine starts it again.
-    fn is_same_client(
-        &self,
-        id: u64,
-        holder: &Member,
-        address: IpAddr,
-        call: &Stream,
-        own: Option<u64>,
-    ) -> bool {
-        let host = Host::of(address);
-        if holder.key.is_some() && holder.key == key_of(call) {
+    /// Returns whether a client is surely that of the session `holder`: in a closed room because it has the
+    /// same key. Otherwise because it comes from the same host, and no other session of that host is here or
+    /// can be resumed. So a program that was killed has its name at once when its machine starts it again.
+    fn is_same_client(&self, holder: &Member, client: &Client, own: Option<u64>) -> bool {
+        if client.key.is_some() && holder.client.key == client.key {
             return true;
         }
+        let host = Host::of(client.address);
         let is_of_host = |member: &Member| {
-            Host::of(member.address) == host && !matches!(member.presence, Presence::Over { .. })
+            Host::of(member.client.address) == host && !matches!(member.presence, Presence::Over { .. })
         };
-        let mut others = self.members.iter().filter(|(other, _)| *other != id);
+        let mut others = self.members.iter().filter(|(other, _)| *other != holder.reader.session);
         own.is_none() && is_of_host(holder) && !others.any(|(_, member)| is_of_host(member))
     }
 
     /// Holds a name that the session `id` has given up for another one.
-    fn hold_former(&mut self, id: u64, name: Arc<str>) {
+    fn hold_former(&mut self, id: u64, name: Name) {
         let Some(Member { former_names: former, .. }) = self.members.get_mut(id) else { return };
         former.retain(|(_, since)| since.elapsed() < self.limits.hold_name);
         if former.len() >= MAX_FORMER {

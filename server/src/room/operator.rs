@@ -3,12 +3,12 @@
 
 use super::{
     command::{Removed, TooManyMutes},
+    member::{Member, Presence},
     mutes::MutedFor,
     natural_order::sort_key,
-    registry::{Member, Presence},
     round::{RoundInProgress, Ruling},
 };
-use crate::identity::{is_alike, Ban};
+use crate::identity::{Ban, Name};
 use chat_common::wire::protocol::Cause;
 use std::{sync::Arc, time::Instant};
 
@@ -26,12 +26,13 @@ impl RoundInProgress<'_> {
             _ => text.to_owned(),
         };
         let is_covered = |member: &Member| {
-            ban.covers(&member.name, member.address) && !matches!(member.presence, Presence::Over { .. })
+            ban.covers(&member.name, member.client.address)
+                && !matches!(member.presence, Presence::Over { .. })
         };
         let covered = self.members.iter().filter(|(_, member)| is_covered(member));
         let covered: Vec<_> = covered
             .map(|(id, member)| {
-                let seen_at = member.joined.map(|_| member.address.to_canonical());
+                let seen_at = member.joined.map(|_| member.client.address.to_canonical());
                 (id, seen_at, member.pair().map(Arc::clone))
             })
             .collect();
@@ -51,7 +52,8 @@ impl RoundInProgress<'_> {
         removed.sort_by_cached_key(|member| sort_key(&member.name));
         for Removed { address, others, .. } in &mut removed {
             let ban = Ban::of_host(*address);
-            let is_hit = |member: &Member| member.is_here() && ban.covers(&member.name, member.address);
+            let is_hit =
+                |member: &Member| member.is_here() && ban.covers(&member.name, member.client.address);
             *others = self.members.iter().filter(|(_, member)| is_hit(member)).count();
         }
         removed
@@ -85,14 +87,14 @@ impl RoundInProgress<'_> {
     /// Tells something to the members with this name, or with one that looks the same. Returns the name of
     /// one, if there is any.
     fn tell_named(&mut self, name: &str, text: &str) -> Option<String> {
-        let is_meant = |member: &Member| {
+        let name = Name::new(name);
+        let is_meant = |member: &&Member| {
             // One that has not entered yet is told when it does.
             let has_entered = member.joined.is_some() && !matches!(member.presence, Presence::Over { .. });
-            has_entered && is_alike(&member.name, name)
+            has_entered && member.name.is_alike(&name)
         };
-        let found = self.members.iter().filter(|(_, member)| is_meant(member));
-        let mut found: Vec<(u64, String)> = found.map(|(id, member)| (id, member.name.to_string())).collect();
-        found.sort_unstable();
+        let found = self.members.named(&name).into_iter().filter(|(_, member)| is_meant(member));
+        let found: Vec<(u64, String)> = found.map(|(id, member)| (id, member.name.to_string())).collect();
         found.iter().for_each(|(id, _)| self.tell(*id, text.to_owned()));
         found.into_iter().next().map(|(_, name)| name)
     }

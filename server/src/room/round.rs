@@ -16,13 +16,13 @@ use super::{
 };
 use crate::{
     door::Door,
-    identity::{Ban, ClientKey},
+    identity::{Ban, ClientKey, Name},
     log::{Audience, StagedRound},
     order::journal::space::Space,
     settings::Limits,
 };
 use chat_common::wire::protocol::{EventKind, Reply};
-use std::{sync::Arc, time::Instant};
+use std::time::Instant;
 
 /// A round that is being decided. What the commands do is in files of their own.
 pub(super) struct RoundInProgress<'r> {
@@ -47,7 +47,7 @@ pub(super) struct NewState {
     /// The sessions that the journal has to write again.
     pub(super) changed: Vec<u64>,
     /// The names that belong to a key from now on.
-    pub(super) names: Vec<(Arc<str>, ClientKey)>,
+    pub(super) names: Vec<(Name, ClientKey)>,
     pub(super) ruling: Option<Ruling>,
 }
 

@@ -2,6 +2,7 @@
 //! broadcaster's thread, in a round.
 
 use super::{
+    member::Member,
     registry::{Changes, Members},
     round::RoundInProgress,
     view::with_changes,
@@ -23,7 +24,7 @@ impl RoundInProgress<'_> {
         changed.extend(&self.state.changed);
         for id in changed {
             let written = data.len();
-            match self.members.get(id).map(|member| member.record(id)) {
+            match self.members.get(id).map(Member::record) {
                 None => push(&Record::Gone { session: id }, &mut data),
                 Some(record) => {
                     record.into_iter().for_each(|record| push(&Record::Session(record), &mut data));
@@ -90,7 +91,7 @@ impl RoundInProgress<'_> {
 pub(super) fn checkpoint(members: &Members, changes: &Changes, last_session: u64) -> Vec<u8> {
     let mut data = Vec::new();
     push(&Record::Checkpoint { last_session }, &mut data);
-    let records = with_changes(members, changes).filter_map(|(id, member)| member.record(id));
+    let records = with_changes(members, changes).filter_map(|(_, member)| member.record());
     records.for_each(|record| push(&Record::Session(record), &mut data));
     data
 }

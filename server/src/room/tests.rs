@@ -4,8 +4,9 @@
 use super::{
     command::{Command, Entrance, Message, MessageKind},
     effects::Effects,
+    member::{Key, Presence},
     mutes::{MutedFor, Mutes},
-    registry::{Members, Presence},
+    registry::Members,
     round::{NewState, RoundInProgress, Ruling},
     waiting::Waiting,
     Past, Room,
@@ -60,7 +61,7 @@ struct TestRoom<'env> {
 fn with_room(limits: &Limits, test: impl FnOnce(TestRoom<'_>)) {
     let (door, log) = (&Door::new(Bans::default(), limits), &SharedLog::new(limits));
     let (mutes, waiting, space) = (Mutes::default(), Waiting::default(), Space::ENDLESS);
-    test(TestRoom { limits, door, mutes, log, members: Members::new(), last_id: 0, waiting, space });
+    test(TestRoom { limits, door, mutes, log, members: Members::default(), last_id: 0, waiting, space });
 }
 
 /// Returns one end of a connection. The other end is closed.
@@ -88,12 +89,8 @@ impl TestRoom<'_> {
         round.stage_waiting();
         round.apply(command);
         let RoundInProgress { members, state, staged, mut effects, .. } = round;
-        for (id, change) in members.into_changes() {
-            match change {
-                Some(member) => drop(self.members.insert(id, member)),
-                None => drop(self.members.remove(&id)),
-            }
-        }
+        self.members.apply(members.into_changes());
+        self.check_index();
         self.log.append(staged);
         (self.last_id, self.waiting) = (state.last_id, state.waiting);
         if let Some(Ruling::Mute(name, time)) = state.ruling {
@@ -190,21 +187,31 @@ impl TestRoom<'_> {
         events
     }
 
+    /// Checks that each member is found by its keys.
+    fn check_index(&self) {
+        for (id, member) in self.members.iter() {
+            let mut keys = member.keys();
+            assert!(keys.all(|key| self.members.with_key(key).any(|found| found == id)), "{member:?}");
+        }
+        let absent = self.members.iter().filter(|(_, member)| member.absent_since().is_some());
+        assert!(absent.map(|(id, _)| id).eq(self.members.with_key(Key::Absent)));
+    }
+
     /// Checks that nobody can pass for another: a name belongs to one member, and each member speaks under
     /// the name that the list has.
     fn check_names(&mut self, pairs: &[Arc<ConnectionPair>], message_id: u64, order: &str) {
         let mut owners = HashMap::new();
         for (id, member) in self.members.iter().filter(|(_, member)| member.is_here()) {
-            let other = owners.insert(member.folded.clone(), *id);
+            let other = owners.insert(member.name.folded.clone(), id);
             assert_eq!(other, None, "{order}: two members are called {}", member.name);
         }
         for pair in pairs {
-            let Some(name) = self.members.get(&pair.id).filter(|member| member.is_here()) else { continue };
-            let name = name.name.clone();
+            let Some(name) = self.members.get(pair.id).filter(|member| member.is_here()) else { continue };
+            let name = name.name.to_string();
             let Reply::Accepted { sequence } = self.say(pair, message_id, "hello") else { continue };
             let said = self.events().into_iter().find(|event| event.sequence == sequence).unwrap();
             let EventKind::Message { author, .. } = said.kind else { panic!("{said:?}") };
-            assert_eq!(*author, *name, "{order}");
+            assert_eq!(author, name, "{order}");
         }
     }
 }
@@ -233,7 +240,7 @@ fn what_is_said_while_somebody_joins_is_in_the_history_that_it_asked_for() {
         let deliver_from = room.log.position_before(10, &mut |_| true).unwrap();
         let Reply::Accepted { sequence } = room.say(&ann, 1, "hello") else { panic!("not accepted") };
         room.enter(&bob, Entrance::New { deliver_from }).unwrap();
-        assert_eq!(room.members[&bob.id].deliver_from, sequence);
+        assert_eq!(room.members.get(bob.id).unwrap().deliver_from, sequence);
     });
 }
 
@@ -277,11 +284,14 @@ fn a_rename_and_a_resumption_that_meet_leave_each_name_with_one_member() {
                 room.check_names(&pairs, steps.iter().sum(), &order_text);
             }
             // Whoever is called Teacher at the end is the one that the operator removes.
-            let there =
-                room.members.values().filter(|member| member.is_here() && &*member.folded == "teacher");
+            let there = room
+                .members
+                .iter()
+                .filter(|(_, member)| member.is_here() && &*member.name.folded == "teacher");
             assert_eq!(there.count(), 1, "{order_text}");
             assert_eq!(room.kick("Teacher"), ["Teacher"], "{order_text}");
-            let left = room.members.values().any(|member| member.is_here() && &*member.folded == "teacher");
+            let left =
+                room.members.iter().any(|(_, member)| member.is_here() && &*member.name.folded == "teacher");
             assert!(!left, "{order_text}");
         });
     });
@@ -432,9 +442,10 @@ fn the_name_of_a_lost_session_goes_to_nobody_else_for_ten_seconds() {
         room.lose(&tom);
         let tom = room.join("Bill", 1, address(5));
         room.lose(&tom);
-        let lost = room.members.get_mut(&tom.id).unwrap();
+        let mut lost = room.members.get(tom.id).unwrap().clone();
         let since = Instant::now().checked_sub(Duration::from_secs(10)).expect("the machine runs for longer");
         lost.presence = Presence::Lost { since, told: true };
+        room.members.apply([(tom.id, Some(lost))].into());
         room.join("BiII", 3, address(3));
         assert!(taken(room.resume(1, address(5))).contains("was taken by somebody else"));
     });
@@ -546,7 +557,8 @@ fn a_crowd_of_lost_sessions_pushes_out_only_its_own() {
             let crowd = room.join(&format!("crowd{number}"), number, address(2));
             room.lose(&crowd);
         }
-        let absent = room.members.values().filter(|member| matches!(member.presence, Presence::Lost { .. }));
+        let absent =
+            room.members.iter().filter(|(_, member)| matches!(member.presence, Presence::Lost { .. }));
         assert!(absent.count() <= limits.max_connections + 1);
         assert!(room.resume(0, address(1)).is_ok(), "the session is still there");
         assert!(room.resume(199, address(2)).is_ok());
@@ -572,7 +584,7 @@ fn of_more_lost_sessions_than_are_kept_the_oldest_of_the_hosts_that_have_most_go
                 .collect();
             pairs.iter().for_each(|pair| room.lose(pair));
             let _claims = room.resume(99, address(9));
-            let stays = |number: &u32| room.members.values().any(|member| member.token == token(*number));
+            let stays = |number: &u32| room.members.iter().any(|(_, member)| member.token == token(*number));
             let left: Vec<u32> = (0..hosts.len() as u32).filter(stays).collect();
             assert_eq!(left, kept, "{hosts:?}");
         });

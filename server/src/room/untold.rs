@@ -8,9 +8,15 @@
 use crate::log::{Audience, Class, StagedRound};
 use std::time::{Duration, Instant};
 
-/// How long a notice waits at most after the last one was told. With it 1,000 members join in 0.4 s instead
-/// of 0.9, with 0.3 ms of processor time for each instead of 0.8.
-const PAUSE: Duration = Duration::from_millis(10);
+/// How long a notice waits after the last one was told, for each recipient. To tell one takes 5 us, so in a
+/// crowd most of the time is for those who come. With it 5,000 members join in half of the time that they
+/// need with 10 ms, for half of the processor time.
+const PAUSE_EACH: Duration = Duration::from_micros(10);
+/// How long it waits in a room of up to 1,000. With it 1,000 members join in 0.4 s instead of 0.9, with
+/// 0.3 ms of processor time for each instead of 0.8.
+const MIN_PAUSE: Duration = Duration::from_millis(10);
+/// How long it waits at most.
+const MAX_PAUSE: Duration = Duration::from_millis(50);
 
 /// Events at the end of the log.
 #[derive(Debug, Default)]
@@ -56,11 +62,12 @@ impl Untold {
         Some((first, std::mem::take(&mut self.authors), std::mem::take(&mut self.has_private)))
     }
 
-    /// Begins a pause if the recipients were told of somebody who came or went. Comes after that, because it
-    /// takes time where they are many.
-    pub(super) fn pause(&mut self) {
+    /// Begins a pause if this many recipients were told of somebody who came or went. Comes after that,
+    /// because it takes time where they are many.
+    pub(super) fn pause(&mut self, recipients: usize) {
         if std::mem::take(&mut self.has_membership) {
-            self.pause_end = Some(Instant::now() + PAUSE);
+            let pause = PAUSE_EACH.saturating_mul(recipients as u32).clamp(MIN_PAUSE, MAX_PAUSE);
+            self.pause_end = Some(Instant::now() + pause);
         }
     }
 }
@@ -96,5 +103,17 @@ mod tests {
         assert_eq!(untold.take_due(), None);
         untold.pause_end = Some(Instant::now());
         assert_eq!(untold.take_due(), Some((5, vec![5], false)));
+    }
+
+    #[test]
+    fn the_pause_is_longer_where_many_are_told_and_never_longer_than_its_bound() {
+        for (recipients, least, most) in [(1, 10, 11), (3_000, 30, 31), (1_000_000, 50, 51)] {
+            let mut untold = Untold { has_membership: true, ..Untold::default() };
+            let before = Instant::now();
+            untold.pause(recipients);
+            let pause = untold.pause_end.unwrap() - before;
+            assert!(pause >= Duration::from_millis(least), "{recipients}: {pause:?}");
+            assert!(pause < Duration::from_millis(most) + before.elapsed(), "{recipients}: {pause:?}");
+        }
     }
 }

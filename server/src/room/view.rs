@@ -2,8 +2,13 @@
 //! Runs on the broadcaster's thread. A round that gets no place in the order drops its changes, and nobody
 //! has seen them.
 
-use super::registry::{Changes, Member, Members};
-use crate::identity::fold;
+use super::{
+    member::{Key, Member},
+    registry::{Changes, Members},
+};
+use crate::identity::{fold, Name};
+use chat_common::wire::token::Token;
+use std::collections::BTreeMap;
 
 /// The members as a round sees them.
 pub(super) struct View<'r> {
@@ -21,12 +26,12 @@ impl<'r> View<'r> {
     }
 
     pub(super) fn get(&self, id: u64) -> Option<&Member> {
-        self.changes.get(&id).map_or_else(|| self.list.get(&id), Option::as_ref)
+        self.changes.get(&id).map_or_else(|| self.list.get(id), Option::as_ref)
     }
 
     /// Returns a member to change. It is copied out of the list at the first touch.
     pub(super) fn get_mut(&mut self, id: u64) -> Option<&mut Member> {
-        self.changes.entry(id).or_insert_with(|| self.list.get(&id).cloned()).as_mut()
+        self.changes.entry(id).or_insert_with(|| self.list.get(id).cloned()).as_mut()
     }
 
     pub(super) fn insert(&mut self, id: u64, member: Member) {
@@ -41,11 +46,28 @@ impl<'r> View<'r> {
         with_changes(self.list, &self.changes)
     }
 
+    /// Returns all members with a key. A few others may be among them: the caller looks.
+    pub(super) fn with_key(&self, key: Key<'_>) -> impl Iterator<Item = (u64, &Member)> {
+        let kept = self.list.with_key(key).filter(|id| !self.changes.contains_key(id));
+        let changed = self.changes.keys().copied();
+        kept.chain(changed).filter_map(|id| Some((id, self.get(id)?)))
+    }
+
+    pub(super) fn with_token(&self, token: &Token) -> Option<(u64, &Member)> {
+        self.with_key(Key::Token(token.as_bytes())).find(|(_, member)| member.token == *token)
+    }
+
+    /// Returns all members with a name that is alike, now or a moment ago. A few others may be among them.
+    pub(super) fn named(&self, name: &Name) -> BTreeMap<u64, &Member> {
+        self.with_key(Key::Name(&name.folded)).chain(self.with_key(Key::Name(&name.shape))).collect()
+    }
+
     /// Returns the session id of the member in the room with this name, but not of a send-only client, which
     /// receives nothing. The case of letters makes no difference.
     pub(super) fn id_of(&self, name: &str) -> Option<u64> {
         let folded = fold(name);
-        self.iter().find(|(_, member)| member.is_seen() && *member.folded == *folded).map(|(id, _)| id)
+        let mut found = self.with_key(Key::Name(&folded));
+        found.find(|(_, member)| member.is_seen() && *member.name.folded == *folded).map(|(id, _)| id)
     }
 }
 
@@ -54,6 +76,6 @@ pub(super) fn with_changes<'a>(
     list: &'a Members,
     changes: &'a Changes,
 ) -> impl Iterator<Item = (u64, &'a Member)> {
-    let kept = list.iter().filter(|(id, _)| !changes.contains_key(id)).map(|(id, member)| (*id, member));
+    let kept = list.iter().filter(|(id, _)| !changes.contains_key(id));
     kept.chain(changes.iter().filter_map(|(id, member)| Some((*id, member.as_ref()?))))
 }
