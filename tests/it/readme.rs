@@ -3,7 +3,8 @@
 use chat_tests::process::repository;
 use std::fs;
 
-const READMES: [&str; 4] = ["README.md", "client/README.md", "server/README.md", "tests/README.md"];
+const READMES: [&str; 5] =
+    ["README.md", "client/README.md", "server/README.md", "tests/README.md", "tests/benches/README.md"];
 
 #[test]
 fn the_readme_fits_on_a_screen_or_two_and_its_links_lead_somewhere() {
