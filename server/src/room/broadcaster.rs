@@ -53,12 +53,14 @@ use super::{
     channel::CommandReceiver,
     command::Command,
     effects::Effects,
+    index::Index,
     member::Presence,
     mutes::Mutes,
     registry::{Changes, Members, Registry},
     round::{NewState, RoundInProgress, Ruling},
     space::checkpoint,
     untold::Untold,
+    view::View,
     waiting::largest_command,
 };
 #[cfg(feature = "seeded-bugs")]
@@ -97,6 +99,7 @@ const SPACE_PAUSE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Broadcaster<'env> {
     pub(super) registry: Registry,
+    pub(super) index: Index,
     pub(super) mutes: Mutes,
     pub(super) log: SharedLog,
     pub(super) limits: &'env Limits,
@@ -222,10 +225,11 @@ impl Broadcaster<'_> {
 
     /// Decides a round on the list of members. Nobody else sees anything of it yet.
     fn decide(&self, space: Space, first: Command) -> DecidedRound {
-        let Broadcaster { registry, mutes, log, limits, door, commands_rx, order, .. } = self;
+        let Broadcaster { registry, index, mutes, log, limits, door, commands_rx, order, .. } = self;
         let commands = iter::once(first).chain(commands_rx.waiting().take(limits.queue));
         let state = self.state.clone();
         registry.with_members(|members| {
+            let members = View::new(members, index);
             let mut round = RoundInProgress::new((limits, door, mutes), members, state, space, log.stage());
             round.stage_waiting();
             for command in commands {
@@ -250,7 +254,7 @@ impl Broadcaster<'_> {
     /// Publishes a round: to readers of the log and of the list, to senders that wait for an answer, to the
     /// recipients, and to the server's log.
     fn publish(&mut self, decided: DecidedRound, fanout: &mut FanoutWorker<'_, '_>) {
-        let Broadcaster { registry, mutes, log, limits, door, untold, appended_tx, .. } = self;
+        let Broadcaster { registry, index, mutes, log, limits, door, untold, appended_tx, .. } = self;
         let DecidedRound { mut members, state, staged, mut effects, .. } = decided;
         untold.add(&staged);
         log.append(staged);
@@ -259,7 +263,7 @@ impl Broadcaster<'_> {
             let _ = appended_tx.try_send(());
         }
         start_recipients(&mut members, &mut effects, fanout);
-        registry.publish(members);
+        registry.publish(members, index);
         let NewState { last_id, waiting, names, ruling, .. } = state;
         if let Some(kept) = &door.names {
             names.iter().for_each(|(name, key)| kept.bind(name, *key));

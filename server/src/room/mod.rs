@@ -9,6 +9,7 @@ mod broadcaster;
 mod channel;
 mod command;
 mod effects;
+mod index;
 mod member;
 mod membership;
 mod messages;
@@ -48,6 +49,7 @@ use chat_common::{
     },
 };
 use crossbeam_channel::{bounded, Sender};
+use index::Index;
 use member::Member;
 use registry::{Changes, Registry};
 use round::NewState;
@@ -83,14 +85,15 @@ impl Room {
     ) -> (Room, Broadcaster<'env>) {
         let (commands_tx, commands_rx) = channel(limits.queue);
         let Past { number, log, order, sessions, last_session } = past;
-        let (registry, mutes) = (Registry::default(), Mutes::default());
+        let (registry, mut index, mutes) = (Registry::default(), Index::default(), Mutes::default());
         let restored = sessions.into_iter().map(|(id, record)| (id, Some(Member::restored(record))));
         let restored: Changes = restored.collect();
         // This time begins behind those of the sessions, so that it is over for each of them at its end.
         let quiet_resume_until = (!restored.is_empty()).then(|| Instant::now() + limits.resume_within);
-        registry.publish(restored);
+        registry.publish(restored, &mut index);
         let broadcaster = Broadcaster {
             registry: registry.clone(),
+            index,
             mutes: mutes.clone(),
             log: log.clone(),
             limits,

@@ -10,7 +10,6 @@ use super::{
     command::Command,
     effects::Effects,
     mutes::{MutedFor, Mutes},
-    registry::Members,
     view::View,
     waiting::Waiting,
 };
@@ -63,13 +62,12 @@ pub(super) enum Ruling {
 impl<'r> RoundInProgress<'r> {
     pub(super) fn new(
         (limits, door, mutes): (&'r Limits, &'r Door, &'r Mutes),
-        members: &'r Members,
+        members: View<'r>,
         state: NewState,
         space: Space,
         staged: StagedRound,
     ) -> RoundInProgress<'r> {
-        let (members, effects) = (View::new(members), Effects::default());
-        RoundInProgress { limits, door, mutes, members, state, space, staged, effects }
+        RoundInProgress { limits, door, mutes, members, state, space, staged, effects: Effects::default() }
     }
 
     /// Whether no further command may come into the round.

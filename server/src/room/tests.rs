@@ -4,10 +4,12 @@
 use super::{
     command::{Command, Entrance, Message, MessageKind},
     effects::Effects,
+    index::Index,
     member::{Key, Presence},
     mutes::{MutedFor, Mutes},
-    registry::Members,
+    registry::{apply, Members},
     round::{NewState, RoundInProgress, Ruling},
+    view::View,
     waiting::Waiting,
     Past, Room,
 };
@@ -52,6 +54,7 @@ struct TestRoom<'env> {
     mutes: Mutes,
     log: &'env SharedLog,
     members: Members,
+    index: Index,
     last_id: u64,
     waiting: Waiting,
     space: Space,
@@ -60,8 +63,9 @@ struct TestRoom<'env> {
 /// Runs a test with a room.
 fn with_room(limits: &Limits, test: impl FnOnce(TestRoom<'_>)) {
     let (door, log) = (&Door::new(Bans::default(), limits), &SharedLog::new(limits));
-    let (mutes, waiting, space) = (Mutes::default(), Waiting::default(), Space::ENDLESS);
-    test(TestRoom { limits, door, mutes, log, members: Members::default(), last_id: 0, waiting, space });
+    let (members, index, mutes) = (Members::default(), Index::default(), Mutes::default());
+    let (waiting, space) = (Waiting::default(), Space::ENDLESS);
+    test(TestRoom { limits, door, mutes, log, members, index, last_id: 0, waiting, space });
 }
 
 /// Returns one end of a connection. The other end is closed.
@@ -85,11 +89,13 @@ impl TestRoom<'_> {
     fn apply(&mut self, command: Command) -> Effects {
         let state = NewState { last_id: self.last_id, waiting: self.waiting.clone(), ..NewState::default() };
         let shared = (self.limits, self.door, &self.mutes);
-        let mut round = RoundInProgress::new(shared, &self.members, state, self.space, self.log.stage());
+        let members = View::new(&self.members, &self.index);
+        let mut round = RoundInProgress::new(shared, members, state, self.space, self.log.stage());
         round.stage_waiting();
         round.apply(command);
         let RoundInProgress { members, state, staged, mut effects, .. } = round;
-        self.members.apply(members.into_changes());
+        let changes = members.into_changes();
+        apply(&mut self.members, changes, &mut self.index);
         self.check_index();
         self.log.append(staged);
         (self.last_id, self.waiting) = (state.last_id, state.waiting);
@@ -189,12 +195,12 @@ impl TestRoom<'_> {
 
     /// Checks that each member is found by its keys.
     fn check_index(&self) {
-        for (id, member) in self.members.iter() {
+        for (id, member) in &self.members {
             let mut keys = member.keys();
-            assert!(keys.all(|key| self.members.with_key(key).any(|found| found == id)), "{member:?}");
+            assert!(keys.all(|key| self.index.with_key(key).any(|found| found == *id)), "{member:?}");
         }
-        let absent = self.members.iter().filter(|(_, member)| member.absent_since().is_some());
-        assert!(absent.map(|(id, _)| id).eq(self.members.with_key(Key::Absent)));
+        let absent = self.members.values().filter(|member| member.absent_since().is_some());
+        assert_eq!(absent.count(), self.index.with_key(Key::Absent).count());
     }
 
     /// Checks that nobody can pass for another: a name belongs to one member, and each member speaks under
@@ -206,7 +212,7 @@ impl TestRoom<'_> {
             assert_eq!(other, None, "{order}: two members are called {}", member.name);
         }
         for pair in pairs {
-            let Some(name) = self.members.get(pair.id).filter(|member| member.is_here()) else { continue };
+            let Some(name) = self.members.get(&pair.id).filter(|member| member.is_here()) else { continue };
             let name = name.name.to_string();
             let Reply::Accepted { sequence } = self.say(pair, message_id, "hello") else { continue };
             let said = self.events().into_iter().find(|event| event.sequence == sequence).unwrap();
@@ -240,7 +246,7 @@ fn what_is_said_while_somebody_joins_is_in_the_history_that_it_asked_for() {
         let deliver_from = room.log.position_before(10, &mut |_| true).unwrap();
         let Reply::Accepted { sequence } = room.say(&ann, 1, "hello") else { panic!("not accepted") };
         room.enter(&bob, Entrance::New { deliver_from }).unwrap();
-        assert_eq!(room.members.get(bob.id).unwrap().deliver_from, sequence);
+        assert_eq!(room.members.get(&bob.id).unwrap().deliver_from, sequence);
     });
 }
 
@@ -442,10 +448,10 @@ fn the_name_of_a_lost_session_goes_to_nobody_else_for_ten_seconds() {
         room.lose(&tom);
         let tom = room.join("Bill", 1, address(5));
         room.lose(&tom);
-        let mut lost = room.members.get(tom.id).unwrap().clone();
+        let mut lost = room.members.get(&tom.id).unwrap().clone();
         let since = Instant::now().checked_sub(Duration::from_secs(10)).expect("the machine runs for longer");
         lost.presence = Presence::Lost { since, told: true };
-        room.members.apply([(tom.id, Some(lost))].into());
+        apply(&mut room.members, [(tom.id, Some(lost))].into(), &mut room.index);
         room.join("BiII", 3, address(3));
         assert!(taken(room.resume(1, address(5))).contains("was taken by somebody else"));
     });
@@ -653,6 +659,7 @@ fn of_the_sessions_of_a_journal_none_is_left_out_when_their_time_to_come_back_is
     broadcaster.registry.with_members(|members| {
         let shared = (&limits, &door, &broadcaster.mutes);
         let (state, staged) = (NewState::default(), broadcaster.log.stage());
+        let members = View::new(members, &broadcaster.index);
         let mut round = RoundInProgress::new(shared, members, state, Space::ENDLESS, staged);
         // The broadcaster wakes then, and not once more.
         round.tell_lost(until);

@@ -3,6 +3,7 @@
 //! has seen them.
 
 use super::{
+    index::Index,
     member::{Key, Member},
     registry::{Changes, Members},
 };
@@ -13,12 +14,13 @@ use std::collections::BTreeMap;
 /// The members as a round sees them.
 pub(super) struct View<'r> {
     list: &'r Members,
+    index: &'r Index,
     changes: Changes,
 }
 
 impl<'r> View<'r> {
-    pub(super) fn new(list: &'r Members) -> View<'r> {
-        View { list, changes: Changes::new() }
+    pub(super) fn new(list: &'r Members, index: &'r Index) -> View<'r> {
+        View { list, index, changes: Changes::new() }
     }
 
     pub(super) fn into_changes(self) -> Changes {
@@ -26,12 +28,12 @@ impl<'r> View<'r> {
     }
 
     pub(super) fn get(&self, id: u64) -> Option<&Member> {
-        self.changes.get(&id).map_or_else(|| self.list.get(id), Option::as_ref)
+        self.changes.get(&id).map_or_else(|| self.list.get(&id), Option::as_ref)
     }
 
     /// Returns a member to change. It is copied out of the list at the first touch.
     pub(super) fn get_mut(&mut self, id: u64) -> Option<&mut Member> {
-        self.changes.entry(id).or_insert_with(|| self.list.get(id).cloned()).as_mut()
+        self.changes.entry(id).or_insert_with(|| self.list.get(&id).cloned()).as_mut()
     }
 
     pub(super) fn insert(&mut self, id: u64, member: Member) {
@@ -48,7 +50,7 @@ impl<'r> View<'r> {
 
     /// Returns all members with a key. A few others may be among them: the caller looks.
     pub(super) fn with_key(&self, key: Key<'_>) -> impl Iterator<Item = (u64, &Member)> {
-        let kept = self.list.with_key(key).filter(|id| !self.changes.contains_key(id));
+        let kept = self.index.with_key(key).filter(|id| !self.changes.contains_key(id));
         let changed = self.changes.keys().copied();
         kept.chain(changed).filter_map(|id| Some((id, self.get(id)?)))
     }
@@ -76,6 +78,6 @@ pub(super) fn with_changes<'a>(
     list: &'a Members,
     changes: &'a Changes,
 ) -> impl Iterator<Item = (u64, &'a Member)> {
-    let kept = list.iter().filter(|(id, _)| !changes.contains_key(id));
+    let kept = list.iter().filter(|(id, _)| !changes.contains_key(id)).map(|(id, member)| (*id, member));
     kept.chain(changes.iter().filter_map(|(id, member)| Some((*id, member.as_ref()?))))
 }
