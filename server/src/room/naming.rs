@@ -126,7 +126,7 @@ impl RoundInProgress<'_> {
         if is_free && !given.any(|(given, _)| given.is_alike(name)) {
             return Ok(());
         }
-        let why = format!("the name {name:?} belongs to somebody else's key here; choose another");
+        let why = format!("the name \"{name}\" belongs to somebody else's key here; choose another");
         Err(Refusal::new(Cause::NameKept, why))
     }
 
