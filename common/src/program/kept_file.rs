@@ -28,6 +28,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// How often a lock is taken if somebody removes it again and again.
+const LOCK_ATTEMPTS: usize = 100;
+
 /// A file, by the path that a person gave.
 #[derive(Clone, Debug)]
 pub struct KeptFile {
@@ -139,9 +142,7 @@ impl KeptFile {
 
     /// Takes the lock of the file at `path`. Returns the open file of the lock.
     fn take_lock(&self, path: &Path, take: impl Fn(&File) -> Result<(), TryLockError>) -> io::Result<File> {
-        let mut lock_path = path.as_os_str().to_owned();
-        lock_path.push(".lock");
-        let lock_path = PathBuf::from(lock_path);
+        let lock_path = lock_path(path);
         let in_lock = |error: io::Error| {
             io::Error::new(error.kind(), format!("its lock {}: {error}", lock_path.display()))
         };
@@ -150,18 +151,19 @@ impl KeptFile {
         }
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(false).mode(self.mode);
-        loop {
+        for _ in 0..LOCK_ATTEMPTS {
             let lock = options.open(&lock_path).map_err(in_lock)?;
             // Not every file system has locks.
             if let Err(TryLockError::WouldBlock) = take(&lock) {
                 let why = "another server has it; such a file belongs to one server at a time";
                 return Err(io::Error::new(ErrorKind::ResourceBusy, why));
             }
-            // Somebody may have removed it meanwhile.
-            if !is_removed(&lock) {
+            // Somebody may have removed or moved it meanwhile.
+            if leads_to(&lock_path, &lock) {
                 return Ok(lock);
             }
         }
+        Err(in_lock(ErrorKind::ResourceBusy.into()))
     }
 
     /// Writes a new file into the folder of `path`, and lets `publish` give it that name. Nobody may do more
@@ -209,8 +211,9 @@ impl LockedFile {
         if resolve(&self.file.path)? != self.path {
             return Err(invalid("the path leads to another file than before"));
         }
-        // Somebody may have removed the file of the lock, and another server may have made and locked one.
-        if is_removed(&self.lock) {
+        // Somebody may have removed or moved the file of the lock, and another server may have locked a new
+        // one.
+        if !leads_to(&lock_path(&self.path), &self.lock) {
             self.lock = self.file.take_lock(&self.path, File::try_lock)?;
         }
         let mut lines = self.read()?;
@@ -302,9 +305,18 @@ fn new_path(path: &Path) -> io::Result<PathBuf> {
     Ok(path.with_file_name(format!(".rpc-chat-kept-{:016x}", Token::random()?.to_u64())))
 }
 
-/// Returns whether no path leads to this open file any more.
-fn is_removed(file: &File) -> bool {
-    file.metadata().is_ok_and(|metadata| metadata.nlink() == 0)
+/// Returns the path of the lock of the file at `path`.
+fn lock_path(path: &Path) -> PathBuf {
+    let mut lock_path = path.as_os_str().to_owned();
+    lock_path.push(".lock");
+    lock_path.into()
+}
+
+/// Returns whether the path leads to this open file. The number of the file's links would not say so: the
+/// file may have another name by now.
+fn leads_to(path: &Path, file: &File) -> bool {
+    let id = |metadata: Metadata| (metadata.dev(), metadata.ino());
+    fs::metadata(path).map(id).ok() == file.metadata().map(id).ok()
 }
 
 fn create_new(path: &Path, mode: u32) -> io::Result<File> {
@@ -447,6 +459,17 @@ mod tests {
         assert_eq!(folder.read("file"), "two\nthree\n");
         drop(file);
         folder.claim("link").unwrap();
+    }
+
+    #[test]
+    fn a_lock_that_was_moved_away_is_a_lock_no_more() {
+        let folder = Folder::new();
+        let mut first = folder.claim("file").unwrap();
+        fs::rename(folder.0.join("file.lock"), folder.0.join("moved")).unwrap();
+        let mut second = folder.claim("file").unwrap();
+        assert_eq!(add(&mut first, "one").unwrap_err().kind(), ErrorKind::ResourceBusy);
+        add(&mut second, "two").unwrap();
+        assert_eq!(folder.read("file"), "two\n");
     }
 
     #[test]
