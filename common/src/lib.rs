@@ -78,8 +78,8 @@
 //!
 //! The client sends a request, and waits for its reply before it sends the next. The first request is Join.
 //! The client sends Ping after 5 seconds without a request. The server gives a client up after 15 seconds of
-//! silence. The time in which the server owes a reply does not count: a slow disk can make it late. A client
-//! may wait for the reply, or close the connection and resume its session.
+//! silence. The time in which the server owes a reply does not count: a slow disk can make the reply late. A
+//! client may wait for it, or close the connection and resume its session.
 //!
 //! | request | variant, fields | reply |
 //! |---|---|---|
@@ -96,7 +96,7 @@
 //! The fields of Join are: `text` name, `token`, `u16` port, `u32` history, `optional u64` resume,
 //! `optional place` since, `bool` send only. A `place` is `u64` room, `u64` sequence. The server delivers
 //! the last `history` messages first, unless it resumes a session or knows the place `since`. They are
-//! messages and notices: those who joined or left before this Join are not among them.
+//! messages and notices. Comings and goings before this Join are not among them.
 //!
 //! | reply | variant, fields |
 //! |---|---|

@@ -12,7 +12,7 @@
 //! | `room` | the list of members, and what each command does | `broadcaster` |
 //! | `delivery` | the calls of a client's `Receive` | `recipient`, `flush`, `fanout` |
 //! | `door` | accepts connections; limits and rates of hosts | `main` |
-//! | `identity` | names, hosts, bans | whoever asks |
+//! | `identity` | names, hosts, bans | none of its own |
 //! | `order` | the place of each round: in memory or in a journal; the log that all read | `journal-fill` |
 //! | `log` | the newest events, in memory | none of its own |
 //! | `settings` | the limits and the command line | none of its own |

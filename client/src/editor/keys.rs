@@ -3,7 +3,7 @@
 //! A terminal sends a character as itself, Ctrl with a letter as one byte below 32, and other keys as a
 //! sequence that begins with ESC. It marks a paste at its beginning and at its end, where it was asked to.
 
-use crate::editor::line::Place;
+use crate::editor::line::Motion;
 
 /// A longer sequence is no key that a terminal has. Its rest is skipped.
 const MAX_SEQUENCE_BYTES: usize = 16;
@@ -18,9 +18,9 @@ pub(crate) enum Key {
     Enter,
     Tab,
     /// To move the cursor.
-    Go(Place),
-    /// To delete what stands between the cursor and a place.
-    Delete(Place),
+    Go(Motion),
+    /// To delete what the cursor would pass.
+    Delete(Motion),
     PutBack,
     Up,
     Down,
@@ -62,9 +62,9 @@ impl Keys {
             Keys::Escape => match byte {
                 b'[' | b'O' => self.wait(Keys::Sequence(Vec::new())),
                 b']' | b'P' | b'X' | b'^' | b'_' => self.wait(Keys::Text(false)),
-                b'b' | b'B' => Some(Key::Go(Place::WordBefore)),
-                b'f' | b'F' => Some(Key::Go(Place::WordAfter)),
-                0x7f | 0x08 => Some(Key::Delete(Place::WordBefore)),
+                b'b' | b'B' => Some(Key::Go(Motion::WordBefore)),
+                b'f' | b'F' => Some(Key::Go(Motion::WordAfter)),
+                0x7f | 0x08 => Some(Key::Delete(Motion::WordBefore)),
                 0x1b => self.wait(Keys::Escape),
                 // A control character after a lone ESC is a key of its own.
                 0..=31 => self.begin(byte),
@@ -125,7 +125,7 @@ impl Keys {
             // Some terminals and most scripts send a line feed for Enter.
             b'\r' | b'\n' => Some(Key::Enter),
             b'\t' => Some(Key::Tab),
-            0x7f | 0x08 => Some(Key::Delete(Place::CharacterBefore)),
+            0x7f | 0x08 => Some(Key::Delete(Motion::CharacterBefore)),
             0..=31 => control(byte | 0x40),
             32..=126 => Some(Key::Character(byte.into())),
             _ => self.wait(Keys::Character(vec![byte])),
@@ -136,13 +136,13 @@ impl Keys {
         match sequence {
             b"A" => Some(Key::Up),
             b"B" => Some(Key::Down),
-            b"C" => Some(Key::Go(Place::CharacterAfter)),
-            b"D" => Some(Key::Go(Place::CharacterBefore)),
-            b"H" | b"1~" | b"7~" => Some(Key::Go(Place::Start)),
-            b"F" | b"4~" | b"8~" => Some(Key::Go(Place::End)),
-            b"3~" => Some(Key::Delete(Place::CharacterAfter)),
-            b"1;5C" | b"1;3C" => Some(Key::Go(Place::WordAfter)),
-            b"1;5D" | b"1;3D" => Some(Key::Go(Place::WordBefore)),
+            b"C" => Some(Key::Go(Motion::CharacterAfter)),
+            b"D" => Some(Key::Go(Motion::CharacterBefore)),
+            b"H" | b"1~" | b"7~" => Some(Key::Go(Motion::Start)),
+            b"F" | b"4~" | b"8~" => Some(Key::Go(Motion::End)),
+            b"3~" => Some(Key::Delete(Motion::CharacterAfter)),
+            b"1;5C" | b"1;3C" => Some(Key::Go(Motion::WordAfter)),
+            b"1;5D" | b"1;3D" => Some(Key::Go(Motion::WordBefore)),
             b"200~" => self.wait(Keys::Paste(Vec::new(), false)),
             _ => None,
         }
@@ -152,20 +152,20 @@ impl Keys {
 /// The key for Ctrl with this letter. Letters that readline uses mean the same here.
 fn control(letter: u8) -> Option<Key> {
     Some(match letter {
-        b'A' => Key::Go(Place::Start),
-        b'B' => Key::Go(Place::CharacterBefore),
+        b'A' => Key::Go(Motion::Start),
+        b'B' => Key::Go(Motion::CharacterBefore),
         b'C' => Key::Interrupt,
         b'D' => Key::End,
-        b'E' => Key::Go(Place::End),
-        b'F' => Key::Go(Place::CharacterAfter),
+        b'E' => Key::Go(Motion::End),
+        b'F' => Key::Go(Motion::CharacterAfter),
         b'G' => Key::Cancel,
-        b'K' => Key::Delete(Place::End),
+        b'K' => Key::Delete(Motion::End),
         b'L' => Key::Redraw,
         b'N' => Key::Down,
         b'P' => Key::Up,
         b'R' => Key::Search,
-        b'U' => Key::Delete(Place::Start),
-        b'W' => Key::Delete(Place::WordBefore),
+        b'U' => Key::Delete(Motion::Start),
+        b'W' => Key::Delete(Motion::WordBefore),
         b'Y' => Key::PutBack,
         b'Z' => Key::Suspend,
         _ => return None,
@@ -188,9 +188,9 @@ mod tests {
             [
                 Key::Up,
                 Key::Down,
-                Key::Go(Place::WordAfter),
-                Key::Delete(Place::CharacterAfter),
-                Key::Go(Place::WordBefore)
+                Key::Go(Motion::WordAfter),
+                Key::Delete(Motion::CharacterAfter),
+                Key::Go(Motion::WordBefore)
             ]
         );
         // A function key, the report of a mouse, and a sequence without end leave nothing behind.

@@ -8,9 +8,9 @@ use chat_common::text::clusters::{end_after, start_before};
 /// The longest typed line. The same as for a line from a pipe. In bytes.
 pub(crate) const MAX_LINE_BYTES: usize = 64 * 1024;
 
-/// A place in the line, as seen from the cursor.
+/// Where the cursor can go from where it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum Motion {
     CharacterBefore,
     CharacterAfter,
     WordBefore,
@@ -75,15 +75,15 @@ impl Line {
     }
 
     /// Moves the cursor.
-    pub(crate) fn go(&mut self, to: Place) {
-        self.cursor = self.find(to);
+    pub(crate) fn go(&mut self, motion: Motion) {
+        self.cursor = self.target(motion);
     }
 
-    /// Deletes what stands between the cursor and a place. It can be put back, unless it is one character.
-    pub(crate) fn delete(&mut self, to: Place) {
-        let place = self.find(to);
-        let deleted = self.cut(place.min(self.cursor), place.max(self.cursor));
-        if !matches!(to, Place::CharacterBefore | Place::CharacterAfter) {
+    /// Deletes what the cursor would pass. It can be put back, unless it is one character.
+    pub(crate) fn delete(&mut self, motion: Motion) {
+        let target = self.target(motion);
+        let deleted = self.cut(target.min(self.cursor), target.max(self.cursor));
+        if !matches!(motion, Motion::CharacterBefore | Motion::CharacterAfter) {
             self.deleted = deleted;
         }
     }
@@ -100,22 +100,22 @@ impl Line {
         self.text.drain(start..end).collect()
     }
 
-    /// Returns where a place is. In bytes.
-    fn find(&self, place: Place) -> usize {
+    /// Returns where a motion ends. In bytes.
+    fn target(&self, motion: Motion) -> usize {
         let (before, after) = self.text.split_at(self.cursor);
-        match place {
-            Place::CharacterBefore => start_before(&self.text, self.cursor),
-            Place::CharacterAfter => end_after(&self.text, self.cursor),
-            Place::WordBefore => {
+        match motion {
+            Motion::CharacterBefore => start_before(&self.text, self.cursor),
+            Motion::CharacterAfter => end_after(&self.text, self.cursor),
+            Motion::WordBefore => {
                 let space = before.trim_end().char_indices().rfind(|(_, c)| c.is_whitespace());
                 space.map_or(0, |(at, c)| at + c.len_utf8())
             }
-            Place::WordAfter => {
+            Motion::WordAfter => {
                 let word = after.trim_start();
                 self.text.len() - word.len() + word.find(char::is_whitespace).unwrap_or(word.len())
             }
-            Place::Start => 0,
-            Place::End => self.text.len(),
+            Motion::Start => 0,
+            Motion::End => self.text.len(),
         }
     }
 }
@@ -137,16 +137,16 @@ mod tests {
         {
             let text = format!("x{character}y");
             let mut line = line(&text);
-            line.go(Place::CharacterBefore);
-            line.go(Place::CharacterBefore);
+            line.go(Motion::CharacterBefore);
+            line.go(Motion::CharacterBefore);
             assert_eq!(line.cursor(), 1, "{character}");
-            line.go(Place::CharacterAfter);
+            line.go(Motion::CharacterAfter);
             assert_eq!(line.cursor(), 1 + character.len(), "{character}");
-            line.delete(Place::CharacterBefore);
+            line.delete(Motion::CharacterBefore);
             assert_eq!((line.text(), line.cursor()), ("xy", 1), "{character}");
             line.set(&text);
             line.set_cursor(1);
-            line.delete(Place::CharacterAfter);
+            line.delete(Motion::CharacterAfter);
             assert_eq!((line.text(), line.cursor()), ("xy", 1), "{character}");
         }
     }
@@ -154,17 +154,17 @@ mod tests {
     #[test]
     fn words_are_skipped_deleted_and_put_back() {
         let mut line = line("one two  three");
-        line.go(Place::WordBefore);
-        line.go(Place::WordBefore);
+        line.go(Motion::WordBefore);
+        line.go(Motion::WordBefore);
         assert_eq!(line.cursor(), 4);
-        line.go(Place::WordAfter);
+        line.go(Motion::WordAfter);
         assert_eq!(line.cursor(), 7);
-        line.delete(Place::WordBefore);
+        line.delete(Motion::WordBefore);
         assert_eq!(line.text(), "one   three");
-        line.go(Place::End);
+        line.go(Motion::End);
         line.put_back();
         assert_eq!(line.text(), "one   threetwo");
-        line.delete(Place::Start);
+        line.delete(Motion::Start);
         assert_eq!((line.text(), line.cursor()), ("", 0));
     }
 
@@ -172,7 +172,7 @@ mod tests {
     fn a_full_line_takes_nothing_more() {
         let mut line = line(&"x".repeat(MAX_LINE_BYTES));
         assert!(!line.insert("y"));
-        line.delete(Place::CharacterBefore);
+        line.delete(Motion::CharacterBefore);
         assert!(line.insert("y") && line.text().len() == MAX_LINE_BYTES);
     }
 }

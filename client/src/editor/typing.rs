@@ -5,7 +5,7 @@ use crate::{
         completion::{common_start, complete},
         history::History,
         keys::Key,
-        line::{Line, Place},
+        line::{Line, Motion},
         names::KnownNames,
     },
     input::TerminalEvent,
@@ -65,7 +65,7 @@ impl Typing {
     pub(crate) fn press(&mut self, key: Key, names: &KnownNames) -> Effect {
         if self.search.is_some() {
             match key {
-                Key::Character(_) | Key::Delete(Place::CharacterBefore) | Key::Search => {
+                Key::Character(_) | Key::Delete(Motion::CharacterBefore) | Key::Search => {
                     self.search_on(&key);
                     return Effect::Nothing;
                 }
@@ -98,9 +98,9 @@ impl Typing {
             }
             Key::End if line.text().is_empty() => return Effect::End,
             Key::Suspend => return Effect::Suspend,
-            Key::Go(place) => line.go(place),
-            Key::Delete(place) => line.delete(place),
-            Key::End => line.delete(Place::CharacterAfter),
+            Key::Go(motion) => line.go(motion),
+            Key::Delete(motion) => line.delete(motion),
+            Key::End => line.delete(Motion::CharacterAfter),
             Key::Up => self.history.older(line.text()).iter().for_each(|older| line.set(older)),
             Key::Down => self.history.newer().iter().for_each(|newer| line.set(newer)),
             Key::Cancel => {}
@@ -148,7 +148,7 @@ impl Typing {
                 search.text.push(*c);
                 search.found.map(|found| found + 1)
             }
-            Key::Delete(Place::CharacterBefore) => {
+            Key::Delete(Motion::CharacterBefore) => {
                 search.text.truncate(start_before(&search.text, search.text.len()));
                 None
             }

@@ -23,7 +23,7 @@ const MAX_HELD_BYTES: usize = 1024 * 1024;
 
 /// Takes what a person types or pastes, and returns what goes to the client.
 ///
-/// Invariant: a line that is neither returned nor held has been reported as an [`TerminalEvent`].
+/// Invariant: a line that is neither returned nor held has been reported as a [`TerminalEvent`].
 #[derive(Debug, Default)]
 pub(crate) struct PasteGuard {
     /// The lines that came together, until [`PasteGuard::end_burst`].

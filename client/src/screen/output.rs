@@ -25,11 +25,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What standard output is.
+/// Standard output, with what the screen remembers of it. The [`Surface`](crate::settings::Surface) says
+/// which kind it is.
 pub(crate) enum Sink {
     /// JSON lines for a program. What a person has to read goes to standard error.
     Json,
-    /// Plain rows for whoever reads a pipe or a file.
+    /// Plain rows for the reader of a pipe or a file.
     Pipe(Pipe),
     /// Rows on a person's terminal.
     Terminal(Box<Terminal>),

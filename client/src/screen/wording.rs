@@ -86,7 +86,7 @@ fn terminal_lines(event: &TerminalEvent, viewer: &Viewer) -> Vec<StyledLine> {
         ),
         TerminalEvent::PasteUnsent(count) => format!("{} pasted and not sent", lines(count)),
     };
-    // Most of these are for the person at the terminal, and not for whoever reads the output.
+    // Most of these are for the person at the terminal, and not for the reader of the output.
     vec![StyledLine::error(format!("--- {text} ---"))]
 }
 

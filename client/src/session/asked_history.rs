@@ -24,7 +24,8 @@ pub(crate) enum AskedHistory {
 }
 
 impl AskedHistory {
-    /// Records that a session begins with a join of this sequence. It brings what an earlier one did not.
+    /// Records that a session begins with a join of this sequence. It delivers what an earlier session did
+    /// not.
     pub(crate) fn on_new_session(&mut self, sequence: u64) {
         if *self != AskedHistory::Shown {
             *self = AskedHistory::Before(sequence);

@@ -76,6 +76,7 @@ impl<'a> Client<'a> {
         let MemberOptions { session, history, .. } = options.member;
         // The server ignores the history where a session goes on.
         let asked_history = match history > 0 && session.is_none() && !options.interactive {
+            // The join sets the sequence.
             true => AskedHistory::Before(0),
             false => AskedHistory::Shown,
         };

@@ -154,7 +154,8 @@ impl<'a> Inbox<'a> {
     }
 
     /// Records a join: its `sequence` in this `room`. `resumed` is whether the session is the one before.
-    /// Returns why a client that comes back is in a new session, if it is. Returns `None` for the first join.
+    /// Returns `None` for the first join, and otherwise what has become of the room. For a resumed session
+    /// that is [`Rejoin::Late`].
     pub(crate) fn on_joined(&self, room: u64, sequence: u64, resumed: bool) -> Option<Rejoin> {
         let state = &mut *self.lock();
         (state.ended, state.silences) = (false, 0);

@@ -39,7 +39,7 @@ pub(crate) struct Pager {
     /// How many there are.
     total: usize,
     pages: usize,
-    /// Whether something is not read that is not too old.
+    /// Whether messages were left out that are not too old.
     has_gap: bool,
 }
 

@@ -124,8 +124,8 @@ impl RoomAccess<'_> {
         Ok(())
     }
 
-    /// Returns how a connection ends whose handshake has failed, or whose first call. `shown` is the key that
-    /// the room has shown, and `known` the one that was known before.
+    /// Returns how a connection ends after a failed handshake or a failed first call. `shown` is the key
+    /// that the room has shown, and `known` the one that was known before.
     fn end_of(&self, error: RpcError, shown: Option<PublicKey>, known: Option<PublicKey>) -> ConnectionEnd {
         let server = &self.options.server;
         ConnectionEnd::Failed(match (&error, shown, known) {
@@ -139,7 +139,7 @@ impl RoomAccess<'_> {
                 "what came from the room at {server} is not genuine: somebody in between has changed it, or \
                  that is no closed room. Try again, and in another network if it happens again"
             ),
-            // Before a handshake, and a server that says so has done nothing else.
+            // The server has refused the hello, so there was no handshake.
             (RpcError::Refused { .. }, None, _) => return error.into(),
             (error, shown, known) if known.is_none() || shown.is_some_and(|shown| known != Some(shown)) => {
                 format!(

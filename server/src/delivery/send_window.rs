@@ -27,7 +27,7 @@
 //!
 //! Invariant: while the log holds an event at or after the cursor, one of four things is true. An answer
 //! is pending, or a call is being flushed, or the recipient's thread is about to ask for the next call, or
-//! the broadcaster tells all recipients of it soon, because it is of one who came or went (`room::untold`).
+//! the event says that somebody came or went, and the broadcaster tells all recipients soon (`room::untold`).
 //! The broadcaster appends before it looks at the window. The recipient's thread looks at the log while
 //! it holds the window's lock. So either that thread sees the new events, or the broadcaster sees an open
 //! window. `make model` tests many orders in which that can happen.

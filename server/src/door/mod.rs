@@ -70,6 +70,11 @@ impl Door {
         Ok(())
     }
 
+    /// Returns whether the room takes only connections with its passphrase.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.guesses.is_some()
+    }
+
     /// Writes the names that a client at `address`, and others, have taken. A failure is logged.
     ///
     /// # Blocking
@@ -111,11 +116,11 @@ impl Door {
     /// that a peer cannot fill the log. The next line about that host says how many were left out. Nothing is
     /// logged under the lock of the table.
     pub(crate) fn log(&self, address: IpAddr, level: Level, line: impl fmt::Display) {
-        let now = Instant::now();
         // A line of a level that is off costs the host nothing.
         if !log_enabled!(target: LOG_TARGET, level) {
             return;
         }
+        let now = Instant::now();
         if let Some(line) = self.hosts.of(address, now).line_at(line, now) {
             log!(target: LOG_TARGET, level, "{line}");
         }

@@ -6,9 +6,8 @@
 //! event is read from the files of the journal ([`order::reading`](crate::order)). Without a journal, the
 //! recipient is told which events it missed.
 //!
-//! What was said and the comings and goings are two parts, each a
-//! [`BoundedLog`](bounded_log::BoundedLog).
-//! So a crowd that comes and goes cannot push out what was said.
+//! What was said and the comings and goings are two parts, each a [`BoundedLog`](bounded_log::BoundedLog). So
+//! a crowd that comes and goes cannot push out what was said.
 //!
 //! An event gets its sequence number when it is staged ([`StagedRound`]). It is visible when its round is
 //! appended. Only the broadcaster stages and appends. Any thread may read.
@@ -29,14 +28,13 @@ pub(crate) use staged::{encode_event, missed, restored, Audience, Class, Entry, 
 /// The bytes of a frame that are not for its events.
 pub(crate) const AROUND_EVENT: usize = 64;
 
-/// Who reads the log.
+/// A reader of the log, and which events it gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Reader {
     /// The session of the reader. It does not get its own events.
     pub(crate) session: u64,
-    /// From this sequence number on, the reader gets all that happened, and is told of every event that is
-    /// gone. Before it, only of what was said: whoever reads the history of the room need not know who came
-    /// and went.
+    /// From this sequence number on, the reader gets comings and goings as well, and is told of every event
+    /// that is gone. Before it, the reader gets history: only what was said.
     pub(crate) membership_from: u64,
     /// What is older than this sequence number counts as gone, even if the journal has it.
     pub(crate) history_floor: u64,

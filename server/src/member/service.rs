@@ -115,8 +115,8 @@ fn history(
     go_on: GoOn<'_>,
 ) -> Result<Reply, Refusal> {
     let limit = service.limits.max_frame.0 - AROUND_EVENT;
-    let (count, before, reader) = (count as usize, before.unwrap_or(u64::MAX), calls.pair.id);
-    let events = service.room.last_messages(HistoryPage { count, before, reader, limit }, go_on);
+    let (count, before, session) = (count as usize, before.unwrap_or(u64::MAX), calls.pair.id);
+    let events = service.room.last_messages(HistoryPage { count, before, session, limit }, go_on);
     // A shorter history would look like all that was said.
     events.map(|events| Reply::History { events }).map_err(|_| Refusal::busy())
 }

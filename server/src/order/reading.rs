@@ -35,9 +35,9 @@ pub(crate) type GoOn<'g> = &'g mut dyn FnMut(usize) -> bool;
 /// The call that is filled with what is read.
 pub(crate) struct CallToFill<'b> {
     pub(crate) batch: &'b mut Batch,
-    /// The most bytes of its payload.
+    /// The most bytes of its payload, if it has several events.
     pub(crate) usual: usize,
-    /// As many if it has one event alone.
+    /// The most bytes of its payload, if it has one event.
     pub(crate) longest: usize,
 }
 
@@ -56,7 +56,7 @@ pub(crate) struct HistoryPage {
     /// The sequence number before which they stand.
     pub(crate) before: u64,
     /// The session that reads them.
-    pub(crate) reader: u64,
+    pub(crate) session: u64,
     /// The most bytes of all of them, encoded.
     pub(crate) limit: usize,
 }
@@ -131,7 +131,7 @@ impl SharedLog {
 
 /// Reads back from the end, or from any place.
 impl SharedLog {
-    /// Returns the messages of a page that its reader may read, its own included. They are encoded, and the
+    /// Returns the messages of a page that its session may read, its own included. They are encoded, and the
     /// oldest is first. What cannot be read stands as missed among them. Without any there is nothing before
     /// the page.
     ///
@@ -144,12 +144,12 @@ impl SharedLog {
     /// # Errors
     /// As [`SharedLog::read_files`].
     pub(crate) fn last_messages(&self, page: HistoryPage, go_on: GoOn<'_>) -> io::Result<Vec<Vec<u8>>> {
-        let HistoryPage { count: mut left, mut before, reader, limit } = page;
+        let HistoryPage { count: mut left, mut before, session, limit } = page;
         let (mut found, mut bytes) = (VecDeque::new(), 0);
         while left > 0 {
             let back = self.read_back(&mut before, go_on, &mut |entry| {
                 let is_wanted = matches!(entry.class, Class::Message | Class::Missed);
-                if is_wanted && !matches!(entry.audience, Audience::Only(other) if other != reader) {
+                if is_wanted && !matches!(entry.audience, Audience::Only(other) if other != session) {
                     bytes += entry.encoded.len();
                     if bytes > limit {
                         return false;

@@ -1,4 +1,4 @@
-//! Reads what memory no longer holds from the files of the journal. The thread of whoever asks reads; the
+//! Reads what memory no longer holds from the files of the journal. The thread that asks reads; the
 //! broadcaster never does.
 //!
 //! - Reading MUST NOT keep the broadcaster from a core. One thread reads at a time, a range of some 64 KiB,

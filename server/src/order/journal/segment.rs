@@ -198,7 +198,7 @@ impl Segment {
 /// sector `limit`. Returns the sector after the batch, and the checksum of its last sector.
 ///
 /// # Errors
-/// The first sector that is missing in the batch.
+/// The first sector that does not belong to the batch, or that is not there.
 pub(super) fn read_batch<'b>(
     sector: impl Fn(u32) -> Sector<'b>,
     first: Tag,

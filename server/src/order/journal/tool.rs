@@ -23,8 +23,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// false.
 ///
 /// Each event is passed once. The records between the events are passed again where the reading begins anew.
-/// Events that `--keep` drops meanwhile are left out. Returns `None` where no file is, and where
-/// `each` has enough.
+/// Events that `--keep` drops meanwhile are left out. Returns `None` if there is no file, or
+/// if `each` has returned false.
 ///
 /// # Blocking
 /// On the disk.

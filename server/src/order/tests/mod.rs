@@ -45,7 +45,7 @@ fn read(log: &SharedLog, cursor: &mut u64, session: u64) -> Vec<Event> {
 
 /// The sequence numbers of the last messages before a place.
 fn last(log: &SharedLog, count: usize, before: u64, session: u64, limit: usize) -> Vec<u64> {
-    let page = HistoryPage { count, before, reader: session, limit };
+    let page = HistoryPage { count, before, session, limit };
     let page = log.last_messages(page, &mut |_| true).unwrap();
     page.iter().map(|bytes| decode::<Event>(bytes).unwrap().sequence).collect()
 }

@@ -88,7 +88,7 @@ impl Room {
                 pieces += 1;
                 pieces < page.pieces
             };
-            let asked_for = HistoryPage { count: page.count, before, reader: READER, limit: page.bytes };
+            let asked_for = HistoryPage { count: page.count, before, session: READER, limit: page.bytes };
             let encoded = log.last_messages(asked_for, &mut go_on).unwrap();
             let events: Vec<Event> = encoded.iter().map(|bytes| decode(bytes).unwrap()).collect();
             let Some(oldest) = events.first() else { return found };
