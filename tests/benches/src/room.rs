@@ -30,6 +30,9 @@ const PING_INTERVAL: Duration = Duration::from_secs(5);
 /// How long to wait for the next bytes before the rest counts as lost.
 const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long a room that never falls silent is waited for. The notices of 5,000 joins take less.
+const LONGEST_NOISE: Duration = Duration::from_secs(30);
+
 /// What one read from one socket brought.
 #[derive(Clone, Copy, Debug)]
 pub struct Arrival {
@@ -220,10 +223,12 @@ impl Room {
         Ok(())
     }
 
-    /// Receives until nothing has arrived for `quiet`.
+    /// Receives until nothing has arrived for `quiet`, but for [`LONGEST_NOISE`] at most: the pings of
+    /// thousands of members can leave no silence.
     pub fn wait_until_quiet(&mut self, quiet: Duration) -> io::Result<()> {
-        let mut last = Instant::now();
-        while last.elapsed() < quiet {
+        let begin = Instant::now();
+        let mut last = begin;
+        while last.elapsed() < quiet && begin.elapsed() < LONGEST_NOISE {
             if !self.receive(quiet)?.is_empty() {
                 last = Instant::now();
             }
