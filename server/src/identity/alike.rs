@@ -8,7 +8,7 @@ use std::{fmt, ops::Deref, sync::Arc};
 
 /// A name with the forms in which it is compared, so that a comparison need not make them. It is cheap to
 /// copy.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Name {
     name: Arc<str>,
     /// See [`fold`].
@@ -33,6 +33,13 @@ impl Deref for Name {
 
     fn deref(&self) -> &str {
         &self.name
+    }
+}
+
+/// As a string in quotes, which is how a person reads it in a refusal.
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.name, f)
     }
 }
 
