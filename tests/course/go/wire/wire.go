@@ -143,8 +143,8 @@ func Serve(listener net.Listener, service Service) {
 
 // The variants of requests and replies, and the causes of refusals, as far as the course needs them.
 const (
-	requestJoin, requestBroadcast, requestLeave, requestPing                       = 0, 1, 3, 4
-	replyRefused, replyJoined, replyAccepted, replyLeft, replyPong                 = 0, 1, 2, 4, 5
+	requestJoin, requestBroadcast, requestLeave, requestPing, requestHistory       = 0, 1, 3, 4, 8
+	replyRefused, replyJoined, replyAccepted, replyLeft, replyPong, replyHistory   = 0, 1, 2, 4, 5, 7
 	causeNameTaken, causeOutOfTurn, causeUnknownSession, causeInvalidPort, causeNo = 1, 4, 6, 8, 12
 )
 
@@ -246,6 +246,9 @@ func (r *room) serveCalls(conn net.Conn, client *Client) bool {
 			r.mu.Unlock()
 		case requestPing:
 			reply = putU32(nil, replyPong)
+		case requestHistory:
+			// There is none. A client on a terminal asks, and waits for what it is told here before it leaves.
+			reply = putU64(putU32(nil, replyHistory), 0)
 		case requestLeave:
 			return true
 		}

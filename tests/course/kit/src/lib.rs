@@ -208,6 +208,8 @@ impl<S: Service> Room<S> {
                     Reply::Accepted { sequence }
                 }
                 Request::Ping => Reply::Pong,
+                // A client on a terminal asks, and waits for what it is told here before it leaves.
+                Request::History { .. } => Reply::History { events: Vec::new() },
                 Request::Leave => return Ok(()),
                 _ => Reply::Refused(Refusal::new(Cause::Unsupported, "this server only passes messages on")),
             };
