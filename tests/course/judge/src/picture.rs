@@ -7,10 +7,10 @@ use crate::way::{Place, Stop, Way};
 use std::fmt::Write;
 
 /// The width of a lane, and the height of a row, in pixels.
-const LANE: usize = 210;
+const LANE: usize = 220;
 const ROW: usize = 44;
 /// The size of a box in them.
-const BOX: (usize, usize) = (190, 28);
+const BOX: (usize, usize) = (200, 28);
 /// The space around the picture, and above the first row, where the names of the threads stand.
 const MARGIN: usize = 16;
 const HEAD: usize = 40;
@@ -58,9 +58,10 @@ pub fn draw(title: &str, way: &Way) -> String {
         }
     }
     for ((from, source), (to, target)) in &way.arrows {
-        let (x1, y1) = edge(*from, rows[*from][*source].1, to > from);
-        let (x2, y2) = edge(*to, rows[*to][*target].1, from > to);
-        line(format!(r##"<path d="M{x1} {y1}L{x2} {y2}" stroke="#9a3412" marker-end="url(#head)"/>"##));
+        let start = edge(*from, rows[*from][*source].1, to > from);
+        let end = edge(*to, rows[*to][*target].1, from > to);
+        let path = arrow(start, end);
+        line(format!(r##"<path d="{path}" fill="none" stroke="#9a3412" marker-end="url(#head)"/>"##));
     }
     svg + "</g>\n</svg>\n"
 }
@@ -100,6 +101,15 @@ fn top(row: usize) -> usize {
 fn edge(lane: usize, row: usize, right: bool) -> (usize, usize) {
     let x = middle(lane);
     (if right { x + BOX.0 / 2 } else { x - BOX.0 / 2 }, top(row) + BOX.1 / 2)
+}
+
+/// Leads from one edge to a lower one through the space between boxes: down to the space above the lower box,
+/// along the row, and down.
+fn arrow((x1, y1): (usize, usize), (x2, y2): (usize, usize)) -> String {
+    let half = (LANE - BOX.0) / 2;
+    let (down, up) = if x2 > x1 { (x1 + half, x2 - half) } else { (x1 - half, x2 + half) };
+    let between = y2 - ROW / 2;
+    format!("M{x1} {y1}H{down}V{between}H{up}V{y2}H{x2}")
 }
 
 /// The way in words: a sentence for each thread.
