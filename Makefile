@@ -28,7 +28,7 @@ define build
 	while IFS= read -r line; do \
 		case "$$line" in \
 		*" Compiling "*) [ "$$said" ] || echo "Building $(1) ..." >&2; said=yes;; \
-		*" Finished "*|*" Fresh "*) ;; \
+		*" Finished "*|*" Fresh "*|*" Blocking waiting for file lock on package cache"*) ;; \
 		*) echo "$$line" >&2;; \
 		esac; \
 		case "$$line" in error*) failed=1;; esac; \
