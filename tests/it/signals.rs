@@ -1,15 +1,20 @@
-//! What signals do to the two programs: one that was ignored stays ignored, and no limit of a file kills.
+//! What signals do to the two programs: one that was ignored stays ignored, a server that was stopped hears
+//! what was said meanwhile, and no limit of a file kills.
 
+use chat_common::wire::protocol::{Join, Reply, Request};
 use chat_tests::{
     folder::Folder,
     member::Member,
     process::{binary, Program},
+    raw::{random_token, RawPeer},
     watchdog::poll,
 };
 use std::{
     fs::{self, File},
     net::SocketAddr,
     process::{Command, Stdio},
+    thread,
+    time::Duration,
 };
 
 /// A shell that ignores HUP and INT, and becomes this program. What follows are its arguments.
@@ -45,6 +50,22 @@ fn a_signal_that_was_ignored_at_the_start_stays_ignored() {
     server.signal("TERM");
     tom.sees("the room has ended");
     assert_eq!(server.exits(), Some(0));
+}
+
+/// With a `--dead-after` that is over meanwhile. What waits in the socket then was not said too late.
+#[test]
+fn a_server_that_was_stopped_and_goes_on_loses_nobody_who_spoke_meanwhile() {
+    let (server, address) = Program::server(&["--dead-after", "2s"]);
+    let mut ci = RawPeer::connect_call(address).unwrap();
+    ci.join_with(Join { send_only: true, ..Join::new("ci", random_token(), 0) }).unwrap();
+    server.signal("STOP");
+    let reply = thread::scope(|scope| {
+        let asking = scope.spawn(|| ci.ask(&Request::Ping));
+        thread::sleep(Duration::from_millis(2500));
+        server.signal("CONT");
+        asking.join().unwrap()
+    });
+    assert!(matches!(reply, Ok(Reply::Pong)), "{reply:?}");
 }
 
 /// A shell in which no file grows over 8 KiB, and which becomes this program. What follows are its arguments.

@@ -189,19 +189,28 @@ impl Connection {
 
     /// Waits until the peer sends something, and does not consume it.
     ///
-    /// It checks the socket at least once, even after the deadline: if this process was stopped for a while,
-    /// bytes that came in time still count.
+    /// It checks the socket once more after the deadline: if this process was stopped for a while, bytes that
+    /// came in time still count.
     ///
     /// # Blocking
-    /// On the peer, until `deadline` or for one millisecond, whichever is later. [`Stream::shut_down`] wakes
-    /// it. No bytes are lost when the deadline passes.
+    /// On the peer, until `deadline` or for one millisecond, whichever is later, and for another millisecond.
+    /// [`Stream::shut_down`] wakes it. No bytes are lost when the deadline passes.
     ///
     /// # Errors
     /// When the connection is broken.
     pub fn wait(&mut self, deadline: Instant) -> Result<Wait, RpcError> {
         const SHORTEST_CHECK: Duration = Duration::from_millis(1);
-        self.until(deadline.max(Instant::now() + SHORTEST_CHECK));
-        match self.has_begun() {
+        let shortest = || Instant::now() + SHORTEST_CHECK;
+        self.until(deadline.max(shortest()));
+        let begun = self.has_begun().or_else(|error| match error.kind() {
+            // If this process was stopped while it waited, it has not looked since.
+            ErrorKind::TimedOut => {
+                self.until(shortest());
+                self.has_begun()
+            }
+            _ => Err(error),
+        });
+        match begun {
             Ok(false) => Ok(Wait::Ended),
             Ok(true) => Ok(Wait::Ready),
             Err(error) if error.kind() == ErrorKind::TimedOut => Ok(Wait::Silence),
