@@ -16,7 +16,7 @@ pub(super) struct Index {
 }
 
 impl Index {
-    /// Returns the session ids of all members with a key. Few others may be among them.
+    /// Returns the session ids of all members with a key. A few others may be among them.
     pub(super) fn with_key(&self, key: Key<'_>) -> impl Iterator<Item = u64> + '_ {
         let hash = self.hasher.hash_one(key);
         self.entries.range((hash, 0)..=(hash, u64::MAX)).map(|(_, id)| *id)
