@@ -3,7 +3,7 @@
 
 use chat_common::{
     handshake::{credentials::Credentials, sealed},
-    wire::{error::RpcError, hello::Hello, seal::PublicKey},
+    wire::{error::RpcError, hello::Hello, seal::PublicKey, status::Status},
 };
 use chat_server::Limits;
 use chat_tests::{
@@ -408,6 +408,21 @@ fn a_person_is_asked_for_the_passphrase_and_nothing_of_it_is_on_the_screen() {
         assert!(!bytes.contains(word), "{word}: {bytes}");
     }
     server.stop();
+}
+
+#[test]
+fn half_a_line_from_before_the_question_is_no_part_of_the_passphrase() {
+    let (listener, room) = (TcpListener::bind("127.0.0.1:0").unwrap(), closed::credentials(WORDS));
+    let state = Folder::new();
+    let mut person = at_shell(listener.local_addr().unwrap(), &state);
+    let (mut client, _) = accept(&listener);
+    person.types("half");
+    person.sees_typed("half");
+    client.connection.refuse(Status::Closed);
+    person.sees_typed("Passphrase of the room:");
+    person.types(&format!("{WORDS}\r"));
+    let (mut client, hello) = accept(&listener);
+    shake_hands(&mut client, &hello, &room).expect("the passphrase is the right one");
 }
 
 #[test]

@@ -91,6 +91,7 @@ impl Editor {
         pass: &mut dyn FnMut(Typed) -> bool,
     ) {
         let (mut keys, mut typing) = (Keys::default(), Typing::default());
+        let mut line_is = CompleteLine::default();
         loop {
             let bytes = match keyboard.fill_buf() {
                 Ok(bytes) => bytes.to_vec(),
@@ -105,6 +106,11 @@ impl Editor {
                 }
             };
             keyboard.consume(bytes.len());
+            let line_was = std::mem::replace(&mut line_is, self.kind());
+            if line_is == CompleteLine::Passphrase && line_was != line_is {
+                // Half a line that was typed before the question is no part of the answer.
+                typing.begin_line();
+            }
             let mut goes_on = !bytes.is_empty();
             for key in bytes.into_iter().filter_map(|byte| keys.take(byte)) {
                 match typing.press(key, &self.names) {
@@ -133,7 +139,7 @@ impl Editor {
     /// stays, and the person mends it.
     fn submit(&self, typing: &mut Typing) -> Option<Typed> {
         self.draw(typing);
-        let is = self.screen.edit(|rows, _| rows.kind());
+        let is = self.kind();
         // Pasted line ends stay inside one message. No part of it is a command, but what is pasted into
         // `/msg Ann` is for Ann alone.
         let is_text = typing.line.text().contains('\n') && !is_for_one_person(typing.line.text());
@@ -155,6 +161,14 @@ impl Editor {
         }
         typing.history.add(&text);
         Some(if is_text { Typed::Text(text) } else { Typed::Line(text) })
+    }
+
+    /// Returns what the typed line will be when it is complete.
+    ///
+    /// # Blocking
+    /// On the terminal.
+    fn kind(&self) -> CompleteLine {
+        self.screen.edit(|rows, _| rows.kind())
     }
 
     fn draw(&self, typing: &Typing) {

@@ -62,6 +62,13 @@ impl Typing {
         }
     }
 
+    /// Throws away what is typed.
+    pub(crate) fn begin_line(&mut self) {
+        self.search = None;
+        self.line.take();
+        self.history.begin_line();
+    }
+
     pub(crate) fn press(&mut self, key: Key, names: &KnownNames) -> Effect {
         if self.search.is_some() {
             match key {
@@ -92,8 +99,7 @@ impl Typing {
             }
             Key::Redraw => return Effect::Show(TerminalEvent::Clear),
             Key::Interrupt => {
-                line.take();
-                self.history.begin_line();
+                self.begin_line();
                 return Effect::Interrupt;
             }
             Key::End if line.text().is_empty() => return Effect::End,
