@@ -178,6 +178,7 @@ fn start_shell() -> io::Result<Child> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::program::signals;
 
     #[test]
     fn a_size_is_rows_and_columns_and_an_unknown_size_changes_nothing() {
@@ -192,6 +193,8 @@ mod tests {
 
     #[test]
     fn a_signal_is_ctrl_c_if_the_shell_was_interrupted_as_well() {
+        // The tests may run behind a shell's `&`.
+        signals::heed_stopping();
         let source = TerminalSize::default().follow().unwrap();
         assert!(!source.was_ctrl_c());
         for _ in 0..2 {
