@@ -419,7 +419,9 @@ fn half_a_line_from_before_the_question_is_no_part_of_the_passphrase() {
     person.types("half");
     person.sees_typed("half");
     client.connection.refuse(Status::Closed);
-    person.sees_typed("Passphrase of the room:");
+    // Without the editor, the half line stays on the row.
+    let question = "Passphrase of the room:";
+    person.sees_typed(&if cfg!(feature = "edit") { question.to_owned() } else { format!("half{question}") });
     person.types(&format!("{WORDS}\r"));
     let (mut client, hello) = accept(&listener);
     shake_hands(&mut client, &hello, &room).expect("the passphrase is the right one");
