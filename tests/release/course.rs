@@ -1,5 +1,6 @@
 //! The commands on the pages of the course are typed, and show what the pages say.
 
+use crate::readme::installed_programs;
 use chat_tests::{
     folder::Folder,
     process::{in_the_open, installed, repository, server_address, target_folder, Program},
@@ -67,6 +68,8 @@ fn memory(shown: &str) -> Vec<u64> {
 
 #[test]
 fn what_the_pages_of_the_course_let_a_person_type_shows_what_they_say() {
+    // The pages build the same programs without the editor, and in the same place.
+    installed_programs();
     if !["make", "bash", "timeout", "pgrep"].into_iter().all(installed) {
         println!("skipped: make, bash, timeout or pgrep is not installed");
         return;
