@@ -25,8 +25,8 @@
 //! here. If its Join is refused, it is among those again, even if that makes one too many.
 //!
 //! `max_per_address` limits all connections of a host, so one host cannot take all of `max_connections`.
-//! Loopback addresses are exempt: whoever runs programs on the server's machine has millions of them, and no
-//! limit for each would help. Many hosts together can take all of `max_connections`.
+//! Loopback addresses are exempt: a program on the server's machine has millions of them, and no limit for
+//! each would help. Many hosts together can take all of `max_connections`.
 //!
 //! A connection also needs its share of the process's [`Descriptors`]. Where they are few, they are used up
 //! before the places are. So a connection that finds none takes the place of one that has not joined as well,

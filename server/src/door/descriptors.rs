@@ -2,7 +2,7 @@
 //! [`Descriptors::take`], [`Share::mark_call`] and [`Share::mark_called`] may block.
 //!
 //! A member is two: its call connection, and its callback connection. The second one is reserved when the
-//! first has said what it is. So whoever is in the room stays there when the descriptors are used up, and
+//! first has said what it is. So members stay in the room when the descriptors are used up, and
 //! only newcomers are refused.
 //!
 //! Nobody knows what a connection is before its hello, and a callback connection must get in although its

@@ -2,8 +2,8 @@
 //!
 //! What a host may try is in `host_rates`: only a wrong passphrase counts, so any number of people who know
 //! it join at the same moment, also from one address. Loopback is not exempt, because all peers of a tunnel
-//! or a proxy on the server's machine have its address. There is no limit for all hosts together: whoever
-//! reached it would keep everybody out. The sum that says why none is needed is in `words`.
+//! or a proxy on the server's machine have its address. There is no limit for all hosts together: a host
+//! that reached it would keep everybody out. The sum that says why none is needed is in `words`.
 
 use log::warn;
 use std::{

@@ -1,5 +1,5 @@
-//! The names of a closed room that stay with whoever had them first. Any thread may use the list; only
-//! [`KeptNames::save`] and [`KeptNames::forget`] wait for the file.
+//! The names of a closed room that stay with the client that had them first. Any thread may use the list;
+//! only [`KeptNames::save`] and [`KeptNames::forget`] wait for the file.
 //!
 //! The file has one name on each line, and the public key of the client that it belongs to: `Sara 4f2a...`,
 //! with 64 hexadecimal digits. [`kept_file`](chat_common::program::kept_file) says what else the file may
@@ -23,8 +23,8 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-/// The most names. Without a limit, whoever is in the room could take one name after the other and fill the
-/// memory and the disk.
+/// The most names. Without a limit, a member could take one name after the other and fill the memory and
+/// the disk.
 const MAX_NAMES: usize = 10_000;
 /// The greatest length of the file. It has space for [`MAX_NAMES`] names and for comments.
 const MAX_BYTES: usize = 4 << 20;

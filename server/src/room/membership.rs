@@ -80,7 +80,7 @@ impl RoundInProgress<'_> {
         }
         // Nobody was told of a send-only client, so its session must not begin to receive.
         if member.send_only != join.send_only {
-            let why = "a session stays send-only or a member's; join anew";
+            let why = "a send-only session cannot become a member's, nor a member's send-only; join anew";
             return Err(Refusal::new(Cause::Unsupported, why));
         }
         if let Some(why) = self.door.bans.reason(&member.name, address) {

@@ -58,8 +58,8 @@ impl Last {
     /// Writes the last batch again, and zeros behind it up to the sector `to`. When this returns, the disk
     /// has both, and what was torn is cut. Returns the file, and up to which sector it has space.
     ///
-    /// The server before may have ended because a sync failed. Then the disk does not have what it wrote, and
-    /// the system still shows it to whoever reads, and writes it no more: a sync alone would do nothing.
+    /// The server before may have ended because a sync failed. Then the disk does not have what it wrote.
+    /// The system still shows it to a reader, and writes it no more: a sync alone would do nothing.
     /// Everything before the last batch was synced without an error.
     ///
     /// Invariant: the batch either is on the disk, or nobody was told of it. In the first case the same bytes
