@@ -31,7 +31,8 @@ pub enum Callbacks {
     Listen,
     /// The member opens the connection itself.
     Open,
-    /// As `Listen`, but the member reads nothing that the server then sends, as a stopped client does.
+    /// As `Listen`, but the member reads nothing that the server then sends, as a stopped client does, until
+    /// [`Member::goes_on`].
     Unread,
 }
 
@@ -220,6 +221,14 @@ impl Member {
     pub fn try_say(&mut self, text: &str) -> Result<u64, MemberError> {
         let message_id = self.record_sent(text, None);
         self.send(message_id, text, None)
+    }
+
+    /// Says the last message again, under the same id.
+    ///
+    /// # Errors
+    /// As [`Member::try_say`].
+    pub fn try_say_again(&mut self, text: &str) -> Result<u64, MemberError> {
+        self.send(self.last_message_id, text, None)
     }
 
     /// Adds a message to the history just before the member sends it, and returns its id.
@@ -429,6 +438,15 @@ impl Member {
             connection.reply(&CallbackReply::Received, WATCHDOG_TIMEOUT).unwrap();
         }
         true
+    }
+
+    /// Lets a member that does not read go on, as a stopped client that is continued. It reads all that has
+    /// come, and from now on all that comes.
+    pub fn goes_on(&mut self) {
+        self.reads = true;
+        if let Some(callback) = self.unread.take() {
+            self.receiver = Some(Receiver::start(callback, Arc::clone(&self.history)));
+        }
     }
 
     /// A copy of what the member has sent and received so far.

@@ -1,5 +1,5 @@
 //! The real server for the tests of the judge, on a free port: `real-server SEEDED LOG-BYTES`, where SEEDED
-//! is `none` or a bug.
+//! is `none` or a bug. With `exit` the program ends at a signal, and does not stop the server.
 
 use chat_common::program::shutdown::Shutdown;
 use chat_server::{
@@ -10,6 +10,7 @@ use std::{
     env,
     io::{self, Write},
     net::TcpListener,
+    process,
     sync::Arc,
     time::Duration,
 };
@@ -17,9 +18,15 @@ use std::{
 fn main() -> io::Result<()> {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let [seeded, log_bytes] = arguments.as_slice() else { return Err(io::ErrorKind::InvalidInput.into()) };
+    let shutdown = Arc::new(Shutdown::new());
+    let (exits, stops) = (seeded == "exit", Arc::clone(&shutdown));
+    ctrlc::set_handler(move || if exits { process::exit(0) } else { stops.request() })
+        .map_err(io::Error::other)?;
     let seeded = match seeded.as_str() {
         "swap" => Seeded::with(Bug::Swap),
         "drop" => Seeded::with(Bug::Drop),
+        "double-on-repeat" => Seeded::with(Bug::DoubleOnRepeat),
+        "double-on-resume" => Seeded::with(Bug::DoubleOnResume),
         "scope-per-round" => Seeded::with(Bug::ScopePerRound),
         "panic" => Seeded::with(Bug::PanicInHandler),
         _ => Seeded::default(),
@@ -30,7 +37,7 @@ fn main() -> io::Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let port = listener.local_addr()?.port();
     let settings = Settings { limits, ..Settings::default() };
-    let server = Server::new(listener, settings, Arc::new(Shutdown::new()))?;
+    let server = Server::new(listener, settings, shutdown)?;
     writeln!(io::stdout(), "Server running at {port} ...")?;
     server.run()
 }

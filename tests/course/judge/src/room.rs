@@ -8,10 +8,13 @@ use chat_tests::{
     checker::check,
     member::{Callbacks, Member, MemberError},
 };
-use std::process::Command;
+use std::{net::SocketAddr, process::Command};
 
 /// The most of a sentence that is shown: the messages of the judge may be long.
 const SHOWN_CHARACTERS: usize = 160;
+
+/// What ann is told when a server does not reply to her.
+pub(crate) const NO_REPLY: &str = "ann speaks, and the server does not reply";
 
 /// Why a server is convicted: one sentence.
 pub type Conviction = String;
@@ -68,7 +71,7 @@ impl Room {
             self.compare()?;
         }
         match accepted {
-            None => Err("ann speaks, and the server does not reply".to_owned()),
+            None => Err(NO_REPLY.to_owned()),
             Some(Err(error)) => Err(self.server.has_ended().unwrap_or_else(|| reason(error))),
             Some(Ok(())) if reached => Ok(()),
             Some(Ok(())) => Err(format!("the room stands still, and {heard} of {all} texts were heard")),
@@ -87,10 +90,17 @@ impl Room {
     }
 
     fn compare(&self) -> Result<(), Conviction> {
-        let people = [&self.ann].into_iter().chain(&self.listeners);
-        let violations = check(&people.map(Member::history).collect::<Vec<_>>());
-        violations.first().map_or(Ok(()), |first| Err(shortened(first)))
+        compare([&self.ann].into_iter().chain(&self.listeners))
     }
+}
+
+/// Compares what these people have sent and received so far.
+///
+/// # Errors
+/// The checker's first sentence, when a promise is broken.
+pub(crate) fn compare<'a>(people: impl IntoIterator<Item = &'a Member>) -> Result<(), Conviction> {
+    let violations = check(&people.into_iter().map(Member::history).collect::<Vec<_>>());
+    violations.first().map_or(Ok(()), |first| Err(shortened(first)))
 }
 
 /// Joins under this name.
@@ -98,7 +108,19 @@ impl Room {
 /// # Errors
 /// When that is not possible.
 pub(crate) fn join(server: &mut Server, name: &str, callbacks: Callbacks) -> Result<Member, Conviction> {
-    let address = server.address();
+    join_at(server, server.address(), name, callbacks)
+}
+
+/// Joins at this address, which may be that of a proxy.
+///
+/// # Errors
+/// As [`join`].
+pub(crate) fn join_at(
+    server: &mut Server,
+    address: SocketAddr,
+    name: &str,
+    callbacks: Callbacks,
+) -> Result<Member, Conviction> {
     let why = match server.lets(|| Member::try_join(address, name, callbacks), || 0) {
         Some(Ok(member)) => return Ok(member),
         Some(Err(error)) => reason(error),
@@ -107,7 +129,7 @@ pub(crate) fn join(server: &mut Server, name: &str, callbacks: Callbacks) -> Res
     Err(format!("{name} cannot join: {}", server.has_ended().unwrap_or(why)))
 }
 
-fn reason(error: MemberError) -> String {
+pub(crate) fn reason(error: MemberError) -> String {
     match error {
         MemberError::Refused(refusal) => format!("the server refused: {refusal}"),
         MemberError::Lost(error) => format!("the connection is lost: {error}"),

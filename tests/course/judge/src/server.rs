@@ -7,7 +7,7 @@ use chat_tests::process::Program;
 use std::{
     fs,
     net::{Ipv4Addr, SocketAddr},
-    process::{Command, Stdio},
+    process::{Command, ExitStatus, Stdio},
     thread,
 };
 
@@ -51,6 +51,31 @@ impl Server {
         self.program.has_exited().map(|status| format!("the server ended with {status}"))
     }
 
+    /// Sends the server SIGTERM. A program that has started others, as a shell does, waits for the last of
+    /// them, and that one is the server.
+    pub fn is_told_to_stop(&self) {
+        let server = self.processes().last().map(u32::to_string);
+        // A process that has ended needs no signal, and `kill` says so.
+        let _ = Command::new("kill").args(["-s", "TERM"]).args(server).stderr(Stdio::null()).status();
+    }
+
+    /// Waits until the server has ended by itself. Returns `None` when the room stays at rest instead.
+    pub fn ends(&mut self) -> Option<ExitStatus> {
+        /// A server may look from time to time whether it has to end. In so many rests it would have.
+        const RESTS: usize = 20;
+        let (process, mut status) = (self.program.pid(), None);
+        for _ in 0..RESTS {
+            let mut ended = || {
+                status = self.program.has_exited();
+                status.is_some()
+            };
+            if rest::happens_before_rest(|| with_children(process), &mut ended, || 0) {
+                break;
+            }
+        }
+        status
+    }
+
     /// Does something that may wait for the server. Returns `None` when the room comes to rest before it is
     /// done; the server is then killed, which ends the wait. `progress` is as in [`rest`].
     ///
@@ -79,19 +104,7 @@ impl Server {
 
     /// The numbers of the server's processes: a command such as `cargo run` starts others.
     fn processes(&self) -> Vec<u32> {
-        let mut processes = vec![self.program.pid()];
-        let mut next = 0;
-        while let Some(process) = processes.get(next) {
-            let threads = fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
-            let children =
-                threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
-            let children: Vec<u32> = children
-                .flat_map(|line| line.split(' ').filter_map(|child| child.parse().ok()).collect::<Vec<_>>())
-                .collect();
-            processes.extend(children);
-            next += 1;
-        }
-        processes
+        with_children(self.program.pid())
     }
 
     fn usage(&self) -> Usage {
@@ -128,6 +141,22 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// The number of this process, and those of all that it has started.
+fn with_children(process: u32) -> Vec<u32> {
+    let mut processes = vec![process];
+    let mut next = 0;
+    while let Some(process) = processes.get(next) {
+        let threads = fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
+        let children = threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+        let children: Vec<u32> = children
+            .flat_map(|line| line.split(' ').filter_map(|child| child.parse().ok()).collect::<Vec<_>>())
+            .collect();
+        processes.extend(children);
+        next += 1;
+    }
+    processes
 }
 
 /// The port in a line such as `Server running on 127.0.0.1:1234` or `Server running at 1234 ...`.

@@ -1,7 +1,11 @@
 //! The verdicts: each plays one scene with a server of its own, and convicts it with one sentence, or does
 //! not.
 
-use crate::room::{shortened, Conviction, Room};
+use crate::{
+    once::once,
+    room::{shortened, Conviction, Room},
+    stop::stop,
+};
 use std::{
     panic::{catch_unwind, AssertUnwindSafe},
     process::Command,
@@ -19,6 +23,8 @@ pub const VERDICTS: &[Verdict] = &[
     Verdict { name: "order", scene: order },
     Verdict { name: "nobody waits", scene: nobody_waits },
     Verdict { name: "memory", scene: memory },
+    Verdict { name: "stop", scene: stop },
+    Verdict { name: "once", scene: once },
 ];
 
 impl Verdict {
