@@ -7,16 +7,16 @@ use crate::screen::{
     output::{Output, Sink},
     rows::Rows,
     streams::Streams,
+    terminal::TerminalRows,
     Screen,
 };
-use std::any::Any;
 
 impl Screen {
     /// Begins to edit on this terminal if the client has it, and otherwise when it has.
     pub(crate) fn start_editing(&self, has_terminal: bool) {
         let Output { sink, streams, .. } = &mut *self.lock();
         if let Sink::Terminal(terminal) = sink {
-            terminal.rows = Box::new(EditedRows::begin(has_terminal, self.size.clone(), streams));
+            terminal.rows = TerminalRows::Edited(EditedRows::begin(has_terminal, self.size.clone(), streams));
         }
     }
 
@@ -38,6 +38,8 @@ impl Screen {
 
 fn edit<T: Default>(output: &mut Output, change: impl FnOnce(&mut EditedRows, &mut Streams) -> T) -> T {
     let Sink::Terminal(terminal) = &mut output.sink else { return T::default() };
-    let rows: &mut dyn Any = &mut *terminal.rows;
-    rows.downcast_mut().map_or_else(T::default, |rows| change(rows, &mut output.streams))
+    match &mut terminal.rows {
+        TerminalRows::Edited(rows) => change(rows, &mut output.streams),
+        TerminalRows::Lines(_) | TerminalRows::Plain(_) => T::default(),
+    }
 }

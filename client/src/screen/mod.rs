@@ -51,9 +51,8 @@ use crate::{
         output::{lock, read_zone, Output, Sink},
         pipe::{Pipe, Questions},
         plain_rows::PlainRows,
-        rows::Rows,
         streams::Streams,
-        terminal::Terminal,
+        terminal::{Terminal, TerminalRows},
         transcript::Transcript,
         viewer::{now, Viewer},
         zone::Zone,
@@ -114,18 +113,17 @@ impl Screen {
                 Err(error) => log::warn!("cannot follow the terminal's width: {error}"),
             }
         }
-        let terminal = |rows: Box<dyn Rows>, color| {
-            Sink::Terminal(Box::new(Terminal::new(rows, color, quiet, size.clone(), &viewer)))
-        };
+        let terminal =
+            |rows, color| Sink::Terminal(Box::new(Terminal::new(rows, color, quiet, size.clone(), &viewer)));
         let sink = match surface {
             Surface::Json => Sink::Json,
             Surface::Pipe { color, asks_on_stderr } => {
                 Sink::Pipe(Pipe { color, questions: Questions::new(asks_on_stderr) })
             }
-            Surface::Plain { typing } => terminal(Box::new(PlainRows::new(typing, quiet)), false),
-            Surface::Lines { color, typing } => terminal(Box::new(LineRows { typing }), color),
+            Surface::Plain { typing } => terminal(TerminalRows::Plain(PlainRows::new(typing, quiet)), false),
+            Surface::Lines { color, typing } => terminal(TerminalRows::Lines(LineRows { typing }), color),
             // Until the editor begins.
-            Surface::Edited { color } => terminal(Box::new(LineRows { typing: false }), color),
+            Surface::Edited { color } => terminal(TerminalRows::Lines(LineRows { typing: false }), color),
         };
         let output = Output { sink, streams, viewer, transcript, quiet, has_zone, missed_moves_shown: false };
         let (output, (wake_tx, wake_rx)) = (Arc::new(Mutex::new(output)), bounded(1));

@@ -1,14 +1,14 @@
 //! What each kind of rows on a terminal can do.
 
 use crate::screen::streams::Streams;
-use std::{any::Any, time::Instant};
+use std::time::Instant;
 
 pub(crate) const RING: &str = "\x07";
 /// Moves the cursor to the first row, and erases all of them.
 pub(crate) const CLEAR: &str = "\x1b[H\x1b[2J";
 
 /// How rows come on a terminal.
-pub(crate) trait Rows: Any + Send {
+pub(crate) trait Rows {
     /// Writes rows. There is at least one.
     fn write(&mut self, rows: &[String], streams: &mut Streams);
 

@@ -1,11 +1,15 @@
 //! A person's terminal: rows that fit, bursts of comings and goings as one row, a row for each new day,
 //! repeated refusals counted, and the bell.
 
+#[cfg(feature = "edit")]
+use crate::screen::edited_rows::EditedRows;
 use crate::{
     events::UiEvent,
     input::{Shown, TerminalEvent},
     screen::{
         fold::Fold,
+        line_rows::LineRows,
+        plain_rows::PlainRows,
         rows::Rows,
         streams::Streams,
         styled_line::StyledLine,
@@ -23,9 +27,28 @@ use std::time::{Duration, Instant};
 /// The same refusal is shown again after this time.
 const REFUSAL_PAUSE: Duration = Duration::from_secs(2);
 
+/// The rows of a terminal, of one of the kinds that there are.
+pub(crate) enum TerminalRows {
+    Lines(LineRows),
+    Plain(PlainRows),
+    #[cfg(feature = "edit")]
+    Edited(EditedRows),
+}
+
+impl TerminalRows {
+    fn any(&mut self) -> &mut dyn Rows {
+        match self {
+            TerminalRows::Lines(rows) => rows,
+            TerminalRows::Plain(rows) => rows,
+            #[cfg(feature = "edit")]
+            TerminalRows::Edited(rows) => rows,
+        }
+    }
+}
+
 /// A terminal, and what waits to be shown there.
 pub(crate) struct Terminal {
-    pub(crate) rows: Box<dyn Rows>,
+    pub(crate) rows: TerminalRows,
     size: TerminalSize,
     color: bool,
     /// Whether no row tells of a new day.
@@ -41,7 +64,7 @@ pub(crate) struct Terminal {
 impl Terminal {
     /// Nothing is shown yet.
     pub(crate) fn new(
-        rows: Box<dyn Rows>,
+        rows: TerminalRows,
         color: bool,
         quiet: bool,
         size: TerminalSize,
@@ -61,15 +84,15 @@ impl Terminal {
     ) {
         if let Some(question) = question(shown) {
             self.end_fold(viewer, streams);
-            return self.rows.ask(question, streams);
+            return self.rows.any().ask(question, streams);
         }
         match said {
             _ if *shown == Shown::Session(UiEvent::PassphraseTyped) => {
-                return self.rows.take_question_back(streams)
+                return self.rows.any().take_question_back(streams)
             }
             _ if self.repeats_refusal(shown) => return,
             // The fold is not shown yet, so it is not cleared.
-            Some(Shown::Terminal(TerminalEvent::Clear)) if self.rows.clear(streams) => return,
+            Some(Shown::Terminal(TerminalEvent::Clear)) if self.rows.any().clear(streams) => return,
             Some(Shown::Session(UiEvent::Event { event, earlier })) if Fold::takes(event) => {
                 self.show_new_day(viewer, streams);
                 let ended = self.fold.push(event.clone(), *earlier, Instant::now());
@@ -87,29 +110,29 @@ impl Terminal {
             self.show_new_day(viewer, streams);
             self.end_fold(viewer, streams);
             if said.is_some() && rings(shown, viewer) {
-                self.rows.ring(streams);
+                self.rows.any().ring(streams);
             }
             match shown {
                 Shown::Session(UiEvent::Bye) | Shown::Terminal(TerminalEvent::CtrlCLeaves) => {
                     if *shown == Shown::Session(UiEvent::Bye) {
-                        self.rows.end(streams);
+                        self.rows.any().end(streams);
                     }
                     let text: String = lines.iter().map(|line| viewer.prefix(line) + &line.text()).collect();
                     let rows = self.wrapped(&lines, viewer);
-                    self.rows.write_over(&rows, &text, streams);
+                    self.rows.any().write_over(&rows, &text, streams);
                 }
                 _ => self.write(&lines, viewer, streams),
             }
         }
         if matches!(shown, Shown::Session(UiEvent::Bye | UiEvent::Failed(_))) {
             self.end_fold(viewer, streams);
-            self.rows.flush(streams);
+            self.rows.any().flush(streams);
         }
     }
 
     /// When something that waits has to be shown.
     pub(crate) fn due(&mut self) -> Option<Instant> {
-        self.fold.due().into_iter().chain(self.rows.due()).min()
+        self.fold.due().into_iter().chain(self.rows.any().due()).min()
     }
 
     /// Shows what is due, and the new day.
@@ -119,8 +142,8 @@ impl Terminal {
         if is_due(self.fold.due()) {
             self.end_fold(viewer, streams);
         }
-        if is_due(self.rows.due()) {
-            self.rows.flush(streams);
+        if is_due(self.rows.any().due()) {
+            self.rows.any().flush(streams);
         }
     }
 
@@ -157,7 +180,7 @@ impl Terminal {
     fn write(&mut self, lines: &[StyledLine], viewer: &Viewer, streams: &mut Streams) {
         if !lines.is_empty() {
             let rows = self.wrapped(lines, viewer);
-            self.rows.write(&rows, streams);
+            self.rows.any().write(&rows, streams);
         }
     }
 

@@ -47,10 +47,7 @@ use crate::{
     },
 };
 use crossbeam_channel::{after, never, select};
-use std::{
-    convert::Infallible,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 #[cfg(feature = "closed")]
 pub use credentials::{load_credentials, AccessOptions, PassphraseSource};
@@ -86,7 +83,7 @@ pub fn run(options: &JoinOptions, channels: &Channels, show: UiEventHandler<'_>)
     let inbox = Inbox::new(show, place, options.remembers);
     let outcome = match Client::new(options, channels, &inbox, show) {
         Ok(mut client) => {
-            let Err(outcome) = client.run_loop();
+            let outcome = client.run_loop();
             client.check_all_sent(outcome)
         }
         Err(error) => Outcome::Failed(format!("no random numbers from the system: {error}")),
@@ -98,69 +95,80 @@ pub fn run(options: &JoinOptions, channels: &Channels, show: UiEventHandler<'_>)
     outcome
 }
 
+/// How the attempts to connect went.
+struct Attempts {
+    backoff: Backoff,
+    /// When the last connection ended, or the client began.
+    offline_since: Instant,
+    /// Whether the person has read that a client which has not joined yet waits.
+    wait_shown: bool,
+}
+
 impl Client<'_> {
-    /// Connects again and again.
+    /// Connects again and again. Returns how the client has ended.
+    fn run_loop(&mut self) -> Outcome {
+        let backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+        let mut attempts = Attempts { backoff, offline_since: Instant::now(), wait_shown: false };
+        loop {
+            if let Err(outcome) = self.attempt(&mut attempts) {
+                return outcome;
+            }
+        }
+    }
+
+    /// Connects once, and pauses before the next attempt.
     ///
     /// # Errors
-    /// How the client has ended.
-    fn run_loop(&mut self) -> Result<Infallible, Outcome> {
-        let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
-        let mut offline_since = Instant::now();
-        let mut wait_shown = false;
-        loop {
-            let name = self.member.name.clone().map_or_else(|| self.read_name(), Ok)?;
-            let started = Instant::now();
-            let Err(end) = self.connect_once(&name) else { return Err(Outcome::Left) };
-            let (reason, obstacle) = match end {
-                ConnectionEnd::Failed(reason) => return Err(Outcome::Failed(reason)),
-                #[cfg(feature = "closed")]
-                ConnectionEnd::NeedsPassphrase => {
-                    self.ask_passphrase()?;
-                    continue;
+    /// The outcome of a client that ends.
+    fn attempt(&mut self, attempts: &mut Attempts) -> Result<(), Outcome> {
+        let name = self.member.name.clone().map_or_else(|| self.read_name(), Ok)?;
+        let started = Instant::now();
+        let Err(end) = self.connect_once(&name) else { return Err(Outcome::Left) };
+        let (reason, obstacle) = match end {
+            ConnectionEnd::Failed(reason) => return Err(Outcome::Failed(reason)),
+            #[cfg(feature = "closed")]
+            ConnectionEnd::NeedsPassphrase => return self.ask_passphrase(),
+            ConnectionEnd::Lost(Loss { reason, closed }) => {
+                let ended = self.inbox.room_has_ended();
+                self.member.untold_loss = Some(UiEvent::Lost { reason: reason.clone(), ended });
+                // The next attempt says whether we were removed. Then that is the news, and not the loss.
+                if ended || !closed {
+                    self.tell_loss();
                 }
-                ConnectionEnd::Lost(Loss { reason, closed }) => {
-                    let ended = self.inbox.room_has_ended();
-                    self.member.untold_loss = Some(UiEvent::Lost { reason: reason.clone(), ended });
-                    // The next attempt says whether we were removed. Then that is the news, and not the loss.
-                    if ended || !closed {
-                        self.tell_loss();
-                    }
-                    offline_since = Instant::now();
-                    // A server that closes each new connection at once must not get attempts without a pause.
-                    if started.elapsed() > LONGEST_PAUSE {
-                        backoff.reset();
-                    }
-                    (reason, Obstacle::NoWay)
+                attempts.offline_since = Instant::now();
+                // A server that closes each new connection at once must not get attempts without a pause.
+                if started.elapsed() > LONGEST_PAUSE {
+                    attempts.backoff.reset();
                 }
-                ConnectionEnd::NotJoined(obstacle, reason) => {
-                    // A name that is refused is the news, and not the loss.
-                    if obstacle != Obstacle::NameRefused {
-                        self.tell_loss();
-                    }
-                    (reason, obstacle)
-                }
-            };
-            let waited = offline_since.elapsed();
-            if !self.tries_again(&name, obstacle, waited) {
-                if matches!(obstacle, Obstacle::NameTaken | Obstacle::NameRefused) {
-                    self.on_refused_name(reason)?;
-                    continue;
-                }
-                self.tell_loss();
-                let what = if self.was_joined() { "cannot get back in" } else { "cannot join" };
-                return Err(Outcome::Failed(format!("{what} at {}: {reason}", self.options.server)));
+                (reason, Obstacle::NoWay)
             }
-            if self.was_joined() {
-                log::info!("not connected yet: {reason:?}");
-            } else if !std::mem::replace(&mut wait_shown, true) {
-                let is_busy = obstacle == Obstacle::Busy;
-                (self.show)(if is_busy { UiEvent::ServerBusy } else { UiEvent::NotReached(reason) });
+            ConnectionEnd::NotJoined(obstacle, reason) => {
+                // A name that is refused is the news, and not the loss.
+                if obstacle != Obstacle::NameRefused {
+                    self.tell_loss();
+                }
+                (reason, obstacle)
             }
-            // The last attempt is at the end of the wait.
-            let left = self.options.wait.map_or(Duration::MAX, |wait| wait - waited);
-            let ended = self.wait_offline(backoff.pause().min(left), offline_since);
-            ended.inspect_err(|_| self.tell_loss())?;
+        };
+        let waited = attempts.offline_since.elapsed();
+        if !self.tries_again(&name, obstacle, waited) {
+            if matches!(obstacle, Obstacle::NameTaken | Obstacle::NameRefused) {
+                return self.on_refused_name(reason);
+            }
+            self.tell_loss();
+            let what = if self.was_joined() { "cannot get back in" } else { "cannot join" };
+            return Err(Outcome::Failed(format!("{what} at {}: {reason}", self.options.server)));
         }
+        if self.was_joined() {
+            log::info!("not connected yet: {reason:?}");
+        } else if !std::mem::replace(&mut attempts.wait_shown, true) {
+            let is_busy = obstacle == Obstacle::Busy;
+            (self.show)(if is_busy { UiEvent::ServerBusy } else { UiEvent::NotReached(reason) });
+        }
+        // The last attempt is at the end of the wait.
+        let left = self.options.wait.map_or(Duration::MAX, |wait| wait - waited);
+        let ended = self.wait_offline(attempts.backoff.pause().min(left), attempts.offline_since);
+        ended.inspect_err(|_| self.tell_loss())
     }
 
     /// Whether to try to connect again, after `waited` without a connection.

@@ -5,8 +5,8 @@ use crate::session::credentials::AccessOptions;
 use chat_common::wire::{protocol::Place, token::Token};
 use std::time::Duration;
 
-/// How the client joins. The default is for a program that leaves at the end of the input.
-#[derive(Clone, Debug, Default)]
+/// How the client joins.
+#[derive(Clone, Debug)]
 pub struct JoinOptions {
     /// The server's address, as `HOST:PORT`. An IPv6 address stands in brackets.
     pub server: String,
@@ -51,8 +51,17 @@ pub struct MemberOptions {
 }
 
 impl JoinOptions {
-    /// Returns the default options for the server at this address.
+    /// Returns the options of a program that joins the room at `server`, and leaves at the end of the input.
     pub fn new(server: impl Into<String>) -> JoinOptions {
-        JoinOptions { server: server.into(), ..JoinOptions::default() }
+        JoinOptions {
+            server: server.into(),
+            member: MemberOptions::default(),
+            remembers: false,
+            interactive: false,
+            stay: false,
+            wait: None,
+            #[cfg(feature = "closed")]
+            access: AccessOptions::default(),
+        }
     }
 }

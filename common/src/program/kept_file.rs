@@ -47,7 +47,11 @@ pub struct LockedFile {
     /// Where the file is, without symbolic links.
     path: PathBuf,
     lock: File,
+    take: Take,
 }
+
+/// How a lock is taken: a client waits for the others, and a server does not.
+type Take = fn(&File) -> Result<(), TryLockError>;
 
 /// The bits of a mode that let people read and write.
 const READ_AND_WRITE: u32 = 0o666;
@@ -106,8 +110,9 @@ impl KeptFile {
     /// Whatever the system reports.
     pub fn lock(self) -> io::Result<LockedFile> {
         let path = resolve(&self.path)?;
-        let lock = self.take_lock(&path, |lock| lock.lock().map_err(TryLockError::Error))?;
-        Ok(LockedFile { file: self, path, lock })
+        let take: Take = |lock| lock.lock().map_err(TryLockError::Error);
+        let lock = self.take_lock(&path, take)?;
+        Ok(LockedFile { file: self, path, lock, take })
     }
 
     /// Locks the file for the life of a server. Calls `take` with each entry, and checks that a new version
@@ -128,7 +133,7 @@ impl KeptFile {
         let claim = || {
             let path = resolve(&self.path)?;
             let lock = self.take_lock(&path, File::try_lock)?;
-            let locked = LockedFile { file: self, path, lock };
+            let locked = LockedFile { file: self, path, lock, take: File::try_lock };
             let lines = locked.read()?;
             for (number, entry) in lines.entries() {
                 take(&entry).map_err(|why| invalid(&format!("line {number}: {why}")))?;
@@ -141,7 +146,7 @@ impl KeptFile {
     }
 
     /// Takes the lock of the file at `path`. Returns the open file of the lock.
-    fn take_lock(&self, path: &Path, take: impl Fn(&File) -> Result<(), TryLockError>) -> io::Result<File> {
+    fn take_lock(&self, path: &Path, take: Take) -> io::Result<File> {
         let lock_path = lock_path(path);
         let in_lock = |error: io::Error| {
             io::Error::new(error.kind(), format!("its lock {}: {error}", lock_path.display()))
@@ -203,18 +208,20 @@ impl LockedFile {
     /// Returns what `change` returns.
     ///
     /// # Blocking
-    /// On the file system.
+    /// On the file system. Where somebody has removed the lock that [`KeptFile::lock`] took, also on another
+    /// program that changes the file, for some milliseconds.
     ///
     /// # Errors
-    /// When the file cannot be read or written, or would be too long. It is then as before.
+    /// When the file cannot be read or written, would be too long, or belongs to another server by now. It is
+    /// then as before.
     pub fn change<R>(&mut self, change: impl FnOnce(&mut Lines) -> R) -> io::Result<R> {
         if resolve(&self.file.path)? != self.path {
             return Err(invalid("the path leads to another file than before"));
         }
-        // Somebody may have removed or moved the file of the lock, and another server may have locked a new
+        // Somebody may have removed or moved the file of the lock, and another program may have locked a new
         // one.
         if !leads_to(&lock_path(&self.path), &self.lock) {
-            self.lock = self.file.take_lock(&self.path, File::try_lock)?;
+            self.lock = self.file.take_lock(&self.path, self.take)?;
         }
         let mut lines = self.read()?;
         let before = lines.text.clone();
@@ -470,6 +477,21 @@ mod tests {
         assert_eq!(add(&mut first, "one").unwrap_err().kind(), ErrorKind::ResourceBusy);
         add(&mut second, "two").unwrap();
         assert_eq!(folder.read("file"), "two\n");
+    }
+
+    #[test]
+    fn a_program_that_waits_for_a_lock_also_waits_where_somebody_moved_it() {
+        let folder = Folder::new();
+        let mut first = folder.file("file").lock().unwrap();
+        fs::rename(folder.0.join("file.lock"), folder.0.join("moved")).unwrap();
+        let mut second = folder.file("file").lock().unwrap();
+        std::thread::scope(|scope| {
+            let late = scope.spawn(move || add(&mut first, "late"));
+            add(&mut second, "early").unwrap();
+            drop(second);
+            late.join().unwrap().unwrap();
+        });
+        assert_eq!(folder.read("file"), "early\nlate\n");
     }
 
     #[test]

@@ -12,9 +12,19 @@
 
 use bincode::Options;
 use serde::{de::DeserializeOwned, Serialize};
+use std::{error::Error, fmt};
 
 /// A value cannot be encoded, or bytes are not the encoding of a value of the expected type.
-pub type CodecError = bincode::Error;
+#[derive(Debug)]
+pub struct CodecError(bincode::Error);
+
+impl fmt::Display for CodecError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Error for CodecError {}
 
 fn options() -> impl Options {
     bincode::DefaultOptions::new().with_fixint_encoding().with_little_endian().reject_trailing_bytes()
@@ -25,7 +35,7 @@ fn options() -> impl Options {
 /// # Errors
 /// Never for the types of [`protocol`](crate::wire::protocol). bincode refuses only lists of unknown length.
 pub fn encode_into<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<(), CodecError> {
-    options().serialize_into(out, value)
+    options().serialize_into(out, value).map_err(CodecError)
 }
 
 /// Returns the value that all of `bytes` together encode.
@@ -36,5 +46,5 @@ pub fn encode_into<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Resul
 /// # Errors
 /// When `bytes` are not exactly one value of type `T`.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
-    options().deserialize(bytes)
+    options().deserialize(bytes).map_err(CodecError)
 }

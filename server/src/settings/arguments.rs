@@ -1,10 +1,7 @@
 //! Reads the command line: words in, an [`Invocation`] or a one-line error out. No I/O; runs on the main
 //! thread.
 
-use super::{
-    flags::{CommandLine, DEFAULT_LISTEN},
-    options::Invocation,
-};
+use super::{flags::CommandLine, options::Invocation};
 use chat_common::program::flags::{Arguments, Program};
 
 /// Reads the command line, without the program's name.
@@ -16,7 +13,6 @@ pub fn parse(
     arguments: impl IntoIterator<Item = String>,
 ) -> Result<Invocation, String> {
     let mut line = CommandLine::default();
-    line.options.listen = DEFAULT_LISTEN.to_owned();
     match program.read(arguments, &|_| None, &mut line)? {
         Arguments::Run(given) => check_combinations(&given)?,
         Arguments::Print(text) => return Ok(Invocation::Print(text)),

@@ -2,7 +2,7 @@
 
 use super::{
     limits::{Bytes, Limits},
-    options::{JournalSettings, Options},
+    options::{JournalSettings, Options, DEFAULT_LISTEN},
 };
 use chat_common::program::flags::{Feature, Flag, Misuse, Program, Value};
 use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
@@ -16,9 +16,6 @@ const CLOSED: Feature = Feature {
     missing: "needs a build with the feature closed",
     how_to_build: "cargo install --path server --features closed",
 };
-
-/// Loopback, so that nobody opens a server to the network by accident.
-pub(super) const DEFAULT_LISTEN: &str = "127.0.0.1:1234";
 
 /// The flags as they were given.
 #[derive(Default)]

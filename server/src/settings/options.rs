@@ -6,6 +6,9 @@ use chat_common::handshake::credentials::Credentials;
 use chat_common::program::background_writer::BackgroundWriter;
 use std::{path::PathBuf, time::Duration};
 
+/// Loopback, so that nobody opens a server to the network by accident.
+pub(super) const DEFAULT_LISTEN: &str = "127.0.0.1:1234";
+
 /// The settings of a server.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
@@ -51,7 +54,7 @@ impl Default for JournalSettings {
 }
 
 /// What the command line says of a running server.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Options {
     /// The address to listen on, as `HOST:PORT`.
     pub listen: String,
@@ -63,6 +66,18 @@ pub struct Options {
     pub console: bool,
     /// What the flags have set. What is in other files, and what the program knows itself, is missing.
     pub settings: Settings,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            listen: DEFAULT_LISTEN.to_owned(),
+            motd: None,
+            closed: ClosedFlags::default(),
+            console: false,
+            settings: Settings::default(),
+        }
+    }
 }
 
 /// How a room is closed.

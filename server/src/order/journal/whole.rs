@@ -12,7 +12,8 @@ use super::{
     segment::{Damage, Header, Segment},
     JournalError,
 };
-use std::collections::VecDeque;
+use chat_common::wire::frame::has_memory_for;
+use std::{collections::VecDeque, io::ErrorKind};
 
 /// Returns the first sequence numbers of all files of a journal, in order.
 ///
@@ -34,14 +35,17 @@ pub(super) fn read_file<D: Disk>(disk: &D, first: u64) -> Result<Segment, Journa
     let name = name_of(first);
     let file = disk.open(&name).map_err(on_disk(&name))?;
     let length = file.length().map_err(on_disk(&name))?;
-    let mut bytes = vec![0; PAGE.min(usize::try_from(length).unwrap_or(PAGE))];
-    file.read_at(&mut bytes, 0).map_err(on_disk(&name))?;
-    let (header, chain) = Header::read(&bytes, first)?;
+    let mut page = vec![0; PAGE.min(usize::try_from(length).unwrap_or(PAGE))];
+    file.read_at(&mut page, 0).map_err(on_disk(&name))?;
+    let (header, chain) = Header::read(&page, first)?;
     header.check_length(length)?;
-    let rest = header.bytes() as usize - PAGE;
-    bytes.try_reserve_exact(rest).map_err(|error| on_disk(&name)(error.into()))?;
-    bytes.resize(PAGE + rest, 0);
-    file.read_at(&mut bytes[PAGE..], PAGE as u64).map_err(on_disk(&name))?;
+    let length = header.bytes() as usize;
+    if !has_memory_for(length) {
+        return Err(on_disk(&name)(ErrorKind::OutOfMemory.into()));
+    }
+    // The system has these zeros ready; in a debug build `Vec::resize` writes each one.
+    let mut bytes = vec![0; length];
+    file.read_at(&mut bytes, 0).map_err(on_disk(&name))?;
     Ok(Segment { header, chain, bytes })
 }
 
