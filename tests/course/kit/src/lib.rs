@@ -7,23 +7,25 @@
 //! There are no limits here, and no deadlines: as in net/rpc, whoever waits for a client waits for ever.
 //! There are no sessions either. A client that loses its connection has left.
 //!
+//! From step 5 on a server does what [`serve`] does, with the pieces in [`connection`].
+//!
 //! Go: `go/wire` beside this folder is the same in Go, on the same wire.
 
+pub mod connection;
+pub mod log;
 pub mod sync;
 pub mod trace;
 
-use chat_common::wire::protocol::{Callback, CallbackReply, Cause, Event, EventKind, Join, Joined};
-use chat_common::wire::protocol::{Refusal, Reply, Request, FRAME_BYTES, PING_INTERVAL};
-use chat_common::wire::{error::RpcError, hello::Role, rpc::Connection, status::Status};
-use chat_common::wire::{stream::Stream, token::Token};
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
-use std::time::{Duration, Instant, SystemTime};
+use chat_common::wire::protocol::{Callback, CallbackReply, Event, EventKind};
+use chat_common::wire::protocol::{FRAME_BYTES, PING_INTERVAL};
+use chat_common::wire::{codec, frame};
+use connection::{accept, greet, joined, joining, read_request, refused, reply_to, write_reply};
+use connection::{Cause, Reply, Request, RpcError};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::time::{Instant, SystemTime};
 use std::{env, fmt::Display, io, io::Write, process, sync::Arc};
 use sync::Mutex;
 use trace::Slice;
-
-/// The wire asks for a deadline, and these servers have none. A year is as good as none.
-const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// The three calls of the Go program.
 ///
@@ -54,7 +56,24 @@ impl Message {
         Message { author: author.to_owned(), sequence, event: Arc::new(Event { sequence, time, kind }) }
     }
 
-    /// Tells a client that it does not get the messages from `first` to `last`.
+    /// A client says this. Its number for what it says is the `message_id`.
+    pub fn text(author: &str, sequence: u64, message_id: u64, repeated: bool, text: String) -> Message {
+        let kind = EventKind::Message { author: author.to_owned(), message_id, repeated, text };
+        Message::new(author, sequence, kind)
+    }
+
+    /// A client has joined.
+    pub fn joined(name: &str, sequence: u64) -> Message {
+        Message::new(name, sequence, EventKind::Joined { name: name.to_owned() })
+    }
+
+    /// A client has left, for this reason if it did not ask to.
+    pub fn left(name: &str, sequence: u64, reason: Option<&str>) -> Message {
+        let (name, reason) = (name.to_owned(), reason.map(str::to_owned));
+        Message::new(&name.clone(), sequence, EventKind::Left { name, reason })
+    }
+
+    /// A client does not get the messages from `first` to `last`.
     pub fn missed(first: u64, last: u64) -> Message {
         Message::new("", last, EventKind::Missed { first, messages: true })
     }
@@ -66,29 +85,19 @@ pub struct Client {
     /// The name under which it has joined.
     pub name: String,
     /// The number of its join. What has a lower one was said before.
-    joined: u64,
-    /// One call at a time.
-    callback: Arc<Mutex<Connection>>,
-    /// Both connections, to end them while somebody waits for the client.
-    streams: [Arc<Stream>; 2],
+    pub joined: u64,
+    calls: Arc<TcpStream>,
+    callback: Arc<TcpStream>,
+    one_call_at_a_time: Arc<Mutex<()>>,
 }
 
 impl Client {
-    /// Dials the client's own endpoint.
-    fn call_back(join: &Join, host: IpAddr, calls: &Arc<Stream>) -> Result<Client, RpcError> {
-        let stream = Arc::new(Stream::connect(SocketAddr::new(host, join.port), FOR_EVER)?);
-        let mut callback = Connection::new(Arc::clone(&stream), FRAME_BYTES);
-        callback.greet(Role::Callback, join.token, FOR_EVER)?;
-        let (callback, streams) = (Arc::new(Mutex::new(callback)), [Arc::clone(calls), stream]);
-        Ok(Client { name: join.name.clone(), joined: 0, callback, streams })
-    }
-
     /// Calls the client's `Receive` with this message, and waits for the reply. Returns whether it came.
     ///
     /// A message that was said before the client joined is none of its messages, and makes no call.
     ///
     /// # Blocking
-    /// On the client, for ever. It is also where two threads that call one client wait for each other.
+    /// On the client. It is also where two threads that call one client wait for each other.
     pub fn receive(&self, message: &Message) -> bool {
         if message.sequence <= self.joined {
             return true;
@@ -100,11 +109,23 @@ impl Client {
         received
     }
 
+    /// Pings the client if that is due, and notes when. A client that hears nothing for 15 s takes its server
+    /// for lost. It calls more often than that, so no thread is needed for it.
+    ///
+    /// # Blocking
+    /// As [`Client::receive`].
+    pub fn ping_if_due(&self, pinged: &mut Instant) {
+        if pinged.elapsed() >= PING_INTERVAL {
+            // A call without events is a ping.
+            self.call(Vec::new());
+            *pinged = Instant::now();
+        }
+    }
+
     fn call(&self, events: Vec<Event>) -> bool {
-        let mut callback = self.callback.lock();
+        let _turn = self.one_call_at_a_time.lock();
         let _waits = Slice::begin("waits for the client's reply");
-        let reply = callback.call(&Callback::Receive { answer: true, events }, FOR_EVER);
-        let received = matches!(reply, Ok(CallbackReply::Received));
+        let received = self.try_call(events).is_ok();
         if !received {
             // The thread that reads from the client finds out, and the client leaves the room.
             self.close();
@@ -112,9 +133,23 @@ impl Client {
         received
     }
 
+    fn try_call(&self, events: Vec<Event>) -> Result<(), RpcError> {
+        let (mut stream, mut bytes) = (&*self.callback, Vec::new());
+        frame::encode_frame(&Callback::Receive { answer: true, events }, &mut bytes)?;
+        stream.write_all(&bytes)?;
+        if !frame::read_frame(&mut stream, FRAME_BYTES, &mut bytes)? {
+            return Err(RpcError::Closed);
+        }
+        let CallbackReply::Received = codec::decode(&bytes)?;
+        Ok(())
+    }
+
     /// Ends both connections. Whoever waits for the client wakes.
     pub fn close(&self) {
-        self.streams.iter().for_each(|stream| stream.shut_down());
+        for stream in [&self.calls, &self.callback] {
+            // It fails only when the connection has ended.
+            let _ = stream.shutdown(Shutdown::Both);
+        }
     }
 }
 
@@ -130,8 +165,11 @@ pub fn listen() -> TcpListener {
             _ => end(2, "usage: [--listen HOST:PORT] [--trace FILE]"),
         }
     }
-    TcpListener::bind(&address)
-        .unwrap_or_else(|error| end(1, format_args!("cannot listen on {address}: {error}")))
+    let listener = TcpListener::bind(&address)
+        .unwrap_or_else(|error| end(1, format_args!("cannot listen on {address}: {error}")));
+    let port = listener.local_addr().map_or(0, |address| address.port());
+    let _ = writeln!(io::stdout(), "Server running at {port} ...");
+    listener
 }
 
 fn end(code: i32, why: impl Display) -> ! {
@@ -144,122 +182,86 @@ fn end(code: i32, why: impl Display) -> ! {
 /// # Blocking
 /// For ever, on clients that connect.
 pub fn serve(listener: &TcpListener, service: impl Service) -> ! {
-    let port = listener.local_addr().map_or(0, |address| address.port());
-    let _ = writeln!(io::stdout(), "Server running at {port} ...");
-    let number = Token::random().map_or(0, Token::to_u64);
-    let room = Arc::new(Room { service, number, last: Mutex::new(0) });
+    let room = Arc::new(Room { service, last: Mutex::new(0) });
     loop {
-        let accepted = {
-            let _accept = Slice::begin("accept");
-            listener.accept()
-        };
-        let (stream, peer) = accepted.unwrap_or_else(|error| end(1, format_args!("cannot accept: {error}")));
+        let calls = accept(listener).unwrap_or_else(|error| end(1, format_args!("cannot accept: {error}")));
         let room = Arc::clone(&room);
         // The failure of one client ends the connection of that client alone.
-        sync::spawn("a new client", move || room.serve_connection(stream, peer.ip()).is_ok());
+        sync::spawn("a new client", move || room.serve_connection(&Arc::new(calls)).is_ok());
     }
 }
 
 /// The service, and what numbers its calls.
 struct Room<S> {
     service: S,
-    /// A random number: a client knows by it that the server was started again.
-    number: u64,
     /// The last sequence. Locked during a call, so that the order of calls is the order of numbers.
     last: Mutex<u64>,
 }
 
 impl<S: Service> Room<S> {
     /// Serves one client, from its hello to its end.
-    fn serve_connection(&self, stream: TcpStream, host: IpAddr) -> Result<(), RpcError> {
-        let mut calls = Connection::new(Arc::new(Stream::new(stream)), FRAME_BYTES);
-        let Some(hello) = calls.read_hello(FOR_EVER)? else { return Ok(()) };
-        if hello.role != Role::Call || hello.sealed {
-            calls.refuse(Status::WrongRole);
-            return Ok(());
-        }
-        calls.welcome(FOR_EVER)?;
-        let (client, joined) = loop {
-            match self.join(next_request(&mut calls)?, host, calls.stream()) {
+    fn serve_connection(&self, calls: &Arc<TcpStream>) -> Result<(), RpcError> {
+        let stream: &TcpStream = calls;
+        greet(stream, stream)?;
+        let (client, reply) = loop {
+            match self.join(read_request(stream)?, calls) {
                 Ok(joined) => break joined,
-                Err(refusal) => calls.reply(&Reply::Refused(refusal), FOR_EVER)?,
+                Err(refused) => write_reply(stream, &refused)?,
             }
         };
         trace::name_thread(&format!("from {}", client.name));
-        let asked = self.serve_calls(&mut calls, &client, joined);
+        let asked = self.serve_calls(calls, &client, &reply);
         self.leave(&client.name, asked.is_err());
         if asked.is_ok() {
-            calls.reply(&Reply::Left, FOR_EVER)?;
+            write_reply(stream, &Reply::Left)?;
         }
         client.close();
         asked
     }
 
     /// Replies to the Join, and serves what follows it. `Ok` means that the client asks to leave.
-    fn serve_calls(&self, calls: &mut Connection, client: &Client, joined: Joined) -> Result<(), RpcError> {
-        calls.reply(&Reply::Joined(joined), FOR_EVER)?;
+    fn serve_calls(&self, calls: &TcpStream, client: &Client, joined: &Reply) -> Result<(), RpcError> {
+        write_reply(calls, joined)?;
         let mut pinged = Instant::now();
         loop {
-            let reply = match next_request(calls)? {
+            let reply = match read_request(calls)? {
                 Request::Broadcast { message_id, repeated, text } => {
-                    let author = client.name.clone();
-                    let kind = EventKind::Message { author, message_id, repeated, text };
-                    let sequence = self.broadcast(&client.name, &mut self.last.lock(), kind);
-                    Reply::Accepted { sequence }
+                    let message =
+                        |sequence| Message::text(&client.name, sequence, message_id, repeated, text);
+                    Reply::Accepted { sequence: self.broadcast(&mut self.last.lock(), message) }
                 }
-                Request::Ping => Reply::Pong,
-                // A client on a terminal asks, and waits for what it is told here before it leaves.
-                Request::History { .. } => Reply::History { events: Vec::new() },
                 Request::Leave => return Ok(()),
-                _ => Reply::Refused(Refusal::new(Cause::Unsupported, "this server only passes messages on")),
+                other => reply_to(&other),
             };
-            calls.reply(&reply, FOR_EVER)?;
-            // A client calls at least this often, so it is pinged in time without a thread for it. A call
-            // without events is a ping. A client that hears nothing for 15 s takes its server for lost.
-            if pinged.elapsed() >= PING_INTERVAL {
-                client.call(Vec::new());
-                pinged = Instant::now();
-            }
+            write_reply(calls, &reply)?;
+            client.ping_if_due(&mut pinged);
         }
     }
 
-    fn join(&self, request: Request, host: IpAddr, calls: &Arc<Stream>) -> Result<(Client, Joined), Refusal> {
-        let Request::Join(join) = request else {
-            return Err(Refusal::new(Cause::OutOfTurn, "the first request is Join"));
-        };
-        if join.resume.is_some() {
-            return Err(Refusal::new(Cause::UnknownSession, "this server has no sessions"));
-        }
-        let mut client = Client::call_back(&join, host, calls)
-            .map_err(|error| Refusal::new(Cause::InvalidPort, format!("cannot call you back: {error}")))?;
+    /// Takes a client into the room. The error is the reply that refuses it.
+    fn join(&self, request: Request, calls: &Arc<TcpStream>) -> Result<(Client, Reply), Reply> {
+        let mut client = joining(request, calls, None)?;
         let mut last = self.last.lock();
         client.joined = *last + 1;
         if !self.service.join(client.clone()) {
-            return Err(Refusal::new(Cause::NameTaken, format!("{} is already here", join.name)));
+            return Err(refused(Cause::NameTaken, format!("{} is already here", client.name)));
         }
-        let sequence = self.broadcast(&client.name, &mut last, EventKind::Joined { name: join.name });
-        let (room, called_back, text_limit) = (self.number, true, 4096);
-        Ok((client, Joined { room, sequence, called_back, text_limit, kept_for: None, motd: None }))
+        let sequence = self.broadcast(&mut last, |sequence| Message::joined(&client.name, sequence));
+        Ok((client, joined(sequence)))
     }
 
     fn leave(&self, name: &str, lost: bool) {
         let mut last = self.last.lock();
         self.service.leave(name);
-        let reason = lost.then(|| "connection lost".to_owned());
-        self.broadcast(name, &mut last, EventKind::Left { name: name.to_owned(), reason });
+        let reason = lost.then_some("connection lost");
+        self.broadcast(&mut last, |sequence| Message::left(name, sequence, reason));
     }
 
     /// Gives a message the next number, and passes it to the service under the lock of the numbers.
-    fn broadcast(&self, author: &str, last: &mut u64, kind: EventKind) -> u64 {
+    fn broadcast(&self, last: &mut u64, message: impl FnOnce(u64) -> Message) -> u64 {
         *last += 1;
         trace::mark("accepted", *last);
-        self.service.broadcast(Message::new(author, *last, kind));
+        self.service.broadcast(message(*last));
         *last
     }
-}
-
-/// Reads the next request.
-fn next_request(calls: &mut Connection) -> Result<Request, RpcError> {
-    let _reads = Slice::begin("reads");
-    calls.next_request(FOR_EVER, FOR_EVER)?.ok_or(RpcError::Closed)
 }

@@ -57,7 +57,7 @@ fn write(kind: char, name: impl Display, fields: Arguments<'_>) {
 }
 
 /// Gives the lane of this thread a name.
-pub(crate) fn name_thread(name: &str) {
+pub fn name_thread(name: &str) {
     // A name comes from a client. In a text of JSON, two characters end or change what follows.
     let name = name.replace(['"', '\\'], "?").replace(char::is_control, "?");
     write('M', "thread_name", format_args!(",\"args\":{{\"name\":\"{name}\"}}"));
