@@ -140,7 +140,7 @@ soak: ## ten minutes of joins, leaves and random faults, checked
 
 lesson: ## run all rows of the table of ideas in tests/README.md; what needs Go or Python is skipped without it
 	@echo "Building the server and the experiments: about two minutes the first time ..."
-	$(CARGO) build --release --package chat-server
+	$(CARGO) build --release --package chat-server $(foreach step,1 2 3,--package course-step-$(step))
 	$(CARGO) run --release --package chat-bench -- experiment all
 
 # A step of the course has a number, and an exercise a letter behind it: 2, 2B. Its folder, and its program.

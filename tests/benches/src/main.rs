@@ -11,7 +11,6 @@ mod process;
 mod results;
 mod room;
 mod runs;
-mod strategies;
 mod systems;
 mod wire;
 
@@ -29,13 +28,13 @@ usage: chat-bench COMMAND [OPTIONS]
   compare            the same, with the floor, which is the least that a fan-out over TCP can do, and
                      with the Go twin, Redis, NATS and ngircd, if they are installed, and durability
                      and opening
-  strategies         throughput and latency of ways to write the broadcaster in Rust
+  strategies         throughput and latency of the course's steps, and of rpc-chat
   members            only the cost of a member
   durability         only what a journal costs, beside Redis Streams, and how long it takes to open
   closed             what a closed room costs beside an open one, and Redis, NATS and ngircd with TLS
   plot               draw results/*.csv again
   experiment NAME    run one of the lesson's experiments, or all
-  serve NAME ADDR    run one of the strategies as a server, or the floor
+  serve floor ADDR   run the floor as a server
 
   --quick            small and short, about a minute: tests that everything works; the figures mean nothing
   --runs N           measure each figure N times (default 5; the systems take turns)
@@ -56,7 +55,6 @@ fn main() -> ExitCode {
             Ok(())
         }
         ["serve", "floor", address] => floor::serve(address),
-        ["serve", name, address] => strategies::serve(name, address),
         ["experiment", name] => experiments::run(name),
         [command, options @ ..] => match (Plan::by_name(command), Options::parse(options)) {
             (Some(plan), Ok(options)) => plan.run(&options),

@@ -52,15 +52,8 @@ pub enum System {
     Ngircd,
     /// An IRC server in TLS.
     NgircdTls,
-    /// A strategy: a scope per message.
-    ScopePerMessage,
-    /// A strategy: a scope per batch.
-    ScopePerBatch,
-    /// A strategy: a thread per recipient with a cursor, and nothing else of the real server.
-    Cursor,
-    /// A strategy: a thread per recipient per message. It is not measured, because under load its threads
-    /// exceed the limits of the system.
-    ThreadPerMessage,
+    /// A step of the course, 0 to 4, which sends no notices of joins.
+    Step(usize),
 }
 
 /// rpc-chat, the floor, and the systems that a user might choose instead.
@@ -95,9 +88,11 @@ pub const SEALED_AND_PROMPT: [System; 6] = [
     System::RedisTls,
     System::NatsTls,
 ];
-/// rpc-chat, and other ways to write it in Rust.
-pub const STRATEGIES: [System; 4] =
-    [System::ScopePerMessage, System::ScopePerBatch, System::Cursor, System::RpcChat];
+/// rpc-chat, and the steps of the course that lead to it. Step 1 is not among them, because under load its
+/// threads exceed the limits of the system.
+pub const STRATEGIES: [System; 4] = [System::Step(2), System::Step(3), System::Step(4), System::RpcChat];
+/// The steps' names.
+const STEPS: [&str; 5] = ["step-0", "step-1", "step-2", "step-3", "step-4"];
 
 impl System {
     /// Returns the name in results and on the command line.
@@ -119,10 +114,7 @@ impl System {
             System::NatsTls => "nats-tls",
             System::Ngircd => "ngircd",
             System::NgircdTls => "ngircd-tls",
-            System::ScopePerMessage => "scope-per-message",
-            System::ScopePerBatch => "scope-per-batch",
-            System::Cursor => "cursor",
-            System::ThreadPerMessage => "thread-per-message",
+            System::Step(step) => STEPS[step],
         }
     }
 
@@ -133,8 +125,13 @@ impl System {
             .chain(STRATEGIES)
             .chain(DURABLE)
             .chain(SEALED)
-            .chain([System::Before])
+            .chain([System::Before, System::Step(0)])
             .find(|system| system.name() == name)
+    }
+
+    /// Returns the name of a step's package, and so of its program.
+    fn step_package(self) -> String {
+        format!("course-{}", self.name())
     }
 
     /// Returns the protocol that the system speaks.
@@ -150,13 +147,9 @@ impl System {
             System::Ngircd => Protocol::Irc { tls: false },
             System::NgircdTls => Protocol::Irc { tls: true },
             System::Closed | System::ClosedJournal => Protocol::RpcChat { closed: true },
-            System::RpcChat
-            | System::Journal
-            | System::Before
-            | System::ScopePerMessage
-            | System::ScopePerBatch
-            | System::Cursor
-            | System::ThreadPerMessage => Protocol::RpcChat { closed: false },
+            System::RpcChat | System::Journal | System::Before | System::Step(_) => {
+                Protocol::RpcChat { closed: false }
+            }
         }
     }
 
@@ -187,12 +180,13 @@ impl System {
             return Ok(false);
         }
         match self {
-            System::RpcChat | System::Journal => build_room(&[])?,
+            System::RpcChat | System::Journal => build_package("chat-server", &[])?,
+            System::Step(_) => build_package(&self.step_package(), &[])?,
             System::Closed | System::ClosedJournal => {
-                build_room(&["--features", "closed"])?;
+                build_package("chat-server", &["--features", "closed"])?;
                 fs::copy(sibling_program("chat-server")?, sibling_program("chat-server-closed")?)?;
                 // Both builds have the same name, and the open room is the one that keeps it.
-                build_room(&[])?;
+                build_package("chat-server", &[])?;
             }
             System::RedisTls | System::NgircdTls if !self.starts_with_tls()? => return Ok(false),
             System::GoTwin | System::GoTwinLog => {
@@ -325,11 +319,12 @@ impl System {
                 write_certificate()?;
                 with_args("ngircd".into(), &["-n", "-f", &write_config("ngircd-tls", address)?])
             }
-            System::Floor
-            | System::ScopePerMessage
-            | System::ScopePerBatch
-            | System::Cursor
-            | System::ThreadPerMessage => with_args(env::current_exe()?, &["serve", self.name(), &listen]),
+            System::Floor => with_args(env::current_exe()?, &["serve", self.name(), &listen]),
+            System::Step(_) => {
+                let mut command = with_args(sibling_program(&self.step_package())?, &["--listen", &listen]);
+                command.env("COURSE_NO_NOTICES", "1");
+                command
+            }
         })
     }
 
@@ -348,12 +343,12 @@ impl System {
     }
 }
 
-/// Builds the server of this repository.
-fn build_room(features: &[&str]) -> io::Result<()> {
+/// Builds the server of this repository, or a step of the course.
+fn build_package(package: &str, features: &[&str]) -> io::Result<()> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.args(["build", "--release", "--quiet", "--package", "chat-server"]).args(features);
-    build(command.current_dir(repository()), Path::new("chat-server"))
+    command.args(["build", "--release", "--quiet", "--package", package]).args(features);
+    build(command.current_dir(repository()), Path::new(package))
 }
 
 /// Returns the root of the repository.

@@ -1,5 +1,5 @@
-//! One client stops reading. With a scope per message all others then receive nothing. With a cursor per
-//! recipient they receive everything.
+//! One client stops reading. With a scope for each message, which is step 2 of the course, all others then
+//! receive nothing. With a thread for each recipient, which is step 3, they receive everything.
 
 use super::verify;
 use crate::{
@@ -24,7 +24,8 @@ const LISTEN_TIME: Duration = Duration::from_secs(2);
 pub(super) fn run() -> io::Result<()> {
     let others = (MEMBERS - 2) as u64;
     let mut received = Vec::new();
-    for system in [System::ScopePerMessage, System::Cursor] {
+    for system in [System::Step(2), System::Step(3)] {
+        system.prepare()?;
         let (deliveries, took) = chat_beside_a_stopped_client(system)?;
         print_line(&format!(
             "{:18} {deliveries:3} of {} deliveries to the {others} others, the last {:.1} ms after the start",
@@ -35,8 +36,11 @@ pub(super) fn run() -> io::Result<()> {
         received.push(deliveries);
     }
     // The first message still reaches the others, because its scope starts all threads before it waits.
-    verify(received[0] <= others, "a scope per message freezes the room behind one stopped client")?;
-    verify(received[1] == MESSAGES * others, "with a cursor per recipient everybody else hears everything")
+    verify(received[0] <= others, "a scope for each message freezes the room behind one stopped client")?;
+    verify(
+        received[1] == MESSAGES * others,
+        "with a thread for each recipient everybody else hears everything",
+    )
 }
 
 /// Returns the number of deliveries to the others, and the time until the last of them.

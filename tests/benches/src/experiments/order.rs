@@ -1,5 +1,5 @@
-//! One member sends 1, 2, 3, ... and another listens. A thread or a goroutine per message changes the order.
-//! A cursor keeps it.
+//! One member sends 1, 2, 3, ... and another listens. A thread for each message, as in step 1 of the course,
+//! or a goroutine, changes the order. A thread that stays, as in step 3, keeps it.
 
 use super::verify;
 use crate::{
@@ -21,8 +21,8 @@ const TRIES: usize = 10;
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(super) fn run() -> io::Result<()> {
-    let reordering = [System::ThreadPerMessage, System::GoTwin];
-    let keeping = [System::Cursor, System::GoTwinLog];
+    let reordering = [System::Step(1), System::GoTwin];
+    let keeping = [System::Step(3), System::GoTwinLog];
     for system in reordering {
         if !system.prepare()? {
             continue;

@@ -1,6 +1,7 @@
 //! The judge judges right: it does not convict the real server, and convicts the same server with a bug.
 
-use course_judge::verdicts::VERDICTS;
+use chat_tests::member::Member;
+use course_judge::{server::Server, target::Target, verdicts::VERDICTS};
 use std::{
     path::Path,
     process::Command,
@@ -62,6 +63,16 @@ fn a_server_that_a_signal_ends_at_once_is_convicted() {
 fn a_message_that_is_said_or_delivered_twice_is_convicted() {
     convicted("once", &mut server("double-on-repeat"), "bob heard \"reply, cut at byte 00\" twice");
     convicted("once", &mut server("double-on-resume"), " after sequence ");
+}
+
+#[test]
+fn a_step_tells_nobody_of_joins_when_a_benchmark_asks_for_that() {
+    let mut step = Target::Step(4).build().expect("step 4 builds");
+    step.env("COURSE_NO_NOTICES", "1");
+    // The first number is that of ann's first message, although three have joined before it.
+    let server = Server::start(&mut step);
+    let members = ["ann", "bob", "cid"].map(|name| Member::join(server.address(), name));
+    assert_eq!(members.map(|mut member| member.try_say("hello").ok()), [1, 2, 3].map(Some));
 }
 
 #[test]

@@ -182,7 +182,8 @@ fn end(code: i32, why: impl Display) -> ! {
 /// # Blocking
 /// For ever, on clients that connect.
 pub fn serve(listener: &TcpListener, service: impl Service) -> ! {
-    let room = Arc::new(Room { service, last: Mutex::new(0) });
+    let notices = env::var_os("COURSE_NO_NOTICES").is_none();
+    let room = Arc::new(Room { service, notices, last: Mutex::new(0) });
     loop {
         let calls = accept(listener).unwrap_or_else(|error| end(1, format_args!("cannot accept: {error}")));
         let room = Arc::clone(&room);
@@ -194,6 +195,8 @@ pub fn serve(listener: &TcpListener, service: impl Service) -> ! {
 /// The service, and what numbers its calls.
 struct Room<S> {
     service: S,
+    /// Whether joins and leaves are told. They are not in a benchmark, where a thousand clients join.
+    notices: bool,
     /// The last sequence. Locked during a call, so that the order of calls is the order of numbers.
     last: Mutex<u64>,
 }
@@ -242,11 +245,11 @@ impl<S: Service> Room<S> {
     fn join(&self, request: Request, calls: &Arc<TcpStream>) -> Result<(Client, Reply), Reply> {
         let mut client = joining(request, calls, None)?;
         let mut last = self.last.lock();
-        client.joined = *last + 1;
+        client.joined = *last + u64::from(self.notices);
         if !self.service.join(client.clone()) {
             return Err(refused(Cause::NameTaken, format!("{} is already here", client.name)));
         }
-        let sequence = self.broadcast(&mut last, |sequence| Message::joined(&client.name, sequence));
+        let sequence = self.notify(&mut last, |sequence| Message::joined(&client.name, sequence));
         Ok((client, joined(sequence)))
     }
 
@@ -254,7 +257,12 @@ impl<S: Service> Room<S> {
         let mut last = self.last.lock();
         self.service.leave(name);
         let reason = lost.then_some("connection lost");
-        self.broadcast(&mut last, |sequence| Message::left(name, sequence, reason));
+        self.notify(&mut last, |sequence| Message::left(name, sequence, reason));
+    }
+
+    /// Broadcasts that somebody has joined or left, if that is told. Returns the last number.
+    fn notify(&self, last: &mut u64, message: impl FnOnce(u64) -> Message) -> u64 {
+        Some(message).filter(|_| self.notices).map_or(*last, |message| self.broadcast(last, message))
     }
 
     /// Gives a message the next number, and passes it to the service under the lock of the numbers.
