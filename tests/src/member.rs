@@ -13,6 +13,7 @@ use crate::{
 };
 use chat_common::wire::{
     error::RpcError,
+    frame::encode_frame,
     protocol::{Callback, CallbackReply, Cause, Event, EventKind, Join, Refusal, Reply, Request},
     rpc::{Connection, Wait},
     token::Token,
@@ -221,6 +222,30 @@ impl Member {
     pub fn try_say(&mut self, text: &str) -> Result<u64, MemberError> {
         let message_id = self.record_sent(text, None);
         self.send(message_id, text, None)
+    }
+
+    /// Says something to all, and does not wait for the reply.
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub fn say_unanswered(&mut self, text: &str) -> Result<(), MemberError> {
+        let message_id = self.record_sent(text, None);
+        let call = self.call.as_ref().ok_or(MemberError::Lost(RpcError::Closed))?;
+        let mut frame = Vec::new();
+        let request = Request::Broadcast { message_id, repeated: false, text: text.to_owned() };
+        encode_frame(&request, &mut frame).map_err(RpcError::from)?;
+        Ok(call.write(&frame).map_err(RpcError::from)?)
+    }
+
+    /// What has come on the call connection: a reply, its end, or nothing.
+    pub fn answer_to_unanswered(&mut self) -> Wait {
+        let call = self.call.as_mut().map(|call| call.connection.wait(Instant::now() + MOMENT));
+        call.and_then(Result::ok).unwrap_or(Wait::Ended)
+    }
+
+    /// Whether the server has closed the connection on which it calls this member.
+    pub fn callback_has_ended(&self) -> bool {
+        self.receiver.as_ref().is_none_or(Receiver::has_ended)
     }
 
     /// Says the last message again, under the same id.

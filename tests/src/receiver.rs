@@ -43,6 +43,11 @@ impl Receiver {
         Receiver { stream, thread }
     }
 
+    /// Whether the connection has ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.thread.is_finished()
+    }
+
     /// Shuts the connection down and waits for the thread.
     pub(crate) fn stop(self) {
         self.stream.shut_down();

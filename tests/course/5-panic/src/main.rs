@@ -39,7 +39,7 @@ impl ChatServer {
             }
         };
         trace::name_thread(&format!("from {}", client.name));
-        let asked = self.serve_calls(calls, &client, sequence);
+        let asked = self.serve_calls(stream, &client, sequence);
         self.leave(&client, asked.is_err().then_some("connection lost"));
         if asked.is_ok() {
             write_reply(stream, &Reply::Left)?;

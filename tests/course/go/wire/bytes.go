@@ -53,9 +53,9 @@ func writeFrame(conn net.Conn, payload []byte) error {
 	return err
 }
 
-func readFrame(conn net.Conn) (*reader, error) {
+func readFrame(from io.Reader) (*reader, error) {
 	var header [4]byte
-	if _, err := io.ReadFull(conn, header[:]); err != nil {
+	if _, err := io.ReadFull(from, header[:]); err != nil {
 		return nil, err
 	}
 	length := binary.LittleEndian.Uint32(header[:])
@@ -63,6 +63,6 @@ func readFrame(conn net.Conn) (*reader, error) {
 		return nil, errors.New("the frame is too long")
 	}
 	payload := make([]byte, length)
-	_, err := io.ReadFull(conn, payload)
+	_, err := io.ReadFull(from, payload)
 	return &reader{rest: payload}, err
 }

@@ -4,17 +4,13 @@
 package wire
 
 import (
-	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"log"
-	"math/rand"
 	"net"
 	"os"
 	"os/signal"
 	"runtime/trace"
-	"strconv"
 	"sync"
 	"time"
 )
@@ -50,6 +46,26 @@ func newMessage(author string, sequence uint64, variant uint32, fields []byte) M
 	return Message{author, sequence, append(putU32(event, variant), fields...)}
 }
 
+// TextMessage is what a client says. Its text may be another than in the request.
+func TextMessage(author string, sequence uint64, request *Request, text string) Message {
+	fields := putBool(putU64(putText(nil, author), request.ID), request.Repeated)
+	return newMessage(author, sequence, eventMessage, putText(fields, text))
+}
+
+// JoinedMessage says that a client has joined.
+func JoinedMessage(name string, sequence uint64) Message {
+	return newMessage(name, sequence, eventJoined, putText(nil, name))
+}
+
+// LeftMessage says that a client has left, and that its connection is lost if there is an error.
+func LeftMessage(name string, sequence uint64, err error) Message {
+	fields := putBool(putText(nil, name), err != nil)
+	if err != nil {
+		fields = putText(fields, "connection lost")
+	}
+	return newMessage(name, sequence, eventLeft, fields)
+}
+
 // Missed tells a client that it does not get the messages from first to last.
 func Missed(first, last uint64) Message {
 	return newMessage("", last, eventMissed, putBool(putU64(nil, first), true))
@@ -57,8 +73,9 @@ func Missed(first, last uint64) Message {
 
 // Client is a client that has joined. It serves Receive.
 type Client struct {
-	Name     string
-	joined   uint64
+	Name string
+	// Joined is the number of its join. What has a lower one was said before.
+	Joined   uint64
 	calls    net.Conn
 	mu       sync.Mutex // one call at a time
 	callback net.Conn
@@ -67,7 +84,7 @@ type Client struct {
 // Receive calls the client with a message, and waits for the reply. It returns whether the reply came.
 func (c *Client) Receive(message Message) bool {
 	// What was said before the client joined is none of its messages.
-	return message.Sequence <= c.joined || c.call(message.event)
+	return message.Sequence <= c.Joined || c.call(message.event)
 }
 
 func (c *Client) call(events ...[]byte) bool {
@@ -84,6 +101,14 @@ func (c *Client) call(events ...[]byte) bool {
 	}
 	c.Close()
 	return false
+}
+
+// PingIfDue pings the client if that is due, and notes when. A client that hears nothing for 15 s takes its server for lost.
+func (c *Client) PingIfDue(pinged *time.Time) {
+	if time.Since(*pinged) >= 5*time.Second {
+		c.call() // A call without events is a ping.
+		*pinged = time.Now()
+	}
 }
 
 // Close ends both connections. Whoever waits for the client wakes.
@@ -117,166 +142,86 @@ func Listen() net.Listener {
 	if err != nil {
 		log.Fatal(err)
 	}
+	fmt.Printf("Server running at %d ...\n", listener.Addr().(*net.TCPAddr).Port)
 	return listener
+}
+
+// Serve serves each client in a goroutine of its own. It is made of the pieces in connection.go.
+func Serve(listener net.Listener, service Service) {
+	r := &room{service: service}
+	for {
+		go r.serveConn(Accept(listener))
+	}
 }
 
 // room is the service, and what numbers its calls.
 type room struct {
 	service Service
-	number  uint64
 	mu      sync.Mutex // protects last; held during a call
 	last    uint64
 }
 
-// Serve serves each client in a goroutine of its own.
-func Serve(listener net.Listener, service Service) {
-	fmt.Printf("Server running at %d ...\n", listener.Addr().(*net.TCPAddr).Port)
-	r := &room{service: service, number: rand.New(rand.NewSource(time.Now().UnixNano())).Uint64()}
-	for {
-		conn, err := listener.Accept()
-		if err != nil {
-			log.Fatal(err)
-		}
-		go r.serveConn(conn)
-	}
-}
-
-// The variants of requests and replies, and the causes of refusals, as far as the course needs them.
-const (
-	requestJoin, requestBroadcast, requestLeave, requestPing, requestHistory       = 0, 1, 3, 4, 8
-	replyRefused, replyJoined, replyAccepted, replyLeft, replyPong, replyHistory   = 0, 1, 2, 4, 5, 7
-	causeNameTaken, causeOutOfTurn, causeUnknownSession, causeInvalidPort, causeNo = 1, 4, 6, 8, 12
-)
-
-func refused(cause uint32, text string) []byte {
-	return putText(putU32(putU32(nil, replyRefused), cause), text)
-}
-
 func (r *room) serveConn(conn net.Conn) {
 	defer conn.Close()
-	var hello [29]byte
-	if _, err := io.ReadFull(conn, hello[:]); err != nil || string(hello[:8]) != "RPC-CHAT" {
-		return
-	}
-	h, status := &reader{rest: hello[8:]}, byte(0)
-	if lowest, highest := h.u16(), h.u16(); version < lowest || highest < version {
-		status = 1
-	} else if h.bytes(1)[0] != 1 {
-		status = 3
-	}
-	if _, err := conn.Write(putU16(append([]byte("RPC-CHAT"), status), version)); err != nil || status != 0 {
-		return
-	}
+	err := Greet(conn, conn)
 	var client *Client
-	for client == nil {
-		request, err := readFrame(conn)
-		if err != nil {
-			return
-		}
-		var reply []byte
-		if client, reply = r.join(conn, request); writeFrame(conn, reply) != nil {
-			break
-		}
+	for err == nil && client == nil {
+		client, err = r.join(conn)
 	}
-	if client != nil {
-		left := r.serveCalls(conn, client)
-		r.leave(client.Name, !left)
-		if left {
-			writeFrame(conn, putU32(nil, replyLeft))
-		}
-		client.Close()
+	if client == nil {
+		return
 	}
-}
-
-func (r *room) join(conn net.Conn, request *reader) (*Client, []byte) {
-	if request.u32() != requestJoin {
-		return nil, refused(causeOutOfTurn, "the first request is Join")
-	}
-	name, token, port, _ := request.text(), request.bytes(16), request.u16(), request.u32()
-	if request.bool() {
-		return nil, refused(causeUnknownSession, "this server has no sessions")
-	}
-	callback, err := callBack(conn, token, port)
-	if err != nil {
-		return nil, refused(causeInvalidPort, "cannot call you back: "+err.Error())
+	defer client.Close()
+	if err == nil {
+		err = r.serveCalls(conn, client)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	client := &Client{Name: name, joined: r.last + 1, calls: conn, callback: callback}
-	if !r.service.Join(client) {
-		callback.Close()
-		return nil, refused(causeNameTaken, name+" is already here")
+	r.service.Leave(client.Name)
+	r.last++
+	r.service.Broadcast(LeftMessage(client.Name, r.last, err))
+	if err == nil {
+		WriteReply(conn, Left())
 	}
-	sequence := r.broadcast(name, eventJoined, putText(nil, name))
-	reply := putU64(putU64(putU32(nil, replyJoined), r.number), sequence)
-	return client, append(putU32(putBool(reply, true), 4096), 0, 0)
 }
 
-// callBack dials the client's own endpoint, on the host that the client has come from.
-func callBack(conn net.Conn, token []byte, port uint16) (net.Conn, error) {
-	host, _, _ := net.SplitHostPort(conn.RemoteAddr().String())
-	callback, err := net.Dial("tcp", net.JoinHostPort(host, strconv.Itoa(int(port))))
-	if err != nil {
+// join reads a request, and takes the client into the room if it is a Join.
+func (r *room) join(conn net.Conn) (*Client, error) {
+	client, err := ReadJoin(conn, conn)
+	if client == nil {
 		return nil, err
 	}
-	hello := append(putU16(putU16([]byte("RPC-CHAT"), version), version), 2)
-	var answer [11]byte
-	if _, err = callback.Write(append(hello, token...)); err == nil {
-		if _, err = io.ReadFull(callback, answer[:]); err == nil && answer[8] != 0 {
-			err = errors.New("the client refuses")
-		}
-	}
-	return callback, err
-}
-
-// serveCalls serves what follows the Join. It returns whether the client asks to leave.
-func (r *room) serveCalls(conn net.Conn, client *Client) bool {
-	pinged := time.Now()
-	for {
-		request, err := readFrame(conn)
-		if err != nil {
-			return false
-		}
-		reply := refused(causeNo, "this server only passes messages on")
-		switch request.u32() {
-		case requestBroadcast:
-			fields := append(putText(nil, client.Name), request.rest...) // The event has the fields of the request.
-			r.mu.Lock()
-			reply = putU64(putU32(nil, replyAccepted), r.broadcast(client.Name, eventMessage, fields))
-			r.mu.Unlock()
-		case requestPing:
-			reply = putU32(nil, replyPong)
-		case requestHistory:
-			// There is none. A client on a terminal asks, and waits for what it is told here before it leaves.
-			reply = putU64(putU32(nil, replyHistory), 0)
-		case requestLeave:
-			return true
-		}
-		if request.short || writeFrame(conn, reply) != nil {
-			return false
-		}
-		// A client that hears nothing for 15 s takes its server for lost. A call without events is a ping.
-		if time.Since(pinged) >= 5*time.Second {
-			client.call()
-			pinged = time.Now()
-		}
-	}
-}
-
-func (r *room) leave(name string, lost bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.service.Leave(name)
-	fields := putBool(putText(nil, name), lost)
-	if lost {
-		fields = putText(fields, "connection lost")
+	client.Joined = r.last + 1
+	if !r.service.Join(client) {
+		client.callback.Close()
+		return nil, WriteReply(conn, NameTaken(client.Name))
 	}
-	r.broadcast(name, eventLeft, fields)
+	r.last++
+	r.service.Broadcast(JoinedMessage(client.Name, r.last))
+	return client, WriteReply(conn, Joined(r.last))
 }
 
-// broadcast gives a message the next number, and passes it to the service. The caller holds mu.
-func (r *room) broadcast(author string, variant uint32, fields []byte) uint64 {
-	r.last++
-	r.service.Broadcast(newMessage(author, r.last, variant, fields))
-	return r.last
+// serveCalls serves what follows the Join. It returns nil when the client asks to leave.
+func (r *room) serveCalls(conn net.Conn, client *Client) error {
+	pinged := time.Now()
+	for {
+		request, err := ReadRequest(conn)
+		if err != nil || request.Kind == Leave {
+			return err
+		}
+		reply := ReplyTo(request)
+		if request.Kind == Broadcast {
+			r.mu.Lock()
+			r.last++
+			r.service.Broadcast(TextMessage(client.Name, r.last, request, request.Text))
+			reply = Accepted(r.last)
+			r.mu.Unlock()
+		}
+		if err := WriteReply(conn, reply); err != nil {
+			return err
+		}
+		client.PingIfDue(&pinged)
+	}
 }

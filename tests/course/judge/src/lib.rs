@@ -7,7 +7,7 @@
 //! | `room` | ann, bob and cid |
 //! | `rest` | waits until something has happened, or nothing will |
 //! | `verdicts` | the scenes: order, nobody waits, memory |
-//! | `stop`, `once` | those of the second lesson |
+//! | `panics`, `trickle`, `stop`, `once` | those of the second lesson |
 //! | `matrix` | what the verdicts on each server of the course must be |
 //! | `course` | the verdicts on all of them, in a table |
 //! | `trace` | what the threads of a step did while ann said one thing |
@@ -21,6 +21,7 @@
 pub mod course;
 pub mod matrix;
 mod once;
+mod panics;
 pub mod picture;
 pub mod pictures;
 pub mod recorded;

@@ -24,6 +24,11 @@ const OUT_OF_ORDER: Expected = Red(&[" received sequence ", " after sequence "])
 const FROZEN: Expected = Red(&["bob never received sequence "]);
 const GROWS: Expected = Red(&["cid has stopped, and the server holds ", " MiB "]);
 
+const GHOST: Expected = Red(&["is a ghost: he hears ann, and nobody serves his calls"]);
+/// The exit code of a program in Go that panics is 2.
+const PROCESS_ENDED: Expected = Red(&["dan says \"*\", and the server ended with ", "2"]);
+const ROOM_DEAD: Expected = Red(&["and the process lives, and the room is dead: "]);
+
 /// The rows, by the name of the [target](crate::target). Of an exercise, the verdicts count that its page
 /// names.
 pub const MATRIX: &[(&str, &[Expected])] = &[
@@ -38,6 +43,9 @@ pub const MATRIX: &[(&str, &[Expected])] = &[
     ("go-3", &[Green, FROZEN, FROZEN]),
     ("4", &[Green, Green, Green]),
     ("go-4", &[Green, Green, Green]),
+    ("5", &[Green, Green, Green, GHOST]),
+    // A panic of a goroutine ends all goroutines.
+    ("go-5", &[Green, Green, Green, PROCESS_ENDED]),
     ("start-0A", &[Any, FROZEN]),
     ("solution-0A", &[Any, Green]),
     ("start-0B", &[Any, FROZEN]),
@@ -58,11 +66,15 @@ pub const MATRIX: &[(&str, &[Expected])] = &[
     ("solution-4A", &[Green, Green, Green]),
     ("start-4B", &[Green, Green, GROWS]),
     ("solution-4B", &[Green, Green, Green]),
-    ("chat-server", &[Green; 5]),
+    ("start-5A", &[Green, Green, Green, GHOST]),
+    ("solution-5A", &[Green, Green, Green, Green]),
+    ("start-5B", &[Green, Green, Green, ROOM_DEAD]),
+    ("solution-5B", &[Green, Green, Green, Green]),
+    ("chat-server", &[Green; 6]),
 ];
 
 /// The row of a program that has no page: all that the real server is asked.
-pub const ALL_GREEN: &[Expected] = &[Green; 5];
+pub const ALL_GREEN: &[Expected] = &[Green; 6];
 
 /// The row of the target of this name. A student's exercise must become as its solution is.
 pub fn row(name: &str) -> Option<&'static [Expected]> {

@@ -3,6 +3,7 @@
 
 use crate::{
     once::once,
+    panics::panic,
     room::{shortened, Conviction, Room},
     stop::stop,
 };
@@ -23,6 +24,7 @@ pub const VERDICTS: &[Verdict] = &[
     Verdict { name: "order", scene: order },
     Verdict { name: "nobody waits", scene: nobody_waits },
     Verdict { name: "memory", scene: memory },
+    Verdict { name: "panic", scene: panic },
     Verdict { name: "stop", scene: stop },
     Verdict { name: "once", scene: once },
 ];
