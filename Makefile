@@ -16,7 +16,7 @@ TARGET = $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
 .PHONY: help run-server run-client demo test check release-test nightly model picture doc faults soak lesson bench compare \
-	step start judge course course-pictures
+	step start judge course course-fetch course-pictures
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -138,10 +138,13 @@ soak: ## ten minutes of joins, leaves and random faults, checked
 	$(call harness,--release $(ROOM))
 	$(TARGET)/release/soak
 
-lesson: ## run all rows of the table of ideas in tests/README.md; what needs Go or Python is skipped without it
-	@echo "Building the server and the experiments: about two minutes the first time ..."
-	$(CARGO) build --release --package chat-server $(foreach step,1 2 3,--package course-step-$(step))
-	$(CARGO) run --release --package chat-bench -- experiment all
+# One build for the judge, which runs the experiments, and for the scenarios, which some of them are.
+build-lesson = $(call build,the judge and the scenarios: about two minutes the first time,\
+	--package course-judge --package chat-tests --bin course-judge --test it)
+
+lesson: ## run the experiments of the table of ideas in tests/README.md, or one (N=threads); skips what is not installed
+	$(build-lesson)
+	@$(TARGET)/debug/course-judge lesson $(N)
 
 # A step of the course has a number, and an exercise a letter behind it: 2, 2B. Its folder, and its program.
 course = $(or $(wildcard tests/course/$(or $(N),none)-*),$(wildcard tests/course/mine/$(or $(N),none)),\
@@ -173,6 +176,14 @@ judge: ## say what is wrong with a server of the course (N=2, N=2B, N=mine, GO=1
 course: ## judge all servers of the course, and compare them with their pages (ROUNDS=100)
 	$(build-judge)
 	@$(TARGET)/debug/course-judge course $(if $(ROUNDS),--rounds $(ROUNDS))
+
+course-fetch: ## load and build all that the course needs: minutes; afterwards nothing needs a network
+	$(CARGO) fetch --locked --target $(FOR)
+	$(build-programs)
+	$(build-lesson)
+	$(CARGO) test --quiet --no-run --package chat-server --features model,seeded-bugs --lib
+	$(build-judge)
+	@$(TARGET)/debug/course-judge build
 
 course-pictures: ## draw a message's way through each step of the course again
 	$(build-judge)

@@ -3,8 +3,18 @@
 use chat_tests::process::repository;
 use std::fs;
 
-const READMES: [&str; 5] =
-    ["README.md", "client/README.md", "server/README.md", "tests/README.md", "tests/benches/README.md"];
+const READMES: [&str; 10] = [
+    "README.md",
+    "client/README.md",
+    "server/README.md",
+    "tests/README.md",
+    "tests/benches/README.md",
+    "tests/course/README.md",
+    "tests/course/TEACHER.md",
+    "tests/course/rooms/threads/README.md",
+    "tests/course/rooms/refused/README.md",
+    "tests/course/rooms/wake-up/README.md",
+];
 
 #[test]
 fn the_readme_fits_on_a_screen_or_two_and_its_links_lead_somewhere() {

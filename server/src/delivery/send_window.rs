@@ -44,6 +44,8 @@
 //! ```
 
 use super::round_frame::{RoundFrame, CALL_BYTES};
+#[cfg(all(test, feature = "model", feature = "seeded-bugs"))]
+use super::tests::model::{note, Writer};
 #[cfg(feature = "seeded-bugs")]
 use crate::settings::seeded::{Bug, Seeded};
 use crate::{
@@ -212,7 +214,12 @@ impl SendWindow {
     /// call into `call` if there is one.
     pub(crate) fn on_ack(&self, log: &SharedLog, call: &mut Batch, go_on: GoOn<'_>) -> AckOutcome {
         #[cfg(feature = "seeded-bugs")]
-        let looked_too_early = self.seeded.has(Bug::LostWakeUp).then(|| log.read().next());
+        let looked_too_early = self.seeded.has(Bug::LostWakeUp).then(|| {
+            let log = log.read();
+            #[cfg(all(test, feature = "model"))]
+            note(Writer::OwnThread, format!("looks: the last message is {}", log.next() - 1));
+            log.next()
+        });
         let mut state = self.lock();
         let Some(ack) = state.ack_pending.take() else { return AckOutcome::Unexpected };
         state.outstanding -= ack.covers;

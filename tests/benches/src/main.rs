@@ -1,9 +1,8 @@
-//! The program of the benchmarks and experiments: it parses arguments and reports an exit code.
+//! The program of the benchmarks: it parses arguments and reports an exit code.
 //!
 //! The main thread runs every measurement. `tests/benches/README.md` says what is measured, and how.
 
 mod disk;
-mod experiments;
 mod floor;
 mod measure;
 mod plot;
@@ -33,7 +32,6 @@ usage: chat-bench COMMAND [OPTIONS]
   durability         only what a journal costs, beside Redis Streams, and how long it takes to open
   closed             what a closed room costs beside an open one, and Redis, NATS and ngircd with TLS
   plot               draw results/*.csv again
-  experiment NAME    run one of the lesson's experiments, or all
   serve floor ADDR   run the floor as a server
 
   --quick            small and short, about a minute: tests that everything works; the figures mean nothing
@@ -55,7 +53,6 @@ fn main() -> ExitCode {
             Ok(())
         }
         ["serve", "floor", address] => floor::serve(address),
-        ["experiment", name] => experiments::run(name),
         [command, options @ ..] => match (Plan::by_name(command), Options::parse(options)) {
             (Some(plan), Ok(options)) => plan.run(&options),
             (None, _) => return usage(&format!("unknown command {command}")),

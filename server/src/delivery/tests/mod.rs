@@ -1,6 +1,6 @@
 //! Tests of the send window with the log, without sockets.
 
 #[cfg(feature = "model")]
-mod model;
+pub(super) mod model;
 #[cfg(not(feature = "model"))]
 mod properties;

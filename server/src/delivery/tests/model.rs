@@ -25,18 +25,55 @@ use shuttle::{
     sync::mpsc::{channel, Receiver, Sender},
     thread,
 };
-use std::{panic::catch_unwind, sync::Arc};
+use std::{cell::RefCell, sync::Arc};
 
 const MESSAGES: u64 = 4;
 const SCHEDULES: usize = 5_000;
+/// Any number. With this one the first schedule has the lost wake-up.
+#[cfg(feature = "seeded-bugs")]
+const SEED: u64 = 11_818_032_965_164_527_157;
 
 /// Sends calls: whether each asks for an answer, and how many events it has. The connection ends when the
 /// sender is dropped.
 type Wire = Sender<(bool, u64)>;
 
+/// A thread of the model that can write to the recipient.
+#[derive(Clone, Copy, PartialEq)]
+pub(in crate::delivery) enum Writer {
+    Broadcaster,
+    OwnThread,
+}
+
+thread_local! {
+    /// What the writers of a room have done, in their order. All threads of the checker are one thread of
+    /// the system.
+    static STEPS: RefCell<Vec<(Writer, String)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Notes a step of a writer.
+pub(in crate::delivery) fn note(writer: Writer, step: impl Into<String>) {
+    STEPS.with_borrow_mut(|steps| steps.push((writer, step.into())));
+}
+
+/// The last steps of the writers, in two columns.
+#[cfg(feature = "seeded-bugs")]
+fn last_steps() -> String {
+    const SHOWN: usize = 10;
+    STEPS.with_borrow(|steps| {
+        let last = &steps[steps.len().saturating_sub(SHOWN)..];
+        let line = |(writer, step): &(Writer, String)| match writer {
+            Writer::Broadcaster => step.clone(),
+            Writer::OwnThread => format!("{:42}{step}", ""),
+        };
+        let lines: Vec<String> = last.iter().map(line).collect();
+        format!("{:42}the recipient's own thread\n\n{}", "the broadcaster", lines.join("\n"))
+    })
+}
+
 /// Runs a broadcaster that appends and sends, a recipient that answers, and the recipient's thread. All
 /// of them must end.
 fn room(limits: &Limits) {
+    STEPS.with_borrow_mut(Vec::clear);
     let log = SharedLog::new(limits);
     let window =
         Arc::new(SendWindow::new(Reader { session: 2, membership_from: 0, history_floor: 0 }, 1, limits));
@@ -59,6 +96,7 @@ fn room(limits: &Limits) {
         thread::spawn(move || {
             let write = |call: &Batch| {
                 send(&call_tx, call.frame(), call.events());
+                note(Writer::OwnThread, format!("writes {} of the messages", call.events()));
                 false
             };
             own_thread_loop(&log, &window, &answer_rx, write);
@@ -75,12 +113,22 @@ fn room(limits: &Limits) {
         let mut staged = log.stage();
         let first = staged.push(kind, Audience::All);
         log.append(staged);
+        note(Writer::Broadcaster, format!("appends message {first}"));
         let mut round = RoundFrame::read(&log, limits.max_frame.0, first, Vec::new(), false);
+        let mut written = 0;
         let write = |frame: &[u8], events| {
             send(&call_tx, frame, events);
+            written += events;
             None
         };
         assert_eq!(window.send(&log, &mut round, &mut scratch, write), None);
+        note(
+            Writer::Broadcaster,
+            match written {
+                0 => "leaves it to the other".to_owned(),
+                _ => format!("writes message {first}"),
+            },
+        );
     }
     drop(call_tx);
     // A lost wake-up shows here: the recipient waits for a call that no thread will write. shuttle
@@ -104,14 +152,29 @@ fn under_many_schedules_each_event_arrives_and_the_room_ends() {
 
 #[test]
 #[cfg(feature = "seeded-bugs")]
+#[allow(clippy::print_stderr)]
 fn a_lost_wake_up_is_found() {
     use crate::settings::seeded::{Bug, Seeded};
+    use shuttle::{scheduler::RandomScheduler, Config, FailurePersistence, Runner};
+    use std::panic::{catch_unwind, set_hook, take_hook};
+    // The panic is what this test waits for, and the steps say more than the panic does.
+    let (this, hook) = (std::thread::current().id(), take_hook());
+    set_hook(Box::new(move |panic| {
+        if std::thread::current().id() != this {
+            hook(panic);
+        }
+    }));
     let broken = Limits { seeded: Seeded::with(Bug::LostWakeUp), ..Limits::default() };
-    // It ends at the first schedule that shows the bug, which is one of some thousands.
-    let found = catch_unwind(|| shuttle::check_random(move || room(&broken), 40 * SCHEDULES));
+    let mut config = Config::new();
+    config.failure_persistence = FailurePersistence::None;
+    // It ends at the first schedule that shows the bug. The same seed finds the same one.
+    let scheduler = RandomScheduler::new_from_seed(SEED, 40 * SCHEDULES);
+    let found = catch_unwind(|| Runner::new(scheduler, config).run(move || room(&broken)));
     let panic = found.expect_err("the checker has not found the lost wake-up");
     let message = panic.downcast_ref::<String>().expect("shuttle says what it found");
     assert!(message.contains("deadlock"), "{message}");
+    // The lesson shows them.
+    eprintln!("{}", last_steps());
 }
 
 /// As [`room`], with all threads that can write: a second thread takes part of the rounds and may be late,
@@ -214,12 +277,13 @@ fn own_thread_loop(
     let mut call = Batch::new();
     write_all_calls(log, window, &write);
     while answer_rx.recv().is_ok() {
+        note(Writer::OwnThread, "is woken by an answer");
         match window.on_ack(log, &mut call, &mut |_| true) {
             AckOutcome::NextCall => {
                 window.on_flushed(write(&call));
                 write_all_calls(log, window, &write);
             }
-            AckOutcome::Idle => {}
+            AckOutcome::Idle => note(Writer::OwnThread, "sleeps until the next answer"),
             AckOutcome::Done => return,
             AckOutcome::Unexpected => panic!("an answer that was not asked for"),
         }

@@ -3,7 +3,8 @@
 use crate::{
     matrix::{Expected, MATRIX},
     recorded::{self, Recorded},
-    target::{folder, Target},
+    refused,
+    target::{cargo_build, folder, Target},
     verdicts::{Verdict, VERDICTS},
 };
 use chat_tests::process::installed;
@@ -103,6 +104,9 @@ pub fn judge_all(rounds: usize, names: &[&str], record: bool) -> bool {
         }
         rows.push((name, judged.iter().map(|judged| cell(&judged.result).to_owned()).collect()));
     }
+    if names.is_empty() {
+        wrong.extend(refused::wrong_exercises());
+    }
     print_table(&rows);
     if !has_go {
         println!("There is no Go here. What stands in brackets was {}.", recorded.head);
@@ -115,6 +119,22 @@ pub fn judge_all(rounds: usize, names: &[&str], record: bool) -> bool {
         println!("All are as their pages say.");
     }
     wrong.is_empty()
+}
+
+/// Builds all servers of the course, and the program of the side room. Returns whether that was possible.
+/// Without Go, those in Go are left out.
+///
+/// # Blocking
+/// On the compilers.
+pub fn build_all() -> bool {
+    let has_go = installed("go");
+    let servers = servers(&[]).filter(|(_, target, _)| has_go || !matches!(target, Target::Go(_)));
+    let results = servers.map(|(name, target, _)| (name, target.build().map(drop)));
+    let room = ("the side room", cargo_build(&["--package", "course-room-threads"]));
+    results.chain([room]).fold(true, |all_built, (name, result)| {
+        println!("{name}: {}", result.as_ref().map_or_else(String::as_str, |()| "built"));
+        all_built && result.is_ok()
+    })
 }
 
 /// The servers with these names, or all, with what their verdicts must be. A step that is not there yet is

@@ -13,18 +13,22 @@
 //! | `trace` | what the threads of a step did while ann said one thing |
 //! | `way` | the message's way, which is found in a trace |
 //! | `picture`, `pictures` | the way as a picture, and those of all steps |
+//! | `refused` | what the compiler must refuse |
+//! | `lesson` | the experiments of the lesson |
 //! | `recorded` | the verdicts on Go, for those who have none |
 
 // The output is for the person who runs the judge.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod course;
+pub mod lesson;
 pub mod matrix;
 mod once;
 mod panics;
 pub mod picture;
 pub mod pictures;
 pub mod recorded;
+pub mod refused;
 pub mod rest;
 pub mod room;
 pub mod server;

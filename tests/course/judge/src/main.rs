@@ -5,10 +5,12 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use course_judge::{
-    course::{judge, judge_all},
+    course::{build_all, judge, judge_all},
+    lesson,
     matrix::{row, ALL_GREEN},
     picture,
     pictures::{draw_all, old_pictures},
+    refused,
     target::{folder, Target, Version},
     trace, way,
 };
@@ -21,6 +23,8 @@ usage: course-judge judge TARGET             a step (2, go-2), an exercise (2B, 
        course-judge course [--rounds N] [--record] [TARGET ...]
                                              all servers of the course, or these; records the verdicts on
                                              Go for those who have none
+       course-judge build                    builds all servers of the course, and judges none
+       course-judge lesson [EXPERIMENT]      all experiments of the lesson, or one
        course-judge picture TRACE            draws a message's way in a trace, to the standard output
        course-judge pictures                 draws way.svg of all steps again
 ";
@@ -39,6 +43,14 @@ fn main() -> ExitCode {
         ["course", options @ ..] => match course(options) {
             Some(as_pages_say) => exit_code(as_pages_say),
             None => usage("a wrong option"),
+        },
+        ["build"] => exit_code(build_all()),
+        ["lesson", name @ ..] if name.len() < 2 => match lesson::run(name.first().copied()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(why) => {
+                println!("{why}");
+                ExitCode::FAILURE
+            }
         },
         ["picture", trace] => match trace::read(Path::new(trace)).and_then(|trace| way::find(&trace)) {
             Ok(way) => {
@@ -93,6 +105,9 @@ fn judge_target(target: &Target) -> ExitCode {
     if let Some(Err(why)) = target.step().map(folder) {
         return usage(&why);
     }
+    if let Some(code) = refused::code(target) {
+        return judge_refused(target, code);
+    }
     let mut command = match target.build() {
         Ok(command) => command,
         Err(why) => {
@@ -110,14 +125,36 @@ fn judge_target(target: &Target) -> ExitCode {
         );
         wrong.iter().for_each(|judged| println!("{} must be: {}", judged.verdict, judged.expected));
     }
-    let mine = matches!(target, Target::Exercise(_, _, Version::Mine));
-    if let Some(solution) = target.solution().filter(|_| mine && wrong.is_empty()) {
-        println!("Solved. Another solution is {}", solution.display());
+    if wrong.is_empty() {
+        show_solution(target);
     }
     if let Some(question) = target.question() {
         println!("\n{question}");
     }
     exit_code(wrong.is_empty())
+}
+
+/// Shows what the compiler says about an exercise that it must refuse.
+fn judge_refused(target: &Target, code: &str) -> ExitCode {
+    match refused::judge(target, code) {
+        Ok(said) => {
+            println!("{said}\n\nThe compiler refuses it with {code}, as its page says.");
+            show_solution(target);
+            ExitCode::SUCCESS
+        }
+        Err(why) => {
+            println!("{why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Says where a solution is, to a student who has found one.
+fn show_solution(target: &Target) {
+    let mine = matches!(target, Target::Exercise(_, _, Version::Mine));
+    if let Some(solution) = target.solution().filter(|_| mine) {
+        println!("Solved. Another solution is {}", solution.display());
+    }
 }
 
 fn exit_code(good: bool) -> ExitCode {

@@ -84,7 +84,6 @@ impl Target {
     /// When there is no such server, or when it does not build.
     pub fn build(&self) -> Result<Command, String> {
         let package = |step: &u32| format!("course-step-{step}");
-        let example = |step, letter, word| format!("step{step}-{word}-{letter}");
         let built = profile_folder();
         let mut command = match self {
             Target::Step(step) => {
@@ -95,14 +94,13 @@ impl Target {
             Target::Go(step) => return go_build(*step),
             Target::Exercise(step, letter, version) => {
                 folder(*step)?;
-                let mine = course().join("mine").join(format!("{step}{letter}"));
                 let word = if *version == Version::Solution { "solution" } else { "start" };
-                if *version == Version::Mine && mine.is_dir() {
+                if let Some(mine) = mine(*step, *letter).filter(|_| *version == Version::Mine) {
                     let manifest = mine.join("Cargo.toml");
                     cargo_build(&["--manifest-path", &manifest.to_string_lossy()])?;
                     Command::new(built.join(package_name(&manifest)?))
                 } else {
-                    let example = example(step, letter, word);
+                    let example = example(*step, *letter, word);
                     cargo_build(&["--package", &package(step), "--example", &example])?;
                     Command::new(built.join("examples").join(example))
                 }
@@ -156,6 +154,16 @@ pub fn folder(step: u32) -> Result<PathBuf, String> {
     entries.map(|entry| entry.path()).find(is_step).ok_or_else(|| format!("there is no step {step}"))
 }
 
+/// What a student has made of an exercise, if it was started.
+pub(crate) fn mine(step: u32, letter: char) -> Option<PathBuf> {
+    Some(course().join("mine").join(format!("{step}{letter}"))).filter(|mine| mine.is_dir())
+}
+
+/// The name of the example with the `start` or the `solution` of an exercise.
+pub(crate) fn example(step: u32, letter: char, word: &str) -> String {
+    format!("step{step}-{word}-{letter}")
+}
+
 /// The exercise in `mine/` on which the student works.
 fn changed_last(mine: &Path) -> Option<String> {
     let changed = |path: &Path| path.join("src/main.rs").metadata().and_then(|file| file.modified()).ok();
@@ -171,15 +179,20 @@ fn package_name(manifest: &Path) -> Result<String, String> {
     name.map(str::to_owned).ok_or_else(|| format!("{} has no name", manifest.display()))
 }
 
-/// Builds into the folder in which this program lies, and so with its profile.
-fn cargo_build(arguments: &[&str]) -> Result<(), String> {
+/// Builds what these arguments of cargo name.
+pub(crate) fn cargo_build(arguments: &[&str]) -> Result<(), String> {
+    succeeds(cargo("build").args(arguments))
+}
+
+/// Cargo's `build` or `test`, into the folder in which this program lies, and so with its profile.
+pub(crate) fn cargo(command: &str) -> Command {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--quiet"]).args(arguments).current_dir(repository());
+    cargo.args([command, "--quiet"]).current_dir(repository());
     cargo.arg("--target-dir").arg(target_folder());
     if profile_folder().ends_with("release") {
         cargo.arg("--release");
     }
-    succeeds(&mut cargo)
+    cargo
 }
 
 /// Builds a step in Go, and returns the command that starts it.

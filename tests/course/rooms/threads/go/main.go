@@ -1,6 +1,6 @@
-// The cost of goroutines, for the experiments ten-thousand and spawn-cost of tests/benches.
+// The cost of goroutines, beside that of threads.
 //
-// Each command prints two numbers on a line. The Rust half of the experiment computes the same numbers for threads.
+// Each command prints two numbers on a line. `../src/main.rs` measures the same of threads.
 package main
 
 import (

@@ -9,7 +9,7 @@ import (
 func main() {
 	var ended sync.WaitGroup
 	looped := make(chan struct{})
-	for _, recipient := range []string{"Ann", "Bob", "Cem"} {
+	for _, recipient := range []string{"ann", "bob", "cid"} {
 		ended.Add(1)
 		go func() { <-looped; fmt.Println("to", recipient); ended.Done() }()
 	}
