@@ -20,7 +20,10 @@ use chat_common::wire::{
 };
 use std::{
     net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
-    sync::Arc,
+    sync::{
+        atomic::{AtomicBool, Ordering::SeqCst},
+        Arc,
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -136,13 +139,16 @@ impl Member {
         // The server dials before it replies to the Join, so a thread must wait in `accept` by then. The
         // thread accepts one connection of this session. If the server does not dial, we wake the thread
         // below.
+        let expects_call = Arc::new(AtomicBool::new(true));
         let acceptor = self.listener.clone().map(|listener| {
             let (token, call) = (self.token, Arc::clone(call.connection.stream()));
-            spawn("member-accept", move || accept_callback(&listener, &call, token))
+            let expected = Arc::clone(&expects_call);
+            spawn("member-accept", move || accept_callback(&listener, &call, token, &expected))
         });
         let reply = call.ask(&Request::Join(join));
         let mut callback = acceptor.and_then(|acceptor| {
             if !matches!(&reply, Ok(Reply::Joined(joined)) if joined.called_back) {
+                expects_call.store(false, SeqCst);
                 let _ = TcpStream::connect((Ipv4Addr::LOCALHOST, port));
             }
             acceptor.join().expect("the accepting thread does not panic")

@@ -20,7 +20,10 @@ use chat_common::{
 };
 use std::{
     net::TcpListener,
-    sync::Arc,
+    sync::{
+        atomic::{AtomicBool, Ordering::SeqCst},
+        Arc,
+    },
     thread::{self, JoinHandle},
     time::Instant,
 };
@@ -58,12 +61,17 @@ impl Receiver {
 /// Accepts connections until one shows that it is for the session with this call connection and this token,
 /// and returns that one.
 ///
-/// Returns `None` when a peer closes without a hello. That peer is the member itself, which expects no call
-/// any more.
+/// Returns `None` when no call is `expected` any more and a peer closes without a hello. That peer is the
+/// member itself. It has connected for nothing when the server refused its Join after the call.
 ///
 /// # Blocking
 /// On `accept`, without a limit: the member wakes it by connecting to the listener.
-pub(crate) fn accept_callback(listener: &TcpListener, call: &Stream, token: Token) -> Option<Connection> {
+pub(crate) fn accept_callback(
+    listener: &TcpListener,
+    call: &Stream,
+    token: Token,
+    expected: &AtomicBool,
+) -> Option<Connection> {
     let shown = callback::public_session_id(call, token);
     while let Ok((socket, _)) = listener.accept() {
         let mut connection = Connection::new(Arc::new(Stream::new(socket)), FRAME_BYTES);
@@ -75,8 +83,8 @@ pub(crate) fn accept_callback(listener: &TcpListener, call: &Stream, token: Toke
                 return accepted.is_ok().then_some(connection);
             }
             Ok(Some(_)) => connection.refuse(Status::UnknownToken),
-            Ok(None) => return None,
-            Err(_) => {}
+            Ok(None) if !expected.load(SeqCst) => return None,
+            Ok(None) | Err(_) => {}
         }
     }
     None

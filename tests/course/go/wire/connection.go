@@ -94,7 +94,10 @@ func WriteReply(conn net.Conn, reply []byte) error {
 
 // ReadJoin reads a request, and returns the client whose Join it is, called back on the host that it has come from. Any other request
 // it refuses, and returns no client.
-func ReadJoin(from io.Reader, conn net.Conn) (*Client, error) {
+func ReadJoin(from io.Reader, conn net.Conn) (*Client, error) { return readJoin(from, conn, false) }
+
+// readJoin does that on a server that may have sessions. The client has a token, and a position if it is back.
+func readJoin(from io.Reader, conn net.Conn, sessions bool) (*Client, error) {
 	request, err := ReadRequest(from)
 	if err != nil {
 		return nil, err
@@ -103,15 +106,19 @@ func ReadJoin(from io.Reader, conn net.Conn) (*Client, error) {
 		return nil, WriteReply(conn, refused(causeOutOfTurn, "the first request is Join"))
 	}
 	fields := request.fields
-	name, token, port, _ := fields.text(), fields.bytes(16), fields.u16(), fields.u32()
-	if fields.bool() {
-		return nil, WriteReply(conn, refused(causeUnknownSession, "this server has no sessions"))
+	client := &Client{Name: fields.text(), calls: conn}
+	copy(client.Token[:], fields.bytes(16))
+	port, _ := fields.u16(), fields.u32()
+	if client.IsBack = fields.bool(); client.IsBack {
+		client.Position = fields.u64()
 	}
-	callback, err := callBack(conn, token, port)
-	if err != nil {
+	if client.IsBack && !sessions {
+		return nil, WriteReply(conn, UnknownSession())
+	}
+	if client.callback, err = callBack(conn, client.Token[:], port); err != nil {
 		return nil, WriteReply(conn, refused(causeInvalidPort, "cannot call you back: "+err.Error()))
 	}
-	return &Client{Name: name, calls: conn, callback: callback}, nil
+	return client, nil
 }
 
 func callBack(conn net.Conn, token []byte, port uint16) (net.Conn, error) {
@@ -144,6 +151,9 @@ func Left() []byte { return putU32(nil, replyLeft) }
 
 // NameTaken refuses a Join.
 func NameTaken(name string) []byte { return refused(causeNameTaken, name+" is already here") }
+
+// UnknownSession refuses the Join of a client that is back.
+func UnknownSession() []byte { return refused(causeUnknownSession, "this session is not known here") }
 
 // ReplyTo is the reply to a request for which a server of the course needs no room.
 func ReplyTo(request *Request) []byte {

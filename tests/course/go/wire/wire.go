@@ -39,6 +39,8 @@ const (
 	eventJoined
 	eventLeft
 	eventMissed
+	_
+	eventBack
 )
 
 func newMessage(author string, sequence uint64, variant uint32, fields []byte) Message {
@@ -66,6 +68,11 @@ func LeftMessage(name string, sequence uint64, err error) Message {
 	return newMessage(name, sequence, eventLeft, fields)
 }
 
+// BackMessage says that a client that had lost its connection is back.
+func BackMessage(name string, sequence uint64) Message {
+	return newMessage(name, sequence, eventBack, putText(nil, name))
+}
+
 // Missed tells a client that it does not get the messages from first to last.
 func Missed(first, last uint64) Message {
 	return newMessage("", last, eventMissed, putBool(putU64(nil, first), true))
@@ -75,7 +82,12 @@ func Missed(first, last uint64) Message {
 type Client struct {
 	Name string
 	// Joined is the number of its join. What has a lower one was said before.
-	Joined   uint64
+	Joined uint64
+	// Token is the secret of its session. A client that is back has read up to Position.
+	Token    [16]byte
+	IsBack   bool
+	Position uint64
+
 	calls    net.Conn
 	mu       sync.Mutex // one call at a time
 	callback net.Conn

@@ -29,6 +29,11 @@ const GHOST: Expected = Red(&["is a ghost: he hears ann, and nobody serves his c
 const PROCESS_ENDED: Expected = Red(&["dan says \"*\", and the server ended with ", "2"]);
 const ROOM_DEAD: Expected = Red(&["and the process lives, and the room is dead: "]);
 
+const LOST_AT_STOP: Expected = FROZEN;
+const NEVER_ENDS: Expected = Red(&["after SIGTERM ", "the server does not end"]);
+const SAID_TWICE: Expected = Red(&["bob heard ", " twice"]);
+const NEVER_HEARD: Expected = Red(&["bob never heard "]);
+
 /// The rows, by the name of the [target](crate::target). Of an exercise, the verdicts count that its page
 /// names.
 pub const MATRIX: &[(&str, &[Expected])] = &[
@@ -46,6 +51,10 @@ pub const MATRIX: &[(&str, &[Expected])] = &[
     ("5", &[Green, Green, Green, GHOST]),
     // A panic of a goroutine ends all goroutines.
     ("go-5", &[Green, Green, Green, PROCESS_ENDED]),
+    ("7", &[Green, Green, Green, Green, LOST_AT_STOP]),
+    ("go-7", &[Green, Green, Green, Green, LOST_AT_STOP]),
+    ("8", &[Green; 6]),
+    ("go-8", &[Green; 6]),
     ("start-0A", &[Any, FROZEN]),
     ("solution-0A", &[Any, Green]),
     ("start-0B", &[Any, FROZEN]),
@@ -70,6 +79,14 @@ pub const MATRIX: &[(&str, &[Expected])] = &[
     ("solution-5A", &[Green, Green, Green, Green]),
     ("start-5B", &[Green, Green, Green, ROOM_DEAD]),
     ("solution-5B", &[Green, Green, Green, Green]),
+    ("start-7A", &[Green, Green, Green, Green, NEVER_ENDS]),
+    ("solution-7A", &[Green; 5]),
+    ("start-7B", &[Green, Green, Green, Green, LOST_AT_STOP]),
+    ("solution-7B", &[Green; 5]),
+    ("start-8A", &[Green, Green, Green, Green, Green, SAID_TWICE]),
+    ("solution-8A", &[Green; 6]),
+    ("start-8B", &[Green, Green, Green, Green, Green, NEVER_HEARD]),
+    ("solution-8B", &[Green; 6]),
     ("chat-server", &[Green; 6]),
 ];
 
@@ -150,11 +167,7 @@ mod tests {
             let said = columns.iter().map(|column| {
                 let verdict = VERDICTS.iter().position(|verdict| verdict.name == *column);
                 let verdict = verdict.unwrap_or_else(|| panic!("there is no verdict {column:?}"));
-                if row[verdict] == Green {
-                    "ok"
-                } else {
-                    "red"
-                }
+                row.get(verdict).map_or("-", |expected| if *expected == Green { "ok" } else { "red" })
             });
             assert_eq!(cells[2..], said.collect::<Vec<_>>(), "step {name}");
             found += 1;

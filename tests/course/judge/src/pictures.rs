@@ -10,7 +10,7 @@ use std::fs;
 
 /// The numbers of the steps that exist.
 fn steps() -> impl Iterator<Item = u32> {
-    (0..).take_while(|step| folder(*step).is_ok())
+    (0..10).filter(|step| folder(*step).is_ok())
 }
 
 /// Draws a message's way through a step: lets it happen, with a trace, and draws what the trace shows.

@@ -10,9 +10,9 @@
 pub use chat_common::wire::error::RpcError;
 pub use chat_common::wire::protocol::{Cause, Join, Refusal, Reply, Request};
 
-use crate::{trace::Slice, Client};
+use crate::{trace::Slice, Client, Message};
 use chat_common::wire::hello::{answer_bytes, read_answer, read_hello, Hello, Role};
-use chat_common::wire::protocol::{Joined, FRAME_BYTES};
+use chat_common::wire::protocol::{EventKind, Joined, FRAME_BYTES};
 use chat_common::wire::{codec::decode, frame, status::Status, token::Token};
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -69,6 +69,11 @@ pub fn write_reply(mut to: impl Write, reply: &Reply) -> Result<(), RpcError> {
 }
 
 impl Client {
+    /// Whether this is the same connection of the same client.
+    pub fn is(&self, other: &Client) -> bool {
+        Arc::ptr_eq(&self.calls, &other.calls)
+    }
+
     /// Dials the client's own endpoint, on the host that it calls from. The longest wait of a read or a write
     /// there is `timeout`; without one it is for ever.
     ///
@@ -94,20 +99,41 @@ impl Client {
     }
 }
 
+impl Message {
+    /// A client that lost its connection has resumed its session.
+    pub fn back(name: &str, sequence: u64) -> Message {
+        Message::new(name, sequence, EventKind::Back { name: name.to_owned() })
+    }
+}
+
 /// The client whose first request this is, called back as [`Client::call_back`] does. The error is the reply
 /// that refuses it.
 ///
 /// # Errors
 /// When it is no Join, or the Join of a session, or when nobody is there to be called.
 pub fn joining(request: Request, calls: &Arc<TcpStream>, timeout: Option<Duration>) -> Result<Client, Reply> {
+    if matches!(&request, Request::Join(join) if join.resume.is_some()) {
+        return Err(refused(Cause::UnknownSession, "this server has no sessions"));
+    }
+    called_back(request, calls, timeout).map(|(_, client)| client)
+}
+
+/// As [`joining`], on a server that has sessions.
+///
+/// # Errors
+/// When it is no Join, or when nobody is there to be called.
+pub fn called_back(
+    request: Request,
+    calls: &Arc<TcpStream>,
+    timeout: Option<Duration>,
+) -> Result<(Join, Client), Reply> {
     let Request::Join(join) = request else {
         return Err(refused(Cause::OutOfTurn, "the first request is Join"));
     };
-    if join.resume.is_some() {
-        return Err(refused(Cause::UnknownSession, "this server has no sessions"));
+    match Client::call_back(&join, calls, timeout) {
+        Ok(client) => Ok((join, client)),
+        Err(error) => Err(refused(Cause::InvalidPort, format!("cannot call you back: {error}"))),
     }
-    Client::call_back(&join, calls, timeout)
-        .map_err(|error| refused(Cause::InvalidPort, format!("cannot call you back: {error}")))
 }
 
 /// The reply to the Join of a client whose join has this sequence.

@@ -12,12 +12,13 @@
 //! Go: `go/wire` beside this folder is the same in Go, on the same wire.
 
 pub mod connection;
+pub mod deadline;
 pub mod log;
+pub mod stop;
 pub mod sync;
 pub mod trace;
 
-use chat_common::wire::protocol::{Callback, CallbackReply, Event, EventKind};
-use chat_common::wire::protocol::{FRAME_BYTES, PING_INTERVAL};
+use chat_common::wire::protocol::{Callback, CallbackReply, Event, EventKind, FRAME_BYTES, PING_INTERVAL};
 use chat_common::wire::{codec, frame};
 use connection::{accept, greet, joined, joining, read_request, refused, reply_to, write_reply};
 use connection::{Cause, Reply, Request, RpcError};
