@@ -66,12 +66,19 @@ FULL_BUILD = --features chat-tests/closed,chat-tests/edit
 SCENARIOS = $(CARGO) test $(CLOSED_BUILD) --test it --
 # What has no room, or only those of its own, is the same in each kind of room.
 WITHOUT_ROOM = --skip arrows:: --skip closed_ --skip picture:: --skip readme:: --skip tidy::
-# What does not know of features.
+# What does not know of features, and what does not know of the editor.
 WITHOUT_FEATURES = --skip log:: --skip order:: --skip delivery::
+WITHOUT_EDITOR = $(WITHOUT_FEATURES) --skip handshake:: --skip wire::
+
+# The packages of the usual build. What is tested beside them is chosen by target and not by package: cargo gives
+# packages that are built alone other features of what they share, and builds ring and all above it again.
+USUAL = chat-common chat-server chat-client chat-tests
+COURSE = $(CLOSED_BUILD) $(patsubst %,--package %,$(USUAL) course-kit course-judge)
+COURSE_TESTS = $(patsubst tests/course/judge/tests/%.rs,--test %,$(wildcard tests/course/judge/tests/*.rs))
 
 # What is packed, installed and started by make, and what the pages of the course let a person type. The pages wait for
 # seconds, as a person does, so the gate leaves them to the nightly run.
-RELEASE_TEST = $(CARGO) test --package chat-tests $(FULL_BUILD) --test release --
+RELEASE_TEST = $(CARGO) test $(FULL_BUILD) --test release --
 
 # A step of the gate. $(1): what it does. $(2): the command.
 define step
@@ -84,16 +91,17 @@ check: ## format, lints, tests, model, docs: what CI runs, with warnings as erro
 	$(call step,format,$(CARGO) fmt --all --check)
 	$(call step,lints of the default build,$(CARGO) clippy --workspace --all-targets -- -D warnings)
 	$(call step,lints with all features,$(CARGO) clippy --workspace --all-targets $(FULL_BUILD) -- -D warnings && \
-		$(CARGO) clippy --package chat-tests $(FULL_BUILD) --test release -- -D warnings)
+		$(CARGO) clippy --workspace $(FULL_BUILD) --test release -- -D warnings)
 	$(call step,build,$(CARGO) test $(CLOSED_BUILD) --no-run)
 	$(call step,tests,$(CARGO) test $(CLOSED_BUILD))
 	$(call step,scenarios in rooms with a journal,CHAT_ROOM=journal $(SCENARIOS) $(WITHOUT_ROOM))
 	$(call step,scenarios in closed rooms,CHAT_ROOM=closed $(SCENARIOS) $(WITHOUT_ROOM))
-	$(call step,tests of the editor,$(CARGO) test --package chat-client --package chat-tests $(FULL_BUILD) --lib --test editor)
+	$(call step,tests of the editor,$(CARGO) test $(FULL_BUILD) --lib --test editor -- $(WITHOUT_EDITOR))
 	$(call step,tests of the default build,$(CARGO) test --package chat-common --package chat-server \
 		--package chat-client --lib --bins -- $(WITHOUT_FEATURES))
 	$(call step,model,$(MAKE) model)
-	$(call step,the servers of the course,$(CARGO) test $(CLOSED_BUILD) --package course-kit --package course-judge)
+	$(call step,the servers of the course,$(CARGO) build $(COURSE) --example real-server && \
+		$(CARGO) test $(COURSE) --lib $(COURSE_TESTS) -- $(WITHOUT_EDITOR))
 	$(call step,docs,$(MAKE) doc)
 	$(call step,packing and installing,$(RELEASE_TEST) --skip course::)
 	@echo; cat $(TARGET)/steps; awk '{ all += $$1 } END { print all " s  in all" }' $(TARGET)/steps

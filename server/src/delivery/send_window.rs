@@ -47,7 +47,7 @@ use super::round_frame::{RoundFrame, CALL_BYTES};
 #[cfg(all(test, feature = "model", feature = "seeded-bugs"))]
 use super::tests::model::{note, Writer};
 #[cfg(feature = "seeded-bugs")]
-use crate::settings::seeded::{Bug, Seeded};
+use crate::settings::seeded::Seeded;
 use crate::{
     log::{
         sync::{Mutex, MutexGuard},
@@ -123,6 +123,9 @@ pub(crate) enum AckOutcome {
 impl SendWindow {
     /// Returns the window of a new connection of `reader`, which reads the log from `cursor` on.
     pub(crate) fn new(reader: Reader, cursor: u64, limits: &Limits) -> SendWindow {
+        let max_limit = MAX_LIMIT;
+        #[cfg(feature = "seeded-bugs")]
+        let max_limit = limits.seeded.window(MIN_CALL_COST, max_limit);
         SendWindow {
             reader,
             frame_limit: limits.max_frame.0,
@@ -130,8 +133,8 @@ impl SendWindow {
             seeded: limits.seeded,
             state: Mutex::new(State {
                 cursor,
-                limit: FIRST_LIMIT,
-                max_limit: MAX_LIMIT,
+                limit: FIRST_LIMIT.min(max_limit),
+                max_limit,
                 outstanding: 0,
                 outstanding_before: 0,
                 ack_pending: None,
@@ -214,7 +217,7 @@ impl SendWindow {
     /// call into `call` if there is one.
     pub(crate) fn on_ack(&self, log: &SharedLog, call: &mut Batch, go_on: GoOn<'_>) -> AckOutcome {
         #[cfg(feature = "seeded-bugs")]
-        let looked_too_early = self.seeded.has(Bug::LostWakeUp).then(|| {
+        let looked_too_early = self.seeded.look_too_early(|| {
             let log = log.read();
             #[cfg(all(test, feature = "model"))]
             note(Writer::OwnThread, format!("looks: the last message is {}", log.next() - 1));

@@ -4,7 +4,10 @@
 //! Only tests build them in, with the feature `seeded-bugs`.
 
 use chat_common::wire::rpc::Wait;
-use std::time::Instant;
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 /// A bug that a server can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +44,9 @@ pub enum Bug {
     PublishBeforeSync,
 }
 
+/// Whether a bug makes threads meet where it shows. The model checker tries all orders by itself.
+const FORCES_MEETINGS: bool = !cfg!(feature = "model");
+
 /// The bug of a server, if it has one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Seeded(Option<Bug>);
@@ -54,6 +60,26 @@ impl Seeded {
     /// Returns whether the server has this bug.
     pub(crate) fn has(self, bug: Bug) -> bool {
         self.0 == Some(bug)
+    }
+
+    /// Looks at the log too early for [`Bug::LostWakeUp`], and then pauses, so that an event is often
+    /// appended meanwhile.
+    pub(crate) fn look_too_early(self, next: impl FnOnce() -> u64) -> Option<u64> {
+        self.has(Bug::LostWakeUp).then(next).inspect(|_| {
+            if FORCES_MEETINGS {
+                thread::sleep(Duration::from_millis(1));
+            }
+        })
+    }
+
+    /// The largest window, which is usually `largest`. For [`Bug::LostWakeUp`] it is `least`, so that it is
+    /// often full.
+    pub(crate) fn window(self, least: usize, largest: usize) -> usize {
+        if FORCES_MEETINGS && self.has(Bug::LostWakeUp) {
+            least
+        } else {
+            largest
+        }
     }
 
     /// Breaks a recipient's thread after each wait. `due_since` is when the pending answer became due;
