@@ -79,6 +79,11 @@ impl Bans {
         self.lock().add(ban);
     }
 
+    /// Returns whether the bans are kept in a file.
+    pub(crate) fn have_file(&self) -> bool {
+        self.file.is_some()
+    }
+
     /// Writes a ban to the file.
     ///
     /// # Blocking

@@ -128,7 +128,8 @@ impl Console {
     /// Bans somebody, and removes the members that the ban covers.
     fn ban(&self, word: &str) -> Result<String, String> {
         let ban = Ban::of(word)?;
-        let (is_new, members) = self.ask(|banned_tx| Command::Ban { ban: ban.clone(), banned_tx })?;
+        let asked = self.ask(|banned_tx| Command::Ban { ban: ban.clone(), banned_tx });
+        let Ok((is_new, members)) = asked else { return self.ban_in_file(&ban) };
         // Who bans an address does not need it offered.
         let out = removed(&members, matches!(ban, Ban::Name(_)));
         let (how, covered) = (if is_new { "banned" } else { "banned already" }, covering(&ban));
@@ -138,6 +139,16 @@ impl Console {
                 "banned until the server ends: {covered}; the ban file cannot be written: {error}; {out}"
             ),
         })
+    }
+
+    /// Writes a ban into the file alone, because the room is ending. The next server reads it.
+    fn ban_in_file(&self, ban: &Ban) -> Result<String, String> {
+        let covered = covering(ban);
+        match self.door.bans.save(ban) {
+            _ if !self.door.bans.have_file() => Err(ENDING.to_owned()),
+            Ok(()) => Ok(format!("banned from the next start on: {covered}; {ENDING}")),
+            Err(error) => Err(format!("not banned: {covered}; the ban file cannot be written: {error}")),
+        }
     }
 
     /// Mutes a name, for a time or without a time limit. Without a name, it lists the mutes.
@@ -264,6 +275,27 @@ fn read_line(input: &mut impl BufRead) -> io::Result<Option<Line>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{identity::Bans, settings::Limits};
+
+    #[test]
+    fn a_ban_while_the_room_ends_is_there_at_the_next_start() {
+        let path = std::env::temp_dir().join(format!("rpc-chat-late-ban-{}", std::process::id()));
+        let console = |bans: Bans| Console {
+            room: Weak::new(),
+            door: Arc::new(Door::new(bans, &Limits::default())),
+            shutdown: Arc::default(),
+            output: BackgroundWriter::start("output", io::sink()).unwrap(),
+            max_text: 100,
+        };
+        let reply = console(Bans::load(path.clone()).unwrap()).apply("/ban 192.0.2.7");
+        assert!(reply.starts_with("banned from the next start on: "), "{reply}");
+        let read = Bans::load(path.clone()).unwrap().list();
+        assert_eq!(read, [Ban::of("192.0.2.7").unwrap()]);
+        for file in [path.clone(), path.with_extension("lock")] {
+            let _ = std::fs::remove_file(file);
+        }
+        assert_eq!(console(Bans::default()).apply("/ban 192.0.2.7"), ENDING);
+    }
 
     #[test]
     fn a_line_is_text_whatever_its_bytes_are_and_has_a_maximum_length() {
