@@ -96,7 +96,7 @@
 //! The fields of Join are: `text` name, `token`, `u16` port, `u32` history, `optional u64` resume,
 //! `optional place` since, `bool` send only. A `place` is `u64` room, `u64` sequence. The server delivers
 //! the last `history` messages first, unless it resumes a session or knows the place `since`. They are
-//! messages and notices. Comings and goings before this Join are not among them.
+//! messages and notices. Membership events before this Join are not among them.
 //!
 //! | reply | variant, fields |
 //! |---|---|
@@ -199,8 +199,8 @@
 //! room and the sequence. A server whose room has that number delivers everything that was said to everybody
 //! since then, and says with Missed what it no longer has. Private messages of the earlier session are lost.
 //!
-//! Messages and comings and goings (Joined, Left, Back, Renamed) are kept apart. A client that is behind can
-//! get a Missed whose `messages` is 0: only comings and goings are gone.
+//! Messages and membership events (Joined, Left, Back, Renamed) are kept apart. A client that is behind can
+//! get a Missed whose `messages` is 0: only membership events are gone.
 //!
 //! Within a session each message id must be higher than that of the last accepted message. An equal id is a
 //! repetition if text and kind are the same, and gets the same reply. Everything else is refused as *out of

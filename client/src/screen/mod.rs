@@ -4,13 +4,13 @@
 //! |---|---|
 //! | is for a program (`--json`) | `json.rs`: an object a line |
 //! | is a pipe or a file | `pipe.rs`: a row for each line, however long |
-//! | is a terminal | `terminal.rs`: rows that fit, and bursts of comings and goings as one row |
+//! | is a terminal | `terminal.rs`: rows that fit, and bursts of membership events as one row |
 //! | a terminal in line mode | `line_rows.rs`: each row goes above the line that a person types |
 //! | a terminal with `--plain` | `plain_rows.rs`: one row after the other |
 //! | a terminal with the editor | `edited_rows.rs`: the edited line goes, and comes again behind the rows |
 //!
 //! The main thread and the callback's thread call [`Screen::show`]. The thread `clock` shows what waits for a
-//! time: a burst of comings and goings, and the new day. `wording.rs` has the words.
+//! time: a burst of membership events, and the new day. `wording.rs` has the words.
 
 mod clock;
 #[cfg(feature = "edit")]
@@ -125,7 +125,8 @@ impl Screen {
             // Until the editor begins.
             Surface::Edited { color } => terminal(TerminalRows::Lines(LineRows { typing: false }), color),
         };
-        let output = Output { sink, streams, viewer, transcript, quiet, has_zone, missed_moves_shown: false };
+        let output =
+            Output { sink, streams, viewer, transcript, quiet, has_zone, missed_membership_shown: false };
         let (output, (wake_tx, wake_rx)) = (Arc::new(Mutex::new(output)), bounded(1));
         if has_zone {
             let (clock, output) = (thread::Builder::new().name("clock".into()), Arc::clone(&output));
@@ -151,7 +152,7 @@ impl Screen {
         self.signal_source.as_ref().is_some_and(SignalSource::was_ctrl_c)
     }
 
-    /// Shows one thing. On a terminal, comings and goings may wait for about a second.
+    /// Shows one thing. On a terminal, membership events may wait for about a second.
     ///
     /// # Blocking
     /// On the reader of standard output, and on the disk of the transcript.

@@ -46,8 +46,8 @@ pub(crate) struct Output {
     pub(crate) quiet: bool,
     /// Whether the zone was read, because each row or the transcript needs it.
     pub(crate) has_zone: bool,
-    /// Whether this connection has shown that comings and goings are missing.
-    pub(crate) missed_moves_shown: bool,
+    /// Whether this connection has shown that membership events are missing.
+    pub(crate) missed_membership_shown: bool,
 }
 
 impl Output {
@@ -100,7 +100,7 @@ impl Output {
     }
 
     /// Updates what the screen knows from what is shown. Returns whether the person has read it already: that
-    /// comings and goings are missing. After a flood of them they can be missing between any two messages,
+    /// membership events are missing. After a flood of them they can be missing between any two messages,
     /// and must not fill the screen.
     fn update(&mut self, shown: &Shown) -> bool {
         self.viewer.now = now();
@@ -108,9 +108,9 @@ impl Output {
             Shown::Terminal(TerminalEvent::Bell(Some(bell))) => self.viewer.bell = *bell,
             Shown::Session(UiEvent::Connected { name, .. } | UiEvent::Rejoined { name, .. }) => {
                 self.viewer.own_name.clone_from(name);
-                self.missed_moves_shown = false;
+                self.missed_membership_shown = false;
             }
-            Shown::Session(UiEvent::Resumed { .. }) => self.missed_moves_shown = false,
+            Shown::Session(UiEvent::Resumed { .. }) => self.missed_membership_shown = false,
             Shown::Session(UiEvent::Renamed { name }) => self.viewer.own_name.clone_from(name),
             // It says since when somebody is here, in local time. A pipe needs no local time otherwise.
             Shown::Session(UiEvent::People { pattern: Some(_), .. })
@@ -121,7 +121,7 @@ impl Output {
             Shown::Session(UiEvent::Event { event, .. })
                 if matches!(event.kind, EventKind::Missed { messages: false, .. }) =>
             {
-                return std::mem::replace(&mut self.missed_moves_shown, true);
+                return std::mem::replace(&mut self.missed_membership_shown, true);
             }
             _ => {}
         }

@@ -1,4 +1,4 @@
-//! A person's terminal: rows that fit, bursts of comings and goings as one row, a row for each new day,
+//! A person's terminal: rows that fit, bursts of membership events as one row, a row for each new day,
 //! repeated refusals counted, and the bell.
 
 #[cfg(feature = "edit")]
@@ -55,7 +55,7 @@ pub(crate) struct Terminal {
     quiet: bool,
     /// The local date, as it was told or as it was at the start.
     day: String,
-    /// Comings and goings that are not shown yet.
+    /// Membership events that are not shown yet.
     fold: Fold,
     /// The last refusal, when it was, and how often it came again since it was shown.
     refused: Option<(String, Instant, usize)>,

@@ -1,4 +1,4 @@
-//! The words for what is shown. Those for `/who` are in `people.rs`, and those for many comings and goings in
+//! The words for what is shown. Those for `/who` are in `people.rs`, and those for many membership events in
 //! `fold.rs`. No I/O.
 //!
 //! A line from a person begins with a bracket or with `* NAME`. A name has no bracket, no space and no line
@@ -344,8 +344,8 @@ mod tests {
         assert_eq!(words_of(EventKind::Back { name: name.clone() }), "User [Sara] is back");
         assert_eq!(words_of(EventKind::Renamed { from: name, to: "Sal".into() }), "User [Sara] is now [Sal]");
         assert_eq!(words_of(EventKind::Missed { first: 3, messages: true }), "--- 7 messages missed ---");
-        let moves = words_of(EventKind::Missed { first: 3, messages: false });
-        assert_eq!(moves, "--- some comings and goings are missing; /who lists who is here ---");
+        let membership = words_of(EventKind::Missed { first: 3, messages: false });
+        assert_eq!(membership, "--- some comings and goings are missing; /who lists who is here ---");
     }
 
     #[test]

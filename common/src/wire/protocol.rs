@@ -361,7 +361,7 @@ pub enum EventKind {
     Missed {
         /// The sequence of the first missed event.
         first: u64,
-        /// Whether messages may be among them. Otherwise they are only comings and goings.
+        /// Whether messages may be among them. Otherwise they are only membership events.
         messages: bool,
     },
     /// The room has ended. No event follows.

@@ -32,7 +32,7 @@
 //! before the places are. So a connection that finds none takes the place of one that has not joined as well,
 //! after the same rules, if some have had the time to join.
 
-use super::descriptors::{Descriptors, Kind, Share, PATIENCE};
+use super::descriptors::{ConnectionKind, Descriptors, Share, PATIENCE};
 use crate::{identity::Host, settings::Limits};
 use chat_common::wire::{
     protocol::{Cause, Refusal},
@@ -293,12 +293,12 @@ impl Slot {
 
     /// Records that the Join has succeeded, and the client has to open the callback connection.
     pub(crate) fn mark_awaiting_callback(&self) {
-        self.share.set(Kind::Member);
+        self.share.set(ConnectionKind::Member);
     }
 
     /// Records that the connection's Join was refused, and it may send another.
     pub(crate) fn mark_unjoined(&self) {
-        self.share.set(Kind::Call);
+        self.share.set(ConnectionKind::Call);
         self.set_stage(Stage::Unjoined);
     }
 
@@ -326,7 +326,7 @@ impl Slot {
 
     /// Records that the connection is now a member's callback connection.
     pub(crate) fn mark_callback(&self) {
-        self.share.set(Kind::Callback);
+        self.share.set(ConnectionKind::Callback);
         self.set_stage(Stage::Callback);
     }
 

@@ -50,7 +50,7 @@ struct Taken {
 
 /// What a connection is, as far as it is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum ConnectionKind {
     Unknown,
     Call,
     /// The call connection of a member, or of a client whose Join is carried out.
@@ -61,14 +61,14 @@ pub(super) enum Kind {
     Callback,
 }
 
-impl Kind {
+impl ConnectionKind {
     fn takes(self) -> Taken {
         match self {
-            Kind::Unknown => Taken { open: 1, reserved: 1, members: 0 },
-            Kind::Call => Taken { open: 1, reserved: 2, members: 0 },
-            Kind::Member => Taken { open: 1, reserved: 2, members: 1 },
-            Kind::Called => Taken { open: 2, reserved: 2, members: 1 },
-            Kind::Callback => Taken { open: 1, reserved: 0, members: 0 },
+            ConnectionKind::Unknown => Taken { open: 1, reserved: 1, members: 0 },
+            ConnectionKind::Call => Taken { open: 1, reserved: 2, members: 0 },
+            ConnectionKind::Member => Taken { open: 1, reserved: 2, members: 1 },
+            ConnectionKind::Called => Taken { open: 2, reserved: 2, members: 1 },
+            ConnectionKind::Callback => Taken { open: 1, reserved: 0, members: 0 },
         }
     }
 }
@@ -111,9 +111,9 @@ impl Descriptors {
         if taken.open >= self.most {
             return None;
         }
-        taken.exchange(Taken::default(), Kind::Unknown.takes());
+        taken.exchange(Taken::default(), ConnectionKind::Unknown.takes());
         drop(taken);
-        Some(Share { descriptors: Arc::clone(self), kind: Mutex::new(Kind::Unknown) })
+        Some(Share { descriptors: Arc::clone(self), kind: Mutex::new(ConnectionKind::Unknown) })
     }
 
     fn lock(&self) -> MutexGuard<'_, Taken> {
@@ -144,7 +144,7 @@ impl Taken {
 pub(super) struct Share {
     descriptors: Arc<Descriptors>,
     /// Only the thread of the connection changes it.
-    kind: Mutex<Kind>,
+    kind: Mutex<ConnectionKind>,
 }
 
 impl Share {
@@ -153,14 +153,14 @@ impl Share {
     /// # Blocking
     /// For `patience` at most, while none fits. A descriptor that becomes free wakes it.
     pub(super) fn mark_call(&self, patience: Duration) -> bool {
-        self.take_one(patience, Kind::Call, |taken| taken.reserved)
+        self.take_one(patience, ConnectionKind::Call, |taken| taken.reserved)
     }
 
     /// Its client joins. Returns whether one more member fits. One that resumes its session does in any case,
     /// because its old connections may still be open.
     pub(super) fn mark_joining(&self, resumes: bool) -> bool {
         let members = self.descriptors.members;
-        self.becomes(Kind::Member, |taken| resumes || taken.members <= members)
+        self.becomes(ConnectionKind::Member, |taken| resumes || taken.members <= members)
     }
 
     /// The server opens the callback connection. Returns whether there is a descriptor for it now: it is
@@ -169,17 +169,17 @@ impl Share {
     /// # Blocking
     /// As [`Share::mark_call`].
     pub(super) fn mark_called(&self, patience: Duration) -> bool {
-        self.take_one(patience, Kind::Called, |taken| taken.open)
+        self.take_one(patience, ConnectionKind::Called, |taken| taken.open)
     }
 
     /// Changes to a kind that needs no more than the connection has, or that has its descriptors reserved.
-    pub(super) fn set(&self, new: Kind) {
+    pub(super) fn set(&self, new: ConnectionKind) {
         self.becomes(new, |_| true);
     }
 
     /// Waits while `count` is the most, and changes the kind if `count` is then no more than that. Returns
     /// whether it is.
-    fn take_one(&self, patience: Duration, new: Kind, count: fn(&Taken) -> usize) -> bool {
+    fn take_one(&self, patience: Duration, new: ConnectionKind, count: fn(&Taken) -> usize) -> bool {
         let Descriptors { most, freed, .. } = &*self.descriptors;
         let lacks_one = |taken: &mut Taken| count(taken) >= *most;
         drop(freed.wait_timeout_while(self.descriptors.lock(), patience, lacks_one));
@@ -187,7 +187,7 @@ impl Share {
     }
 
     /// Changes the kind if what all take then is `allowed`. Returns whether it is.
-    fn becomes(&self, new: Kind, allowed: impl FnOnce(Taken) -> bool) -> bool {
+    fn becomes(&self, new: ConnectionKind, allowed: impl FnOnce(Taken) -> bool) -> bool {
         let mut kind = self.kind.lock().unwrap_or_else(PoisonError::into_inner);
         let mut taken = self.descriptors.lock();
         let mut changed = *taken;
@@ -234,7 +234,7 @@ mod tests {
                 }
                 let callback =
                     descriptors.take(Duration::ZERO).expect("a member can open its callback connection");
-                callback.set(Kind::Callback);
+                callback.set(ConnectionKind::Callback);
                 members.push((call, callback));
             }
             assert_eq!(members.len(), descriptors.members(), "{most} descriptors");

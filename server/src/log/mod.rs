@@ -6,7 +6,7 @@
 //! event is read from the files of the journal ([`order::reading`](crate::order)). Without a journal, the
 //! recipient is told which events it missed.
 //!
-//! What was said and the comings and goings are two parts, each a [`BoundedLog`](bounded_log::BoundedLog). So
+//! What was said and the membership events are two parts, each a [`BoundedLog`](bounded_log::BoundedLog). So
 //! a crowd that comes and goes cannot push out what was said.
 //!
 //! An event gets its sequence number when it is staged ([`StagedRound`]). It is visible when its round is
@@ -33,7 +33,7 @@ pub(crate) const AROUND_EVENT: usize = 64;
 pub(crate) struct Reader {
     /// The session of the reader. It does not get its own events.
     pub(crate) session: u64,
-    /// From this sequence number on, the reader gets comings and goings as well, and is told of every event
+    /// From this sequence number on, the reader gets membership events as well, and is told of every event
     /// that is gone. Before it, the reader gets history: only what was said.
     pub(crate) membership_from: u64,
     /// What is older than this sequence number counts as gone, even if the journal has it.

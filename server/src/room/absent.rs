@@ -2,7 +2,7 @@
 //! broadcaster's thread, in a round.
 
 use super::{
-    member::{Key, Member, Presence},
+    member::{LookupKey, Member, Presence},
     round::RoundInProgress,
 };
 use crate::{delivery::CONNECTION_LOST, identity::Host};
@@ -19,7 +19,7 @@ impl RoundInProgress<'_> {
             Some((Host::of(member.client.address), member.absent_since()?, id))
         };
         let absent: Vec<(Host, Instant, u64)> =
-            self.members.with_key(Key::Absent).filter_map(absent).collect();
+            self.members.with_key(LookupKey::Absent).filter_map(absent).collect();
         let is_over = |(_, since, _): &(Host, Instant, u64)| now.duration_since(*since) > keep;
         let (over, mut absent): (Vec<_>, Vec<_>) = absent.into_iter().partition(is_over);
         over.into_iter().for_each(|(.., id)| self.forget(id));
@@ -52,7 +52,7 @@ impl RoundInProgress<'_> {
             Presence::Lost { since, told: false } => now.duration_since(since) >= keep,
             _ => false,
         };
-        let absent = self.members.with_key(Key::Absent);
+        let absent = self.members.with_key(LookupKey::Absent);
         let due: Vec<u64> = absent.filter(|(_, member)| is_due(member)).map(|(id, _)| id).collect();
         for id in due {
             self.leave(id, Some(CONNECTION_LOST.to_owned()));

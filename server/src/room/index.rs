@@ -1,7 +1,7 @@
 //! By what the broadcaster finds members without a look at each of them: tokens and names. The list of
 //! members is shared and has a lock; this belongs to the broadcaster's thread alone.
 
-use super::member::{Key, Member};
+use super::member::{LookupKey, Member};
 use std::{
     collections::BTreeSet,
     hash::{BuildHasher, RandomState},
@@ -17,14 +17,14 @@ pub(super) struct Index {
 
 impl Index {
     /// Returns the session ids of all members with a key. A few others may be among them.
-    pub(super) fn with_key(&self, key: Key<'_>) -> impl Iterator<Item = u64> + '_ {
+    pub(super) fn with_key(&self, key: LookupKey<'_>) -> impl Iterator<Item = u64> + '_ {
         let hash = self.hasher.hash_one(key);
         self.entries.range((hash, 0)..=(hash, u64::MAX)).map(|(_, id)| *id)
     }
 
     /// Follows a change of the list: the member of a session was `old`, and is `new`.
     pub(super) fn change(&mut self, id: u64, old: Option<&Member>, new: Option<&Member>) {
-        fn keys(member: Option<&Member>) -> impl Iterator<Item = Key<'_>> {
+        fn keys(member: Option<&Member>) -> impl Iterator<Item = LookupKey<'_>> {
             member.into_iter().flat_map(Member::keys)
         }
         // A message changes no key.

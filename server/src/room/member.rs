@@ -23,7 +23,7 @@ pub(crate) struct Member {
     /// The names that it had a moment ago, and until when. The oldest is first.
     pub(super) former_names: Vec<(Name, Instant)>,
     /// The client on the present connections, or on the last ones.
-    pub(super) client: Client,
+    pub(super) client: KnownClient,
     /// Whether the member came only to speak. The others do not see it, and it receives nothing. A session
     /// never changes this.
     pub(super) send_only: bool,
@@ -43,22 +43,22 @@ pub(crate) struct Member {
 
 /// By what the client of a session is known again.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Client {
+pub(super) struct KnownClient {
     /// The address of its call connection.
     pub(super) address: IpAddr,
     /// Its key, in a closed room. It is not known of a session of the journal.
     pub(super) key: Option<ClientKey>,
 }
 
-impl Client {
-    pub(super) fn new(address: IpAddr, call: &Stream) -> Client {
-        Client { address, key: key_of(call) }
+impl KnownClient {
+    pub(super) fn new(address: IpAddr, call: &Stream) -> KnownClient {
+        KnownClient { address, key: key_of(call) }
     }
 }
 
 /// By what members are found.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Key<'k> {
+pub(super) enum LookupKey<'k> {
     Token(&'k [u8]),
     /// One of the forms in which a name is compared.
     Name(&'k str),
@@ -137,7 +137,7 @@ impl Member {
             token: record.token,
             name: Name::new(&record.name),
             former_names: Vec::new(),
-            client: Client { address: record.address, key: None },
+            client: KnownClient { address: record.address, key: None },
             send_only: record.send_only,
             presence: match record.state {
                 SessionState::Here => Presence::Lost { since, told: false },
@@ -154,12 +154,12 @@ impl Member {
     }
 
     /// Returns all keys by which the member is found.
-    pub(super) fn keys(&self) -> impl Iterator<Item = Key<'_>> {
+    pub(super) fn keys(&self) -> impl Iterator<Item = LookupKey<'_>> {
         let former = self.former_names.iter().map(|(name, _)| name);
         let names = iter::once(&self.name).chain(former);
-        let forms = names.flat_map(|name| [Key::Name(&name.folded), Key::Name(&name.shape)]);
-        let absent = self.absent_since().map(|_| Key::Absent);
-        iter::once(Key::Token(self.token.as_bytes())).chain(absent).chain(forms)
+        let forms = names.flat_map(|name| [LookupKey::Name(&name.folded), LookupKey::Name(&name.shape)]);
+        let absent = self.absent_since().map(|_| LookupKey::Absent);
+        iter::once(LookupKey::Token(self.token.as_bytes())).chain(absent).chain(forms)
     }
 
     /// Returns since when the member has no connections.

@@ -3,7 +3,7 @@
 
 use super::{
     command::Entrance,
-    member::{Client, Member, Presence},
+    member::{KnownClient, Member, Presence},
     round::RoundInProgress,
     waiting::largest_command,
 };
@@ -37,7 +37,7 @@ impl RoundInProgress<'_> {
             self.leave(id, None);
         }
         let name = Name::new(&join.name);
-        let client = Client::new(address, &call);
+        let client = KnownClient::new(address, &call);
         self.take_name(&name, &client, None)?;
         self.state.last_id += 1;
         let (session, now) = (self.state.last_id, Instant::now());
@@ -86,7 +86,7 @@ impl RoundInProgress<'_> {
         if let Some(why) = self.door.bans.reason(&member.name, address) {
             return Err(Refusal::new(Cause::SessionOver, why));
         }
-        let client = Client::new(address, &call);
+        let client = KnownClient::new(address, &call);
         self.check_owner(&member.name, client.key)?;
         self.effects.closings.extend(member.pair().map(|old| (Arc::clone(old), "replaced")));
         self.effects.recipients_changed = true;

@@ -7,7 +7,7 @@
 //! that has taken another one.
 
 use super::{
-    member::{Client, Member, Presence},
+    member::{KnownClient, Member, Presence},
     round::RoundInProgress,
 };
 use crate::{
@@ -68,7 +68,7 @@ impl RoundInProgress<'_> {
     pub(super) fn take_name(
         &mut self,
         name: &Name,
-        client: &Client,
+        client: &KnownClient,
         own: Option<u64>,
     ) -> Result<(), Refusal> {
         if let Some(why) = self.door.bans.reason(name, client.address) {
@@ -152,7 +152,7 @@ impl RoundInProgress<'_> {
     /// Returns whether a client is surely that of the session `holder`: in a closed room because it has the
     /// same key. Otherwise because it comes from the same host, and no other session of that host is here or
     /// can be resumed. So a program that was killed has its name at once when its machine starts it again.
-    fn is_same_client(&self, holder: &Member, client: &Client, own: Option<u64>) -> bool {
+    fn is_same_client(&self, holder: &Member, client: &KnownClient, own: Option<u64>) -> bool {
         if client.key.is_some() && holder.client.key == client.key {
             return true;
         }

@@ -6,7 +6,7 @@ use super::{
     registry::{Changes, Members},
     round::RoundInProgress,
     view::with_changes,
-    waiting::{has_space_for, largest_command, move_bytes},
+    waiting::{has_space_for, largest_command, membership_bytes},
 };
 use crate::{
     log::Audience,
@@ -61,7 +61,7 @@ impl RoundInProgress<'_> {
         if self.state.waiting.take_back(id) {
             return None;
         }
-        if !self.has_space_for(move_bytes(&kind)) {
+        if !self.has_space_for(membership_bytes(&kind)) {
             self.state.waiting.events.push((id, kind));
             return None;
         }
@@ -76,7 +76,7 @@ impl RoundInProgress<'_> {
         // The commands behind must have their space.
         let command = largest_command(self.limits);
         for (id, kind) in std::mem::take(&mut self.state.waiting.events) {
-            if self.has_space_for(move_bytes(&kind) + command) {
+            if self.has_space_for(membership_bytes(&kind) + command) {
                 self.state.changed.push(id);
                 self.stage(id, kind);
             } else {

@@ -5,7 +5,7 @@ use super::{
     command::{Command, Entrance, Message, MessageKind},
     effects::Effects,
     index::Index,
-    member::{Key, Presence},
+    member::{LookupKey, Presence},
     mutes::{MutedFor, Mutes},
     registry::{apply, Members},
     round::{NewState, RoundInProgress, Ruling},
@@ -200,7 +200,7 @@ impl TestRoom<'_> {
             assert!(keys.all(|key| self.index.with_key(key).any(|found| found == *id)), "{member:?}");
         }
         let absent = self.members.values().filter(|member| member.absent_since().is_some());
-        assert_eq!(absent.count(), self.index.with_key(Key::Absent).count());
+        assert_eq!(absent.count(), self.index.with_key(LookupKey::Absent).count());
     }
 
     /// Checks that nobody can pass for another: a name belongs to one member, and each member speaks under

@@ -4,7 +4,7 @@
 
 use super::{
     index::Index,
-    member::{Key, Member},
+    member::{LookupKey, Member},
     registry::{Changes, Members},
 };
 use crate::identity::{fold, Name};
@@ -49,26 +49,28 @@ impl<'r> View<'r> {
     }
 
     /// Returns all members with a key. A few others may be among them: the caller looks.
-    pub(super) fn with_key(&self, key: Key<'_>) -> impl Iterator<Item = (u64, &Member)> {
+    pub(super) fn with_key(&self, key: LookupKey<'_>) -> impl Iterator<Item = (u64, &Member)> {
         let kept = self.index.with_key(key).filter(|id| !self.changes.contains_key(id));
         let changed = self.changes.keys().copied();
         kept.chain(changed).filter_map(|id| Some((id, self.get(id)?)))
     }
 
     pub(super) fn with_token(&self, token: &Token) -> Option<(u64, &Member)> {
-        self.with_key(Key::Token(token.as_bytes())).find(|(_, member)| member.token == *token)
+        self.with_key(LookupKey::Token(token.as_bytes())).find(|(_, member)| member.token == *token)
     }
 
     /// Returns all members with a name that is alike, now or a moment ago. A few others may be among them.
     pub(super) fn named(&self, name: &Name) -> BTreeMap<u64, &Member> {
-        self.with_key(Key::Name(&name.folded)).chain(self.with_key(Key::Name(&name.shape))).collect()
+        self.with_key(LookupKey::Name(&name.folded))
+            .chain(self.with_key(LookupKey::Name(&name.shape)))
+            .collect()
     }
 
     /// Returns the session id of the member in the room with this name, but not of a send-only client, which
     /// receives nothing. The case of letters makes no difference.
     pub(super) fn id_of(&self, name: &str) -> Option<u64> {
         let folded = fold(name);
-        let mut found = self.with_key(Key::Name(&folded));
+        let mut found = self.with_key(LookupKey::Name(&folded));
         found.find(|(_, member)| member.is_seen() && *member.name.folded == *folded).map(|(id, _)| id)
     }
 }

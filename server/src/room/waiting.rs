@@ -14,7 +14,7 @@ use chat_common::wire::protocol::EventKind;
 use std::collections::BTreeSet;
 
 /// The most bytes of an event of somebody who came or went, without its reason.
-const MOVE_BYTES: usize = 512;
+const MEMBERSHIP_BYTES: usize = 512;
 
 /// What waits for space.
 #[derive(Clone, Debug, Default)]
@@ -50,16 +50,16 @@ pub(super) fn has_space_for(bytes: usize, space: Space, staged: &StagedRound, ch
 }
 
 /// Returns how many bytes the journal needs for somebody who comes or goes, besides the session's record.
-pub(super) fn move_bytes(kind: &EventKind) -> usize {
+pub(super) fn membership_bytes(kind: &EventKind) -> usize {
     match kind {
         // The session's record may have the reason, too.
-        EventKind::Left { reason: Some(reason), .. } => MOVE_BYTES + 2 * reason.len(),
-        _ => MOVE_BYTES,
+        EventKind::Left { reason: Some(reason), .. } => MEMBERSHIP_BYTES + 2 * reason.len(),
+        _ => MEMBERSHIP_BYTES,
     }
 }
 
 /// Returns how many bytes the largest command needs in the journal: a text, and once more for the reason in
 /// the record of a session.
 pub(super) fn largest_command(limits: &Limits) -> usize {
-    2 * (limits.max_text.0 + MOVE_BYTES + SESSION_BYTES)
+    2 * (limits.max_text.0 + MEMBERSHIP_BYTES + SESSION_BYTES)
 }

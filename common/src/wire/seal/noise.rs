@@ -16,18 +16,18 @@ use std::{
     sync::{Mutex, PoisonError, RwLock},
 };
 
-/// A kind of handshake: its name for Noise, and where the pre-shared key is mixed in.
-type Kind = (&'static str, u8);
+/// A pattern of Noise: its name, and where the pre-shared key is mixed in.
+type Pattern = (&'static str, u8);
 
 /// The handshake of a call connection. It shows each side the other's static key, and only a side with
 /// the pre-shared key can finish it. With `psk3` the dialling side sees the other's key before it sends
 /// anything that depends on the pre-shared key.
-pub(crate) const CALL: Kind = ("Noise_XXpsk3_25519_AESGCM_SHA256", 3);
+pub(crate) const CALL: Pattern = ("Noise_XXpsk3_25519_AESGCM_SHA256", 3);
 /// The handshake of a callback connection. Only a side with the session's token can finish it.
-pub(crate) const CALLBACK: Kind = ("Noise_NNpsk0_25519_AESGCM_SHA256", 0);
+pub(crate) const CALLBACK: Pattern = ("Noise_NNpsk0_25519_AESGCM_SHA256", 0);
 /// The bug "the first message depends on the pre-shared key", which a listener can search for.
 #[cfg(feature = "seeded-bugs")]
-pub(crate) const EARLY_CALL: Kind = ("Noise_XXpsk0_25519_AESGCM_SHA256", 0);
+pub(crate) const EARLY_CALL: Pattern = ("Noise_XXpsk0_25519_AESGCM_SHA256", 0);
 
 /// The length of a key in bytes, of a pre-shared key as well.
 pub(crate) const KEY_BYTES: usize = 32;
@@ -156,7 +156,7 @@ impl Handshake {
     /// Begins a handshake. Both sides of a call connection have a static `key`. `prologue` is what both sides
     /// have sent so far.
     pub(crate) fn begin(
-        (name, place): Kind,
+        (name, place): Pattern,
         side: Side,
         key: Option<&KeyPair>,
         psk: &[u8; KEY_BYTES],

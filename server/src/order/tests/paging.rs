@@ -105,7 +105,7 @@ impl Room {
         }
     }
 
-    /// Everything that is delivered from `cursor` on, but comings and goings.
+    /// Everything that is delivered from `cursor` on, but membership events.
     fn read_on(&self, mut cursor: u64, limit: usize) -> Vec<u64> {
         let reader = super::reader(READER);
         let mut found = Vec::new();
