@@ -40,7 +40,7 @@ use chat_common::wire::{
     stream::Stream,
 };
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{hash_map::Entry, BTreeMap, HashMap},
     hash::{BuildHasher, RandomState},
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -67,6 +67,8 @@ struct Table {
     next: u64,
     /// The connections by number.
     open: HashMap<u64, Open>,
+    /// How many of them each host has.
+    hosts: HashMap<Host, usize>,
     /// The connections that have not joined, in the order in which they came, each with its host.
     unjoined: BTreeMap<u64, Host>,
     /// When each host last lost the place of a connection that had not joined, to one of another host.
@@ -139,7 +141,7 @@ impl Admission {
         if table.open.len() >= limits.max_connections {
             return Err(Status::Busy);
         }
-        if !peer.ip().to_canonical().is_loopback() && table.has(host) >= limits.max_per_address {
+        if !peer.ip().to_canonical().is_loopback() && table.count(host) >= limits.max_per_address {
             return Err(Status::TooMany);
         }
         if table.unjoined.len() >= limits.max_unjoined {
@@ -149,6 +151,7 @@ impl Admission {
         table.next += 1;
         let stream = Arc::clone(stream);
         table.open.insert(number, Open { stream, host, stage: Stage::Joined, since: now });
+        *table.hosts.entry(host).or_default() += 1;
         table.set_stage(number, Stage::Unjoined);
         Ok(Slot { admission: Arc::clone(self), number, peer, share })
     }
@@ -190,9 +193,23 @@ impl Table {
         self.open.values().filter(|open| open.stage != Stage::Callback).map(|open| &*open.stream)
     }
 
-    /// Returns how many connections a host has. It looks at all connections.
-    fn has(&self, host: Host) -> usize {
-        self.open.values().filter(|open| open.host == host).count()
+    /// Returns how many connections a host has. An attacker can ask it for each accepted connection, so it
+    /// looks at one number.
+    fn count(&self, host: Host) -> usize {
+        self.hosts.get(&host).copied().unwrap_or_default()
+    }
+
+    /// Takes a connection out.
+    fn remove(&mut self, number: u64) {
+        // This takes it out of the places of connections that have not joined.
+        self.set_stage(number, Stage::Evicted);
+        let Some(open) = self.open.remove(&number) else { return };
+        if let Entry::Occupied(mut count) = self.hosts.entry(open.host) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
+        }
     }
 
     /// Closes a connection that has not joined, for one of `host`, if one of them has had the time to join.
@@ -344,10 +361,7 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        let mut table = self.admission.lock();
-        // This takes it out of the places of connections that have not joined.
-        table.set_stage(self.number, Stage::Evicted);
-        table.open.remove(&self.number);
+        self.admission.lock().remove(self.number);
     }
 }
 
@@ -395,6 +409,21 @@ mod tests {
         assert_eq!(admit(&admission, &limits, &near, [10, 0, 0, 3].into()).unwrap_err(), Status::Busy);
         drop(first);
         admit(&admission, &limits, &near, one).unwrap();
+    }
+
+    #[test]
+    fn the_number_of_connections_of_each_host_is_kept_while_they_come_and_go() {
+        let mut house = House::new(3, 2);
+        for round in 0..200_usize {
+            house.opens((round % 5) as u8, 1 + round % 3);
+            house.slots.swap_remove(round * 7 % house.slots.len());
+            let table = house.admission.lock();
+            for host in 0..5_u8 {
+                let own = house.slots.iter().filter(|(owner, _)| *owner == host).count();
+                assert_eq!(table.count(Host::of([10, 0, 0, host].into())), own, "host {host}");
+            }
+            assert_eq!(table.hosts.values().sum::<usize>(), table.open.len());
+        }
     }
 
     #[test]
@@ -584,6 +613,6 @@ mod tests {
         assert_eq!(joined, [false, true], "a Join that comes too late is not carried out");
         drop((first, second));
         let table = admission.lock();
-        assert!(table.open.is_empty() && table.unjoined.is_empty());
+        assert!(table.open.is_empty() && table.hosts.is_empty() && table.unjoined.is_empty());
     }
 }
