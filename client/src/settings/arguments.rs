@@ -10,7 +10,10 @@ use super::{
     server_address::{DEFAULT_PORT, DEFAULT_SERVER},
 };
 use crate::session::JoinOptions;
-use chat_common::program::flags::{Arguments, Program};
+use chat_common::{
+    program::flags::{Arguments, Program},
+    text::invisible::trim,
+};
 
 /// Parses the arguments, without the program's name.
 ///
@@ -102,6 +105,7 @@ fn check_combinations(options: &Options) -> Result<(), String> {
         () if sends && *json_input => "--json-input reads what to send, so --send does not go with it",
         () if sends && no_name => "--send needs a --name, because nobody is asked for one",
         () if *json_input && no_name => "--json-input needs a --name, because no line is a name",
+        () if join.member.name.as_ref().is_some_and(|name| trim(name).is_empty()) => "--name needs a name",
         () if to.is_some() && !sends => "--to needs a --send with the text",
         () if to.as_ref().is_some_and(|to| to.trim().is_empty()) => "--to needs a name",
         () => return Ok(()),
@@ -186,6 +190,8 @@ mod tests {
             &["--send", " \u{200b}\u{301}/rep\u{2060}ly\u{200e} hi", "--name", "ci"],
             &["--send", "\u{ff0f}msg Bob hi", "--name", "ci"],
             &["--send", "\u{200e} \u{2215}who", "--name", "ci", "--to", "Bob"],
+            &["--name", ""],
+            &["--name", " \u{200b}"],
             &["--to", "Bob", "--name", "ci"],
             &["--to", " ", "--name", "ci", "--send", "hi"],
             &["--json-input"],
