@@ -3,7 +3,7 @@
 use course_kit::connection::{called_back, greet, joined, read_request, refused, reply_to, write_reply};
 use course_kit::connection::{Cause, Join, Reply, Request, RpcError};
 use course_kit::sync::{bounded, scope, Mutex, Receiver, Sender};
-use course_kit::{deadline::within, log::Log, stop::serve_until, stop::Signal, trace, Client, Message};
+use course_kit::{deadline::next_frame, log::Log, stop::serve_until, stop::Signal, trace, Client, Message};
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::{atomic::AtomicBool, atomic::Ordering::SeqCst, Arc};
 use std::time::{Duration, Instant};
@@ -11,10 +11,8 @@ use std::{collections::HashMap, net::TcpStream};
 
 /// How many messages may wait for the broadcaster, which is never slow: it calls nobody.
 const INBOX_LENGTH: usize = 16;
-/// The longest wait for all of a hello, of a call or of a reply.
-const CALL_TIMEOUT: Duration = Duration::from_secs(5);
-/// The longest wait for the next request. A client sends one every 5 seconds.
-const SILENCE: Duration = Duration::from_secs(15);
+/// How long a client may take to reply, or to read a reply.
+const REPLY_TIME: Duration = Duration::from_secs(5);
 /// For how long a client that has lost its connection may come back.
 const KEPT_FOR: Duration = Duration::from_secs(60);
 
@@ -51,11 +49,12 @@ struct ChatServer<'a> {
 impl ChatServer<'_> {
     /// Serves one client, from its hello to its end.
     fn serve_connection(self, calls: &Arc<TcpStream>) -> Result<(), RpcError> {
-        greet(within(CALL_TIMEOUT, calls), within(CALL_TIMEOUT, calls))?;
+        calls.set_write_timeout(Some(REPLY_TIME))?;
+        greet(next_frame(calls)?, &**calls)?;
         let (client, position) = loop {
-            match self.join(read_request(within(SILENCE, calls))?, calls) {
+            match self.join(read_request(next_frame(calls)?)?, calls) {
                 Ok(joined) => break joined,
-                Err(refused) => write_reply(within(CALL_TIMEOUT, calls), &refused)?,
+                Err(refused) => write_reply(&**calls, &refused)?,
             }
         };
         trace::name_thread(&format!("from {}", client.name));
@@ -77,11 +76,10 @@ impl ChatServer<'_> {
 
     /// Replies to the Join, and serves what follows it.
     fn serve_calls(&self, calls: &TcpStream, client: &Client) -> Result<(), RpcError> {
-        let reply_with = |reply: &Reply| write_reply(within(CALL_TIMEOUT, calls), reply);
-        reply_with(&joined(client.joined))?;
+        write_reply(calls, &joined(client.joined))?;
         let mut pinged = Instant::now();
         while !self.stopping.load(SeqCst) {
-            reply_with(&match read_request(within(SILENCE, calls))? {
+            let reply = match read_request(next_frame(calls)?)? {
                 Request::Broadcast { message_id, repeated, text } => {
                     let mut room = self.room.lock();
                     let next = room.last + 1;
@@ -97,10 +95,11 @@ impl ChatServer<'_> {
                 }
                 Request::Leave => {
                     self.leave(client, None);
-                    return reply_with(&Reply::Left);
+                    return write_reply(calls, &Reply::Left);
                 }
                 other => reply_to(&other),
-            })?;
+            };
+            write_reply(calls, &reply)?;
             client.ping_if_due(&mut pinged);
         }
         Err(RpcError::Closed)
@@ -108,7 +107,7 @@ impl ChatServer<'_> {
 
     /// Takes a client into the room, or back into it. Returns the position from which it reads.
     fn join(&self, request: Request, calls: &Arc<TcpStream>) -> Result<(Client, u64), Reply> {
-        let (join, mut client) = called_back(request, calls, Some(CALL_TIMEOUT))?;
+        let (join, mut client) = called_back(request, calls, Some(REPLY_TIME))?;
         let mut room = self.room.lock();
         room.sessions.retain(|_, session| session.lost.is_none_or(|lost| lost.elapsed() < KEPT_FOR));
         let next = room.last + 1;

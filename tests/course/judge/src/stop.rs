@@ -69,5 +69,5 @@ fn scene(command: &mut Command) -> Result<(Duration, Result<(), Conviction>), Co
     server.comes_to_rest();
     let as_it_must = status.success().then_some(());
     let ended = as_it_must.ok_or_else(|| format!("after SIGTERM the server ended with {status}"));
-    Ok((not_read_for, compare([&ann, &bob]).and(ended)))
+    Ok((not_read_for, compare([&bob, &ann]).and(ended)))
 }

@@ -1,39 +1,42 @@
-//! A deadline for all of what is read or written: what step 6 shows, for the steps behind it.
+//! A deadline for a whole frame: what step 6 shows, for the steps behind it.
 
-use std::io::{ErrorKind, Read, Result, Write};
+use crate::trace::Slice;
+use std::io::{Read, Result};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-/// A stream until one moment. The timeouts of a `TcpStream` are for each read and each write.
-pub struct Within<'a>(&'a TcpStream, Instant);
+/// How long a client may say nothing. It pings every 5 s.
+const IDLE_TIME: Duration = Duration::from_secs(15);
+/// How long a frame may take that has begun.
+const FRAME_TIME: Duration = Duration::from_secs(1);
+/// How long a read may take at the deadline. What has come by then is read, and a time of zero is an error.
+const SHORTEST_TIME: Duration = Duration::from_millis(1);
 
-/// Returns this stream for as long as `timeout`.
-pub fn within(timeout: Duration, stream: &TcpStream) -> Within<'_> {
-    Within(stream, Instant::now() + timeout)
+/// What reads one frame.
+pub struct Frame<'a> {
+    stream: &'a TcpStream,
+    /// When all of it must be here.
+    deadline: Instant,
 }
 
-impl Within<'_> {
-    /// How long it still is.
-    fn left(&self) -> Result<Duration> {
-        let left = self.1.saturating_duration_since(Instant::now());
-        (!left.is_zero()).then_some(left).ok_or(ErrorKind::TimedOut.into())
-    }
+/// Waits for the first byte of the next frame. The end of the stream has none, and is read with the frame.
+///
+/// # Blocking
+/// On the client, for [`IDLE_TIME`] at most.
+///
+/// # Errors
+/// When the time is over, or the connection is lost.
+pub fn next_frame(stream: &TcpStream) -> Result<Frame<'_>> {
+    let _reads = Slice::begin("reads");
+    stream.set_read_timeout(Some(IDLE_TIME))?;
+    stream.peek(&mut [0])?;
+    Ok(Frame { stream, deadline: Instant::now() + FRAME_TIME })
 }
 
-impl Read for Within<'_> {
+impl Read for Frame<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
-        self.0.set_read_timeout(Some(self.left()?))?;
-        self.0.read(buffer)
-    }
-}
-
-impl Write for Within<'_> {
-    fn write(&mut self, bytes: &[u8]) -> Result<usize> {
-        self.0.set_write_timeout(Some(self.left()?))?;
-        self.0.write(bytes)
-    }
-
-    fn flush(&mut self) -> Result<()> {
-        Ok(())
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        self.stream.set_read_timeout(Some(left.max(SHORTEST_TIME)))?;
+        self.stream.read(buffer)
     }
 }
