@@ -173,8 +173,11 @@ fn a_lost_wake_up_is_found() {
     let panic = found.expect_err("the checker has not found the lost wake-up");
     let message = panic.downcast_ref::<String>().expect("shuttle says what it found");
     assert!(message.contains("deadlock"), "{message}");
-    // The lesson shows them.
-    eprintln!("{}", last_steps());
+    // The lesson shows them, and so does its page.
+    let (steps, page) = (last_steps(), "/../tests/course/rooms/wake-up/README.md");
+    eprintln!("{steps}");
+    let page = std::fs::read_to_string([env!("CARGO_MANIFEST_DIR"), page].concat()).unwrap();
+    assert!(page.contains(&steps), "the page of the side room shows other steps");
 }
 
 /// As [`room`], with all threads that can write: a second thread takes part of the rounds and may be late,

@@ -77,6 +77,12 @@ struct Program {
     prints: &'static [&'static str],
 }
 
+impl Program {
+    fn claim(&self) -> String {
+        format!("the compiler refuses it with {}, and takes it {}", self.code, self.instead)
+    }
+}
+
 const PROGRAMS: [Program; 2] = [
     Program {
         file: "refcell.rs",
@@ -105,6 +111,15 @@ const PROGRAMS: [Program; 2] = [
 /// # Errors
 /// When the compiler does not refuse it, or when a program does not compile or print what it must.
 pub fn show() -> Result<(), String> {
+    show_rust()?;
+    if installed("go") {
+        return show_go();
+    }
+    println!("The Go half is skipped, because there is no Go here.");
+    Ok(())
+}
+
+fn show_rust() -> Result<(), String> {
     for program in &PROGRAMS {
         let text = fs::read_to_string(course().join("rooms/refused").join(program.file))
             .map_err(|error| format!("{}: {error}", program.file))?;
@@ -116,15 +131,8 @@ pub fn show() -> Result<(), String> {
             return Err(String::from_utf8_lossy(&compiled.stderr).into_owned());
         }
         let printed = lines(&mut Command::new(built("refused")))?;
-        verify(
-            printed == program.prints,
-            &format!("the compiler refuses it with {}, and takes it {}", program.code, program.instead),
-        )?;
+        verify(printed == program.prints, &program.claim())?;
     }
-    if installed("go") {
-        return show_go();
-    }
-    println!("The Go half is skipped, because there is no Go here.");
     Ok(())
 }
 
@@ -185,6 +193,21 @@ mod tests {
     #[test]
     fn the_solution_of_each_exercise_that_must_be_refused_is_refused_with_its_code() {
         assert_eq!(wrong_exercises(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn the_page_of_the_side_room_says_what_its_programs_show() {
+        assert_eq!(show_rust(), Ok(()));
+        let page = fs::read_to_string(course().join("rooms/refused/README.md")).unwrap();
+        for program in &PROGRAMS {
+            for line in [format!("error[{}]: ", program.code), format!("shown: {}", program.claim())] {
+                assert!(page.contains(&line), "the page has no line {line:?}");
+            }
+        }
+        for (exercise, code) in EXERCISES {
+            let says = format!("`make judge N={exercise}` must say that the compiler refuses it with {code}");
+            assert!(page.contains(&says), "the page does not say {says:?}");
+        }
     }
 
     #[test]
