@@ -55,30 +55,28 @@ use super::{
     effects::Effects,
     index::Index,
     member::Presence,
-    mutes::Mutes,
     registry::{Changes, Members, Registry},
     round::{NewState, RoundInProgress, Ruling},
     space::checkpoint,
     untold::Untold,
     view::View,
     waiting::largest_command,
+    House, Published,
 };
 #[cfg(feature = "seeded-bugs")]
 use crate::settings::seeded::Bug;
 use crate::{
     delivery::{Deliveries, FanoutWorker, Recipient, RoundFrame, CONNECTION_LOST},
-    door::Door,
     log::{Audience, StagedRound},
     order::{
         journal::{
             space::{Needs, Space},
             JournalError,
         },
-        Order, SharedLog,
+        Order,
     },
-    settings::Limits,
 };
-use chat_common::{program::shutdown::Shutdown, wire::protocol::EventKind};
+use chat_common::wire::protocol::EventKind;
 use crossbeam_channel::{RecvTimeoutError, Sender};
 use log::{info, warn, Level};
 use std::{
@@ -98,25 +96,35 @@ const SPACE_PAUSE: Duration = Duration::from_secs(1);
 /// What the broadcaster works with, from one round to the next.
 #[derive(Debug)]
 pub(crate) struct Broadcaster<'env> {
-    pub(super) registry: Registry,
+    pub(super) published: Published,
+    /// By what it finds members in the list.
     pub(super) index: Index,
-    pub(super) mutes: Mutes,
-    pub(super) log: SharedLog,
-    pub(super) limits: &'env Limits,
-    pub(super) door: &'env Door,
-    pub(super) shutdown: &'env Shutdown,
+    pub(super) house: House<'env>,
     pub(super) commands_rx: CommandReceiver,
     pub(super) order: Order,
     /// What the last round has left to the next.
     pub(super) state: NewState,
-    /// A copy of the list of recipients. There is none when recipients have come or gone since the last
-    /// fan-out: the next one copies it again.
-    pub(super) recipients: Option<Arc<[Arc<Recipient>]>>,
-    pub(super) untold: Untold,
+    pub(super) readers: Readers,
     /// Until when the sessions of the journal may come back in silence.
     pub(super) quiet_resume_until: Option<Instant>,
+}
+
+/// Those who are told that the log has grown.
+#[derive(Debug)]
+pub(super) struct Readers {
+    /// A copy of the list of recipients. There is none when recipients have come or gone since the last
+    /// fan-out: the next one copies it again.
+    recipients: Option<Arc<[Arc<Recipient>]>>,
+    /// What the recipients have not been told.
+    untold: Untold,
     /// Gets a value after each append, unless one waits there. For a reader that is no recipient.
-    pub(super) appended_tx: Option<Sender<()>>,
+    appended_tx: Option<Sender<()>>,
+}
+
+impl Readers {
+    pub(super) fn new(appended_tx: Option<Sender<()>>) -> Readers {
+        Readers { recipients: None, untold: Untold::default(), appended_tx }
+    }
 }
 
 /// The whole life of the thread `broadcaster`. It ends when the last sender of the channel is dropped and
@@ -130,14 +138,14 @@ pub(crate) struct Broadcaster<'env> {
 /// # Errors
 /// When the disk fails. Nobody is told of the round that it has not taken, and the room ends.
 pub(crate) fn broadcast_loop(mut broadcaster: Broadcaster<'_>) -> Result<(), JournalError> {
-    let (log, limits, shutdown) = (broadcaster.log.clone(), broadcaster.limits, broadcaster.shutdown);
+    let (log, House { limits, shutdown, .. }) = (broadcaster.published.log.clone(), broadcaster.house);
     thread::scope(|scope| {
         let (deliveries, delivering) = Deliveries::new(scope, &log, limits);
         let mut fanout = FanoutWorker::new(deliveries);
         // Those who wait for an answer must be let go after a panic, too.
         let ended = catch_unwind(AssertUnwindSafe(|| broadcaster.run_to_the_end(&mut fanout)));
         drop(fanout);
-        let Broadcaster { registry, commands_rx, .. } = &broadcaster;
+        let Broadcaster { published: Published { registry, .. }, commands_rx, .. } = &broadcaster;
         if !matches!(ended, Ok(Ok(()))) {
             // Nobody may learn more than the disk has. The clients come back to the next server.
             shutdown.request();
@@ -160,7 +168,7 @@ impl Broadcaster<'_> {
         self.commands_rx.wake_this_thread();
         loop {
             let retry = (!self.state.waiting.is_empty()).then(|| Instant::now() + SPACE_PAUSE);
-            let ends = [self.quiet_resume_until, retry, self.untold.waits_until()];
+            let ends = [self.quiet_resume_until, retry, self.readers.untold.waits_until()];
             match self.commands_rx.next(ends.into_iter().flatten().min()) {
                 Ok(command) => self.run_round(command, fanout)?,
                 // One of the times is over. A round looks what there is to do.
@@ -179,10 +187,10 @@ impl Broadcaster<'_> {
         if !self.order.has_space_for_end() {
             // Nobody may see an event that is not on the disk. The clients come back to the next server.
             warn!("the disk is full, and has no space for the end of the room");
-            self.registry.pairs().iter().for_each(|pair| pair.close("the server shut down"));
+            self.published.registry.pairs().iter().for_each(|pair| pair.close("the server shut down"));
             return Ok(());
         }
-        let mut staged = self.log.stage();
+        let mut staged = self.published.log.stage();
         staged.push(EventKind::Ended { reason: "the server is shutting down".to_owned() }, Audience::All);
         let last = DecidedRound { staged, state: self.state.clone(), ..DecidedRound::default() };
         self.place(&last)?;
@@ -192,9 +200,9 @@ impl Broadcaster<'_> {
 
     /// Returns how much the next round may write.
     fn make_space(&mut self) -> Result<Space, JournalError> {
-        let Broadcaster { registry, log, limits, order, state, .. } = self;
+        let Broadcaster { published: Published { registry, log, .. }, house, order, state, .. } = self;
         let sessions = registry.with_members(Members::len);
-        let needs = Needs { sessions, command: largest_command(limits) };
+        let needs = Needs { sessions, command: largest_command(house.limits) };
         let checkpoint = |members: &_| checkpoint(members, &Changes::new(), state.last_id);
         order.make_space(log.read().next(), needs, || registry.with_members(checkpoint))
     }
@@ -211,9 +219,9 @@ impl Broadcaster<'_> {
         #[cfg_attr(not(feature = "seeded-bugs"), expect(unused_mut, reason = "only a bug answers so early"))]
         let mut decided = self.decide(space, first);
         #[cfg(feature = "seeded-bugs")]
-        if self.limits.seeded.has(Bug::AnswerBeforeSync) {
+        if self.house.limits.seeded.has(Bug::AnswerBeforeSync) {
             decided.effects.write_replies();
-        } else if self.limits.seeded.has(Bug::PublishBeforeSync) {
+        } else if self.house.limits.seeded.has(Bug::PublishBeforeSync) {
             let (staged, sessions) = (decided.staged.clone(), decided.sessions.clone());
             self.publish(decided, fanout);
             return self.place(&DecidedRound { staged, sessions, ..DecidedRound::default() });
@@ -225,7 +233,8 @@ impl Broadcaster<'_> {
 
     /// Decides a round on the list of members. Nobody else sees anything of it yet.
     fn decide(&self, space: Space, first: Command) -> DecidedRound {
-        let Broadcaster { registry, index, mutes, log, limits, door, commands_rx, order, .. } = self;
+        let Broadcaster { published, index, commands_rx, order, .. } = self;
+        let (Published { registry, mutes, log }, House { limits, door, .. }) = (published, self.house);
         let commands = iter::once(first).chain(commands_rx.waiting().take(limits.queue));
         let state = self.state.clone();
         registry.with_members(|members| {
@@ -248,17 +257,18 @@ impl Broadcaster<'_> {
     fn place(&mut self, decided: &DecidedRound) -> Result<(), JournalError> {
         let DecidedRound { members: changes, state, staged, sessions, .. } = decided;
         let checkpoint = |members: &_| checkpoint(members, changes, state.last_id);
-        self.order.place(staged, sessions, || self.registry.with_members(checkpoint))
+        self.order.place(staged, sessions, || self.published.registry.with_members(checkpoint))
     }
 
     /// Publishes a round: to readers of the log and of the list, to senders that wait for an answer, to the
     /// recipients, and to the server's log.
     fn publish(&mut self, decided: DecidedRound, fanout: &mut FanoutWorker<'_, '_>) {
-        let Broadcaster { registry, index, mutes, log, limits, door, untold, appended_tx, .. } = self;
+        let Broadcaster { published: Published { registry, mutes, log }, index, readers, .. } = self;
+        let House { limits, door, .. } = self.house;
         let DecidedRound { mut members, state, staged, mut effects, .. } = decided;
-        untold.add(&staged);
+        readers.untold.add(&staged);
         log.append(staged);
-        if let Some(appended_tx) = appended_tx {
+        if let Some(appended_tx) = &readers.appended_tx {
             // If the channel is full, its reader will see this append as well.
             let _ = appended_tx.try_send(());
         }
@@ -280,12 +290,12 @@ impl Broadcaster<'_> {
         }
         effects.answers.drain(..).for_each(|answer| answer());
         effects.closings.drain(..).for_each(|(pair, reason)| pair.close(reason));
-        self.recipients.take_if(|_| effects.recipients_changed);
-        if let Some((first, authors, has_private)) = untold.take_due() {
+        readers.recipients.take_if(|_| effects.recipients_changed);
+        if let Some((first, authors, has_private)) = readers.untold.take_due() {
             let frame = RoundFrame::read(log, limits.max_frame.0, first, authors, has_private);
-            let recipients = self.recipients.get_or_insert_with(|| registry.recipients());
+            let recipients = readers.recipients.get_or_insert_with(|| registry.recipients());
             fanout.write(recipients, frame, is_quiet);
-            untold.pause(recipients.len());
+            readers.untold.pause(recipients.len());
         }
         effects.write_replies();
         for (address, line) in effects.lines {
@@ -312,7 +322,7 @@ fn start_recipients(members: &mut Changes, effects: &mut Effects, fanout: &Fanou
         // A command behind may have ended the session, or given it another pair.
         let member = members.get_mut(&pair.id).and_then(Option::as_mut);
         let Some(member) = member.filter(|member| member.is_on(&pair)) else { continue };
-        let (reader, deliver_from) = (member.reader, member.deliver_from);
+        let (reader, deliver_from) = (member.in_log.reader, member.in_log.deliver_from);
         let Presence::Here { recipient, .. } = &mut member.presence else { continue };
         *recipient = fanout.deliveries().start(new, deliver_from, reader);
         if recipient.is_none() {

@@ -28,13 +28,26 @@ pub(crate) struct Member {
     /// never changes this.
     pub(super) send_only: bool,
     pub(super) presence: Presence,
+    pub(super) in_log: InLog,
+    pub(super) times: Times,
+}
+
+/// Where a session stands in the log.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct InLog {
     /// The sequence number of the session's join, once it has entered the room.
     pub(super) joined: Option<u64>,
     /// The sequence number from which the deliveries on the present connections begin.
     pub(super) deliver_from: u64,
-    /// The member as a reader of the log.
+    /// The member as a reader.
     pub(super) reader: Reader,
+    /// The last message of the member that the room has accepted.
     pub(super) last_accepted: Option<LastAccepted>,
+}
+
+/// What the others see of when a member did something.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Times {
     /// When the session entered the room for the first time.
     pub(super) entered: Instant,
     /// When the member last said something to everybody, or entered.
@@ -114,17 +127,17 @@ impl Member {
             _ => SessionState::Lost,
         };
         Some(SessionRecord {
-            id: self.reader.session,
+            id: self.in_log.reader.session,
             token: self.token,
             name: self.name.to_string(),
             address: self.client.address,
             send_only: self.send_only,
             positions: Positions {
-                joined: self.joined?,
-                deliver_from: self.deliver_from,
-                membership_from: self.reader.membership_from,
+                joined: self.in_log.joined?,
+                deliver_from: self.in_log.deliver_from,
+                membership_from: self.in_log.reader.membership_from,
             },
-            last_accepted: self.last_accepted,
+            last_accepted: self.in_log.last_accepted,
             state,
         })
     }
@@ -144,12 +157,13 @@ impl Member {
                 SessionState::Lost => Presence::Lost { since, told: true },
                 SessionState::Over(cause, why) => Presence::Over { since, cause, why },
             },
-            joined: Some(joined),
-            deliver_from,
-            reader: Reader { session: record.id, membership_from, history_floor: 0 },
-            last_accepted: record.last_accepted,
-            entered: since,
-            last_said: since,
+            in_log: InLog {
+                joined: Some(joined),
+                deliver_from,
+                reader: Reader { session: record.id, membership_from, history_floor: 0 },
+                last_accepted: record.last_accepted,
+            },
+            times: Times { entered: since, last_said: since },
         }
     }
 
@@ -177,7 +191,7 @@ impl Member {
 
     pub(super) fn person(&self) -> Person {
         let seconds = |since: Instant| u32::try_from(since.elapsed().as_secs()).unwrap_or(u32::MAX);
-        let (here, idle) = (seconds(self.entered), seconds(self.last_said));
+        let (here, idle) = (seconds(self.times.entered), seconds(self.times.last_said));
         Person { name: self.name.to_string(), here, idle, operator: false }
     }
 

@@ -3,7 +3,7 @@
 
 use super::{
     command::Entrance,
-    member::{KnownClient, Member, Presence},
+    member::{InLog, KnownClient, Member, Presence, Times},
     round::RoundInProgress,
     waiting::largest_command,
 };
@@ -49,12 +49,13 @@ impl RoundInProgress<'_> {
             client,
             send_only: join.send_only,
             presence: Presence::Joining { pair: Arc::clone(&pair), announced: false },
-            joined: None,
-            deliver_from: 0,
-            reader: Reader { session, membership_from: 0, history_floor: 0 },
-            last_accepted: None,
-            entered: now,
-            last_said: now,
+            in_log: InLog {
+                joined: None,
+                deliver_from: 0,
+                reader: Reader { session, membership_from: 0, history_floor: 0 },
+                last_accepted: None,
+            },
+            times: Times { entered: now, last_said: now },
         };
         self.members.insert(pair.id, member);
         Ok(pair)
@@ -107,26 +108,27 @@ impl RoundInProgress<'_> {
     ) -> Option<u64> {
         let member = self.members.get(pair.id).filter(|member| member.is_on(pair))?;
         let Presence::Joining { announced, .. } = member.presence else { return None };
-        if member.joined.is_none() && !self.has_space_for(largest_command(self.limits)) {
+        if member.in_log.joined.is_none() && !self.has_space_for(largest_command(self.limits)) {
             self.leave(pair.id, None);
             return None;
         }
         let member = self.members.get_mut(pair.id)?;
         let next = self.staged.next();
-        (member.deliver_from, member.reader.membership_from) = match entrance {
+        (member.in_log.deliver_from, member.in_log.reader.membership_from) = match entrance {
             Entrance::New { deliver_from } => (deliver_from.unwrap_or(next).min(next), next),
             Entrance::Since { sequence, history_floor } => {
-                member.reader.history_floor = history_floor;
+                member.in_log.reader.history_floor = history_floor;
                 let unseen = sequence.saturating_add(1).min(next);
                 (unseen, unseen)
             }
             // The client's first Join ended before the session entered the room. So this is its join.
-            Entrance::Resumed(_) if member.joined.is_none() => (next, next),
+            Entrance::Resumed(_) if member.in_log.joined.is_none() => (next, next),
             // A client that has received nothing sends 0. It gets nothing from before the session's first
             // deliveries.
-            Entrance::Resumed(sequence) => {
-                (sequence.saturating_add(1).max(member.deliver_from).min(next), member.reader.membership_from)
-            }
+            Entrance::Resumed(sequence) => (
+                sequence.saturating_add(1).max(member.in_log.deliver_from).min(next),
+                member.in_log.reader.membership_from,
+            ),
         };
         member.presence = Presence::Here { pair: Arc::clone(pair), recipient: None };
         let name = member.name.clone();
@@ -137,15 +139,15 @@ impl RoundInProgress<'_> {
         let key = member.client.key;
         if member.send_only {
             // Nothing is staged. Everything with a lower sequence than the next event was before it.
-            let came = if member.joined.is_none() { "came" } else { "came back" };
-            member.joined.get_or_insert(next);
+            let came = if member.in_log.joined.is_none() { "came" } else { "came back" };
+            member.in_log.joined.get_or_insert(next);
             if !announced {
                 let line = format!("{} {came} to speak, from {}", member.name, member.client.address);
                 self.effects.lines.push((Some(member.client.address), line));
             }
         } else if !announced {
             let address = member.client.address.to_canonical();
-            let is_new = member.joined.is_none();
+            let is_new = member.in_log.joined.is_none();
             let (kind, line) = match is_new {
                 true => {
                     (EventKind::Joined { name: name.to_string() }, format!("{name} joined from {address}"))
@@ -157,14 +159,14 @@ impl RoundInProgress<'_> {
             self.effects.lines.push((Some(member.client.address), line));
             let sequence = self.stage(pair.id, kind);
             if let Some(member) = self.members.get_mut(pair.id) {
-                member.joined = member.joined.or(sequence);
+                member.in_log.joined = member.in_log.joined.or(sequence);
             }
             if let Some(time) = self.mutes.left(&name).filter(|_| is_new) {
                 self.tell(pair.id, time.sentence());
             }
         }
         self.give_name(name, key);
-        self.members.get(pair.id)?.joined
+        self.members.get(pair.id)?.in_log.joined
     }
 
     /// Gives a member the callback connection that its client opened.
@@ -191,7 +193,7 @@ impl RoundInProgress<'_> {
     pub(super) fn leave(&mut self, id: u64, reason: Option<String>) {
         let is_over = reason.is_none();
         self.end(id, Presence::Lost { since: Instant::now(), told: true }, reason);
-        if self.members.get(id).is_some_and(|member| is_over || member.joined.is_none()) {
+        if self.members.get(id).is_some_and(|member| is_over || member.in_log.joined.is_none()) {
             self.members.remove(id);
         }
     }
@@ -203,7 +205,7 @@ impl RoundInProgress<'_> {
         let (was_here, was_seen) = (member.is_here(), member.is_seen());
         self.effects.recipients_changed = true;
         // The journal does not know a session that has not entered.
-        self.state.changed.extend(member.joined.map(|_| id));
+        self.state.changed.extend(member.in_log.joined.map(|_| id));
         member.presence = presence;
         let name = member.name.clone();
         if was_here {

@@ -20,7 +20,7 @@ impl RoundInProgress<'_> {
         let has_space = self.check_space();
         let member = self.members.get_mut(id).filter(|member| member.is_here());
         let member = member.ok_or_else(Refusal::busy)?;
-        let last = member.last_accepted.filter(|last| message_id <= last.message_id);
+        let last = member.in_log.last_accepted.filter(|last| message_id <= last.message_id);
         #[cfg(feature = "seeded-bugs")]
         let last = last.filter(|_| !self.limits.seeded.has(Bug::DoubleOnRepeat));
         match last {
@@ -52,10 +52,10 @@ impl RoundInProgress<'_> {
             }
         };
         if matches!(audience, Audience::AllBut(_)) {
-            member.last_said = Instant::now();
+            member.times.last_said = Instant::now();
         }
         let sequence = self.staged.push_message(kind, audience, id, digest);
-        member.last_accepted = Some(LastAccepted { message_id, digest, sequence });
+        member.in_log.last_accepted = Some(LastAccepted { message_id, digest, sequence });
         Ok(Reply::Accepted { sequence })
     }
 

@@ -39,6 +39,7 @@ use crate::{
     order::{counters::Counters, GoOn, HistoryPage, SharedLog},
     settings::Limits,
 };
+use broadcaster::Readers;
 use channel::{channel, CommandSender};
 use chat_common::{
     program::shutdown::Shutdown,
@@ -59,7 +60,6 @@ use std::{
     sync::{atomic::Ordering::Relaxed, Arc},
     time::Instant,
 };
-use untold::Untold;
 
 /// The room, for every thread except the broadcaster. When it is dropped, the broadcaster carries out the
 /// commands that are left, and ends.
@@ -67,10 +67,25 @@ use untold::Untold;
 pub(crate) struct Room {
     /// A random number. Clients use it to tell this room from another.
     pub(crate) number: u64,
+    published: Published,
+    commands_tx: CommandSender,
+}
+
+/// What any thread may read of the room. Only the broadcaster changes it, when a round has its place in the
+/// order. Clones share it.
+#[derive(Clone, Debug)]
+struct Published {
     registry: Registry,
     mutes: Mutes,
     log: SharedLog,
-    commands_tx: CommandSender,
+}
+
+/// What the room stands in: the rules, who may come, and when it ends.
+#[derive(Clone, Copy, Debug)]
+struct House<'env> {
+    limits: &'env Limits,
+    door: &'env Door,
+    shutdown: &'env Shutdown,
 }
 
 impl Room {
@@ -85,29 +100,24 @@ impl Room {
     ) -> (Room, Broadcaster<'env>) {
         let (commands_tx, commands_rx) = channel(limits.queue);
         let Past { number, log, order, sessions, last_session } = past;
-        let (registry, mut index, mutes) = (Registry::default(), Index::default(), Mutes::default());
+        let published = Published { registry: Registry::default(), mutes: Mutes::default(), log };
+        let mut index = Index::default();
         let restored = sessions.into_iter().map(|(id, record)| (id, Some(Member::restored(record))));
         let restored: Changes = restored.collect();
         // This time begins behind those of the sessions, so that it is over for each of them at its end.
         let quiet_resume_until = (!restored.is_empty()).then(|| Instant::now() + limits.resume_within);
-        registry.publish(restored, &mut index);
+        published.registry.publish(restored, &mut index);
         let broadcaster = Broadcaster {
-            registry: registry.clone(),
+            published: published.clone(),
             index,
-            mutes: mutes.clone(),
-            log: log.clone(),
-            limits,
-            door,
-            shutdown,
+            house: House { limits, door, shutdown },
             commands_rx,
             order,
             state: NewState { last_id: last_session, ..NewState::default() },
-            recipients: None,
-            untold: Untold::default(),
+            readers: Readers::new(appended_tx),
             quiet_resume_until,
-            appended_tx,
         };
-        (Room { number, registry, mutes, log, commands_tx }, broadcaster)
+        (Room { number, published, commands_tx }, broadcaster)
     }
 
     /// Sends a command and waits for the answer. `command` gets the sender for the answer.
@@ -145,41 +155,41 @@ impl Room {
 
     /// Returns all members in the room with their addresses, sorted by their names as people count.
     pub(crate) fn people(&self) -> Vec<(Person, IpAddr)> {
-        self.registry.people()
+        self.published.registry.people()
     }
 
     /// Returns the log, for a reader that is no recipient.
     pub(crate) fn log(&self) -> &SharedLog {
-        &self.log
+        &self.published.log
     }
 
     /// Returns the names that the operator has muted.
     pub(crate) fn mutes(&self) -> &Mutes {
-        &self.mutes
+        &self.published.mutes
     }
 
     /// Returns the connections of the session with this token.
     pub(crate) fn pair_with(&self, shown: &Token) -> Option<(Arc<ConnectionPair>, Token)> {
-        self.registry.pair_with(shown)
+        self.published.registry.pair_with(shown)
     }
 
     /// As [`SharedLog::last_messages`], decoded.
     pub(crate) fn last_messages(&self, page: HistoryPage, go_on: GoOn<'_>) -> io::Result<Vec<Event>> {
-        let encoded = self.log.last_messages(page, go_on)?;
+        let encoded = self.log().last_messages(page, go_on)?;
         Ok(encoded.iter().map(|bytes| decode(bytes).expect("the log holds what we encoded")).collect())
     }
 
     /// Returns the sequence number that the next event gets.
     pub(crate) fn next_sequence(&self) -> u64 {
-        self.log.read().next()
+        self.log().read().next()
     }
 
     /// Returns the statistics of the room in one line. `members` counts the members that have a callback
     /// connection.
     pub(crate) fn summary(&self) -> String {
-        let recipients = self.registry.named_recipients();
+        let recipients = self.published.registry.named_recipients();
         let (first, next, kib) = {
-            let log = self.log.read();
+            let log = self.log().read();
             (log.first(), log.next(), log.bytes() / 1024)
         };
         let behind = |(name, recipient): &(Name, Arc<Recipient>)| {
@@ -191,7 +201,7 @@ impl Room {
         };
         let span =
             if next == 1 { "empty".to_owned() } else { format!("{first} to {} ({kib} KiB)", next - 1) };
-        let Counters { accepted, delivered } = &*self.log.counters;
+        let Counters { accepted, delivered } = &*self.log().counters;
         format!(
             "members {}, messages {}, deliveries {}, slowest recipient {slowest}, log {span}",
             recipients.len(),
@@ -203,7 +213,7 @@ impl Room {
     /// Keeps the list of members locked while the guard lives.
     #[cfg(feature = "seeded-bugs")]
     pub(crate) fn hold_registry(&self) -> impl Drop + '_ {
-        self.registry.hold()
+        self.published.registry.hold()
     }
 }
 

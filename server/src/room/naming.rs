@@ -160,7 +160,7 @@ impl RoundInProgress<'_> {
         let is_of_host = |member: &Member| {
             Host::of(member.client.address) == host && !matches!(member.presence, Presence::Over { .. })
         };
-        let mut others = self.members.iter().filter(|(other, _)| *other != holder.reader.session);
+        let mut others = self.members.iter().filter(|(other, _)| *other != holder.in_log.reader.session);
         own.is_none() && is_of_host(holder) && !others.any(|(_, member)| is_of_host(member))
     }
 

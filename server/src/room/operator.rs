@@ -32,7 +32,7 @@ impl RoundInProgress<'_> {
         let covered = self.members.iter().filter(|(_, member)| is_covered(member));
         let covered: Vec<_> = covered
             .map(|(id, member)| {
-                let seen_at = member.joined.map(|_| member.client.address.to_canonical());
+                let seen_at = member.in_log.joined.map(|_| member.client.address.to_canonical());
                 (id, seen_at, member.pair().map(Arc::clone))
             })
             .collect();
@@ -90,7 +90,8 @@ impl RoundInProgress<'_> {
         let name = Name::new(name);
         let is_meant = |member: &&Member| {
             // One that has not entered yet is told when it does.
-            let has_entered = member.joined.is_some() && !matches!(member.presence, Presence::Over { .. });
+            let has_entered =
+                member.in_log.joined.is_some() && !matches!(member.presence, Presence::Over { .. });
             has_entered && member.name.is_alike(&name)
         };
         let found = self.members.named(&name).into_iter().filter(|(_, member)| is_meant(member));

@@ -85,12 +85,16 @@ fn token(number: u32) -> Token {
 }
 
 impl TestRoom<'_> {
-    /// Applies one command as a round, and returns what is left for its end.
-    fn apply(&mut self, command: Command) -> Effects {
+    fn begin_round(&self) -> RoundInProgress<'_> {
         let state = NewState { last_id: self.last_id, waiting: self.waiting.clone(), ..NewState::default() };
         let shared = (self.limits, self.door, &self.mutes);
         let members = View::new(&self.members, &self.index);
-        let mut round = RoundInProgress::new(shared, members, state, self.space, self.log.stage());
+        RoundInProgress::new(shared, members, state, self.space, self.log.stage())
+    }
+
+    /// Applies one command as a round, and returns what is left for its end.
+    fn apply(&mut self, command: Command) -> Effects {
+        let mut round = self.begin_round();
         round.stage_waiting();
         round.apply(command);
         let RoundInProgress { members, state, staged, mut effects, .. } = round;
@@ -246,7 +250,7 @@ fn what_is_said_while_somebody_joins_is_in_the_history_that_it_asked_for() {
         let deliver_from = room.log.position_before(10, &mut |_| true).unwrap();
         let Reply::Accepted { sequence } = room.say(&ann, 1, "hello") else { panic!("not accepted") };
         room.enter(&bob, Entrance::New { deliver_from }).unwrap();
-        assert_eq!(room.members.get(&bob.id).unwrap().deliver_from, sequence);
+        assert_eq!(room.members.get(&bob.id).unwrap().in_log.deliver_from, sequence);
     });
 }
 
@@ -656,9 +660,9 @@ fn of_the_sessions_of_a_journal_none_is_left_out_when_their_time_to_come_back_is
     let (room, broadcaster) = Room::open(&limits, &door, &shutdown, past, None);
     assert_eq!(room.people().len(), SESSIONS as usize);
     let until = broadcaster.quiet_resume_until.unwrap();
-    broadcaster.registry.with_members(|members| {
-        let shared = (&limits, &door, &broadcaster.mutes);
-        let (state, staged) = (NewState::default(), broadcaster.log.stage());
+    broadcaster.published.registry.with_members(|members| {
+        let shared = (&limits, &door, &broadcaster.published.mutes);
+        let (state, staged) = (NewState::default(), broadcaster.published.log.stage());
         let members = View::new(members, &broadcaster.index);
         let mut round = RoundInProgress::new(shared, members, state, Space::ENDLESS, staged);
         // The broadcaster wakes then, and not once more.
