@@ -255,6 +255,39 @@ fn what_is_said_while_somebody_joins_is_in_the_history_that_it_asked_for() {
 }
 
 #[test]
+fn a_look_up_does_not_pass_over_all_who_come_and_go_in_its_round() {
+    const MEMBERS: u32 = 100;
+    let own_name = |number| format!("member{number}");
+    with_room(&Limits::default(), |mut room| {
+        let pairs: Vec<_> =
+            (0..MEMBERS).map(|number| room.join(&own_name(number), number, address(1))).collect();
+        let mut round = room.begin_round();
+        for number in MEMBERS..2 * MEMBERS {
+            let (claimed_tx, _) = bounded(1);
+            let join = Join::new(own_name(number), token(number), 0);
+            round.apply(Command::Claim { join, address: address(1), call: stream(), claimed_tx });
+        }
+        let (task, _) = tasks::begin();
+        for pair in &pairs {
+            let (pair, task) = (Arc::clone(pair), task.clone());
+            let name = format!("renamed{}", pair.id);
+            round.apply(Command::Rename { pair, name, task });
+        }
+        for number in 0..2 * MEMBERS {
+            let token = token(number);
+            let found: Vec<_> = round.members.with_key(LookupKey::Token(token.as_bytes())).collect();
+            assert!(found.iter().any(|(_, member)| member.token == token), "{number}");
+            // The one that was changed last is always among them.
+            assert!(found.len() <= 2, "{number}: {} of {} members", found.len(), 2 * MEMBERS);
+        }
+        for pair in &pairs {
+            assert_eq!(round.members.id_of(&format!("RENAMED{}", pair.id)), Some(pair.id));
+            assert_eq!(round.members.id_of(&own_name(pair.id as u32 - 1)), None);
+        }
+    });
+}
+
+#[test]
 fn a_rename_and_a_resumption_that_meet_leave_each_name_with_one_member() {
     let limits = Limits::default();
     let mut orders = 0;

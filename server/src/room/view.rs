@@ -9,18 +9,23 @@ use super::{
 };
 use crate::identity::{fold, Name};
 use chat_common::wire::token::Token;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The members as a round sees them.
 pub(super) struct View<'r> {
     list: &'r Members,
     index: &'r Index,
     changes: Changes,
+    /// The keys that members have only with these changes, except those of `touched`.
+    new_keys: Index,
+    /// The member that was handed out last. Its keys may change until the next one is.
+    touched: Option<u64>,
 }
 
 impl<'r> View<'r> {
     pub(super) fn new(list: &'r Members, index: &'r Index) -> View<'r> {
-        View { list, index, changes: Changes::new() }
+        let new_keys = Index::default();
+        View { list, index, changes: Changes::new(), new_keys, touched: None }
     }
 
     pub(super) fn into_changes(self) -> Changes {
@@ -33,10 +38,12 @@ impl<'r> View<'r> {
 
     /// Returns a member to change. It is copied out of the list at the first touch.
     pub(super) fn get_mut(&mut self, id: u64) -> Option<&mut Member> {
+        self.touch(id);
         self.changes.entry(id).or_insert_with(|| self.list.get(&id).cloned()).as_mut()
     }
 
     pub(super) fn insert(&mut self, id: u64, member: Member) {
+        self.touch(id);
         self.changes.insert(id, Some(member));
     }
 
@@ -44,15 +51,22 @@ impl<'r> View<'r> {
         self.changes.insert(id, None);
     }
 
+    /// Notes that a member may get other keys now. Those of the one before are final, unless it comes again.
+    fn touch(&mut self, id: u64) {
+        let Some(last) = self.touched.replace(id).filter(|last| *last != id) else { return };
+        let changed = self.changes.get(&last).and_then(Option::as_ref);
+        self.new_keys.change(last, self.list.get(&last), changed);
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = (u64, &Member)> {
         with_changes(self.list, &self.changes)
     }
 
-    /// Returns all members with a key. A few others may be among them: the caller looks.
+    /// Returns all members with a key, each once. A few others may be among them: the caller looks.
     pub(super) fn with_key(&self, key: LookupKey<'_>) -> impl Iterator<Item = (u64, &Member)> {
-        let kept = self.index.with_key(key).filter(|id| !self.changes.contains_key(id));
-        let changed = self.changes.keys().copied();
-        kept.chain(changed).filter_map(|id| Some((id, self.get(id)?)))
+        let found = self.index.with_key(key).chain(self.new_keys.with_key(key)).chain(self.touched);
+        let found: BTreeSet<u64> = found.collect();
+        found.into_iter().filter_map(|id| Some((id, self.get(id)?)))
     }
 
     pub(super) fn with_token(&self, token: &Token) -> Option<(u64, &Member)> {
