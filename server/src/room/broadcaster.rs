@@ -209,10 +209,12 @@ impl Broadcaster<'_> {
 
     /// Carries out a command, and those that wait behind it, as one round, and publishes the result.
     fn run_round(&mut self, first: Command, fanout: &mut FanoutWorker<'_, '_>) -> Result<(), JournalError> {
-        if self.order.is_kept() {
+        if self.order.is_kept() || self.state.was_busy {
             // The threads of members that were just answered, and that have said more, go first. What comes
-            // later than the first command of a round waits for a second sync. Measured with 64 senders and
-            // a sync of 4 ms: 54 messages for each sync instead of 42, and a quarter more in a second.
+            // later than the first command of a round waits for the next one: for a second sync, and for one
+            // more write to each recipient. Measured with 64 senders and a sync of 4 ms: 54 messages for each
+            // sync instead of 42, and a quarter more in a second. Without a journal, beside 10 and 100
+            // listeners: a tenth less processor time for each message.
             thread::yield_now();
         }
         let space = self.make_space()?;
@@ -283,8 +285,8 @@ impl Broadcaster<'_> {
             Some(Ruling::Mute(name, time)) => mutes.set(&name, time),
             None => {}
         }
-        self.state = NewState { last_id, waiting, ..NewState::default() };
         let is_quiet = effects.commands == 1;
+        self.state = NewState { last_id, waiting, was_busy: !is_quiet, ..NewState::default() };
         if replies_come_first(is_quiet, registry) {
             effects.write_replies();
         }

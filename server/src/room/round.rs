@@ -41,6 +41,8 @@ pub(super) struct RoundInProgress<'r> {
 pub(super) struct NewState {
     /// The id of the newest session.
     pub(super) last_id: u64,
+    /// Whether several commands came together in the round before.
+    pub(super) was_busy: bool,
     /// What waits for space.
     pub(super) waiting: Waiting,
     /// The sessions that the journal has to write again.
