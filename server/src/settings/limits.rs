@@ -116,7 +116,8 @@ limits! {
     dial_timeout "dial-timeout": Duration = Duration::from_secs(2), at least MOMENT, at most LONGEST;
     /// A recipient that has sent nothing for this long gets a ping.
     ping_after "ping-after": Duration = PING_INTERVAL, at least MOMENT, at most LONGEST;
-    /// A call connection on which nothing has arrived for this long is closed.
+    /// A call connection on which nothing has arrived for this long is closed, unless its client waits for a
+    /// reply. While a disk hangs, a client that is gone keeps its thread and its two descriptors.
     dead_after "dead-after": Duration = Duration::from_secs(15), at least MOMENT, at most LONGEST;
     /// Messages kept in the log, and as many comings and goings.
     log_messages "log-messages": usize = 8192, at least 1, at most 100_000_000;
