@@ -302,4 +302,5 @@ pub mod handshake;
 pub mod program;
 pub mod terminal;
 pub mod text;
+pub mod trace;
 pub mod wire;

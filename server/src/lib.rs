@@ -142,6 +142,7 @@ use chat_common::{
         transcript_file::{PipeUse, TranscriptFile},
     },
     terminal::foreground::ForegroundInput,
+    trace,
 };
 use crossbeam_channel::bounded;
 pub use order::journal::{
@@ -251,7 +252,9 @@ impl Server {
             let room = Arc::downgrade(&room);
             let console = Console { room, door, shutdown, output, max_text: limits.max_text.0 };
             let run = move || console.run_loop(BufReader::new(ForegroundInput::new(|| {})));
-            thread::Builder::new().name("console".to_owned()).spawn(run)?;
+            thread::Builder::new()
+                .name("console".to_owned())
+                .spawn(trace::starts(format_args!("console"), run))?;
         }
         let journal_keeps = is_kept.then_some(match journal.keep.as_secs() {
             0 => KEPT_FOR_EVER,
@@ -263,8 +266,13 @@ impl Server {
             let named = |name: &str| thread::Builder::new().name(name.to_owned());
             let stats = move || stats_loop(&weak_room, door, shutdown);
             let started = named("stats")
-                .spawn_scoped(scope, stats)
-                .and_then(|_| named("broadcaster").spawn_scoped(scope, move || broadcast_loop(broadcaster)));
+                .spawn_scoped(scope, trace::starts(format_args!("stats"), stats))
+                .and_then(|_| {
+                    named("broadcaster").spawn_scoped(
+                        scope,
+                        trace::starts(format_args!("broadcaster"), move || broadcast_loop(broadcaster)),
+                    )
+                });
             match &started {
                 Ok(_) => {
                     let motd = motd.as_deref();

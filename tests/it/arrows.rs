@@ -21,6 +21,7 @@ const COMMON: Floors = &[
     ("the program and the system", &["program"]),
     ("the wire", &["wire"]),
     ("text", &["text"]),
+    ("the trace", &["trace"]),
 ];
 
 const SERVER: Floors = &[

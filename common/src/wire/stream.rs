@@ -8,6 +8,7 @@
 //!
 //! Go: `SetReadDeadline` is absolute and enough by itself; net/rpc never calls it.
 
+use crate::trace::Slice;
 #[cfg(feature = "closed")]
 use crate::wire::seal::{opener::Opener, Seal};
 #[cfg(feature = "closed")]
@@ -148,6 +149,7 @@ impl Stream {
     /// # Errors
     /// `TimedOut` when the deadline passes. No bytes are lost then.
     pub fn read(&self, buffer: &mut [u8], deadline: Instant) -> io::Result<usize> {
+        let _reads = Slice::begin("reads");
         retry_until(deadline, |left| {
             let timeout = left.as_nanos().div_ceil(1_000_000).try_into().unwrap_or(u32::MAX);
             if self.read_timeout.load(Relaxed) != timeout {
@@ -167,6 +169,7 @@ impl Stream {
     /// # Errors
     /// When the connection is broken.
     pub fn try_write(&self, bytes: &[u8]) -> io::Result<Option<Unsent>> {
+        let _writes = Slice::begin("writes");
         let bytes = self.to_wire(bytes)?;
         let taken = self.write_now(&bytes)?;
         Ok(Unsent::after(&bytes, taken))
@@ -203,6 +206,7 @@ impl Stream {
     }
 
     fn write_wire(&self, bytes: &[u8], deadline: Instant) -> io::Result<bool> {
+        let _writes = Slice::begin("writes");
         let mut rest = &bytes[self.write_now(bytes)?..];
         if rest.is_empty() {
             return Ok(false); // The usual case. It needs no system call to set a timeout.

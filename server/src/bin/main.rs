@@ -23,6 +23,7 @@ use chat_common::{
         invisible::trim,
         text_file,
     },
+    trace,
 };
 use chat_server::{
     check, export, parse, program, repair_journal, Check, Invocation, JournalSettings, Options, Server,
@@ -108,7 +109,11 @@ fn serve(
     prompt: &PromptGuard,
     ignored: &IgnoredAtStart,
 ) -> Result<ExitCode, String> {
-    let Options { listen, motd, console, mut settings, .. } = options;
+    let Options { listen, motd, console, trace, mut settings, .. } = options;
+    if let Some(file) = trace {
+        trace::open(&file, "main")
+            .map_err(|error| format!("cannot write the trace {}: {error}", file.display()))?;
+    }
     memory::fit(&mut settings.limits)?;
     settings.motd = match motd {
         Some(file) => read_motd(&file, settings.limits.max_text.0)?,

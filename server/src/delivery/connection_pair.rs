@@ -6,8 +6,11 @@
 //! broadcaster share a pair. Nothing here may wait for the client.
 
 use crate::door::ReadAllowance;
-use chat_common::wire::{error::RpcError, frame::encode_frame, protocol::Reply, stream::Stream};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use chat_common::{
+    trace,
+    wire::{error::RpcError, frame::encode_frame, protocol::Reply, stream::Stream},
+};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 /// The connections of one session, from a Join until one of them ends.
 #[derive(Debug)]
@@ -101,6 +104,6 @@ impl ConnectionPair {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         // A panic cannot leave the fields half changed.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        trace::lock(&self.state)
     }
 }

@@ -12,7 +12,10 @@
 //! over the cores.
 
 use super::{recipient::Recipient, round_frame::RoundFrame, Deliveries};
-use chat_common::wire::batch::Batch;
+use chat_common::{
+    trace::{self, Slice, Wake},
+    wire::batch::Batch,
+};
 use crossbeam_channel::{bounded, Receiver, Sender};
 use log::{error, warn};
 use std::{
@@ -37,6 +40,7 @@ struct Fanout {
     round: RoundFrame,
     /// How many recipients are taken. No other data depends on it, so `Relaxed` is enough.
     taken: AtomicUsize,
+    wake: Wake,
 }
 
 /// Writes rounds. The broadcaster has one worker, and the thread `fanout` has one.
@@ -57,7 +61,10 @@ impl<'scope, 'env> FanoutWorker<'scope, 'env> {
         let second = FanoutWorker { deliveries: deliveries.clone(), scratch: Batch::new(), second_tx: None };
         let builder = thread::Builder::new().name("fanout".to_owned());
         let builder = builder.stack_size(deliveries.limits.thread_stack.0);
-        if let Err(error) = builder.spawn_scoped(deliveries.scope, move || second.fanout_loop(&fanouts_rx)) {
+        if let Err(error) = builder.spawn_scoped(
+            deliveries.scope,
+            trace::starts(format_args!("fanout"), move || second.fanout_loop(&fanouts_rx)),
+        ) {
             warn!("no second thread for the fan-out: {error}");
         }
         FanoutWorker { deliveries, scratch: Batch::new(), second_tx: Some(second_tx) }
@@ -76,12 +83,16 @@ impl<'scope, 'env> FanoutWorker<'scope, 'env> {
     /// [`try_write`](chat_common::wire::stream::Stream::try_write). The window then becomes smaller for good,
     /// so that a connection costs this only a few times.
     pub(crate) fn write(&mut self, recipients: &Arc<[Arc<Recipient>]>, round: RoundFrame, is_quiet: bool) {
+        trace::mark("passed on", round.end - 1);
         let recipients = Arc::clone(recipients);
         let is_shared = is_quiet && recipients.len() >= SHARED_FROM;
-        let fanout = Arc::new(Fanout { recipients, round, taken: AtomicUsize::new(0) });
+        let sends = is_shared.then(|| Slice::begin("sends"));
+        let wake = sends.as_ref().map_or_else(Wake::default, Slice::wake);
+        let fanout = Arc::new(Fanout { recipients, round, taken: AtomicUsize::new(0), wake });
         if let Some(second_tx) = self.second_tx.as_ref().filter(|_| is_shared) {
             let _ = second_tx.try_send(Arc::clone(&fanout));
         }
+        drop(sends);
         self.take_part(&fanout);
         #[cfg(feature = "seeded-bugs")]
         self.deliveries.wait_for_answers(&fanout.recipients);
@@ -109,7 +120,11 @@ impl<'scope, 'env> FanoutWorker<'scope, 'env> {
     /// # Blocking
     /// On the channel. A round wakes it, and so does the end of the broadcaster.
     fn fanout_loop(mut self, fanouts_rx: &Receiver<Arc<Fanout>>) {
-        for fanout in fanouts_rx {
+        loop {
+            let waits = Slice::begin("waits for the channel");
+            let Ok(fanout) = fanouts_rx.recv() else { return };
+            waits.woken_by(fanout.wake);
+            drop(waits);
             // A panic that leaves a scoped thread would make the whole scope panic.
             if catch_unwind(AssertUnwindSafe(|| self.take_part(&fanout))).is_err() {
                 error!("the fan-out of a round panicked");

@@ -23,6 +23,7 @@ pub(crate) use round_frame::RoundFrame;
 use crate::{door::Slot, log::Reader, order::SharedLog, settings::Limits};
 use chat_common::{
     program::tasks::{self, Task, Tasks},
+    trace,
     wire::{error::RpcError, rpc::Connection, stream::Unsent},
 };
 use log::{error, warn};
@@ -101,7 +102,7 @@ impl<'scope, 'env> Deliveries<'scope, 'env> {
         pair: &Arc<ConnectionPair>,
         run: impl FnOnce() -> Result<(), RpcError> + Send + 'scope,
     ) -> bool {
-        let (pair, task) = (Arc::clone(pair), self.task.clone());
+        let (session, pair, task) = (pair.id, Arc::clone(pair), self.task.clone());
         let guarded = move || {
             let _held_to_the_end = task;
             // The panic is caught here, because a scope panics if one of its threads does. The panic can
@@ -117,6 +118,7 @@ impl<'scope, 'env> Deliveries<'scope, 'env> {
         };
         let builder = thread::Builder::new().name(name.to_owned()).stack_size(self.limits.thread_stack.0);
         // `Scope::spawn` would panic when the system cannot start a thread.
+        let guarded = trace::starts(format_args!("{name} of session {session}"), guarded);
         builder.spawn_scoped(self.scope, guarded).is_ok()
     }
 }

@@ -12,6 +12,7 @@ use super::{
     send_window::{AckOutcome, SendWindow},
 };
 use crate::{log::Reader, order::SharedLog, settings::Limits};
+use chat_common::trace::{self, Slice};
 use chat_common::wire::{
     batch::Batch,
     error::RpcError,
@@ -110,6 +111,9 @@ impl Recipient {
         log.counters.delivered.fetch_add(call.events(), Relaxed);
         let waited = self.stream.write_all(call.frame(), Instant::now() + limits.receive_timeout)?;
         self.window.on_flushed(waited);
+        if trace::is_on() && call.events() > 0 {
+            trace::mark("delivered", self.cursor() - 1);
+        }
         Ok(())
     }
 }
@@ -157,7 +161,9 @@ pub(super) fn recipient_loop(
             None => quiet_since + limits.ping_after,
         };
         let resume_at = reading.resume_at();
+        let waits = Slice::begin("waits for the client's reply");
         let waited = connection.wait(resume_at.map_or(deadline, |resume_at| resume_at.min(deadline)))?;
+        drop(waits);
         #[cfg(feature = "seeded-bugs")]
         let due_since = limits.seeded.in_delivery(due_since, waited);
         let is_over = Instant::now() >= deadline;

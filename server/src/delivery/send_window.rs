@@ -50,14 +50,17 @@ use super::tests::model::{note, Writer};
 use crate::settings::seeded::Seeded;
 use crate::{
     log::{
-        sync::{Mutex, MutexGuard},
+        sync::{lock, Mutex, MutexGuard},
         Reader,
     },
     order::{CallToFill, GoOn, SharedLog},
     settings::Limits,
 };
-use chat_common::wire::{batch::Batch, stream::Unsent};
-use std::{sync::PoisonError, time::Instant};
+use chat_common::{
+    trace,
+    wire::{batch::Batch, stream::Unsent},
+};
+use std::time::Instant;
 
 /// The window of a new connection, in bytes. Any send buffer takes this much.
 pub(crate) const FIRST_LIMIT: usize = 16 * 1024;
@@ -196,6 +199,7 @@ impl SendWindow {
             if call.events() > 0 && fits {
                 state.cursor = end;
                 let unsent = write_call(&mut state, call, has_ended, &mut try_write);
+                trace::mark("delivered", end - 1);
                 if unsent.is_some() || is_last {
                     return unsent;
                 }
@@ -334,7 +338,7 @@ impl SendWindow {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         // A panic under the lock ends this recipient. Other recipients have their own windows.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

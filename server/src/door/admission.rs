@@ -34,6 +34,7 @@
 
 use super::descriptors::{ConnectionKind, Descriptors, Share, PATIENCE};
 use crate::{identity::Host, settings::Limits};
+use chat_common::trace;
 use chat_common::wire::{
     protocol::{Cause, Refusal},
     status::Status,
@@ -43,7 +44,7 @@ use std::{
     collections::{hash_map::Entry, BTreeMap, HashMap},
     hash::{BuildHasher, RandomState},
     net::SocketAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     time::{Duration, Instant},
 };
 
@@ -184,7 +185,7 @@ impl Admission {
     }
 
     fn lock(&self) -> MutexGuard<'_, Table> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+        trace::lock(&self.table)
     }
 }
 

@@ -9,6 +9,7 @@
 //! descriptor is reserved. So a new connection needs a descriptor that is free, and a call connection needs
 //! two that nobody has reserved.
 
+use chat_common::trace;
 use std::{
     fs::{self, DirEntry},
     io,
@@ -117,7 +118,7 @@ impl Descriptors {
     }
 
     fn lock(&self) -> MutexGuard<'_, Taken> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+        trace::lock(&self.taken)
     }
 }
 

@@ -5,10 +5,11 @@
 //! or a proxy on the server's machine have its address. There is no limit for all hosts together: a host
 //! that reached it would keep everybody out. The sum that says why none is needed is in `words`.
 
+use chat_common::trace;
 use log::warn;
 use std::{
     collections::VecDeque,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard},
     time::{Duration, Instant},
 };
 
@@ -57,7 +58,7 @@ impl Guesses {
     }
 
     fn lock(&self) -> MutexGuard<'_, Count> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        trace::lock(&self.0)
     }
 }
 

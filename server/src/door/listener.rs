@@ -22,6 +22,7 @@ use chat_common::{
         shutdown::Shutdown,
         tasks::{self, Task},
     },
+    trace::{self, Slice},
     wire::{error::is_out_of_descriptors, hello::answer_bytes, status::Status, stream::Stream},
 };
 use log::{warn, Level};
@@ -62,7 +63,10 @@ pub(crate) fn accept_loop(
         while !shutdown.is_requested() {
             // This comes first, so that the next free descriptor is the reserve's.
             reserve.take_back();
-            match listener.accept() {
+            let accept = Slice::begin("accept");
+            let accepted = listener.accept();
+            drop(accept);
+            match accepted {
                 Ok(_) if shutdown.is_requested() => {}
                 Ok((socket, peer)) => {
                     pause = FIRST_PAUSE;
@@ -126,10 +130,13 @@ impl<S: Fn(Arc<Stream>, Slot) + Sync> Reception<'_, '_, S> {
         let (own, task) = (Arc::clone(&stream), self.task.clone());
         let builder = thread::Builder::new().name("connection".to_owned());
         // `Scope::spawn` would panic when the system cannot start a thread.
-        let spawned = builder.stack_size(self.limits.thread_stack.0).spawn_scoped(self.scope, move || {
-            let _held_to_the_end = task;
-            serve(own, slot);
-        });
+        let spawned = builder.stack_size(self.limits.thread_stack.0).spawn_scoped(
+            self.scope,
+            trace::starts(format_args!("connection from {peer}"), move || {
+                let _held_to_the_end = task;
+                serve(own, slot);
+            }),
+        );
         if let Err(error) = spawned {
             refuse(Status::Busy, &format!("no thread: {error}"));
         }

@@ -4,12 +4,13 @@
 //! it, and waits for its file. Nothing blocks while it holds the lock.
 
 use super::{ban::Ban, ban_file::BanFile, by_name::ByName};
+use chat_common::trace;
 use std::{
     collections::BTreeSet,
     io,
     net::IpAddr,
     path::PathBuf,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard},
 };
 
 /// The list of bans and its file.
@@ -143,7 +144,7 @@ impl Bans {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    trace::lock(mutex)
 }
 
 #[cfg(test)]

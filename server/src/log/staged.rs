@@ -3,9 +3,12 @@
 //!
 //! The broadcaster stages the events of a round, and appends them when the round has its place in the order.
 
-use chat_common::wire::{
-    codec::encode_into,
-    protocol::{Event, EventKind},
+use chat_common::{
+    trace,
+    wire::{
+        codec::encode_into,
+        protocol::{Event, EventKind},
+    },
 };
 use serde::{Deserialize, Serialize};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -139,6 +142,7 @@ impl StagedRound {
         let entry = Entry { sequence, audience, class, time, encoded };
         self.bytes += entry.bytes();
         self.entries.push(entry);
+        trace::mark("accepted", sequence);
         sequence
     }
 

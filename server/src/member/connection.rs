@@ -22,6 +22,7 @@ use crate::{
 };
 use chat_common::{
     handshake::callback,
+    trace,
     wire::{
         error::RpcError,
         hello::{Hello, Role},
@@ -171,6 +172,9 @@ fn serve_calls(
     #[cfg(feature = "seeded-bugs")]
     let frame_limit = if service.limits.seeded.has(Bug::UncheckedLength) { u32::MAX } else { frame_limit };
     connection.set_frame_limit(frame_limit);
+    if trace::is_on() {
+        trace::name_thread(&format!("connection of session {}", calls.pair.id));
+    }
     // The panic is caught here, because the member must leave the room even then.
     let serve = || serve_member(service, &mut connection, &mut calls, &allowance);
     let end = catch_unwind(AssertUnwindSafe(serve));

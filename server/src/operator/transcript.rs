@@ -20,6 +20,7 @@ use chat_common::{
         transcript_file::TranscriptFile,
     },
     text::{calendar::DateTime, escape::escape_line},
+    trace,
     wire::{
         batch::Batch,
         codec::decode,
@@ -69,10 +70,13 @@ impl Transcript {
         // What an earlier server has said is in the file already.
         let cursor = log.read().next();
         let mut writer = Writer::new(CountingOutput::new(file), path.clone());
-        thread::Builder::new().name("transcript".to_owned()).spawn(move || {
-            let _held_to_the_end = task;
-            transcript_loop(&mut writer, cursor, &log, &appended_rx);
-        })?;
+        thread::Builder::new().name("transcript".to_owned()).spawn(trace::starts(
+            format_args!("transcript"),
+            move || {
+                let _held_to_the_end = task;
+                transcript_loop(&mut writer, cursor, &log, &appended_rx);
+            },
+        ))?;
         Ok(Transcript { path, writing })
     }
 

@@ -76,7 +76,10 @@ use crate::{
         Order,
     },
 };
-use chat_common::wire::protocol::EventKind;
+use chat_common::{
+    trace::{self, Slice},
+    wire::protocol::EventKind,
+};
 use crossbeam_channel::{RecvTimeoutError, Sender};
 use log::{info, warn, Level};
 use std::{
@@ -229,6 +232,7 @@ impl Broadcaster<'_> {
             return self.place(&DecidedRound { staged, sessions, ..DecidedRound::default() });
         }
         self.place(&decided)?;
+        (decided.staged.first()..decided.staged.next()).for_each(|sequence| trace::mark("placed", sequence));
         self.publish(decided, fanout);
         Ok(())
     }
@@ -259,6 +263,7 @@ impl Broadcaster<'_> {
     fn place(&mut self, decided: &DecidedRound) -> Result<(), JournalError> {
         let DecidedRound { members: changes, state, staged, sessions, .. } = decided;
         let checkpoint = |members: &_| checkpoint(members, changes, state.last_id);
+        let _waits = self.order.is_kept().then(|| Slice::begin("waits for the disk"));
         self.order.place(staged, sessions, || self.published.registry.with_members(checkpoint))
     }
 

@@ -8,7 +8,10 @@
 //! Go: a goroutine that waits for a channel is parked by the runtime, too.
 
 use super::{command::Command, stopping};
-use chat_common::wire::protocol::Refusal;
+use chat_common::{
+    trace::{Slice, Wake},
+    wire::protocol::Refusal,
+};
 use crossbeam_channel::{bounded, Receiver, RecvTimeoutError, Sender, TryRecvError, TrySendError};
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -19,7 +22,7 @@ use std::{
 /// Returns both ends of a channel with this many places.
 pub(super) fn channel(places: usize) -> (CommandSender, CommandReceiver) {
     let (commands_tx, commands_rx) = bounded(places);
-    let broadcaster = Wake::default();
+    let broadcaster = Broadcaster::default();
     let receiver = CommandReceiver { commands_rx, broadcaster: broadcaster.clone() };
     (CommandSender { commands_tx, broadcaster }, receiver)
 }
@@ -27,34 +30,34 @@ pub(super) fn channel(places: usize) -> (CommandSender, CommandReceiver) {
 /// The end for every thread except the broadcaster.
 #[derive(Debug)]
 pub(super) struct CommandSender {
-    commands_tx: Sender<Command>,
+    commands_tx: Sender<(Command, Wake)>,
     /// Invariant: dropped after the sender, so the broadcaster wakes and finds that no sender is left.
-    broadcaster: Wake,
+    broadcaster: Broadcaster,
 }
 
 /// The broadcaster's end.
 #[derive(Debug)]
 pub(super) struct CommandReceiver {
-    commands_rx: Receiver<Command>,
-    broadcaster: Wake,
+    commands_rx: Receiver<(Command, Wake)>,
+    broadcaster: Broadcaster,
 }
 
 /// Wakes the broadcaster's thread, also when it is dropped.
 #[derive(Clone, Debug, Default)]
-struct Wake {
+struct Broadcaster {
     /// Protects the thread, which the broadcaster sets before it looks for its first command. So a sender
     /// wakes it, or has sent before it looks.
     thread: Arc<Mutex<Option<Thread>>>,
 }
 
-impl Wake {
+impl Broadcaster {
     fn wake(&self) {
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).clone();
         thread.iter().for_each(Thread::unpark);
     }
 }
 
-impl Drop for Wake {
+impl Drop for Broadcaster {
     fn drop(&mut self) {
         self.wake();
     }
@@ -69,7 +72,8 @@ impl CommandSender {
     /// # Errors
     /// When the room is ending.
     pub(super) fn send(&self, command: Command) -> Result<(), Refusal> {
-        self.commands_tx.send(command).map_err(|_| stopping())?;
+        let sends = Slice::begin("sends");
+        self.commands_tx.send((command, sends.wake())).map_err(|_| stopping())?;
         self.broadcaster.wake();
         Ok(())
     }
@@ -79,7 +83,8 @@ impl CommandSender {
     /// # Errors
     /// The refusal for the client, when the channel is full or the room is ending.
     pub(super) fn try_send(&self, command: Command) -> Result<(), Refusal> {
-        self.commands_tx.try_send(command).map_err(|error| match error {
+        let sends = Slice::begin("sends");
+        self.commands_tx.try_send((command, sends.wake())).map_err(|error| match error {
             TrySendError::Full(_) => Refusal::busy(),
             TrySendError::Disconnected(_) => stopping(),
         })?;
@@ -102,12 +107,14 @@ impl CommandReceiver {
     /// # Errors
     /// When all senders are dropped, or the time is over.
     pub(super) fn next(&self, until: Option<Instant>) -> Result<Command, RecvTimeoutError> {
+        let mut waits = None;
         loop {
             match self.commands_rx.try_recv() {
-                Ok(command) => return Ok(command),
+                Ok(command) => return Ok(taken(command, waits)),
                 Err(TryRecvError::Disconnected) => return Err(RecvTimeoutError::Disconnected),
                 Err(TryRecvError::Empty) => {}
             }
+            waits.get_or_insert_with(|| Slice::begin("waits for the channel"));
             let Some(until) = until else {
                 thread::park();
                 continue;
@@ -121,7 +128,7 @@ impl CommandReceiver {
 
     /// Returns the commands that wait now.
     pub(super) fn waiting(&self) -> impl Iterator<Item = Command> + '_ {
-        self.commands_rx.try_iter()
+        self.commands_rx.try_iter().map(|command| taken(command, None))
     }
 
     /// Drops all commands, until the last sender is dropped.
@@ -131,6 +138,12 @@ impl CommandReceiver {
     pub(super) fn drop_all(&self) {
         self.commands_rx.iter().for_each(drop);
     }
+}
+
+/// Returns a command, and ends the arrow from who has sent it.
+fn taken((command, wake): (Command, Wake), waits: Option<Slice>) -> Command {
+    waits.unwrap_or_else(|| Slice::begin("takes")).woken_by(wake);
+    command
 }
 
 #[cfg(test)]

@@ -43,6 +43,7 @@ use broadcaster::Readers;
 use channel::{channel, CommandSender};
 use chat_common::{
     program::shutdown::Shutdown,
+    trace::Slice,
     wire::{
         codec::decode,
         protocol::{Cause, Event, Person, Refusal},
@@ -131,6 +132,7 @@ impl Room {
     pub(crate) fn ask<T>(&self, command: impl FnOnce(Sender<T>) -> Command) -> Result<T, Refusal> {
         let (answer_tx, answer_rx) = bounded(1);
         self.send(command(answer_tx))?;
+        let _waits = Slice::begin("waits for the channel");
         answer_rx.recv().map_err(|_| stopping())
     }
 

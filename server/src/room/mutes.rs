@@ -6,10 +6,10 @@
 //! again, or when somebody else takes the name.
 
 use crate::identity::ByName;
-use chat_common::text::units::show_roughly;
+use chat_common::{text::units::show_roughly, trace};
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     time::{Duration, Instant},
 };
 
@@ -71,7 +71,7 @@ impl Mutes {
     }
 
     fn lock(&self) -> MutexGuard<'_, ByName<Option<Instant>>> {
-        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+        trace::lock(&self.list)
     }
 }
 

@@ -21,12 +21,13 @@ use crate::{
 };
 use chat_common::{
     handshake::callback::public_session_id,
+    trace,
     wire::{protocol::Person, token::Token},
 };
 use std::{
     collections::{BTreeMap, HashMap},
     net::IpAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 /// The members by session id. The ids rise in the order in which the sessions claimed their names.
@@ -118,6 +119,6 @@ impl Registry {
 
     fn lock(&self) -> MutexGuard<'_, Members> {
         // Invariant: a change that panics leaves each member valid, so the list can still be used.
-        self.members.lock().unwrap_or_else(PoisonError::into_inner)
+        trace::lock(&self.members)
     }
 }

@@ -148,6 +148,19 @@ mod tests {
     }
 
     #[test]
+    #[cfg(feature = "trace")]
+    fn a_trace_has_its_file() {
+        assert_eq!(options("--trace t").trace, Some("t".into()));
+    }
+
+    #[test]
+    #[cfg(not(feature = "trace"))]
+    fn a_build_without_the_trace_says_how_to_get_it() {
+        let error = parsed("--trace t").unwrap_err();
+        assert!(error.ends_with("cargo install --path server --features trace"), "{error}");
+    }
+
+    #[test]
     fn an_error_is_one_line() {
         for line in [
             "--lisen x:1",

@@ -17,6 +17,13 @@ const CLOSED: Feature = Feature {
     how_to_build: "cargo install --path server --features closed",
 };
 
+const TRACE: Feature = Feature {
+    name: "trace",
+    built: cfg!(feature = "trace"),
+    missing: "needs a build with the feature trace",
+    how_to_build: "cargo install --path server --features trace",
+};
+
 /// The flags as they were given.
 #[derive(Default)]
 pub struct CommandLine {
@@ -84,6 +91,9 @@ pub(crate) fn program(commands: Vec<(&'static str, &'static str)>) -> Program<Co
             .feature(&CLOSED),
         flag("--console", |to, v| v.put(&mut to.options.console, true))
             .does("read the operator's commands from a pipe, too"),
+        flag("--trace FILE", |to, v| v.text(&mut to.options.trace))
+            .does("write what each thread waits for, for ui.perfetto.dev")
+            .feature(&TRACE),
     ];
     let help = "print this, the limits, or the operator's commands";
     flags.extend(Flag::of_every_program("limits|commands", help));
@@ -91,7 +101,7 @@ pub(crate) fn program(commands: Vec<(&'static str, &'static str)>) -> Program<Co
     Program {
         name: "chat-server",
         summary: "Serves a room for chat-client",
-        features: &[&CLOSED],
+        features: &[&CLOSED, &TRACE],
         flags,
         commands,
         notes: &[

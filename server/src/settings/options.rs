@@ -64,6 +64,8 @@ pub struct Options {
     pub closed: ClosedFlags,
     /// Whether to read the operator's commands from standard input even if it is not a terminal.
     pub console: bool,
+    /// The file for the trace.
+    pub trace: Option<PathBuf>,
     /// What the flags have set. What is in other files, and what the program knows itself, is missing.
     pub settings: Settings,
 }
@@ -75,6 +77,7 @@ impl Default for Options {
             motd: None,
             closed: ClosedFlags::default(),
             console: false,
+            trace: None,
             settings: Settings::default(),
         }
     }

@@ -7,6 +7,7 @@ use super::{
     disk::{Disk, DiskFile},
     sector::SECTOR,
 };
+use chat_common::trace::{self, Slice};
 use crossbeam_channel::{bounded, Receiver, RecvTimeoutError, Sender};
 use log::{info, warn};
 use std::{
@@ -81,9 +82,12 @@ impl<D: Disk> Filler<D> {
     pub(super) fn start(disk: Arc<D>, sectors: u32) -> io::Result<Filler<D>> {
         let (wanted_tx, wanted_rx) = bounded(1);
         let (filled_tx, filled_rx) = bounded(1);
-        let thread = thread::Builder::new()
-            .name("journal-fill".to_owned())
-            .spawn(move || fill_loop(&*disk, &wanted_rx, &filled_tx))?;
+        let thread = thread::Builder::new().name("journal-fill".to_owned()).spawn(trace::starts(
+            format_args!("journal-fill"),
+            move || {
+                fill_loop(&*disk, &wanted_rx, &filled_tx);
+            },
+        ))?;
         let (wanted_tx, thread) = (Some(wanted_tx), Some(thread));
         let mut filler = Filler { wanted_tx, filled_rx, thread, next: Next::Filling, file: None, sectors };
         filler.want(sectors);
@@ -120,6 +124,7 @@ impl<D: Disk> Filler<D> {
     /// On the disk.
     pub(super) fn wait(&mut self) {
         // Without the thread there are no more files.
+        let _waits = Slice::begin("waits for the channel");
         let filled = self.filled_rx.recv().unwrap_or_default();
         self.learn(filled);
     }

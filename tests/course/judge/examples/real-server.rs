@@ -1,7 +1,7 @@
-//! The real server for the tests of the judge, on a free port: `real-server SEEDED LOG-BYTES`, where SEEDED
-//! is `none` or a bug. With `exit` the program ends at a signal, and does not stop the server.
+//! The real server for the tests of the judge, on a free port: `real-server SEEDED LOG-BYTES [--trace FILE]`,
+//! where SEEDED is `none` or a bug. With `exit` the program ends at a signal, and does not stop the server.
 
-use chat_common::program::shutdown::Shutdown;
+use chat_common::{program::shutdown::Shutdown, trace};
 use chat_server::{
     seeded::{Bug, Seeded},
     Bytes, Limits, Server, Settings,
@@ -17,7 +17,12 @@ use std::{
 
 fn main() -> io::Result<()> {
     let arguments: Vec<String> = env::args().skip(1).collect();
-    let [seeded, log_bytes] = arguments.as_slice() else { return Err(io::ErrorKind::InvalidInput.into()) };
+    let [seeded, log_bytes, rest @ ..] = arguments.as_slice() else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    if let [_, file] = rest {
+        trace::open(file.as_ref(), "main")?;
+    }
     let shutdown = Arc::new(Shutdown::new());
     let (exits, stops) = (seeded == "exit", Arc::clone(&shutdown));
     ctrlc::set_handler(move || if exits { process::exit(0) } else { stops.request() })

@@ -1,11 +1,18 @@
 //! The judge judges right: it does not convict the real server, and convicts the same server with a bug.
 
 use chat_tests::member::Member;
-use course_judge::{server::Server, target::Target, verdicts::VERDICTS};
+use course_judge::{
+    server::Server,
+    target::Target,
+    trace::{read, record, Action},
+    verdicts::VERDICTS,
+};
 use std::{
+    collections::{HashMap, HashSet},
+    env, fs,
     path::Path,
-    process::Command,
-    sync::{Mutex, PoisonError},
+    process::{self, Command},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 /// A log as it is in the course, in bytes.
@@ -13,10 +20,14 @@ const LOG_BYTES: &str = "262144";
 
 /// The verdict of this name on a server that this command starts.
 fn verdict(name: &str, command: &mut Command) -> Result<(), String> {
-    // A room is at rest when the judge is, and so is this process: one judgement at a time.
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let _guard = one_at_a_time();
     VERDICTS.iter().find(|verdict| verdict.name == name).expect("a verdict").of(command)
+}
+
+/// A room is at rest when the judge is, and so is this process: one judgement at a time.
+fn one_at_a_time() -> MutexGuard<'static, ()> {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The real server with this bug, or with `none`. Cargo builds it with the tests.
@@ -66,9 +77,53 @@ fn a_message_that_is_said_or_delivered_twice_is_convicted() {
 }
 
 #[test]
+fn in_a_trace_of_the_real_server_each_arrow_begins_and_ends_in_a_slice() {
+    let _guard = one_at_a_time();
+    let file = env::temp_dir().join(format!("judge-trace-{}.json", process::id()));
+    record(&server("none"), &file).expect("ann speaks");
+    let trace = read(&file).expect("the server writes a trace");
+    fs::remove_file(&file).expect("it is there");
+    let (mut slices, mut begun) = (HashMap::<u64, Vec<&str>>::new(), HashSet::new());
+    let (mut arrows_end_in, mut marks, mut lanes) = (HashSet::new(), HashSet::new(), HashSet::new());
+    for (thread, action) in &trace {
+        let open = slices.entry(*thread).or_default();
+        match action {
+            Action::Begins(name) => open.push(name),
+            Action::Ends => assert!(open.pop().is_some(), "thread {thread} ends what it has not begun"),
+            Action::Wakes(arrow) => {
+                assert!(!open.is_empty(), "arrow {arrow} begins in no slice");
+                begun.insert(arrow);
+            }
+            Action::Woken(arrow) => {
+                assert!(begun.remove(arrow), "arrow {arrow} has no beginning");
+                arrows_end_in
+                    .insert(*open.last().unwrap_or_else(|| panic!("arrow {arrow} ends in no slice")));
+            }
+            Action::Mark(name) => drop(marks.insert(name.as_str())),
+            Action::Named(name) => drop(lanes.insert(name.split(' ').next().unwrap_or_default())),
+        }
+    }
+    // At rest nothing is on its way.
+    assert_eq!(begun, HashSet::new(), "arrows do not end");
+    assert_eq!(marks, HashSet::from(["accepted", "placed", "passed on", "delivered"]));
+    assert!(
+        arrows_end_in.is_superset(&HashSet::from(["begins", "waits for the channel"])),
+        "{arrows_end_in:?}"
+    );
+    assert!(
+        lanes.is_superset(&HashSet::from(["main", "broadcaster", "connection", "recipient"])),
+        "{lanes:?}"
+    );
+    let asleep = slices.into_values().filter_map(|open| open.first().copied()).collect::<HashSet<_>>();
+    let waits = ["accept", "reads", "waits for the channel", "waits for the client's reply"];
+    assert_eq!(asleep, HashSet::from(waits), "what the threads of a room at rest wait for");
+}
+
+#[test]
 fn a_step_tells_nobody_of_joins_when_a_benchmark_asks_for_that() {
     let mut step = Target::Step(4).build().expect("step 4 builds");
     step.env("COURSE_NO_NOTICES", "1");
+    let _guard = one_at_a_time();
     // The first number is that of ann's first message, although three have joined before it.
     let server = Server::start(&mut step);
     let members = ["ann", "bob", "cid"].map(|name| Member::join(server.address(), name));

@@ -16,8 +16,8 @@ pub mod deadline;
 pub mod log;
 pub mod stop;
 pub mod sync;
-pub mod trace;
 
+pub use chat_common::trace;
 use chat_common::wire::protocol::{Callback, CallbackReply, Event, EventKind, FRAME_BYTES, PING_INTERVAL};
 use chat_common::wire::{codec, frame};
 use connection::{accept, greet, joined, joining, read_request, refused, reply_to, write_reply};
@@ -161,7 +161,7 @@ pub fn listen() -> TcpListener {
     while let Some(flag) = arguments.next() {
         match (flag.as_str(), arguments.next()) {
             ("--listen", Some(value)) => address = value,
-            ("--trace", Some(path)) => trace::open(&path)
+            ("--trace", Some(path)) => trace::open(path.as_ref(), "accept")
                 .unwrap_or_else(|error| end(1, format_args!("cannot write the trace {path}: {error}"))),
             _ => end(2, "usage: [--listen HOST:PORT] [--trace FILE]"),
         }
@@ -263,7 +263,10 @@ impl<S: Service> Room<S> {
 
     /// Broadcasts that somebody has joined or left, if that is told. Returns the last number.
     fn notify(&self, last: &mut u64, message: impl FnOnce(u64) -> Message) -> u64 {
-        Some(message).filter(|_| self.notices).map_or(*last, |message| self.broadcast(last, message))
+        match self.notices {
+            true => self.broadcast(last, message),
+            false => *last,
+        }
     }
 
     /// Gives a message the next number, and passes it to the service under the lock of the numbers.

@@ -5,15 +5,14 @@
 //!
 //! Go: the keyword `go`, `sync.Mutex`, `sync.WaitGroup`, `sync.Cond`, and `chan`.
 
-use crate::trace::{self, Slice};
+use crate::trace::{self, Slice, Wake};
 use crossbeam_channel as crossbeam;
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{self, Arc, TryLockError};
 use std::thread::{self, JoinHandle};
 
 const FOR_THE_CHANNEL: &str = "waits for the channel";
-const STARTS: &str = "starts a thread";
 const HAS_THREADS: &str = "the system has a thread left";
 const NOT_POISONED: &str = "no thread has panicked with this lock";
 const HAS_INNER: &str = "a guard in use is locked";
@@ -25,23 +24,12 @@ fn builder(name: &str) -> thread::Builder {
     thread::Builder::new().name(name.replace('\0', "?")).stack_size(STACK_BYTES)
 }
 
-/// Returns what a thread runs: `work`, and before it the arrow from who starts the thread.
-fn traced<T>(name: &str, starts: &Slice, work: impl FnOnce() -> T) -> impl FnOnce() -> T {
-    let (wake, name) = (starts.wake(), name.to_owned());
-    move || {
-        trace::name_thread(&name);
-        Slice::begin("begins").woken_by(wake);
-        work()
-    }
-}
-
 /// Starts a thread. It never waits for it.
 ///
 /// # Panics
 /// When the system has no thread left.
 pub fn spawn<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
-    let starts = Slice::begin(STARTS);
-    builder(name).spawn(traced(name, &starts, work)).expect(HAS_THREADS)
+    builder(name).spawn(trace::starts(format_args!("{name}"), work)).expect(HAS_THREADS)
 }
 
 /// Starts threads that may borrow what lives longer than [`scope`].
@@ -54,7 +42,7 @@ pub struct Scope<'scope, 'env> {
 struct Threads {
     /// How many run, and one more while the scope may start others.
     running: AtomicUsize,
-    last_wakes: AtomicU64,
+    last_wakes: sync::Mutex<Wake>,
 }
 
 /// Runs `work`, which may start threads, and returns when all of them have ended.
@@ -65,14 +53,14 @@ struct Threads {
 /// # Panics
 /// When `work` or one of the threads panics.
 pub fn scope<'env, T>(work: impl for<'scope> FnOnce(&Scope<'scope, 'env>) -> T) -> T {
-    let threads = Arc::new(Threads { running: AtomicUsize::new(1), last_wakes: AtomicU64::new(0) });
+    let threads = Arc::new(Threads { running: AtomicUsize::new(1), last_wakes: sync::Mutex::default() });
     let (result, waits) = thread::scope(|inner| {
         let result = work(&Scope { inner, threads: Arc::clone(&threads) });
         let has_threads = threads.running.fetch_sub(1, SeqCst) > 1;
         (result, has_threads.then(|| Slice::begin("waits for the scope's threads")))
     });
     if let Some(waits) = waits {
-        waits.woken_by(threads.last_wakes.load(SeqCst));
+        waits.woken_by(*threads.last_wakes.lock().expect(NOT_POISONED));
     }
     result
 }
@@ -83,15 +71,17 @@ impl<'scope> Scope<'scope, '_> {
     /// # Panics
     /// When the system has no thread left.
     pub fn spawn<T: Send + 'scope>(&self, name: &str, work: impl FnOnce() -> T + Send + 'scope) {
-        let (starts, threads) = (Slice::begin(STARTS), Arc::clone(&self.threads));
+        let threads = Arc::clone(&self.threads);
         threads.running.fetch_add(1, SeqCst);
         let work = move || {
             work();
             if threads.running.fetch_sub(1, SeqCst) == 1 {
-                threads.last_wakes.store(Slice::begin("ends").wake(), SeqCst);
+                *threads.last_wakes.lock().expect(NOT_POISONED) = Slice::begin("ends").wake();
             }
         };
-        builder(name).spawn_scoped(self.inner, traced(name, &starts, work)).expect(HAS_THREADS);
+        builder(name)
+            .spawn_scoped(self.inner, trace::starts(format_args!("{name}"), work))
+            .expect(HAS_THREADS);
     }
 }
 
@@ -100,7 +90,7 @@ impl<'scope> Scope<'scope, '_> {
 struct Sleepers {
     count: AtomicUsize,
     /// The arrows to those that are woken and have not run yet.
-    woken_by: sync::Mutex<Vec<u64>>,
+    woken_by: sync::Mutex<Vec<Wake>>,
 }
 
 /// A thread that sleeps until the value is dropped.
@@ -129,7 +119,7 @@ impl Drop for Sleep<'_> {
     fn drop(&mut self) {
         self.0.count.fetch_sub(1, SeqCst);
         let wake = self.0.woken_by.lock().expect(NOT_POISONED).pop();
-        self.1.woken_by(wake.unwrap_or(0));
+        self.1.woken_by(wake.unwrap_or_default());
     }
 }
 
@@ -287,5 +277,91 @@ impl<T> Iterator for Receiver<T> {
             let _sleep = self.sleepers.sleep(FOR_THE_CHANNEL);
             self.inner.recv().ok()
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{collections::HashMap, env, fs, process};
+
+    /// A lock, a condition, a channel and a scope, each with threads that sleep there.
+    fn wait_everywhere() {
+        let (tx, rx) = bounded(1);
+        let receives = spawn("receives", move || rx.count());
+        (0..20).for_each(|value| tx.send(value));
+        drop(tx);
+        assert_eq!(receives.join().unwrap(), 20);
+        let (count, changed) = (Mutex::new(0), Condvar::default());
+        scope(|scope| {
+            for thread in 0..3 {
+                let (count, changed) = (&count, &changed);
+                scope.spawn("takes turns", move || {
+                    for _ in 0..20 {
+                        let mut count = count.lock();
+                        while *count % 3 != thread {
+                            count = changed.wait(count);
+                        }
+                        *count += 1;
+                        drop(count);
+                        changed.notify_all();
+                    }
+                });
+            }
+        });
+        assert_eq!(*count.lock(), 60);
+        let locked = Arc::new(count);
+        let guard = locked.lock();
+        let waits = spawn("waits", {
+            let locked = Arc::clone(&locked);
+            move || *locked.lock()
+        });
+        while locked.sleepers() == 0 {
+            thread::yield_now();
+        }
+        drop(guard);
+        assert_eq!(waits.join().unwrap(), 60);
+    }
+
+    fn field<'a>(line: &'a str, name: &str) -> Option<&'a str> {
+        let value = line.split_once(&format!("\"{name}\":"))?.1;
+        Some(value.trim_start_matches('"').split(['"', ',', '}']).next().unwrap())
+    }
+
+    #[test]
+    fn each_arrow_begins_and_ends_in_a_slice_and_each_wait_that_ended_has_its_end() {
+        let path = env::temp_dir().join(format!("course-trace-{}", process::id()));
+        trace::open(&path, "the test").unwrap();
+        wait_everywhere();
+        let text = fs::read_to_string(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        let mut slices: HashMap<&str, Vec<&str>> = HashMap::new();
+        let (mut begun, mut ended, mut seen) = (HashMap::new(), 0, Vec::new());
+        for line in text.lines().skip(1) {
+            let lane = slices.entry(field(line, "tid").unwrap()).or_default();
+            let time: f64 = field(line, "ts").unwrap().parse().unwrap();
+            let name = field(line, "name").unwrap();
+            match field(line, "ph").unwrap() {
+                "B" => lane.push(name),
+                "E" => assert_eq!(lane.pop(), Some(name)),
+                "s" => {
+                    assert!(!lane.is_empty(), "{line} begins in no slice");
+                    begun.insert(field(line, "id").unwrap(), time);
+                }
+                "f" => {
+                    let begin = begun.remove(field(line, "id").unwrap());
+                    assert!(begin.is_some_and(|begin| begin <= time), "{line} has no beginning");
+                    seen.push(*lane.last().unwrap_or_else(|| panic!("{line} ends in no slice")));
+                    ended += 1;
+                }
+                _ => {}
+            }
+        }
+        assert!(slices.values().all(Vec::is_empty), "{slices:?} do not end");
+        assert!(ended > 20 && begun.len() < 5, "{ended} arrows end, and {begun:?} do not");
+        for name in ["the lock", "the channel", "the condition", "the scope's threads"] {
+            assert!(seen.contains(&format!("waits for {name}").as_str()), "nobody {name}: {seen:?}");
+        }
+        assert!(seen.contains(&"begins"));
     }
 }
