@@ -60,8 +60,8 @@ pub use input::{
 };
 pub use screen::{json_objects, Screen};
 #[cfg(feature = "closed")]
-pub use session::{load_credentials, AccessOptions, PassphraseSource};
-pub use session::{run, JoinOptions, MemberOptions};
+pub use session::{load_credentials, AccessOptions};
+pub use session::{run, JoinOptions, MemberOptions, PassphraseSource};
 pub use settings::{
     parse_arguments, Bell, CommandLine, Environment, InputSource, Invocation, Options, ScreenOptions,
     Surface, TimeFormat,

@@ -69,17 +69,17 @@
 //! After a welcome, both sides send frames. A frame is a `u32` length and then that many bytes of payload.
 //! The payload is one value of the enums below.
 //!
-//! A payload has at most 65,536 bytes, and at most 1,024 bytes until a Join is accepted. A payload ends the
-//! connection when it is longer, when bytes follow its value, or when it does not decode.
+//! A payload has at most 65,536 bytes, and at most 1,024 bytes until a Join or an Operate is accepted. A
+//! payload ends the connection when it is longer, when bytes follow its value, or when it does not decode.
 //!
 //! A connection may end between two frames. An end inside a frame is an error.
 //!
 //! # The call connection (role 1)
 //!
-//! The client sends a request, and waits for its reply before it sends the next. The first request is Join.
-//! The client sends Ping after 5 seconds without a request. The server gives a client up after 15 seconds of
-//! silence. The time in which the server owes a reply does not count: a slow disk can make the reply late. A
-//! client may wait for it, or close the connection and resume its session.
+//! The client sends a request, and waits for its reply before it sends the next. The first request is Join,
+//! or one of those for operators. The client sends Ping after 5 seconds without a request. The server gives a
+//! client up after 15 seconds of silence. The time in which the server owes a reply does not count: a slow
+//! disk can make the reply late. A client may wait for it, or close the connection and resume its session.
 //!
 //! | request | variant, fields | reply |
 //! |---|---|---|
@@ -92,6 +92,8 @@
 //! | Action | 6, `u64` message id, `bool` repeated, `text` text | Accepted |
 //! | Rename | 7, `text` name | Renamed |
 //! | History | 8, `u32` count, `optional u64` before | History |
+//! | Operate | 9, `text` passphrase | Lines |
+//! | Command | 10, `text` line | Lines |
 //!
 //! The fields of Join are: `text` name, `token`, `u16` port, `u32` history, `optional u64` resume,
 //! `optional place` since, `bool` send only. A `place` is `u64` room, `u64` sequence. The server delivers
@@ -108,10 +110,10 @@
 //! | Pong | 5 |
 //! | Renamed | 6, `u64` sequence |
 //! | History | 7, `list of event` events |
+//! | Lines | 8, `text` text, `bool` more |
 //!
-//! A `person` is `text` name, `u32` here, `u32` idle, `bool` operator. The times are in seconds. No member is
-//! an operator today, so `operator` is always 0. People are sorted as people count: the case of letters makes
-//! no difference, and `pupil_16` stands before `pupil_159`.
+//! A `person` is `text` name, `u32` here, `u32` idle, `bool` operator. The times are in seconds. People are
+//! sorted as people count: the case of letters makes no difference, and `pupil_16` stands before `pupil_159`.
 //!
 //! The fields of Joined are: `u64` room, `u64` sequence, `bool` called back, `u32` text limit, `optional u64`
 //! kept for, `optional text` motd. `kept for` is how long the room keeps what is said on a disk, in seconds;
@@ -220,6 +222,21 @@
 //! The name is its own while it is there, as a member's is. It resumes its session as a member does, with
 //! `send_only` set again; the sequence in `resume` makes no difference then. A Join that resumes with the
 //! other value of `send_only` is refused as *unsupported*.
+//!
+//! # Operators
+//!
+//! Operate makes a connection one of an operator, if its passphrase is that of the operators. The server
+//! compares it byte for byte; a client makes it of what is typed as the password of a closed room is made.
+//! The passphrase belongs to the connection: a client that resumes its session sends it again. An empty
+//! passphrase only asks whether the server would take one from here. In an open room the server takes it
+//! from its own machine alone, unless its flags say otherwise. A wrong passphrase is refused as
+//! *unsupported*, and after the third one the server closes the connection.
+//!
+//! Command carries out a line of the server's console for an operator. A refusal says what is wrong with it.
+//! The reply has one or more frames: the texts of all Lines up to the first whose `more` is 0 belong
+//! together. Operate and Command may come before the Join, and a client that sends one command need not
+//! join. Where the server has no place for a connection, or its address is banned, the server may still
+//! welcome it, if the room has operators. It then refuses every Join, and every Command before Operate.
 //!
 //! # Closed rooms
 //!

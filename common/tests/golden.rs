@@ -120,6 +120,8 @@ fn every_request() {
         &Request::History { count: 50, before: Some(9) },
         "08000000 32000000 01 0900000000000000",
     );
+    assert_encoding(&Request::Operate { passphrase: hi() }, &format!("09000000 {HI}"));
+    assert_encoding(&Request::Command { line: hi() }, &format!("0a000000 {HI}"));
 }
 
 #[test]
@@ -146,6 +148,7 @@ fn every_reply() {
     assert_encoding(&Reply::Pong, "05000000");
     assert_encoding(&Reply::Renamed { sequence: 5 }, "06000000 0500000000000000");
     assert_encoding(&Reply::History { events: vec![] }, "07000000 0000000000000000");
+    assert_encoding(&Reply::Lines { text: hi(), more: true }, &format!("08000000 {HI} 01"));
 }
 
 #[test]

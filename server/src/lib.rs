@@ -127,10 +127,10 @@ pub(crate) mod room;
 pub(crate) mod settings;
 
 use crate::{
-    door::{accept_loop, Door},
+    door::{accept_loop, Door, Operators},
     identity::{Bans, KeptNames},
     member::{serve_connection, Service},
-    operator::{stats_loop, Console, Transcript},
+    operator::{stats_loop, Commands, Console, Transcript},
     room::{broadcast_loop, Past, Room},
 };
 use ::log::debug;
@@ -185,13 +185,13 @@ impl Server {
     /// Returns a server for a listener that the caller has bound. `shutdown` stops [`Server::run`].
     ///
     /// # Blocking
-    /// On the file system, for the files of the bans and the names, and the transcript.
+    /// On the file system, for the files of the bans, the names and the operators, and the transcript.
     ///
     /// # Errors
     /// When the settings contradict each other, one of these files cannot be used, or the system
     /// has no free file descriptor.
     pub fn new(listener: TcpListener, settings: Settings, shutdown: Arc<Shutdown>) -> io::Result<Server> {
-        let Settings { limits, motd, ban_file, journal, transcript, names, .. } = &settings;
+        let Settings { limits, motd, ban_file, operators, journal, transcript, names, .. } = &settings;
         let invalid = |why| io::Error::new(io::ErrorKind::InvalidInput, why);
         limits.check().map_err(invalid)?;
         if motd.as_ref().is_some_and(|motd| motd.len() > limits.max_text.0) {
@@ -202,9 +202,12 @@ impl Server {
         let bans = ban_file.clone().map_or_else(|| Ok(Bans::default()), Bans::load)?;
         let mut door = Door::new(bans, limits);
         door.names = names.clone().map(KeptNames::load).transpose()?;
+        let in_clear = settings.operators_in_clear;
+        let operators = operators.as_deref().map(|file| Operators::load(file, in_clear));
+        door.operators = operators.transpose().map_err(io::Error::other)?;
         #[cfg(feature = "closed")]
         {
-            door.guesses = settings.closed.as_ref().map(|_| crate::door::Guesses::default());
+            door.is_closed = settings.closed.is_some();
         }
         let transcript = transcript.as_deref().map(|path| TranscriptFile::open(path, PipeUse::Waits));
         let transcript = transcript.transpose()?;
@@ -247,10 +250,14 @@ impl Server {
         let room = Arc::new(room);
         let start = |file| Transcript::start(file, room.log().clone(), appended_rx);
         let transcript = transcript.map(start).transpose()?;
+        let commands = Arc::new(Commands {
+            room: Arc::downgrade(&room),
+            door: Arc::clone(door),
+            shutdown: Arc::clone(shutdown),
+            max_text: limits.max_text.0,
+        });
         if let Some(output) = console {
-            let (door, shutdown) = (Arc::clone(door), Arc::clone(shutdown));
-            let room = Arc::downgrade(&room);
-            let console = Console { room, door, shutdown, output, max_text: limits.max_text.0 };
+            let console = Console { commands: Arc::clone(&commands), output };
             let run = move || console.run_loop(BufReader::new(ForegroundInput::new(|| {})));
             thread::Builder::new()
                 .name("console".to_owned())
@@ -276,11 +283,13 @@ impl Server {
             match &started {
                 Ok(_) => {
                     let motd = motd.as_deref();
+                    let run_command = &|line: &str| commands.run(line);
                     let service = Service {
                         room: &room,
                         door,
                         limits,
                         shutdown,
+                        run_command,
                         motd,
                         kept_for,
                         #[cfg(feature = "closed")]

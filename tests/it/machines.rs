@@ -3,8 +3,12 @@
 //! These tests need root and the program `ip`. Without them they print that they are skipped. The test of F1
 //! on one machine is in `faults_of_the_original`.
 
-use chat_tests::process::{binary, installed, Program};
+use chat_tests::{
+    folder::Folder,
+    process::{binary, in_the_open, installed, Program},
+};
 use std::{
+    fs,
     process::{self, Command, Stdio},
     sync::{Mutex, PoisonError},
 };
@@ -314,4 +318,37 @@ fn a_client_whose_address_changes_comes_back_and_loses_and_doubles_nothing() {
         }
     }
     assert!(!ali.output().contains("missed"), "{}", ali.output());
+}
+
+#[test]
+fn in_an_open_room_the_operators_passphrase_is_taken_on_the_servers_machine_alone() {
+    let _one = ONE_PAIR.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(machines) = Machines::create("o") else {
+        println!("skipped: this system does not let us create network namespaces");
+        return;
+    };
+    let folder = Folder::new();
+    let file = folder.file("operators");
+    fs::write(&file, "lamp river\n").unwrap();
+    let operates = |machine: &str, server: &str, command: &str| {
+        let arguments = ["--server", server, "--operator-file", &file, "--operate", command];
+        let mut line = Machines::command_on(machine, "chat-client", &arguments);
+        let mut client = Program::start("operate", in_the_open(&mut line));
+        (client.exits(), client.output() + &client.error_output())
+    };
+    for (flags, taken) in [(&[][..], false), (&["--operators-in-clear"], true)] {
+        let flags = [&["--listen", "0.0.0.0:0", "--operators", &file], flags].concat();
+        let mut command = Machines::command_on(&machines.near, "chat-server", &flags);
+        let (_server, address) = Program::start_server_that_is_open(&mut command);
+        let server = format!("{NEAR}:{}", address.port());
+        let (code, said) = operates(&machines.far, &server, "/bans");
+        assert!((code == Some(0)) == taken && said.contains("--closed") != taken, "{said}");
+        // Its own addresses are all its own.
+        assert_eq!(operates(&machines.near, &server, "/bans"), (Some(0), "nobody is banned\n".to_owned()));
+        // An operator at a banned address ends the ban.
+        if taken {
+            assert_eq!(operates(&machines.far, &server, &format!("/ban {FAR}")).0, Some(0));
+            assert_eq!(operates(&machines.far, &server, &format!("/unban {FAR}")).0, Some(0));
+        }
+    }
 }

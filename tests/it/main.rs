@@ -46,6 +46,7 @@ mod machines;
 mod numbers;
 mod old_messages;
 mod operator;
+mod operators;
 mod order;
 mod order_before_state;
 mod outputs;

@@ -149,7 +149,7 @@ fn bincode_is_named_in_one_file() {
 fn each_package_of_a_closed_room_is_named_in_one_file_and_is_not_in_the_default_build() {
     let sources = files(&["common/src", "server/src", "client/src"], ".rs");
     for (package, file) in
-        [("spake2", "common/src/handshake/passphrase.rs"), ("snow", "common/src/wire/seal/noise.rs")]
+        [("spake2", "common/src/handshake/exchange.rs"), ("snow", "common/src/wire/seal/noise.rs")]
     {
         let path = format!("{package}::");
         assert_eq!(names_of(&sources, |text| code(text).contains(&path)), [file], "{package}");

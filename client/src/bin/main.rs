@@ -84,6 +84,8 @@ fn chat(
 ) -> Result<ExitCode, Failure> {
     #[cfg(feature = "closed")]
     chat_client::load_credentials(&mut options.join.access, options.passphrase.as_ref()).map_err(failed)?;
+    let operator = options.operator.as_ref().map(|source| source.read("the operators' file"));
+    options.join.operator = operator.transpose().map_err(failed)?;
     if options.source == InputSource::StdinMessage {
         // This happens before the signal handler is set, so that a signal still ends the program while it
         // reads.

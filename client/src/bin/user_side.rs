@@ -55,7 +55,8 @@ impl UserSide {
         let shown_on = Arc::clone(&screen);
         let show = move |shown| shown_on.show(shown);
         let asks_name = options.join.member.name.is_none();
-        let person = Arc::new(Person::new(asks_name, edits, input_tx, stop_tx.clone(), show));
+        let person =
+            Arc::new(Person::new(asks_name, options.asks_operators, edits, input_tx, stop_tx.clone(), show));
         if !edits {
             let continued = Arc::clone(&person);
             screen.on_continued(move || continued.hide_again());
@@ -120,6 +121,9 @@ impl UserSide {
     /// the command line needs no thread.
     pub(crate) fn start_input(self, options: &Options) -> io::Result<()> {
         let UserSide { person, editor, .. } = self;
+        if options.join.command.is_some() {
+            return Ok(());
+        }
         if let InputSource::Message(text) = &options.source {
             let text = text.clone();
             // The channel has room for both, and its receiver still exists.

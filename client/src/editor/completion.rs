@@ -3,7 +3,7 @@
 use crate::input::{commands, verbs};
 
 /// Commands whose first argument is a name.
-const NAME_COMMANDS: &[&str] = &["/msg", "/ignore", "/who"];
+const NAME_COMMANDS: &[&str] = &["/msg", "/ignore", "/who", "/kick", "/mute", "/unmute", "/ban"];
 
 /// What Tab can put in the place of the word before the cursor.
 #[derive(Debug, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! What goes into a session, except for the options, and its outcome.
 
 use super::utterance::Utterance;
+use chat_common::handshake::passphrase::Passphrase;
 use crossbeam_channel::Receiver;
 
 /// One thing that a person or a program wants.
@@ -32,6 +33,15 @@ pub enum Input {
     Search(String),
     /// To hide the messages of a person, or to see them again. `None` asks who is hidden.
     Ignore(Option<String>),
+    /// To be an operator of the room, with this passphrase or that of the options.
+    Operate(Option<Passphrase>),
+    /// A command for the server, from an operator. For anybody else it is a mistake.
+    Command {
+        /// The command, as it was typed.
+        line: String,
+        /// What is wrong with it for anybody else. The text is the reason.
+        mistake: String,
+    },
     /// The answer to [`UiEvent::AskName`](crate::UiEvent::AskName), or to the question for the passphrase.
     /// Without a question it is forgotten.
     Answer(String),

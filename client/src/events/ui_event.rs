@@ -16,6 +16,9 @@ pub enum UiEvent {
     /// The room is closed, and the client needs its passphrase. The next [`Input::Answer`] is the passphrase.
     /// Nothing of it may be shown.
     AskPassphrase,
+    /// The person wants to be an operator, and the client needs the operators' passphrase. The answer comes
+    /// to the session with [`Input::Operate`]. Nothing of it may be shown.
+    AskOperators,
     /// The passphrase is here, or nobody asks for it any more.
     PassphraseTyped,
     /// The key of the room is remembered from now on. It follows the first join.
@@ -112,6 +115,10 @@ pub enum UiEvent {
         /// The new name.
         name: String,
     },
+    /// The person is an operator from now on.
+    Operates,
+    /// The reply of the server to [`Input::Command`].
+    CommandReply(String),
     /// The names of the ignored people, as they were typed.
     Ignoring(Vec<String>),
     /// The number of requests that could not be sent.

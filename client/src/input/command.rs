@@ -32,7 +32,7 @@ type Meaning = fn(&str, &str) -> Result<Command, String>;
 
 /// The commands in the room: each with its form, what it does, and what it means. What stands in brackets may
 /// be left out.
-const COMMANDS: [(&str, &str, Meaning); 14] = [
+const COMMANDS: [(&str, &str, Meaning); 15] = [
     ("/who [PATTERN]", "list who is here, or whose name contains PATTERN", |_, pattern| {
         pass(Input::Who(optional(pattern)))
     }),
@@ -71,6 +71,7 @@ const COMMANDS: [(&str, &str, Meaning); 14] = [
     ("/paste, /drop", "send a paste that waits, or forget it", |verb, _| {
         Ok(if verb == "/paste" { Command::Paste } else { Command::Drop })
     }),
+    ("/op", "be an operator: then the commands of the server work here", |_, _| pass(Input::Operate(None))),
     ("/clear", "clear the screen", |_, _| Ok(Command::Show(TerminalEvent::Clear))),
     ("/quit, exit", "leave", |_, _| pass(Input::Leave)),
     ("//TEXT", "say a text that begins with /", |_, text| pass(Input::message(text))),
@@ -116,6 +117,19 @@ pub(crate) fn is_for_one_person(text: &str) -> bool {
     verb.is_some_and(|verb| ["msg", "reply"].iter().any(|private| verb.eq_ignore_ascii_case(private)))
 }
 
+fn meaning_of(verb: &str) -> Option<Meaning> {
+    let known = COMMANDS.iter().find(|(form, ..)| verbs(form).any(|known| known == verb));
+    known.map(|(.., meaning)| *meaning)
+}
+
+/// Returns the line as a command for the server, if it begins as a command does, and is none of the client's.
+pub(crate) fn server_command(line: &str) -> Option<&str> {
+    let command = trim(behind_blank_start(line));
+    let verb = command.split(char::is_whitespace).next()?;
+    let is_known = !verb.starts_with('/') || verb.starts_with("//") || meaning_of(verb).is_some();
+    (!is_known).then_some(command)
+}
+
 /// Parses a line without its line end. A private message or a reply may have several lines. The invisible
 /// characters at the beginning are no part of it.
 ///
@@ -142,8 +156,8 @@ pub(crate) fn parse_command(line: &str) -> Result<Command, String> {
             (verb, rest.trim())
         }
     };
-    match COMMANDS.iter().find(|(form, ..)| verbs(form).any(|known| known == verb)) {
-        Some((.., meaning)) => meaning(verb, rest),
+    match meaning_of(verb) {
+        Some(meaning) => meaning(verb, rest),
         None => Err(format!("there is no command {verb}; /help lists them, and /{verb} says it")),
     }
 }

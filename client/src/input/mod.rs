@@ -4,9 +4,9 @@
 //! The loop runs on the thread `stdin`. Nobody joins that thread, because std cannot wake a blocked read.
 
 mod command;
-#[cfg(feature = "closed")]
+#[cfg(any(feature = "closed", feature = "edit"))]
 mod hidden_input;
-#[cfg(not(feature = "closed"))]
+#[cfg(not(any(feature = "closed", feature = "edit")))]
 #[path = "no_hidden_input.rs"]
 mod hidden_input;
 mod json;

@@ -1,5 +1,5 @@
-//! Stands in the place of `hidden_input.rs` in a build without the feature `closed`, which asks for no
-//! passphrase.
+//! Stands in the place of `hidden_input.rs` in a build without the features `closed` and `edit`, which asks
+//! for no passphrase.
 
 /// A terminal on which nothing is hidden.
 pub(crate) struct HiddenInput;

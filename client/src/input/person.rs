@@ -7,12 +7,12 @@
 use crate::{
     events::{Channels, Input, Stop, UiEvent},
     input::{
-        command::{parse_command, Command},
+        command::{parse_command, server_command, Command},
         hidden_input::HiddenInput,
         Shown, TerminalEvent, Typed,
     },
 };
-use chat_common::text::invisible::trim;
+use chat_common::{handshake::passphrase::Passphrase, text::invisible::trim};
 use crossbeam_channel::{select, Sender};
 use std::{
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
@@ -31,6 +31,8 @@ pub struct Person {
     state: Mutex<State>,
     /// Wakes a pipe that waits for the room.
     changed: Condvar,
+    /// Whether a person who wants to be an operator is asked for the passphrase.
+    asks_operators: bool,
     /// Keeps a passphrase off a terminal in line mode. An editor echoes nothing in any case.
     hidden: Option<HiddenInput>,
 }
@@ -45,6 +47,7 @@ struct State {
     /// Whether the first line after joining is shown.
     is_in_room: bool,
     forgot_paste: bool,
+    is_operator: bool,
     /// Whether the session is over, and Enter ends the program.
     is_over: bool,
     /// When Ctrl-C was typed last.
@@ -53,10 +56,11 @@ struct State {
 
 impl Person {
     /// What is typed goes to `input_tx`, a second Ctrl-C to `stop_tx`, and what is for the terminal alone to
-    /// `show`. Without a name (`asks_name`), the first line is the name. `edits` is whether an editor reads
-    /// the keys.
+    /// `show`. Without a name (`asks_name`), the first line is the name. `asks_operators` is whether a person
+    /// who wants to be an operator is asked for the passphrase. `edits` is whether an editor reads the keys.
     pub fn new(
         asks_name: bool,
+        asks_operators: bool,
         edits: bool,
         input_tx: Sender<Input>,
         stop_tx: Sender<Stop>,
@@ -69,6 +73,7 @@ impl Person {
             show: Box::new(show),
             state: Mutex::new(State { question, ..State::default() }),
             changed: Condvar::new(),
+            asks_operators,
             hidden: (!edits).then(HiddenInput::new),
         }
     }
@@ -76,10 +81,10 @@ impl Person {
     /// Learns from an event what the next line is. Call it before the event is shown.
     pub fn hear(&self, event: &UiEvent) {
         match event {
-            UiEvent::AskName | UiEvent::AskPassphrase => {
+            UiEvent::AskName | UiEvent::AskPassphrase | UiEvent::AskOperators => {
                 let asked_before = self.lock().question.replace(event.clone()).as_ref() == Some(event);
                 self.changed.notify_all();
-                if *event == UiEvent::AskPassphrase {
+                if *event != UiEvent::AskName {
                     self.hidden.iter().for_each(|hidden| hidden.hide(asked_before));
                 }
             }
@@ -88,6 +93,7 @@ impl Person {
                 self.restore_terminal();
             }
             UiEvent::Connected { .. } => self.lock().takes_part = true,
+            UiEvent::Operates => self.lock().is_operator = true,
             _ => {}
         }
     }
@@ -120,7 +126,7 @@ impl Person {
         let command = match typed {
             Typed::Line(_) if self.lock().is_over => Command::Pass(Input::Leave),
             Typed::Line(line) => self.meaning(line),
-            Typed::Text(text) if text.trim().is_empty() || self.asks_passphrase() => Command::Nothing,
+            Typed::Text(text) if text.trim().is_empty() || self.asks_passphrase(true) => Command::Nothing,
             Typed::Text(text) => Command::Pass(Input::message(text)),
             Typed::Notice(notice) => Command::Show(notice),
             Typed::End => Command::Pass(Input::End),
@@ -128,10 +134,19 @@ impl Person {
         };
         match command {
             Command::Nothing => true,
+            Command::Pass(Input::Operate(None)) if self.asks_operators => {
+                // Before the next line is read: as a message, the passphrase would be said to everybody.
+                self.hear(&UiEvent::AskOperators);
+                (self.show)(UiEvent::AskOperators.into());
+                true
+            }
             Command::Pass(input) => self.take(input),
             Command::Show(event) => {
+                // An operator has the commands of the server as well.
+                let more = (event == TerminalEvent::Help && self.lock().is_operator)
+                    .then(|| Input::Command { line: "/help".into(), mistake: String::new() });
                 self.tell(event);
-                true
+                more.is_none_or(|more| self.take(more))
             }
             // What is held does not come here: see `paste_guard.rs`.
             Command::Paste | Command::Drop => self.take(Input::Mistake("no paste waits".into())),
@@ -178,7 +193,7 @@ impl Person {
     /// Records that Ctrl-C was typed. Returns whether that leaves: the second one does, and one where nothing
     /// would be lost.
     pub fn leaves_at_ctrl_c(&self) -> bool {
-        let asks_passphrase = self.asks_passphrase();
+        let asks_passphrase = self.asks_passphrase(false);
         let (mut state, now) = (self.lock(), Instant::now());
         let last = state.interrupted_at.replace(now);
         asks_passphrase || state.is_over || last.is_some_and(|last| now - last <= CTRL_C_TIME)
@@ -211,9 +226,27 @@ impl Person {
     /// Returns what a line means, and takes it for the answer if there is a question.
     fn meaning(&self, line: String) -> Command {
         let mut state = self.lock();
-        let command = parse_command(&line).unwrap_or_else(|help| Command::Pass(Input::Mistake(help)));
+        let command = parse_command(&line).unwrap_or_else(|mistake| {
+            Command::Pass(match server_command(&line) {
+                Some(command) => Input::Command { line: command.to_owned(), mistake },
+                None => Input::Mistake(mistake),
+            })
+        });
         match &state.question {
             None => command,
+            Some(UiEvent::AskOperators) => {
+                drop(state);
+                self.hear(&UiEvent::PassphraseTyped);
+                (self.show)(UiEvent::PassphraseTyped.into());
+                let passphrase = match line.trim() {
+                    "" => Err("you are no operator: nothing was typed".to_owned()),
+                    _ => Passphrase::new(&line),
+                };
+                Command::Pass(match passphrase {
+                    Ok(passphrase) => Input::Operate(Some(passphrase)),
+                    Err(why) => Input::Mistake(why),
+                })
+            }
             Some(UiEvent::AskName) if command == Command::Pass(Input::Leave) => command,
             Some(_) => {
                 // An empty line is no answer. The session asks again, and what is typed next is still one.
@@ -234,8 +267,13 @@ impl Person {
         self.hidden.iter().for_each(HiddenInput::show);
     }
 
-    fn asks_passphrase(&self) -> bool {
-        self.lock().question == Some(UiEvent::AskPassphrase)
+    /// Whether the next line is the passphrase of the room, or if `any` that of the operators.
+    fn asks_passphrase(&self, any: bool) -> bool {
+        match self.lock().question {
+            Some(UiEvent::AskPassphrase) => true,
+            Some(UiEvent::AskOperators) => any,
+            _ => false,
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -261,7 +299,7 @@ mod tests {
     fn person(asks_name: bool) -> (Person, Ends) {
         let ((input_tx, input_rx), (stop_tx, stop_rx)) = (bounded(16), bounded(4));
         let (shown_tx, shown_rx) = bounded(16);
-        let person = Person::new(asks_name, true, input_tx, stop_tx, move |shown| {
+        let person = Person::new(asks_name, true, true, input_tx, stop_tx, move |shown| {
             shown_tx.send(shown).unwrap();
         });
         (person, Ends { channels: Channels { input_rx, stop_rx }, shown_rx })
@@ -289,7 +327,10 @@ mod tests {
         assert_eq!(ends.shown(), [TerminalEvent::Help, TerminalEvent::Clear, bell].map(Shown::from));
         let inputs = ends.inputs();
         assert_eq!(inputs[..2], [Input::message("hi"), Input::Mistake("no paste waits".into())]);
-        assert!(matches!(&inputs[2..], [Input::Mistake(why)] if why.contains("no command /wave")));
+        assert!(matches!(
+            &inputs[2..],
+            [Input::Command { line, mistake }] if line == "/wave" && mistake.contains("no command /wave")
+        ));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::screen::{
     line_rows::{one_below_the_other, write_above_typed_line},
     rows::{Rows, CLEAR},
     streams::Streams,
-    wording::ASK_PASSPHRASE,
+    wording::{ASK_OPERATORS, ASK_PASSPHRASE},
 };
 use chat_common::terminal::shell_probe::TerminalSize;
 
@@ -58,7 +58,7 @@ impl Rows for EditedRows {
     }
 
     fn ask(&mut self, question: &str, streams: &mut Streams) {
-        self.hides_typing = question == ASK_PASSPHRASE;
+        self.hides_typing = [ASK_PASSPHRASE, ASK_OPERATORS].contains(&question);
         self.set_question(question);
         match self.phase {
             Phase::Shown => self.redraw(streams),

@@ -30,9 +30,10 @@ pub fn json_objects(event: &UiEvent) -> Vec<String> {
         UiEvent::RoomRemembered { key, replaces } => {
             connection("remembered").text("key", key).optional("replaces", replaces.as_deref())
         }
-        UiEvent::AskName | UiEvent::AskPassphrase | UiEvent::PassphraseTyped | UiEvent::Ignoring(_) => {
-            return Vec::new();
-        }
+        UiEvent::AskName | UiEvent::AskPassphrase | UiEvent::AskOperators => return Vec::new(),
+        UiEvent::PassphraseTyped | UiEvent::Ignoring(_) => return Vec::new(),
+        UiEvent::Operates => Object::new("you").boolean("operator", true),
+        UiEvent::CommandReply(text) => Object::new("reply").text("text", text),
         UiEvent::Connected { name, joined: reply } => joined("connected", name, reply)
             .number("text_limit", reply.text_limit.into())
             .optional("motd", reply.motd.as_deref())
@@ -98,7 +99,12 @@ fn accepted_object(message_id: Option<u64>, sequence: u64, utterance: &Utterance
 fn people_object(people: &[Person], total: u32, pattern: Option<&str>) -> Object {
     let found = matching(people, pattern);
     let names: Vec<String> = found.iter().map(|person| person.name.clone()).collect();
-    let object = Object::new("people").number("total", total.into()).texts("names", &names);
+    let operators = found.iter().filter(|person| person.operator);
+    let operators: Vec<String> = operators.map(|person| person.name.clone()).collect();
+    let mut object = Object::new("people").number("total", total.into()).texts("names", &names);
+    if !operators.is_empty() {
+        object = object.texts("operators", &operators);
+    }
     match pattern {
         None => object,
         Some(pattern) => object

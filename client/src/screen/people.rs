@@ -21,8 +21,8 @@ pub(crate) fn describe(
     on_terminal: bool,
 ) -> Vec<String> {
     let found = matching(people, pattern);
-    let all: Vec<&str> = found.iter().map(|person| person.name.as_str()).collect();
-    let names = list_some(&all, usize::MAX);
+    let all: Vec<String> = found.iter().map(|person| named(person)).collect();
+    let names = all.join(", ");
     let is_cut = (people.len() as u64) < u64::from(total);
     let Some(pattern) = pattern else {
         let cut =
@@ -56,7 +56,13 @@ fn about(person: &Person, viewer: &Viewer) -> String {
         0 => "spoke just now".to_owned(),
         idle => format!("silent for {}", in_words(idle.into())),
     };
-    format!("{}{you}: here since {since}, {silent}", escape_line(&person.name))
+    format!("{}{you}: here since {since}, {silent}", named(person))
+}
+
+/// Returns the name of a person, and whether that is an operator.
+fn named(person: &Person) -> String {
+    let operator = if person.operator { " (operator)" } else { "" };
+    escape_line(&person.name) + operator
 }
 
 /// Returns the names with commas between them. If there are more than `most`, then how many more.

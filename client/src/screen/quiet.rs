@@ -1,4 +1,5 @@
-//! What `--quiet` leaves: messages, actions and private messages of other people. No I/O.
+//! What `--quiet` leaves: messages, actions and private messages of other people, and the replies to commands
+//! of an operator. No I/O.
 
 use crate::{events::UiEvent, input::Shown};
 use chat_common::wire::protocol::{Event, EventKind};
@@ -16,6 +17,8 @@ pub(crate) fn said_by_others<'e>(shown: &'e Shown, own_name: &str) -> Option<Cow
     let Shown::Session(event) = shown else { return None };
     match event {
         UiEvent::Event { event, .. } => is_said(event).then_some(Cow::Borrowed(shown)),
+        // A person or a script has asked for it.
+        UiEvent::CommandReply(_) => Some(Cow::Borrowed(shown)),
         UiEvent::History(events) => some(events.iter().filter(|event| is_said(event)).cloned().collect()),
         UiEvent::Found { matches, .. } => {
             let events = matches.iter().map(|found| &found.event);

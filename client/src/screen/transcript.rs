@@ -2,8 +2,9 @@
 //!
 //! It has our own messages, which a terminal shows as they were typed, and every coming and going, which a
 //! terminal folds. What happened before the join, or was missed and came later, is marked `(earlier)` and has
-//! the time when it happened. The replies to `/history`, `/search` and `/help` are left out: they repeat what
-//! has its line already, or what was said before anybody kept this transcript.
+//! the time when it happened. The replies to `/history`, `/search`, `/help` and the commands of operators are
+//! left out: they repeat what has its line already, or what was said before anybody kept this transcript, or
+//! are for the operator alone.
 //!
 //! Any thread that shows an event may write it, one at a time.
 
@@ -45,7 +46,7 @@ impl Transcript {
     pub(crate) fn write(&mut self, shown: &Shown, viewer: &Viewer, streams: &Streams) {
         let Some(file) = &mut self.0 else { return };
         let lines = match shown {
-            Shown::Session(UiEvent::History(_) | UiEvent::Found { .. }) => return,
+            Shown::Session(UiEvent::History(_) | UiEvent::Found { .. } | UiEvent::CommandReply(_)) => return,
             Shown::Terminal(TerminalEvent::Help) => return,
             Shown::Session(UiEvent::Accepted { utterance, .. }) => {
                 vec![said_line(utterance, &viewer.own_name)]

@@ -23,11 +23,15 @@ use chat_common::{
 /// The question for a passphrase. The answer is not shown.
 pub(crate) const ASK_PASSPHRASE: &str = "Passphrase of the room: ";
 
+/// The question for the operators' passphrase. The answer is not shown.
+pub(crate) const ASK_OPERATORS: &str = "Passphrase of the operators: ";
+
 /// Returns what a person is asked, if this is a question.
 pub(crate) fn question(shown: &Shown) -> Option<&'static str> {
     match shown {
         Shown::Session(UiEvent::AskName) => Some("Enter your name: "),
         Shown::Session(UiEvent::AskPassphrase) => Some(ASK_PASSPHRASE),
+        Shown::Session(UiEvent::AskOperators) => Some(ASK_OPERATORS),
         _ => None,
     }
 }
@@ -96,7 +100,9 @@ fn session_lines(event: &UiEvent, viewer: &Viewer, on_terminal: bool) -> Vec<Sty
     let notice = |text: &str| vec![StyledLine::notice(text)];
     let error = |text: String| vec![StyledLine::error(text)];
     match event {
-        UiEvent::AskName | UiEvent::AskPassphrase | UiEvent::PassphraseTyped => Vec::new(),
+        UiEvent::AskName | UiEvent::AskPassphrase | UiEvent::AskOperators | UiEvent::PassphraseTyped => {
+            Vec::new()
+        }
         UiEvent::RoomRemembered { key, replaces } => {
             let replaces = replaces.as_ref().map(|old| format!(" in place of {old}")).unwrap_or_default();
             notice(&format!("the room's key is {key}; it is remembered{replaces}"))
@@ -152,6 +158,13 @@ fn session_lines(event: &UiEvent, viewer: &Viewer, on_terminal: bool) -> Vec<Sty
             matches.iter().map(|found| found_line(found, own_name)).chain([found]).collect()
         }
         UiEvent::Renamed { name } => notice(&format!("you are [{}] now", escape_line(name))),
+        UiEvent::Operates => {
+            notice("you are an operator now; the commands of the server work here, and /help lists them")
+        }
+        UiEvent::CommandReply(text) => {
+            let whole = |line| StyledLine { max_rows: usize::MAX, ..StyledLine::system(escape_line(line)) };
+            text.lines().map(whole).collect()
+        }
         UiEvent::Ignoring(names) if names.is_empty() => notice("ignoring nobody"),
         UiEvent::Ignoring(names) => {
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -204,6 +217,8 @@ pub(crate) fn as_typed(input: &Input) -> String {
         Input::Who(Some(pattern)) => format!("/who {pattern}"),
         Input::History { count, .. } => format!("/history {count}"),
         Input::Search(text) => format!("/search {text}"),
+        Input::Operate(_) => "/op".to_owned(),
+        Input::Command { line, .. } => line.clone(),
         // Nothing of this waits.
         Input::Ignore(_) | Input::Answer(_) | Input::Mistake(_) => String::new(),
         Input::Leave | Input::End | Input::Failed(_) => String::new(),

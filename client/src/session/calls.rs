@@ -76,7 +76,10 @@ impl Client<'_> {
                 default(pause) => {
                     let request = self.queue.waiting.front().map_or(Request::Ping, ToSend::request);
                     self.inbox.record_said(self.own_name(), &request);
-                    let reply = call.call(&request, CALL_TIMEOUT);
+                    let reply = self.call_first(call);
+                    if reply.is_err() {
+                        self.forget_sent_command();
+                    }
                     // After an error the server may have accepted the message.
                     self.queue.set_awaits_reply(reply.is_err());
                     let reply = reply?;
@@ -127,6 +130,11 @@ impl Client<'_> {
             (ToSend::Who(pattern), Reply::People { people, total }) => {
                 (self.show)(UiEvent::People { people, total, pattern });
             }
+            (ToSend::Operate(passphrase), Reply::Lines { .. }) => {
+                self.operator = Some(passphrase);
+                (self.show)(UiEvent::Operates);
+            }
+            (ToSend::Command(_), Reply::Lines { text, .. }) => (self.show)(UiEvent::CommandReply(text)),
             (ToSend::Page(mut pager), Reply::History { events }) => {
                 match self.inbox.turn_page(&mut pager, events) {
                     // What was said meanwhile goes first.

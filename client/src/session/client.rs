@@ -11,7 +11,7 @@ use crate::{
         send_queue::{SendQueue, ToSend},
     },
 };
-use chat_common::wire::token::Token;
+use chat_common::{handshake::passphrase::Passphrase, wire::token::Token};
 use crossbeam_channel::{never, RecvError};
 use std::io;
 
@@ -29,6 +29,8 @@ pub(crate) struct Client<'a> {
     pub(crate) queue: SendQueue,
     pub(crate) access: RoomAccess<'a>,
     pub(crate) member: Membership,
+    /// The passphrase with which the person is an operator.
+    pub(crate) operator: Option<Passphrase>,
     pub(crate) leaving: Leaving,
 }
 
@@ -96,6 +98,7 @@ impl<'a> Client<'a> {
                 opened_callback_shown: false,
                 untold_loss: None,
             },
+            operator: None,
             leaving: Leaving { stay: options.stay, asked_history, ..Leaving::default() },
         })
     }
@@ -166,6 +169,11 @@ impl Client<'_> {
                 self.reject("the name is too long; choose a shorter one".into());
             }
             Input::Rename(name) => self.queue.waiting.push_back(ToSend::Rename(name)),
+            // The server shows an operator more.
+            Input::Who(pattern) if self.operates() => {
+                let line = format!("/who {}", pattern.unwrap_or_default());
+                self.queue.waiting.push_back(ToSend::Command(line.trim_end().to_owned()));
+            }
             Input::Who(pattern) => self.queue.waiting.push_back(ToSend::Who(pattern)),
             Input::History { count, before } => {
                 let pager = Pager::history(count, Unread { before, ..Unread::default() });
@@ -176,6 +184,8 @@ impl Client<'_> {
             }
             Input::Ignore(name) => (self.show)(UiEvent::Ignoring(self.inbox.toggle_ignored(name))),
             Input::Mistake(why) => self.reject(why),
+            Input::Operate(passphrase) => self.operate(passphrase),
+            Input::Command { line, mistake } => self.command(line, mistake),
             // Nobody asks any more.
             Input::Answer(_) => {}
             Input::Leave => self.leave_when_done(),
@@ -194,7 +204,7 @@ impl Client<'_> {
         self.queue.push_utterance(utterance, message_id);
     }
 
-    fn reject(&mut self, help: String) {
+    pub(super) fn reject(&mut self, help: String) {
         self.leaving.rejected += 1;
         (self.show)(UiEvent::InvalidInput(help));
     }

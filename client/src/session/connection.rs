@@ -36,6 +36,9 @@ impl Client<'_> {
     /// Why the connection has ended before that.
     pub(crate) fn connect_once(&mut self, name: &str) -> Result<(), ConnectionEnd> {
         let mut call = self.dial()?;
+        if let Some(command) = &self.options.command {
+            return self.carry_out(&mut call, command);
+        }
         let (task, joining) = tasks::begin();
         let (lost_tx, lost_rx) = bounded(1);
         let callbacks = Callbacks::new(call.stream(), self.member.token, self.inbox, joining, lost_tx);
@@ -63,6 +66,7 @@ impl Client<'_> {
             }
             // The callbacks may show events from now on.
             drop(task);
+            self.operate_again(&mut call)?;
             self.call_loop(&mut call, &lost_rx).map_err(ConnectionEnd::Lost)
         })
     }

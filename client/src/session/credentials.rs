@@ -1,6 +1,6 @@
 //! What a client needs for a closed room, and where it is read from. Runs on the main thread.
 
-use crate::session::known_rooms;
+use crate::session::{known_rooms, passphrase_source::PassphraseSource};
 use chat_common::handshake::{credentials::Credentials, passphrase::Passphrase, state};
 use std::path::{Path, PathBuf};
 
@@ -22,15 +22,6 @@ pub struct AccessOptions {
     pub asks_passphrase: bool,
 }
 
-/// Where the passphrase comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PassphraseSource {
-    /// An environment variable.
-    Given(Passphrase),
-    /// The first line of this file.
-    File(PathBuf),
-}
-
 /// Reads the passphrase and the keys that the options name, so that the client can join a closed room.
 ///
 /// # Blocking
@@ -42,19 +33,10 @@ pub fn load_credentials(
     access: &mut AccessOptions,
     passphrase: Option<&PassphraseSource>,
 ) -> Result<(), String> {
-    let passphrase = match passphrase {
-        None => return Ok(()),
-        Some(PassphraseSource::Given(passphrase)) => passphrase.clone(),
-        Some(PassphraseSource::File(path)) => read_passphrase(path)?,
-    };
+    let Some(passphrase) = passphrase else { return Ok(()) };
+    let passphrase = passphrase.read("the passphrase file")?;
     access.credentials = Some(with_own_key(passphrase, access.state.as_deref())?);
     Ok(())
-}
-
-fn read_passphrase(path: &Path) -> Result<Passphrase, String> {
-    let line = state::read_first_line(path)
-        .map_err(|error| format!("cannot read the passphrase file {}: {error}", path.display()))?;
-    Passphrase::new(&line).map_err(|why| format!("the passphrase file {}: {why}", path.display()))
 }
 
 /// Returns the credentials with this passphrase and the client's own key.

@@ -22,10 +22,12 @@ mod inbox;
 mod known_rooms;
 mod listener;
 mod message;
+mod operating;
 mod options;
 mod pager;
 #[cfg(feature = "closed")]
 mod passphrase_question;
+mod passphrase_source;
 mod people;
 mod questions;
 mod repetitions;
@@ -50,8 +52,9 @@ use crossbeam_channel::{after, never, select};
 use std::time::{Duration, Instant};
 
 #[cfg(feature = "closed")]
-pub use credentials::{load_credentials, AccessOptions, PassphraseSource};
+pub use credentials::{load_credentials, AccessOptions};
 pub use options::{JoinOptions, MemberOptions};
+pub use passphrase_source::PassphraseSource;
 
 /// The pause between two attempts to connect grows from the first value to the second.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -267,5 +270,10 @@ impl Client<'_> {
 
 /// Whether this input is sent to the server.
 fn is_to_send(input: &Input) -> bool {
-    !matches!(input, Input::Leave | Input::End | Input::Failed(_) | Input::Mistake(_) | Input::Answer(_))
+    match input {
+        Input::Leave | Input::End | Input::Failed(_) | Input::Mistake(_) | Input::Answer(_) => false,
+        // Nobody knows whether it is a command of the server.
+        Input::Command { .. } => false,
+        _ => true,
+    }
 }

@@ -2,7 +2,10 @@
 
 #[cfg(feature = "closed")]
 use crate::session::credentials::AccessOptions;
-use chat_common::wire::{protocol::Place, token::Token};
+use chat_common::{
+    handshake::passphrase::Passphrase,
+    wire::{protocol::Place, token::Token},
+};
 use std::time::Duration;
 
 /// How the client joins.
@@ -26,6 +29,11 @@ pub struct JoinOptions {
     /// 5 s where the server is busy, and then comes back without a limit; a person's client also waits for a
     /// busy server without a limit.
     pub wait: Option<Duration>,
+    /// The operators' passphrase.
+    pub operator: Option<Passphrase>,
+    /// The command that an operator wants to be carried out. The client then does not join: it leaves when it
+    /// has the reply.
+    pub command: Option<String>,
     /// What a closed room wants to see.
     #[cfg(feature = "closed")]
     pub access: AccessOptions,
@@ -59,6 +67,8 @@ impl JoinOptions {
             remembers: false,
             interactive: false,
             stay: false,
+            operator: None,
+            command: None,
             wait: None,
             #[cfg(feature = "closed")]
             access: AccessOptions::default(),

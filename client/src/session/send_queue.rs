@@ -5,7 +5,7 @@
 //! next connection, and the server knows by the id whether it has already accepted the message.
 
 use crate::{events::Utterance, session::pager::Pager};
-use chat_common::wire::protocol::Request;
+use chat_common::{handshake::passphrase::Passphrase, wire::protocol::Request};
 use std::collections::VecDeque;
 
 /// A queue of this length stops the reading of input, and that slows a pipe down.
@@ -25,6 +25,10 @@ pub(crate) enum ToSend {
     Rename(String),
     /// Who is here, to show only those whose name contains this.
     Who(Option<String>),
+    /// The wish to be an operator, with this passphrase.
+    Operate(Passphrase),
+    /// A command for the server.
+    Command(String),
     /// A page of a history or a search.
     Page(Box<Pager>),
 }
@@ -34,6 +38,8 @@ impl ToSend {
         match self {
             ToSend::Rename(name) => Request::Rename { name: name.clone() },
             ToSend::Who(_) => Request::Who,
+            ToSend::Operate(passphrase) => Request::Operate { passphrase: passphrase.words().to_owned() },
+            ToSend::Command(line) => Request::Command { line: line.clone() },
             ToSend::Page(pager) => pager.request(),
             ToSend::Message { utterance, message_id, repeated, .. } => {
                 let (message_id, repeated, text) = (*message_id, *repeated, utterance.text().to_owned());

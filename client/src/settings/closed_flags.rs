@@ -5,7 +5,7 @@ use super::options::{Environment, Options};
 #[cfg(feature = "closed")]
 use crate::session::{AccessOptions, PassphraseSource};
 #[cfg(feature = "closed")]
-use chat_common::handshake::{passphrase::Passphrase, state::default_directory};
+use chat_common::handshake::state::default_directory;
 use std::path::PathBuf;
 
 /// The error of `--passphrase`.
@@ -32,14 +32,7 @@ impl ClosedFlags {
         let ClosedFlags { passphrase_file, passphrase, state, accept_new_key } = self;
         options.passphrase = match (passphrase_file, passphrase) {
             (Some(path), _) => Some(PassphraseSource::File(path)),
-            // What took the place of bytes that are no text is no part of a passphrase.
-            (None, Some(words)) if words.contains(char::REPLACEMENT_CHARACTER) => {
-                return Err("$CHAT_PASSPHRASE is not text in UTF-8".into());
-            }
-            (None, Some(words)) => {
-                let passphrase = Passphrase::new(&words).map_err(|why| format!("$CHAT_PASSPHRASE: {why}"))?;
-                Some(PassphraseSource::Given(passphrase))
-            }
+            (None, Some(words)) => Some(PassphraseSource::given(&words, "$CHAT_PASSPHRASE")?),
             (None, None) => None,
         };
         let state = match state.map_or_else(|| default_directory(environment.variable), Ok) {
@@ -58,6 +51,8 @@ mod tests {
     #[cfg(feature = "closed")]
     use super::*;
     use crate::settings::tests::{run, with};
+    #[cfg(feature = "closed")]
+    use chat_common::handshake::passphrase::Passphrase;
 
     #[test]
     fn a_passphrase_is_no_argument_and_the_error_says_the_ways() {

@@ -5,7 +5,7 @@ use super::{
     options::{Bell, InputSource, Options, TimeFormat},
     server_address::{parse_server, DEFAULT_PORT, DEFAULT_SERVER},
 };
-use crate::session::HOW_TO_BUILD_CLOSED;
+use crate::session::{PassphraseSource, HOW_TO_BUILD_CLOSED};
 use chat_common::{
     program::flags::{Feature, Flag, Misuse, Program},
     text::{
@@ -90,6 +90,18 @@ pub(crate) fn program(commands: Vec<(&'static str, &'static str)>) -> Program<Co
             .does("send a paste of many lines without asking"),
         flag("--no-listen", |to, v| v.put(&mut to.options.join.member.dials, true))
             .does("do not let the server dial this client"),
+        flag("--operate COMMAND", |to, v| v.text(&mut to.options.join.command))
+            .does("let the server do COMMAND, as an operator, and leave")
+            .topic("op"),
+        flag("--operator-file FILE", |to, v| match v.is_variable() {
+            true => {
+                v.read(&mut to.options.operator, |words| PassphraseSource::given(words, "$CHAT_OPERATOR"))
+            }
+            false => v.read(&mut to.options.operator, |path| Ok(PassphraseSource::File(path.into()))),
+        })
+        .does("FILE begins with the operators' passphrase, for /op")
+        .variable("CHAT_OPERATOR")
+        .topic("op"),
         flag("--passphrase-file FILE", |to, v| match v.is_variable() {
             true => v.text(&mut to.closed.passphrase),
             false => v.text(&mut to.closed.passphrase_file),
@@ -105,7 +117,7 @@ pub(crate) fn program(commands: Vec<(&'static str, &'static str)>) -> Program<Co
             .does("let a closed room have another key than before")
             .feature(&CLOSED),
     ];
-    flags.extend(Flag::of_every_program("commands", "print this, or the commands in the room"));
+    flags.extend(Flag::of_every_program("commands|op", "print this, the commands, or the operators' flags"));
     Program {
         name: "chat-client",
         summary: "Joins a room of rpc-chat and takes part in it",

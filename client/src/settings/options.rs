@@ -1,8 +1,6 @@
 //! What a person can set, as plain values. `arguments.rs` reads them from the command line.
 
-use crate::session::JoinOptions;
-#[cfg(feature = "closed")]
-use crate::session::PassphraseSource;
+use crate::session::{JoinOptions, PassphraseSource};
 use std::path::PathBuf;
 
 /// How many messages a terminal shows after joining, and `/history` without a number.
@@ -127,6 +125,10 @@ pub struct Options {
     pub json_input: bool,
     /// Whether a paste of many lines on a terminal waits for the person's word.
     pub paste_guard: bool,
+    /// Where the operators' passphrase comes from.
+    pub operator: Option<PassphraseSource>,
+    /// Whether a person who wants to be an operator is asked for that passphrase.
+    pub asks_operators: bool,
     /// Where the passphrase of a closed room comes from.
     #[cfg(feature = "closed")]
     pub passphrase: Option<PassphraseSource>,

@@ -13,15 +13,16 @@
 //! | [`callback`] | how the callback connection of a session begins |
 //! | `sealed` | how the two kinds of connection are sealed |
 //! | `credentials` | what each side of a closed room needs: its passphrase and its own key |
-//! | `passphrase` | the passphrase, and SPAKE2; names the crate spake2 |
-//! | `state` | the directory in which a program keeps its key |
+//! | [`passphrase`] | a passphrase, of a closed room or of the operators |
+//! | `exchange` | SPAKE2, which makes a key of the passphrase; names the crate spake2 |
+//! | [`state`] | the directory in which a program keeps its key, and files with secrets |
 
 pub mod callback;
 #[cfg(feature = "closed")]
 pub mod credentials;
 #[cfg(feature = "closed")]
+mod exchange;
 pub mod passphrase;
 #[cfg(feature = "closed")]
 pub mod sealed;
-#[cfg(feature = "closed")]
 pub mod state;

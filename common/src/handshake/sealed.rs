@@ -23,7 +23,7 @@
 //! guess. The server says first, and before the verdict, that a passphrase was wrong ([`accept_call`]). A
 //! client that leaves before it reads the verdict has spent its guess all the same.
 
-use super::{credentials::Credentials, passphrase::MESSAGE_BYTES};
+use super::{credentials::Credentials, exchange::MESSAGE_BYTES};
 use crate::wire::{
     error::RpcError,
     hello::{answer_bytes, Hello, Role},

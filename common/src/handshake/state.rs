@@ -3,14 +3,17 @@
 //!
 //! The directory and its files are for their owner alone.
 
+#[cfg(feature = "closed")]
+use crate::wire::seal::KeyPair;
 use crate::{
     program::{given_file::GivenFile, kept_file::KeptFile},
     text::text_file,
-    wire::seal::KeyPair,
 };
+#[cfg(feature = "closed")]
+use std::io::ErrorKind;
 use std::{
     fs::{self, DirBuilder},
-    io::{self, BufRead, BufReader, ErrorKind, Read},
+    io::{self, BufRead, BufReader, Read},
     os::unix::fs::{DirBuilderExt, PermissionsExt},
     path::{Path, PathBuf},
 };
@@ -62,6 +65,7 @@ pub fn warn_of_readers(path: &Path, what: &str) -> io::Result<()> {
 ///
 /// # Errors
 /// When the file cannot be read or written, or holds no key. One line for people.
+#[cfg(feature = "closed")]
 pub fn load_key(directory: &Path, name: &str) -> Result<KeyPair, String> {
     make_directory(directory)?;
     let path = directory.join(name);
@@ -88,6 +92,7 @@ pub fn secret(path: &Path) -> KeptFile {
 }
 
 /// Reads the key in this file. Returns `None` if there is no such file.
+#[cfg(feature = "closed")]
 fn read_key(file: &KeptFile, path: &Path) -> Result<Option<KeyPair>, String> {
     match file.read() {
         Ok(lines) => {
@@ -117,6 +122,7 @@ pub fn read_first_line(path: &Path) -> io::Result<String> {
     text_file::decode(&line)
 }
 
+#[cfg(feature = "closed")]
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -72,6 +72,18 @@ pub enum Request {
         /// by page.
         before: Option<u64>,
     },
+    /// Makes this connection one of an operator. It may come before the Join, or in its place. The reply is
+    /// `Lines`.
+    Operate {
+        /// The words of the operators' passphrase. An empty one only asks whether the room would take one
+        /// from here.
+        passphrase: String,
+    },
+    /// Carries out a command of the server's console, on a connection of an operator. The reply is `Lines`.
+    Command {
+        /// The command, as it is typed on the console.
+        line: String,
+    },
 }
 
 /// How a client enters the room.
@@ -153,6 +165,13 @@ pub enum Reply {
         /// server has looked. Nothing is older if there is no event.
         events: Vec<Event>,
     },
+    /// To `Operate` and `Command`. A long reply comes in several frames, and their texts belong together.
+    Lines {
+        /// The reply, or a part of it: lines with line ends between them. It can be empty.
+        text: String,
+        /// Whether another `Lines` follows.
+        more: bool,
+    },
 }
 
 /// A member, for those who ask who is here. The times are durations, because clocks differ.
@@ -164,7 +183,7 @@ pub struct Person {
     pub here: u32,
     /// For how long the member has said nothing to everybody, in seconds. At most `here`.
     pub idle: u32,
-    /// Whether the member is an operator of the room. No room has one today.
+    /// Whether the member's connection is one of an operator.
     pub operator: bool,
 }
 

@@ -6,7 +6,6 @@ mod memory;
 mod prompt_guard;
 #[cfg(feature = "closed")]
 mod secrets;
-#[cfg(feature = "closed")]
 mod words;
 
 use crate::prompt_guard::{AboveTypedLine, PromptGuard};
@@ -119,6 +118,11 @@ fn serve(
         Some(file) => read_motd(&file, settings.limits.max_text.0)?,
         None => None,
     };
+    if let Some(file) = settings.operators.as_deref().filter(|file| !file.as_os_str().is_empty()) {
+        if words::make_file(file)? {
+            info!("the operators' passphrase is made up: it is the first line of {}", file.display());
+        }
+    }
     #[cfg(feature = "closed")]
     let closed_lines = match secrets::open(&options.closed)? {
         Some((credentials, lines)) => {

@@ -5,11 +5,7 @@ use crate::words;
 use chat_common::handshake::{credentials::Credentials, passphrase::Passphrase, state};
 use chat_server::ClosedFlags;
 use log::{info, warn};
-use std::{
-    env,
-    io::{self, ErrorKind},
-    path::Path,
-};
+use std::{env, io, path::Path};
 
 /// The file of the state directory that holds the room's key.
 const KEY_FILE: &str = "room_key";
@@ -54,18 +50,13 @@ pub(crate) fn open(closed: &ClosedFlags) -> Result<Option<(Credentials, String)>
 /// Returns a passphrase that the server has made up. It stays the same where the operator has named a
 /// directory.
 fn made_up(directory: Option<&Path>) -> Result<Passphrase, String> {
-    let new = || words::made_up().map_err(|error| format!("no random bytes: {error}"));
     let Some(directory) = directory else {
         info!("the passphrase is new at each start; --state DIR keeps it");
-        return Passphrase::new(&new()?);
+        return Passphrase::new(&words::made_up().map_err(|error| format!("no random bytes: {error}"))?);
     };
     let path = directory.join(PASSPHRASE_FILE);
-    let in_file = |why: String| format!("{}: {why}", path.display());
-    match state::secret(&path).create(&new()?) {
-        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(in_file(error.to_string())),
-        // It was there, or it is now.
-        _ => read(&path).map_err(in_file),
-    }
+    words::make_file(&path)?;
+    read(&path).map_err(|why| format!("{}: {why}", path.display()))
 }
 
 /// Reads the passphrase in the first line of a file, and warns if others may read the file.

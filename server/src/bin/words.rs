@@ -1,5 +1,4 @@
-//! Passphrases that the server makes up: four words of a list. No I/O but the system's random bytes; runs on
-//! the main thread.
+//! Passphrases that the server makes up: four words of a list. Runs on the main thread.
 //!
 //! The list has 2^10 words, so four of them are 40 bits. That is enough because nobody can try them without
 //! the running server (SPAKE2), and the server allows few guesses. An address has 5 guesses a minute, 2.6
@@ -7,8 +6,8 @@
 //! none: 1,000 guesses a second, which take 12,000 addresses, are 3e10 a year, and half of 2^40 takes them 17
 //! years.
 
-use chat_common::wire::token::Token;
-use std::io;
+use chat_common::{handshake::state, wire::token::Token};
+use std::{io, path::Path};
 
 /// Short common words, no two of which differ in one letter alone.
 const LIST: &str = include_str!("words.txt");
@@ -26,6 +25,25 @@ pub(crate) fn made_up() -> io::Result<String> {
     let number = Token::random()?.to_u64();
     let chosen = (0..COUNT).map(|place| words[(number >> (place * BITS)) as usize % (1 << BITS)]);
     Ok(chosen.collect::<Vec<_>>().join(" "))
+}
+
+/// Makes a file with a new passphrase, for its owner alone, unless there is one. Returns whether it did.
+///
+/// # Blocking
+/// On the file system.
+///
+/// # Errors
+/// When the file cannot be written, or the system has no random bytes. One line for people.
+pub(crate) fn make_file(path: &Path) -> Result<bool, String> {
+    if path.exists() {
+        return Ok(false);
+    }
+    let words = made_up().map_err(|error| format!("no random bytes: {error}"))?;
+    match state::secret(path).create(&words) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(format!("cannot write {}: {error}", path.display())),
+        Ok(()) => Ok(true),
+    }
 }
 
 #[cfg(test)]

@@ -28,6 +28,12 @@
 //! Loopback addresses are exempt: a program on the server's machine has millions of them, and no limit for
 //! each would help. Many hosts together can take all of `max_connections`.
 //!
+//! Where the room has operators, a connection that is refused a place, or whose address is banned, gets one
+//! of the `RESERVED` places ([`Admission::admit_to_reserve`]). It can show the operators' passphrase there,
+//! and do nothing else. When all of these are taken, a new connection takes the place of one of its own host,
+//! or else of the oldest; but only this machine takes the place of one from this machine. The place of one
+//! that has shown the passphrase is its own.
+//!
 //! A connection also needs its share of the process's [`Descriptors`]. Where they are few, they are used up
 //! before the places are. So a connection that finds none takes the place of one that has not joined as well,
 //! after the same rules, if some have had the time to join.
@@ -54,10 +60,17 @@ const CAME_AGAIN: Duration = Duration::from_secs(5);
 /// The most hosts that are remembered for that. A host beyond these counts as a new one.
 const MAX_LOSERS: usize = 4096;
 
+/// The places for operators where the room has no other.
+const RESERVED: usize = 4;
+/// Their descriptors. One whose place was taken has its own until its thread has ended.
+pub(super) const RESERVED_DESCRIPTORS: usize = 2 * RESERVED;
+
 /// The accepted connections.
 #[derive(Debug)]
 pub(crate) struct Admission {
     descriptors: Arc<Descriptors>,
+    /// Those of the reserved places.
+    reserve: Arc<Descriptors>,
     /// Protects the table. This is the only lock on it, and nothing blocks under it.
     table: Mutex<Table>,
 }
@@ -72,6 +85,8 @@ struct Table {
     hosts: HashMap<Host, usize>,
     /// The connections that have not joined, in the order in which they came, each with its host.
     unjoined: BTreeMap<u64, Host>,
+    /// The connections in reserved places, in the order in which they came, each with its host.
+    reserved: BTreeMap<u64, Host>,
     /// When each host last lost the place of a connection that had not joined, to one of another host.
     lost: HashMap<Host, Instant>,
     dice: Dice,
@@ -90,6 +105,8 @@ struct Open {
 enum Stage {
     /// It has not joined. A new connection can take its place.
     Unjoined,
+    /// It is in a reserved place, and has not shown the operators' passphrase.
+    Reserved,
     /// A new connection has taken its place, and its thread is about to end.
     Evicted,
     /// Its Join is being carried out, or has succeeded.
@@ -112,12 +129,15 @@ pub(crate) struct Slot {
     number: u64,
     peer: SocketAddr,
     share: Share,
+    /// Why a connection in a reserved place has no other.
+    refusal: Option<Status>,
 }
 
 impl Admission {
     /// Returns an empty table.
     pub(super) fn new(descriptors: Arc<Descriptors>) -> Arc<Admission> {
-        Arc::new(Admission { descriptors, table: Mutex::default() })
+        let reserve = Descriptors::new(RESERVED_DESCRIPTORS);
+        Arc::new(Admission { descriptors, reserve, table: Mutex::default() })
     }
 
     /// Gives a new connection a place.
@@ -139,7 +159,7 @@ impl Admission {
         let share =
             take(Duration::ZERO).or_else(|| self.make_room(limits, host, None, take)).ok_or(Status::Busy)?;
         let mut table = self.lock();
-        if table.open.len() >= limits.max_connections {
+        if table.open.len() - table.reserved.len() >= limits.max_connections {
             return Err(Status::Busy);
         }
         if !peer.ip().to_canonical().is_loopback() && table.count(host) >= limits.max_per_address {
@@ -148,13 +168,32 @@ impl Admission {
         if table.unjoined.len() >= limits.max_unjoined {
             table.close_one(limits, host, None, now);
         }
-        let number = table.next;
-        table.next += 1;
-        let stream = Arc::clone(stream);
-        table.open.insert(number, Open { stream, host, stage: Stage::Joined, since: now });
-        *table.hosts.entry(host).or_default() += 1;
-        table.set_stage(number, Stage::Unjoined);
-        Ok(Slot { admission: Arc::clone(self), number, peer, share })
+        let number = table.add(stream, host, Stage::Unjoined, now);
+        Ok(Slot { admission: Arc::clone(self), number, peer, share, refusal: None })
+    }
+
+    /// Gives a connection a reserved place, because it has no other for the reason `refusal`. Never blocks.
+    ///
+    /// # Errors
+    /// The same `refusal`, when there is no such place either.
+    pub(crate) fn admit_to_reserve(
+        self: &Arc<Admission>,
+        stream: &Arc<Stream>,
+        peer: SocketAddr,
+        refusal: Status,
+        now: Instant,
+    ) -> Result<Slot, Status> {
+        let (host, own) = (Host::of(peer.ip()), Host::is_loopback);
+        let share = self.reserve.take(Duration::ZERO).ok_or(refusal)?;
+        let mut table = self.lock();
+        if table.reserved.len() >= RESERVED {
+            let of_host = table.reserved.iter().find(|(_, other)| **other == host);
+            let oldest = || table.reserved.iter().find(|(_, other)| !own(other) || own(&host));
+            let loser = of_host.or_else(oldest).map(|(number, _)| *number).ok_or(refusal)?;
+            table.close(loser);
+        }
+        let number = table.add(stream, host, Stage::Reserved, now);
+        Ok(Slot { admission: Arc::clone(self), number, peer, share, refusal: Some(refusal) })
     }
 
     /// Makes a connection give way to one of `host` for which there is no descriptor: `own`, or a new one.
@@ -194,6 +233,17 @@ impl Table {
         self.open.values().filter(|open| open.stage != Stage::Callback).map(|open| &*open.stream)
     }
 
+    /// Adds a connection at this stage. Returns its number.
+    fn add(&mut self, stream: &Arc<Stream>, host: Host, stage: Stage, since: Instant) -> u64 {
+        let number = self.next;
+        self.next += 1;
+        let stream = Arc::clone(stream);
+        self.open.insert(number, Open { stream, host, stage: Stage::Joined, since });
+        *self.hosts.entry(host).or_default() += 1;
+        self.set_stage(number, stage);
+        number
+    }
+
     /// Returns how many connections a host has. An attacker can ask it for each accepted connection, so it
     /// looks at one number.
     fn count(&self, host: Host) -> usize {
@@ -221,12 +271,17 @@ impl Table {
         }
     }
 
-    /// Closes a connection that has not joined, for one of `host`. Its thread wakes, ends and drops its
-    /// [`Slot`]. If the choice falls on `own`, for which another should be closed, none is.
+    /// Closes a connection that has not joined, for one of `host`. If the choice falls on `own`, for which
+    /// another should be closed, none is.
     fn close_one(&mut self, limits: &Limits, host: Host, own: Option<u64>, now: Instant) {
         let Some(number) = self.choose_loser(limits, host, now).filter(|loser| Some(*loser) != own) else {
             return;
         };
+        self.close(number);
+    }
+
+    /// Closes a connection, whose place another takes. Its thread wakes, ends and drops its [`Slot`].
+    fn close(&mut self, number: u64) {
         self.set_stage(number, Stage::Evicted);
         if let Some(open) = self.open.get(&number) {
             open.stream.shut_down();
@@ -273,10 +328,13 @@ impl Table {
             return false;
         };
         open.stage = stage;
-        match stage {
-            Stage::Unjoined => self.unjoined.insert(number, open.host),
-            _ => self.unjoined.remove(&number),
-        };
+        let lists = [(&mut self.unjoined, Stage::Unjoined), (&mut self.reserved, Stage::Reserved)];
+        for (list, own) in lists {
+            match stage == own {
+                true => list.insert(number, open.host),
+                false => list.remove(&number),
+            };
+        }
         true
     }
 }
@@ -300,13 +358,19 @@ impl Slot {
         self.peer
     }
 
+    /// Returns why the connection may only operate, if that is so.
+    pub(crate) fn refusal(&self) -> Option<Status> {
+        self.refusal
+    }
+
     /// Records that this is a call connection. Returns whether there is a descriptor for its callback
     /// connection.
     ///
     /// # Blocking
     /// As [`Admission::admit`].
     pub(crate) fn mark_call(&self, limits: &Limits) -> bool {
-        self.take(limits, Some(self.number), Share::mark_call).is_some()
+        // An operator that does not join has no callback connection.
+        self.refusal.is_some() || self.take(limits, Some(self.number), Share::mark_call).is_some()
     }
 
     /// Records that the Join has succeeded, and the client has to open the callback connection.
@@ -331,6 +395,11 @@ impl Slot {
             return Err(Refusal::new(Cause::Busy, "the room is full; try again later"));
         }
         Ok(self.set_stage(Stage::Joined))
+    }
+
+    /// Records that this is the connection of an operator. No new connection can take its place from now on.
+    pub(crate) fn mark_operator(&self) {
+        self.set_stage(Stage::Joined);
     }
 
     /// Records that the server opens the callback connection to the client. Without a descriptor for it the

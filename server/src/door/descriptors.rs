@@ -81,18 +81,18 @@ impl Descriptors {
     }
 
     /// Returns what is left for connections in a process that may have `limit` descriptors. Comes when the
-    /// server has opened its files.
+    /// server has opened its files. `for_operators` are for their reserved places.
     ///
     /// # Blocking
     /// On `/dev/fd`, which is not on a disk.
-    pub(super) fn within(limit: u64, has_journal: bool) -> Arc<Descriptors> {
+    pub(super) fn within(limit: u64, has_journal: bool, for_operators: usize) -> Arc<Descriptors> {
         let free = usize::try_from(limit.saturating_sub(in_use(limit))).unwrap_or(usize::MAX);
-        let reserved = RESERVED + if has_journal { RESERVED_FOR_JOURNAL } else { 0 };
+        let reserved = RESERVED + for_operators + if has_journal { RESERVED_FOR_JOURNAL } else { 0 };
         // A server with hardly any has some for members, too.
         Descriptors::new(free - reserved.min(free / 4))
     }
 
-    fn new(most: usize) -> Arc<Descriptors> {
+    pub(super) fn new(most: usize) -> Arc<Descriptors> {
         let members = (most - KEPT.min(most.div_ceil(8))) / 2;
         Arc::new(Descriptors { most, members, taken: Mutex::default(), freed: Condvar::new() })
     }

@@ -12,10 +12,7 @@
 //! go server.ServeConn(conn)
 //! ```
 
-use super::{
-    admission::{Admission, Slot},
-    Door,
-};
+use super::{admission::Slot, Door};
 use crate::settings::Limits;
 use chat_common::{
     program::{
@@ -120,11 +117,18 @@ impl<S: Fn(Arc<Stream>, Slot) + Sync> Reception<'_, '_, S> {
         if !door.hosts.of(peer.ip(), now).connects.try_take(now) {
             return refuse(Status::Busy, "too many new connections");
         }
-        if door.bans.covers_address(peer.ip()) {
-            return refuse(Status::Banned, "banned");
-        }
-        let slot = match Admission::admit(&door.admission, self.limits, &stream, peer, now) {
+        let admission = &door.admission;
+        let admitted = match door.bans.covers_address(peer.ip()) {
+            true => Err(Status::Banned),
+            false => admission.admit(self.limits, &stream, peer, now),
+        };
+        let operates = |status| match door.operators {
+            Some(_) => admission.admit_to_reserve(&stream, peer, status, now),
+            None => Err(status),
+        };
+        let slot = match admitted.or_else(operates) {
             Ok(slot) => slot,
+            Err(Status::Banned) => return refuse(Status::Banned, "banned"),
             Err(status) => return refuse(status, &status.to_string()),
         };
         let (own, task) = (Arc::clone(&stream), self.task.clone());

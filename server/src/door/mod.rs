@@ -9,18 +9,20 @@ mod descriptors;
 mod guesses;
 mod host_rates;
 mod listener;
+mod operators;
 mod rate;
 
 pub(crate) use admission::Slot;
 pub(crate) use guesses::Guesses;
 pub(crate) use host_rates::{Allowance, ReadAllowance};
 pub(crate) use listener::accept_loop;
+pub(crate) use operators::Operators;
 
 use crate::{
     identity::{Bans, KeptNames},
     settings::Limits,
 };
-use admission::Admission;
+use admission::{Admission, RESERVED_DESCRIPTORS};
 use descriptors::Descriptors;
 use host_rates::HostRates;
 use log::{debug, log, log_enabled, warn, Level};
@@ -38,14 +40,19 @@ pub(crate) struct Door {
     hosts: HostRates,
     /// The names that stay with their keys. `None` if names belong to nobody.
     pub(crate) names: Option<KeptNames>,
-    /// The wrong passphrases. `None` in an open room.
-    pub(crate) guesses: Option<Guesses>,
+    /// Whether the room takes only connections with its passphrase.
+    pub(crate) is_closed: bool,
+    /// What makes somebody an operator in the room. `None` if nobody can be one.
+    pub(crate) operators: Option<Operators>,
+    guesses: Guesses,
 }
 
 impl Door {
     pub(crate) fn new(bans: Bans, limits: &Limits) -> Door {
         let admission = Admission::new(Descriptors::without_limit());
-        Door { bans, admission, hosts: HostRates::new(limits), names: None, guesses: None }
+        let hosts = HostRates::new(limits);
+        let (names, operators, guesses) = (None, None, Guesses::default());
+        Door { bans, admission, hosts, names, is_closed: false, operators, guesses }
     }
 
     /// Takes only connections that fit into a process that may have `limits.descriptors`, and says how many
@@ -58,7 +65,8 @@ impl Door {
     /// When no member fits. Says what to do.
     pub(crate) fn fit(&mut self, has_journal: bool, limits: &Limits) -> io::Result<()> {
         let Some(limit) = limits.descriptors else { return Ok(()) };
-        let descriptors = Descriptors::within(limit, has_journal);
+        let for_operators = if self.operators.is_some() { RESERVED_DESCRIPTORS } else { 0 };
+        let descriptors = Descriptors::within(limit, has_journal, for_operators);
         let fitting = descriptors.members();
         self.admission = Admission::new(descriptors);
         let line = format!("the limit of {limit} open files has room for {fitting} members");
@@ -70,9 +78,9 @@ impl Door {
         Ok(())
     }
 
-    /// Returns whether the room takes only connections with its passphrase.
-    pub(crate) fn is_closed(&self) -> bool {
-        self.guesses.is_some()
+    /// Returns the wrong passphrases, of a room that has any passphrase.
+    pub(crate) fn guesses(&self) -> Option<&Guesses> {
+        (self.is_closed || self.operators.is_some()).then_some(&self.guesses)
     }
 
     /// Writes the names that a client at `address`, and others, have taken. A failure is logged.
@@ -87,18 +95,16 @@ impl Door {
     }
 
     /// Returns whether a client at `address` may try another passphrase.
-    #[cfg_attr(not(feature = "closed"), expect(dead_code, reason = "an open room has no passphrase"))]
     pub(crate) fn may_guess(&self, address: IpAddr) -> bool {
         let now = Instant::now();
         self.hosts.of(address, now).may_guess(now)
     }
 
     /// Counts a wrong passphrase of a client at `address`.
-    #[cfg_attr(not(feature = "closed"), expect(dead_code, reason = "an open room has no passphrase"))]
     pub(crate) fn spend_guess(&self, address: IpAddr) {
         let now = Instant::now();
         self.hosts.of(address, now).spend_guess(now);
-        self.guesses.iter().for_each(Guesses::count_wrong);
+        self.guesses.count_wrong();
     }
 
     /// Returns what a new connection from `address` may ask for.

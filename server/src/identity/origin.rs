@@ -24,6 +24,14 @@ impl Origin {
     pub(crate) fn of(peer: SocketAddr) -> Origin {
         Origin { peer, address: peer.ip() }
     }
+
+    /// Returns whether the client is on this machine. `own` is our end of its connection: a machine that
+    /// dials one of its own addresses comes from that address.
+    pub(crate) fn is_of_this_machine(&self, own: Option<SocketAddr>) -> bool {
+        let peer = self.peer.ip().to_canonical();
+        let is_own = peer.is_loopback() || own.is_some_and(|own| own.ip().to_canonical() == peer);
+        is_own && self.address == self.peer.ip()
+    }
 }
 
 impl fmt::Display for Origin {

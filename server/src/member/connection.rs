@@ -9,6 +9,7 @@
 
 use super::{
     join::{self, MemberCalls},
+    operator::OperatorCalls,
     pause::{pause, pays_for_reading},
     sealing, service, Service,
 };
@@ -92,6 +93,11 @@ fn serve_role(
         connection.refuse(status);
         return Ok(());
     }
+    if let Some(status) = slot.refusal().filter(|_| hello.role != Role::Call) {
+        log_refusal(service, origin, status);
+        connection.refuse(status);
+        return Ok(());
+    }
     match hello.role {
         Role::Call if slot.mark_call(service.limits) => {
             return serve_calls(service, connection, hello, origin, &slot);
@@ -144,6 +150,20 @@ fn attach_callback(
     Ok(())
 }
 
+/// Logs that the door has refused a connection, which came to a place for operators and is none of them.
+fn log_refusal(service: &Service<'_>, origin: Origin, status: Status) {
+    service.door.log(origin.address, Level::Warn, format_args!("{origin}: refused: {status}"));
+}
+
+/// Returns what a client gets that wants to join from a place for operators.
+fn refusal_of(service: &Service<'_>, origin: Origin, status: Status) -> Refusal {
+    match (status, service.door.bans.reason("", origin.address)) {
+        (Status::Banned, Some(why)) => Refusal::new(Cause::Banned, why),
+        (Status::Banned, None) => Refusal::new(Cause::Banned, status.to_string()),
+        _ => Refusal::new(Cause::Busy, "the room is full; try again later"),
+    }
+}
+
 /// Logs that there are no descriptors for one more member.
 fn log_full(service: &Service<'_>, origin: Origin) {
     let line = format_args!("{origin}: refused: no file descriptors for one more member");
@@ -165,9 +185,9 @@ fn serve_calls(
         return Ok(());
     }
     let allowance = service.door.allowance(origin.address);
-    let Some(mut calls) = wait_for_join(service, &mut connection, origin, slot, &allowance)? else {
-        return Ok(());
-    };
+    let mut operator = OperatorCalls::new(origin);
+    let joined = wait_for_join(service, &mut connection, origin, slot, &allowance, &mut operator)?;
+    let Some(mut calls) = joined else { return Ok(()) };
     let frame_limit = service.limits.max_frame.0 as u32;
     #[cfg(feature = "seeded-bugs")]
     let frame_limit = if service.limits.seeded.has(Bug::UncheckedLength) { u32::MAX } else { frame_limit };
@@ -176,13 +196,14 @@ fn serve_calls(
         trace::name_thread(&format!("connection of session {}", calls.pair.id));
     }
     // The panic is caught here, because the member must leave the room even then.
-    let serve = || serve_member(service, &mut connection, &mut calls, &allowance);
+    let serve = || serve_member(service, &mut connection, &mut calls, &allowance, &mut operator);
     let end = catch_unwind(AssertUnwindSafe(serve));
     leave(service, &calls, &end);
     end.unwrap_or_else(|panic| resume_unwind(panic)).map(|_| ())
 }
 
-/// Reads requests until a Join succeeds. Returns `None` when the client closes the connection.
+/// Reads requests until a Join succeeds. Returns `None` when the connection ends before. An operator need not
+/// join.
 ///
 /// # Blocking
 /// On the client, for the join timeout at most. On the rate limit. On the Join itself, see [`join::join`].
@@ -192,6 +213,7 @@ fn wait_for_join(
     origin: Origin,
     slot: &Slot,
     allowance: &Allowance,
+    operator: &mut OperatorCalls,
 ) -> Result<Option<MemberCalls>, RpcError> {
     let limits = service.limits;
     let deadline = Instant::now() + limits.join_timeout;
@@ -200,6 +222,13 @@ fn wait_for_join(
         let refusal = match connection.next_request(left, left.min(limits.frame_timeout))? {
             None => return Ok(None),
             Some(Request::Join(join)) => {
+                if let Some(status) = slot.refusal() {
+                    log_refusal(service, origin, status);
+                    let refusal = refusal_of(service, origin, status);
+                    connection.reply(&Reply::Refused(refusal), limits.frame_timeout)?;
+                    // The place is for one who operates.
+                    return Ok(None);
+                }
                 match slot.mark_joining(join.resume.is_some()) {
                     Ok(true) => {}
                     // A new connection has its place, and its stream is shut down.
@@ -235,6 +264,18 @@ fn wait_for_join(
                     }
                 }
             }
+            Some(request @ (Request::Operate { .. } | Request::Command { .. })) => {
+                if !pause(service, connection, allowance.take(Instant::now(), 1, 1))?
+                    || !operator.serve(service, connection, None, &request)?
+                {
+                    return Ok(None);
+                }
+                if operator.is_operator {
+                    slot.mark_operator();
+                    connection.set_frame_limit(limits.max_frame.0 as u32);
+                }
+                continue;
+            }
             Some(_) => Refusal::new(Cause::OutOfTurn, "the first request must be a Join"),
         };
         connection.reply(&Reply::Refused(refusal), limits.frame_timeout)?;
@@ -259,8 +300,13 @@ fn serve_member(
     connection: &mut Connection,
     calls: &mut MemberCalls,
     allowance: &Allowance,
+    operator: &mut OperatorCalls,
 ) -> Result<ClientEnd, RpcError> {
     let limits = service.limits;
+    if operator.is_operator {
+        // An error means that the room is ending.
+        let _ = operator.tell_room(service, &calls.pair);
+    }
     connection.reply(&Reply::Joined(calls.joined.clone()), limits.frame_timeout)?;
     let callback_due = Instant::now() + limits.join_timeout;
     loop {
@@ -289,10 +335,17 @@ fn serve_member(
         }
         let is_ping = request == Request::Ping;
         let kept = kept_bytes(&request);
-        let answer =
-            service::answer(service, calls, request, &mut pays_for_reading(service, connection, allowance));
-        if let Some(reply) = answer {
-            connection.reply(&reply, limits.frame_timeout)?;
+        if matches!(request, Request::Operate { .. } | Request::Command { .. }) {
+            if !operator.serve(service, connection, Some(&calls.pair), &request)? {
+                break;
+            }
+        } else {
+            let mut go_on = pays_for_reading(service, connection, allowance);
+            let answer = service::answer(service, calls, request, &mut go_on);
+            drop(go_on);
+            if let Some(reply) = answer {
+                connection.reply(&reply, limits.frame_timeout)?;
+            }
         }
         let cost = 1 + (connection.take_traffic() / BYTES_PER_TOKEN) as u32;
         // Every client pings. The pings of 1,000 members behind one address cost the room no work.

@@ -6,6 +6,7 @@
 //! | [`connection`] | one connection: hello, Join, requests, the end |
 //! | [`join`] | how a client enters the room or resumes its session |
 //! | [`service`] | what each request of a member does |
+//! | [`operator`] | what makes a connection an operator's, and its commands |
 //! | [`pause`] | the waits for the rate, and for what a request reads of the journal |
 //! | [`sealing`] | how a call connection is welcomed, sealed in a closed room |
 //! | [`dial`] | the callback connection that the server opens |
@@ -13,6 +14,7 @@
 mod connection;
 mod dial;
 mod join;
+mod operator;
 mod pause;
 mod sealing;
 mod service;
@@ -25,12 +27,13 @@ use chat_common::handshake::credentials::Credentials;
 use chat_common::program::shutdown::Shutdown;
 
 /// What all connections share.
-#[derive(Debug)]
 pub(crate) struct Service<'env> {
     pub(crate) room: &'env Room,
     pub(crate) door: &'env Door,
     pub(crate) limits: &'env Limits,
     pub(crate) shutdown: &'env Shutdown,
+    /// Carries out a command of the console. Returns the reply, or what is wrong.
+    pub(crate) run_command: &'env (dyn Fn(&str) -> Result<String, String> + Sync),
     /// The message of the day, a text for everybody who joins.
     pub(crate) motd: Option<&'env str>,
     /// For how long the room keeps what is said on a disk, in seconds, or `None` if it does not.

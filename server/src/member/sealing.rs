@@ -11,7 +11,7 @@ use log::Level;
 
 /// Returns why the room does not take a connection with this hello, if it does not.
 pub(super) fn refusal(service: &Service<'_>, hello: &Hello) -> Option<Status> {
-    match (hello.sealed, service.door.is_closed()) {
+    match (hello.sealed, service.door.is_closed) {
         (false, true) => Some(Status::Closed),
         (true, false) => Some(Status::WrongRole),
         _ => None,

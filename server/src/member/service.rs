@@ -18,8 +18,8 @@ use chat_common::wire::{
 /// How much memory the longest reply takes at most, in frames: encoded, as values, and encoded again.
 const REPLY_MEMORY: usize = 6;
 
-/// Returns the reply to any request except Join and Leave. Returns `None` when the broadcaster writes the
-/// reply, after the request has its place in the order.
+/// Returns the reply to any request except Join, Leave and those of operators. Returns `None` when the
+/// broadcaster writes the reply, after the request has its place in the order.
 ///
 /// # Blocking
 /// Never on a client. A full channel refuses the request. On the disk of the journal, as long as `go_on`
@@ -53,7 +53,9 @@ pub(super) fn answer(
         Request::Who => Ok(Some(people(service))),
         Request::History { count, before } => history(service, calls, count, before, go_on).map(Some),
         Request::Ping => Ok(Some(Reply::Pong)),
-        Request::Join(_) | Request::Leave => Err(Refusal::new(Cause::OutOfTurn, "you have joined already")),
+        Request::Join(_) | Request::Leave | Request::Operate { .. } | Request::Command { .. } => {
+            Err(Refusal::new(Cause::OutOfTurn, "you have joined already"))
+        }
     };
     result.unwrap_or_else(|refusal| Some(Reply::Refused(refusal)))
 }

@@ -1,89 +1,34 @@
-//! The operator's commands. Runs on the thread `console`, which reads standard input.
+//! The console: reads the operator's commands from standard input. Runs on the thread `console`.
 //!
-//! std cannot wake a thread from that read, so it is not joined. It ends with the process. It holds the room
-//! weakly, because the room ends when it is dropped.
+//! std cannot wake a thread from that read, so it is not joined. It ends with the process.
 
-use super::{
-    stats::summary,
-    who::{covering, muted, removed, who},
-};
-use crate::{
-    door::Door,
-    identity::Ban,
-    room::{Command, MutedFor, Room},
-};
-use chat_common::{
-    program::{background_writer::BackgroundWriter, flags::in_columns, shutdown::Shutdown},
-    text::{
-        invisible::trim,
-        units::{parse_time, TIME_FORM},
-    },
-};
-use crossbeam_channel::Sender;
+use super::commands::Commands;
+use chat_common::{program::background_writer::BackgroundWriter, text::invisible::trim};
 use log::{info, warn};
 use std::{
     io::{self, BufRead, Read},
-    sync::{Arc, Weak},
+    sync::Arc,
 };
 
 /// A longer line is read to its end, but not kept. No command needs more. In bytes.
 const MAX_LINE_BYTES: usize = 1024 * 1024;
 
-const ENDING: &str = "the room is ending";
-
-/// What carries out a command. It gets what follows the command. Both results are texts to print.
-type Run = fn(&Console, &str) -> Result<String, String>;
-
-/// The commands: each with its arguments, what it does, and what carries it out. Those in brackets may be
-/// left out.
-const COMMANDS: [(&str, &str, Run); 11] = [
-    ("/who [PATTERN]", "who is here; or only whose name has PATTERN in it", |console, pattern| {
-        console.with_room(|room| who(&room.people(), pattern, room.mutes()))
-    }),
-    ("/say TEXT", "say something to everybody, as the server", Console::say),
-    ("/kick NAME [REASON]", "remove a member, who can join again", Console::kick),
-    ("/mute [NAME [TIME]]", "let NAME say nothing, for 10m; or list the mutes", Console::mute),
-    ("/unmute NAME", "let the member speak again", Console::unmute),
-    ("/ban ADDRESS[/BITS]|NAME", "remove who has the address or name; refuse them", Console::ban),
-    ("/unban ADDRESS[/BITS]|NAME", "remove a ban", Console::unban),
-    ("/bans", "list the bans", |console, _| match &console.door.bans.list()[..] {
-        [] => Ok("nobody is banned".to_owned()),
-        bans => Ok(shown(bans, "\n")),
-    }),
-    ("/forget NAME", "let others have a name that --names keeps", Console::forget),
-    ("/stats", "show the statistics", |console, _| console.with_room(|room| summary(room, &console.door))),
-    ("/stop", "deliver what was accepted, and stop the server", |console, _| {
-        console.shutdown.request();
-        Ok("stopping: delivering what was accepted".to_owned())
-    }),
-];
-
-/// Returns each command and what it does.
-pub(crate) fn commands() -> Vec<(&'static str, &'static str)> {
-    COMMANDS.iter().map(|(form, does, _)| (*form, *does)).collect()
-}
-
-/// What the operator's commands use.
+/// The operator at the server's standard input.
 pub(crate) struct Console {
-    pub(crate) room: Weak<Room>,
-    pub(crate) door: Arc<Door>,
-    pub(crate) shutdown: Arc<Shutdown>,
+    pub(crate) commands: Arc<Commands>,
     pub(crate) output: BackgroundWriter,
-    /// The longest text of a notice, in bytes.
-    pub(crate) max_text: usize,
 }
 
 impl Console {
     /// Reads commands until the input ends, and logs why it ended. The room goes on after that.
     ///
     /// # Blocking
-    /// On the input, without a limit. On the broadcaster, which waits for no client. On the file system, for
-    /// the files of the bans and of the names.
+    /// On the input, without a limit. On the commands, see [`Commands::run`].
     pub(crate) fn run_loop(&self, mut input: impl BufRead) {
         loop {
             let reply = match read_line(&mut input) {
                 Ok(Some(Line::Complete(line))) if trim(&line).is_empty() => continue,
-                Ok(Some(Line::Complete(line))) => self.apply(trim(&line)),
+                Ok(Some(Line::Complete(line))) => self.commands.run(&line).unwrap_or_else(|why| why),
                 Ok(Some(Line::TooLong)) => {
                     format!("a line of more than {MAX_LINE_BYTES} bytes is no command of the server")
                 }
@@ -93,155 +38,6 @@ impl Console {
             self.output.write_text(&(reply + "\n"));
         }
     }
-
-    /// Carries out the command in `line`. Returns the text to print.
-    fn apply(&self, line: &str) -> String {
-        let (command, rest) = split(line);
-        let text = if command == "/kick" { split(rest).1 } else { rest };
-        if text.len() > self.max_text {
-            // A longer text may not fit into a frame.
-            return format!("the text has {} bytes, and {} are the most", text.len(), self.max_text);
-        }
-        let help = in_columns("", &commands()).trim_end().to_owned();
-        if command == "/help" {
-            return help;
-        }
-        let Some((form, _, run)) = COMMANDS.iter().find(|(form, ..)| split(form).0 == command) else {
-            return format!(
-                "{command:?} is no command of the server; /help lists them, and /say TEXT says something"
-            );
-        };
-        let is_optional = |arguments: &str| arguments.is_empty() || arguments.starts_with('[');
-        if rest.is_empty() && !is_optional(split(form).1) {
-            let usage = help.lines().find(|line| line.starts_with(form)).unwrap_or(form);
-            return format!("usage: {usage}");
-        }
-        run(self, rest).unwrap_or_else(|why| why)
-    }
-
-    fn say(&self, text: &str) -> Result<String, String> {
-        let text = text.to_owned();
-        let said = self.ask(|said_tx| Command::Notice { text, said_tx })?;
-        said.map(|()| "said".to_owned()).map_err(|refusal| refusal.text)
-    }
-
-    /// Bans somebody, and removes the members that the ban covers.
-    fn ban(&self, word: &str) -> Result<String, String> {
-        let ban = Ban::of(word)?;
-        let asked = self.ask(|banned_tx| Command::Ban { ban: ban.clone(), banned_tx });
-        let Ok((is_new, members)) = asked else { return self.ban_in_file(&ban) };
-        // Who bans an address does not need it offered.
-        let out = removed(&members, matches!(ban, Ban::Name(_)));
-        let (how, covered) = (if is_new { "banned" } else { "banned already" }, covering(&ban));
-        Ok(match self.door.bans.save(&ban) {
-            Ok(()) => format!("{how}: {covered}; {out}"),
-            Err(error) => format!(
-                "banned until the server ends: {covered}; the ban file cannot be written: {error}; {out}"
-            ),
-        })
-    }
-
-    /// Writes a ban into the file alone, because the room is ending. The next server reads it.
-    fn ban_in_file(&self, ban: &Ban) -> Result<String, String> {
-        let covered = covering(ban);
-        match self.door.bans.save(ban) {
-            _ if !self.door.bans.have_file() => Err(ENDING.to_owned()),
-            Ok(()) => Ok(format!("banned from the next start on: {covered}; {ENDING}")),
-            Err(error) => Err(format!("not banned: {covered}; the ban file cannot be written: {error}")),
-        }
-    }
-
-    /// Mutes a name, for a time or without a time limit. Without a name, it lists the mutes.
-    fn mute(&self, rest: &str) -> Result<String, String> {
-        if rest.is_empty() {
-            return self.with_room(|room| muted(&room.mutes().list()));
-        }
-        let (name, time) = split(rest);
-        let name = name_of(name)?;
-        let time = match (time, parse_time(time)) {
-            ("", _) => MutedFor::Good,
-            (_, Some(time)) if !time.is_zero() => MutedFor::Time(time),
-            _ => return Err(format!("{time:?} is no time; /mute NAME [TIME] takes {TIME_FORM}")),
-        };
-        let muted = name.clone();
-        match self.ask(|muted_tx| Command::Mute { name: muted, time, muted_tx })? {
-            Ok(Some(name)) => Ok(format!("muted: {name} {time}; /unmute {name} ends it")),
-            Ok(None) => {
-                Ok(format!("muted: {name} {time}; nobody here has this name now, and /unmute {name} ends it"))
-            }
-            Err(_) => Err("there are too many mutes; /mute lists them, /unmute ends one".to_owned()),
-        }
-    }
-
-    /// Lets everybody have a name again that belongs to a key.
-    fn forget(&self, name: &str) -> Result<String, String> {
-        Ok(match self.door.names.as_ref().map(|names| names.forget(name)) {
-            None => "names belong to nobody here; --names FILE of a closed room keeps them".to_owned(),
-            Some(Ok(true)) => format!("forgotten: {name}; it belongs to whoever takes it next"),
-            Some(Ok(false)) => format!("not kept: {name}; it belongs to nobody"),
-            Some(Err(error)) => {
-                format!("forgotten until the server ends: {name}; the names file cannot be written: {error}")
-            }
-        })
-    }
-
-    fn unmute(&self, rest: &str) -> Result<String, String> {
-        let unmuted = name_of(split(rest).0)?;
-        let name = unmuted.clone();
-        Ok(match self.ask(|unmuted_tx| Command::Unmute { name, unmuted_tx })? {
-            true => format!("no longer muted: {unmuted}"),
-            false => format!("not muted: {unmuted}; /mute lists who is"),
-        })
-    }
-
-    fn unban(&self, word: &str) -> Result<String, String> {
-        let ban = &Ban::of(word)?;
-        let out = match self.door.bans.remove(ban) {
-            Ok(true) => format!("no longer banned: {ban}"),
-            Ok(false) => format!("not banned: {ban}; /bans lists the bans"),
-            Err(error) => format!("no longer banned: {ban}; but the ban file cannot be written: {error}"),
-        };
-        match &self.door.bans.including(ban)[..] {
-            [] => Ok(out),
-            wider => Ok(format!("{out}; still banned with all of: {}", shown(wider, ", "))),
-        }
-    }
-
-    /// Removes the members with the name in `rest`, for the reason that follows it.
-    fn kick(&self, rest: &str) -> Result<String, String> {
-        let (name, reason) = split(rest);
-        let (ban, reason) = (Ban::Name(name.to_owned()), reason.to_owned());
-        let members = self.ask(|removed_tx| Command::Remove { ban, reason, removed_tx })?;
-        Ok(removed(&members, true))
-    }
-
-    /// Sends a command to the broadcaster, and waits for its answer.
-    fn ask<T>(&self, command: impl FnOnce(Sender<T>) -> Command) -> Result<T, String> {
-        self.with_room(|room| room.ask(command))?.map_err(|_| ENDING.to_owned())
-    }
-
-    /// Uses the room if it is still there. The room is held no longer than that, because it cannot end
-    /// meanwhile.
-    fn with_room<R>(&self, use_room: impl FnOnce(&Room) -> R) -> Result<R, String> {
-        self.room.upgrade().map(|room| use_room(&room)).ok_or(ENDING.to_owned())
-    }
-}
-
-/// Returns the first word, and what follows it.
-fn split(text: &str) -> (&str, &str) {
-    let (word, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
-    (word, rest.trim())
-}
-
-fn name_of(word: &str) -> Result<String, String> {
-    match Ban::of(word) {
-        Ok(Ban::Name(name)) => Ok(name),
-        _ => Err(format!("{word:?} is no name; a mute is for a name, and /who lists who is here")),
-    }
-}
-
-fn shown(bans: &[Ban], separator: &str) -> String {
-    bans.iter().map(Ban::to_string).collect::<Vec<_>>().join(separator)
 }
 
 /// One line of the input.
@@ -275,27 +71,6 @@ fn read_line(input: &mut impl BufRead) -> io::Result<Option<Line>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{identity::Bans, settings::Limits};
-
-    #[test]
-    fn a_ban_while_the_room_ends_is_there_at_the_next_start() {
-        let path = std::env::temp_dir().join(format!("rpc-chat-late-ban-{}", std::process::id()));
-        let console = |bans: Bans| Console {
-            room: Weak::new(),
-            door: Arc::new(Door::new(bans, &Limits::default())),
-            shutdown: Arc::default(),
-            output: BackgroundWriter::start("output", io::sink()).unwrap(),
-            max_text: 100,
-        };
-        let reply = console(Bans::load(path.clone()).unwrap()).apply("/ban 192.0.2.7");
-        assert!(reply.starts_with("banned from the next start on: "), "{reply}");
-        let read = Bans::load(path.clone()).unwrap().list();
-        assert_eq!(read, [Ban::of("192.0.2.7").unwrap()]);
-        for file in [path.clone(), path.with_extension("lock")] {
-            let _ = std::fs::remove_file(file);
-        }
-        assert_eq!(console(Bans::default()).apply("/ban 192.0.2.7"), ENDING);
-    }
 
     #[test]
     fn a_line_is_text_whatever_its_bytes_are_and_has_a_maximum_length() {

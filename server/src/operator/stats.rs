@@ -16,7 +16,7 @@ const LOG_INTERVAL: Duration = Duration::from_secs(60);
 pub(super) fn summary(room: &Room, door: &Door) -> String {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let threads = status.lines().find_map(|line| line.strip_prefix("Threads:")).map_or("unknown", str::trim);
-    let guesses = door.guesses.as_ref().map_or(String::new(), |guesses| format!(", {}", guesses.summary()));
+    let guesses = door.guesses().map_or(String::new(), |guesses| format!(", {}", guesses.summary()));
     format!("{}, threads {threads}{guesses}", room.summary())
 }
 
@@ -31,7 +31,7 @@ pub(crate) fn stats_loop(room: &Weak<Room>, door: &Door, shutdown: &Shutdown) {
         // The room is let go before the line is logged, because the room ends when it is dropped.
         if let Some((next, line)) = room.upgrade().map(|room| (room.next_sequence(), summary(&room, door))) {
             // A guess at the passphrase is as good as an event.
-            let next = next + door.guesses.as_ref().map_or(0, Guesses::wrong);
+            let next = next + door.guesses().map_or(0, Guesses::wrong);
             log!(level(before.replace(next), next), "{line}");
         }
     }

@@ -29,6 +29,9 @@ pub(super) fn who(people: &[(Person, IpAddr)], pattern: &str, mutes: &Mutes) -> 
             let time = |seconds: u32| show_roughly(Duration::from_secs(seconds.into()));
             line += &format!("  here for {}, silent for {}", time(person.here), time(person.idle));
         }
+        if person.operator {
+            line += "  operator";
+        }
         if let Some(time) = mutes.left(&person.name) {
             line += &format!("  muted {time}");
         }

@@ -47,6 +47,12 @@ pub(crate) enum Command {
     },
     /// A member wants another name. The reply is written as for `Say`.
     Rename { pair: Arc<ConnectionPair>, name: String, task: Task },
+    /// A member has shown the operators' passphrase on its call connection.
+    Operate {
+        pair: Arc<ConnectionPair>,
+        /// Gets a value when everybody can see it.
+        operates_tx: Sender<()>,
+    },
     /// The client of a member sent Leave.
     Leave {
         pair: Arc<ConnectionPair>,

@@ -61,11 +61,13 @@ pub(super) struct KnownClient {
     pub(super) address: IpAddr,
     /// Its key, in a closed room. It is not known of a session of the journal.
     pub(super) key: Option<ClientKey>,
+    /// Whether its call connection is one of an operator.
+    pub(super) is_operator: bool,
 }
 
 impl KnownClient {
     pub(super) fn new(address: IpAddr, call: &Stream) -> KnownClient {
-        KnownClient { address, key: key_of(call) }
+        KnownClient { address, key: key_of(call), is_operator: false }
     }
 }
 
@@ -150,7 +152,7 @@ impl Member {
             token: record.token,
             name: Name::new(&record.name),
             former_names: Vec::new(),
-            client: KnownClient { address: record.address, key: None },
+            client: KnownClient { address: record.address, key: None, is_operator: false },
             send_only: record.send_only,
             presence: match record.state {
                 SessionState::Here => Presence::Lost { since, told: false },
@@ -192,7 +194,7 @@ impl Member {
     pub(super) fn person(&self) -> Person {
         let seconds = |since: Instant| u32::try_from(since.elapsed().as_secs()).unwrap_or(u32::MAX);
         let (here, idle) = (seconds(self.times.entered), seconds(self.times.last_said));
-        Person { name: self.name.to_string(), here, idle, operator: false }
+        Person { name: self.name.to_string(), here, idle, operator: self.client.is_operator }
     }
 
     pub(super) fn recipient(&self) -> Option<&Arc<Recipient>> {

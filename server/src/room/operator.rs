@@ -1,5 +1,5 @@
-//! What the operator does to members: removes, bans and mutes them. Runs on the broadcaster's thread, in a
-//! round.
+//! Who is an operator, and what operators do to members: they remove, ban and mute them. Runs on the
+//! broadcaster's thread, in a round.
 
 use super::{
     command::{Removed, TooManyMutes},
@@ -8,7 +8,10 @@ use super::{
     natural_order::sort_key,
     round::{RoundInProgress, Ruling},
 };
-use crate::identity::{Ban, Name};
+use crate::{
+    delivery::ConnectionPair,
+    identity::{Ban, Name},
+};
 use chat_common::wire::protocol::Cause;
 use std::{sync::Arc, time::Instant};
 
@@ -16,6 +19,16 @@ use std::{sync::Arc, time::Instant};
 const SHORT_REASON: usize = 256;
 
 impl RoundInProgress<'_> {
+    /// Makes a member an operator, as long as it is on this connection.
+    pub(super) fn operate(&mut self, pair: &Arc<ConnectionPair>) {
+        let member = self.members.get_mut(pair.id).filter(|member| member.is_on(pair));
+        let Some(member) = member.filter(|member| !member.client.is_operator) else { return };
+        member.client.is_operator = true;
+        let line =
+            format!("{} is an operator now, from {}", member.name, member.client.address.to_canonical());
+        self.effects.lines.push((None, line));
+    }
+
     /// Ends all sessions that `ban` covers, lost ones too. Returns those that others have seen: one that has
     /// not entered the room yet was visible to nobody.
     pub(super) fn remove(&mut self, ban: &Ban, reason: &str) -> Vec<Removed> {

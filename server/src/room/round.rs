@@ -102,6 +102,10 @@ impl<'r> RoundInProgress<'r> {
                 let reply = self.rename(pair.id, &name).unwrap_or_else(Reply::Refused);
                 self.effects.replies.push((pair, reply, task));
             }
+            Command::Operate { pair, operates_tx } => {
+                self.operate(&pair);
+                self.effects.answer(operates_tx, ());
+            }
             Command::Leave { pair, left_tx } => {
                 if self.is_present(&pair) {
                     self.leave(pair.id, None);

@@ -48,6 +48,11 @@ fn check_combinations(given: &[String]) -> Result<(), String> {
             "--journal, which names the directory of the room",
         ),
         (
+            &["--operators-in-clear"],
+            &["--operators"],
+            "--operators, which names the file of their passphrase",
+        ),
+        (
             &["--names", "--state"],
             &["--closed", "--passphrase-file"],
             "a closed room: --closed, or --passphrase-file FILE",

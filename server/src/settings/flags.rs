@@ -46,11 +46,15 @@ pub(crate) fn program(commands: Vec<(&'static str, &'static str)>) -> Program<Co
     let (flag, journal) = (Flag::<CommandLine>::new, JournalSettings::default());
     let mut flags = vec![
         flag("--listen HOST:PORT", |to, v| v.read(&mut to.options.listen, host_and_port))
-            .does("where to listen; 0.0.0.0 lets other machines in")
+            .does("the address; 0.0.0.0 lets others in")
             .default(DEFAULT_LISTEN),
         flag("--motd FILE", |to, v| v.text(&mut to.options.motd)).does("a text for everybody who joins"),
         flag("--ban-file FILE", |to, v| v.text(&mut to.options.settings.ban_file))
             .does("the file in which the bans survive a restart"),
+        flag("--operators FILE", |to, v| v.text(&mut to.options.settings.operators))
+            .does("operators in the room; their passphrase is in FILE"),
+        flag("--operators-in-clear", |to, v| v.put(&mut to.options.settings.operators_in_clear, true))
+            .does("in an open room: from other machines as well"),
         flag("--journal DIR", |to, v| v.text(&mut to.options.settings.journal.directory))
             .does("keep the room in DIR, over restarts and crashes"),
         flag("--keep TIME", |to, v| v.value(&mut to.options.settings.journal.keep))
@@ -83,7 +87,7 @@ pub(crate) fn program(commands: Vec<(&'static str, &'static str)>) -> Program<Co
             .does("close the room; FILE begins with the passphrase")
             .feature(&CLOSED),
         flag("--state DIR", |to, v| v.text(&mut to.options.closed.state))
-            .does("where a closed room keeps its key")
+            .does("a closed room's key")
             .default("~/.local/state/rpc-chat")
             .feature(&CLOSED),
         flag("--names FILE", |to, v| v.text(&mut to.options.settings.names))

@@ -18,6 +18,10 @@ pub struct Settings {
     pub motd: Option<String>,
     /// The file in which the bans survive a restart.
     pub ban_file: Option<PathBuf>,
+    /// The file whose first line is the operators' passphrase. `None` if nobody in the room can be one.
+    pub operators: Option<PathBuf>,
+    /// Whether an open room takes the operators' passphrase from other machines.
+    pub operators_in_clear: bool,
     /// Where and how the room survives a restart.
     pub journal: JournalSettings,
     /// The file to which everything that is said to everybody is appended. Everybody who joins is told so.

@@ -1,0 +1,147 @@
+//! An operator in the room: shows the operators' passphrase, and has the server carry out commands. Runs on
+//! the main thread.
+//!
+//! The passphrase makes a connection one of an operator, so the client shows it again on each new one. It
+//! asks first whether the server would take it: in an open room it would otherwise be read on its way for
+//! nothing.
+
+use crate::{
+    events::UiEvent,
+    session::{
+        client::Client,
+        connection::{CALL_TIMEOUT, INVALID_REPLY},
+        connection_end::{ConnectionEnd, Loss},
+        send_queue::ToSend,
+    },
+};
+use chat_common::{
+    handshake::passphrase::Passphrase,
+    wire::{
+        error::RpcError,
+        protocol::{Reply, Request},
+        rpc::Connection,
+    },
+};
+use std::time::Instant;
+
+/// What a client says that has no passphrase, and cannot ask for one.
+const HOW_TO_OPERATE: &str =
+    "this client cannot hide what you type: --operator-file FILE has the operators' passphrase, or \
+     $CHAT_OPERATOR";
+
+impl Client<'_> {
+    /// Takes the wish to be an operator, with a typed passphrase or that of the options.
+    pub(super) fn operate(&mut self, typed: Option<Passphrase>) {
+        match typed.or_else(|| self.options.operator.clone()) {
+            Some(passphrase) => self.queue.waiting.push_back(ToSend::Operate(passphrase)),
+            None => self.reject(HOW_TO_OPERATE.into()),
+        }
+    }
+
+    /// Takes a command for the server. For anybody but an operator it is a mistake.
+    pub(super) fn command(&mut self, line: String, mistake: String) {
+        match self.operates() {
+            true => self.queue.waiting.push_back(ToSend::Command(line)),
+            false => self.reject(mistake),
+        }
+    }
+
+    /// Whether the client is an operator, or is about to be one.
+    pub(super) fn operates(&self) -> bool {
+        let is_asked = |request: &ToSend| matches!(request, ToSend::Operate(_));
+        self.operator.is_some() || self.queue.waiting.iter().any(is_asked)
+    }
+
+    /// Sends the first request of the queue, and returns the whole reply.
+    ///
+    /// # Blocking
+    /// On the server, 10 s at most for each part of the reply.
+    pub(super) fn call_first(&self, call: &mut Connection) -> Result<Reply, RpcError> {
+        match self.queue.waiting.front() {
+            Some(ToSend::Operate(passphrase)) => operate(call, passphrase),
+            Some(ToSend::Command(line)) => command(call, line),
+            request => call.call(&request.map_or(Request::Ping, ToSend::request), CALL_TIMEOUT),
+        }
+    }
+
+    /// Makes a new connection one of an operator, if the last one was.
+    ///
+    /// # Blocking
+    /// As [`Client::call_first`].
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub(super) fn operate_again(&mut self, call: &mut Connection) -> Result<(), ConnectionEnd> {
+        let Some(passphrase) = self.operator.take() else { return Ok(()) };
+        let reply = operate(call, &passphrase);
+        // After an error the next connection tries again.
+        self.operator = Some(passphrase);
+        match reply.map_err(|error| ConnectionEnd::Lost(error.into()))? {
+            Reply::Lines { .. } => Ok(()),
+            Reply::Refused(refusal) => {
+                self.operator = None;
+                (self.show)(UiEvent::Refused(format!("you are no operator any more: {}", refusal.text)));
+                Ok(())
+            }
+            _ => Err(ConnectionEnd::Lost(Loss { reason: INVALID_REPLY.into(), closed: false })),
+        }
+    }
+
+    /// Takes a command back that was sent and has no reply. A second time it could do something else.
+    pub(super) fn forget_sent_command(&mut self) {
+        if let Some(ToSend::Command(line)) = self.queue.waiting.front() {
+            (self.show)(UiEvent::Refused(without_reply(line)));
+            self.queue.waiting.pop_front();
+            self.leaving.rejected += 1;
+        }
+    }
+
+    /// Has the server carry out one command, without joining.
+    ///
+    /// # Blocking
+    /// As [`Client::call_first`].
+    ///
+    /// # Errors
+    /// Why the command is not carried out, or that nobody knows whether it is.
+    pub(super) fn carry_out(&mut self, call: &mut Connection, line: &str) -> Result<(), ConnectionEnd> {
+        let passphrase = self.options.operator.as_ref();
+        let passphrase = passphrase.ok_or_else(|| ConnectionEnd::Failed(HOW_TO_OPERATE.into()))?;
+        if let Reply::Refused(refusal) = self.access.check_reply(operate(call, passphrase))? {
+            return Err(ConnectionEnd::Failed(refusal.text));
+        }
+        match command(call, line) {
+            Ok(Reply::Lines { text, .. }) => {
+                (self.show)(UiEvent::CommandReply(text));
+                Ok(())
+            }
+            Ok(Reply::Refused(refusal)) => Err(ConnectionEnd::Failed(refusal.text)),
+            _ => Err(ConnectionEnd::Failed(without_reply(line))),
+        }
+    }
+}
+
+fn without_reply(line: &str) -> String {
+    format!("the connection was lost before the reply to {line:?}, which may have been carried out")
+}
+
+/// Shows the passphrase, if the server would take one. Returns the reply.
+fn operate(call: &mut Connection, passphrase: &Passphrase) -> Result<Reply, RpcError> {
+    let ask = |passphrase: &str| Request::Operate { passphrase: passphrase.to_owned() };
+    match call.call(&ask(""), CALL_TIMEOUT)? {
+        Reply::Lines { .. } => call.call(&ask(passphrase.words()), CALL_TIMEOUT),
+        refused => Ok(refused),
+    }
+}
+
+/// Sends a command. Returns the reply, of which all parts have come.
+fn command(call: &mut Connection, line: &str) -> Result<Reply, RpcError> {
+    let mut reply = call.call(&Request::Command { line: line.to_owned() }, CALL_TIMEOUT)?;
+    while let Reply::Lines { text, more: true } = reply {
+        let next = call.receive(Instant::now() + CALL_TIMEOUT)?.ok_or(RpcError::Closed)?;
+        reply = match next {
+            Reply::Lines { text: behind, more } => Reply::Lines { text: text + &behind, more },
+            other => other,
+        };
+    }
+    Ok(reply)
+}

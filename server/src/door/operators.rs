@@ -1,0 +1,56 @@
+//! The operators' passphrase, and where it is taken. Any thread may compare; nothing blocks under the lock.
+
+use chat_common::handshake::{passphrase::Passphrase, state};
+use std::{
+    path::Path,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+/// The longest passphrase of operators, in bytes: it has space in a frame before a Join.
+const MAX_BYTES: usize = 512;
+
+/// What operators in the room show.
+#[derive(Debug)]
+pub(crate) struct Operators {
+    /// Whether an open room takes the passphrase from other machines, too. Others could read it.
+    pub(crate) in_clear: bool,
+    passphrase: Mutex<Passphrase>,
+}
+
+impl Operators {
+    /// Reads the passphrase in the first line of `file`, and warns if others may read the file.
+    ///
+    /// # Blocking
+    /// On the file system.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or holds no passphrase. One line for people.
+    pub(crate) fn load(file: &Path, in_clear: bool) -> Result<Operators, String> {
+        let passphrase = Mutex::new(read(file)?);
+        Ok(Operators { in_clear, passphrase })
+    }
+
+    /// Returns whether these are the words of the passphrase. It takes the same time for all words.
+    pub(crate) fn is_right(&self, words: &str) -> bool {
+        Passphrase::new(words).is_ok_and(|shown| shown == *self.lock())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Passphrase> {
+        self.passphrase.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn read(file: &Path) -> Result<Passphrase, String> {
+    let passphrase = Passphrase::read(file, "the operators' file")?;
+    // The passphrase was read, so a failure to look at the mode is no reason to end.
+    let _ = state::warn_of_readers(file, "the operators' passphrase");
+    match passphrase.words().len() {
+        0..=MAX_BYTES => Ok(passphrase),
+        length => {
+            let file = file.display();
+            Err(format!(
+                "the operators' file {file}: the passphrase has {length} bytes, and {MAX_BYTES} are the most"
+            ))
+        }
+    }
+}

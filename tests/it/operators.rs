@@ -1,0 +1,366 @@
+//! Operators in the room: how somebody becomes one, and what the commands do from there. Tested on the real
+//! programs.
+
+use chat_common::wire::protocol::{Cause, Reply, Request};
+use chat_tests::{
+    folder::Folder,
+    member::Member,
+    process::{binary, Program},
+    raw::{self, RawPeer},
+    terminal::{Screen, TerminalUser},
+};
+use std::{fs, net::SocketAddr, os::unix::fs::PermissionsExt, process::Command};
+
+const WORDS: &str = "lamp river stone cloud";
+const SIZE: (u16, u16) = (30, 100);
+
+/// A file with the operators' passphrase.
+fn operators_file() -> (Folder, String) {
+    let folder = Folder::new();
+    let file = folder.file("operators");
+    fs::write(&file, format!("{WORDS}\n")).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    (folder, file)
+}
+
+/// A client in a pipe that is an operator.
+fn operator(server: SocketAddr, name: &str, file: &str) -> Program {
+    let mut client = Program::client(server, name, &["--operator-file", file]);
+    client.types("/op");
+    client.sees("--- you are an operator now; ");
+    client
+}
+
+/// Runs `--operate` to its end. Returns its exit code and both its outputs.
+fn operates(server: SocketAddr, file: &str, command: &str) -> (i32, String, String) {
+    let mut line = Command::new(binary("chat-client"));
+    line.args(["--server", &server.to_string(), "--operator-file", file, "--operate", command]);
+    let mut client = Program::start("operate", &mut line);
+    let code = client.exits().expect("no signal ends it");
+    (code, client.output(), client.error_output())
+}
+
+fn ask_to_operate(peer: &mut RawPeer, words: &str) -> Reply {
+    peer.ask(&Request::Operate { passphrase: words.to_owned() }).unwrap()
+}
+
+fn is_lines(reply: &Reply) -> bool {
+    matches!(reply, Reply::Lines { .. })
+}
+
+#[test]
+fn an_operator_in_the_room_has_the_commands_of_the_console_and_reads_the_replies_alone() {
+    let (_folder, file) = operators_file();
+    let (server, address) = Program::server(&["--operators", &file]);
+    let mut ann = Program::joined_client(address, "Ann");
+    ann.types("/kick Sara");
+    ann.logs("--- there is no command /kick; /help lists them, and //kick says it ---\n");
+    let mut sara = operator(address, "Sara", &file);
+    server.logs("Sara is an operator now, from 127.0.0.1\n");
+    sara.types("/say be quiet");
+    sara.sees("said\n");
+    ann.sees("Server: be quiet\n");
+    sara.types("/who");
+    sara.sees("Ann   127.0.0.1\nSara  127.0.0.1  operator\n2 here\n");
+    sara.types("/nonsense");
+    sara.logs("--- refused: \"/nonsense\" is no command of the server; /help lists them");
+    sara.types("/kick");
+    sara.logs("--- refused: usage: /kick NAME [REASON]");
+    sara.types("/help");
+    sara.sees("/bell [MODE]");
+    sara.sees("/stats");
+    ann.types("/who");
+    ann.sees("--- 2 here: Ann, Sara (operator) ---\n");
+    ann.types("/who sara");
+    ann.sees("--- Sara (operator): here since ");
+    sara.types("/kick Ann too loud");
+    sara.sees("removed: Ann (127.0.0.1)");
+    sara.sees("User [Ann] left (removed: too loud)\n");
+    assert_eq!(ann.exits(), Some(1));
+    let said = ann.output() + &ann.error_output();
+    assert!(!said.contains("removed: Ann") && !said.contains("/stats"), "{said}");
+}
+
+#[test]
+fn a_program_reads_who_is_an_operator_and_what_the_server_replies() {
+    let (_folder, file) = operators_file();
+    let (_server, address) = Program::server(&["--operators", &file]);
+    let mut sara = Program::client(address, "Sara", &["--operator-file", &file, "--json"]);
+    sara.types("/op");
+    sara.sees("{\"event\":\"you\",\"operator\":true}\n");
+    sara.types("/bans");
+    sara.sees("{\"event\":\"reply\",\"text\":\"nobody is banned\"}\n");
+    let mut tom = Program::client(address, "Tom", &["--json-input"]);
+    tom.types("{\"who\":true}");
+    tom.sees("{\"event\":\"people\",\"total\":2,\"names\":[\"Sara\",\"Tom\"],\"operators\":[\"Sara\"]}\n");
+}
+
+#[test]
+fn the_server_makes_a_passphrase_for_its_owner_alone_and_says_where_it_is() {
+    let folder = Folder::new();
+    let file = folder.file("operators");
+    let (server, address) = Program::server(&["--operators", &file]);
+    server.logs(&format!("the operators' passphrase is made up: it is the first line of {file}\n"));
+    let words = fs::read_to_string(&file).unwrap();
+    assert_eq!(words.split_whitespace().count(), 4);
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let log = server.error_output();
+    assert!(!words.split_whitespace().any(|word| log.contains(&format!(" {word} "))), "{log}");
+    assert_eq!(operates(address, &file, "/bans"), (0, "nobody is banned\n".to_owned(), String::new()));
+    // The next server takes the same one.
+    drop(server);
+    let (_server, address) = Program::server(&["--operators", &file]);
+    assert_eq!(operates(address, &file, "/bans").0, 0);
+    assert_eq!(fs::read_to_string(&file).unwrap(), words);
+}
+
+#[test]
+fn a_server_does_not_start_with_a_file_that_has_no_passphrase() {
+    let folder = Folder::new();
+    let file = folder.file("operators");
+    for (text, why) in [("\n", "is empty"), (&"x".repeat(600), "512 are the most")] {
+        fs::write(&file, text).unwrap();
+        let mut command = Command::new(binary("chat-server"));
+        let mut server =
+            Program::start("server", command.args(["--listen", "127.0.0.1:0", "--operators", &file]));
+        assert_eq!(server.exits(), Some(1));
+        let said = server.error_output();
+        assert!(said.contains(why) && said.contains(&file), "{said}");
+    }
+}
+
+#[test]
+fn one_command_without_joining_has_its_output_and_an_exit_code() {
+    let (_folder, file) = operators_file();
+    let (server, address) = Program::server(&["--operators", &file]);
+    let tom = Program::joined_client(address, "Tom");
+    assert_eq!(operates(address, &file, "/say hello"), (0, "said\n".to_owned(), String::new()));
+    tom.sees("Server: hello\n");
+    let (code, out, err) = operates(address, &file, "/kick Nobody");
+    assert_eq!((code, out.as_str(), err.as_str()), (1, "", "chat-client: nobody here to remove\n"));
+    let (code, _, err) = operates(address, &file, "hello");
+    assert!(code == 1 && err.starts_with("chat-client: \"hello\" is no command of the server"), "{err}");
+    let (code, out, _) = operates(address, &file, "/kick Tom");
+    assert!(code == 0 && out.starts_with("removed: Tom (127.0.0.1)"), "{out}");
+    server.logs("an operator is here, from 127.0.0.1:");
+    let (code, out, _) = operates(address, &file, "/stop");
+    assert!(code == 0 && out.starts_with("stopping: "), "{out}");
+}
+
+#[test]
+fn a_client_that_cannot_operate_says_what_it_needs() {
+    let (_server, address) = Program::server(&[]);
+    let mut client = Program::joined_client(address, "Tom");
+    client.types("/op");
+    client.logs("this client cannot hide what you type: --operator-file FILE has the operators' passphrase");
+    let (_folder, file) = operators_file();
+    let (code, _, err) = operates(address, &file, "/bans");
+    assert!(code == 1 && err.contains("this room has no operators; --operators FILE"), "{err}");
+    let run = |arguments: &[&str], words: &str| {
+        let mut command = Command::new(binary("chat-client"));
+        let output = command.args(arguments).env("CHAT_OPERATOR", words).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    for (arguments, words, why) in [
+        (&["--operate", "/bans"][..], "", "--operate needs --operator-file FILE, or $CHAT_OPERATOR"),
+        (&["--operate", "/bans", "--send", "x", "--name", "a"], WORDS, "--operate does one command"),
+        (&[], " ", "$CHAT_OPERATOR: the passphrase is empty"),
+    ] {
+        let (code, err) = run(arguments, words);
+        assert!(code == Some(2) && err.contains(why), "{err}");
+    }
+}
+
+#[test]
+fn after_three_wrong_passphrases_the_connection_closes_and_the_log_says_so() {
+    let (_folder, file) = operators_file();
+    let (mut server, address) = Program::server(&["--console", "--operators", &file]);
+    let mut tom = RawPeer::connect_call(address).unwrap();
+    tom.join("Tom", raw::random_token()).unwrap();
+    for words in ["lamp", "lamp river stone cloudy", &format!("{WORDS} x")] {
+        match ask_to_operate(&mut tom, words) {
+            Reply::Refused(refusal) => {
+                assert_eq!(refusal.cause, Cause::Unsupported);
+                assert!(refusal.text.starts_with("that is not the operators' passphrase"), "{refusal}");
+            }
+            other => panic!("{other:?}"),
+        }
+        // Nobody is an operator by a wrong one.
+        if let Ok(reply) = tom.ask(&Request::Command { line: "/bans".into() }) {
+            assert!(matches!(reply, Reply::Refused(_)), "{reply:?}");
+        }
+    }
+    assert!(tom.ask(&Request::Ping).is_err(), "the connection is closed");
+    server.logs(": a wrong passphrase of the operators\n");
+    server.types("/stats");
+    server.sees(", wrong guesses 3 (3 in a minute)\n");
+    // A host has ten of them at once, in every kind of room, and the right one then has to wait as well.
+    let mut peer = RawPeer::connect_call(address).unwrap();
+    for _ in 3..10 {
+        let mut peer = RawPeer::connect_call(address).unwrap();
+        assert!(!is_lines(&ask_to_operate(&mut peer, "wrong")));
+    }
+    match ask_to_operate(&mut peer, WORDS) {
+        Reply::Refused(refusal) => assert!(refusal.text.contains("too many wrong"), "{refusal}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_token_of_a_session_gives_nothing_without_the_passphrase() {
+    let (_folder, file) = operators_file();
+    let (_server, address) = Program::server(&["--operators", &file]);
+    let mut sara = Member::join(address, "Sara");
+    let operate = Request::Operate { passphrase: WORDS.to_owned() };
+    let command = Request::Command { line: "/bans".into() };
+    let operates = |sara: &mut Member| is_lines(&sara.ask(&command).unwrap());
+    assert!(!operates(&mut sara));
+    assert!(is_lines(&sara.ask(&operate).unwrap()));
+    assert!(operates(&mut sara));
+    sara.disconnect();
+    sara.resume().unwrap();
+    assert!(!operates(&mut sara), "the new connection is nobody's");
+    let people = |sara: &mut Member| match sara.ask(&Request::Who).unwrap() {
+        Reply::People { people, .. } => people[0].operator,
+        other => panic!("{other:?}"),
+    };
+    assert!(!people(&mut sara));
+    assert!(is_lines(&sara.ask(&operate).unwrap()) && people(&mut sara));
+}
+
+#[test]
+fn an_operator_is_one_again_after_the_server_was_killed() {
+    let (_folder, file) = operators_file();
+    let journal = Folder::new();
+    let journal = journal.file("journal");
+    let start = |listen: &str| {
+        let mut command = Command::new(binary("chat-server"));
+        command.args(["--listen", listen, "--operators", &file, "--journal", &journal]);
+        Program::start_server(&mut command)
+    };
+    let (server, address) = start("127.0.0.1:0");
+    let mut sara = operator(address, "Sara", &file);
+    server.signal("KILL");
+    drop(server);
+    sara.sees("--- connection lost; ");
+    let (_server, _) = start(&address.to_string());
+    sara.sees("--- connected again ---\n");
+    sara.types("/bans");
+    sara.sees("nobody is banned\n");
+    // Where the passphrase has changed, the client says so once.
+    fs::write(&file, "another one").unwrap();
+    drop(_server);
+    let (_server, _) = start(&address.to_string());
+    sara.logs("--- refused: you are no operator any more: that is not the operators' passphrase ---\n");
+    sara.types("/bans");
+    sara.logs("--- there is no command /bans; ");
+}
+
+#[test]
+fn a_long_reply_comes_in_several_frames_and_is_shown_whole() {
+    let folder = Folder::new();
+    let (_folder, file) = operators_file();
+    let bans = folder.file("bans");
+    let lines: String = (0..6000).map(|number| format!("name somebody_{number:04}\n")).collect();
+    fs::write(&bans, &lines).unwrap();
+    let (_server, address) = Program::server(&["--operators", &file, "--ban-file", &bans]);
+    let (code, out, _) = operates(address, &file, "/bans");
+    assert!(code == 0 && out == lines, "{} of {} bytes", out.len(), lines.len());
+    let mut peer = RawPeer::connect_call(address).unwrap();
+    assert!(is_lines(&ask_to_operate(&mut peer, WORDS)));
+    let first = peer.ask(&Request::Command { line: "/bans".into() }).unwrap();
+    assert!(matches!(first, Reply::Lines { more: true, .. }));
+}
+
+/// A person with the client on a terminal, which asks for the passphrase where it can hide it.
+#[test]
+fn a_person_is_asked_for_the_operators_passphrase_and_nothing_of_it_is_seen() {
+    let (_folder, file) = operators_file();
+    let (_server, address) = Program::server(&["--operators", &file]);
+    let tom = Program::joined_client(address, "Tom");
+    let mut sara = TerminalUser::join(address, SIZE, "Sara");
+    sara.types("/op\r");
+    if !cfg!(any(feature = "closed", feature = "edit")) {
+        return sara.sees("this client cannot hide what you type: --operator-file FILE");
+    }
+    sara.sees_typed("Passphrase of the operators:");
+    // Messages come meanwhile, and an empty line gives it up.
+    sara.types("\r");
+    sara.sees("you are no operator: nothing was typed");
+    sara.types("/op\r");
+    sara.sees_typed("Passphrase of the operators:");
+    sara.types("lamp rivet\r");
+    sara.sees("that is not the operators' passphrase");
+    sara.types("/op\r");
+    sara.sees_typed("Passphrase of the operators:");
+    sara.types(&format!("{}\r", WORDS.to_uppercase()));
+    sara.sees("you are an operator now");
+    sara.types("/kick Tom\r");
+    sara.sees("removed: Tom (127.0.0.1)");
+    sara.types("hello");
+    sara.sees_typed("hello");
+    let bytes = sara.screen().read_with(Screen::written);
+    for word in ["river", "RIVER", "rivet"] {
+        assert!(!bytes.contains(word) && !tom.output().contains(word), "{word}: {bytes}");
+    }
+}
+
+#[test]
+fn what_is_typed_in_one_go_behind_op_is_the_passphrase_and_no_message() {
+    if !cfg!(any(feature = "closed", feature = "edit")) {
+        return;
+    }
+    let (_folder, file) = operators_file();
+    let (_server, address) = Program::server(&["--operators", &file]);
+    let tom = Program::joined_client(address, "Tom");
+    let mut sara = TerminalUser::join(address, SIZE, "Sara");
+    sara.types(&format!("/op\r{WORDS}\r"));
+    // In line mode the system throws away what was typed before the question. An empty line ends that.
+    sara.screen().wait("the question", |screen| {
+        screen.written().contains("Passphrase of the operators:").then_some(())
+    });
+    sara.types("\r/me waves\r");
+    tom.sees("* Sara waves\n");
+    assert!(!tom.output().contains("river"), "{}", tom.output());
+}
+
+#[test]
+fn an_operator_has_a_place_in_a_full_room_and_nobody_else_takes_it() {
+    let (_folder, file) = operators_file();
+    // Tom has the only place. The server has dialled his callback connection itself.
+    let (_server, address) = Program::server(&["--operators", &file, "--max-connections", "1"]);
+    let tom = Program::joined_client(address, "Tom");
+    let mut late = Program::client(address, "Late", &["--wait", "0"]);
+    assert_eq!(late.exits(), Some(1));
+    assert!(late.error_output().contains("the room is full; try again later"), "{}", late.error_output());
+    // These hold all the places for operators, and show no passphrase.
+    let silent: Vec<RawPeer> = (0..8).map(|_| RawPeer::connect(address)).collect();
+    assert_eq!(operates(address, &file, "/say make room"), (0, "said\n".to_owned(), String::new()));
+    tom.sees("Server: make room\n");
+    let mut guest = RawPeer::connect_call(address).unwrap();
+    match guest.ask(&Request::Command { line: "/stop".into() }).unwrap() {
+        Reply::Refused(refusal) => assert_eq!(refusal.cause, Cause::Unsupported),
+        other => panic!("{other:?}"),
+    }
+    drop(silent);
+    assert_eq!(operates(address, &file, "/kick Tom").0, 0);
+    let _late = Program::joined_client(address, "Late");
+}
+
+#[test]
+fn an_operator_at_a_banned_address_can_end_the_ban() {
+    let (_folder, file) = operators_file();
+    let (mut server, address) = Program::server(&["--console", "--operators", &file]);
+    server.types("/ban 127.0.0.0/8");
+    server.sees("banned: address 127.0.0.0/8");
+    let mut tom = Program::client(address, "Tom", &["--wait", "1m"]);
+    assert_eq!(tom.exits(), Some(1));
+    assert!(tom.error_output().contains("this address is banned from the room"), "{}", tom.error_output());
+    server.logs(": refused: this address is banned from the room\n");
+    let (folder, wrong) = (Folder::new(), "wrong\n");
+    fs::write(folder.file("wrong"), wrong).unwrap();
+    assert_eq!(operates(address, &folder.file("wrong"), "/bans").0, 1);
+    let (code, out, _) = operates(address, &file, "/unban 127.0.0.0/8");
+    assert_eq!((code, out.as_str()), (0, "no longer banned: address 127.0.0.0/8\n"));
+    let _tom = Program::joined_client(address, "Tom");
+}
