@@ -22,7 +22,7 @@ use std::{
 /// Returns both ends of a channel with this many places.
 pub(super) fn channel(places: usize) -> (CommandSender, CommandReceiver) {
     let (commands_tx, commands_rx) = bounded(places);
-    let broadcaster = Broadcaster::default();
+    let broadcaster = BroadcasterThread::default();
     let receiver = CommandReceiver { commands_rx, broadcaster: broadcaster.clone() };
     (CommandSender { commands_tx, broadcaster }, receiver)
 }
@@ -32,32 +32,32 @@ pub(super) fn channel(places: usize) -> (CommandSender, CommandReceiver) {
 pub(super) struct CommandSender {
     commands_tx: Sender<(Command, Wake)>,
     /// Invariant: dropped after the sender, so the broadcaster wakes and finds that no sender is left.
-    broadcaster: Broadcaster,
+    broadcaster: BroadcasterThread,
 }
 
 /// The broadcaster's end.
 #[derive(Debug)]
 pub(super) struct CommandReceiver {
     commands_rx: Receiver<(Command, Wake)>,
-    broadcaster: Broadcaster,
+    broadcaster: BroadcasterThread,
 }
 
 /// Wakes the broadcaster's thread, also when it is dropped.
 #[derive(Clone, Debug, Default)]
-struct Broadcaster {
+struct BroadcasterThread {
     /// Protects the thread, which the broadcaster sets before it looks for its first command. So a sender
     /// wakes it, or has sent before it looks.
     thread: Arc<Mutex<Option<Thread>>>,
 }
 
-impl Broadcaster {
+impl BroadcasterThread {
     fn wake(&self) {
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).clone();
         thread.iter().for_each(Thread::unpark);
     }
 }
 
-impl Drop for Broadcaster {
+impl Drop for BroadcasterThread {
     fn drop(&mut self) {
         self.wake();
     }
