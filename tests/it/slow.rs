@@ -11,17 +11,13 @@ use chat_tests::{
 };
 use std::time::Duration;
 
-/// Limits under which nobody is given up: not the slow ones, and not those who only listen, however long a
-/// loaded machine takes.
-fn patient() -> Limits {
-    const HOUR: Duration = Duration::from_secs(3600);
-    Limits { receive_timeout: HOUR, dead_after: HOUR, ..without_rate_limit() }
-}
-
 #[test]
 fn a_recipient_that_never_answers_delays_nobody() {
     const COUNT: usize = 2000;
-    let server = TestServer::with_limits(patient());
+    let server = TestServer::with_limits(Limits {
+        receive_timeout: Duration::from_secs(3600),
+        ..without_rate_limit()
+    });
     let mut alice = Member::join(server.address(), "alice");
     let bob = Member::join(server.address(), "bob");
     // The stuck recipient opens its callback connection and never reads from it.
@@ -64,7 +60,12 @@ fn a_recipient_that_never_answers_is_removed_as_not_responding() {
 #[test]
 fn a_recipient_that_falls_behind_the_log_learns_exactly_what_it_missed() {
     const COUNT: usize = 3000;
-    let small = Limits { log_messages: 100, log_size: Bytes(64 << 10), ..patient() };
+    let small = Limits {
+        log_messages: 100,
+        log_size: Bytes(64 << 10),
+        receive_timeout: Duration::from_secs(3600),
+        ..without_rate_limit()
+    };
     let server = TestServer::that_forgets(small);
     let proxy = Proxy::start(server.address());
     let mut alice = Member::join(server.address(), "alice");
@@ -108,7 +109,10 @@ fn a_recipient_on_a_very_slow_connection_receives_all_in_order() {
 #[test]
 fn newcomers_that_ask_for_all_history_and_read_nothing_delay_nobody() {
     const NEWCOMERS: usize = 30;
-    let server = TestServer::with_limits(patient());
+    let server = TestServer::with_limits(Limits {
+        receive_timeout: Duration::from_secs(3600),
+        ..without_rate_limit()
+    });
     let mut alice = Member::join(server.address(), "alice");
     let bob = Member::join(server.address(), "bob");
     let padding = "x".repeat(800);

@@ -11,6 +11,7 @@ use std::{
     net::{SocketAddr, TcpListener},
     sync::Arc,
     thread::{self, JoinHandle},
+    time::Duration,
 };
 
 /// A running server. Dropping it stops it in good order and waits for its end.
@@ -138,9 +139,10 @@ impl Drop for TestServer {
     }
 }
 
-/// The default limits, without the rate limit.
+/// The default limits, without the rate limit. A [`Member`](crate::member::Member) sends no pings, and is not
+/// given up for that, however long a loaded machine takes.
 pub fn without_rate_limit() -> Limits {
-    Limits { rate_burst: 0, ..Limits::default() }
+    Limits { rate_burst: 0, dead_after: Duration::from_secs(3600), ..Limits::default() }
 }
 
 /// Sets the flag to true when it is dropped, and so also when its thread panics.
