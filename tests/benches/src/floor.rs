@@ -5,6 +5,9 @@
 //! and joins all whole lines to one text. Then it writes this text once to each member, with the author's own
 //! lines. There are no numbers, no acknowledgements, no names and no limits: a member that stops reading
 //! costs memory without an end. The thread waits for no member.
+//!
+//! If asked, it acknowledges each message, with one more write to its author. The difference shows what
+//! acknowledgements cost at least.
 
 use rustix::event::epoll::{self, EventData, EventFlags};
 use std::{
@@ -15,6 +18,8 @@ use std::{
 
 /// What the server sends first, so that a client knows that it hears everything from then on.
 pub const GREETING: &[u8] = b"\n";
+/// What the author of a message gets, if messages are acknowledged.
+pub const ACKNOWLEDGEMENT: &[u8] = b"+\n";
 /// The number of the listener in the epoll set. Members have the numbers above it.
 const LISTENER: u64 = 0;
 const READ_BYTES: usize = 64 * 1024;
@@ -34,7 +39,7 @@ struct Member {
 ///
 /// # Errors
 /// When the listener or epoll fails. The failure of a member ends only that member.
-pub fn serve(address: &str) -> io::Result<()> {
+pub fn serve(address: &str, acknowledges: bool) -> io::Result<()> {
     crate::process::raise_open_files();
     let listener = TcpListener::bind(address)?;
     listener.set_nonblocking(true)?;
@@ -59,7 +64,11 @@ pub fn serve(address: &str) -> io::Result<()> {
                     members.insert(last, Member { socket, begun: Vec::new(), unsent: GREETING.to_vec() });
                 }
             } else if let Some(member) = members.get_mut(&number) {
-                let heard = member.hear(&mut buffer, &mut text).and_then(|()| member.tell(b""));
+                let bytes = text.len();
+                let heard = member.hear(&mut buffer, &mut text).and_then(|()| {
+                    let is_told = acknowledges && text.len() > bytes;
+                    member.tell(if is_told { ACKNOWLEDGEMENT } else { b"" })
+                });
                 lost.extend(heard.is_err().then_some(number));
             }
         }

@@ -52,7 +52,8 @@ fn main() -> ExitCode {
             print_line(USAGE);
             Ok(())
         }
-        ["serve", "floor", address] => floor::serve(address),
+        ["serve", "floor", address] => floor::serve(address, false),
+        ["serve", "floor-acknowledged", address] => floor::serve(address, true),
         [command, options @ ..] => match (Plan::by_name(command), Options::parse(options)) {
             (Some(plan), Ok(options)) => plan.run(&options),
             (None, _) => return usage(&format!("unknown command {command}")),

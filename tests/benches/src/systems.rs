@@ -32,6 +32,8 @@ pub enum System {
     Before,
     /// The least that a fan-out over TCP can do.
     Floor,
+    /// The same, and it acknowledges each message.
+    FloorAcknowledged,
     /// `tests/go-twin`, a goroutine per recipient per message.
     GoTwin,
     /// `tests/go-twin -strategy log`, a goroutine per recipient.
@@ -104,6 +106,7 @@ impl System {
             System::ClosedJournal => "rpc-chat-closed-journal",
             System::Before => "before",
             System::Floor => "floor",
+            System::FloorAcknowledged => "floor-acknowledged",
             System::GoTwin => "go-twin",
             System::GoTwinLog => "go-twin-log",
             System::Redis => "redis",
@@ -125,7 +128,7 @@ impl System {
             .chain(STRATEGIES)
             .chain(DURABLE)
             .chain(SEALED)
-            .chain([System::Before, System::Step(0)])
+            .chain([System::Before, System::FloorAcknowledged, System::Step(0)])
             .find(|system| system.name() == name)
     }
 
@@ -137,7 +140,8 @@ impl System {
     /// Returns the protocol that the system speaks.
     pub fn protocol(self) -> Protocol {
         match self {
-            System::Floor => Protocol::Floor,
+            System::Floor => Protocol::Floor { acknowledges: false },
+            System::FloorAcknowledged => Protocol::Floor { acknowledges: true },
             System::GoTwin | System::GoTwinLog => Protocol::Gob,
             System::Redis => Protocol::Redis { tls: false },
             System::RedisTls => Protocol::Redis { tls: true },
@@ -319,7 +323,9 @@ impl System {
                 write_certificate()?;
                 with_args("ngircd".into(), &["-n", "-f", &write_config("ngircd-tls", address)?])
             }
-            System::Floor => with_args(env::current_exe()?, &["serve", self.name(), &listen]),
+            System::Floor | System::FloorAcknowledged => {
+                with_args(env::current_exe()?, &["serve", self.name(), &listen])
+            }
             System::Step(_) => {
                 let mut command = with_args(sibling_program(&self.step_package())?, &["--listen", &listen]);
                 command.env("COURSE_NO_NOTICES", "1");

@@ -41,7 +41,10 @@ pub enum Protocol {
         closed: bool,
     },
     /// Lines, as the floor passes them on.
-    Floor,
+    Floor {
+        /// Whether a message is accepted when it is acknowledged, and not when its author hears it.
+        acknowledges: bool,
+    },
     /// net/rpc with gob, as the Go twin speaks it.
     Gob,
     /// Pub/sub over RESP3.
@@ -111,7 +114,7 @@ impl Protocol {
         match self {
             Protocol::RpcChat { closed: false } => rpc_chat::join(call, name, listener),
             Protocol::RpcChat { closed: true } => rpc_chat::join_closed(call, name, listener),
-            Protocol::Floor => floor::join(call.into()),
+            Protocol::Floor { .. } => floor::join(call.into()),
             Protocol::Gob => gob::join(call, name, listener),
             Protocol::Redis { tls } => redis::join(channel(call, tls)?),
             Protocol::RedisStream => redis_stream::join(call),
@@ -122,7 +125,7 @@ impl Protocol {
 
     /// Returns whether a member receives its own messages.
     pub fn receives_own_messages(self) -> bool {
-        matches!(self, Protocol::Floor | Protocol::Redis { .. } | Protocol::RedisStream)
+        matches!(self, Protocol::Floor { .. } | Protocol::Redis { .. } | Protocol::RedisStream)
     }
 
     /// Returns whether the system removes a member that sends nothing for a while.
@@ -143,7 +146,7 @@ impl Protocol {
         out.clear();
         match self {
             Protocol::RpcChat { .. } => rpc_chat::encode_message(message_id, text, out),
-            Protocol::Floor => floor::encode_message(member, text, out),
+            Protocol::Floor { .. } => floor::encode_message(member, text, out),
             Protocol::Gob => gob::encode_message(&member_name(member), message_id, text, out),
             Protocol::Redis { .. } => redis::encode_message(text, out),
             Protocol::RedisStream => redis_stream::encode_message(text, out),
@@ -172,7 +175,7 @@ impl Protocol {
             let parsed = match self {
                 Protocol::RpcChat { .. } if callback => rpc_chat::parse_call(rest, received),
                 Protocol::RpcChat { .. } => rpc_chat::parse_reply(rest, received),
-                Protocol::Floor => floor::parse(rest, received),
+                Protocol::Floor { acknowledges } => floor::parse(rest, acknowledges, received),
                 Protocol::Gob if callback => gob::parse_call(rest, received),
                 Protocol::Gob => gob::parse_reply(rest, received),
                 Protocol::Redis { .. } => redis::parse(rest, received),
@@ -252,7 +255,8 @@ mod tests {
                 Protocol::Redis { tls: false },
                 format!(">3\r\n$7\r\nmessage\r\n$4\r\nroom\r\n$100\r\n{text}\r\n:3\r\n"),
             ),
-            (Protocol::Floor, format!("0 {text}\n1 ~~~\n")),
+            (Protocol::Floor { acknowledges: false }, format!("0 {text}\n1 ~~~\n")),
+            (Protocol::Floor { acknowledges: true }, format!("0 {text}\n1 ~~~\n+\n")),
             (Protocol::Nats { tls: false }, format!("PING\r\n+OK\r\nMSG room 1 100\r\n{text}\r\n")),
             (
                 Protocol::Irc { tls: false },
