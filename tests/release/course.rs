@@ -89,19 +89,21 @@ fn what_the_pages_of_the_course_let_a_person_type_shows_what_they_say() {
         let said = ["[ann] hello", "chat-client: dan is already here"];
         said.iter().all(|line| shown.lines().any(|shown| shown == *line))
     };
+    let is_held = |shown: &str| shown == "Threads:\t3\n";
     let is_cut_off = |shown: &str| numbers(shown) == [0];
     let is_back = |shown: &str| {
         let shown: Vec<_> =
             shown.lines().filter(|line| line.starts_with("---") || line.starts_with("[ann]")).collect();
         shown == ["--- connected again ---", "[ann] 1", "[ann] 2", "[ann] 3"]
     };
-    let says: [(&str, Says); 8] = [
+    let says: [(&str, Says); 9] = [
         ("0-turn", is_frozen),
         ("1-each", has_lost),
         ("2-scope", is_frozen),
         ("3-channel", has_grown),
         ("4-log", is_told),
         ("5-panic", is_haunted),
+        ("6-deadline", is_held),
         ("7-stop", is_cut_off),
         ("8-once", is_back),
     ];

@@ -19,6 +19,7 @@ use chat_common::wire::{
     token::Token,
 };
 use std::{
+    io,
     net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{
         atomic::{AtomicBool, Ordering::SeqCst},
@@ -241,6 +242,14 @@ impl Member {
         let request = Request::Broadcast { message_id, repeated: false, text: text.to_owned() };
         encode_frame(&request, &mut frame).map_err(RpcError::from)?;
         Ok(call.write(&frame).map_err(RpcError::from)?)
+    }
+
+    /// The socket of the call connection, for what happens below the calls.
+    ///
+    /// # Errors
+    /// When the connection is lost, or this process has no descriptors left.
+    pub fn call_socket(&self) -> io::Result<TcpStream> {
+        self.call.as_ref().ok_or(io::ErrorKind::NotConnected)?.stream.try_clone()
     }
 
     /// What has come on the call connection: a reply, its end, or nothing.

@@ -76,7 +76,7 @@ func (s *ChatServer) join(conn net.Conn) (*wire.Client, error) {
 	s.clients[client.Name] = client
 	s.last++
 	s.broadcast <- wire.JoinedMessage(client.Name, s.last)
-	go s.deliver(s.last, client)
+	go s.log.Deliver(s.last, client)
 	wire.WriteReply(conn, wire.Joined(s.last))
 	return client, nil
 }
@@ -95,17 +95,6 @@ func emphasized(text string) string {
 		return strings.ToUpper(text[1 : len(text)-1])
 	}
 	return text
-}
-
-// deliver calls one client with what follows its position, until a call fails.
-func (s *ChatServer) deliver(position uint64, client *wire.Client) {
-	for {
-		message, ok := s.log.After(position)
-		position = message.Sequence
-		if !ok || message.Author != client.Name && !client.Receive(message) {
-			return
-		}
-	}
 }
 
 func main() {

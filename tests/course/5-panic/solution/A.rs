@@ -1,4 +1,4 @@
-//! Exercise 5A, solved: whatever ends the calls of a client, the client leaves.
+//! Step 5 with a guard: whatever ends the calls of a client, it leaves. Nothing panics under the lock.
 
 use course_kit::{
     connection::{accept, greet, joined, joining, read_request, refused, reply_to, write_reply},

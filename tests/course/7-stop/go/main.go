@@ -25,8 +25,7 @@ type ChatServer struct {
 // serveConn serves one client in a goroutine of its own, from its hello to its end.
 func (s *ChatServer) serveConn(conn net.Conn) {
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(wire.Silence))
-	client, err := (*wire.Client)(nil), wire.Greet(conn, conn)
+	client, err := (*wire.Client)(nil), wire.Greet(wire.Next(conn), conn)
 	for err == nil && client == nil {
 		client, err = s.join(conn)
 	}
@@ -45,8 +44,7 @@ func (s *ChatServer) serveConn(conn net.Conn) {
 
 // serveCall serves the next call. It returns whether another one may follow.
 func (s *ChatServer) serveCall(conn net.Conn, client *wire.Client) bool {
-	conn.SetDeadline(time.Now().Add(wire.Silence))
-	request, err := wire.ReadRequest(conn)
+	request, err := wire.ReadRequest(wire.Next(conn))
 	if err != nil {
 		return false
 	}
@@ -66,7 +64,7 @@ func (s *ChatServer) serveCall(conn net.Conn, client *wire.Client) bool {
 
 // join reads a request, and takes the client into the room if it is a Join.
 func (s *ChatServer) join(conn net.Conn) (*wire.Client, error) {
-	client, err := wire.ReadJoin(conn, conn)
+	client, err := wire.ReadJoin(wire.Next(conn), conn)
 	if client == nil {
 		return nil, err
 	}

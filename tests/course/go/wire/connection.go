@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"log"
@@ -47,6 +48,15 @@ func Accept(listener net.Listener) net.Conn {
 		log.Fatal(err)
 	}
 	return conn
+}
+
+// Begun waits for the first byte of what comes next, and returns what reads all of it.
+func Begun(conn net.Conn) io.Reader {
+	first := make([]byte, 1)
+	if _, err := io.ReadFull(conn, first); err != nil {
+		return conn // The next read fails as well.
+	}
+	return io.MultiReader(bytes.NewReader(first), conn)
 }
 
 // Greet reads a client's hello, and answers it.

@@ -46,6 +46,17 @@ func (l *Log) end() {
 	l.changed.Broadcast()
 }
 
+// Deliver calls one client with what follows its position, until a call fails or the log ends.
+func (l *Log) Deliver(position uint64, client *Client) {
+	for {
+		message, ok := l.After(position)
+		position = message.Sequence
+		if !ok || message.Author != client.Name && !client.Receive(message) {
+			return
+		}
+	}
+}
+
 // After returns what follows this position: the next message, or that some are not there any more. At the end of the log it returns
 // false. It waits until a message follows, or the log ends.
 func (l *Log) After(position uint64) (Message, bool) {

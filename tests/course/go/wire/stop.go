@@ -2,6 +2,7 @@ package wire
 
 import (
 	"context"
+	"io"
 	"net"
 	"sync"
 	"time"
@@ -13,6 +14,14 @@ import (
 
 // Silence is the longest wait for a client's next request and for what it is told.
 const Silence = 15 * time.Second
+
+// Next waits for the first byte of the next frame, and gives the frame a second.
+func Next(conn net.Conn) io.Reader {
+	conn.SetDeadline(time.Now().Add(Silence))
+	frame := Begun(conn)
+	conn.SetReadDeadline(time.Now().Add(time.Second))
+	return frame
+}
 
 // Sessions is a server with sessions. ServeUntil makes its calls at any time, and in any goroutine.
 type Sessions interface {
@@ -52,12 +61,11 @@ func ServeUntil(ctx context.Context, listener net.Listener, server Sessions) {
 
 // serveSession serves one client, from its hello to its end.
 func serveSession(ctx context.Context, conn net.Conn, server Sessions) {
-	conn.SetDeadline(time.Now().Add(Silence))
-	err := Greet(conn, conn)
+	err := Greet(Next(conn), conn)
 	var client *Client
 	for joined := false; err == nil && !joined; {
 		var reply []byte
-		if client, err = readJoin(conn, conn, true); client != nil {
+		if client, err = readJoin(Next(conn), conn, true); client != nil {
 			if reply, joined = server.Join(client); !joined {
 				client.callback.Close()
 			}
@@ -77,9 +85,8 @@ func serveSession(ctx context.Context, conn net.Conn, server Sessions) {
 		}
 	}()
 	for pinged := time.Now(); err == nil && ctx.Err() == nil; client.PingIfDue(&pinged) {
-		conn.SetDeadline(time.Now().Add(Silence))
 		var request *Request
-		if request, err = ReadRequest(conn); err != nil {
+		if request, err = ReadRequest(Next(conn)); err != nil {
 			return
 		}
 		reply := ReplyTo(request)

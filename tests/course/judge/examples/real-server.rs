@@ -1,5 +1,6 @@
 //! The real server for the tests of the judge, on a free port: `real-server SEEDED LOG-BYTES [--trace FILE]`,
 //! where SEEDED is `none` or a bug. With `exit` the program ends at a signal, and does not stop the server.
+//! With `--hello-timeout` it is impatient, as the judge makes `chat-server`.
 
 use chat_common::{program::shutdown::Shutdown, trace};
 use chat_server::{
@@ -39,6 +40,12 @@ fn main() -> io::Result<()> {
     let log_size = Bytes(log_bytes.parse().map_err(io::Error::other)?);
     let receive_timeout = Duration::from_secs(3600);
     let limits = Limits { seeded, log_size, receive_timeout, rate_burst: 0, ..Limits::default() };
+    let limits = if rest.first().is_some_and(|flag| flag == "--hello-timeout") {
+        let [hello_timeout, join_timeout, frame_timeout] = [Duration::from_secs(1); 3];
+        Limits { hello_timeout, join_timeout, frame_timeout, ..limits }
+    } else {
+        limits
+    };
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let port = listener.local_addr()?.port();
     let settings = Settings { limits, ..Settings::default() };

@@ -35,5 +35,6 @@ pub mod server;
 mod stop;
 pub mod target;
 pub mod trace;
+mod trickle;
 pub mod verdicts;
 pub mod way;

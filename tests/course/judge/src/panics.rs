@@ -56,6 +56,8 @@ pub(crate) fn panic(command: &mut Command) -> Result<(), Conviction> {
     // His name is free.
     let again = join(&mut server, "dan", Callbacks::Listen)?;
     says(&server, &mut ann, "with dan again", &again)?;
+    // What else was said may be on its way to the others.
+    server.comes_to_rest();
     compare([&ann, &bob])
 }
 

@@ -79,6 +79,12 @@ fn happens_within(timeout: Duration, happened: &mut impl FnMut() -> bool) -> boo
     true
 }
 
+/// Whether all threads of these processes sleep now. Where there is no `/proc`, nobody can see that one runs.
+pub fn sleep(processes: &[u32]) -> bool {
+    let folders = processes.iter().map(|process| PathBuf::from(format!("/proc/{process}/task")));
+    !Path::new(OWN_THREADS).exists() || sleepers(&folders.collect::<Vec<_>>()).is_some()
+}
+
 /// A thread that sleeps: its folder in `/proc`, and how often it has stopped running. A thread that runs and
 /// sleeps again has another count.
 type Sleeper = (PathBuf, u64);
@@ -86,9 +92,14 @@ type Sleeper = (PathBuf, u64);
 /// Looks at all threads of these processes and of this one, except the thread that looks. Returns `None` when
 /// one of them runs.
 fn look(processes: &[u32]) -> Option<Vec<Sleeper>> {
-    let this = fs::read_link("/proc/thread-self").ok()?;
     let mut folders = vec![PathBuf::from(OWN_THREADS)];
     folders.extend(processes.iter().map(|process| PathBuf::from(format!("/proc/{process}/task"))));
+    sleepers(&folders)
+}
+
+/// The threads with these folders, except the thread that looks. Returns `None` when one of them runs.
+fn sleepers(folders: &[PathBuf]) -> Option<Vec<Sleeper>> {
+    let this = fs::read_link("/proc/thread-self").ok()?;
     let mut sleepers = Vec::new();
     // A process that has ended has no folder, and no thread that runs.
     for thread in folders.iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten().flatten() {

@@ -102,6 +102,11 @@ impl Server {
         rest::happens_before_rest(|| self.processes(), happened, progress)
     }
 
+    /// Whether all threads of the server sleep now.
+    pub fn sleeps(&self) -> bool {
+        rest::sleep(&self.processes())
+    }
+
     /// The numbers of the server's processes: a command such as `cargo run` starts others.
     fn processes(&self) -> Vec<u32> {
         with_children(self.program.pid())

@@ -135,6 +135,20 @@ impl Target {
     }
 }
 
+/// The same server, whose patience ends after a second. So does that of each step by itself.
+pub(crate) fn impatient(command: &Command) -> Command {
+    const TIMEOUTS: [&str; 3] = ["--hello-timeout", "--join-timeout", "--frame-timeout"];
+    let mut impatient = Command::new(command.get_program());
+    impatient.args(command.get_args());
+    for (name, value) in command.get_envs() {
+        value.map(|value| impatient.env(name, value));
+    }
+    if ["chat-server", "real-server"].iter().any(|name| Path::new(command.get_program()).ends_with(name)) {
+        impatient.args(TIMEOUTS.iter().flat_map(|timeout| [*timeout, "1s"]));
+    }
+    impatient
+}
+
 const FREE_PORT: &str = "127.0.0.1:0";
 
 /// The folder of the course.

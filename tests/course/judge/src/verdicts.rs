@@ -6,6 +6,7 @@ use crate::{
     panics::panic,
     room::{shortened, Conviction, Room},
     stop::stop,
+    trickle::trickle,
 };
 use std::{
     panic::{catch_unwind, AssertUnwindSafe},
@@ -25,6 +26,7 @@ pub const VERDICTS: &[Verdict] = &[
     Verdict { name: "nobody waits", scene: nobody_waits },
     Verdict { name: "memory", scene: memory },
     Verdict { name: "panic", scene: panic },
+    Verdict { name: "trickle", scene: trickle },
     Verdict { name: "stop", scene: stop },
     Verdict { name: "once", scene: once },
 ];
