@@ -7,7 +7,7 @@
 use crate::text::escape::is_mark;
 
 /// The cells of the widest character.
-pub const MAX_CHARACTER_CELLS: usize = 3;
+pub(crate) const MAX_CHARACTER_CELLS: usize = 3;
 
 /// Returns how many cells a character takes. Where terminals differ, it is the larger number, because a row
 /// may be shorter. A test compares it with the data of Unicode, for every character.

@@ -23,9 +23,9 @@
 /// How many marks one letter may have. No script needs more. A hundred marks would cover the lines above.
 const MAX_MARKS: usize = 4;
 /// Joins two emoji into one picture, such as a family, and letters of some scripts.
-pub const ZERO_WIDTH_JOINER: char = '\u{200d}';
+pub(crate) const ZERO_WIDTH_JOINER: char = '\u{200d}';
 /// Keeps two letters from being joined.
-pub const NON_JOINER: char = '\u{200c}';
+pub(crate) const NON_JOINER: char = '\u{200c}';
 /// England, Scotland and Wales: the black flag, then their code of ISO 3166-2 in tags.
 const FLAGS: [&str; 3] = [
     "\u{1f3f4}\u{e0067}\u{e0062}\u{e0065}\u{e006e}\u{e0067}\u{e007f}",
@@ -135,7 +135,7 @@ pub(crate) fn is_skin_tone(c: char) -> bool {
 }
 
 /// Whether this character is text wherever it stands.
-pub fn is_printable(c: char) -> bool {
+pub(crate) fn is_printable(c: char) -> bool {
     match c {
         ' '..='~' => true,
         // std escapes these spaces, but French and Chinese text uses them, and text that was typeset.

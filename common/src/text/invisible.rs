@@ -10,7 +10,7 @@ use crate::text::escape::is_mark;
 const FALSE_SLASHES: [char; 6] = ['\u{ff0f}', '\u{2044}', '\u{2215}', '\u{2571}', '\u{27cb}', '\u{29f8}'];
 
 /// Whether nothing is drawn for this character, or nothing but a space. White space is not among them.
-pub fn is_invisible(c: char) -> bool {
+pub(crate) fn is_invisible(c: char) -> bool {
     c.is_control() && !c.is_whitespace()
         || matches!(
             c,

@@ -23,7 +23,7 @@ pub fn parse_time(text: &str) -> Option<Duration> {
 }
 
 /// Writes a time in the largest unit in which it is a whole number. Parts of a millisecond are left out.
-pub fn show_time(time: Duration) -> String {
+pub(crate) fn show_time(time: Duration) -> String {
     show(u64::try_from(time.as_millis()).unwrap_or(u64::MAX), &TIME_UNITS, "0s")
 }
 

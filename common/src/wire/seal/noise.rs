@@ -116,7 +116,7 @@ impl KeyPair {
     }
 
     /// Returns the private key in 64 hexadecimal digits, for a file that nobody else may read.
-    pub fn private_to_hex(&self) -> String {
+    pub(crate) fn private_to_hex(&self) -> String {
         hex(&self.private)
     }
 }
