@@ -96,7 +96,7 @@ pub(crate) fn program(commands: Vec<(&'static str, &'static str)>) -> Program<Co
         flag("--console", |to, v| v.put(&mut to.options.console, true))
             .does("read the operator's commands from a pipe, too"),
         flag("--trace FILE", |to, v| v.text(&mut to.options.trace))
-            .does("write what each thread waits for, for ui.perfetto.dev")
+            .does("write what threads wait for, for ui.perfetto.dev")
             .feature(&TRACE),
     ];
     let help = "print this, the limits, or the operator's commands";
