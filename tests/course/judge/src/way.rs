@@ -69,6 +69,11 @@ impl Thread<'_> {
         }
         open.pop()
     }
+
+    /// Whether this action ends a wait that a picture shows, or is the beginning of the thread.
+    fn is_on_the_way(&self, action: usize) -> bool {
+        self.slice_at(action).is_some_and(|(_, name)| WAITS.contains(&name) || name == BEGINS)
+    }
 }
 
 /// An action of a thread: the number of the thread, and of the action in it.
@@ -94,10 +99,7 @@ pub fn find(trace: &[Event]) -> Result<Way, String> {
         thread.actions.push(action);
     }
     // What is not one of these is a lock. Whether a thread waits for one is a matter of chance.
-    wakings.retain(|_, (thread, action)| {
-        let slice = threads[thread].slice_at(*action);
-        slice.is_some_and(|(_, name)| WAITS.contains(&name) || name == BEGINS)
-    });
+    wakings.retain(|_, (thread, action)| threads[thread].is_on_the_way(*action));
     let first = accepted.ok_or("this trace has no message")?;
     Ok(follow(&threads, &wakings, first))
 }
@@ -146,7 +148,7 @@ fn lane(thread: &Thread<'_>, entry: usize) -> (Lane, Arrows, Arrows) {
             Action::Begins(name) if name == BEGINS => lane.stops.push(Stop::Does(name.clone())),
             Action::Mark(name) => lane.stops.push(Stop::Does(name.clone())),
             Action::Wakes(arrow) => wakes.push((*arrow, last)),
-            Action::Woken(arrow) if thread.slice_at(number).is_some() => woken.push((*arrow, last)),
+            Action::Woken(arrow) if thread.is_on_the_way(number) => woken.push((*arrow, last)),
             _ => {}
         }
     }
@@ -183,12 +185,12 @@ mod tests {
             (1, Action::Ends),
             (2, Action::Woken(7)),
             (2, Action::Ends),
+            (1, begins("reads")),
             (2, begins("waits for the lock")),
             (1, Action::Wakes(8)),
             (2, Action::Woken(8)),
             (2, Action::Ends),
             (2, mark("passed on")),
-            (1, begins("reads")),
         ]);
         let does = |text: &str| Stop::Does(text.to_owned());
         let waits = |text: &str| Stop::Waits(text.to_owned());
