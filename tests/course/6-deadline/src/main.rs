@@ -1,7 +1,7 @@
 //! Step 6: step 5 with its guard, and a time for each read.
 
 use course_kit::{
-    connection::{accept, greet, joined, joining, read_request, refused, reply_to, write_reply},
+    connection::{accept, begun, greet, joined, joining, read_request, refused, reply_to, write_reply},
     connection::{Cause, Reply, Request, RpcError},
     log::Log,
     sync::{bounded, spawn, Mutex, Receiver, Sender},
@@ -43,7 +43,7 @@ impl Read for Frame<'_> {
 /// On the client, for [`IDLE_TIME`] at most.
 fn next_frame(stream: &TcpStream) -> io::Result<Frame<'_>> {
     stream.set_read_timeout(Some(IDLE_TIME))?;
-    stream.peek(&mut [0])?;
+    begun(stream)?;
     Ok(Frame { stream })
 }
 

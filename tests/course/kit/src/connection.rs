@@ -34,6 +34,15 @@ pub fn accept(listener: &TcpListener) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
+/// Waits for the first byte of what comes next, and leaves it there. The end of a stream has none.
+///
+/// # Errors
+/// When the stream's timeout is over, or the connection is lost.
+pub fn begun(stream: &TcpStream) -> io::Result<()> {
+    let _reads = Slice::begin("reads");
+    stream.peek(&mut [0]).map(drop)
+}
+
 /// Reads a client's hello, and answers it.
 ///
 /// # Errors

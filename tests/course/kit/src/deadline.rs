@@ -1,6 +1,6 @@
 //! A deadline for a whole frame: what step 6 shows, for the steps behind it.
 
-use crate::trace::Slice;
+use crate::connection::begun;
 use std::io::{Read, Result};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
@@ -27,9 +27,8 @@ pub struct Frame<'a> {
 /// # Errors
 /// When the time is over, or the connection is lost.
 pub fn next_frame(stream: &TcpStream) -> Result<Frame<'_>> {
-    let _reads = Slice::begin("reads");
     stream.set_read_timeout(Some(IDLE_TIME))?;
-    stream.peek(&mut [0])?;
+    begun(stream)?;
     Ok(Frame { stream, deadline: Instant::now() + FRAME_TIME })
 }
 
