@@ -236,7 +236,7 @@
 //! The reply has one or more frames: the texts of all Lines up to the first whose `more` is 0 belong
 //! together. Operate and Command may come before the Join, and a client that sends one command need not
 //! join. Where the server has no place for a connection, or its address is banned, the server may still
-//! welcome it, if the room has operators. It then refuses every Join, and every Command before Operate.
+//! welcome it. It then refuses every Join with the reason, and every Command before Operate.
 //!
 //! # Closed rooms
 //!

@@ -135,7 +135,8 @@ fn a_banned_address_or_network_stays_out_and_what_is_neither_is_not_taken_for_a_
     let (mut server, address) = Program::server(&["--console"]);
     let mut tom = Program::joined_client(address, "Tom");
     server.types("/ban 127.0.0.1");
-    server.sees("banned: address 127.0.0.1 (this address alone); removed: Tom (127.0.0.1)\n");
+    server.sees("banned: address 127.0.0.1 (this address alone); removed: Tom (127.0.0.1); ");
+    server.sees("this machine's own address is banned: nobody on it can join, nor through a tunnel ");
     assert_eq!(tom.exits(), Some(1));
     let mut sara = Program::client(address, "Sara", &[]);
     sara.logs("this address is banned from the room");

@@ -8,6 +8,7 @@ use chat_tests::{
     process::{binary, Program},
     raw::{self, RawPeer},
     terminal::{Screen, TerminalUser},
+    watchdog::poll,
 };
 use std::{fs, net::SocketAddr, os::unix::fs::PermissionsExt, process::Command};
 
@@ -363,4 +364,123 @@ fn an_operator_at_a_banned_address_can_end_the_ban() {
     let (code, out, _) = operates(address, &file, "/unban 127.0.0.0/8");
     assert_eq!((code, out.as_str()), (0, "no longer banned: address 127.0.0.0/8\n"));
     let _tom = Program::joined_client(address, "Tom");
+}
+
+#[test]
+fn while_everybody_is_muted_only_operators_and_the_console_speak() {
+    let (_folder, file) = operators_file();
+    let (mut server, address) = Program::server(&["--console", "--operators", &file]);
+    let mut tom = Program::joined_client(address, "Tom");
+    let mut sara = operator(address, "Sara", &file);
+    sara.types("/mute * 2h an exam");
+    sara.sees("muted: everybody but operators for 2h: an exam; /unmute * ends it\n");
+    let told = "the operator has muted everybody for 2h: an exam; you can read on, and leave";
+    tom.sees(&format!("Server: {told}\n"));
+    server.logs("the operator has muted everybody for 2h: an exam\n");
+    for line in ["hello", "/me waves", "/msg Sara psst", "/nick Tim"] {
+        tom.types(line);
+    }
+    let refusals =
+        || tom.error_output().matches("--- refused: the operator has muted everybody for ").count();
+    poll("four refusals", || (refusals() == 4).then_some(()));
+    let late = Program::joined_client(address, "Late");
+    late.sees("Server: the operator has muted everybody for ");
+    let mut visitor = Program::client(address, "ci", &["--send", "done"]);
+    assert_eq!(visitor.exits(), Some(1));
+    assert!(
+        visitor.error_output().contains("the operator has muted everybody"),
+        "{}",
+        visitor.error_output()
+    );
+    sara.types("begin now");
+    late.sees("[Sara] begin now\n");
+    server.types("/say ten minutes");
+    late.sees("Server: ten minutes\n");
+    server.types("/who");
+    server.sees("everybody but operators is muted for ");
+    server.types("/unmute *");
+    server.sees("no longer muted: everybody\n");
+    late.sees("Server: everybody can speak again\n");
+    tom.types("thank you");
+    late.sees("[Tom] thank you\n");
+    let heard = tom.output() + &late.output();
+    assert!(!heard.contains("hello") && !heard.contains("done"), "{heard}");
+    assert_eq!(tom.output().matches("has muted everybody").count(), 1, "told once: {}", tom.output());
+}
+
+#[test]
+fn those_whom_a_ban_or_a_mute_meets_read_for_how_long_and_why() {
+    let folder = Folder::new();
+    let file = folder.file("bans");
+    let flags = ["--console", "--ban-file", &file];
+    let (mut server, address) = Program::server(&flags);
+    let tom = Program::joined_client(address, "Tom");
+    server.types("/mute Tom 10m too loud");
+    server.sees("muted: Tom for 10m: too loud; /unmute Tom ends it\n");
+    tom.sees("Server: the operator has muted you for 10m: too loud; you can read on, and leave\n");
+    let mut bob = Program::joined_client(address, "Bob");
+    server.types("/ban Bob 2h for a while");
+    server.sees(") for 2h: for a while; removed: Bob (127.0.0.1)");
+    bob.logs("the operator removed you from the room: banned for 2h: for a while");
+    assert_eq!(bob.exits(), Some(1));
+    let refused = |name: &str, why: &str| {
+        let mut client = Program::client(address, name, &[]);
+        assert_eq!(client.exits(), Some(1));
+        assert!(client.error_output().contains(why), "{}", client.error_output());
+    };
+    refused("Bob", "the name Bob is banned from the room for ");
+    server.types("/bans");
+    server.sees("name Bob for ");
+    let kept = fs::read_to_string(&file).unwrap();
+    assert!(kept.starts_with("name Bob until 20") && kept.ends_with("Z because for a while\n"), "{kept}");
+    server.types("/ban 127.0.0.1 1h testing");
+    server.sees("; this machine's own address is banned: nobody on it can join");
+    refused("Ann", "this address is banned from the room for 1h: testing");
+    server.types("/stop");
+    assert_eq!(server.exits(), Some(0));
+    // The bans are there again, with their ends.
+    let (mut server, _) = Program::server(&flags);
+    server.types("/unban 127.0.0.1");
+    server.sees("no longer banned: address 127.0.0.1\n");
+    server.types("/bans");
+    server.sees("name Bob for ");
+}
+
+#[test]
+fn mutes_are_there_again_after_the_server_was_killed() {
+    let (_folder, file) = operators_file();
+    let journal = Folder::new();
+    let journal = journal.file("journal");
+    let start = || {
+        let mut command = Command::new(binary("chat-server"));
+        command.args(["--listen", "127.0.0.1:0", "--console", "--operators", &file, "--journal", &journal]);
+        Program::start_server(&mut command)
+    };
+    let (mut server, _) = start();
+    for (typed, reply) in [
+        ("/mute Tom 2h too loud", "muted: Tom for 2h: too loud"),
+        ("/mute Bob", "muted: Bob without a time limit"),
+        ("/mute *", "muted: everybody but operators"),
+        ("/mute Eve", "muted: Eve"),
+        ("/unmute Eve", "no longer muted: Eve"),
+    ] {
+        server.types(typed);
+        server.sees(reply);
+    }
+    server.signal("KILL");
+    assert_eq!(server.exits(), None);
+    let (mut server, address) = start();
+    server.types("/mute");
+    server.sees("* without a time limit\nBob without a time limit\nTom for ");
+    let mut ann = Program::joined_client(address, "Ann");
+    ann.types("hello");
+    ann.logs("--- refused: the operator has muted everybody without a time limit");
+    server.types("/unmute *");
+    server.sees("no longer muted: everybody\n");
+    server.types("/stop");
+    assert_eq!(server.exits(), Some(0));
+    let (mut server, _) = start();
+    server.types("/mute");
+    server.sees("Bob without a time limit\nTom for ");
+    assert!(!server.output().contains("* without"), "{}", server.output());
 }

@@ -41,6 +41,18 @@ impl DateTime {
         }
     }
 
+    /// Reads what [`DateTime::rfc3339`] writes. Returns the seconds since the epoch.
+    pub fn parse_rfc3339(text: &str) -> Option<i64> {
+        let number = |from: usize, to: usize| text.get(from..to)?.parse::<u32>().ok().map(i64::from);
+        let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
+        let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
+        let is_date = (1..=12).contains(&month) && (1..=month_days(year, month)).contains(&day);
+        let days = is_date.then(|| (1..month).map(|before| month_days(year, before)).sum::<i64>())?;
+        let days = days_of_year(year) + days + day - 1;
+        let seconds = days * DAY_SECONDS + hour * 3600 + minute * 60 + second;
+        (DateTime::from_seconds(seconds).rfc3339() == text).then_some(seconds)
+    }
+
     /// For example 2026.
     pub fn year(&self) -> i64 {
         self.year

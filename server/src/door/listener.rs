@@ -118,13 +118,16 @@ impl<S: Fn(Arc<Stream>, Slot) + Sync> Reception<'_, '_, S> {
             return refuse(Status::Busy, "too many new connections");
         }
         let admission = &door.admission;
-        let admitted = match door.bans.covers_address(peer.ip()) {
-            true => Err(Status::Banned),
-            false => admission.admit(self.limits, &stream, peer, now),
+        let banned = door.bans.of_address(peer.ip());
+        let has_words = banned.as_ref().is_some_and(|terms| !terms.behind().is_empty());
+        let admitted = match banned {
+            Some(_) => Err(Status::Banned),
+            None => admission.admit(self.limits, &stream, peer, now),
         };
-        let operates = |status| match door.operators {
-            Some(_) => admission.admit_to_reserve(&stream, peer, status, now),
-            None => Err(status),
+        // Only the refusal of a Join has space for the reason of a ban.
+        let operates = |status| match door.operators.is_some() || has_words {
+            true => admission.admit_to_reserve(&stream, peer, status, now),
+            false => Err(status),
         };
         let slot = match admitted.or_else(operates) {
             Ok(slot) => slot,

@@ -1,12 +1,13 @@
 //! The file in which the bans survive a restart. The main thread reads it at the start, and the console
 //! changes it.
 //!
-//! The file has one ban on each line: `address 192.0.2.7`, `address 2001:db8::/64` or `name sara`.
+//! The file has one ban on each line: `address 192.0.2.7`, `address 2001:db8::/64` or `name sara`. Behind it
+//! can stand until when it holds, and then why: `name tom until 2026-11-23T08:05:09Z because too loud`.
 //! [`kept_file`](chat_common::program::kept_file) says what else it may have, and what a change of it keeps.
 
-use super::{ban::Ban, NEW_FILE_MODE};
+use super::{ban::Ban, terms::Terms, NEW_FILE_MODE};
 use chat_common::program::kept_file::{KeptFile, LockedFile};
-use std::{collections::BTreeSet, io, path::PathBuf};
+use std::{collections::BTreeMap, io, path::PathBuf};
 
 /// The greatest length of the file. It has space for 30,000 bans of addresses.
 const MAX_BYTES: usize = 1 << 20;
@@ -23,27 +24,31 @@ impl BanFile {
     ///
     /// # Errors
     /// Names the file and what is wrong with it.
-    pub(super) fn load(path: PathBuf) -> io::Result<(BanFile, BTreeSet<Ban>)> {
-        let mut list = BTreeSet::new();
+    pub(super) fn load(path: PathBuf) -> io::Result<(BanFile, BTreeMap<Ban, Terms>)> {
+        let mut list = BTreeMap::new();
         let file = KeptFile::new(path, MAX_BYTES, NEW_FILE_MODE);
         let locked = file.claim("the ban file", |entry| {
-            list.insert(parse(entry)?);
+            let (ban, terms) = parse(entry)?;
+            list.insert(ban, terms);
             Ok(())
         })?;
         Ok((BanFile(locked), list))
     }
 
-    /// Adds a line for the ban, unless the file has one that means the same.
+    /// Adds a line for the ban, unless the file has one that means the same. One with other terms is
+    /// removed.
     ///
     /// # Blocking
     /// On the file system.
     ///
     /// # Errors
     /// When the file cannot be read or written.
-    pub(super) fn add(&mut self, ban: &Ban) -> io::Result<()> {
+    pub(super) fn add(&mut self, ban: &Ban, terms: &Terms) -> io::Result<()> {
+        let is_same = |entry: &str| parse(entry).ok().filter(|(there, _)| there.means_the_same(ban));
         self.0.change(|lines| {
-            if !lines.entries().any(|(_, entry)| parse(&entry).is_ok_and(|there| there.means_the_same(ban))) {
-                lines.add(&ban.to_string());
+            if !lines.entries().any(|(_, entry)| is_same(&entry).is_some_and(|(_, other)| other == *terms)) {
+                lines.remove(|entry| is_same(entry).is_some());
+                lines.add(&format!("{ban}{}", terms.in_file()));
             }
         })
     }
@@ -56,16 +61,21 @@ impl BanFile {
     /// # Errors
     /// When the file cannot be read or written.
     pub(super) fn remove(&mut self, ban: &Ban) -> io::Result<bool> {
-        self.0.change(|lines| lines.remove(|entry| parse(entry).is_ok_and(|there| there.is_ended_by(ban))))
+        self.0
+            .change(|lines| lines.remove(|entry| parse(entry).is_ok_and(|(there, _)| there.is_ended_by(ban))))
     }
 }
 
-/// Returns the ban in an entry of the file.
-fn parse(entry: &str) -> Result<Ban, String> {
+/// Returns the ban in an entry of the file, and its terms.
+fn parse(entry: &str) -> Result<(Ban, Terms), String> {
     let neither = || Err(format!("{entry:?} is neither \"address ADDRESS\" nor \"name NAME\""));
-    let Some((kind, word)) = entry.split_once(' ') else { return neither() };
-    match (kind, Ban::of(word.trim())) {
-        ("address", Ok(ban @ Ban::Address(_))) | ("name", Ok(ban @ Ban::Name(_))) => Ok(ban),
+    let Some((kind, rest)) = entry.split_once(' ') else { return neither() };
+    let rest = rest.trim();
+    let (word, terms) = rest.split_once(' ').unwrap_or((rest, ""));
+    match (kind, Ban::of(word)) {
+        ("address", Ok(ban @ Ban::Address(_))) | ("name", Ok(ban @ Ban::Name(_))) => {
+            Terms::read_in_file(terms).map(|terms| (ban, terms))
+        }
         ("address" | "name", Err(why)) => Err(why),
         _ => neither(),
     }
@@ -82,7 +92,7 @@ mod tests {
     }
 
     impl Folder {
-        fn load(&self) -> io::Result<(BanFile, BTreeSet<Ban>)> {
+        fn load(&self) -> io::Result<(BanFile, BTreeMap<Ban, Terms>)> {
             BanFile::load(self.path("bans"))
         }
 
@@ -102,13 +112,13 @@ mod tests {
         folder.write(text);
         let (mut file, list) = folder.load().unwrap();
         assert_eq!(list.len(), 4);
-        file.add(&ban("192.168.1.9/24")).unwrap();
+        file.add(&ban("192.168.1.9/24"), &Terms::default()).unwrap();
         assert_eq!(folder.read(), format!("{text}\naddress 192.168.1.0/24\n"));
         // Meanwhile the operator adds lines by hand, also one that the server does not understand.
         folder.write(&(folder.read() + "name eve\nwhat is this?\n"));
         assert!(file.remove(&ban("Sara")).unwrap());
         assert!(!file.remove(&ban("sara")).unwrap());
-        file.add(&ban("tom")).unwrap();
+        file.add(&ban("tom"), &Terms::default()).unwrap();
         let kept = "# trolls\n\naddress 10.0.0.1\n  # more\nname tom\naddress 192.168.1.0/24\n\
                     name eve\nwhat is this?\n";
         assert_eq!(folder.read(), kept);
@@ -119,7 +129,7 @@ mod tests {
         let folder = Folder::new();
         folder.write("address 192.0.2.7\naddress 2001:db8::1\nname sara\n");
         let (mut file, list) = folder.load().unwrap();
-        assert_eq!(list, ["192.0.2.7", "2001:db8::/64", "sara"].map(ban).into());
+        assert!(list.into_keys().eq(["192.0.2.7", "2001:db8::/64", "sara"].map(ban)));
         assert!(file.remove(&ban("2001:db8::")).unwrap());
     }
 
@@ -137,5 +147,18 @@ mod tests {
             assert!(error.contains("cannot use the ban file") && error.contains("line 4"), "{error}");
             assert!(error.contains(reason), "{error}");
         }
+    }
+
+    #[test]
+    fn a_ban_with_other_terms_takes_the_place_of_the_same_one() {
+        let folder = Folder::new();
+        folder.write("name sara\nname tom until 2026-11-23T08:05:09Z because too loud\n");
+        let (mut file, list) = folder.load().unwrap();
+        let terms = Terms { until: Some(1_795_421_109), reason: "too loud".to_owned() };
+        assert_eq!(list[&ban("tom")], terms);
+        file.add(&ban("Sara"), &terms).unwrap();
+        file.add(&ban("tom"), &terms).unwrap();
+        let until = "until 2026-11-23T08:05:09Z because too loud";
+        assert_eq!(folder.read(), format!("name tom {until}\nname Sara {until}\n"));
     }
 }

@@ -21,17 +21,17 @@ impl<V> Default for ByName<V> {
     }
 }
 
-impl<V: Copy> ByName<V> {
+impl<V: Clone> ByName<V> {
     pub(crate) fn insert(&mut self, name: &str, value: V) {
-        self.by_fold.insert(fold(name), value);
-        self.by_shape.insert(shape(name), value);
+        self.by_fold.insert(fold(name), value.clone());
+        self.by_shape.insert(shape(name), value.clone());
         self.entries.insert(name.to_owned(), value);
     }
 
     /// Returns what is kept for a name that counts as the same, and for one that looks the same.
     pub(crate) fn find(&self, name: &str) -> impl Iterator<Item = V> {
-        let same = self.by_fold.get(&fold(name)).copied();
-        let looks_the_same = self.by_shape.get(&shape(name)).copied();
+        let same = self.by_fold.get(&fold(name)).cloned();
+        let looks_the_same = self.by_shape.get(&shape(name)).cloned();
         same.into_iter().chain(looks_the_same)
     }
 
@@ -47,20 +47,20 @@ impl<V: Copy> ByName<V> {
     }
 
     /// Keeps only the entries that `keeps` chooses. Returns whether there were others.
-    pub(crate) fn retain(&mut self, keeps: impl Fn(&str, V) -> bool) -> bool {
+    pub(crate) fn retain(&mut self, keeps: impl Fn(&str, &V) -> bool) -> bool {
         let before = self.entries.len();
-        self.entries.retain(|name, value| keeps(name, *value));
+        self.entries.retain(|name, value| keeps(name, value));
         let has_changed = self.entries.len() < before;
         if has_changed {
-            self.by_fold = self.entries.iter().map(|(name, value)| (fold(name), *value)).collect();
-            self.by_shape = self.entries.iter().map(|(name, value)| (shape(name), *value)).collect();
+            self.by_fold = self.entries.iter().map(|(name, value)| (fold(name), value.clone())).collect();
+            self.by_shape = self.entries.iter().map(|(name, value)| (shape(name), value.clone())).collect();
         }
         has_changed
     }
 
     /// Returns the names as they were given, in their order, and their values.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, V)> {
-        self.entries.iter().map(|(name, value)| (&**name, *value))
+        self.entries.iter().map(|(name, value)| (&**name, value.clone()))
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -12,6 +12,7 @@ mod kept_names;
 pub(crate) mod name;
 mod origin;
 mod scripts;
+mod terms;
 #[cfg(test)]
 mod tests;
 
@@ -23,6 +24,7 @@ pub(crate) use client_key::{key_of, ClientKey};
 pub(crate) use host::Host;
 pub(crate) use kept_names::KeptNames;
 pub(crate) use origin::Origin;
+pub(crate) use terms::Terms;
 
 /// The mode of a file of bans or names that is new, less what the user's mask takes away.
 const NEW_FILE_MODE: u32 = 0o666;

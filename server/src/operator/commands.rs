@@ -8,18 +8,21 @@ use super::{
 };
 use crate::{
     door::Door,
-    identity::Ban,
-    room::{Command, MutedFor, Room},
+    identity::{Ban, Terms},
+    room::{Command, Room, EVERYBODY},
 };
 use chat_common::{
     program::{flags::in_columns, shutdown::Shutdown},
-    text::{
-        invisible::trim,
-        units::{parse_time, TIME_FORM},
-    },
+    text::invisible::trim,
 };
 use crossbeam_channel::Sender;
-use std::sync::{Arc, Weak};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    sync::{Arc, Weak},
+};
+
+/// The longest name that can be muted, in bytes. A record of the journal holds it.
+const MAX_NAME: usize = 128;
 
 const ENDING: &str = "the room is ending";
 /// The most characters of an unknown command that its refusal shows.
@@ -37,9 +40,13 @@ const COMMANDS: [(&str, &str, Run); 11] = [
     }),
     ("/say TEXT", "say something to everybody, as the server", Commands::say),
     ("/kick NAME [REASON]", "remove a member, who can join again", Commands::kick),
-    ("/mute [NAME [TIME]]", "let NAME say nothing, for 10m; or list the mutes", Commands::mute),
-    ("/unmute NAME", "let the member speak again", Commands::unmute),
-    ("/ban ADDRESS[/BITS]|NAME", "remove who has the address or name; refuse them", Commands::ban),
+    (
+        "/mute [NAME|* [TIME] [REASON]]",
+        "let NAME, or all but operators, say nothing; or list",
+        Commands::mute,
+    ),
+    ("/unmute NAME|*", "let the member, or everybody, speak again", Commands::unmute),
+    ("/ban ADDRESS[/BITS]|NAME [TIME] [REASON]", "remove and refuse who has that", Commands::ban),
     ("/unban ADDRESS[/BITS]|NAME", "remove a ban", Commands::unban),
     ("/bans", "list the bans", |commands, _| match &commands.door.bans.list()[..] {
         [] => Ok("nobody is banned".to_owned()),
@@ -108,14 +115,17 @@ impl Commands {
     }
 
     /// Bans somebody, and removes the members that the ban covers.
-    fn ban(&self, word: &str) -> Result<String, String> {
-        let ban = Ban::of(word)?;
-        let asked = self.ask(|banned_tx| Command::Ban { ban: ban.clone(), banned_tx });
-        let Ok((is_new, members)) = asked else { return self.ban_in_file(&ban) };
+    fn ban(&self, rest: &str) -> Result<String, String> {
+        let (word, terms) = split(rest);
+        let (ban, terms) = (Ban::of(word)?, Terms::read(terms)?);
+        let (asked, asked_terms) = (ban.clone(), terms.clone());
+        let asked = self.ask(|banned_tx| Command::Ban { ban: asked, terms: asked_terms, banned_tx });
+        let Ok((is_new, members)) = asked else { return self.ban_in_file(&ban, &terms) };
         // Who bans an address does not need it offered.
-        let out = removed(&members, matches!(ban, Ban::Name(_)));
-        let (how, covered) = (if is_new { "banned" } else { "banned already" }, covering(&ban));
-        match self.door.bans.save(&ban) {
+        let out = removed(&members, matches!(ban, Ban::Name(_))) + warning(&ban);
+        let (how, covered) =
+            (if is_new { "banned" } else { "banned already" }, covering(&ban) + &terms.behind());
+        match self.door.bans.save(&ban, &terms) {
             Ok(()) => Ok(format!("{how}: {covered}; {out}")),
             Err(error) => Err(format!(
                 "banned until the server ends: {covered}; the ban file cannot be written: {error}; {out}"
@@ -124,34 +134,32 @@ impl Commands {
     }
 
     /// Writes a ban into the file alone, because the room is ending. The next server reads it.
-    fn ban_in_file(&self, ban: &Ban) -> Result<String, String> {
-        let covered = covering(ban);
-        match self.door.bans.save(ban) {
+    fn ban_in_file(&self, ban: &Ban, terms: &Terms) -> Result<String, String> {
+        let covered = covering(ban) + &terms.behind();
+        match self.door.bans.save(ban, terms) {
             _ if !self.door.bans.have_file() => Err(ENDING.to_owned()),
             Ok(()) => Ok(format!("banned from the next start on: {covered}; {ENDING}")),
             Err(error) => Err(format!("not banned: {covered}; the ban file cannot be written: {error}")),
         }
     }
 
-    /// Mutes a name, for a time or without a time limit. Without a name, it lists the mutes.
+    /// Mutes a name or everybody, for a time or without a time limit. Without a name, it lists the mutes.
     fn mute(&self, rest: &str) -> Result<String, String> {
         if rest.is_empty() {
             return self.with_room(|room| muted(&room.mutes().list()));
         }
-        let (name, time) = split(rest);
-        let name = name_of(name)?;
-        let time = match (time, parse_time(time)) {
-            ("", _) => MutedFor::Good,
-            (_, Some(time)) if !time.is_zero() => MutedFor::Time(time),
-            _ => return Err(format!("{time:?} is no time; /mute NAME [TIME] takes {TIME_FORM}")),
-        };
-        let muted = name.clone();
-        match self.ask(|muted_tx| Command::Mute { name: muted, time, muted_tx })? {
-            Ok(Some(name)) => Ok(format!("muted: {name} {time}; /unmute {name} ends it")),
-            Ok(None) => {
-                Ok(format!("muted: {name} {time}; nobody here has this name now, and /unmute {name} ends it"))
+        let (name, terms) = split(rest);
+        let (name, terms) = (name_of(name)?, Terms::read(terms)?);
+        let (asked, asked_terms) = (name.clone(), terms.clone());
+        let told = self.ask(|muted_tx| Command::Mute { name: asked, terms: asked_terms, muted_tx })?;
+        match told.map_err(|refusal| refusal.text)? {
+            Some(name) if name == EVERYBODY => {
+                Ok(format!("muted: everybody but operators {terms}; /unmute * ends it"))
             }
-            Err(_) => Err("there are too many mutes; /mute lists them, /unmute ends one".to_owned()),
+            Some(name) => Ok(format!("muted: {name} {terms}; /unmute {name} ends it")),
+            None => Ok(format!(
+                "muted: {name} {terms}; nobody here has this name now, and /unmute {name} ends it"
+            )),
         }
     }
 
@@ -170,7 +178,9 @@ impl Commands {
     fn unmute(&self, rest: &str) -> Result<String, String> {
         let unmuted = name_of(split(rest).0)?;
         let name = unmuted.clone();
-        match self.ask(|unmuted_tx| Command::Unmute { name, unmuted_tx })? {
+        let was_muted = self.ask(|unmuted_tx| Command::Unmute { name, unmuted_tx })?;
+        match was_muted.map_err(|refusal| refusal.text)? {
+            true if unmuted == EVERYBODY => Ok("no longer muted: everybody".to_owned()),
             true => Ok(format!("no longer muted: {unmuted}")),
             false => Err(format!("not muted: {unmuted}; /mute lists who is")),
         }
@@ -223,15 +233,29 @@ fn split(text: &str) -> (&str, &str) {
     (word, rest.trim())
 }
 
+/// Returns the name that is to be muted, or `*`.
 fn name_of(word: &str) -> Result<String, String> {
     match Ban::of(word) {
-        Ok(Ban::Name(name)) => Ok(name),
-        _ => Err(format!("{word:?} is no name; a mute is for a name, and /who lists who is here")),
+        _ if word == EVERYBODY => Ok(word.to_owned()),
+        Ok(Ban::Name(name)) if name.len() <= MAX_NAME => Ok(name),
+        _ => Err(format!("{word:?} is no name; a mute is for a name or for *, and /who lists who is here")),
     }
 }
 
-fn shown(bans: &[Ban], separator: &str) -> String {
-    bans.iter().map(Ban::to_string).collect::<Vec<_>>().join(separator)
+/// Returns what an operator has to know of a ban that keeps this machine out.
+fn warning(ban: &Ban) -> &'static str {
+    let own: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+    let is_own = matches!(ban, Ban::Address(_)) && own.iter().any(|address| ban.covers("", *address));
+    if is_own {
+        "; this machine's own address is banned: nobody on it can join, nor through a tunnel that ends on it"
+    } else {
+        ""
+    }
+}
+
+fn shown(bans: &[(Ban, Terms)], separator: &str) -> String {
+    let shown = bans.iter().map(|(ban, terms)| format!("{ban}{}", terms.behind()));
+    shown.collect::<Vec<_>>().join(separator)
 }
 
 #[cfg(test)]
@@ -251,7 +275,7 @@ mod tests {
         let reply = commands(Bans::load(path.clone()).unwrap()).run("/ban 192.0.2.7").unwrap();
         assert!(reply.starts_with("banned from the next start on: "), "{reply}");
         let read = Bans::load(path.clone()).unwrap().list();
-        assert_eq!(read, [Ban::of("192.0.2.7").unwrap()]);
+        assert_eq!(read, [(Ban::of("192.0.2.7").unwrap(), Terms::default())]);
         for file in [path.clone(), path.with_extension("lock")] {
             let _ = std::fs::remove_file(file);
         }

@@ -1,8 +1,8 @@
 //! The words about members: the answer to `/who`, and who was removed. No I/O; runs on the thread `console`.
 
 use crate::{
-    identity::{fold, Ban, Host},
-    room::{MutedFor, Mutes, Removed},
+    identity::{fold, Ban, Host, Terms},
+    room::{Mutes, Removed, EVERYBODY},
 };
 use chat_common::{text::units::show_roughly, wire::protocol::Person};
 use std::{net::IpAddr, time::Duration};
@@ -32,10 +32,13 @@ pub(super) fn who(people: &[(Person, IpAddr)], pattern: &str, mutes: &Mutes) -> 
         if person.operator {
             line += "  operator";
         }
-        if let Some(time) = mutes.left(&person.name) {
-            line += &format!("  muted {time}");
+        if let Some(terms) = mutes.of(&person.name) {
+            line += &format!("  muted {terms}");
         }
         lines.push(line);
+    }
+    if let Some(terms) = mutes.of(EVERYBODY) {
+        lines.push(format!("everybody but operators is muted {terms}"));
     }
     lines.push(match pattern {
         "" => format!("{total} here"),
@@ -67,11 +70,11 @@ pub(super) fn removed(members: &[Removed], offer: bool) -> String {
 }
 
 /// Returns the mutes, one on each line.
-pub(super) fn muted(mutes: &[(String, MutedFor)]) -> String {
+pub(super) fn muted(mutes: &[(String, Terms)]) -> String {
     if mutes.is_empty() {
         return "nobody is muted; /mute NAME [TIME] mutes a member".to_owned();
     }
-    mutes.iter().map(|(name, time)| format!("{name} {time}")).collect::<Vec<_>>().join("\n")
+    mutes.iter().map(|(name, terms)| format!("{name} {terms}")).collect::<Vec<_>>().join("\n")
 }
 
 /// Returns what a ban covers, in brackets behind it.

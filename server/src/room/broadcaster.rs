@@ -203,10 +203,11 @@ impl Broadcaster<'_> {
 
     /// Returns how much the next round may write.
     fn make_space(&mut self) -> Result<Space, JournalError> {
-        let Broadcaster { published: Published { registry, log, .. }, house, order, state, .. } = self;
-        let sessions = registry.with_members(Members::len);
+        let Broadcaster { published: Published { registry, mutes, log }, house, order, state, .. } = self;
+        // The record of a mute is no longer than that of a session.
+        let sessions = registry.with_members(Members::len) + mutes.len();
         let needs = Needs { sessions, command: largest_command(house.limits) };
-        let checkpoint = |members: &_| checkpoint(members, &Changes::new(), state.last_id);
+        let checkpoint = |members: &_| checkpoint(members, &Changes::new(), mutes.list(), state.last_id);
         order.make_space(log.read().next(), needs, || registry.with_members(checkpoint))
     }
 
@@ -262,7 +263,12 @@ impl Broadcaster<'_> {
     /// Gives a round its place in the order.
     fn place(&mut self, decided: &DecidedRound) -> Result<(), JournalError> {
         let DecidedRound { members: changes, state, staged, sessions, .. } = decided;
-        let checkpoint = |members: &_| checkpoint(members, changes, state.last_id);
+        let mute = match &state.ruling {
+            Some(Ruling::Mute(name, terms)) => Some((name.as_str(), terms.clone())),
+            _ => None,
+        };
+        let mutes = &self.published.mutes;
+        let checkpoint = |members: &_| checkpoint(members, changes, mutes.list_with(mute), state.last_id);
         let _waits = self.order.is_kept().then(|| Slice::begin("waits for the disk"));
         self.order.place(staged, sessions, || self.published.registry.with_members(checkpoint))
     }
@@ -286,8 +292,8 @@ impl Broadcaster<'_> {
             names.iter().for_each(|(name, key)| kept.bind(name, *key));
         }
         match ruling {
-            Some(Ruling::Ban(ban)) => door.bans.add(&ban),
-            Some(Ruling::Mute(name, time)) => mutes.set(&name, time),
+            Some(Ruling::Ban(ban, terms)) => door.bans.add(&ban, &terms),
+            Some(Ruling::Mute(name, terms)) => mutes.set(&name, terms),
             None => {}
         }
         let is_quiet = effects.commands == 1;

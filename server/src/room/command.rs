@@ -1,8 +1,11 @@
 //! The commands for the broadcaster. Plain values: any thread may send them. A sender that needs an
 //! answer adds a channel with space for one.
 
-use super::mutes::MutedFor;
-use crate::{delivery::ConnectionPair, door::Slot, identity::Ban};
+use crate::{
+    delivery::ConnectionPair,
+    door::Slot,
+    identity::{Ban, Terms},
+};
 use chat_common::{
     program::tasks::Task,
     wire::{
@@ -66,18 +69,19 @@ pub(crate) enum Command {
     /// The operator bans a name or addresses, and removes the members that the ban covers.
     Ban {
         ban: Ban,
+        terms: Terms,
         /// Gets whether the ban is new, and who was removed.
         banned_tx: Sender<(bool, Vec<Removed>)>,
     },
-    /// The operator lets nobody with this name say anything for some time.
+    /// The operator lets nobody with this name say anything for some time, or nobody but operators.
     Mute {
         name: String,
-        time: MutedFor,
+        terms: Terms,
         /// Gets the name of the member that has it, if there is one.
-        muted_tx: Sender<Result<Option<String>, TooManyMutes>>,
+        muted_tx: Sender<Result<Option<String>, Refusal>>,
     },
     /// The operator ends a mute. The answer says whether there was one.
-    Unmute { name: String, unmuted_tx: Sender<bool> },
+    Unmute { name: String, unmuted_tx: Sender<Result<bool, Refusal>> },
     /// The operator says something to everybody.
     Notice { text: String, said_tx: Sender<Result<(), Refusal>> },
     /// The time is over in which the sessions of the journal may come back in silence.
@@ -92,10 +96,6 @@ pub(crate) struct Removed {
     /// How many others are in the room whom a ban of the address would remove.
     pub(crate) others: usize,
 }
-
-/// The list of mutes is full.
-#[derive(Debug)]
-pub(crate) struct TooManyMutes;
 
 /// Where the deliveries to a member begin.
 #[derive(Clone, Copy, Debug)]

@@ -161,8 +161,8 @@ impl RoundInProgress<'_> {
             if let Some(member) = self.members.get_mut(pair.id) {
                 member.in_log.joined = member.in_log.joined.or(sequence);
             }
-            if let Some(time) = self.mutes.left(&name).filter(|_| is_new) {
-                self.tell(pair.id, time.sentence());
+            if let Some(why) = self.mutes.sentence(&name, false).filter(|_| is_new) {
+                self.tell(pair.id, why);
             }
         }
         self.give_name(name, key);

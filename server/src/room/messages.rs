@@ -35,8 +35,8 @@ impl RoundInProgress<'_> {
             }
             None => has_space?,
         }
-        if let Some(time) = self.mutes.left(&member.name) {
-            return Err(Refusal::new(Cause::Muted, time.sentence()));
+        if let Some(why) = self.mutes.sentence(&member.name, member.client.is_operator) {
+            return Err(Refusal::new(Cause::Muted, why));
         }
         let author = member.name.to_string();
         let others = Audience::AllBut(id);

@@ -29,7 +29,7 @@ mod waiting;
 
 pub(crate) use broadcaster::{broadcast_loop, Broadcaster};
 pub(crate) use command::{Command, Entrance, Message, MessageKind, Removed};
-pub(crate) use mutes::{MutedFor, Mutes};
+pub(crate) use mutes::{Mutes, EVERYBODY};
 pub(crate) use past::Past;
 
 use crate::{
@@ -100,8 +100,8 @@ impl Room {
         appended_tx: Option<Sender<()>>,
     ) -> (Room, Broadcaster<'env>) {
         let (commands_tx, commands_rx) = channel(limits.queue);
-        let Past { number, log, order, sessions, last_session } = past;
-        let published = Published { registry: Registry::default(), mutes: Mutes::default(), log };
+        let Past { number, log, order, sessions, last_session, mutes } = past;
+        let published = Published { registry: Registry::default(), mutes, log };
         let mut index = Index::default();
         let restored = sessions.into_iter().map(|(id, record)| (id, Some(Member::restored(record))));
         let restored: Changes = restored.collect();

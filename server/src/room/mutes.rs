@@ -1,100 +1,102 @@
-//! The names that the operator has muted. Only the broadcaster changes the list, so a message that waits in
-//! its channel is refused too. Any thread may read the list. Nothing blocks while it holds the lock.
+//! The names that an operator has muted, and whether everybody is. Only the broadcaster changes the list, so
+//! a message that waits in its channel is refused too. Any thread may read the list. Nothing blocks while it
+//! holds the lock.
 //!
 //! A mute holds for a name, and for every name that counts as the same or looks the same. A muted member
 //! cannot take another name, so the mute stays with it. It is still there when the member leaves and joins
-//! again, or when somebody else takes the name.
+//! again, or when somebody else takes the name. A journal keeps it over a restart.
 
-use crate::identity::ByName;
-use chat_common::{text::units::show_roughly, trace};
-use std::{
-    fmt,
-    sync::{Arc, Mutex, MutexGuard},
-    time::{Duration, Instant},
-};
+use crate::identity::{ByName, Terms};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The most mutes at a time. An operator types no more, and a script that does is told.
 const MAX_MUTES: usize = 10_000;
+/// In the place of a name: everybody but operators. No name has this character.
+pub(crate) const EVERYBODY: &str = "*";
 
 /// The list, shared by all threads.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Mutes {
-    /// When each mute ends. `None` means that only the operator ends it.
-    list: Arc<Mutex<ByName<Option<Instant>>>>,
-}
-
-/// For how long a mute still holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum MutedFor {
-    Time(Duration),
-    /// Until the operator ends it, or the server ends.
-    Good,
+    list: Arc<Mutex<ByName<Terms>>>,
 }
 
 impl Mutes {
     /// Returns whether there is space for the mute of a name.
     pub(super) fn has_space_for(&self, name: &str) -> bool {
         let mut list = self.lock();
-        list.retain(|_, until| left(until).is_some());
+        list.retain(|_, terms| terms.hold());
         list.len() < MAX_MUTES || list.find(name).next().is_some()
     }
 
     /// Mutes a name, or ends its mute with `None`. A later mute takes the place of an earlier one.
-    pub(super) fn set(&self, name: &str, time: Option<MutedFor>) {
-        let mut list = self.lock();
-        list.remove(name);
-        if let Some(time) = time {
-            let until = match time {
-                // A time that no clock can hold does not end.
-                MutedFor::Time(time) => Instant::now().checked_add(time),
-                MutedFor::Good => None,
-            };
-            list.insert(name, until);
-        }
+    pub(super) fn set(&self, name: &str, terms: Option<Terms>) {
+        set(&mut self.lock(), name, terms);
     }
 
-    /// Returns for how long a name is still muted, or `None` if it is not.
-    pub(crate) fn left(&self, name: &str) -> Option<MutedFor> {
+    /// Ends all mutes.
+    pub(super) fn clear(&self) {
+        *self.lock() = ByName::default();
+    }
+
+    /// Returns the terms of the mute of a name, if it is muted.
+    pub(crate) fn of(&self, name: &str) -> Option<Terms> {
         let list = self.lock();
         // Almost no room has a mute, and this is asked for each message.
         if list.len() == 0 {
             return None;
         }
-        let mut found = list.find(name).filter_map(left);
+        let mut found = list.find(name).filter(Terms::hold);
         found.next()
     }
 
+    /// Returns what a muted member is told, or `None` if it may speak. The mute of everybody does not hold
+    /// for an operator.
+    pub(super) fn sentence(&self, name: &str, is_operator: bool) -> Option<String> {
+        let own = self.of(name).map(|terms| sentence(name, &terms));
+        own.or_else(|| self.of(EVERYBODY).filter(|_| !is_operator).map(|terms| sentence(EVERYBODY, &terms)))
+    }
+
+    /// Returns how many mutes there are. Some may have ended.
+    pub(super) fn len(&self) -> usize {
+        self.lock().len()
+    }
+
     /// Returns all mutes, in the order of their names.
-    pub(crate) fn list(&self) -> Vec<(String, MutedFor)> {
-        let list = self.lock();
-        list.iter().filter_map(|(name, until)| Some((name.to_owned(), left(until)?))).collect()
+    pub(crate) fn list(&self) -> Vec<(String, Terms)> {
+        list(&self.lock())
     }
 
-    fn lock(&self) -> MutexGuard<'_, ByName<Option<Instant>>> {
-        trace::lock(&self.list)
-    }
-}
-
-/// Returns for how long a mute still holds, or `None` if it has ended.
-fn left(until: Option<Instant>) -> Option<MutedFor> {
-    let Some(until) = until else { return Some(MutedFor::Good) };
-    let left = until.saturating_duration_since(Instant::now());
-    (!left.is_zero()).then_some(MutedFor::Time(left))
-}
-
-impl MutedFor {
-    /// Returns the sentence for the muted member.
-    pub(super) fn sentence(self) -> String {
-        format!("the operator has muted you {self}; you can read on, and leave")
-    }
-}
-
-impl fmt::Display for MutedFor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            MutedFor::Time(time) => write!(f, "for {}", show_roughly(*time)),
-            MutedFor::Good => f.write_str("without a time limit"),
+    /// Returns all mutes as they are after the change of one.
+    pub(super) fn list_with(&self, change: Option<(&str, Option<Terms>)>) -> Vec<(String, Terms)> {
+        let mut changed = self.lock().clone();
+        if let Some((name, terms)) = change {
+            set(&mut changed, name, terms);
         }
+        list(&changed)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, ByName<Terms>> {
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn set(list: &mut ByName<Terms>, name: &str, terms: Option<Terms>) {
+    list.remove(name);
+    if let Some(terms) = terms {
+        list.insert(name, terms);
+    }
+}
+
+fn list(list: &ByName<Terms>) -> Vec<(String, Terms)> {
+    let holding = list.iter().filter(|(_, terms)| terms.hold());
+    holding.map(|(name, terms)| (name.to_owned(), terms)).collect()
+}
+
+/// Returns the sentence for a member whose name is muted, or for everybody.
+pub(super) fn sentence(name: &str, terms: &Terms) -> String {
+    match name {
+        EVERYBODY => format!("the operator has muted everybody {terms}; you can read on, and leave"),
+        _ => format!("the operator has muted you {terms}; you can read on, and leave"),
     }
 }
 
@@ -102,30 +104,44 @@ impl fmt::Display for MutedFor {
 mod tests {
     use super::*;
 
-    const HOUR: MutedFor = MutedFor::Time(Duration::from_secs(3600));
+    fn until(until: u64) -> Option<Terms> {
+        Some(Terms { until: Some(until), reason: String::new() })
+    }
 
     #[test]
     fn a_mute_ends_with_its_time_or_by_the_operator() {
         let mutes = Mutes::default();
-        let [none, endless] = [Duration::ZERO, Duration::MAX].map(MutedFor::Time);
-        for (name, time) in [("ann", HOUR), ("bob", MutedFor::Good), ("cid", none), ("dan", endless)] {
-            mutes.set(name, Some(time));
+        for (name, terms) in [("ann", until(u64::MAX)), ("bob", Some(Terms::default())), ("cid", until(1))] {
+            mutes.set(name, terms);
         }
-        assert!(matches!(mutes.left("ann"), Some(MutedFor::Time(_))));
-        assert_eq!(mutes.left("bob"), Some(MutedFor::Good));
-        assert_eq!((mutes.left("cid"), mutes.left("dan")), (None, Some(MutedFor::Good)));
-        assert_eq!(mutes.list().len(), 3);
+        assert_eq!((mutes.of("ann"), mutes.of("BOB")), (until(u64::MAX), Some(Terms::default())));
+        assert_eq!((mutes.of("cid"), mutes.list().len()), (None, 2));
         mutes.set("bob", None);
-        assert_eq!(mutes.left("bob"), None);
+        assert_eq!(mutes.of("bob"), None);
+    }
+
+    #[test]
+    fn the_mute_of_everybody_holds_for_all_but_operators() {
+        let mutes = Mutes::default();
+        mutes.set(EVERYBODY, Some(Terms { until: None, reason: "an exam".to_owned() }));
+        let why =
+            "the operator has muted everybody without a time limit: an exam; you can read on, and leave";
+        assert_eq!(mutes.sentence("Ann", false).as_deref(), Some(why));
+        assert_eq!((mutes.sentence("Ann", true), mutes.of("Ann")), (None, None));
+        // One by name holds for an operator, too.
+        mutes.set("Ann", Some(Terms::default()));
+        assert!(mutes.sentence("Ann", true).is_some());
+        assert_eq!(mutes.list_with(Some((EVERYBODY, None))).len(), 1);
+        assert_eq!(mutes.list().len(), 2);
     }
 
     #[test]
     fn the_list_is_bounded_and_mutes_that_have_ended_take_no_place() {
         let mutes = Mutes::default();
-        (1..MAX_MUTES).for_each(|number| mutes.set(&number.to_string(), Some(HOUR)));
-        mutes.set("over", Some(MutedFor::Time(Duration::ZERO)));
+        (1..MAX_MUTES).for_each(|number| mutes.set(&number.to_string(), until(u64::MAX)));
+        mutes.set("over", until(1));
         assert!(mutes.has_space_for("last"), "a mute has ended");
-        mutes.set("last", Some(HOUR));
+        mutes.set("last", until(u64::MAX));
         assert!(!mutes.has_space_for("one more"));
         assert!(mutes.has_space_for("last"), "it is muted already");
     }

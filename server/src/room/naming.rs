@@ -41,8 +41,8 @@ impl RoundInProgress<'_> {
             return Ok(Reply::Renamed { sequence: self.staged.next() - 1 });
         }
         self.check_space()?;
-        if let Some(time) = self.mutes.left(&member.name) {
-            return Err(Refusal::new(Cause::Muted, time.sentence()));
+        if let Some(why) = self.mutes.sentence(&member.name, member.client.is_operator) {
+            return Err(Refusal::new(Cause::Muted, why));
         }
         let (client, name) = (member.client, Name::new(name));
         self.take_name(&name, &client, Some(id))?;

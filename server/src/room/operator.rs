@@ -2,17 +2,18 @@
 //! broadcaster's thread, in a round.
 
 use super::{
-    command::{Removed, TooManyMutes},
+    command::Removed,
     member::{Member, Presence},
-    mutes::MutedFor,
+    mutes::{sentence, EVERYBODY},
     natural_order::sort_key,
     round::{RoundInProgress, Ruling},
 };
 use crate::{
     delivery::ConnectionPair,
-    identity::{Ban, Name},
+    identity::{Ban, Name, Terms},
+    log::Audience,
 };
-use chat_common::wire::protocol::Cause;
+use chat_common::wire::protocol::{Cause, EventKind, Refusal};
 use std::{sync::Arc, time::Instant};
 
 /// The longest reason of the operator on a full disk, in bytes.
@@ -72,34 +73,49 @@ impl RoundInProgress<'_> {
         removed
     }
 
-    /// Mutes a name. The members that have it are told at once, or when they resume their sessions. Returns
-    /// the name of one.
-    pub(super) fn mute(&mut self, name: &str, time: MutedFor) -> Result<Option<String>, TooManyMutes> {
+    /// Mutes a name, or everybody. The members that have the name are told at once, or when they resume their
+    /// sessions. Returns the name of one.
+    ///
+    /// # Errors
+    /// When there are too many mutes, or the disk is full: what is not kept must not hold.
+    pub(super) fn mute(&mut self, name: &str, terms: Terms) -> Result<Option<String>, Refusal> {
+        self.check_space()?;
         if !self.mutes.has_space_for(name) {
-            return Err(TooManyMutes);
+            let why = "there are too many mutes; /mute lists them, /unmute ends one";
+            return Err(Refusal::new(Cause::Unsupported, why));
         }
-        self.state.ruling = Some(Ruling::Mute(name.to_owned(), Some(time)));
-        let member = self.tell_named(name, &time.sentence());
-        let name = member.as_deref().unwrap_or(name);
-        self.effects.lines.push((None, format!("the operator has muted {name} {time}")));
+        let member = self.tell_named(name, &sentence(name, &terms));
+        let line = format!("the operator has muted {} {terms}", shown(member.as_deref().unwrap_or(name)));
+        self.effects.lines.push((None, line));
+        self.state.ruling = Some(Ruling::Mute(name.to_owned(), Some(terms)));
         Ok(member)
     }
 
     /// Ends a mute. Returns whether there was one.
-    pub(super) fn unmute(&mut self, name: &str) -> bool {
-        let was_muted = self.mutes.left(name).is_some();
+    ///
+    /// # Errors
+    /// When the disk is full.
+    pub(super) fn unmute(&mut self, name: &str) -> Result<bool, Refusal> {
+        self.check_space()?;
+        let was_muted = self.mutes.of(name).is_some();
         if was_muted {
+            let words =
+                if name == EVERYBODY { "everybody can speak again" } else { "you are no longer muted" };
+            let member = self.tell_named(name, words);
+            let name_shown = shown(member.as_deref().unwrap_or(name));
+            self.effects.lines.push((None, format!("the operator has ended the mute of {name_shown}")));
             self.state.ruling = Some(Ruling::Mute(name.to_owned(), None));
-            let member = self.tell_named(name, "you are no longer muted");
-            let name = member.as_deref().unwrap_or(name);
-            self.effects.lines.push((None, format!("the operator has ended the mute of {name}")));
         }
-        was_muted
+        Ok(was_muted)
     }
 
-    /// Tells something to the members with this name, or with one that looks the same. Returns the name of
-    /// one, if there is any.
+    /// Tells something to the members with this name, or with one that looks the same, or to everybody.
+    /// Returns the name of one, if there is any.
     fn tell_named(&mut self, name: &str, text: &str) -> Option<String> {
+        if name == EVERYBODY {
+            self.staged.push(EventKind::Notice { text: text.to_owned() }, Audience::All);
+            return Some(name.to_owned());
+        }
         let name = Name::new(name);
         let is_meant = |member: &&Member| {
             // One that has not entered yet is told when it does.
@@ -111,5 +127,13 @@ impl RoundInProgress<'_> {
         let found: Vec<(u64, String)> = found.map(|(id, member)| (id, member.name.to_string())).collect();
         found.iter().for_each(|(id, _)| self.tell(*id, text.to_owned()));
         found.into_iter().next().map(|(_, name)| name)
+    }
+}
+
+/// Returns a name as the log shows it.
+fn shown(name: &str) -> &str {
+    match name {
+        EVERYBODY => "everybody",
+        name => name,
     }
 }

@@ -1,6 +1,8 @@
 //! What a room goes on from: nothing, or a journal. Runs before any other thread; it reads the whole journal.
 
+use super::Mutes;
 use crate::{
+    identity::Terms,
     order::{
         journal::{
             disk::Directory,
@@ -28,6 +30,7 @@ pub(crate) struct Past {
     pub(super) sessions: HashMap<u64, SessionRecord>,
     /// The id of the newest session.
     pub(super) last_session: u64,
+    pub(super) mutes: Mutes,
 }
 
 impl Past {
@@ -38,7 +41,8 @@ impl Past {
     pub(crate) fn none(limits: &Limits) -> io::Result<Past> {
         let number = Token::random()?.to_u64();
         let (log, order) = (SharedLog::new(limits), Order::Memory);
-        Ok(Past { number, log, order, sessions: HashMap::new(), last_session: 0 })
+        let (sessions, mutes) = (HashMap::new(), Mutes::default());
+        Ok(Past { number, log, order, sessions, last_session: 0, mutes })
     }
 
     /// Opens the journal in the directory `path`, and logs what is in it.
@@ -78,19 +82,22 @@ impl Past {
     ) -> Result<(Past, Opened), JournalError> {
         let log = SharedLog::new(limits);
         let mut sessions: HashMap<u64, SessionRecord> = HashMap::new();
-        let (mut last_session, mut is_first) = (0, true);
+        let (mut last_session, mut is_first, mutes) = (0, true, Mutes::default());
         let random = || Token::random().map(|token| *token.as_bytes());
         let (mut journal, opened) = Journal::open(Arc::new(disk), settings, random, &mut |record| {
             match record {
                 Record::Checkpoint { last_session: last } => {
                     last_session = last;
                     sessions.clear();
+                    mutes.clear();
                 }
                 Record::Session(record) => {
                     last_session = last_session.max(record.id);
                     sessions.insert(record.id, record);
                 }
                 Record::Gone { session } => drop(sessions.remove(&session)),
+                Record::Muted { name, until, reason } => mutes.set(&name, Some(Terms { until, reason })),
+                Record::Unmuted { name } => mutes.set(&name, None),
                 Record::Event { author, audience, digest, event } => {
                     if std::mem::take(&mut is_first) {
                         log.begin_at(event.sequence);
@@ -112,7 +119,7 @@ impl Past {
         }
         let log = log.with_archive(journal.archive());
         let order = Order::Journal(Box::new(journal));
-        Ok((Past { number: opened.room, log, order, sessions, last_session }, opened))
+        Ok((Past { number: opened.room, log, order, sessions, last_session, mutes }, opened))
     }
 }
 

@@ -6,16 +6,10 @@
 //! after the round stands in [`View`] and [`NewState`], and what is to be done in [`Effects`]. A round
 //! without a place is forgotten with all three.
 
-use super::{
-    command::Command,
-    effects::Effects,
-    mutes::{MutedFor, Mutes},
-    view::View,
-    waiting::Waiting,
-};
+use super::{command::Command, effects::Effects, mutes::Mutes, view::View, waiting::Waiting};
 use crate::{
     door::Door,
-    identity::{Ban, ClientKey, Name},
+    identity::{Ban, ClientKey, Name, Terms},
     log::{Audience, StagedRound},
     order::journal::space::Space,
     settings::Limits,
@@ -56,9 +50,9 @@ pub(super) struct NewState {
 /// command is decided without it.
 #[derive(Clone, Debug)]
 pub(super) enum Ruling {
-    Ban(Ban),
-    /// Ends the mute if there is no time.
-    Mute(String, Option<MutedFor>),
+    Ban(Ban, Terms),
+    /// Ends the mute if there are no terms.
+    Mute(String, Option<Terms>),
 }
 
 impl<'r> RoundInProgress<'r> {
@@ -121,13 +115,14 @@ impl<'r> RoundInProgress<'r> {
                 let removed = self.remove(&ban, &reason);
                 self.effects.answer(removed_tx, removed);
             }
-            Command::Ban { ban, banned_tx } => {
-                let banned = (!self.door.bans.has(&ban), self.remove(&ban, "banned"));
-                self.state.ruling = Some(Ruling::Ban(ban));
+            Command::Ban { ban, terms, banned_tx } => {
+                let why = format!("banned{}", terms.behind());
+                let banned = (!self.door.bans.has(&ban), self.remove(&ban, &why));
+                self.state.ruling = Some(Ruling::Ban(ban, terms));
                 self.effects.answer(banned_tx, banned);
             }
-            Command::Mute { name, time, muted_tx } => {
-                let muted = self.mute(&name, time);
+            Command::Mute { name, terms, muted_tx } => {
+                let muted = self.mute(&name, terms);
                 self.effects.answer(muted_tx, muted);
             }
             Command::Unmute { name, unmuted_tx } => {

@@ -4,19 +4,20 @@
 use super::{
     member::Member,
     registry::{Changes, Members},
-    round::RoundInProgress,
+    round::{RoundInProgress, Ruling},
     view::with_changes,
     waiting::{has_space_for, largest_command, membership_bytes},
 };
 use crate::{
+    identity::Terms,
     log::Audience,
     order::journal::record::{push, Record},
 };
 use chat_common::wire::protocol::{Cause, EventKind, Refusal};
 
 impl RoundInProgress<'_> {
-    /// Returns the records of the sessions that have changed in this round, as far as there is space for
-    /// them. The others wait, and so does each session of which an event waits.
+    /// Returns the records of the mute of this round, and of the sessions that have changed in it, as far as
+    /// there is space for them. The others wait, and so does each session of which an event waits.
     pub(super) fn records(&mut self) -> Vec<u8> {
         let mut data = Vec::new();
         let space = self.space.bytes.saturating_sub(self.staged.bytes());
@@ -34,6 +35,11 @@ impl RoundInProgress<'_> {
                 data.truncate(written);
                 self.state.waiting.sessions.insert(id);
             }
+        }
+        match self.state.ruling.clone() {
+            Some(Ruling::Mute(name, Some(terms))) => push(&muted(name, terms), &mut data),
+            Some(Ruling::Mute(name, None)) => push(&Record::Unmuted { name }, &mut data),
+            Some(Ruling::Ban(..)) | None => {}
         }
         data
     }
@@ -86,12 +92,24 @@ impl RoundInProgress<'_> {
     }
 }
 
+/// Returns the record of a mute.
+fn muted(name: String, terms: Terms) -> Record {
+    let Terms { until, reason } = terms;
+    Record::Muted { name, until, reason }
+}
+
 /// Returns the records that open a file of the journal: all sessions that can be resumed, with the changes of
-/// a round.
-pub(super) fn checkpoint(members: &Members, changes: &Changes, last_session: u64) -> Vec<u8> {
+/// a round, and all mutes.
+pub(super) fn checkpoint(
+    members: &Members,
+    changes: &Changes,
+    mutes: Vec<(String, Terms)>,
+    last_session: u64,
+) -> Vec<u8> {
     let mut data = Vec::new();
     push(&Record::Checkpoint { last_session }, &mut data);
     let records = with_changes(members, changes).filter_map(|(_, member)| member.record());
     records.for_each(|record| push(&Record::Session(record), &mut data));
+    mutes.into_iter().for_each(|(name, terms)| push(&muted(name, terms), &mut data));
     data
 }

@@ -89,7 +89,7 @@ fn follow(names: &mut HashMap<u64, String>, record: Record) -> Option<(Audience,
         Record::Session(session) => {
             names.entry(session.id).or_insert(session.name);
         }
-        Record::Gone { .. } => {}
+        Record::Gone { .. } | Record::Muted { .. } | Record::Unmuted { .. } => {}
         Record::Event { audience, event, .. } => {
             if let (
                 Audience::AllBut(session),

@@ -73,12 +73,18 @@
 //! | 1 `Session` | [`SessionRecord`](record::SessionRecord): the state of a session, in place of any before |
 //! | 2 `Gone` | `u64` the id of a session that is over |
 //! | 3 `Event` | `u64` author, [`Audience`](crate::log::Audience), `u64` digest, the event as on the wire |
+//! | 4 `Muted` | `text` name or `*`, `optional u64` until, `text` reason: a mute, in place of any before |
+//! | 5 `Unmuted` | `text` name: it is not muted any more |
+//!
+//! `until` is in seconds since the Unix epoch, by the clock of the server. A journal of an older program has
+//! no records of mutes, and is read as it is.
 //!
 //! The numbers of the events have no gaps. Author and digest are 0 for an event that is not a message.
 //!
-//! The first batch of a segment begins with a checkpoint: `Checkpoint`, and a `Session` for each session that
-//! has been in the room and is not gone. So nothing before the segment is needed. They are the state after
-//! the batch. Where the batch has records of a round behind them, these change nothing in it.
+//! The first batch of a segment begins with a checkpoint: `Checkpoint`, a `Session` for each session that has
+//! been in the room and is not gone, and a `Muted` for each mute. So nothing before the segment is needed.
+//! They are the state after the batch. Where the batch has records of a round behind them, these change
+//! nothing in it.
 //!
 //! ## What a crash leaves
 //!
@@ -99,7 +105,7 @@
 //! It makes the file `repairing`. It cuts at the batch with the first damage: newest first, the segments
 //! behind get other names, and what is behind the cut in its own segment is copied beside and turned to
 //! zeros. Then it begins a new room with a new segment: a room with another number, a checkpoint without
-//! sessions, and the sequence number that follows what is left. It removes `repairing` last.
+//! sessions or mutes, and the sequence number that follows what is left. It removes `repairing` last.
 
 pub(crate) mod archive;
 mod clock;

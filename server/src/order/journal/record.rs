@@ -14,8 +14,8 @@ use std::net::IpAddr;
 /// One record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Record {
-    /// Opens each file. The records of all sessions that can be resumed follow, so the files before are not
-    /// needed.
+    /// Opens each file. The records of all sessions that can be resumed follow, and those of all mutes, so
+    /// the files before are not needed.
     Checkpoint {
         /// The id of the newest session.
         last_session: u64,
@@ -37,6 +37,20 @@ pub(crate) enum Record {
         digest: u64,
         /// The event.
         event: Event,
+    },
+    /// An operator has muted a name, in the place of any mute of it before.
+    Muted {
+        /// The name, or `*` for everybody but operators.
+        name: String,
+        /// When it ends: seconds since the Unix epoch, UTC.
+        until: Option<u64>,
+        /// Why. It can be empty.
+        reason: String,
+    },
+    /// A name is not muted any more.
+    Unmuted {
+        /// The name.
+        name: String,
     },
 }
 

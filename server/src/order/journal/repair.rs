@@ -115,7 +115,7 @@ fn read<D: Disk>(disk: &D) -> Result<(Option<Last>, u64), JournalError> {
         match record {
             Record::Checkpoint { last_session: last } => last_session = last,
             Record::Session(session) => last_session = last_session.max(session.id),
-            Record::Event { .. } | Record::Gone { .. } => {}
+            _ => {}
         }
         Ok(())
     })?;

@@ -1,0 +1,169 @@
+//! For how long a ban or a mute holds, and why. Plain values, for any thread.
+
+use chat_common::text::{
+    calendar::DateTime,
+    units::{parse_time, show_roughly, TIME_FORM},
+};
+use std::{
+    fmt,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+/// The longest reason, in bytes. It stands in one record of the journal, and in one line of the ban file.
+const MAX_REASON: usize = 256;
+
+/// For how long a ban or a mute holds, and why.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Terms {
+    /// When it ends: seconds since the Unix epoch, by the clock of the server. `None` means that only an
+    /// operator ends it.
+    pub(crate) until: Option<u64>,
+    /// Why, for those whom it meets. It can be empty.
+    pub(crate) reason: String,
+}
+
+impl Terms {
+    /// Reads what an operator types: `[TIME] [REASON]`.
+    ///
+    /// # Errors
+    /// What is wrong with it, for the operator.
+    pub(crate) fn read(text: &str) -> Result<Terms, String> {
+        let (word, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+        let is_time = word.starts_with(|c: char| c.is_ascii_digit());
+        let (until, reason) = match parse_time(word) {
+            Some(time) if is_time && !time.is_zero() => {
+                // A time that no clock can hold does not end.
+                (now().checked_add(time.as_secs().max(1)), rest.trim())
+            }
+            _ if is_time => return Err(format!("{word:?} is no time; a time is {TIME_FORM}")),
+            _ => (None, text),
+        };
+        if reason.len() > MAX_REASON {
+            return Err(format!("the reason has {} bytes, and {MAX_REASON} are the most", reason.len()));
+        }
+        Ok(Terms { until, reason: reason.to_owned() })
+    }
+
+    /// Reads what stands behind a ban in its file, as [`Terms::in_file`] writes it.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(super) fn read_in_file(text: &str) -> Result<Terms, String> {
+        let mut terms = Terms::default();
+        let mut rest = text.trim();
+        if let Some(behind) = rest.strip_prefix("until ") {
+            let (time, reason) = behind.split_once(' ').unwrap_or((behind, ""));
+            let seconds = DateTime::parse_rfc3339(time).and_then(|seconds| u64::try_from(seconds).ok());
+            let why = || format!("{time:?} is no time such as 2026-11-23T08:05:09Z");
+            terms.until = Some(seconds.ok_or_else(why)?);
+            rest = reason.trim();
+        }
+        match rest.strip_prefix("because ") {
+            Some(reason) => terms.reason = reason.trim().to_owned(),
+            None if rest.is_empty() => {}
+            None => return Err(format!("{rest:?} is neither \"until TIME\" nor \"because REASON\"")),
+        }
+        Ok(terms)
+    }
+
+    /// Returns what stands behind a ban in its file.
+    pub(super) fn in_file(&self) -> String {
+        let mut text = String::new();
+        if let Some(until) = self.until {
+            let until = i64::try_from(until).unwrap_or(i64::MAX);
+            text += &format!(" until {}", DateTime::from_seconds(until).rfc3339());
+        }
+        if !self.reason.is_empty() {
+            text += &format!(" because {}", self.reason);
+        }
+        text
+    }
+
+    /// Whether it has not ended.
+    pub(crate) fn hold(&self) -> bool {
+        self.until.is_none_or(|until| until > now())
+    }
+
+    /// Returns the words that stand behind a ban: ` for 10m: too loud`, or nothing.
+    pub(crate) fn behind(&self) -> String {
+        let time = self.until.map_or(String::new(), |_| format!(" {}", self.time()));
+        time + &self.because()
+    }
+
+    fn time(&self) -> String {
+        match self.until {
+            Some(until) => {
+                let left = Duration::from_secs(until.saturating_sub(now()));
+                format!("for {}", show_roughly(left))
+            }
+            None => "without a time limit".to_owned(),
+        }
+    }
+
+    fn because(&self) -> String {
+        match &*self.reason {
+            "" => String::new(),
+            reason => format!(": {reason}"),
+        }
+    }
+}
+
+impl fmt::Display for Terms {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.time(), self.because())
+    }
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_comes_first_and_the_rest_is_the_reason() {
+        for (text, has_time, reason) in [
+            ("", false, ""),
+            ("10m", true, ""),
+            ("10m  too loud", true, "too loud"),
+            ("too loud", false, "too loud"),
+            ("soon", false, "soon"),
+        ] {
+            let terms = Terms::read(text).unwrap();
+            assert_eq!((terms.until.is_some(), &*terms.reason), (has_time, reason), "{text}");
+            assert!(terms.hold());
+        }
+        for wrong in ["10x", "0", "10m10", &"x".repeat(257)] {
+            assert!(Terms::read(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_stands_in_the_file_is_read_again() {
+        for (until, reason) in [(None, ""), (None, "too loud"), (Some(1_800_000_000), ""), (Some(60), "a b")]
+        {
+            let terms = Terms { until, reason: reason.to_owned() };
+            assert_eq!(Terms::read_in_file(&terms.in_file()), Ok(terms));
+        }
+        for wrong in ["until soon", "until 2026-02-30T00:00:00Z", "too loud"] {
+            assert!(Terms::read_in_file(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_words_say_how_long_and_why() {
+        let terms = Terms { until: None, reason: "too loud".to_owned() };
+        assert_eq!(
+            (terms.to_string(), terms.behind()),
+            ("without a time limit: too loud".into(), ": too loud".into())
+        );
+        assert_eq!(
+            (Terms::default().to_string(), Terms::default().behind()),
+            ("without a time limit".into(), String::new())
+        );
+        let past = Terms { until: Some(1), reason: String::new() };
+        assert!(!past.hold() && past.behind().starts_with(" for "));
+    }
+}
