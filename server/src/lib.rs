@@ -130,7 +130,7 @@ use crate::{
     door::{accept_loop, Door, Operators},
     identity::{Bans, KeptNames},
     member::{serve_connection, Service},
-    operator::{stats_loop, Commands, Console, Transcript},
+    operator::{stats_loop, Commands, Console, Motd, Transcript},
     room::{broadcast_loop, Past, Room},
 };
 use ::log::debug;
@@ -171,6 +171,7 @@ pub struct Server {
     listener: TcpListener,
     settings: Settings,
     door: Arc<Door>,
+    motd: Motd,
     transcript: Option<TranscriptFile>,
     shutdown: Arc<Shutdown>,
     past: Past,
@@ -194,16 +195,13 @@ impl Server {
         let Settings { limits, motd, ban_file, operators, journal, transcript, names, .. } = &settings;
         let invalid = |why| io::Error::new(io::ErrorKind::InvalidInput, why);
         limits.check().map_err(invalid)?;
-        if motd.as_ref().is_some_and(|motd| motd.len() > limits.max_text.0) {
-            let why = format!("the message of the day is longer than --max-text {}", limits.max_text);
-            return Err(invalid(why));
-        }
+        let motd = Motd::load(motd.clone(), limits.max_text.0).map_err(invalid)?;
         shutdown.wakes(&listener)?;
         let bans = ban_file.clone().map_or_else(|| Ok(Bans::default()), Bans::load)?;
         let mut door = Door::new(bans, limits);
         door.names = names.clone().map(KeptNames::load).transpose()?;
         let in_clear = settings.operators_in_clear;
-        let operators = operators.as_deref().map(|file| Operators::load(file, in_clear));
+        let operators = operators.clone().map(|file| Operators::load(file, in_clear));
         door.operators = operators.transpose().map_err(io::Error::other)?;
         #[cfg(feature = "closed")]
         {
@@ -217,7 +215,7 @@ impl Server {
         };
         door.fit(past.order.is_kept(), limits)?;
         let door = Arc::new(door);
-        Ok(Server { listener, settings, door, transcript, shutdown, past })
+        Ok(Server { listener, settings, door, motd, transcript, shutdown, past })
     }
 
     /// Returns the address that the server listens on.
@@ -237,10 +235,10 @@ impl Server {
     /// # Errors
     /// When the system cannot start a thread, or has no random bytes.
     pub fn run(self) -> io::Result<()> {
-        let Server { listener, settings, door, transcript, shutdown, past } = self;
+        let Server { listener, settings, door, motd, transcript, shutdown, past } = self;
         #[cfg(feature = "closed")]
         let closed = settings.closed.as_ref();
-        let Settings { limits, motd, console, journal, .. } = settings;
+        let Settings { limits, console, journal, .. } = settings;
         let (limits, door, shutdown) = (&limits, &door, &shutdown);
         debug!("limits: {}", limits.summary());
         let (appended_tx, appended_rx) = bounded(1);
@@ -254,6 +252,7 @@ impl Server {
             room: Arc::downgrade(&room),
             door: Arc::clone(door),
             shutdown: Arc::clone(shutdown),
+            motd,
             max_text: limits.max_text.0,
         });
         if let Some(output) = console {
@@ -282,7 +281,7 @@ impl Server {
                 });
             match &started {
                 Ok(_) => {
-                    let motd = motd.as_deref();
+                    let motd = &|| commands.motd.text();
                     let run_command = &|line: &str| commands.run(line);
                     let service = Service {
                         room: &room,

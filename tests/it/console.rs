@@ -146,7 +146,7 @@ fn a_banned_address_or_network_stays_out_and_what_is_neither_is_not_taken_for_a_
     server.types("/ban 10.0.0.0/64");
     server.sees("the length after 10.0.0.0/ is a number from 0 to 32, not \"64\"");
     server.types("/ban 127.0.0.77/8");
-    server.sees("banned: address 127.0.0.0/8 (16777216 addresses); nobody here to remove\n");
+    server.sees("banned: address 127.0.0.0/8 (16777216 addresses); nobody here to remove; ");
     server.types("/unban 127.0.0.1");
     server.sees("no longer banned: address 127.0.0.1; still banned with all of: address 127.0.0.0/8\n");
     assert_eq!(Program::client(address, "Sara", &[]).exits(), Some(1));

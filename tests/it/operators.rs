@@ -484,3 +484,38 @@ fn mutes_are_there_again_after_the_server_was_killed() {
     server.sees("Bob without a time limit\nTom for ");
     assert!(!server.output().contains("* without"), "{}", server.output());
 }
+
+#[test]
+fn reload_reads_the_files_again_and_one_that_is_wrong_changes_nothing() {
+    let (folder, file) = operators_file();
+    let [bans, motd] = ["bans", "motd"].map(|name| folder.file(name));
+    fs::write(&motd, "be kind\n").unwrap();
+    let flags = ["--operators", &file, "--ban-file", &bans, "--motd", &motd];
+    let (_server, address) = Program::server(&flags);
+    let tom = Program::joined_client(address, "Tom");
+    tom.sees("Server: be kind\n");
+    fs::write(&bans, "name ann because by hand\n").unwrap();
+    fs::write(&motd, "be quiet\n").unwrap();
+    let new = folder.file("new");
+    fs::write(&new, "another one\n").unwrap();
+    fs::copy(&new, &file).unwrap();
+    assert_eq!(operates(address, &new, "/reload").0, 1, "the server knows the old one");
+    let old = folder.file("old");
+    fs::write(&old, WORDS).unwrap();
+    let read = "read again: the bans, the message of the day and the operators\n";
+    assert_eq!(operates(address, &old, "/reload"), (0, read.to_owned(), String::new()));
+    assert_eq!(operates(address, &old, "/bans").0, 1);
+    let mut ann = Program::client(address, "Ann", &[]);
+    ann.logs("the name Ann is banned from the room: by hand");
+    assert_eq!(ann.exits(), Some(1));
+    let sara = Program::joined_client(address, "Sara");
+    sara.sees("Server: be quiet\n");
+    fs::write(&bans, "nonsense\n").unwrap();
+    fs::write(&motd, "be loud\n").unwrap();
+    let (code, _, err) = operates(address, &new, "/reload");
+    assert!(code == 1 && err.contains("cannot use the ban file: line 1: "), "{err}");
+    let bob = Program::joined_client(address, "Bob");
+    bob.sees("Server: be loud\n");
+    let (_, out, _) = operates(address, &new, "/bans");
+    assert_eq!(out, "name ann: by hand\n");
+}

@@ -12,16 +12,11 @@ use crate::prompt_guard::{AboveTypedLine, PromptGuard};
 use chat_common::{
     program::{
         background_writer::{BackgroundWriter, EXIT_TIMEOUT, FORCED_EXIT_TIMEOUT},
-        given_file::GivenFile,
         logging,
         shutdown::Shutdown,
         signals::{self, IgnoredAtStart},
     },
-    text::{
-        address::{look_up, zone},
-        invisible::trim,
-        text_file,
-    },
+    text::address::{look_up, zone},
     trace,
 };
 use chat_server::{
@@ -31,9 +26,8 @@ use log::{info, warn};
 use std::{
     env,
     ffi::OsString,
-    io::{self, BufWriter, IsTerminal, Read, Write},
+    io::{self, BufWriter, IsTerminal, Write},
     net::TcpListener,
-    path::Path,
     process::{self, ExitCode},
     sync::Arc,
     time::{Duration, Instant},
@@ -43,9 +37,6 @@ use std::{
 const FAILED: u8 = 1;
 /// The exit code for wrong arguments.
 const WRONG_USAGE: u8 = 2;
-/// A file with the message of the day may have this much white space after the text, in bytes. Files end
-/// with a line end, or with some.
-const MOTD_WHITE_SPACE: usize = 1024;
 
 fn main() -> ExitCode {
     let ignored = signals::at_start();
@@ -108,16 +99,12 @@ fn serve(
     prompt: &PromptGuard,
     ignored: &IgnoredAtStart,
 ) -> Result<ExitCode, String> {
-    let Options { listen, motd, console, trace, mut settings, .. } = options;
+    let Options { listen, console, trace, mut settings, .. } = options;
     if let Some(file) = trace {
         trace::open(&file, "main")
             .map_err(|error| format!("cannot write the trace {}: {error}", file.display()))?;
     }
     memory::fit(&mut settings.limits)?;
-    settings.motd = match motd {
-        Some(file) => read_motd(&file, settings.limits.max_text.0)?,
-        None => None,
-    };
     if let Some(file) = settings.operators.as_deref().filter(|file| !file.as_os_str().is_empty()) {
         if words::make_file(file)? {
             info!("the operators' passphrase is made up: it is the first line of {}", file.display());
@@ -176,25 +163,6 @@ fn advice(error: &io::Error) -> &'static str {
         io::ErrorKind::PermissionDenied => "; ports below 1024 are for the system; take a higher one",
         _ => "",
     }
-}
-
-/// Reads the message of the day, without the white space at its end. Returns `None` if nothing else is there.
-///
-/// It reads no more than fits, because the file may be endless. [`Server::new`] checks the length of the
-/// text.
-fn read_motd(file: &Path, max_bytes: usize) -> Result<Option<String>, String> {
-    let cannot_read = |why: &dyn std::fmt::Display| format!("cannot read {}: {why}", file.display());
-    // Each line may end with two bytes.
-    let limit = max_bytes.saturating_mul(2).saturating_add(MOTD_WHITE_SPACE);
-    let mut bytes = Vec::new();
-    GivenFile::open(file)
-        .and_then(|open| open.take((limit as u64).saturating_add(1)).read_to_end(&mut bytes))
-        .map_err(|error| cannot_read(&error))?;
-    if bytes.len() > limit {
-        return Err(cannot_read(&format!("it has more than {limit} bytes")));
-    }
-    let text = text_file::decode(&bytes).map_err(|error| cannot_read(&error))?;
-    Ok(Some(text.trim_end().to_owned()).filter(|text| !trim(text).is_empty()))
 }
 
 /// Sets the signal handler. The first signal asks the server to stop. The second ends the process at once,

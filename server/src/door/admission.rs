@@ -32,8 +32,8 @@
 //! of the `RESERVED` places ([`Admission::admit_to_reserve`]). It can show the operators' passphrase there,
 //! and do nothing else. When all of these are taken, a new connection takes the place of one of its own host,
 //! or else of the oldest; but only this machine takes the place of one from this machine. The place of one
-//! that has shown the passphrase is its own. A client at an address that is banned for a time or a reason gets
-//! such a place, too, because only the refusal of its Join has space for them.
+//! that has shown the passphrase is its own. A client whose address is banned for a time or a reason gets
+//! such a place, too: only the refusal of its Join has space for them.
 //!
 //! A connection also needs its share of the process's [`Descriptors`]. Where they are few, they are used up
 //! before the places are. So a connection that finds none takes the place of one that has not joined as well,

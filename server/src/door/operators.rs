@@ -2,7 +2,7 @@
 
 use chat_common::handshake::{passphrase::Passphrase, state};
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -12,6 +12,7 @@ const MAX_BYTES: usize = 512;
 /// What operators in the room show.
 #[derive(Debug)]
 pub(crate) struct Operators {
+    file: PathBuf,
     /// Whether an open room takes the passphrase from other machines, too. Others could read it.
     pub(crate) in_clear: bool,
     passphrase: Mutex<Passphrase>,
@@ -25,9 +26,22 @@ impl Operators {
     ///
     /// # Errors
     /// When the file cannot be read, or holds no passphrase. One line for people.
-    pub(crate) fn load(file: &Path, in_clear: bool) -> Result<Operators, String> {
-        let passphrase = Mutex::new(read(file)?);
-        Ok(Operators { in_clear, passphrase })
+    pub(crate) fn load(file: PathBuf, in_clear: bool) -> Result<Operators, String> {
+        let passphrase = Mutex::new(read(&file)?);
+        Ok(Operators { file, in_clear, passphrase })
+    }
+
+    /// Reads the file again.
+    ///
+    /// # Blocking
+    /// On the file system.
+    ///
+    /// # Errors
+    /// As [`Operators::load`]. The passphrase is then as before.
+    pub(crate) fn reload(&self) -> Result<(), String> {
+        let passphrase = read(&self.file)?;
+        *self.lock() = passphrase;
+        Ok(())
     }
 
     /// Returns whether these are the words of the passphrase. It takes the same time for all words.

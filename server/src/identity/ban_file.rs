@@ -35,6 +35,22 @@ impl BanFile {
         Ok((BanFile(locked), list))
     }
 
+    /// Reads the bans again.
+    ///
+    /// # Blocking
+    /// On the file system.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or names the line that is no ban.
+    pub(super) fn read(&mut self) -> io::Result<BTreeMap<Ban, Terms>> {
+        self.0.change(|lines| {
+            let parsed = lines.entries().map(|(number, entry)| {
+                parse(&entry).map_err(|why| io::Error::other(format!("line {number}: {why}")))
+            });
+            parsed.collect()
+        })?
+    }
+
     /// Adds a line for the ban, unless the file has one that means the same. One with other terms is
     /// removed.
     ///

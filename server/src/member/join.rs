@@ -137,7 +137,7 @@ pub(super) fn join(
         called_back,
         text_limit: limits.max_text.0 as u32,
         kept_for,
-        motd: motd.map(str::to_owned),
+        motd: motd(),
     };
     Ok(MemberCalls { pair, origin, send_only, joined, replying: None })
 }

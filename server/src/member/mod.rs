@@ -34,8 +34,8 @@ pub(crate) struct Service<'env> {
     pub(crate) shutdown: &'env Shutdown,
     /// Carries out a command of the console. Returns the reply, or what is wrong.
     pub(crate) run_command: &'env (dyn Fn(&str) -> Result<String, String> + Sync),
-    /// The message of the day, a text for everybody who joins.
-    pub(crate) motd: Option<&'env str>,
+    /// Returns the message of the day, a text for everybody who joins.
+    pub(crate) motd: &'env (dyn Fn() -> Option<String> + Sync),
     /// For how long the room keeps what is said on a disk, in seconds, or `None` if it does not.
     pub(crate) kept_for: Option<u64>,
     /// The secrets of a closed room.

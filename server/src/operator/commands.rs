@@ -3,11 +3,12 @@
 //! through commands to the broadcaster.
 
 use super::{
+    motd::Motd,
     stats::summary,
     who::{covering, muted, removed, who},
 };
 use crate::{
-    door::Door,
+    door::{Door, Operators},
     identity::{Ban, Terms},
     room::{Command, Room, EVERYBODY},
 };
@@ -34,7 +35,7 @@ type Run = fn(&Commands, &str) -> Result<String, String>;
 
 /// The commands: each with its arguments, what it does, and what carries it out. Those in brackets may be
 /// left out.
-const COMMANDS: [(&str, &str, Run); 11] = [
+const COMMANDS: [(&str, &str, Run); 12] = [
     ("/who [PATTERN]", "who is here; or only whose name has PATTERN in it", |commands, pattern| {
         commands.with_room(|room| who(&room.people(), pattern, room.mutes()))
     }),
@@ -53,6 +54,7 @@ const COMMANDS: [(&str, &str, Run); 11] = [
         bans => Ok(shown(bans, "\n")),
     }),
     ("/forget NAME", "let others have a name that --names keeps", Commands::forget),
+    ("/reload", "read the bans, the message of the day and the operators again", Commands::reload),
     ("/stats", "show the statistics", |commands, _| commands.with_room(|room| summary(room, &commands.door))),
     ("/stop", "deliver what was accepted, and stop the server", |commands, _| {
         commands.shutdown.request();
@@ -70,6 +72,7 @@ pub(crate) struct Commands {
     pub(crate) room: Weak<Room>,
     pub(crate) door: Arc<Door>,
     pub(crate) shutdown: Arc<Shutdown>,
+    pub(crate) motd: Motd,
     /// The longest text of a notice, in bytes.
     pub(crate) max_text: usize,
 }
@@ -186,6 +189,19 @@ impl Commands {
         }
     }
 
+    /// Reads the files again that somebody has changed: of the bans, of the message of the day and of the
+    /// operators. One that cannot be read changes nothing.
+    fn reload(&self, _: &str) -> Result<String, String> {
+        let bans = self.door.bans.reload().map_err(|error| format!("cannot use the ban file: {error}"));
+        let operators = self.door.operators.as_ref().map_or(Ok(()), Operators::reload);
+        let wrong: Vec<String> =
+            [bans, self.motd.reload(), operators].into_iter().filter_map(Result::err).collect();
+        match wrong.is_empty() {
+            true => Ok("read again: the bans, the message of the day and the operators".to_owned()),
+            false => Err(format!("not all was read again: {}", wrong.join("; "))),
+        }
+    }
+
     fn unban(&self, word: &str) -> Result<String, String> {
         let ban = &Ban::of(word)?;
         let removed = match self.door.bans.remove(ban) {
@@ -270,6 +286,7 @@ mod tests {
             room: Weak::new(),
             door: Arc::new(Door::new(bans, &Limits::default())),
             shutdown: Arc::default(),
+            motd: Motd::load(None, 100).unwrap(),
             max_text: 100,
         };
         let reply = commands(Bans::load(path.clone()).unwrap()).run("/ban 192.0.2.7").unwrap();

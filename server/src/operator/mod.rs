@@ -5,11 +5,13 @@
 
 mod commands;
 mod console;
+mod motd;
 mod stats;
 mod transcript;
 mod who;
 
 pub(crate) use commands::{commands, Commands};
 pub(crate) use console::Console;
+pub(crate) use motd::Motd;
 pub(crate) use stats::stats_loop;
 pub(crate) use transcript::Transcript;

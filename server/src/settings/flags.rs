@@ -48,7 +48,8 @@ pub(crate) fn program(commands: Vec<(&'static str, &'static str)>) -> Program<Co
         flag("--listen HOST:PORT", |to, v| v.read(&mut to.options.listen, host_and_port))
             .does("the address; 0.0.0.0 lets others in")
             .default(DEFAULT_LISTEN),
-        flag("--motd FILE", |to, v| v.text(&mut to.options.motd)).does("a text for everybody who joins"),
+        flag("--motd FILE", |to, v| v.text(&mut to.options.settings.motd))
+            .does("a text for everybody who joins"),
         flag("--ban-file FILE", |to, v| v.text(&mut to.options.settings.ban_file))
             .does("the file in which the bans survive a restart"),
         flag("--operators FILE", |to, v| v.text(&mut to.options.settings.operators))

@@ -14,8 +14,8 @@ pub(super) const DEFAULT_LISTEN: &str = "127.0.0.1:1234";
 pub struct Settings {
     /// All limits.
     pub limits: Limits,
-    /// The message of the day: a text for everybody who joins. At most `limits.max_text` bytes.
-    pub motd: Option<String>,
+    /// The file with the message of the day: a text for everybody who joins. At most `limits.max_text` bytes.
+    pub motd: Option<PathBuf>,
     /// The file in which the bans survive a restart.
     pub ban_file: Option<PathBuf>,
     /// The file whose first line is the operators' passphrase. `None` if nobody in the room can be one.
@@ -62,8 +62,6 @@ impl Default for JournalSettings {
 pub struct Options {
     /// The address to listen on, as `HOST:PORT`.
     pub listen: String,
-    /// The file with the message of the day.
-    pub motd: Option<PathBuf>,
     /// How the room is closed.
     pub closed: ClosedFlags,
     /// Whether to read the operator's commands from standard input even if it is not a terminal.
@@ -78,7 +76,6 @@ impl Default for Options {
     fn default() -> Options {
         Options {
             listen: DEFAULT_LISTEN.to_owned(),
-            motd: None,
             closed: ClosedFlags::default(),
             console: false,
             trace: None,
