@@ -68,6 +68,7 @@ func (s *ChatServer) join(conn net.Conn) (*wire.Client, error) {
 	if client == nil {
 		return nil, err
 	}
+	client.Timeout = wire.ReplyTime
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.clients[client.Name] != nil {

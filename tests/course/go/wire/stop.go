@@ -15,6 +15,9 @@ import (
 // Silence is the longest wait for a client's next request and for what it is told.
 const Silence = 15 * time.Second
 
+// ReplyTime is the longest wait for a client's reply.
+const ReplyTime = 5 * time.Second
+
 // Next waits for the first byte of the next frame, and gives the frame a second.
 func Next(conn net.Conn) io.Reader {
 	conn.SetDeadline(time.Now().Add(Silence))
@@ -66,6 +69,7 @@ func serveSession(ctx context.Context, conn net.Conn, server Sessions) {
 	for joined := false; err == nil && !joined; {
 		var reply []byte
 		if client, err = readJoin(Next(conn), conn, true); client != nil {
+			client.Timeout = ReplyTime
 			if reply, joined = server.Join(client); !joined {
 				client.callback.Close()
 			}

@@ -91,6 +91,8 @@ type Client struct {
 	calls    net.Conn
 	mu       sync.Mutex // one call at a time
 	callback net.Conn
+	// Timeout is the longest wait for all of a reply to a Receive. Without one it is for ever.
+	Timeout time.Duration
 }
 
 // Receive calls the client with a message, and waits for the reply. It returns whether the reply came.
@@ -105,6 +107,9 @@ func (c *Client) call(events ...[]byte) bool {
 	call := putU64(putBool(putU32(nil, 0), true), uint64(len(events)))
 	for _, event := range events {
 		call = append(call, event...)
+	}
+	if c.Timeout > 0 {
+		c.callback.SetDeadline(time.Now().Add(c.Timeout))
 	}
 	if writeFrame(c.callback, call) == nil {
 		if _, err := readFrame(c.callback); err == nil {
