@@ -155,7 +155,7 @@ pub use settings::{
     parse, Bytes, ClosedFlags, CommandLine, Invocation, JournalSettings, Limits, Options, Settings,
 };
 use std::{
-    io::{self, BufReader},
+    io::{self, BufReader, IsTerminal},
     net::{SocketAddr, TcpListener},
     sync::Arc,
     thread,
@@ -256,7 +256,8 @@ impl Server {
             max_text: limits.max_text.0,
         });
         if let Some(output) = console {
-            let console = Console { commands: Arc::clone(&commands), output };
+            let on_terminal = io::stdin().is_terminal();
+            let console = Console { on_terminal, commands: Arc::clone(&commands), output };
             let run = move || console.run_loop(BufReader::new(ForegroundInput::new(|| {})));
             thread::Builder::new()
                 .name("console".to_owned())

@@ -127,3 +127,17 @@ fn only_the_first_lines_stand_on_the_terminal_of_a_server_that_has_started() {
         assert_eq!(rows[2..], rest);
     });
 }
+
+#[test]
+fn ctrl_d_ends_nothing_on_the_terminal_of_a_server() {
+    let room = Room::beside(Kind::default());
+    let (mut server, _) = server((24, 80), &[], &room);
+    for _ in 0..2 {
+        server.types("\x04");
+    }
+    server.sees("Ctrl-D ends nothing here; /stop stops the server");
+    server.types("/bans\r");
+    server.sees("nobody is banned");
+    server.types("/stop\r");
+    assert_eq!(server.exits(), 0);
+}

@@ -13,24 +13,37 @@ use std::{
 /// A longer line is read to its end, but not kept. No command needs more. In bytes.
 const MAX_LINE_BYTES: usize = 1024 * 1024;
 
+/// So many ends without a line between them are those of a terminal that is gone: nobody types Ctrl-D as
+/// often.
+const ENDS_OF_A_LOST_TERMINAL: usize = 1000;
+
 /// The operator at the server's standard input.
 pub(crate) struct Console {
+    /// Whether standard input is a terminal, where more can come after an end.
+    pub(crate) on_terminal: bool,
     pub(crate) commands: Arc<Commands>,
     pub(crate) output: BackgroundWriter,
 }
 
 impl Console {
-    /// Reads commands until the input ends, and logs why it ended. The room goes on after that.
+    /// Reads commands until the input ends, and logs why it ended. The room goes on after that. On a
+    /// terminal, Ctrl-D does not end it.
     ///
     /// # Blocking
     /// On the input, without a limit. On the commands, see [`Commands::run`].
     pub(crate) fn run_loop(&self, mut input: impl BufRead) {
+        let mut ends = 0;
         loop {
-            let reply = match read_line(&mut input) {
+            let line = read_line(&mut input);
+            ends = if matches!(line, Ok(None)) { ends + 1 } else { 0 };
+            let reply = match line {
                 Ok(Some(Line::Complete(line))) if trim(&line).is_empty() => continue,
                 Ok(Some(Line::Complete(line))) => self.commands.run(&line).unwrap_or_else(|why| why),
                 Ok(Some(Line::TooLong)) => {
                     format!("a line of more than {MAX_LINE_BYTES} bytes is no command of the server")
+                }
+                Ok(None) if self.on_terminal && ends < ENDS_OF_A_LOST_TERMINAL => {
+                    "Ctrl-D ends nothing here; /stop stops the server".to_owned()
                 }
                 Ok(None) => return info!("the console has ended: the end of its input"),
                 Err(error) => return warn!("the console has ended: cannot read standard input: {error}"),
