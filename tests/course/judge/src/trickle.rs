@@ -18,8 +18,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The pause between two bytes.
-const PAUSE: Duration = Duration::from_millis(20);
+/// The pause between two bytes. A hello of 29 bytes then takes longer than the second that a frame may take.
+/// So no peer begins a second frame, which would have a second of its own.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// On a busy machine a pause may become longer. Then a server may have lost patience for another
 /// reason, and the scene is played again.
@@ -86,6 +87,8 @@ fn scene(command: &mut Command) -> Result<(Duration, Result<(), Conviction>), Co
             }
         }
     }
+    // Where ann's time is over as well, her thread has ended by then.
+    server.comes_to_rest();
     let said = server.lets(|| ann.try_say("hello").map(drop), || 0).ok_or(NO_REPLY)?;
     let stays = said.map_err(|error| format!("ann has said nothing for a while, and {}", reason(error)));
     Ok((longest_pause, stays))
