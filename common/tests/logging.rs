@@ -14,7 +14,7 @@ const PROGRAM: &str = "CHAT_TEST_PROGRAM";
 
 /// The program: logs, has a thread that panics, and ends with a sentence.
 fn program() {
-    let log = logging::start("info", io::stderr()).unwrap();
+    let log = logging::start("info", io::stderr(), None).unwrap();
     let _finish = log.finish_on_drop(EXIT_TIMEOUT);
     log::info!("before");
     log::debug!("too much");

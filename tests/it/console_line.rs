@@ -1,6 +1,7 @@
 //! The line that the operator is typing stays complete while the log and the replies go above it. Tested with
 //! the real server on a real pseudo-terminal.
 
+use chat_common::text::calendar::DateTime;
 use chat_tests::{
     folder::Folder,
     member::Member,
@@ -13,6 +14,7 @@ use std::{
     fs::{self, Permissions},
     net::SocketAddr,
     os::unix::fs::PermissionsExt,
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 /// Starts a server on a terminal of this size, and returns it with its address.
@@ -138,6 +140,26 @@ fn ctrl_d_ends_nothing_on_the_terminal_of_a_server() {
     server.sees("Ctrl-D ends nothing here; /stop stops the server");
     server.types("/bans\r");
     server.sees("nobody is banned");
+    server.types("/stop\r");
+    assert_eq!(server.exits(), 0);
+}
+
+#[test]
+fn the_log_on_a_terminal_has_local_time_and_no_module() {
+    let room = Room::beside(Kind::default());
+    let (mut server, address) = server((24, 100), &[("TZ", "XXX-5:37")], &room);
+    let seconds = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as i64;
+    // A zone of its own, which is 5 hours and 37 minutes ahead.
+    let local = |seconds: i64| DateTime::from_seconds(seconds + 5 * 3600 + 37 * 60).date_and_seconds();
+    let before = seconds();
+    let member = Member::join(address, "Ann");
+    server.sees("Ann joined from 127.0.0.1");
+    let rows = server.screen().read_with(Screen::rows);
+    let row = rows.iter().find(|row| row.contains("Ann joined")).unwrap();
+    let is_now =
+        (before..=seconds()).any(|then| *row == format!("[{} INFO] Ann joined from 127.0.0.1", local(then)));
+    assert!(is_now, "{row}");
+    member.leave();
     server.types("/stop\r");
     assert_eq!(server.exits(), 0);
 }

@@ -44,7 +44,7 @@ fn failed(why: String) -> Failure {
 
 fn main() -> ExitCode {
     let ignored = signals::at_start();
-    let log = match logging::start("warn", io::stderr()) {
+    let log = match logging::start("warn", io::stderr(), None) {
         Ok(log) => log,
         Err(error) => {
             // Without standard error, only the exit code can tell.

@@ -1,10 +1,8 @@
 //! The thread `clock`. It looks every hour whether the zone is another one, so no event waits for the disk.
 //! It also shows what is to be shown at a certain time, while nothing else happens.
 
-use crate::screen::{
-    output::{lock, Output},
-    zone::Zone,
-};
+use crate::screen::output::{lock, Output};
+use chat_common::program::zone::Zone;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use std::{
     sync::Mutex,

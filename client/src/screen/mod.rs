@@ -35,8 +35,6 @@ mod terminal;
 mod transcript;
 mod viewer;
 mod wording;
-mod zone;
-mod zone_rule;
 
 #[cfg(feature = "edit")]
 pub(crate) use edited_rows::{CompleteLine, EditedRows, LAST_WORDS};
@@ -55,12 +53,11 @@ use crate::{
         terminal::{Terminal, TerminalRows},
         transcript::Transcript,
         viewer::{now, Viewer},
-        zone::Zone,
     },
     settings::{ScreenOptions, Surface, TimeFormat},
 };
 use chat_common::{
-    program::background_writer::BackgroundWriter,
+    program::{background_writer::BackgroundWriter, zone::Zone},
     terminal::shell_probe::{SignalSource, TerminalSize},
 };
 use crossbeam_channel::{bounded, Sender};

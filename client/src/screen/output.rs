@@ -15,10 +15,9 @@ use crate::{
         transcript::Transcript,
         viewer::{now, Viewer},
         wording::{lines, question, shown_lines},
-        zone::Zone,
     },
 };
-use chat_common::wire::protocol::EventKind;
+use chat_common::{program::zone::Zone, wire::protocol::EventKind};
 use std::{
     borrow::Cow,
     sync::{Mutex, MutexGuard, PoisonError},

@@ -1,10 +1,10 @@
 //! The reader of the lines, on whom some of the words depend. No I/O.
 
 use crate::{
-    screen::{styled_line::StyledLine, zone::Zone},
+    screen::styled_line::StyledLine,
     settings::{Bell, TimeFormat},
 };
-use chat_common::terminal::color::Style;
+use chat_common::{program::zone::Zone, terminal::color::Style};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Returns the current time in milliseconds since the epoch.

@@ -1,7 +1,10 @@
 //! The log of a program: every thread may log, and the thread `log` writes to standard error. So no thread
 //! waits for the reader of standard error, also not while it panics.
 
-use crate::{program::background_writer::BackgroundWriter, text::calendar::DateTime};
+use crate::{
+    program::{background_writer::BackgroundWriter, zone::Zone},
+    text::calendar::DateTime,
+};
 use env_logger::{
     fmt::{
         style::{AnsiColor, Style},
@@ -19,7 +22,8 @@ use std::{
 };
 
 /// Starts the log to `stderr`, and logs panics from now on. Returns the writer to it, for sentences that have
-/// to stand in order with the log. `stderr` is standard error, with what the program needs around it.
+/// to stand in order with the log. `stderr` is standard error, with what the program needs around it. With a
+/// `zone` the lines are for people: they have local time, and no module.
 /// `$RUST_LOG` sets the level; without it, the level is `default_level`.
 ///
 /// # Errors
@@ -27,10 +31,16 @@ use std::{
 ///
 /// # Panics
 /// When the process has a logger already.
-pub fn start(default_level: &str, stderr: impl Write + Send + 'static) -> io::Result<BackgroundWriter> {
+pub fn start(
+    default_level: &str,
+    stderr: impl Write + Send + 'static,
+    zone: Option<Zone>,
+) -> io::Result<BackgroundWriter> {
     let writer = BackgroundWriter::start("log", stderr)?;
     let mut builder = Builder::from_env(Env::default().default_filter_or(default_level));
-    builder.target(Target::Pipe(Box::new(writer.clone()))).format(write_record);
+    builder
+        .target(Target::Pipe(Box::new(writer.clone())))
+        .format(move |out, record| write_record(out, record, zone.as_ref()));
     // With this kind of target, env_logger does not look at standard error.
     if !matches!(env::var("RUST_LOG_STYLE").as_deref(), Ok("always" | "never")) {
         builder.write_style(if shows_color() { WriteStyle::Always } else { WriteStyle::Never });
@@ -42,13 +52,20 @@ pub fn start(default_level: &str, stderr: impl Write + Send + 'static) -> io::Re
 
 /// Writes a record as env_logger would. That panics after the year 9999, and a panic while a panic is logged
 /// ends the program.
-fn write_record(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
+fn write_record(out: &mut Formatter, record: &Record<'_>, zone: Option<&Zone>) -> io::Result<()> {
     let level = out.default_level_style(record.level());
     // Without colors, nothing has one.
     let bracket = if level == Style::new() { level } else { AnsiColor::BrightBlack.on_default() };
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64);
-    let (time, name, target) = (DateTime::from_seconds(now).rfc3339(), record.level(), record.target());
-    let text = record.args().to_string().replace('\n', "\n    ");
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let (name, text) = (record.level(), record.args().to_string().replace('\n', "\n    "));
+    if let Some(zone) = zone {
+        let time = zone.local(now.as_millis() as u64).date_and_seconds();
+        return writeln!(
+            out,
+            "{bracket}[{bracket:#}{time} {level}{name}{level:#}{bracket}]{bracket:#} {text}"
+        );
+    }
+    let (time, target) = (DateTime::from_seconds(now.as_secs() as i64).rfc3339(), record.target());
     writeln!(
         out,
         "{bracket}[{bracket:#}{time} {level}{name:<5}{level:#} {target}{bracket}]{bracket:#} {text}"

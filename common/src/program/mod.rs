@@ -11,3 +11,5 @@ pub mod shutdown;
 pub mod signals;
 pub mod tasks;
 pub mod transcript_file;
+pub mod zone;
+mod zone_rule;

@@ -15,6 +15,7 @@ use chat_common::{
         logging,
         shutdown::Shutdown,
         signals::{self, IgnoredAtStart},
+        zone::Zone,
     },
     text::address::{look_up, zone},
     trace,
@@ -41,7 +42,9 @@ const WRONG_USAGE: u8 = 2;
 fn main() -> ExitCode {
     let ignored = signals::at_start();
     let prompt = PromptGuard::default();
-    let log = match logging::start("info", above(&prompt, io::stderr())) {
+    // On a terminal the log is for people.
+    let zone = io::stderr().is_terminal().then(|| Zone::of_process().unwrap_or_default());
+    let log = match logging::start("info", above(&prompt, io::stderr()), zone) {
         Ok(log) => log,
         Err(error) => {
             // If standard error is closed, the exit code is all that is left.

@@ -5,9 +5,8 @@
 //! what comes after them. No program is asked, so nothing waits, and a message of last summer has the offset
 //! of last summer.
 
-use crate::screen::zone_rule::Rule;
-use chat_common::{
-    program::given_file::GivenFile,
+use crate::{
+    program::{given_file::GivenFile, zone_rule::Rule},
     text::calendar::{DateTime, DAY_SECONDS},
 };
 use std::{
@@ -34,7 +33,7 @@ const UTC_NAMES: [&str; 4] = ["", "UTC", "GMT", "UTC0"];
 
 /// A time zone. The default is UTC.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Zone {
+pub struct Zone {
     /// The offset before the first change, in seconds.
     first_offset: i64,
     /// When the offset changes, and what it is from then on.
@@ -51,7 +50,7 @@ impl Zone {
     ///
     /// # Errors
     /// Why there is no zone. One line for people.
-    pub(crate) fn of_process() -> Result<Zone, String> {
+    pub fn of_process() -> Result<Zone, String> {
         match env::var_os("TZ") {
             Some(name) => {
                 let name = name.to_string_lossy();
@@ -97,13 +96,14 @@ impl Zone {
         Some(Zone { rule, ..zone? })
     }
 
-    pub(crate) fn local(&self, milliseconds: u64) -> DateTime {
+    /// Returns the local date and time of day at this time, in milliseconds since the epoch.
+    pub fn local(&self, milliseconds: u64) -> DateTime {
         let seconds = (milliseconds / 1000) as i64;
         DateTime::from_seconds(seconds + self.utc_offset(seconds))
     }
 
     /// Returns how long it takes from this time to the next midnight.
-    pub(crate) fn until_midnight(&self, milliseconds: u64) -> Duration {
+    pub fn until_midnight(&self, milliseconds: u64) -> Duration {
         let now = (milliseconds / 1000) as i64;
         let offset = self.utc_offset(now);
         let midnight = now + DAY_SECONDS - (now + offset).rem_euclid(DAY_SECONDS);

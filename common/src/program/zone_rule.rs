@@ -4,7 +4,7 @@
 //! The offset has its sign from the west: `CET-1` is one hour before UTC. A time that is not written is
 //! 02:00, and summer time without an offset is one hour before standard time.
 
-use chat_common::text::calendar::{days_of_year, month_days, DateTime, DAY_SECONDS};
+use crate::text::calendar::{days_of_year, month_days, DateTime, DAY_SECONDS};
 use std::ops::RangeInclusive;
 
 const HOUR: i64 = 3600;
