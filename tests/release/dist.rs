@@ -249,11 +249,10 @@ fn the_systemd_unit_is_valid() {
         println!("skipped: this machine has no systemd-analyze");
         return;
     }
-    // Systemd checks that the program and the page exist, so the unit gets ones that do.
+    // Systemd checks that the programs and the page exist, so the unit gets ones that do.
     let unit = fs::read_to_string(repository().join("server/chat-server.service")).unwrap();
     assert!(unit.contains("/usr/local/bin/chat-server "));
-    let unit = unit
-        .replace("/usr/local/bin/chat-server ", &format!("{}/chat-server ", installed_programs().display()));
+    let unit = unit.replace("/usr/local/bin/", &format!("{}/", installed_programs().display()));
     let unit = unit.replace("man:chat-server(1) ", "");
     let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("chat-server.service");
     fs::write(&file, unit).unwrap();
