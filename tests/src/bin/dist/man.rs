@@ -12,7 +12,7 @@ pub(crate) fn page<S>(program: &Program<S>, other: &str) -> String {
         env!("CARGO_PKG_VERSION"),
         escape(program.summary),
     );
-    for (heading, topic) in [("OPTIONS", None), ("LIMITS", Some("limits"))] {
+    for (heading, topic) in [("OPTIONS", None), ("OPERATORS", Some("op")), ("LIMITS", Some("limits"))] {
         let flags: String = program.flags.iter().filter(|flag| flag.topic == topic).map(entry).collect();
         if !flags.is_empty() {
             page += &format!(".SH {heading}\n{flags}");
