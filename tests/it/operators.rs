@@ -435,7 +435,8 @@ fn those_whom_a_ban_or_a_mute_meets_read_for_how_long_and_why() {
     assert!(kept.starts_with("name Bob until 20") && kept.ends_with("Z because for a while\n"), "{kept}");
     server.types("/ban 127.0.0.1 1h testing");
     server.sees("; this machine's own address is banned: nobody on it can join");
-    refused("Ann", "this address is banned from the room for 1h: testing");
+    refused("Ann", "this address is banned from the room for ");
+    refused("Ann", ": testing");
     server.types("/stop");
     assert_eq!(server.exits(), Some(0));
     // The bans are there again, with their ends.

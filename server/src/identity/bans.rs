@@ -40,11 +40,11 @@ impl List {
     /// Adds a ban. It takes the place of the same one with other terms.
     fn add(&mut self, ban: &Ban, terms: &Terms) {
         match ban {
-            Ban::Address(_) => drop(self.addresses.insert(ban.clone(), terms.clone())),
+            Ban::Address(_) => drop(self.addresses.insert(ban.clone(), terms.kept())),
             Ban::Name(name) => {
                 let is_there = self.names.covers(name) && self.names.find(name).all(|other| other == *terms);
                 if !is_there {
-                    self.names.insert(name, terms.clone());
+                    self.names.insert(name, terms.kept());
                 }
             }
         }
@@ -247,8 +247,8 @@ mod tests {
     #[test]
     fn a_ban_that_has_ended_keeps_nobody_out_and_the_others_say_why() {
         let bans = Bans::default();
-        let past = Terms { until: Some(1), reason: String::new() };
-        let terms = Terms { until: None, reason: "too loud".to_owned() };
+        let past = Terms::new(Some(1), String::new());
+        let terms = Terms::new(None, "too loud".to_owned());
         for (word, terms) in [("192.0.2.7", &past), ("Ann", &past), ("192.0.2.8", &terms), ("Bob", &terms)] {
             bans.add(&ban(word), terms);
         }

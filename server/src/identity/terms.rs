@@ -13,8 +13,10 @@ use std::{
 const MAX_REASON: usize = 256;
 
 /// For how long a ban or a mute holds, and why.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Terms {
+    /// The time as it was typed, until the terms are in a list. From then on it is what is left.
+    given: Option<Duration>,
     /// When it ends: seconds since the Unix epoch, by the clock of the server. `None` means that only an
     /// operator ends it.
     pub(crate) until: Option<u64>,
@@ -22,7 +24,24 @@ pub(crate) struct Terms {
     pub(crate) reason: String,
 }
 
+impl PartialEq for Terms {
+    fn eq(&self, other: &Terms) -> bool {
+        (self.until, &self.reason) == (other.until, &other.reason)
+    }
+}
+
+impl Eq for Terms {}
+
 impl Terms {
+    pub(crate) fn new(until: Option<u64>, reason: String) -> Terms {
+        Terms { given: None, until, reason }
+    }
+
+    /// Returns the terms as they are kept in a list.
+    pub(crate) fn kept(&self) -> Terms {
+        Terms { given: None, ..self.clone() }
+    }
+
     /// Reads what an operator types: `[TIME] [REASON]`.
     ///
     /// # Errors
@@ -30,10 +49,13 @@ impl Terms {
     pub(crate) fn read(text: &str) -> Result<Terms, String> {
         let (word, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
         let is_time = word.starts_with(|c: char| c.is_ascii_digit());
+        let mut given = None;
         let (until, reason) = match parse_time(word) {
             Some(time) if is_time && !time.is_zero() => {
                 // A time that no clock can hold does not end.
-                (now().checked_add(time.as_secs().max(1)), rest.trim())
+                let until = now().checked_add(time.as_secs().max(1));
+                given = until.map(|_| time);
+                (until, rest.trim())
             }
             _ if is_time => return Err(format!("{word:?} is no time; a time is {TIME_FORM}")),
             _ => (None, text),
@@ -41,7 +63,7 @@ impl Terms {
         if reason.len() > MAX_REASON {
             return Err(format!("the reason has {} bytes, and {MAX_REASON} are the most", reason.len()));
         }
-        Ok(Terms { until, reason: reason.to_owned() })
+        Ok(Terms { given, until, reason: reason.to_owned() })
     }
 
     /// Reads what stands behind a ban in its file, as [`Terms::in_file`] writes it.
@@ -93,8 +115,8 @@ impl Terms {
     fn time(&self) -> String {
         match self.until {
             Some(until) => {
-                let left = Duration::from_secs(until.saturating_sub(now()));
-                format!("for {}", show_roughly(left))
+                let left = || Duration::from_secs(until.saturating_sub(now()));
+                format!("for {}", show_roughly(self.given.unwrap_or_else(left)))
             }
             None => "without a time limit".to_owned(),
         }
@@ -134,6 +156,8 @@ mod tests {
             let terms = Terms::read(text).unwrap();
             assert_eq!((terms.until.is_some(), &*terms.reason), (has_time, reason), "{text}");
             assert!(terms.hold());
+            // What is told at once has the time as it was typed, however slow the machine is.
+            assert_eq!(terms.to_string().contains("for 10m"), has_time, "{text}");
         }
         for wrong in ["10x", "0", "10m10", &"x".repeat(257)] {
             assert!(Terms::read(wrong).is_err(), "{wrong}");
@@ -144,7 +168,7 @@ mod tests {
     fn what_stands_in_the_file_is_read_again() {
         for (until, reason) in [(None, ""), (None, "too loud"), (Some(1_800_000_000), ""), (Some(60), "a b")]
         {
-            let terms = Terms { until, reason: reason.to_owned() };
+            let terms = Terms::new(until, reason.to_owned());
             assert_eq!(Terms::read_in_file(&terms.in_file()), Ok(terms));
         }
         for wrong in ["until soon", "until 2026-02-30T00:00:00Z", "too loud"] {
@@ -154,7 +178,7 @@ mod tests {
 
     #[test]
     fn the_words_say_how_long_and_why() {
-        let terms = Terms { until: None, reason: "too loud".to_owned() };
+        let terms = Terms::new(None, "too loud".to_owned());
         assert_eq!(
             (terms.to_string(), terms.behind()),
             ("without a time limit: too loud".into(), ": too loud".into())
@@ -163,7 +187,7 @@ mod tests {
             (Terms::default().to_string(), Terms::default().behind()),
             ("without a time limit".into(), String::new())
         );
-        let past = Terms { until: Some(1), reason: String::new() };
+        let past = Terms::new(Some(1), String::new());
         assert!(!past.hold() && past.behind().starts_with(" for "));
     }
 }

@@ -83,7 +83,7 @@ impl Mutes {
 fn set(list: &mut ByName<Terms>, name: &str, terms: Option<Terms>) {
     list.remove(name);
     if let Some(terms) = terms {
-        list.insert(name, terms);
+        list.insert(name, terms.kept());
     }
 }
 
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     fn until(until: u64) -> Option<Terms> {
-        Some(Terms { until: Some(until), reason: String::new() })
+        Some(Terms::new(Some(until), String::new()))
     }
 
     #[test]
@@ -123,7 +123,7 @@ mod tests {
     #[test]
     fn the_mute_of_everybody_holds_for_all_but_operators() {
         let mutes = Mutes::default();
-        mutes.set(EVERYBODY, Some(Terms { until: None, reason: "an exam".to_owned() }));
+        mutes.set(EVERYBODY, Some(Terms::new(None, "an exam".to_owned())));
         let why =
             "the operator has muted everybody without a time limit: an exam; you can read on, and leave";
         assert_eq!(mutes.sentence("Ann", false).as_deref(), Some(why));

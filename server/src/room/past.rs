@@ -96,7 +96,7 @@ impl Past {
                     sessions.insert(record.id, record);
                 }
                 Record::Gone { session } => drop(sessions.remove(&session)),
-                Record::Muted { name, until, reason } => mutes.set(&name, Some(Terms { until, reason })),
+                Record::Muted { name, until, reason } => mutes.set(&name, Some(Terms::new(until, reason))),
                 Record::Unmuted { name } => mutes.set(&name, None),
                 Record::Event { author, audience, digest, event } => {
                     if std::mem::take(&mut is_first) {
