@@ -77,7 +77,7 @@ fn a_server_whose_lock_was_removed_takes_it_again_and_changes_no_file_that_anoth
     fs::remove_file(folder.file("bans.lock")).unwrap();
     let (mut second, _) = Program::start_server(&mut command("--ban-file", &file, &[]));
     first.types("/ban tom");
-    first.sees("banned until the server ends: name tom");
+    first.sees("banned until the server ends or /reload: name tom");
     first.sees("the ban file cannot be written: another server has it");
     second.types("/ban bob");
     second.sees("banned: name bob");
@@ -121,7 +121,7 @@ fn a_full_disk_leaves_the_old_file_and_the_ban_holds_and_is_written_when_there_i
     let (file, fill) = (seen(&file), seen(&format!("{disk}/fill")));
     assert!(fs::write(&fill, vec![1; 1 << 20]).is_err(), "the disk is full");
     server.types("/ban sara");
-    server.sees("banned until the server ends: name sara");
+    server.sees("banned until the server ends or /reload: name sara");
     server.sees("the ban file cannot be written: No space left on device");
     assert_eq!(fs::read_to_string(&file).unwrap(), "name tom\n");
     assert_eq!(Program::client(address, "Sara", &[]).exits(), Some(1));

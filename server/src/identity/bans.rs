@@ -1,7 +1,7 @@
 //! The addresses and names that the operator has banned.
 //!
-//! The listener, the broadcaster and the console use the list on their own threads. Only the console changes
-//! it, and waits for its file. Nothing blocks while it holds the lock.
+//! The listener, the broadcaster and the threads of operators use the list. Only operators wait for its file.
+//! Nothing blocks while it holds the lock of the list.
 
 use super::{ban::Ban, ban_file::BanFile, by_name::ByName, terms::Terms};
 use chat_common::trace;
@@ -18,7 +18,8 @@ use std::{
 pub(crate) struct Bans {
     /// Protects the list, not the file.
     list: Mutex<List>,
-    /// Held while the file is read and written.
+    /// Held while the file is read and written, so that the list and the file change together. It comes
+    /// before the lock of the list.
     file: Option<Mutex<BanFile>>,
 }
 
@@ -33,7 +34,7 @@ impl List {
     fn has(&self, ban: &Ban) -> bool {
         match ban {
             Ban::Address(_) => self.addresses.get(ban).is_some_and(Terms::hold),
-            Ban::Name(name) => self.names.covers(name) && self.names.find(name).all(|terms| terms.hold()),
+            Ban::Name(name) => self.names.get(name).is_some_and(Terms::hold),
         }
     }
 
@@ -41,12 +42,7 @@ impl List {
     fn add(&mut self, ban: &Ban, terms: &Terms) {
         match ban {
             Ban::Address(_) => drop(self.addresses.insert(ban.clone(), terms.kept())),
-            Ban::Name(name) => {
-                let is_there = self.names.covers(name) && self.names.find(name).all(|other| other == *terms);
-                if !is_there {
-                    self.names.insert(name, terms.kept());
-                }
-            }
+            Ban::Name(name) => self.names.insert(name, terms.kept()),
         }
     }
 
@@ -60,7 +56,7 @@ impl List {
 
     fn iter(&self) -> impl Iterator<Item = (Ban, Terms)> + '_ {
         let addresses = self.addresses.iter().map(|(ban, terms)| (ban.clone(), terms.clone()));
-        let names = self.names.iter().map(|(name, terms)| (Ban::Name(name.to_owned()), terms));
+        let names = self.names.iter().map(|(name, terms)| (Ban::Name(name.to_owned()), terms.clone()));
         addresses.chain(names).filter(|(_, terms)| terms.hold())
     }
 }
@@ -106,9 +102,13 @@ impl Bans {
     /// On the file system.
     ///
     /// # Errors
-    /// When the file cannot be read or written. The ban then holds until the server ends.
+    /// When the file cannot be read or written. The ban then holds until the file is read again.
     pub(crate) fn save(&self, ban: &Ban, terms: &Terms) -> io::Result<()> {
-        self.file.as_ref().map_or(Ok(()), |file| lock(file).add(ban, terms))
+        let Some(file) = &self.file else { return Ok(()) };
+        let mut file = lock(file);
+        // Another operator may have had the file read again, after the room took the ban and before this.
+        self.add(ban, terms);
+        file.add(ban, terms)
     }
 
     /// Removes a ban. Returns false when there was none.
@@ -119,12 +119,13 @@ impl Bans {
     /// # Errors
     /// When the file cannot be read or written. The ban is then back after a restart.
     pub(crate) fn remove(&self, ban: &Ban) -> io::Result<bool> {
+        let mut file = self.file.as_ref().map(lock);
         let was_listed = match ban {
             Ban::Address(_) => self.lock().addresses.remove(ban).is_some(),
             Ban::Name(name) => self.lock().names.remove(name),
         };
         // A ban that somebody has written into the file meanwhile is not in the list.
-        let was_in_file = self.file.as_ref().map_or(Ok(false), |file| lock(file).remove(ban))?;
+        let was_in_file = file.as_mut().map_or(Ok(false), |file| file.remove(ban))?;
         Ok(was_listed || was_in_file)
     }
 
@@ -137,7 +138,8 @@ impl Bans {
     /// When the file cannot be read, or a line of it is not a ban. The list is then as before.
     pub(crate) fn reload(&self) -> io::Result<()> {
         let Some(file) = &self.file else { return Ok(()) };
-        let bans = lock(file).read()?;
+        let mut file = lock(file);
+        let bans = file.read()?;
         let mut list = List::default();
         bans.iter().for_each(|(ban, terms)| list.add(ban, terms));
         *self.lock() = list;
@@ -164,7 +166,7 @@ impl Bans {
     /// Returns the reason for the client, if `name` or `address` is banned.
     pub(crate) fn reason(&self, name: &str, address: IpAddr) -> Option<String> {
         let list = self.lock();
-        if let Some(terms) = list.names.find(name).find(Terms::hold) {
+        if let Some(terms) = list.names.find(name).find(|terms| terms.hold()) {
             return Some(format!("the name {name} is banned from the room{}", terms.behind()));
         }
         let terms = list.of_address(address)?;
@@ -236,6 +238,16 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_is_read_again_before_a_ban_is_in_it_ends_no_ban() {
+        let folder = Folder::new();
+        let bans = Bans::load(folder.path("bans")).unwrap();
+        bans.add(&ban("tom"), &Terms::default());
+        bans.reload().unwrap();
+        bans.save(&ban("tom"), &Terms::default()).unwrap();
+        assert!(bans.has(&ban("tom")));
+    }
+
+    #[test]
     fn a_ban_that_was_written_into_the_file_by_hand_can_be_removed() {
         let folder = Folder::new();
         let bans = Bans::load(folder.path("bans")).unwrap();
@@ -256,8 +268,12 @@ mod tests {
         assert_eq!((reason("Ann", 7), bans.list().len(), bans.has(&ban("Ann"))), (None, 2, false));
         assert_eq!(reason("Bob", 7).unwrap(), "the name Bob is banned from the room: too loud");
         assert_eq!(reason("Ann", 8).unwrap(), "this address is banned from the room: too loud");
-        // A ban with other terms takes the place of the same one.
-        bans.add(&ban("BOB"), &past);
+        // A ban with other terms takes the place of the same one, also after a change of another.
+        bans.add(&ban("bob"), &past);
         assert_eq!(reason("Bob", 7), None);
+        bans.add(&ban("BOB"), &terms);
+        bans.add(&ban("Zed"), &terms);
+        assert!(bans.remove(&ban("zed")).unwrap() && reason("Bob", 7).is_some());
+        assert_eq!(bans.list().len(), 2);
     }
 }

@@ -104,7 +104,7 @@ impl KeptNames {
             for (_, entry) in lines.entries() {
                 parse(&entry).into_iter().for_each(|(name, key)| there.insert(name, key));
             }
-            let is_new = |name: &str, key| !there.covers(name) && there.find(name).all(|owner| owner == key);
+            let is_new = |name: &str, key| !there.covers(name) && there.find(name).all(|owner| *owner == key);
             let new = unsaved.iter().filter(|(name, key)| is_new(name, *key));
             new.for_each(|(name, key)| lines.add(&format!("{name} {}", key.to_hex())));
         });
@@ -137,7 +137,7 @@ impl KeptNames {
 
 impl List {
     fn is_free_for(&self, name: &str, key: &ClientKey) -> bool {
-        self.keys.find(name).all(|owner| owner == *key)
+        self.keys.find(name).all(|owner| owner == key)
     }
 
     /// Adds an entry of the file.

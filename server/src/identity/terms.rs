@@ -11,6 +11,8 @@ use std::{
 
 /// The longest reason, in bytes. It stands in one record of the journal, and in one line of the ban file.
 const MAX_REASON: usize = 256;
+/// The last second with a year of four digits, since the Unix epoch. The ban file can say no later one.
+const LAST_SECOND: u64 = 253_402_300_799;
 
 /// For how long a ban or a mute holds, and why.
 #[derive(Clone, Debug, Default)]
@@ -52,8 +54,8 @@ impl Terms {
         let mut given = None;
         let (until, reason) = match parse_time(word) {
             Some(time) if is_time && !time.is_zero() => {
-                // A time that no clock can hold does not end.
-                let until = now().checked_add(time.as_secs().max(1));
+                // A time that the ban file cannot hold does not end.
+                let until = now().checked_add(time.as_secs().max(1)).filter(|until| *until <= LAST_SECOND);
                 given = until.map(|_| time);
                 (until, rest.trim())
             }
@@ -62,6 +64,10 @@ impl Terms {
         };
         if reason.len() > MAX_REASON {
             return Err(format!("the reason has {} bytes, and {MAX_REASON} are the most", reason.len()));
+        }
+        if reason.contains(char::is_control) {
+            // It stands in one line of the ban file.
+            return Err("the reason has a line end, or another control character".to_owned());
         }
         Ok(Terms { given, until, reason: reason.to_owned() })
     }
@@ -159,17 +165,17 @@ mod tests {
             // What is told at once has the time as it was typed, however slow the machine is.
             assert_eq!(terms.to_string().contains("for 10m"), has_time, "{text}");
         }
-        for wrong in ["10x", "0", "10m10", &"x".repeat(257)] {
+        for wrong in ["10x", "0", "10m10", &"x".repeat(257), "a\nname tom", "10m \u{1b}[2J"] {
             assert!(Terms::read(wrong).is_err(), "{wrong}");
         }
     }
 
     #[test]
     fn what_stands_in_the_file_is_read_again() {
-        for (until, reason) in [(None, ""), (None, "too loud"), (Some(1_800_000_000), ""), (Some(60), "a b")]
+        for typed in ["", "too loud", "10m", "1m a b", "because of that", "9999999d", "99999999999d so long"]
         {
-            let terms = Terms::new(until, reason.to_owned());
-            assert_eq!(Terms::read_in_file(&terms.in_file()), Ok(terms));
+            let terms = Terms::read(typed).unwrap();
+            assert_eq!(Terms::read_in_file(&terms.in_file()), Ok(terms), "{typed}");
         }
         for wrong in ["until soon", "until 2026-02-30T00:00:00Z", "too loud"] {
             assert!(Terms::read_in_file(wrong).is_err(), "{wrong}");

@@ -131,7 +131,8 @@ impl Commands {
         match self.door.bans.save(&ban, &terms) {
             Ok(()) => Ok(format!("{how}: {covered}; {out}")),
             Err(error) => Err(format!(
-                "banned until the server ends: {covered}; the ban file cannot be written: {error}; {out}"
+                "banned until the server ends or /reload: {covered}; the ban file cannot be written: \
+                 {error}; {out}"
             )),
         }
     }

@@ -45,8 +45,8 @@ impl Mutes {
         if list.len() == 0 {
             return None;
         }
-        let mut found = list.find(name).filter(Terms::hold);
-        found.next()
+        let found = list.find(name).find(|terms| terms.hold());
+        found.cloned()
     }
 
     /// Returns what a muted member is told, or `None` if it may speak. The mute of everybody does not hold
@@ -61,7 +61,7 @@ impl Mutes {
         self.lock().len()
     }
 
-    /// Returns all mutes, in the order of their names.
+    /// Returns all mutes.
     pub(crate) fn list(&self) -> Vec<(String, Terms)> {
         list(&self.lock())
     }
@@ -89,7 +89,7 @@ fn set(list: &mut ByName<Terms>, name: &str, terms: Option<Terms>) {
 
 fn list(list: &ByName<Terms>) -> Vec<(String, Terms)> {
     let holding = list.iter().filter(|(_, terms)| terms.hold());
-    holding.map(|(name, terms)| (name.to_owned(), terms)).collect()
+    holding.map(|(name, terms)| (name.to_owned(), terms.clone())).collect()
 }
 
 /// Returns the sentence for a member whose name is muted, or for everybody.
