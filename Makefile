@@ -9,8 +9,8 @@ GO ?=
 TRACE ?=
 JOURNAL ?=
 CLOSED ?=
-# What a closed room needs, where CLOSED=1 asks for one.
-closed-features = $(if $(CLOSED),--features chat-server/closed$(comma)chat-client/closed)
+# The client has its editor, and both have what a closed room needs where CLOSED=1 asks for one.
+features = --features chat-client/edit$(if $(CLOSED),$(comma)chat-server/closed$(comma)chat-client/closed)
 # Where cargo puts what it builds.
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
@@ -36,7 +36,7 @@ define build
 endef
 comma := ,
 build-programs = $(call build,the server and the client: about a minute the first time,\
-	--release --package chat-server --package chat-client $(closed-features))
+	--release --package chat-server --package chat-client $(features))
 
 # Ctrl-C is how a person ends a program, and no error that make has to report. The shell gets the signal too, and
 # must outlive the program to say so. A program that Ctrl-C ends at once has the code 130.
@@ -210,8 +210,15 @@ compare: ## measure it beside the Go twin, ngircd, Redis and NATS, where they ar
 FOR ?= $(shell rustc -vV | sed -n 's/^host: //p')
 # Panics name files of the registry and of this folder. Their names must not depend on who packs.
 DIST_RUSTFLAGS = --remap-path-prefix=$${CARGO_HOME:-$$HOME/.cargo}=cargo --remap-path-prefix=$(CURDIR)=rpc-chat
+# What a closed room needs has parts in C. For a static program they need another compiler than the usual one.
+DIST_COMPILERS = $(CC_$(subst -,_,$(FOR))) $(subst unknown-,,$(FOR))-gcc $(if $(filter $(shell uname -m)-%,$(FOR)),musl-gcc)
 
 .PHONY: dist
-dist: ## pack both programs, the client with its editor, man pages and completions (FOR=x86_64-unknown-linux-musl)
-	RUSTFLAGS="$(DIST_RUSTFLAGS)" $(CARGO) build --locked --profile dist --target $(FOR) --package chat-server --package chat-client --features chat-client/edit
-	$(CARGO) run --quiet --package chat-tests --bin dist -- $(FOR) $(TARGET)/$(FOR)/dist $(TARGET)/dist
+dist: ## pack both programs for machines without Rust, with install.sh (FOR=x86_64-unknown-linux-musl)
+ifneq ($(filter %-musl,$(FOR)),)
+	@for compiler in $(DIST_COMPILERS); do command -v $$compiler >/dev/null && exit; done; \
+	echo "There is no C compiler for $(FOR): install the package musl-tools (Debian, Ubuntu), musl-gcc (Fedora)" \
+		"or musl (Arch), or name one in CC_$(subst -,_,$(FOR))." >&2; exit 1
+endif
+	RUSTFLAGS="$(DIST_RUSTFLAGS)" $(CARGO) build --locked --release --target $(FOR) --package chat-server --package chat-client --features chat-server/closed,chat-client/closed,chat-client/edit
+	$(CARGO) run --quiet --package chat-tests --bin dist -- $(FOR) $(TARGET)/$(FOR)/release $(TARGET)/dist

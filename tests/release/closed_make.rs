@@ -12,7 +12,7 @@ use std::{
 };
 
 const SIZE: (u16, u16) = (30, 100);
-const FEATURES: &str = "--features chat-server/closed,chat-client/closed";
+const FEATURES: &str = "--features chat-client/edit,chat-server/closed,chat-client/closed";
 
 /// What make finds: a cargo that only writes down what it is asked for, and programs where that one would put
 /// them.
@@ -38,7 +38,7 @@ impl Workshop {
         let repository = repository().to_str().unwrap();
         let always = ["--no-print-directory", "-C", repository, "CLOSED=1", "LISTEN=127.0.0.1:0"];
         let cargo = format!("CARGO={}", self.0.file("cargo"));
-        let arguments = target.iter().chain(&always).map(|word| (*word).to_owned()).chain([cargo]).collect();
+        let arguments = always.iter().chain(target).map(|word| (*word).to_owned()).chain([cargo]).collect();
         let variables = [
             ("CARGO_TARGET_DIR", self.0.file("target")),
             ("XDG_STATE_HOME", self.0.file("state")),
@@ -103,6 +103,20 @@ fn make_starts_a_closed_room_and_a_client_that_asks_for_its_passphrase() {
     person.types("\x04");
     assert_eq!(person.exits(), 0);
     stop(&mut operator);
+}
+
+#[test]
+fn make_run_client_has_the_editor_in_each_kind_of_room() {
+    if !installed("make") {
+        println!("skipped: make is not installed");
+        return;
+    }
+    let workshop = Workshop::new();
+    for (closed, features) in [("CLOSED=", "--features chat-client/edit\n"), ("CLOSED=1", FEATURES)] {
+        let (arguments, variables) = workshop.make(&["run-client", "ARGS=--version", closed]);
+        let run = Command::new("make").args(arguments).envs(variables).output().unwrap();
+        assert!(run.status.success() && workshop.asked().contains(features), "{run:?}");
+    }
 }
 
 #[test]

@@ -70,6 +70,7 @@ fn the_archive_has_programs_that_run_and_all_that_belongs_to_them() {
         [
             "bin/chat-client",
             "bin/chat-server",
+            "install.sh",
             "lib/systemd/system/chat-server.service",
             "share/bash-completion/completions/chat-client",
             "share/bash-completion/completions/chat-server",
@@ -88,7 +89,7 @@ fn the_archive_has_programs_that_run_and_all_that_belongs_to_them() {
             "share/zsh/site-functions/_chat-server",
         ]
     );
-    for (program, features) in [("chat-client", " (edit)"), ("chat-server", "")] {
+    for (program, features) in [("chat-client", " (edit, closed)"), ("chat-server", " (closed)")] {
         let version =
             Command::new(unpacked.root.join("bin").join(program)).arg("--version").output().unwrap();
         let expected = format!("{program} {}{features}\n", env!("CARGO_PKG_VERSION"));
@@ -97,10 +98,124 @@ fn the_archive_has_programs_that_run_and_all_that_belongs_to_them() {
 }
 
 #[test]
-fn the_client_in_the_archive_is_built_with_its_editor() {
-    let makefile = fs::read_to_string(repository().join("Makefile")).unwrap();
-    let recipe = makefile.split("\ndist: ").nth(1).unwrap();
-    assert!(recipe.lines().any(|line| line.contains(" build ") && line.contains("chat-client/edit")));
+fn make_dist_builds_all_parts_and_names_the_package_with_the_compiler_of_a_static_program() {
+    let makes = |arguments: &[&str]| {
+        let mut make = Command::new("make");
+        make.args(["--no-print-directory", "-C", repository().to_str().unwrap(), "dist"]).args(arguments);
+        make.output()
+    };
+    let Ok(plan) = makes(&["--dry-run"]) else {
+        println!("skipped: make is not installed");
+        return;
+    };
+    let plan = String::from_utf8(plan.stdout).unwrap();
+    for part in ["chat-client/edit", "chat-client/closed", "chat-server/closed"] {
+        assert!(plan.contains(part), "{plan}");
+    }
+    // Nobody has a compiler for this one.
+    let output = makes(&["FOR=none-unknown-linux-musl"]).unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && said.contains("install the package musl-tools"), "{said}");
+}
+
+/// Unpacks an archive in a root of its own, which has no cargo and hardly anything else: a shell, what copies
+/// files, and the libraries of all these. Returns the root, or nothing where the system gives none.
+fn small_root(test: &str) -> Option<PathBuf> {
+    let enters = Command::new("unshare").args(["-rm", "chroot", "/", "true"]).output();
+    if !enters.is_ok_and(|output| output.status.success()) || !installed("ldd") {
+        println!("skipped: this system lets nobody change the root of a process");
+        return None;
+    }
+    let root = unpack(test).root;
+    let tools = ["sh", "cp", "mkdir", "mv", "rm"].map(|name| {
+        let found = Command::new("sh").args(["-c", &format!("command -v {name}")]).output().unwrap();
+        String::from_utf8(found.stdout).unwrap().trim().to_owned()
+    });
+    let mut files = tools.to_vec();
+    // Where the first line of a script looks for it.
+    files.push("/bin/sh".to_owned());
+    for program in tools.into_iter().chain([format!("{}/bin/chat-client", root.display())]) {
+        let needed = Command::new("ldd").arg(program).output().unwrap();
+        let needed = String::from_utf8(needed.stdout).unwrap();
+        files.extend(needed.split_whitespace().filter(|word| word.starts_with('/')).map(str::to_owned));
+    }
+    for file in files {
+        let to = root.join("root").join(file.trim_start_matches('/'));
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        fs::copy(&file, to).unwrap();
+    }
+    let mut archive = Command::new("sh");
+    archive.current_dir(&root);
+    archive.args(["-c", "mkdir -p root/archive root/dev root/home && mv bin share install.sh root/archive"]);
+    assert!(archive.status().unwrap().success());
+    Some(root.join("root"))
+}
+
+/// Runs this script of the shell with that root. It finds the tools, and nobody's programs.
+fn run_in(root: &Path, script: &str) -> String {
+    let mut command = Command::new("unshare");
+    let enter = r#"mount --rbind /dev "$0/dev" && exec chroot "$0" sh -ec "$1""#;
+    command.args(["-rm", "sh", "-c", enter]).arg(root).arg(script).env_clear();
+    command.envs([("PATH", "/usr/bin:/bin:/usr/sbin:/sbin"), ("HOME", "/home"), ("SHELL", "/bin/zsh")]);
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn the_archive_is_installed_used_and_removed_where_nothing_else_is() {
+    let Some(root) = small_root("dist-alone") else { return };
+    let said = run_in(&root, "/archive/install.sh");
+    let installed = files(&root.join("home"), &root.join("home"));
+    let expected = files(&root.join("archive"), &root.join("archive"));
+    let expected: Vec<String> = expected
+        .into_iter()
+        .filter(|file| file != "install.sh" && !file.starts_with("share/doc/"))
+        .map(|file| format!(".local/{file}"))
+        .collect();
+    assert_eq!(installed, expected);
+    for line in
+        ["Installed in /home/.local:\n  bin/chat-client\n", "export PATH=", "~/.zshrc", "To remove all"]
+    {
+        assert!(said.contains(line), "{line} in {said}");
+    }
+
+    let talk = "server=$HOME/.local/bin/chat-server client=$HOME/.local/bin/chat-client
+        $server --listen 127.0.0.1:0 >/said & trap \"kill $!\" EXIT
+        until read -r line </said && [ \"$line\" ]; do :; done
+        port=${line#Server running at }; port=${port% ...}
+        $client --server :$port --name Sara --history 9 --wait 30s </dev/null
+        $client --server :$port --name ci --send hello";
+    assert!(run_in(&root, talk).contains("Connected!"));
+
+    // A second time it replaces what is there, also elsewhere and from another folder.
+    run_in(&root, "cd /archive && sh install.sh && ./install.sh --prefix=/home/two");
+    run_in(&root, "cd / && archive/install.sh --prefix home/three");
+    assert_eq!(files(&root.join("home/three"), &root.join("home/three")).len(), expected.len());
+    let remove = said.lines().find_map(|line| line.strip_prefix("To remove all of it: ")).unwrap();
+    run_in(&root, remove);
+    assert_eq!(files(&root, &root.join("home/.local")), [""; 0]);
+}
+
+#[test]
+fn the_installation_says_what_is_wrong_and_installs_nothing_then() {
+    let unpacked = unpack("dist-wrong");
+    let install = |arguments: &[&str]| {
+        let mut install = Command::new(unpacked.root.join("install.sh"));
+        let output = install.args(arguments).env("HOME", &unpacked.root).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, said) = install(&["--everything"]);
+    assert!(code == Some(2) && said.contains("--everything is not understood"), "{said}");
+    let (code, said) = install(&["--prefix"]);
+    assert!(code == Some(2) && said.contains("--prefix needs a folder"), "{said}");
+    let (code, said) = install(&["--prefix", unpacked.root.join("install.sh").to_str().unwrap()]);
+    assert!(code == Some(1) && said.contains("--prefix DIR takes another folder"), "{said}");
+    // The archive of another machine.
+    fs::write(unpacked.root.join("bin/chat-client"), "\x7fELF").unwrap();
+    let (code, said) = install(&[]);
+    assert!(code == Some(1) && said.contains("bin/chat-client does not run on this machine"), "{said}");
+    assert!(!unpacked.root.join(".local").exists());
 }
 
 #[test]
@@ -142,6 +257,26 @@ fn each_flag_is_in_the_man_page_and_in_each_completion() {
 }
 
 #[test]
+fn the_man_pages_have_their_sections_and_each_variable_of_a_flag() {
+    let unpacked = unpack("dist-sections");
+    for (program, key) in [("chat-client", "Ctrl\\-R"), ("chat-server", "Ctrl\\-C")] {
+        let page = unpacked.text(&format!("share/man/man1/{program}.1"));
+        for heading in ["KEYS", "EXIT STATUS", "ENVIRONMENT", "FILES", "EXAMPLES"] {
+            let section = page.split(&format!(".SH {heading}\n")).nth(1).expect(heading);
+            assert!(section.starts_with(".TP\n\\fB"), "{heading} of {program} is empty");
+        }
+        assert!(page.contains(&format!("\\fB{key}")) && page.contains("\\fB2\\fR\nwrong usage\n"), "{page}");
+        let environment = page.split(".SH ENVIRONMENT\n").nth(1).unwrap().split(".SH").next().unwrap();
+        let variables = page.split("[$").skip(1).filter_map(|rest| rest.split([',', ']']).next());
+        for variable in variables {
+            assert!(environment.contains(variable), "{variable} in {environment}");
+        }
+        let markdown = ["`", "](", "\\|"].into_iter().find(|mark| page.contains(mark));
+        assert_eq!(markdown, None, "{page}");
+    }
+}
+
+#[test]
 fn the_man_pages_are_clean() {
     if !installed("groff") {
         println!("skipped: this machine has no groff");
@@ -179,6 +314,7 @@ fn shell_completes(shell: &str, root: &Path, arguments: &[&str]) {
     // A file that would also fit where a folder is wanted.
     fs::write(work.join("journal.old"), "").unwrap();
     fs::create_dir_all(work.join("journals")).unwrap();
+    fs::write(work.join("journals/said.txt"), "").unwrap();
     let mut command = CommandBuilder::new(shell);
     command.args(arguments);
     command.cwd(&work);
@@ -198,6 +334,10 @@ fn shell_completes(shell: &str, root: &Path, arguments: &[&str]) {
     completes(&mut shell, "chat-client --color al", "chat-client --color always");
     completes(&mut shell, "chat-client --bell=men", "chat-client --bell=mention");
     completes(&mut shell, "chat-client --log min", "chat-client --log minutes.txt");
+    completes(&mut shell, "chat-client --log journals/sa", "chat-client --log journals/said.txt");
+    completes(&mut shell, "chat-client --log=min", "chat-client --log=minutes.txt");
+    completes(&mut shell, "chat-server --check=jou", "chat-server --check=journals/");
+    completes(&mut shell, "chat-server --operators min", "chat-server --operators minutes.txt");
     completes(&mut shell, "chat-server --listen :1 --cons", "chat-server --listen :1 --console");
     completes(&mut shell, "chat-server --motd min", "chat-server --motd minutes.txt");
     completes(&mut shell, "chat-server --journal jou", "chat-server --journal journals/");

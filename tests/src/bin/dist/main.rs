@@ -1,9 +1,10 @@
-//! `make dist`: packs the two programs, their man pages, completions for three shells, the systemd unit and
-//! the container file into one archive.
+//! `make dist`: packs the two programs, their man pages, completions for three shells, what installs them,
+//! the systemd unit and the container file into one archive.
 //!
 //! `dist TARGET PROGRAMS FOLDER` takes the programs from the folder PROGRAMS and writes
 //! `FOLDER/rpc-chat-VERSION-TARGET.tar.gz`. Man pages and completions are made from the tables of flags with
-//! which the programs read their command lines. The folders of the archive are those of `/usr/local`.
+//! which the programs read their command lines, and man pages also from the tables of the READMEs. The
+//! folders of the archive are those of `/usr/local` and of `~/.local`.
 //!
 //! Two archives of one commit and the same programs are equal byte for byte. For that this program sorts the
 //! names, and all files have the same owner and the time of the commit. `$SOURCE_DATE_EPOCH` replaces that
@@ -22,7 +23,8 @@ use std::{
 };
 
 /// Files that go into the archive as they are: from the repository, to the archive.
-const COPIED: [(&str, &str); 8] = [
+const COPIED: [(&str, &str); 9] = [
+    ("tests/src/bin/dist/install.sh", "install.sh"),
     ("server/chat-server.service", "lib/systemd/system/chat-server.service"),
     ("server/Containerfile", "share/doc/rpc-chat/Containerfile"),
     ("README.md", "share/doc/rpc-chat/README.md"),
@@ -58,8 +60,8 @@ fn make_archive(target: &str, programs: &Path, folder: &Path) -> Result<PathBuf,
     if root.exists() {
         fs::remove_dir_all(&root).map_err(|error| format!("cannot remove {}: {error}", root.display()))?;
     }
-    add(&chat_client::program(), "chat-server", programs, &root)?;
-    add(&chat_server::program(), "chat-client", programs, &root)?;
+    add(&chat_client::program(), "client/README.md", "chat-server", programs, &root)?;
+    add(&chat_server::program(), "server/README.md", "chat-client", programs, &root)?;
     for (from, to) in COPIED {
         copy(&repository().join(from), &root.join(to))?;
     }
@@ -69,11 +71,19 @@ fn make_archive(target: &str, programs: &Path, folder: &Path) -> Result<PathBuf,
 }
 
 /// Adds the program, its man page, which points to that of `other`, and its completions.
-fn add<S>(program: &Program<S>, other: &str, programs: &Path, root: &Path) -> Result<(), String> {
+fn add<S>(
+    program: &Program<S>,
+    readme: &str,
+    other: &str,
+    programs: &Path,
+    root: &Path,
+) -> Result<(), String> {
     let name = program.name;
+    let readme = fs::read_to_string(repository().join(readme))
+        .map_err(|error| format!("cannot read {readme}: {error}"))?;
     copy(&programs.join(name), &root.join("bin").join(name))?;
     for (path, text) in [
-        (format!("man/man1/{name}.1"), man::page(program, other)),
+        (format!("man/man1/{name}.1"), man::page(program, &readme, other)),
         (format!("bash-completion/completions/{name}"), completions::bash(program)),
         (format!("zsh/site-functions/_{name}"), completions::zsh(program)),
         (format!("fish/vendor_completions.d/{name}.fish"), completions::fish(program)),

@@ -1,9 +1,18 @@
-//! Writes a man page from the table of a program's flags.
+//! Writes a man page from the table of a program's flags, and from tables of its README.
 
 use chat_common::program::flags::{Flag, Program};
 
+/// The sections that are tables of the README, each with what stands above the first column there.
+const TABLES: [(&str, &str); 5] = [
+    ("KEYS", "key"),
+    ("EXIT STATUS", "exit code"),
+    ("ENVIRONMENT", "variable"),
+    ("FILES", "file"),
+    ("EXAMPLES", "example"),
+];
+
 /// The man page of `program`, in section 1. It points to the page of `other`.
-pub(crate) fn page<S>(program: &Program<S>, other: &str) -> String {
+pub(crate) fn page<S>(program: &Program<S>, readme: &str, other: &str) -> String {
     let name = escape(program.name);
     let mut page = format!(
         ".TH {} 1 \"\" \"rpc\\-chat {}\" \"User Commands\"\n.SH NAME\n{name} \\- {}\n.SH SYNOPSIS\n{name} \
@@ -18,12 +27,27 @@ pub(crate) fn page<S>(program: &Program<S>, other: &str) -> String {
             page += &format!(".SH {heading}\n{flags}");
         }
     }
-    page += ".SH COMMANDS\n";
-    for (form, does) in &program.commands {
-        page += &format!(".TP\n\\fB{}\\fR\n{}\n", escape(form), escape(does));
+    let row = |left: &str, right: &str| format!(".TP\n\\fB{}\\fR\n{}\n", escape(left), escape(right));
+    let commands: String = program.commands.iter().map(|(form, does)| row(form, does)).collect();
+    page += &format!(".SH COMMANDS\n{commands}");
+    for (heading, column) in TABLES {
+        let rows: String = table(readme, column).map(|(left, right)| row(&left, &right)).collect();
+        page += &format!(".SH {heading}\n{rows}");
     }
     let notes: Vec<String> = program.notes.iter().map(|note| escape(note)).collect();
     page + &format!(".SH NOTES\n{}\n.SH SEE ALSO\n.BR {} (1)\n", notes.join("\n"), escape(other))
+}
+
+/// The rows of the tables in a README whose first column has this name: their first two cells, without what
+/// Markdown adds.
+fn table<'a>(readme: &'a str, column: &str) -> impl Iterator<Item = (String, String)> + 'a {
+    let start = format!("| {column} |");
+    let plain = |cell: &str| cell.replace('`', "").replace("\\|", "|");
+    let tables = readme.split("\n\n").filter(move |part| part.starts_with(&start));
+    tables.flat_map(|table| table.lines().skip(2)).filter_map(move |row| {
+        let (left, right) = row.trim_matches(['|', ' ']).split_once(" | ")?;
+        Some((plain(left), plain(right)))
+    })
 }
 
 /// One flag: its name in bold, its value in italics, and below them what it does.
