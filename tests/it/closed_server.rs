@@ -110,12 +110,12 @@ fn a_passphrase_that_was_made_up_and_the_key_stay_in_the_directory_that_the_oper
         server.types("/stop");
         server.exits();
         let output = server.output();
-        let lines: Vec<&str> = output.lines().take(4).collect();
+        let lines: Vec<&str> = output.lines().take(5).collect();
         assert!(lines[1].starts_with("Others on this machine join with: chat-client --server "), "{output}");
-        let words = lines[2].strip_prefix("The passphrase is: ").unwrap();
+        let words = lines[3].strip_prefix("The passphrase is: ").unwrap();
         assert_eq!(words.split(' ').count(), 4, "{output}");
-        assert!(lines[3].starts_with("The room's key is "), "{output}");
-        told.push(lines[2..4].join("\n"));
+        assert!(lines[4].starts_with("The room's key is "), "{output}");
+        told.push(lines[3..5].join("\n"));
     }
     assert_eq!(told[0], told[1]);
     for file in ["room_key", "passphrase"] {

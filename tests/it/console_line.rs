@@ -34,8 +34,7 @@ fn server(
         let line = text.lines().find(|line| line.contains("Server running at ") && line.contains(" ..."))?;
         Some(server_address(&line[line.find("Server").unwrap()..]))
     });
-    let last =
-        format!("join with: chat-client --server {address}\n{}", room_key_line()).replace('\n', "\r\n");
+    let last = format!("lets others in.\n{}", room_key_line()).replace('\n', "\r\n");
     operator
         .screen()
         .wait("the last of the first lines", |screen| screen.written().contains(&last).then_some(()));
@@ -123,10 +122,11 @@ fn only_the_first_lines_stand_on_the_terminal_of_a_server_that_has_started() {
         let rows: Vec<String> = screen.rows().into_iter().filter(|row| !row.is_empty()).collect();
         assert!(rows[0].starts_with("Server running at "), "{rows:?}");
         assert!(rows[1].starts_with("Others on this machine join with: chat-client --server "), "{rows:?}");
+        assert!(rows[2].starts_with("It listens on this machine only; "), "{rows:?}");
         let key = room_key_line();
         let key = key.lines().map(str::to_owned);
         let rest: Vec<String> = key.chain(["/who", "nobody is here"].map(str::to_owned)).collect();
-        assert_eq!(rows[2..], rest);
+        assert_eq!(rows[3..], rest);
     });
 }
 

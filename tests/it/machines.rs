@@ -120,7 +120,8 @@ fn f01_people_on_two_machines_chat() {
         &["--listen", "0.0.0.0:0"],
     ));
     let server_address = format!("{NEAR}:{}", address.port());
-    server.sees("Others join with: chat-client --server ");
+    // The network is the only one that this machine has.
+    server.sees(&format!("Others join with: chat-client --server {server_address}\nIt listens at {NEAR}.\n"));
     let mut sara = Program::start(
         "sara",
         &mut Machines::command_on(
@@ -160,6 +161,7 @@ fn people_inside_one_network_join_by_its_name_as_by_its_number() {
         Program::start_server(&mut Machines::command_on(&machines.near, "chat-server", &arguments));
     let port = address.port();
     server.sees(&format!("Others join with: chat-client --server '[{NEAR_LINK}%cable]:{port}'\n"));
+    server.sees(&format!("It listens at {NEAR_LINK}%cable.\n"));
     let zones = ["cable".to_owned(), machines.number_of_the_far_cable()];
     let [mut sara, ali] = [("Sara", &zones[0]), ("Ali", &zones[1])].map(|(name, zone)| {
         let arguments = ["--server", &format!("[{NEAR_LINK}%{zone}]:{port}"), "--name", name];

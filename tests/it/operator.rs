@@ -311,7 +311,7 @@ fn the_server_tells_how_others_join_in_words_that_can_be_pasted_and_nothing_else
         let client = Program::client(address.trim_matches('\'').parse().unwrap(), "Sara", &[]);
         client.sees("Connected! Start typing...\n");
         server.sees(&room_key_line());
-        assert_eq!(server.lines().len(), 2 + room_key_line().lines().count());
+        assert_eq!(server.lines().len(), 3 + room_key_line().lines().count());
         server.signal("TERM");
         assert_eq!(server.exits(), Some(0));
         let log = server.error_output();

@@ -76,7 +76,8 @@ fn every_printed_line_is_as_the_contract_says() {
     let port = address.port();
     let lines = format!(
         "Server running at {port} ...\n\
-         Others on this machine join with: chat-client --server 127.0.0.1:{port}\n{}",
+         Others on this machine join with: chat-client --server 127.0.0.1:{port}\n\
+         It listens on this machine only; --listen 0.0.0.0:{port} lets others in.\n{}",
         room_key_line()
     );
     server.sees(&lines);

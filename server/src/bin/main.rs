@@ -141,7 +141,7 @@ fn serve(
         followed.unwrap_or_else(|error| warn!("cannot follow the terminal's width: {error}"));
     }
     output.write_text(&format!("Server running at {} ...\n", address.port()));
-    output.write_text(&(joining::line(address, zone(&listen)) + "\n"));
+    output.write_text(&joining::lines(address, zone(&listen)));
     #[cfg(feature = "closed")]
     output.write_text(&closed_lines);
     if types_on_terminal() {
