@@ -55,6 +55,7 @@ mod patience;
 mod picture;
 mod pipes;
 mod processes;
+mod progress;
 mod python;
 mod random;
 mod readme;

@@ -4,6 +4,7 @@
 pub mod cells;
 pub mod color;
 pub mod foreground;
+pub mod progress;
 pub mod rows;
 pub mod shell_probe;
 pub mod wrap;

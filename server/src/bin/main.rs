@@ -17,6 +17,7 @@ use chat_common::{
         signals::{self, IgnoredAtStart},
         zone::Zone,
     },
+    terminal::progress,
     text::address::{look_up, zone},
     trace,
 };
@@ -27,6 +28,7 @@ use log::{info, warn};
 use std::{
     env,
     ffi::OsString,
+    fs,
     io::{self, BufWriter, IsTerminal, Write},
     net::TcpListener,
     process::{self, ExitCode},
@@ -59,23 +61,29 @@ fn main() -> ExitCode {
             return fail(&log, WRONG_USAGE, &format!("the argument {argument:?} is not text in UTF-8"));
         }
     };
-    let ended = match parse(&program(), arguments) {
+    let invocation = match parse(&program(), arguments) {
         Err(why) => return fail(&log, WRONG_USAGE, &why),
-        Ok(Invocation::Run(options)) => {
+        Ok(invocation) => invocation,
+    };
+    if moves_cursor(&io::stderr()) && !prints_meanwhile(&invocation) {
+        progress::show_on(log.clone());
+    }
+    let ended = match invocation {
+        Invocation::Run(options) => {
             memory::restart_with_one_heap();
             serve(*options, &log, &prompt, &ignored)
         }
-        Ok(Invocation::Print(text)) => print(text.trim_end()),
-        Ok(Invocation::Check(path)) => match check(&path) {
+        Invocation::Print(text) => print(text.trim_end()),
+        Invocation::Check(path) => match check(&path) {
             Ok(Check::Whole(text)) => print(&text),
             Ok(Check::Damaged(text)) => print(&text).map(|_| ExitCode::from(FAILED)),
             Err(why) => Err(why),
         },
-        Ok(Invocation::Repair(path)) => {
+        Invocation::Repair(path) => {
             let segment_size = JournalSettings::default().segment_size.0 as u64;
             repair_journal(&path, segment_size).and_then(|text| print(&text))
         }
-        Ok(Invocation::Export { directory, since, private }) => {
+        Invocation::Export { directory, since, private } => {
             let mut out = BufWriter::new(io::stdout().lock());
             export(&directory, since, private, &mut out).map(|()| ExitCode::SUCCESS)
         }
@@ -93,7 +101,19 @@ fn above<W: Write + IsTerminal>(prompt: &PromptGuard, stream: W) -> AboveTypedLi
 
 /// Whether the operator types commands on a terminal that can move its cursor.
 fn types_on_terminal() -> bool {
-    io::stdin().is_terminal() && env::var("TERM").is_ok_and(|term| !term.is_empty() && term != "dumb")
+    moves_cursor(&io::stdin())
+}
+
+/// Whether a stream is a terminal that can move its cursor.
+fn moves_cursor(stream: &impl IsTerminal) -> bool {
+    stream.is_terminal() && env::var("TERM").is_ok_and(|term| !term.is_empty() && term != "dumb")
+}
+
+/// Whether the output comes while the work goes on, and may reach the terminal: an export that does not go
+/// into a file.
+fn prints_meanwhile(invocation: &Invocation) -> bool {
+    let is_file = || fs::metadata("/dev/stdout").is_ok_and(|output| output.is_file());
+    matches!(invocation, Invocation::Export { .. }) && !is_file()
 }
 
 fn serve(

@@ -12,7 +12,7 @@ use super::{
     segment::{Damage, Header, Segment},
     JournalError,
 };
-use chat_common::wire::frame::has_memory_for;
+use chat_common::{terminal::progress::Progress, wire::frame::has_memory_for};
 use std::{collections::VecDeque, io::ErrorKind};
 
 /// Returns the first sequence numbers of all files of a journal, in order.
@@ -63,7 +63,9 @@ pub(super) fn read_all<D: Disk>(
     let segments = segments(disk)?;
     let (mut last, mut times): (Option<Last>, _) = (None, EventTimes::default());
     let mut next = segments.first().copied().unwrap_or(1);
+    let mut progress = Progress::begin("reading the journal");
     for (index, first) in segments.iter().enumerate() {
+        progress.at(index, segments.len());
         let (name, is_last) = (name_of(*first), index + 1 == segments.len());
         if *first != next {
             let why = format!("the events from {next} on are missing before this file");
