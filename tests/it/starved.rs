@@ -15,7 +15,7 @@ use chat_tests::{
     raw::RawPeer,
     watchdog::poll,
 };
-use std::{net::SocketAddr, process::Command, thread, time::Duration};
+use std::{fs, net::SocketAddr, process::Command, thread, time::Duration};
 
 /// Takes every descriptor of the server, and checks that members go on. Then frees them, and checks that a
 /// client can join. The room has no journal, which needs a descriptor for each of its files.
@@ -300,6 +300,25 @@ fn frame_of(request: &Request) -> Vec<u8> {
     let mut frame = Vec::new();
     encode_frame(request, &mut frame).unwrap();
     frame
+}
+
+#[test]
+fn a_server_takes_no_more_connections_than_their_threads_have_areas_of_memory() {
+    const MOST: u64 = 100_000;
+    /// A connection has three threads at most. Each has two stacks, and each stack has a guard page.
+    const AREAS_EACH: u64 = 12;
+    let areas = fs::read_to_string("/proc/sys/vm/max_map_count").unwrap_or_default();
+    let areas: u64 = areas.trim().parse().unwrap_or(u64::MAX);
+    if areas / AREAS_EACH > MOST {
+        println!("skipped: this machine has areas of memory for {MOST} connections");
+        return;
+    }
+    let (server, address) = Program::server(&["--max-connections", "100000"]);
+    server.logs(&format!("the limit of {areas} areas of memory has room for "));
+    let log = server.error_output();
+    let fitting: u64 = log.split("has room for ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
+    assert!(fitting * AREAS_EACH < areas, "{log}");
+    Member::join(address, "ann").leave();
 }
 
 #[test]

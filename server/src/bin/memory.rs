@@ -1,5 +1,5 @@
-//! The memory limit of the process (`ulimit -v`, `prlimit --as`), and what fits into it. Runs on the main
-//! thread, before the server starts.
+//! The limits of the process's memory, and what fits into them: bytes (`ulimit -v`, `prlimit --as`) and areas
+//! (`vm.max_map_count`). Runs on the main thread, before the server starts.
 //!
 //! std ends the process when a small piece of memory cannot be had, and when the system gives a thread its
 //! stack but not the few pages beside it. So a server with a limit takes only as many connections as fit for
@@ -13,6 +13,11 @@ use std::{env, fs, os::unix::process::CommandExt, process::Command};
 /// threads that a server has beside those of its clients, 8 MiB for the lines that wait for a reader, and the
 /// heap's own overhead.
 const RESERVE_BYTES: u64 = 32 << 20;
+/// The areas of memory that a thread takes: its stack, its stack for signals, and a guard page for each.
+const AREAS_OF_THREAD: u64 = 4;
+/// What the process may take besides, in areas: those of the program and its libraries, the heap, and the
+/// threads of connections that have not joined.
+const RESERVE_AREAS: u64 = 2048;
 /// The fewest connections that are worth a server.
 const FEWEST_CONNECTIONS: usize = 2;
 /// The variable with which glibc is told how many heaps it may have.
@@ -26,6 +31,17 @@ const HEAPS_VARIABLE: &str = "MALLOC_ARENA_MAX";
 /// # Errors
 /// When the memory limit leaves no room for a server. Says what to do.
 pub(crate) fn fit(limits: &mut Limits) -> Result<(), String> {
+    if let Some(areas) = number_in("/proc/sys/vm/max_map_count") {
+        let fitting = connections_within(areas);
+        if fitting < limits.max_connections {
+            warn!(
+                "the limit of {areas} areas of memory has room for {fitting} connections, so \
+                 --max-connections is {fitting} and not {}; raise it (sysctl vm.max_map_count) for more",
+                limits.max_connections
+            );
+            limits.max_connections = fitting;
+        }
+    }
     let needed = limits.memory_bytes();
     debug!("memory: at most {} MiB for these limits", mib(needed));
     let Some(limit) = limit_bytes() else { return Ok(()) };
@@ -54,6 +70,12 @@ pub(crate) fn fit(limits: &mut Limits) -> Result<(), String> {
     );
     limits.max_connections = fitting;
     Ok(())
+}
+
+/// Returns how many connections a process with so many areas of memory can serve for certain.
+fn connections_within(areas: u64) -> usize {
+    let fitting = areas.saturating_sub(RESERVE_AREAS) / (AREAS_OF_THREAD * Limits::THREADS_EACH as u64);
+    (fitting as usize).max(FEWEST_CONNECTIONS)
 }
 
 /// Starts this program again with a single heap, if there is a memory limit. Otherwise glibc reserves 64 MiB
@@ -90,6 +112,11 @@ fn value_in(file: &str, name: &str) -> Option<u64> {
     let text = fs::read_to_string(file).ok()?;
     let rest = text.lines().find_map(|line| line.strip_prefix(name))?;
     rest.split_whitespace().next()?.parse().ok()
+}
+
+/// Returns the number that a file of `/proc` holds.
+fn number_in(file: &str) -> Option<u64> {
+    fs::read_to_string(file).ok()?.trim().parse().ok()
 }
 
 fn mib(bytes: u64) -> u64 {

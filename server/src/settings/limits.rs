@@ -161,15 +161,16 @@ impl Limits {
         (self.log_size.0 + self.queue * (self.max_text.0 + AROUND_TEXT)) as u64
     }
 
+    /// The threads that one connection takes at most: `connection`, `recipient` and `flush`.
+    pub const THREADS_EACH: usize = 3;
+
     /// Returns the memory that one connection takes at most, in bytes.
     pub fn connection_memory_bytes(&self) -> u64 {
-        /// `connection`, `recipient` and `flush`.
-        const THREADS: usize = 3;
         /// Beside each stack the system maps a guard page, a stack for signals, and what glibc keeps.
         const AROUND_STACK: usize = 32 << 10;
         /// A request as bytes and as a value, a reply in the same two forms and in pieces, and a call.
         const FRAMES: usize = 8;
-        (THREADS * (self.thread_stack.0 + AROUND_STACK) + FRAMES * self.max_frame.0) as u64
+        (Limits::THREADS_EACH * (self.thread_stack.0 + AROUND_STACK) + FRAMES * self.max_frame.0) as u64
     }
 
     /// Checks that the limits do not contradict each other.
