@@ -245,6 +245,9 @@
 //! the answer to the hello there is a handshake, and after the handshake everything is sealed. All messages
 //! of a handshake have fixed lengths. A message that is not genuine ends the connection.
 //!
+//! A side may send its first message together with its hello or its answer. Both programs do so, which saves
+//! two turns on the network for each join. A peer may also wait for the answer first.
+//!
 //! ## The call connection (role 4)
 //!
 //! | from | bytes | what |

@@ -69,7 +69,7 @@ pub fn accept(
 ) -> Result<(), RpcError> {
     #[cfg(feature = "closed")]
     if let Some(seal) = call.seal() {
-        // The answer has gone out before the handshake, so it is too late for a status.
+        // The answer may have gone out before the handshake, so it is too late for a status.
         return sealed::accept_callback(connection, hello, seal, token, || admit().is_ok(), timeout);
     }
     if let Err(status) = admit() {

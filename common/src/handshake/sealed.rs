@@ -10,6 +10,9 @@
 //! Each message has a fixed length, so the handshake allocates what it needs and no more. A message that is
 //! not genuine ends the connection.
 //!
+//! A side sends its first message together with its hello or its answer, where it can, and does not wait
+//! between the two. It understands a peer that waits.
+//!
 //! What a client that guesses learns from each message of a call's handshake:
 //!
 //! | message | what depends on the passphrase | what the client learns of it |
@@ -60,9 +63,8 @@ pub fn dial_call(
 ) -> Result<PublicKey, RpcError> {
     let deadline = Instant::now() + timeout;
     let hello = Hello::new(Role::Call, Token::NONE).sealed();
-    connection.send_hello(&hello, deadline)?;
     let (exchange, ours) = credentials.passphrase.begin_as_client();
-    connection.write_bytes(&ours, deadline)?;
+    connection.send_hello(&hello, &ours, deadline)?;
     let mut theirs = [0; MESSAGE_BYTES];
     connection.read_bytes(&mut theirs, deadline)?;
     let transcript = [&greeting(&hello)[..], &ours, &theirs].concat();
@@ -99,11 +101,10 @@ pub fn accept_call(
     timeout: Duration,
 ) -> Result<(), RpcError> {
     let deadline = Instant::now() + timeout;
-    connection.welcome(timeout)?;
     let (exchange, ours) = credentials.passphrase.begin_as_server();
+    connection.write_bytes(&[&answer_bytes(Status::Welcome)[..], &ours].concat(), deadline)?;
     let mut theirs = [0; MESSAGE_BYTES];
     connection.read_bytes(&mut theirs, deadline)?;
-    connection.write_bytes(&ours, deadline)?;
     let transcript = [&greeting(hello)[..], &theirs, &ours].concat();
     let psk = exchange.finish(&theirs).ok_or(RpcError::NotGenuine)?;
     let mut handshake = call(Side::Accepts, credentials, &psk, &transcript);
@@ -141,9 +142,8 @@ pub fn dial_callback(
 ) -> Result<(), RpcError> {
     let deadline = Instant::now() + timeout;
     let hello = Hello::new(role, call.channel()).sealed();
-    connection.send_hello(&hello, deadline)?;
     let mut handshake = callback(Side::Dials, call, token, &hello);
-    connection.write_bytes(&handshake.message(), deadline)?;
+    connection.send_hello(&hello, &handshake.message(), deadline)?;
     hear::<{ Handshake::CALLBACK_LENGTH }>(connection, &mut handshake, deadline)?;
     connection.set_seal(handshake.finish());
     Ok(())
@@ -167,13 +167,19 @@ pub fn accept_callback(
     timeout: Duration,
 ) -> Result<(), RpcError> {
     let deadline = Instant::now() + timeout;
-    connection.welcome(timeout)?;
+    let mut answer = answer_bytes(Status::Welcome).to_vec();
+    if connection.buffered_bytes() < Handshake::CALLBACK_LENGTH {
+        // The peer may wait for the answer before it sends its first message.
+        connection.write_bytes(&answer, deadline)?;
+        answer.clear();
+    }
     let mut handshake = callback(Side::Accepts, call, token, hello);
     hear::<{ Handshake::CALLBACK_LENGTH }>(connection, &mut handshake, deadline)?;
     if !admit() {
         return Err(RpcError::Closed);
     }
-    connection.write_bytes(&handshake.message(), deadline)?;
+    answer.extend(handshake.message());
+    connection.write_bytes(&answer, deadline)?;
     connection.set_seal(handshake.finish());
     Ok(())
 }
@@ -229,6 +235,49 @@ mod tests {
 
     fn ends() -> [Connection; 2] {
         Stream::pair().unwrap().map(|stream| Connection::new(Arc::new(stream), FRAME_BYTES))
+    }
+
+    /// Runs `side` at one end of a stream, and returns the first `count` bytes that it sends. The other end
+    /// sends nothing.
+    fn first_bytes(count: usize, side: impl FnOnce(&mut Connection) + Send) -> Vec<u8> {
+        let [mut near, mut far] = ends();
+        let mut bytes = vec![0; count];
+        thread::scope(|scope| {
+            scope.spawn(|| side(&mut near));
+            let read = far.read_bytes(&mut bytes, Instant::now() + LONG);
+            far.stream().shut_down();
+            read.expect("they come without an answer");
+        });
+        bytes
+    }
+
+    #[test]
+    fn a_side_sends_its_first_message_with_its_hello_or_its_answer_and_waits_for_nothing() {
+        let (_, _, [end, _], _) = meet("lamp river", "lamp river", true);
+        let (call, token) = (end.stream().seal().unwrap(), Token::from_bytes([1; 16]));
+        let passphrase = Passphrase::new("lamp river").unwrap();
+        let credentials = Credentials { passphrase, key: KeyPair::generate().unwrap() };
+        let hello = Hello::new(Role::Call, Token::NONE).sealed();
+        let callback_hello = Hello::new(Role::Callback, call.channel()).sealed();
+        let welcome = answer_bytes(Status::Welcome);
+
+        let sent = first_bytes(hello.to_bytes().len() + MESSAGE_BYTES, |connection| {
+            let _ = dial_call(connection, &credentials, |_| true, LONG);
+        });
+        assert!(sent.starts_with(&hello.to_bytes()));
+        let sent = first_bytes(welcome.len() + MESSAGE_BYTES, |connection| {
+            let _ = accept_call(connection, &hello, &credentials, || (), LONG);
+        });
+        assert!(sent.starts_with(&welcome));
+        let sent = first_bytes(callback_hello.to_bytes().len() + Handshake::CALLBACK_LENGTH, |connection| {
+            let _ = dial_callback(connection, Role::Callback, call, token, LONG);
+        });
+        assert!(sent.starts_with(&callback_hello.to_bytes()));
+        // Here the first message needs the peer's. A peer that waits for the answer first gets it.
+        let sent = first_bytes(welcome.len(), |connection| {
+            let _ = accept_callback(connection, &callback_hello, call, token, || true, LONG);
+        });
+        assert_eq!(sent, welcome);
     }
 
     type Ended = (Result<PublicKey, RpcError>, Result<(), RpcError>, [Connection; 2], PublicKey);

@@ -98,12 +98,17 @@ impl Connection {
     /// # Errors
     /// [`RpcError::Refused`] when the peer refuses the hello. After any error the connection is lost.
     pub fn greet(&mut self, role: Role, token: Token, timeout: Duration) -> Result<(), RpcError> {
-        self.send_hello(&Hello::new(role, token), Instant::now() + timeout)
+        self.send_hello(&Hello::new(role, token), &[], Instant::now() + timeout)
     }
 
-    /// Sends a hello as [`Connection::greet`] does.
-    pub(crate) fn send_hello(&mut self, hello: &Hello, deadline: Instant) -> Result<(), RpcError> {
-        let sent = self.stream.write_all(&hello.to_bytes(), deadline);
+    /// Sends a hello, and `first_message` together with it, and reads the answer to the hello.
+    pub(crate) fn send_hello(
+        &mut self,
+        hello: &Hello,
+        first_message: &[u8],
+        deadline: Instant,
+    ) -> Result<(), RpcError> {
+        let sent = self.stream.write_all(&[&hello.to_bytes()[..], first_message].concat(), deadline);
         // A busy server answers and closes without reading. Our write may then fail, but the answer says why.
         match (self.read_answer(deadline), sent) {
             (Err(RpcError::Closed | RpcError::Io(_)), Err(error)) => Err(error.into()),
@@ -269,6 +274,12 @@ impl Connection {
     #[cfg(feature = "closed")]
     pub(crate) fn read_bytes(&mut self, bytes: &mut [u8], deadline: Instant) -> Result<(), RpcError> {
         Ok(self.until(deadline).read_exact(bytes)?)
+    }
+
+    /// Returns how many bytes have been read from the stream and not been returned yet.
+    #[cfg(feature = "closed")]
+    pub(crate) fn buffered_bytes(&self) -> usize {
+        self.reader.buffer().len()
     }
 
     /// Seals the connection from here on, in both directions. What the peer has already sent behind its last
