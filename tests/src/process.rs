@@ -58,12 +58,10 @@ impl Program {
         static HEEDS_SIGNALS: Once = Once::new();
         HEEDS_SIGNALS.call_once(signals::heed_stopping);
         let folder = knows_the_rooms(command);
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(stdout)
-            .stderr(stderr)
-            .spawn()
-            .unwrap_or_else(|error| panic!("{name} does not start: {error}"));
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(stdout).stderr(stderr).spawn().unwrap_or_else(|error| {
+                panic!("{name} does not start: {}: {error}", command.get_program().display())
+            });
         // A command keeps its side of the outputs open, and their readers wait for the end of all sides.
         command.stdout(Stdio::null()).stderr(Stdio::null());
         let (out, err) = (Arc::default(), Arc::default());

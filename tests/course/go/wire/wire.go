@@ -157,7 +157,7 @@ func Listen() net.Listener {
 	}
 	listener, err := net.Listen("tcp", *address)
 	if err != nil {
-		log.Fatal(err)
+		log.Fatalf("%v; Ctrl-C ends another step, and LISTEN=HOST:PORT chooses another port", err)
 	}
 	fmt.Printf("Server running at %d ...\n", listener.Addr().(*net.TCPAddr).Port)
 	return listener

@@ -1,5 +1,6 @@
 //! The real server for the tests of the judge, on a free port: `real-server SEEDED LOG-BYTES [--trace FILE]`,
-//! where SEEDED is `none` or a bug. With `exit` the program ends at a signal, and does not stop the server.
+//! where SEEDED is `none` or a bug. With `exit` the program ends at a signal, and does not stop the server,
+//! and with `exit-late` it does so a second later. With `hasty` a hello may take a moment only.
 //! With `--hello-timeout` it is impatient, as the judge makes `chat-server`.
 
 use chat_common::{program::shutdown::Shutdown, trace};
@@ -13,6 +14,7 @@ use std::{
     net::TcpListener,
     process,
     sync::Arc,
+    thread,
     time::Duration,
 };
 
@@ -25,9 +27,21 @@ fn main() -> io::Result<()> {
         trace::open(file.as_ref(), "main")?;
     }
     let shutdown = Arc::new(Shutdown::new());
-    let (exits, stops) = (seeded == "exit", Arc::clone(&shutdown));
-    ctrlc::set_handler(move || if exits { process::exit(0) } else { stops.request() })
-        .map_err(io::Error::other)?;
+    let exits_after = match seeded.as_str() {
+        "exit" => Some(Duration::ZERO),
+        "exit-late" => Some(Duration::from_secs(1)),
+        _ => None,
+    };
+    let stops = Arc::clone(&shutdown);
+    ctrlc::set_handler(move || match exits_after {
+        Some(time) => {
+            thread::sleep(time);
+            process::exit(0)
+        }
+        None => stops.request(),
+    })
+    .map_err(io::Error::other)?;
+    let hasty = seeded == "hasty";
     let seeded = match seeded.as_str() {
         "swap" => Seeded::with(Bug::Swap),
         "drop" => Seeded::with(Bug::Drop),
@@ -46,6 +60,8 @@ fn main() -> io::Result<()> {
     } else {
         limits
     };
+    let hello_timeout = if hasty { Duration::from_millis(20) } else { limits.hello_timeout };
+    let limits = Limits { hello_timeout, ..limits };
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let port = listener.local_addr()?.port();
     let settings = Settings { limits, ..Settings::default() };

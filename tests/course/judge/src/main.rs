@@ -11,7 +11,8 @@ use course_judge::{
     picture,
     pictures::{draw_all, old_pictures},
     refused,
-    target::{folder, Target, Version},
+    server::RUNNING,
+    target::{folder, mine, Target, Version},
     trace, way,
 };
 use std::{env, panic, path::Path, process::ExitCode};
@@ -38,7 +39,7 @@ fn main() -> ExitCode {
         ["judge", "--program", command] => judge_target(&Target::Program((*command).to_owned())),
         ["judge", name] => match Target::named(name) {
             Some(target) => judge_target(&target),
-            None => usage(&format!("{name:?} is no step and no exercise")),
+            None => unknown(&format!("{name:?} is no step and no exercise")),
         },
         ["course", options @ ..] => match course(options) {
             Some(as_pages_say) => exit_code(as_pages_say),
@@ -103,7 +104,22 @@ fn all_pictures_right() -> bool {
 /// Judges one server. A step must be as its page says, and every other server must be right.
 fn judge_target(target: &Target) -> ExitCode {
     if let Some(Err(why)) = target.step().map(folder) {
-        return usage(&why);
+        return unknown(&why);
+    }
+    if target.solution().is_some_and(|solution| !solution.exists()) {
+        return unknown(&format!("there is no exercise {}", target.name()));
+    }
+    match target {
+        Target::Exercise(step, letter, Version::Mine) if mine(*step, *letter).is_none() => {
+            eprintln!(
+                "This is where the exercise begins. It becomes yours with: make start N={}",
+                target.name()
+            );
+        }
+        Target::Program(_) => {
+            eprintln!("Each verdict waits until the program prints {RUNNING:?} and its port.");
+        }
+        _ => {}
     }
     if let Some(code) = refused::code(target) {
         return judge_refused(target, code);
@@ -163,6 +179,12 @@ fn exit_code(good: bool) -> ExitCode {
     } else {
         ExitCode::FAILURE
     }
+}
+
+/// What a student has typed is no server of the course.
+fn unknown(why: &str) -> ExitCode {
+    eprintln!("{why}; try: make judge N=2, or with GO=1, or N=2B");
+    ExitCode::from(2)
 }
 
 fn usage(why: &str) -> ExitCode {

@@ -12,7 +12,10 @@ use std::{
 };
 
 /// What a server prints when it accepts connections; the port is at the end of its first word that has one.
-const RUNNING: &str = "Server running ";
+pub const RUNNING: &str = "Server running ";
+
+/// A server may look from time to time whether it has to end. In so many rests it would have.
+pub(crate) const RESTS_BEFORE_END: usize = 8;
 
 /// A running server. Dropping it kills it, and all that it has started.
 #[derive(Debug)]
@@ -61,10 +64,8 @@ impl Server {
 
     /// Waits until the server has ended by itself. Returns `None` when the room stays at rest instead.
     pub fn ends(&mut self) -> Option<ExitStatus> {
-        /// A server may look from time to time whether it has to end. In so many rests it would have.
-        const RESTS: usize = 20;
         let (process, mut status) = (self.program.pid(), None);
-        for _ in 0..RESTS {
+        for _ in 0..RESTS_BEFORE_END {
             let mut ended = || {
                 status = self.program.has_exited();
                 status.is_some()

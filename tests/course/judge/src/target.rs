@@ -169,7 +169,7 @@ pub fn folder(step: u32) -> Result<PathBuf, String> {
 }
 
 /// What a student has made of an exercise, if it was started.
-pub(crate) fn mine(step: u32, letter: char) -> Option<PathBuf> {
+pub fn mine(step: u32, letter: char) -> Option<PathBuf> {
     Some(course().join("mine").join(format!("{step}{letter}"))).filter(|mine| mine.is_dir())
 }
 

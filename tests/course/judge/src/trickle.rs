@@ -1,4 +1,6 @@
-//! The verdict *trickle*: two peers send a byte at a time.
+//! The verdict *trickle*: one peer pauses once, and two send a byte at a time.
+//!
+//! A server that ends the first has no deadline for a frame, but a short one for each byte.
 //!
 //! A server has to end both within a time, although each byte comes soon after the one before it. The bytes
 //! never stop, so the room never rests. A server is convicted when the time is over and all of its threads
@@ -11,7 +13,7 @@ use crate::{
 };
 use chat_tests::{member::Callbacks, raw::caller_hello};
 use std::{
-    io::{ErrorKind, Read, Write},
+    io::{self, ErrorKind, Read, Write},
     net::TcpStream,
     process::Command,
     thread,
@@ -26,6 +28,9 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// reason, and the scene is played again.
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 const SCENES: usize = 10;
+
+/// How long a peer may pause in its hello: longer than [`PAUSE`], and much shorter than a frame may take.
+const MAY_PAUSE: Duration = Duration::from_millis(150);
 
 /// How long the peers may hold a thread. The deadlines of the course are half as long.
 const MAY_HOLD: Duration = Duration::from_secs(2);
@@ -56,9 +61,28 @@ pub(crate) fn trickle(command: &mut Command) -> Result<(), Conviction> {
     verdict
 }
 
+/// Sends a hello in two parts. Returns the pause between them, and whether the server answers.
+fn pauses(server: &Server) -> io::Result<(Duration, bool)> {
+    let (hello, mut stream) = (caller_hello(), TcpStream::connect(server.address())?);
+    let (first, rest) = hello.split_at(hello.len() / 2);
+    stream.write_all(first)?;
+    let begun = Instant::now();
+    thread::sleep(MAY_PAUSE);
+    let sent = stream.write_all(rest);
+    let pause = begun.elapsed();
+    let answered = sent.is_ok() && server.lets(|| stream.read_exact(&mut [0]).is_ok(), || 0) == Some(true);
+    Ok((pause, answered))
+}
+
 /// Plays the scene. Returns the longest pause between two bytes, and the verdict.
 fn scene(command: &mut Command) -> Result<(Duration, Result<(), Conviction>), Conviction> {
     let mut server = Server::start(command);
+    let (pause, answered) = pauses(&server).map_err(|error| error.to_string())?;
+    if !answered {
+        let time = MAY_PAUSE.as_millis();
+        let why = format!("a peer who pauses for {time} ms in its hello gets no answer");
+        return Ok((pause, Err(why)));
+    }
     let mut ann = join(&mut server, "ann", Callbacks::Listen)?;
     let dan = join(&mut server, "dan", Callbacks::Listen)?;
     let stranger = TcpStream::connect(server.address()).map_err(|error| error.to_string())?;
@@ -67,7 +91,7 @@ fn scene(command: &mut Command) -> Result<(Duration, Result<(), Conviction>), Co
         Trickler::new("who has not joined", stranger, &caller_hello())?,
         Trickler::new("who is in a call", socket, &[])?,
     ];
-    let (mut longest_pause, mut last, mut first_rest) = (Duration::ZERO, Instant::now(), None);
+    let (mut longest_pause, mut last, mut first_rest) = (pause, Instant::now(), None);
     loop {
         tricklers.iter_mut().for_each(Trickler::send_byte);
         longest_pause = longest_pause.max(last.elapsed());

@@ -10,6 +10,7 @@ use course_judge::{
 use std::{
     collections::{HashMap, HashSet},
     env, fs,
+    net::TcpListener,
     path::Path,
     process::{self, Command},
     sync::{Mutex, MutexGuard, PoisonError},
@@ -68,6 +69,16 @@ fn a_room_that_waits_for_a_stopped_member_is_convicted_although_its_server_never
 #[test]
 fn a_server_that_a_signal_ends_at_once_is_convicted() {
     convicted("stop", &mut server("exit"), "bob never received sequence ");
+}
+
+#[test]
+fn a_server_that_waits_for_a_time_and_ends_is_convicted() {
+    convicted("stop", &mut server("exit-late"), "");
+}
+
+#[test]
+fn a_server_that_gives_a_peer_no_time_to_pause_is_convicted() {
+    convicted("trickle", &mut server("hasty"), "pauses for 150 ms");
 }
 
 #[test]
@@ -133,9 +144,35 @@ fn a_step_tells_nobody_of_joins_when_a_benchmark_asks_for_that() {
 #[test]
 fn a_program_that_is_no_server_is_convicted_with_one_sentence() {
     convicted("order", &mut Command::new("true"), "did not write \"Server running \"");
-    convicted("memory", &mut Command::new("/dev/null"), "does not start");
+    convicted("memory", &mut Command::new("/dev/null"), "does not start: /dev/null: ");
     // Nobody listens on port 1.
     convicted("order", Command::new("sh").args(["-c", "echo Server running at 1; exec sleep 60"]), "refused");
+}
+
+#[test]
+fn a_step_that_cannot_listen_says_what_to_do() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = taken.local_addr().expect("it listens").to_string();
+    let mut step = Target::Step(4).build().expect("step 4 builds");
+    let output = step.args(["--listen", &address]).output().expect("step 4 starts");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(told.contains(&address) && told.contains("LISTEN=") && told.lines().count() == 1, "{told}");
+}
+
+#[test]
+fn what_is_no_server_of_the_course_is_answered_with_one_line() {
+    for name in ["", "9", "5Z", "5b", "go-5B"] {
+        let output = Command::new(env!("CARGO_BIN_EXE_course-judge"))
+            .args(["judge", name])
+            .output()
+            .expect("it starts");
+        let told = String::from_utf8_lossy(&output.stderr);
+        let in_one_line = told.lines().count() == 1 && told.contains("; try: make judge N=");
+        assert!(
+            in_one_line && output.stdout.is_empty() && output.status.code() == Some(2),
+            "{name:?}: {told}"
+        );
+    }
 }
 
 /// What `course-judge` prints on this server, and its exit code.

@@ -156,6 +156,7 @@ impl Client {
 
 /// Reads `--listen HOST:PORT` and `--trace FILE`, and listens. A program that cannot do that ends here.
 pub fn listen() -> TcpListener {
+    const OTHER_PORT: &str = "Ctrl-C ends another step, and LISTEN=HOST:PORT chooses another port";
     let mut address = "127.0.0.1:1234".to_owned();
     let mut arguments = env::args().skip(1);
     while let Some(flag) = arguments.next() {
@@ -167,7 +168,7 @@ pub fn listen() -> TcpListener {
         }
     }
     let listener = TcpListener::bind(&address)
-        .unwrap_or_else(|error| end(1, format_args!("cannot listen on {address}: {error}")));
+        .unwrap_or_else(|error| end(1, format_args!("cannot listen on {address}: {error}; {OTHER_PORT}")));
     let port = listener.local_addr().map_or(0, |address| address.port());
     let _ = writeln!(io::stdout(), "Server running at {port} ...");
     listener
