@@ -80,9 +80,13 @@ COURSE_TESTS = $(patsubst tests/course/judge/tests/%.rs,--test %,$(wildcard test
 # seconds, as a person does, so the gate leaves them to the nightly run.
 RELEASE_TEST = $(CARGO) test $(FULL_BUILD) --test release --
 
-# A step of the gate. $(1): what it does. $(2): the command.
+# How many steps the gate has, or the nightly run with the gate.
+STEPS = $(shell awk '/^[a-z-]+:/ { on = /^check:/ || /^nightly:/ && "$(filter nightly,$(MAKECMDGOALS))" } \
+	on && /call step,/ { n++ } END { print n }' $(firstword $(MAKEFILE_LIST)))
+# A step of the gate. $(1): what it does. $(2): the command. A terminal sees which one it is.
 define step
-@echo "==> $(1)"; began=$$(date +%s); { $(2); } || exit 1; \
+@number=; [ ! -t 1 ] || number=" ($$(($$(cat $(TARGET)/steps 2>/dev/null | wc -l) + 1)) of $(STEPS))"; \
+	echo "==> $(1)$$number"; began=$$(date +%s); { $(2); } || exit 1; \
 	echo "$$(($$(date +%s) - began)) s  $(1)" >>$(TARGET)/steps
 endef
 
@@ -105,18 +109,21 @@ check: ## format, lints, tests, model, docs: what CI runs, with warnings as erro
 		$(CARGO) test $(COURSE) --lib $(COURSE_TESTS) -- $(WITHOUT_EDITOR))
 	$(call step,docs,$(MAKE) doc)
 	$(call step,packing and installing,$(RELEASE_TEST) --skip course::)
-	@echo; cat $(TARGET)/steps; awk '{ all += $$1 } END { print all " s  in all" }' $(TARGET)/steps
+	$(times)
+
+times = @echo; cat $(TARGET)/steps; awk '{ all += $$1 } END { print all " s  in all" }' $(TARGET)/steps
 
 release-test: ## test what is packed, installed and started by make: builds the programs as a user gets them
 	$(RELEASE_TEST)
 
 nightly: check ## the gate, and all that takes too long for each change: about an hour
-	$(CARGO) test
-	$(MAKE) release-test
-	$(MAKE) lesson
-	$(MAKE) faults
-	$(MAKE) soak
-	CHAT_ROOM=closed,journal $(MAKE) soak
+	$(call step,tests as somebody types them,$(CARGO) test)
+	$(call step,packing$(comma) installing and the course,$(MAKE) release-test)
+	$(call step,the experiments,$(MAKE) lesson)
+	$(call step,what faults cost,$(MAKE) faults)
+	$(call step,soak,$(MAKE) soak)
+	$(call step,soak of a closed room with a journal,CHAT_ROOM=closed$(comma)journal $(MAKE) soak)
+	$(times)
 
 # The programs of the harness and those that it runs. $(1): further arguments of cargo build.
 harness = $(CARGO) build --package chat-tests --bins $(1)

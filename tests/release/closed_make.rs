@@ -1,4 +1,5 @@
-//! A closed room by the targets of make, with the programs of the tests in the place of those that it builds.
+//! A closed room, and the gate, by the targets of make, with the programs of the tests in the place of those
+//! that it builds.
 
 use chat_tests::{
     folder::Folder,
@@ -117,6 +118,25 @@ fn make_run_client_has_the_editor_in_each_kind_of_room() {
         let run = Command::new("make").args(arguments).envs(variables).output().unwrap();
         assert!(run.status.success() && workshop.asked().contains(features), "{run:?}");
     }
+}
+
+#[test]
+fn the_gate_says_on_a_terminal_which_of_its_steps_it_does() {
+    if !installed("make") {
+        println!("skipped: make is not installed");
+        return;
+    }
+    let workshop = Workshop::new();
+    let mut person = workshop.on_terminal(&["check"]);
+    let number = shown(&person, "==> packing and installing (");
+    let (number, all) = number.trim_end_matches(')').split_once(" of ").unwrap();
+    assert!(number == all && number.parse::<usize>().unwrap() > 1, "{person:?}");
+    assert_eq!(person.exits(), 0);
+
+    let (arguments, variables) = workshop.make(&["check"]);
+    let run = Command::new("make").args(arguments).envs(variables).output().unwrap();
+    let output = String::from_utf8(run.stdout).unwrap();
+    assert!(output.contains("==> packing and installing\n") && !output.contains("(1 of "), "{output}");
 }
 
 #[test]

@@ -181,7 +181,7 @@ fn the_archive_is_installed_used_and_removed_where_nothing_else_is() {
     }
 
     let talk = "server=$HOME/.local/bin/chat-server client=$HOME/.local/bin/chat-client
-        $server --listen 127.0.0.1:0 >/said & trap \"kill $!\" EXIT
+        : >/said; $server --listen 127.0.0.1:0 >/said & trap \"kill $!\" EXIT
         until read -r line </said && [ \"$line\" ]; do :; done
         port=${line#Server running at }; port=${port% ...}
         $client --server :$port --name Sara --history 9 --wait 30s </dev/null

@@ -4,6 +4,8 @@
 use super::rows::CLEAR_ROW;
 use crate::program::background_writer::{BackgroundWriter, FORCED_EXIT_TIMEOUT};
 use std::{
+    env,
+    io::{self, IsTerminal},
     sync::OnceLock,
     time::{Duration, Instant},
 };
@@ -20,6 +22,19 @@ static TERMINAL: OnceLock<BackgroundWriter> = OnceLock::new();
 pub fn show_on(terminal: BackgroundWriter) {
     // A process has one standard error.
     let _ = TERMINAL.set(terminal);
+}
+
+/// Shows it on standard error, if that is a terminal that can move its cursor.
+pub fn show_on_stderr() {
+    if moves_cursor(&io::stderr()) {
+        // Without a thread nothing is shown.
+        let _ = BackgroundWriter::start("progress", io::stderr()).map(show_on);
+    }
+}
+
+/// Whether a stream is a terminal that can move its cursor.
+pub fn moves_cursor(stream: &impl IsTerminal) -> bool {
+    stream.is_terminal() && env::var("TERM").is_ok_and(|term| !term.is_empty() && term != "dumb")
 }
 
 /// A piece of work. Dropping it removes what is shown.
@@ -45,15 +60,22 @@ impl Progress {
         self.next = Instant::now() + REDRAW;
         self.is_shown = true;
     }
-}
 
-impl Drop for Progress {
+    /// Removes what is shown, so that a line can be printed in its place.
+    ///
     /// # Blocking
-    /// On the terminal, for [`FORCED_EXIT_TIMEOUT`] at most, so that nothing else is written into the row.
-    fn drop(&mut self) {
+    /// On the terminal, for [`FORCED_EXIT_TIMEOUT`] at most.
+    pub fn hide(&mut self) {
         if let Some(terminal) = self.terminal.as_ref().filter(|_| self.is_shown) {
             terminal.write_text(CLEAR_ROW);
             terminal.finish(FORCED_EXIT_TIMEOUT);
         }
+        (self.is_shown, self.next) = (false, Instant::now());
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.hide();
     }
 }

@@ -17,7 +17,7 @@ use chat_common::{
         signals::{self, IgnoredAtStart},
         zone::Zone,
     },
-    terminal::progress,
+    terminal::progress::{self, moves_cursor},
     text::address::{look_up, zone},
     trace,
 };
@@ -102,11 +102,6 @@ fn above<W: Write + IsTerminal>(prompt: &PromptGuard, stream: W) -> AboveTypedLi
 /// Whether the operator types commands on a terminal that can move its cursor.
 fn types_on_terminal() -> bool {
     moves_cursor(&io::stdin())
-}
-
-/// Whether a stream is a terminal that can move its cursor.
-fn moves_cursor(stream: &impl IsTerminal) -> bool {
-    stream.is_terminal() && env::var("TERM").is_ok_and(|term| !term.is_empty() && term != "dumb")
 }
 
 /// Whether the output comes while the work goes on, and may reach the terminal: an export that does not go

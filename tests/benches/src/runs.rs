@@ -14,6 +14,7 @@ use crate::{
     systems::{repository, System, COMPARED, DURABLE, SEALED, SEALED_AND_PROMPT, STRATEGIES},
     wire::TEXT_BYTES,
 };
+use chat_common::terminal::progress::{self, Progress};
 use std::{
     io,
     path::{Path, PathBuf},
@@ -221,6 +222,13 @@ impl Plan {
             }
         }
         let mut results = Results::default();
+        let is_there = |system: &&System| !missing.contains(system);
+        let parts = |turn: &Turn| {
+            turn.measures.len() * turn.sizes.len() * turn.systems.iter().filter(is_there).count()
+        };
+        let all = turns.iter().map(parts).sum::<usize>() * options.runs;
+        progress::show_on_stderr();
+        let (mut progress, mut done) = (Progress::begin("measuring"), 0);
         for Turn { measures, sizes, systems } in &mut turns {
             systems.retain(|system| !missing.contains(system));
             if measures.contains(&"durability") && !process::is_installed("strace") {
@@ -231,10 +239,14 @@ impl Plan {
                 for run in 1..=options.runs {
                     let mut succeeded = Vec::new();
                     for system in remaining {
-                        match run_turn(system, measures, size, run, options.effort(), &mut results) {
+                        progress.at(done, all);
+                        done += measures.len();
+                        let effort = options.effort();
+                        match run_turn(system, measures, size, run, effort, &mut results, &mut progress) {
                             Ok(()) => succeeded.push(system),
                             Err(error) if system == System::RpcChat => return Err(error),
                             Err(error) => {
+                                progress.hide();
                                 let what = measures.join(" and ");
                                 print_line(&format!("{what} {size} {}: left out: {error}", system.name()));
                             }
@@ -284,11 +296,13 @@ fn run_turn(
     run: usize,
     effort: Effort,
     results: &mut Results,
+    progress: &mut Progress,
 ) -> io::Result<()> {
     for measure in turn {
         let figures = run_once(system, measure, size, effort)?;
         let shown: Vec<String> =
             figures.iter().map(|(metric, value)| format!("{metric} {value:.3}")).collect();
+        progress.hide();
         print_line(&format!("{measure} {size} run {run} {}: {}", system.name(), shown.join(", ")));
         results.add(measure, system.name(), size, run, &figures);
     }

@@ -13,7 +13,10 @@ mod guesses;
 mod one_address;
 mod readers;
 
-use chat_common::wire::protocol::Join;
+use chat_common::{
+    terminal::progress::{self, Progress},
+    wire::protocol::Join,
+};
 use chat_tests::{
     checker::check,
     history::MemberHistory,
@@ -61,7 +64,7 @@ fn main() -> ExitCode {
         flood_of_connections,
     ];
     let faults = faults.into_iter().map(|measure| measure());
-    let rows: Box<dyn Iterator<Item = Measurement>> = match arguments.first().map(String::as_str) {
+    let mut rows: Box<dyn Iterator<Item = Measurement>> = match arguments.first().map(String::as_str) {
         None => Box::new(faults.chain(abuse::rows()).chain(one_address::rows()).chain(readers::rows())),
         Some("abuse") => Box::new(abuse::rows()),
         Some("read") => Box::new(readers::rows()),
@@ -72,8 +75,13 @@ fn main() -> ExitCode {
         Some(other) => panic!("faults measures abuse, address, read, guesses or all, and not {other}"),
     };
     println!("| what is done | without | with | wanted | reached |\n|---|---|---|---|---|");
+    progress::show_on_stderr();
+    let (mut progress, count) = (Progress::begin("measuring"), rows.size_hint().1.unwrap_or_default());
     let mut all = true;
-    for measurement in rows {
+    for done in 0.. {
+        progress.at(done, count);
+        let Some(measurement) = rows.next() else { break };
+        progress.hide();
         let Measurement { title, without, with, wanted, reached } = measurement;
         println!("| {title} | {without} | {with} | {wanted} | {} |", if reached { "yes" } else { "NO" });
         all &= reached;
