@@ -56,12 +56,12 @@ pub use editor::Editor;
 pub use events::{Channels, Found, Input, Outcome, Rejoin, Stop, UiEvent, UiEventHandler, Utterance};
 pub use input::{
     cannot_read, guard_pastes_loop, parse_line, read_lines_loop, read_message, read_objects_loop,
-    read_typed_loop, MessageError, Person, Shown, TerminalEvent, Typed,
+    read_typed_loop, Asks, MessageError, Person, Shown, TerminalEvent, Typed,
 };
 pub use screen::{json_objects, Screen};
 #[cfg(feature = "closed")]
 pub use session::{load_credentials, AccessOptions};
-pub use session::{run, JoinOptions, MemberOptions, PassphraseSource};
+pub use session::{run, JoinOptions, MemberOptions, OperatorOptions, PassphraseSource};
 pub use settings::{
     parse_arguments, Bell, CommandLine, Environment, InputSource, Invocation, Options, ScreenOptions,
     Surface, TimeFormat,

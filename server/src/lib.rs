@@ -152,7 +152,8 @@ pub use order::journal::{
 #[cfg(feature = "seeded-bugs")]
 pub use settings::seeded;
 pub use settings::{
-    parse, Bytes, ClosedFlags, CommandLine, Invocation, JournalSettings, Limits, Options, Settings,
+    parse, Bytes, ClosedFlags, CommandLine, Invocation, JournalSettings, Limits, OperatorSettings, Options,
+    Settings,
 };
 use std::{
     io::{self, BufReader, IsTerminal},
@@ -200,8 +201,8 @@ impl Server {
         let bans = ban_file.clone().map_or_else(|| Ok(Bans::default()), Bans::load)?;
         let mut door = Door::new(bans, limits);
         door.names = names.clone().map(KeptNames::load).transpose()?;
-        let in_clear = settings.operators_in_clear;
-        let operators = operators.clone().map(|file| Operators::load(file, in_clear));
+        let OperatorSettings { file, in_clear, .. } = operators;
+        let operators = file.clone().map(|file| Operators::load(file, *in_clear));
         door.operators = operators.transpose().map_err(io::Error::other)?;
         #[cfg(feature = "closed")]
         {
@@ -238,7 +239,7 @@ impl Server {
         let Server { listener, settings, door, motd, transcript, shutdown, past } = self;
         #[cfg(feature = "closed")]
         let closed = settings.closed.as_ref();
-        let Settings { limits, console, journal, .. } = settings;
+        let Settings { limits, operators, journal, .. } = settings;
         let (limits, door, shutdown) = (&limits, &door, &shutdown);
         debug!("limits: {}", limits.summary());
         let (appended_tx, appended_rx) = bounded(1);
@@ -255,7 +256,7 @@ impl Server {
             motd,
             max_text: limits.max_text.0,
         });
-        if let Some(output) = console {
+        if let Some(output) = operators.console {
             let on_terminal = io::stdin().is_terminal();
             let console = Console { on_terminal, commands: Arc::clone(&commands), output };
             let run = move || console.run_loop(BufReader::new(ForegroundInput::new(|| {})));

@@ -85,7 +85,7 @@ fn chat(
     #[cfg(feature = "closed")]
     chat_client::load_credentials(&mut options.join.access, options.passphrase.as_ref()).map_err(failed)?;
     let operator = options.operator.as_ref().map(|source| source.read("the operators' file"));
-    options.join.operator = operator.transpose().map_err(failed)?;
+    options.join.operator.passphrase = operator.transpose().map_err(failed)?;
     if options.source == InputSource::StdinMessage {
         // This happens before the signal handler is set, so that a signal still ends the program while it
         // reads.

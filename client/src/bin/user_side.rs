@@ -2,7 +2,7 @@
 
 use crate::{end_with, failed, Failure, FAILED};
 use chat_client::{
-    guard_pastes_loop, read_lines_loop, read_objects_loop, read_typed_loop, Editor, Input, InputSource,
+    guard_pastes_loop, read_lines_loop, read_objects_loop, read_typed_loop, Asks, Editor, Input, InputSource,
     Options, Person, Screen, Stop, Surface, TerminalEvent, Typed, UiEvent, Utterance,
 };
 use chat_common::{
@@ -54,9 +54,11 @@ impl UserSide {
         let editor = edits.then(|| Editor::open(&screen)).transpose().map_err(cannot_edit)?;
         let shown_on = Arc::clone(&screen);
         let show = move |shown| shown_on.show(shown);
-        let asks_name = options.join.member.name.is_none();
-        let person =
-            Arc::new(Person::new(asks_name, options.asks_operators, edits, input_tx, stop_tx.clone(), show));
+        let asks = Asks {
+            name: options.join.member.name.is_none(),
+            operators: options.operator.is_none() && options.screen.surface.can_hide(),
+        };
+        let person = Arc::new(Person::new(asks, edits, input_tx, stop_tx.clone(), show));
         if !edits {
             let continued = Arc::clone(&person);
             screen.on_continued(move || continued.hide_again());
@@ -121,7 +123,7 @@ impl UserSide {
     /// the command line needs no thread.
     pub(crate) fn start_input(self, options: &Options) -> io::Result<()> {
         let UserSide { person, editor, .. } = self;
-        if options.join.command.is_some() {
+        if options.join.operator.command.is_some() {
             return Ok(());
         }
         if let InputSource::Message(text) = &options.source {

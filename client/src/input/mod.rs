@@ -24,7 +24,7 @@ pub(crate) use command::commands;
 #[cfg(feature = "edit")]
 pub(crate) use command::{false_slash, is_for_one_person, verbs};
 pub use objects::{parse_line, read_objects_loop};
-pub use person::Person;
+pub use person::{Asks, Person};
 pub use shown::{Shown, TerminalEvent};
 #[cfg(feature = "edit")]
 pub(crate) use terminal_modes::TerminalModes;

@@ -31,10 +31,18 @@ pub struct Person {
     state: Mutex<State>,
     /// Wakes a pipe that waits for the room.
     changed: Condvar,
-    /// Whether a person who wants to be an operator is asked for the passphrase.
     asks_operators: bool,
     /// Keeps a passphrase off a terminal in line mode. An editor echoes nothing in any case.
     hidden: Option<HiddenInput>,
+}
+
+/// What a person is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Asks {
+    /// The name: the first line is the answer.
+    pub name: bool,
+    /// The operators' passphrase, if the person wants to be an operator.
+    pub operators: bool,
 }
 
 #[derive(Default)]
@@ -56,24 +64,22 @@ struct State {
 
 impl Person {
     /// What is typed goes to `input_tx`, a second Ctrl-C to `stop_tx`, and what is for the terminal alone to
-    /// `show`. Without a name (`asks_name`), the first line is the name. `asks_operators` is whether a person
-    /// who wants to be an operator is asked for the passphrase. `edits` is whether an editor reads the keys.
+    /// `show`. `edits` is whether an editor reads the keys.
     pub fn new(
-        asks_name: bool,
-        asks_operators: bool,
+        asks: Asks,
         edits: bool,
         input_tx: Sender<Input>,
         stop_tx: Sender<Stop>,
         show: impl Fn(Shown) + Send + Sync + 'static,
     ) -> Person {
-        let question = asks_name.then_some(UiEvent::AskName);
+        let question = asks.name.then_some(UiEvent::AskName);
         Person {
             input_tx,
             stop_tx,
             show: Box::new(show),
             state: Mutex::new(State { question, ..State::default() }),
             changed: Condvar::new(),
-            asks_operators,
+            asks_operators: asks.operators,
             hidden: (!edits).then(HiddenInput::new),
         }
     }
@@ -299,9 +305,10 @@ mod tests {
     fn person(asks_name: bool) -> (Person, Ends) {
         let ((input_tx, input_rx), (stop_tx, stop_rx)) = (bounded(16), bounded(4));
         let (shown_tx, shown_rx) = bounded(16);
-        let person = Person::new(asks_name, true, true, input_tx, stop_tx, move |shown| {
-            shown_tx.send(shown).unwrap();
-        });
+        let person =
+            Person::new(Asks { name: asks_name, operators: true }, true, input_tx, stop_tx, move |shown| {
+                shown_tx.send(shown).unwrap();
+            });
         (person, Ends { channels: Channels { input_rx, stop_rx }, shown_rx })
     }
 

@@ -99,6 +99,8 @@ fn session_lines(event: &UiEvent, viewer: &Viewer, on_terminal: bool) -> Vec<Sty
     let own_name = viewer.own_name.as_str();
     let notice = |text: &str| vec![StyledLine::notice(text)];
     let error = |text: String| vec![StyledLine::error(text)];
+    // Who asks for a list gets all of it, and the total at its end.
+    let whole = |line| StyledLine { max_rows: usize::MAX, ..line };
     match event {
         UiEvent::AskName | UiEvent::AskPassphrase | UiEvent::AskOperators | UiEvent::PassphraseTyped => {
             Vec::new()
@@ -147,8 +149,6 @@ fn session_lines(event: &UiEvent, viewer: &Viewer, on_terminal: bool) -> Vec<Sty
         UiEvent::InvalidInput(text) => error(format!("--- {} ---", escape_line(text))),
         UiEvent::People { people, total, pattern } => {
             let said = describe(people, *total, pattern.as_deref(), viewer, on_terminal);
-            // Who asks for a list gets all of it, and the total at its end.
-            let whole = |line| StyledLine { max_rows: usize::MAX, ..line };
             said.iter().flat_map(|said| notice(said)).map(whole).collect()
         }
         UiEvent::History(events) if events.is_empty() => notice("nothing has been said yet"),
@@ -158,12 +158,9 @@ fn session_lines(event: &UiEvent, viewer: &Viewer, on_terminal: bool) -> Vec<Sty
             matches.iter().map(|found| found_line(found, own_name)).chain([found]).collect()
         }
         UiEvent::Renamed { name } => notice(&format!("you are [{}] now", escape_line(name))),
-        UiEvent::Operates => {
-            notice("you are an operator now; the commands of the server work here, and /help lists them")
-        }
+        UiEvent::Operates => notice("you are an operator now; /help lists the commands of the server, too"),
         UiEvent::CommandReply(text) => {
-            let whole = |line| StyledLine { max_rows: usize::MAX, ..StyledLine::system(escape_line(line)) };
-            text.lines().map(whole).collect()
+            text.lines().map(|line| whole(StyledLine::system(escape_line(line)))).collect()
         }
         UiEvent::Ignoring(names) if names.is_empty() => notice("ignoring nobody"),
         UiEvent::Ignoring(names) => {

@@ -131,7 +131,7 @@ impl Client<'_> {
                 (self.show)(UiEvent::People { people, total, pattern });
             }
             (ToSend::Operate(passphrase), Reply::Lines { .. }) => {
-                self.operator = Some(passphrase);
+                self.member.operator = Some(passphrase);
                 (self.show)(UiEvent::Operates);
             }
             (ToSend::Command(_), Reply::Lines { text, .. }) => (self.show)(UiEvent::CommandReply(text)),

@@ -29,8 +29,6 @@ pub(crate) struct Client<'a> {
     pub(crate) queue: SendQueue,
     pub(crate) access: RoomAccess<'a>,
     pub(crate) member: Membership,
-    /// The passphrase with which the person is an operator.
-    pub(crate) operator: Option<Passphrase>,
     pub(crate) leaving: Leaving,
 }
 
@@ -47,6 +45,8 @@ pub(crate) struct Membership {
     pub(crate) opened_callback_shown: bool,
     /// A loss that the person has not been told yet.
     pub(crate) untold_loss: Option<UiEvent>,
+    /// The passphrase with which the person is an operator.
+    pub(crate) operator: Option<Passphrase>,
 }
 
 /// When the client leaves, and how it ends.
@@ -97,8 +97,8 @@ impl<'a> Client<'a> {
                 may_resume: session.is_some(),
                 opened_callback_shown: false,
                 untold_loss: None,
+                operator: None,
             },
-            operator: None,
             leaving: Leaving { stay: options.stay, asked_history, ..Leaving::default() },
         })
     }

@@ -36,7 +36,7 @@ impl Client<'_> {
     /// Why the connection has ended before that.
     pub(crate) fn connect_once(&mut self, name: &str) -> Result<(), ConnectionEnd> {
         let mut call = self.dial()?;
-        if let Some(command) = &self.options.command {
+        if let Some(command) = &self.options.operator.command {
             return self.carry_out(&mut call, command);
         }
         let (task, joining) = tasks::begin();

@@ -53,7 +53,7 @@ use std::time::{Duration, Instant};
 
 #[cfg(feature = "closed")]
 pub use credentials::{load_credentials, AccessOptions};
-pub use options::{JoinOptions, MemberOptions};
+pub use options::{JoinOptions, MemberOptions, OperatorOptions};
 pub use passphrase_source::PassphraseSource;
 
 /// The pause between two attempts to connect grows from the first value to the second.

@@ -24,6 +24,9 @@ use chat_common::{
 };
 use std::time::Instant;
 
+/// The longest reply to a command, in bytes. The list of as many mutes as a room can have has 5 MB.
+const MAX_REPLY: usize = 16 << 20;
+
 /// What a client says that has no passphrase, and cannot ask for one.
 const HOW_TO_OPERATE: &str =
     "this client cannot hide what you type: --operator-file FILE has the operators' passphrase, or \
@@ -32,7 +35,7 @@ const HOW_TO_OPERATE: &str =
 impl Client<'_> {
     /// Takes the wish to be an operator, with a typed passphrase or that of the options.
     pub(super) fn operate(&mut self, typed: Option<Passphrase>) {
-        match typed.or_else(|| self.options.operator.clone()) {
+        match typed.or_else(|| self.options.operator.passphrase.clone()) {
             Some(passphrase) => self.queue.waiting.push_back(ToSend::Operate(passphrase)),
             None => self.reject(HOW_TO_OPERATE.into()),
         }
@@ -49,13 +52,13 @@ impl Client<'_> {
     /// Whether the client is an operator, or is about to be one.
     pub(super) fn operates(&self) -> bool {
         let is_asked = |request: &ToSend| matches!(request, ToSend::Operate(_));
-        self.operator.is_some() || self.queue.waiting.iter().any(is_asked)
+        self.member.operator.is_some() || self.queue.waiting.iter().any(is_asked)
     }
 
     /// Sends the first request of the queue, and returns the whole reply.
     ///
     /// # Blocking
-    /// On the server, 10 s at most for each part of the reply.
+    /// On the server, 10 s at most.
     pub(super) fn call_first(&self, call: &mut Connection) -> Result<Reply, RpcError> {
         match self.queue.waiting.front() {
             Some(ToSend::Operate(passphrase)) => operate(call, passphrase),
@@ -72,14 +75,14 @@ impl Client<'_> {
     /// # Errors
     /// When the connection is lost.
     pub(super) fn operate_again(&mut self, call: &mut Connection) -> Result<(), ConnectionEnd> {
-        let Some(passphrase) = self.operator.take() else { return Ok(()) };
+        let Some(passphrase) = self.member.operator.take() else { return Ok(()) };
         let reply = operate(call, &passphrase);
         // After an error the next connection tries again.
-        self.operator = Some(passphrase);
+        self.member.operator = Some(passphrase);
         match reply.map_err(|error| ConnectionEnd::Lost(error.into()))? {
             Reply::Lines { .. } => Ok(()),
             Reply::Refused(refusal) => {
-                self.operator = None;
+                self.member.operator = None;
                 (self.show)(UiEvent::Refused(format!("you are no operator any more: {}", refusal.text)));
                 Ok(())
             }
@@ -104,7 +107,7 @@ impl Client<'_> {
     /// # Errors
     /// Why the command is not carried out, or that nobody knows whether it is.
     pub(super) fn carry_out(&mut self, call: &mut Connection, line: &str) -> Result<(), ConnectionEnd> {
-        let passphrase = self.options.operator.as_ref();
+        let passphrase = self.options.operator.passphrase.as_ref();
         let passphrase = passphrase.ok_or_else(|| ConnectionEnd::Failed(HOW_TO_OPERATE.into()))?;
         if let Reply::Refused(refusal) = self.access.check_reply(operate(call, passphrase))? {
             return Err(ConnectionEnd::Failed(refusal.text));
@@ -135,10 +138,13 @@ fn operate(call: &mut Connection, passphrase: &Passphrase) -> Result<Reply, RpcE
 
 /// Sends a command. Returns the reply, of which all parts have come.
 fn command(call: &mut Connection, line: &str) -> Result<Reply, RpcError> {
+    let deadline = Instant::now() + CALL_TIMEOUT;
     let mut reply = call.call(&Request::Command { line: line.to_owned() }, CALL_TIMEOUT)?;
     while let Reply::Lines { text, more: true } = reply {
-        let next = call.receive(Instant::now() + CALL_TIMEOUT)?.ok_or(RpcError::Closed)?;
-        reply = match next {
+        if text.len() > MAX_REPLY {
+            return Err(RpcError::NoMemory);
+        }
+        reply = match call.receive(deadline)?.ok_or(RpcError::Closed)? {
             Reply::Lines { text: behind, more } => Reply::Lines { text: text + &behind, more },
             other => other,
         };

@@ -29,14 +29,21 @@ pub struct JoinOptions {
     /// 5 s where the server is busy, and then comes back without a limit; a person's client also waits for a
     /// busy server without a limit.
     pub wait: Option<Duration>,
-    /// The operators' passphrase.
-    pub operator: Option<Passphrase>,
-    /// The command that an operator wants to be carried out. The client then does not join: it leaves when it
-    /// has the reply.
-    pub command: Option<String>,
+    /// What makes the person an operator.
+    pub operator: OperatorOptions,
     /// What a closed room wants to see.
     #[cfg(feature = "closed")]
     pub access: AccessOptions,
+}
+
+/// What an operator shows and wants. The default is nothing.
+#[derive(Clone, Debug, Default)]
+pub struct OperatorOptions {
+    /// The operators' passphrase.
+    pub passphrase: Option<Passphrase>,
+    /// The command that the server is to carry out. The client then does not join: it leaves when it has the
+    /// reply.
+    pub command: Option<String>,
 }
 
 /// What kind of member the client asks to be. The default is a member without history.
@@ -67,9 +74,8 @@ impl JoinOptions {
             remembers: false,
             interactive: false,
             stay: false,
-            operator: None,
-            command: None,
             wait: None,
+            operator: OperatorOptions::default(),
             #[cfg(feature = "closed")]
             access: AccessOptions::default(),
         }

@@ -38,17 +38,17 @@ pub fn parse_arguments(
     }
     let CommandLine { mut options, history, time, color, mut json, plain, .. } = line;
     check_combinations(&options)?;
-    let Options { join, screen, source, json_input, operator, asks_operators, .. } = &mut options;
+    let Options { join, screen, source, json_input, .. } = &mut options;
     // No name can have a plus sign, so it is never a part of the name.
     if let Some(name) = join.member.name.as_mut().filter(|name| name.ends_with('+')) {
         name.pop();
         join.member.may_add_number = true;
     }
-    if join.command.is_some() {
+    if join.operator.command.is_some() {
         // It does not join, so nobody is asked for a name.
         join.member.name = Some(String::new());
     }
-    let lines = *source == InputSource::StdinLines && join.command.is_none();
+    let lines = *source == InputSource::StdinLines && join.operator.command.is_none();
     join.member.send_only = !lines && !join.stay && history.unwrap_or(0) == 0;
     join.remembers = !join.member.send_only;
     json |= *json_input;
@@ -68,8 +68,6 @@ pub fn parse_arguments(
         () if typing && cfg!(feature = "edit") => Surface::Edited { color },
         () => Surface::Lines { color, typing },
     };
-    let can_hide = typing && environment.stdout_terminal && cfg!(any(feature = "closed", feature = "edit"));
-    *asks_operators = can_hide && operator.is_none();
     let on_terminal = screen.surface.is_terminal();
     screen.time = time.unwrap_or(if on_terminal { TimeFormat::Time } else { TimeFormat::Off });
     join.member.history = history.unwrap_or(if on_terminal && lines { DEFAULT_HISTORY } else { 0 });
@@ -98,7 +96,6 @@ fn defaults() -> Options {
         json_input: false,
         paste_guard: true,
         operator: None,
-        asks_operators: false,
         #[cfg(feature = "closed")]
         passphrase: None,
     }
@@ -107,7 +104,7 @@ fn defaults() -> Options {
 /// Checks which options go together.
 fn check_combinations(options: &Options) -> Result<(), String> {
     let Options { join, source, to, json_input, operator, .. } = options;
-    let operates = join.command.is_some();
+    let operates = join.operator.command.is_some();
     let sends = *source != InputSource::StdinLines;
     let no_name = join.member.name.is_none();
     Err(match () {

@@ -90,7 +90,28 @@ pub(crate) fn program(commands: Vec<(&'static str, &'static str)>) -> Program<Co
             .does("send a paste of many lines without asking"),
         flag("--no-listen", |to, v| v.put(&mut to.options.join.member.dials, true))
             .does("do not let the server dial this client"),
-        flag("--operate COMMAND", |to, v| v.text(&mut to.options.join.command))
+    ];
+    flags.extend(operator_flags());
+    flags.extend(closed_flags());
+    flags.extend(Flag::of_every_program("commands|op", "print this, the commands, or the operators' flags"));
+    Program {
+        name: "chat-client",
+        summary: "Joins a room of rpc-chat and takes part in it",
+        features: &[&EDIT, &CLOSED],
+        flags,
+        commands,
+        notes: &[
+            "Exit codes: 0 left; 1 could not join, was refused, was lost for good, or could",
+            "not read or write; 2 wrong usage. More about scripts: client/README.md.",
+        ],
+        misuse,
+    }
+}
+
+fn operator_flags() -> [Flag<CommandLine>; 2] {
+    let flag = Flag::<CommandLine>::new;
+    [
+        flag("--operate COMMAND", |to, v| v.text(&mut to.options.join.operator.command))
             .does("let the server do COMMAND, as an operator, and leave")
             .topic("op"),
         flag("--operator-file FILE", |to, v| match v.is_variable() {
@@ -102,6 +123,12 @@ pub(crate) fn program(commands: Vec<(&'static str, &'static str)>) -> Program<Co
         .does("FILE begins with the operators' passphrase, for /op")
         .variable("CHAT_OPERATOR")
         .topic("op"),
+    ]
+}
+
+fn closed_flags() -> [Flag<CommandLine>; 3] {
+    let flag = Flag::<CommandLine>::new;
+    [
         flag("--passphrase-file FILE", |to, v| match v.is_variable() {
             true => v.text(&mut to.closed.passphrase),
             false => v.text(&mut to.closed.passphrase_file),
@@ -116,20 +143,7 @@ pub(crate) fn program(commands: Vec<(&'static str, &'static str)>) -> Program<Co
         flag("--accept-new-key", |to, v| v.put(&mut to.closed.accept_new_key, true))
             .does("let a closed room have another key than before")
             .feature(&CLOSED),
-    ];
-    flags.extend(Flag::of_every_program("commands|op", "print this, the commands, or the operators' flags"));
-    Program {
-        name: "chat-client",
-        summary: "Joins a room of rpc-chat and takes part in it",
-        features: &[&EDIT, &CLOSED],
-        flags,
-        commands,
-        notes: &[
-            "Exit codes: 0 left; 1 could not join, was refused, was lost for good, or could",
-            "not read or write; 2 wrong usage. More about scripts: client/README.md.",
-        ],
-        misuse,
-    }
+    ]
 }
 
 fn misuse(misuse: Misuse, flag: &str) -> String {

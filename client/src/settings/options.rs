@@ -93,6 +93,16 @@ impl Surface {
     pub(crate) fn is_terminal(self) -> bool {
         !matches!(self, Surface::Json | Surface::Pipe { .. })
     }
+
+    /// Whether a person types there, and this client can keep what is typed off the screen.
+    pub fn can_hide(self) -> bool {
+        let typing = match self {
+            Surface::Json | Surface::Pipe { .. } => false,
+            Surface::Plain { typing } | Surface::Lines { typing, .. } => typing,
+            Surface::Edited { .. } => true,
+        };
+        typing && cfg!(any(feature = "closed", feature = "edit"))
+    }
 }
 
 /// How the client shows events.
@@ -127,8 +137,6 @@ pub struct Options {
     pub paste_guard: bool,
     /// Where the operators' passphrase comes from.
     pub operator: Option<PassphraseSource>,
-    /// Whether a person who wants to be an operator is asked for that passphrase.
-    pub asks_operators: bool,
     /// Where the passphrase of a closed room comes from.
     #[cfg(feature = "closed")]
     pub passphrase: Option<PassphraseSource>,

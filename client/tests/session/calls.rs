@@ -3,6 +3,7 @@
 use crate::harness::{broadcast, next_request, refuse, reply, run_client, TEST_TIMEOUT};
 use chat_client::{Input, Outcome, UiEvent};
 use chat_common::{
+    handshake::passphrase::Passphrase,
     program::tasks,
     wire::protocol::{Cause, Refusal, Reply, Request},
 };
@@ -147,6 +148,30 @@ fn input_that_sends_nothing_does_not_prevent_the_ping() {
             });
             reply(&mut call, &Reply::Pong);
             harness.stop(&mut call);
+        },
+    );
+}
+
+#[test]
+fn a_server_that_never_ends_its_reply_to_a_command_costs_the_client_no_more_than_a_limit() {
+    run_client(
+        |options| {
+            options.operator.passphrase = Some(Passphrase::new("lamp river stone cloud").unwrap());
+            options.operator.command = Some("/bans".into());
+        },
+        |harness| {
+            let (mut call, ..) = harness.accept();
+            for _ in 0..2 {
+                assert!(matches!(next_request(&mut call), Request::Operate { .. }));
+                reply(&mut call, &Reply::Lines { text: String::new(), more: false });
+            }
+            assert_eq!(next_request(&mut call), Request::Command { line: "/bans".into() });
+            let part = Reply::Lines { text: "x".repeat(60_000), more: true };
+            // Without a limit the client would take the last one.
+            let was_taken = (0..1000).all(|_| call.reply(&part, TEST_TIMEOUT).is_ok());
+            let _ = call.reply(&Reply::Lines { text: "x".into(), more: false }, TEST_TIMEOUT);
+            assert!(matches!(harness.outcome(), Outcome::Failed(why) if why.contains("/bans")));
+            assert!(!was_taken);
         },
     );
 }

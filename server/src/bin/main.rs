@@ -123,7 +123,7 @@ fn serve(
             .map_err(|error| format!("cannot write the trace {}: {error}", file.display()))?;
     }
     memory::fit(&mut settings.limits)?;
-    if let Some(file) = settings.operators.as_deref().filter(|file| !file.as_os_str().is_empty()) {
+    if let Some(file) = settings.operators.file.as_deref().filter(|file| !file.as_os_str().is_empty()) {
         if words::make_file(file)? {
             info!("the operators' passphrase is made up: it is the first line of {}", file.display());
         }
@@ -143,7 +143,7 @@ fn serve(
         .and_then(|addresses| TcpListener::bind(&addresses[..]))
         .map_err(|error| format!("cannot listen on {listen}: {error}{}", advice(&error)))?;
     settings.limits.descriptors = signals::raise_descriptor_limit();
-    settings.console = (console || io::stdin().is_terminal()).then(|| output.clone());
+    settings.operators.console = (console || io::stdin().is_terminal()).then(|| output.clone());
     let shutdown = Arc::new(Shutdown::new());
     stop_on_signal(&shutdown, log, prompt).map_err(|error| format!("cannot handle signals: {error}"))?;
     ignored.ignore_again();

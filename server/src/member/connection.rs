@@ -186,7 +186,7 @@ fn serve_calls(
     }
     let allowance = service.door.allowance(origin.address);
     let mut operator = OperatorCalls::new(origin);
-    let joined = wait_for_join(service, &mut connection, origin, slot, &allowance, &mut operator)?;
+    let joined = wait_for_join(service, &mut connection, slot, &allowance, &mut operator)?;
     let Some(mut calls) = joined else { return Ok(()) };
     let frame_limit = service.limits.max_frame.0 as u32;
     #[cfg(feature = "seeded-bugs")]
@@ -210,12 +210,11 @@ fn serve_calls(
 fn wait_for_join(
     service: &Service<'_>,
     connection: &mut Connection,
-    origin: Origin,
     slot: &Slot,
     allowance: &Allowance,
     operator: &mut OperatorCalls,
 ) -> Result<Option<MemberCalls>, RpcError> {
-    let limits = service.limits;
+    let (limits, origin) = (service.limits, operator.origin);
     let deadline = Instant::now() + limits.join_timeout;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());

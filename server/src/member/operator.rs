@@ -24,7 +24,7 @@ const MAX_REFUSAL: usize = 4096;
 /// A call connection, as far as operators are concerned.
 #[derive(Debug)]
 pub(super) struct OperatorCalls {
-    origin: Origin,
+    pub(super) origin: Origin,
     pub(super) is_operator: bool,
     /// How many passphrases were wrong.
     wrong: usize,

@@ -52,9 +52,9 @@ pub(crate) fn program(commands: Vec<(&'static str, &'static str)>) -> Program<Co
             .does("a text for everybody who joins"),
         flag("--ban-file FILE", |to, v| v.text(&mut to.options.settings.ban_file))
             .does("the file in which the bans survive a restart"),
-        flag("--operators FILE", |to, v| v.text(&mut to.options.settings.operators))
+        flag("--operators FILE", |to, v| v.text(&mut to.options.settings.operators.file))
             .does("operators in the room; their passphrase is in FILE"),
-        flag("--operators-in-clear", |to, v| v.put(&mut to.options.settings.operators_in_clear, true))
+        flag("--operators-in-clear", |to, v| v.put(&mut to.options.settings.operators.in_clear, true))
             .does("in an open room: from other machines as well"),
         flag("--journal DIR", |to, v| v.text(&mut to.options.settings.journal.directory))
             .does("keep the room in DIR, over restarts and crashes"),

@@ -11,4 +11,4 @@ pub use arguments::parse;
 pub(crate) use flags::program;
 pub use flags::CommandLine;
 pub use limits::{Bytes, Limits};
-pub use options::{ClosedFlags, Invocation, JournalSettings, Options, Settings};
+pub use options::{ClosedFlags, Invocation, JournalSettings, OperatorSettings, Options, Settings};

@@ -18,10 +18,8 @@ pub struct Settings {
     pub motd: Option<PathBuf>,
     /// The file in which the bans survive a restart.
     pub ban_file: Option<PathBuf>,
-    /// The file whose first line is the operators' passphrase. `None` if nobody in the room can be one.
-    pub operators: Option<PathBuf>,
-    /// Whether an open room takes the operators' passphrase from other machines.
-    pub operators_in_clear: bool,
+    /// Who has the operator's commands.
+    pub operators: OperatorSettings,
     /// Where and how the room survives a restart.
     pub journal: JournalSettings,
     /// The file to which everything that is said to everybody is appended. Everybody who joins is told so.
@@ -32,9 +30,18 @@ pub struct Settings {
     /// The file in which the names of a closed room stay with those who had them first. `None` if names
     /// belong to nobody.
     pub names: Option<PathBuf>,
+}
+
+/// Who has the operator's commands: nobody by default.
+#[derive(Clone, Debug, Default)]
+pub struct OperatorSettings {
     /// Where the replies to the operator's commands go. The server then reads the commands from standard
     /// input. `None` is a server without a console.
     pub console: Option<BackgroundWriter>,
+    /// The file whose first line is the operators' passphrase. `None` if nobody in the room can be one.
+    pub file: Option<PathBuf>,
+    /// Whether an open room takes the operators' passphrase from other machines.
+    pub in_clear: bool,
 }
 
 /// Where the journal is, and how it is kept.
