@@ -197,16 +197,17 @@ pub fn members(
     members: usize,
     effort: Effort,
 ) -> io::Result<Vec<Figure>> {
-    let before = server.usage()?;
+    let (before, own_before) = (server.usage()?, own_cpu()?);
     let start = Instant::now();
     let mut room = Room::join(server.address, protocol, members)?;
     let joined = start.elapsed();
     room.wait_until_quiet(QUIET_TIME)?;
-    let idle = server.usage()?;
+    let (idle, own_idle) = (server.usage()?, own_cpu()?);
     let each = |figure: fn(&Usage) -> u64| (figure(&idle) as f64 - figure(&before) as f64) / members as f64;
     let mut figures = vec![
         ("join_s", joined.as_secs_f64()),
         ("join_cpu_ms_each", (idle.cpu - before.cpu).as_secs_f64() * 1e3 / members as f64),
+        ("generator_cpu_ms_each", (own_idle - own_before).as_secs_f64() * 1e3 / members as f64),
         ("resident_kib_each", each(|usage| usage.resident) / 1024.0),
         ("threads_each", each(|usage| usage.threads)),
         ("descriptors_each", each(|usage| usage.descriptors)),
