@@ -204,9 +204,8 @@ impl Broadcaster<'_> {
     /// Returns how much the next round may write.
     fn make_space(&mut self) -> Result<Space, JournalError> {
         let Broadcaster { published: Published { registry, mutes, log }, house, order, state, .. } = self;
-        // The record of a mute is no longer than that of a session.
-        let sessions = registry.with_members(Members::len) + mutes.len();
-        let needs = Needs { sessions, command: largest_command(house.limits) };
+        let sessions = registry.with_members(Members::len);
+        let needs = Needs { sessions, mutes: mutes.len(), command: largest_command(house.limits) };
         let checkpoint = |members: &_| checkpoint(members, &Changes::new(), mutes.list(), state.last_id);
         order.make_space(log.read().next(), needs, || registry.with_members(checkpoint))
     }

@@ -41,6 +41,8 @@ impl Space {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Needs {
     pub(crate) sessions: usize,
+    /// The record of a mute is no longer than that of a session. Nobody comes or goes by it.
+    pub(crate) mutes: usize,
     /// The bytes of the largest command.
     pub(crate) command: usize,
 }
@@ -51,10 +53,11 @@ impl Needs {
         PAGE_SECTORS * (2 * self.sessions as u32 + 4)
     }
 
-    /// The sectors of a file that begins with `opening` bytes of records, has the reserve, and takes a
-    /// command.
+    /// The sectors of a file that begins with `opening` bytes of records, or with the usual ones if they are
+    /// more, has the reserve, and takes a command.
     fn file(self, opening: usize) -> u32 {
-        PAGE_SECTORS + batch_sectors(opening) + self.reserve() + self.least()
+        let usual = (self.sessions + self.mutes) * SESSION_BYTES;
+        PAGE_SECTORS + batch_sectors(opening.max(usual)) + self.reserve() + self.least()
     }
 
     /// The sectors of the shortest round.
@@ -62,9 +65,11 @@ impl Needs {
         batch_sectors(self.command + 2 * SESSION_BYTES)
     }
 
-    /// The same for half as many sessions more, so that the next file need not be made anew for each.
+    /// The same for half as many sessions and mutes more, so that the next file need not be made anew for
+    /// each.
     fn with_more(self) -> Needs {
-        Needs { sessions: self.sessions + self.sessions / 2 + 2, ..self }
+        let more = |count: usize| count + count / 2 + 2;
+        Needs { sessions: more(self.sessions), mutes: more(self.mutes), ..self }
     }
 }
 
@@ -90,15 +95,14 @@ impl<D: Disk> Journal<D> {
             let Some(filler) = &mut self.filler else { return Ok(Space::ENDLESS) };
             // The last page is for the room's end.
             let left = self.segment.sectors_left().saturating_sub(PAGE_SECTORS);
-            let usual = needs.sessions * SESSION_BYTES;
             match filler.next() {
                 Next::Full => return Ok(Space::new(false, left)),
                 Next::Filling if left >= needs.reserve() + needs.least() => {
                     return Ok(Space::new(true, left - needs.reserve()));
                 }
                 Next::Filling => filler.wait(),
-                Next::Ready if filler.sectors() < needs.file(usual) => {
-                    filler.want(usual_sectors.max(wanted(usual)));
+                Next::Ready if filler.sectors() < needs.file(0) => {
+                    filler.want(usual_sectors.max(wanted(0)));
                 }
                 Next::Ready if left >= needs.least() => return Ok(Space::new(true, left)),
                 Next::Ready => {
@@ -107,7 +111,7 @@ impl<D: Disk> Journal<D> {
                         filler.want(usual_sectors.max(wanted(opening.len())));
                         continue;
                     }
-                    let wanted = usual_sectors.max(wanted(usual));
+                    let wanted = usual_sectors.max(wanted(0));
                     match self.roll(first, &opening, wanted) {
                         // Even a name needs space. The file in use is as it was.
                         Err(JournalError::Disk { file, error }) if file == NEXT && is_full(&error) => {
@@ -123,5 +127,16 @@ impl<D: Disk> Journal<D> {
     /// Returns whether there is space for the room's end.
     pub(crate) fn has_space_for_end(&self) -> bool {
         self.filler.is_none() || self.segment.sectors_left() >= PAGE_SECTORS
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mute_needs_space_for_its_record_alone() {
+        let sectors = |mutes| Needs { sessions: 3, mutes, command: 10_000 }.with_more().file(0);
+        assert!(sectors(1_000) - sectors(0) < 2_000);
     }
 }

@@ -17,7 +17,7 @@ fn make_space(life: &mut Life, sessions: usize) -> Space {
         (0..sessions).for_each(|_| push(&session_record(life.session), &mut data));
         data
     };
-    life.journal.make_space(life.next, Needs { sessions, command: COMMAND }, checkpoint).unwrap()
+    life.journal.make_space(life.next, Needs { sessions, mutes: 0, command: COMMAND }, checkpoint).unwrap()
 }
 
 /// Opens the journal with files of 64 KiB, and with the thread that makes them.
