@@ -78,10 +78,11 @@ fn a_muted_member_reads_on_and_says_nothing_until_the_mute_ends() {
     assert!(!tom.output().contains("no\n") && !tom.output().contains("Server:"), "{}", tom.output());
     for (typed, answer) in [
         ("/mute", "nobody is muted; /mute NAME [TIME] mutes a member\n"),
-        ("/mute Tom 10x", "\"10x\" is no time; a time is a time such as"),
+        ("/mute Tom 10x", "\"10x\" is not a time such as"),
         ("/mute 192.0.2.7", "\"192.0.2.7\" is no name"),
         ("/unmute Tom", "not muted: Tom; /mute lists who is\n"),
-        ("/unmute", "usage: /unmute NAME"),
+        ("/unmute", "usage: /unmute NAME|*  let the member, or everybody, speak again\n"),
+        ("/Unmute Zed", "not muted: Zed; /mute lists who is\n"),
         ("/mute Nobody", "muted: Nobody without a time limit; nobody here has this name now"),
     ] {
         server.types(typed);

@@ -139,6 +139,11 @@ fn one_command_without_joining_has_its_output_and_an_exit_code() {
     tom.sees("Server: hello\n");
     let (code, out, err) = operates(address, &file, "/kick Nobody");
     assert_eq!((code, out.as_str(), err.as_str()), (1, "", "chat-client: nobody here to remove\n"));
+    // What concerns only those who join changes nothing.
+    let mut line = Command::new(binary("chat-client"));
+    line.args(["--server", &address.to_string(), "--operator-file", &file, "--operate", "/bans"]);
+    let out = line.args(["--stay", "--history", "5"]).output().unwrap();
+    assert_eq!((out.status.code(), out.stdout), (Some(0), b"nobody is banned\n".to_vec()));
     let (code, _, err) = operates(address, &file, "hello");
     assert!(code == 1 && err.starts_with("chat-client: \"hello\" is no command of the server"), "{err}");
     let (code, out, _) = operates(address, &file, "/kick Tom");

@@ -44,12 +44,13 @@ pub fn parse_arguments(
         name.pop();
         join.member.may_add_number = true;
     }
-    if join.operator.command.is_some() {
+    let operates = join.operator.command.is_some();
+    if operates {
         // It does not join, so nobody is asked for a name.
         join.member.name = Some(String::new());
     }
-    let lines = *source == InputSource::StdinLines && join.operator.command.is_none();
-    join.member.send_only = !lines && !join.stay && history.unwrap_or(0) == 0;
+    let lines = *source == InputSource::StdinLines && !operates;
+    join.member.send_only = operates || !lines && !join.stay && history.unwrap_or(0) == 0;
     join.remembers = !join.member.send_only;
     json |= *json_input;
     // Such a client receives nothing, and a script needs no words about the message that it has sent.

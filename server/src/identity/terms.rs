@@ -59,7 +59,7 @@ impl Terms {
                 given = until.map(|_| time);
                 (until, rest.trim())
             }
-            _ if is_time => return Err(format!("{word:?} is no time; a time is {TIME_FORM}")),
+            _ if is_time => return Err(format!("{word:?} is not {TIME_FORM}")),
             _ => (None, text),
         };
         if reason.len() > MAX_REASON {

@@ -88,16 +88,16 @@ impl Commands {
     /// What is wrong with the command, or what it could not do. A text for the operator.
     pub(crate) fn run(&self, line: &str) -> Result<String, String> {
         let (command, rest) = split(trim(line));
+        let command = command.to_lowercase();
         let text = if command == "/kick" { split(rest).1 } else { rest };
         if text.len() > self.max_text {
             // A longer text may not fit into a frame.
             return Err(format!("the text has {} bytes, and {} are the most", text.len(), self.max_text));
         }
-        let help = in_columns("", &commands()).trim_end().to_owned();
         if command == "/help" {
-            return Ok(help);
+            return Ok(in_columns("", &commands()).trim_end().to_owned());
         }
-        let Some((form, _, run)) = COMMANDS.iter().find(|(form, ..)| split(form).0 == command) else {
+        let Some((form, does, run)) = COMMANDS.iter().find(|(form, ..)| split(form).0 == command) else {
             let command: String = command.chars().take(MAX_SHOWN).collect();
             return Err(format!(
                 "{command:?} is no command of the server; /help lists them, and /say TEXT says something"
@@ -105,8 +105,7 @@ impl Commands {
         };
         let is_optional = |arguments: &str| arguments.is_empty() || arguments.starts_with('[');
         if rest.is_empty() && !is_optional(split(form).1) {
-            let usage = help.lines().find(|line| line.starts_with(form)).unwrap_or(form);
-            return Err(format!("usage: {usage}"));
+            return Err(format!("usage: {form}  {does}"));
         }
         run(self, rest)
     }
