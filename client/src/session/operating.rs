@@ -58,7 +58,7 @@ impl Client<'_> {
     /// Sends the first request of the queue, and returns the whole reply.
     ///
     /// # Blocking
-    /// On the server, 10 s at most.
+    /// On the server, 10 s at most. An operator's passphrase takes two calls, and so 20 s.
     pub(super) fn call_first(&self, call: &mut Connection) -> Result<Reply, RpcError> {
         match self.queue.waiting.front() {
             Some(ToSend::Operate(passphrase)) => operate(call, passphrase),

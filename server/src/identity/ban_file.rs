@@ -1,5 +1,5 @@
-//! The file in which the bans survive a restart. The main thread reads it at the start, and the console
-//! changes it.
+//! The file in which the bans survive a restart. The main thread reads it at the start. The threads of
+//! operators change it, and read it again.
 //!
 //! The file has one ban on each line: `address 192.0.2.7`, `address 2001:db8::/64` or `name sara`. Behind it
 //! can stand until when it holds, and then why: `name tom until 2026-11-23T08:05:09Z because too loud`.

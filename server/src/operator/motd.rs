@@ -39,6 +39,9 @@ impl Motd {
 
     /// Reads the file again.
     ///
+    /// # Blocking
+    /// As [`Motd::load`].
+    ///
     /// # Errors
     /// As [`Motd::load`]. The text is then as before.
     pub(super) fn reload(&self) -> Result<(), String> {

@@ -1,4 +1,4 @@
-//! The words about members: the answer to `/who`, and who was removed. No I/O; runs on the thread `console`.
+//! The words about members: the answer to `/who`, and who was removed. No I/O; runs where the commands do.
 
 use crate::{
     identity::{fold, Ban, Host, Terms},
