@@ -34,8 +34,13 @@ fn operator(server: SocketAddr, name: &str, file: &str) -> Program {
 
 /// Runs `--operate` to its end. Returns its exit code and both its outputs.
 fn operates(server: SocketAddr, file: &str, command: &str) -> (i32, String, String) {
+    operates_with(server, file, command, &[])
+}
+
+/// Runs `--operate` with more flags.
+fn operates_with(server: SocketAddr, file: &str, command: &str, flags: &[&str]) -> (i32, String, String) {
     let mut line = Command::new(binary("chat-client"));
-    line.args(["--server", &server.to_string(), "--operator-file", file, "--operate", command]);
+    line.args(["--server", &server.to_string(), "--operator-file", file, "--operate", command]).args(flags);
     let mut client = Program::start("operate", &mut line);
     let code = client.exits().expect("no signal ends it");
     (code, client.output(), client.error_output())
@@ -140,10 +145,8 @@ fn one_command_without_joining_has_its_output_and_an_exit_code() {
     let (code, out, err) = operates(address, &file, "/kick Nobody");
     assert_eq!((code, out.as_str(), err.as_str()), (1, "", "chat-client: nobody here to remove\n"));
     // What concerns only those who join changes nothing.
-    let mut line = Command::new(binary("chat-client"));
-    line.args(["--server", &address.to_string(), "--operator-file", &file, "--operate", "/bans"]);
-    let out = line.args(["--stay", "--history", "5"]).output().unwrap();
-    assert_eq!((out.status.code(), out.stdout), (Some(0), b"nobody is banned\n".to_vec()));
+    let (code, out, _) = operates_with(address, &file, "/bans", &["--stay", "--history", "5"]);
+    assert_eq!((code, out.as_str()), (0, "nobody is banned\n"));
     let (code, _, err) = operates(address, &file, "hello");
     assert!(code == 1 && err.starts_with("chat-client: \"hello\" is no command of the server"), "{err}");
     let (code, out, _) = operates(address, &file, "/kick Tom");
