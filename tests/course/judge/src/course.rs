@@ -1,7 +1,10 @@
 //! The verdicts on all servers of the course, each compared with its row of the [matrix](crate::matrix).
 
 use crate::{
-    matrix::{Expected, MATRIX},
+    matrix::{
+        Expected::{self, Any},
+        MATRIX,
+    },
     recorded::{self, Recorded},
     refused,
     target::{cargo_build, folder, Target},
@@ -28,14 +31,16 @@ pub struct Judged {
     pub took: Vec<Duration>,
 }
 
-/// Judges the server that this command starts, and prints each verdict. It is asked as many verdicts as there
-/// are in `expected`.
+/// Judges the server that this command starts, and prints each verdict.
 ///
 /// # Blocking
 /// Until the last verdict.
-pub fn judge(command: &mut Command, expected: &[Expected], rounds: usize) -> Vec<Judged> {
-    let verdicts = VERDICTS.iter().zip(expected);
-    let judged = verdicts.map(|(verdict, expected)| {
+pub fn judge<'a>(
+    command: &mut Command,
+    asked: impl Iterator<Item = (&'a Verdict, &'a Expected)>,
+    rounds: usize,
+) -> Vec<Judged> {
+    let judged = asked.map(|(verdict, expected)| {
         let judged = judge_one(verdict, *expected, command, rounds);
         println!("{}: {}", judged.verdict, text(&judged.result));
         judged
@@ -64,8 +69,9 @@ fn text(result: &Result<(), String>) -> &str {
     result.as_ref().map_or_else(String::as_str, |()| "ok")
 }
 
-/// Judges all servers of the course, or only those with these names, and prints the table. Returns whether
-/// all are as their pages say. With `record`, the verdicts on Go are kept for those who have none.
+/// Judges all servers of the course, or only those with these names, and prints the table. What a page says
+/// nothing about is not asked. Returns whether all are as their pages say. With `record`, the verdicts on Go
+/// are kept for those who have none.
 ///
 /// # Blocking
 /// On the compilers, and until the last verdict.
@@ -80,8 +86,9 @@ pub fn judge_all(rounds: usize, names: &[&str], record: bool) -> bool {
             continue;
         }
         println!("\n== {name}");
+        let all = || VERDICTS.iter().zip(expected);
         let judged = match target.build() {
-            Ok(mut command) => judge(&mut command, expected, rounds),
+            Ok(mut command) => judge(&mut command, all().filter(|(_, expected)| **expected != Any), rounds),
             Err(why) => {
                 println!("{why}");
                 wrong.push(format!("{name}: {why}"));
@@ -102,7 +109,10 @@ pub fn judge_all(rounds: usize, names: &[&str], record: bool) -> bool {
                 judged.iter().map(|judged| format!("{name} {}: {}", judged.verdict, text(&judged.result)));
             verdicts_on_go.extend(lines);
         }
-        rows.push((name, judged.iter().map(|judged| cell(&judged.result).to_owned()).collect()));
+        let of = |verdict: &Verdict| judged.iter().find(|judged| judged.verdict == verdict.name);
+        let cells =
+            all().map(|(verdict, _)| of(verdict).map_or("-", |judged| cell(&judged.result)).to_owned());
+        rows.push((name, cells.collect()));
     }
     if names.is_empty() {
         wrong.extend(refused::wrong_exercises());

@@ -13,7 +13,9 @@ use course_judge::{
     refused,
     server::RUNNING,
     target::{folder, mine, Target, Version},
-    trace, way,
+    trace,
+    verdicts::VERDICTS,
+    way,
 };
 use std::{env, panic, path::Path, process::ExitCode};
 
@@ -132,7 +134,7 @@ fn judge_target(target: &Target) -> ExitCode {
         }
     };
     let row = row(&target.name());
-    let judged = judge(&mut command, row.unwrap_or(ALL_GREEN), 1);
+    let judged = judge(&mut command, VERDICTS.iter().zip(row.unwrap_or(ALL_GREEN)), 1);
     let wrong: Vec<_> = judged.iter().filter(|judged| judged.wrong > 0).collect();
     if row.is_some() {
         println!(

@@ -15,7 +15,8 @@ pub enum Expected {
     Green,
     /// Convicted with a sentence that has these words in this order.
     Red(&'static [&'static str]),
-    /// Convicted or not: the page says nothing about it, or the scheduler decides it.
+    /// Convicted or not: the page says nothing about it, or the scheduler decides it. A start of the second
+    /// lesson is the step or nearly so, and is asked for its own fault alone.
     Any,
 }
 
@@ -80,21 +81,21 @@ pub const MATRIX: &[(&str, &[Expected])] = &[
     ("solution-4A", &[Green, Green, Green]),
     ("start-4B", &[Green, Green, GROWS]),
     ("solution-4B", &[Green, Green, Green]),
-    ("start-5A", &[Green, Green, Green, GHOST]),
+    ("start-5A", &[Any, Any, Any, GHOST]),
     ("solution-5A", &[Green, Green, Green, Green]),
-    ("start-5B", &[Green, Green, Green, ROOM_DEAD]),
+    ("start-5B", &[Any, Any, Any, ROOM_DEAD]),
     ("solution-5B", &[Green, Green, Green, Green]),
-    ("start-6A", &[Green, Green, Green, Green, HELD_BY_STRANGER]),
+    ("start-6A", &[Any, Any, Any, Any, HELD_BY_STRANGER]),
     ("solution-6A", &[Green; 5]),
     ("start-6B", &[Any, Any, Any, Any, IMPATIENT]),
     ("solution-6B", &[Green; 5]),
-    ("start-7A", &[Green, Green, Green, Green, Green, NEVER_ENDS]),
+    ("start-7A", &[Any, Any, Any, Any, Any, NEVER_ENDS]),
     ("solution-7A", &[Green; 6]),
-    ("start-7B", &[Green, Green, Green, Green, Green, LOST_AT_STOP]),
+    ("start-7B", &[Any, Any, Any, Any, Any, LOST_AT_STOP]),
     ("solution-7B", &[Green; 6]),
-    ("start-8A", &[Green, Green, Green, Green, Green, Green, SAID_TWICE]),
+    ("start-8A", &[Any, Any, Any, Any, Any, Any, SAID_TWICE]),
     ("solution-8A", &[Green; 7]),
-    ("start-8B", &[Green, Green, Green, Green, Green, Green, NEVER_HEARD]),
+    ("start-8B", &[Any, Any, Any, Any, Any, Any, NEVER_HEARD]),
     ("solution-8B", &[Green; 7]),
     ("chat-server", &[Green; 7]),
 ];
