@@ -225,8 +225,8 @@
 //!
 //! # Operators
 //!
-//! Operate makes a connection one of an operator, if its passphrase is that of the operators. The server
-//! compares it byte for byte; a client makes it of what is typed as the password of a closed room is made.
+//! Operate makes a connection one of an operator, if its passphrase is that of the operators. Both
+//! sides make it of what they have as the password of a closed room is made, and the server compares that.
 //! The passphrase belongs to the connection: a client that resumes its session sends it again. An empty
 //! passphrase only asks whether the server would take one from here. In an open room the server takes it
 //! from its own machine alone, unless its flags say otherwise. A wrong passphrase is refused as

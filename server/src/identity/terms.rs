@@ -50,7 +50,7 @@ impl Terms {
     /// What is wrong with it, for the operator.
     pub(crate) fn read(text: &str) -> Result<Terms, String> {
         let (word, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
-        let is_time = word.starts_with(|c: char| c.is_ascii_digit());
+        let is_time = word.trim_start_matches('-').starts_with(|c: char| c.is_ascii_digit());
         let mut given = None;
         let (until, reason) = match parse_time(word) {
             Some(time) if is_time && !time.is_zero() => {
@@ -165,7 +165,7 @@ mod tests {
             // What is told at once has the time as it was typed, however slow the machine is.
             assert_eq!(terms.to_string().contains("for 10m"), has_time, "{text}");
         }
-        for wrong in ["10x", "0", "10m10", &"x".repeat(257), "a\nname tom", "10m \u{1b}[2J"] {
+        for wrong in ["10x", "0", "-1h", "10m10", &"x".repeat(257), "a\nname tom", "10m \u{1b}[2J"] {
             assert!(Terms::read(wrong).is_err(), "{wrong}");
         }
     }

@@ -16,10 +16,15 @@ use crate::{
 use chat_common::wire::protocol::{Cause, EventKind, Refusal};
 
 impl RoundInProgress<'_> {
-    /// Returns the records of the mute of this round, and of the sessions that have changed in it, as far as
-    /// there is space for them. The others wait, and so does each session of which an event waits.
+    /// Returns the record of the mute of this round, and those of the sessions that have changed in it, as
+    /// far as there is space for them. The others wait, and so does each session of which an event waits.
     pub(super) fn records(&mut self) -> Vec<u8> {
         let mut data = Vec::new();
+        match self.state.ruling.clone() {
+            Some(Ruling::Mute(name, Some(terms))) => push(&muted(name, terms), &mut data),
+            Some(Ruling::Mute(name, None)) => push(&Record::Unmuted { name }, &mut data),
+            Some(Ruling::Ban(..)) | None => {}
+        }
         let space = self.space.bytes.saturating_sub(self.staged.bytes());
         let mut changed = std::mem::take(&mut self.state.waiting.sessions);
         changed.extend(&self.state.changed);
@@ -35,11 +40,6 @@ impl RoundInProgress<'_> {
                 data.truncate(written);
                 self.state.waiting.sessions.insert(id);
             }
-        }
-        match self.state.ruling.clone() {
-            Some(Ruling::Mute(name, Some(terms))) => push(&muted(name, terms), &mut data),
-            Some(Ruling::Mute(name, None)) => push(&Record::Unmuted { name }, &mut data),
-            Some(Ruling::Ban(..)) | None => {}
         }
         data
     }
