@@ -674,6 +674,27 @@ fn without_space_who_comes_and_goes_is_told_when_there_is_some_and_only_what_is_
 }
 
 #[test]
+fn the_record_of_a_mute_has_its_space_and_the_sessions_that_wait_have_what_is_left() {
+    with_room(&Limits::default(), |mut room| {
+        for number in 1..=20 {
+            room.join(&format!("n{number}"), number, address(1));
+            room.waiting.sessions.insert(u64::from(number));
+        }
+        let (muted_tx, muted_rx) = bounded(1);
+        let terms = Terms::new(None, "x".repeat(256));
+        let mut round = room.begin_round();
+        round.apply(Command::Mute { name: "n1".to_owned(), terms, muted_tx });
+        let space = 800;
+        round.space = Space { accepts: true, bytes: round.staged.bytes() + space };
+        let records = round.records();
+        assert!((400..=space).contains(&records.len()), "{} bytes", records.len());
+        assert!(!round.state.waiting.sessions.is_empty());
+        round.effects.answers.drain(..).for_each(|answer| answer());
+        assert!(muted_rx.recv().unwrap().is_ok());
+    });
+}
+
+#[test]
 fn of_the_sessions_of_a_journal_none_is_left_out_when_their_time_to_come_back_is_over() {
     const SESSIONS: u32 = 50;
     let (limits, shutdown) = (Limits::default(), Shutdown::default());
