@@ -48,7 +48,13 @@ impl Place {
 
     /// Starts a server and waits until it accepts.
     pub(crate) fn start(&self, arguments: &[&str]) -> Program {
-        let (server, address) = Program::start_server(&mut self.command(arguments));
+        self.start_with(arguments, &[])
+    }
+
+    /// Starts a server as [`Place::start`] does, with these variables in its environment.
+    pub(crate) fn start_with(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Program {
+        let mut command = self.command(arguments);
+        let (server, address) = Program::start_server(command.envs(variables.iter().copied()));
         assert_eq!(address, self.address());
         server
     }

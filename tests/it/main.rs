@@ -9,6 +9,8 @@ mod clock;
 #[cfg(feature = "closed")]
 mod closed_client;
 #[cfg(feature = "closed")]
+mod closed_kept;
+#[cfg(feature = "closed")]
 mod closed_python;
 #[cfg(feature = "closed")]
 mod closed_room;

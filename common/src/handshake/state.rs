@@ -6,15 +6,18 @@
 #[cfg(feature = "closed")]
 use crate::wire::seal::KeyPair;
 use crate::{
-    program::{given_file::GivenFile, kept_file::KeptFile},
+    program::{
+        given_file::GivenFile,
+        kept_file::{make_folder, KeptFile},
+    },
     text::text_file,
 };
 #[cfg(feature = "closed")]
 use std::io::ErrorKind;
 use std::{
-    fs::{self, DirBuilder},
+    fs,
     io::{self, BufRead, BufReader, Read},
-    os::unix::fs::{DirBuilderExt, PermissionsExt},
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
@@ -44,8 +47,8 @@ pub fn default_directory(variable: &dyn Fn(&str) -> Option<String>) -> Result<Pa
 /// # Errors
 /// Whatever the system reports, with the name of the directory.
 pub fn make_directory(directory: &Path) -> Result<(), String> {
-    let made = DirBuilder::new().recursive(true).mode(0o700).create(directory);
-    made.map_err(|error| format!("cannot make the directory {}: {error}", directory.display()))
+    make_folder(directory)
+        .map_err(|error| format!("cannot make the directory {}: {error}", directory.display()))
 }
 
 /// Warns if others on this machine may read a file that holds a secret. `what` says which secret it is.

@@ -22,9 +22,9 @@ use crate::{
     wire::token::Token,
 };
 use std::{
-    fs::{self, File, Metadata, OpenOptions, TryLockError},
+    fs::{self, DirBuilder, File, Metadata, OpenOptions, TryLockError},
     io::{self, ErrorKind, Read, Write},
-    os::unix::fs::{fchown, MetadataExt, OpenOptionsExt},
+    os::unix::fs::{fchown, DirBuilderExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
@@ -99,6 +99,18 @@ impl KeptFile {
         lines.add(line);
         // Unlike a rename, a link does not replace a file.
         self.write_beside(&self.path, &lines, |new, path| fs::hard_link(new, path))
+    }
+
+    /// Makes the file `to`, with everything that this one has.
+    ///
+    /// # Blocking
+    /// On the file system.
+    ///
+    /// # Errors
+    /// As [`KeptFile::read`] and [`KeptFile::create`].
+    pub fn copy_to(&self, to: &KeptFile) -> io::Result<()> {
+        let lines = Lines { metadata: None, ..self.read()? };
+        to.write_beside(&to.path, &lines, |new, path| fs::hard_link(new, path))
     }
 
     /// Locks the file for a change.
@@ -305,6 +317,25 @@ fn entry(line: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(line);
     let entry = text.strip_prefix(MARK).unwrap_or(&text).trim();
     (!entry.is_empty() && !entry.starts_with('#')).then(|| entry.to_owned())
+}
+
+/// Makes a folder where there is none, and those above it. When this returns, it is there after a crash.
+///
+/// # Blocking
+/// On the file system.
+///
+/// # Errors
+/// Whatever the system reports.
+pub fn make_folder(path: &Path) -> io::Result<()> {
+    let is_missing = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.exists();
+    let missing: Vec<&Path> = path.ancestors().take_while(is_missing).collect();
+    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    // A folder is there after a crash only if the one above it was synced.
+    for folder in missing {
+        let above = folder.parent().filter(|above| !above.as_os_str().is_empty());
+        File::open(above.unwrap_or(Path::new(".")))?.sync_all()?;
+    }
+    Ok(())
 }
 
 /// Returns a path in the same folder that no file has.
@@ -549,6 +580,12 @@ mod tests {
         file.create("one").unwrap();
         assert_eq!(file.create("two").unwrap_err().kind(), ErrorKind::AlreadyExists);
         assert_eq!(folder.read("file"), "one\n");
-        assert_eq!(folder.names(), ["file", "file.lock"]);
+        folder.write("file", "# mine\r\none\n");
+        let copy = KeptFile::new(folder.0.join("copy"), 1 << 20, 0o600);
+        file.copy_to(&copy).unwrap();
+        assert_eq!(file.copy_to(&copy).unwrap_err().kind(), ErrorKind::AlreadyExists);
+        assert_eq!(folder.read("copy"), "# mine\r\none\n");
+        assert_eq!(fs::metadata(folder.0.join("copy")).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(folder.names(), ["copy", "file", "file.lock"]);
     }
 }

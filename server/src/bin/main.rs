@@ -129,7 +129,7 @@ fn serve(
         }
     }
     #[cfg(feature = "closed")]
-    let closed_lines = match secrets::open(&options.closed)? {
+    let closed_lines = match secrets::open(&options.closed, settings.journal.directory.as_deref())? {
         Some((credentials, lines)) => {
             settings.closed = Some(credentials);
             lines

@@ -88,8 +88,8 @@ pub(crate) fn program(commands: Vec<(&'static str, &'static str)>) -> Program<Co
             .does("close the room; FILE begins with the passphrase")
             .feature(&CLOSED),
         flag("--state DIR", |to, v| v.text(&mut to.options.closed.state))
-            .does("a closed room's key")
-            .default("~/.local/state/rpc-chat")
+            .does("the room's key")
+            .default("journal or ~/.local/state/rpc-chat")
             .feature(&CLOSED),
         flag("--names FILE", |to, v| v.text(&mut to.options.settings.names))
             .does("in a closed room: names stay with their first owner")

@@ -3,13 +3,13 @@
 //!
 //! Each function waits for the disk, and for nothing else.
 
-use chat_common::program::given_file::WITHOUT_WAITING;
+use chat_common::program::{given_file::WITHOUT_WAITING, kept_file::make_folder};
 use std::{
-    fs::{self, DirBuilder, File, Metadata, OpenOptions, TryLockError},
+    fs::{self, File, Metadata, OpenOptions, TryLockError},
     io,
     os::{
         fd::AsRawFd,
-        unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt},
+        unix::fs::{FileExt, MetadataExt, OpenOptionsExt},
     },
     path::{Path, PathBuf},
 };
@@ -64,14 +64,7 @@ impl Directory {
     /// # Errors
     /// When another server has the directory, or whatever the system reports.
     pub(crate) fn open(path: PathBuf) -> io::Result<Directory> {
-        let is_missing = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.exists();
-        let missing: Vec<&Path> = path.ancestors().take_while(is_missing).collect();
-        DirBuilder::new().recursive(true).mode(0o700).create(&path)?;
-        // A folder is there after a crash only if the one above it was synced.
-        for folder in missing {
-            let above = folder.parent().filter(|above| !above.as_os_str().is_empty());
-            File::open(above.unwrap_or(Path::new(".")))?.sync_all()?;
-        }
+        make_folder(&path)?;
         let directory = Directory::read_only(path)?;
         let another_has_it =
             || io::Error::other("another server has it; a journal belongs to one server at a time");

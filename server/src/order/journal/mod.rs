@@ -22,6 +22,7 @@
 //! | `N.journal.damaged-B` | what a repair has cut from a segment at the byte `B` |
 //! | `N.journal.damaged` | a segment that a repair has cut whole |
 //! | `repairing` | empty; a repair goes on, or was stopped |
+//! | `room_key`, `passphrase` | the secrets of a closed room, which nothing in the journal reads or changes |
 //!
 //! A second file of one of the three names with `torn` or `damaged` has `.2` behind its name, and so on. A
 //! segment without an event has the name of the one that follows it, and that one takes its place. The
