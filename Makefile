@@ -135,7 +135,7 @@ ROOM = $(if $(findstring closed,$(CHAT_ROOM)),$(CLOSED_BUILD))
 model: ## try the orders in which broadcaster and recipient can meet
 	$(CARGO) test --package chat-server --features model,seeded-bugs --lib model::
 
-picture: ## draw the picture of a session in the README again
+picture: ## draw the moving picture of a session in the README again
 	$(call harness,--quiet) && $(TARGET)/debug/picture
 
 doc: ## build the documentation, warnings as errors

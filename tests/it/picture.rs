@@ -1,4 +1,4 @@
-//! The picture in the README shows what this client prints today.
+//! The moving picture in the README shows what the programs print today.
 
 use chat_tests::process::repository;
 use std::{fs, path::Path, process::Command};
@@ -10,5 +10,5 @@ fn the_picture_of_a_session_is_up_to_date() {
     assert!(status.success(), "the program that draws the picture failed: {status}");
     let drawn = fs::read_to_string(drawn).unwrap();
     let stored = fs::read_to_string(repository().join("tests/picture/session.svg")).unwrap();
-    assert_eq!(drawn, stored, "the output of the client has changed; run `make picture`");
+    assert_eq!(drawn, stored, "the output of the programs has changed; run `make picture`");
 }

@@ -7,6 +7,7 @@
 pub mod checker;
 #[cfg(feature = "closed")]
 pub mod closed;
+pub mod film;
 pub mod folder;
 pub mod history;
 pub mod member;
