@@ -305,11 +305,11 @@ fn a_record_that_is_left_out_moved_cut_or_made_up_ends_the_connection() {
         ("moved", |call, [first, second]| call.target.write(&[second, first].concat()).unwrap()),
         ("cut in its length", |call, [first, _]| {
             call.target.write(&first[..1]).unwrap();
-            call.target.stream.shutdown(Shutdown::Write).unwrap();
+            call.target.stop_writing();
         }),
         ("cut in its text", |call, [first, _]| {
             call.target.write(&first[..first.len() - 1]).unwrap();
-            call.target.stream.shutdown(Shutdown::Write).unwrap();
+            call.target.stop_writing();
         }),
         ("with the length of a longer one", |call, [mut first, second]| {
             first[0] += 1;
@@ -320,11 +320,11 @@ fn a_record_that_is_left_out_moved_cut_or_made_up_ends_the_connection() {
         }),
         ("replaced with a plain frame", |call, _| {
             call.target.write(&plain_broadcast()).unwrap();
-            call.target.stream.shutdown(Shutdown::Write).unwrap();
+            call.target.stop_writing();
         }),
         ("replaced with one that holds a plain frame", |call, _| {
             call.target.write(&as_record(&plain_broadcast())).unwrap();
-            call.target.stream.shutdown(Shutdown::Write).unwrap();
+            call.target.stop_writing();
         }),
     ];
     for (what, attack) in attacks {
@@ -376,15 +376,15 @@ fn a_client_shows_nothing_that_was_changed_on_its_way() {
         ("repeated", |callback, [first, _]| callback.caller.write(&[&first[..], &first].concat()).unwrap()),
         ("cut", |callback, [first, second]| {
             callback.caller.write(&[&first, &second[..second.len() - 1]].concat()).unwrap();
-            callback.caller.stream.shutdown(Shutdown::Write).unwrap();
+            callback.caller.stop_writing();
         }),
         ("followed by a plain call", |callback, [first, _]| {
             callback.caller.write(&[first, plain_receive("two")].concat()).unwrap();
-            callback.caller.stream.shutdown(Shutdown::Write).unwrap();
+            callback.caller.stop_writing();
         }),
         ("followed by one that holds a plain call", |callback, [first, _]| {
             callback.caller.write(&[first, as_record(&plain_receive("two"))].concat()).unwrap();
-            callback.caller.stream.shutdown(Shutdown::Write).unwrap();
+            callback.caller.stop_writing();
         }),
     ];
     for (what, attack) in attacks {
@@ -475,7 +475,7 @@ fn plain_frames_before_and_behind_a_handshake_are_not_carried_out() {
     for (hello, most) in [(hello.sealed(), 11 + 33), (hello, 11)] {
         let stranger = RawPeer::connect(server);
         stranger.write(&[&hello.to_bytes()[..], &plain_frames()].concat()).unwrap();
-        stranger.stream.shutdown(Shutdown::Write).unwrap();
+        stranger.stop_writing();
         let answer = stranger.read_until_closed();
         assert!(answer.len() <= most, "{answer:?}");
     }
@@ -495,7 +495,7 @@ fn plain_frames_before_and_behind_a_handshake_are_not_carried_out() {
             let last_message = call.caller.read(64).unwrap();
             if to_server {
                 call.target.write(&[last_message, plain_frames()].concat()).unwrap();
-                call.target.stream.shutdown(Shutdown::Write).unwrap();
+                call.target.stop_writing();
                 call.pass_down(11);
                 assert_eq!(call.target.read_until_closed(), []);
             } else {

@@ -21,11 +21,7 @@ use chat_tests::{
     server::{without_rate_limit, TestServer},
     watchdog::poll,
 };
-use std::{
-    net::{Shutdown, TcpListener},
-    sync::Arc,
-    time::Duration,
-};
+use std::{net::TcpListener, sync::Arc, time::Duration};
 
 /// Runs `attack` between two messages of ann, and checks that bob receives both.
 fn others_go_on_during(limits: Limits, attack: impl FnOnce(&TestServer)) {
@@ -175,7 +171,7 @@ fn an_incomplete_frame_ends_the_connection() {
         let mut peer = RawPeer::connect_call(server.address()).unwrap();
         peer.join("halfway", raw::random_token()).unwrap();
         peer.write_frame(100, b"not a hundred bytes").unwrap();
-        peer.stream.shutdown(Shutdown::Write).unwrap();
+        peer.stop_writing();
         assert_eq!(peer.read_until_closed(), b"");
     });
 }

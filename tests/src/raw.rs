@@ -19,7 +19,7 @@ use chat_common::{
 use socket2::{Domain, Socket, Type};
 use std::{
     io::{self, ErrorKind, Read},
-    net::{IpAddr, SocketAddr, TcpListener, TcpStream},
+    net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::Arc,
     thread,
     time::{Duration, Instant},
@@ -190,6 +190,13 @@ impl RawPeer {
             thread::sleep(pause);
         }
         Ok(())
+    }
+
+    /// Tells the peer that nothing more comes. A peer that has closed the connection already does not mind.
+    pub fn stop_writing(&self) {
+        if let Err(error) = self.stream.shutdown(Shutdown::Write) {
+            assert_eq!(error.kind(), ErrorKind::NotConnected, "{error}");
+        }
     }
 
     /// Reads until the server closes, and returns the bytes as they came.
