@@ -30,6 +30,7 @@ mod cut_off;
 mod cuts;
 mod fallback;
 mod faults_of_the_original;
+mod first_minute;
 mod flood;
 mod fooled;
 mod hostile;

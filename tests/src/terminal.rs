@@ -158,11 +158,11 @@ impl TerminalUser {
         }
     }
 
-    /// Starts the client with this name and waits until it has joined.
+    /// Starts the client with this name and waits until it has joined, and has said who is here.
     pub fn join(server: SocketAddr, size: (u16, u16), name: &str) -> TerminalUser {
         let person = TerminalUser::start(server, size, &["--name", name], &[]);
-        // The whole of "Start typing..." does not fit into a row of the smallest terminal.
-        person.sees("...");
+        // No more than the end of that line is on the smallest terminal.
+        person.sees("what you can do ---");
         person
     }
 

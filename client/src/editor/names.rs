@@ -22,7 +22,7 @@ impl KnownNames {
         match event {
             UiEvent::Event { event, .. } => hear_event(&mut names, &event.kind),
             UiEvent::History(events) => events.iter().for_each(|event| hear_event(&mut names, &event.kind)),
-            UiEvent::People { people, .. } => {
+            UiEvent::People { people, .. } | UiEvent::Here { people, .. } => {
                 // Somebody of whom the client has heard before stays where he is.
                 for person in people {
                     if !names.contains(&person.name) && names.len() < MAX_NAMES {

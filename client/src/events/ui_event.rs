@@ -35,6 +35,13 @@ pub enum UiEvent {
         /// What the server says of the room and of the join.
         joined: Joined,
     },
+    /// Who is here at the first join, for a client whose options ask for it.
+    Here {
+        /// In the order of their names, the client's own among them. A long list is cut.
+        people: Vec<Person>,
+        /// The number of members.
+        total: u32,
+    },
     /// The server could not dial the client, so the client opened the callback connection.
     OpenedCallback,
     /// Something happened in the room.

@@ -90,7 +90,7 @@ impl Group<'_> {
     fn line(&self, earlier: bool) -> StyledLine {
         let count = self.names.len();
         let people = if count == 1 { "person" } else { "people" };
-        let names = list_some(&self.names, MAX_NAMES_SHOWN);
+        let names = list_some(&self.names, MAX_NAMES_SHOWN, count);
         let text = format!("{count} {people} {}: {names}{}", self.did, self.reasons());
         let time = self.events.last().map(|event| event.time);
         StyledLine { time, ..StyledLine::notice(text) }.earlier(earlier)

@@ -31,7 +31,7 @@ pub fn json_objects(event: &UiEvent) -> Vec<String> {
             connection("remembered").text("key", key).optional("replaces", replaces.as_deref())
         }
         UiEvent::AskName | UiEvent::AskPassphrase | UiEvent::AskOperators => return Vec::new(),
-        UiEvent::PassphraseTyped | UiEvent::Ignoring(_) => return Vec::new(),
+        UiEvent::PassphraseTyped | UiEvent::Here { .. } | UiEvent::Ignoring(_) => return Vec::new(),
         UiEvent::Operates => Object::new("you").boolean("operator", true),
         UiEvent::CommandReply(text) => Object::new("reply").text("text", text),
         UiEvent::Connected { name, joined: reply } => joined("connected", name, reply)

@@ -5,6 +5,9 @@ use chat_common::{text::escape::escape_line, wire::protocol::Person};
 
 const UNITS: [(u64, &str); 4] = [(86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second")];
 
+/// How many other people the line after the first join names.
+const MOST_OTHERS: usize = 2;
+
 /// Returns the people whose name contains the pattern, ignoring case. Without a pattern, all of them.
 pub(crate) fn matching<'p>(people: &'p [Person], pattern: Option<&str>) -> Vec<&'p Person> {
     let pattern = pattern.unwrap_or_default().to_lowercase();
@@ -65,10 +68,21 @@ fn named(person: &Person) -> String {
     escape_line(&person.name) + operator
 }
 
-/// Returns the names with commas between them. If there are more than `most`, then how many more.
-pub(crate) fn list_some(names: &[&str], most: usize) -> String {
+/// Returns who is here but this client, whose name is `own_name`: `total` are here with it. The server may
+/// have cut the list.
+pub(crate) fn describe_others(people: &[Person], total: u32, own_name: &str) -> String {
+    let names = people.iter().map(|person| person.name.as_str()).filter(|name| *name != own_name);
+    let names: Vec<&str> = names.collect();
+    match names.len().max((total as usize).saturating_sub(1)) {
+        0 => "nobody else is here".to_owned(),
+        others => format!("here: {}", list_some(&names, MOST_OTHERS, others)),
+    }
+}
+
+/// Returns the first `most` of the names with commas between them. If `total` is more, then how many more.
+pub(crate) fn list_some(names: &[&str], most: usize, total: usize) -> String {
     let shown: Vec<String> = names.iter().take(most).map(|name| escape_line(name)).collect();
-    match names.len().saturating_sub(most) {
+    match total.saturating_sub(shown.len()) {
         0 => shown.join(", "),
         more => format!("{} and {more} more", shown.join(", ")),
     }

@@ -9,7 +9,7 @@ use crate::{
     events::{Found, Input, Rejoin, UiEvent, Utterance},
     input::{commands, Shown, TerminalEvent},
     screen::{
-        people::{describe, in_words, list_some},
+        people::{describe, describe_others, in_words, list_some},
         styled_line::StyledLine,
         viewer::Viewer,
     },
@@ -114,6 +114,11 @@ fn session_lines(event: &UiEvent, viewer: &Viewer, on_terminal: bool) -> Vec<Sty
             let connected = "Connected! Start typing...".to_owned();
             [connected].into_iter().chain(motd).chain(kept(joined.kept_for)).map(StyledLine::system).collect()
         }
+        UiEvent::Here { people, total } => notice(&format!(
+            "you are {}; {}; /help lists what you can do",
+            escape_line(own_name),
+            describe_others(people, *total, own_name)
+        )),
         UiEvent::OpenedCallback => {
             notice("the server could not dial this client, so this client dialled the server")
         }
@@ -165,7 +170,7 @@ fn session_lines(event: &UiEvent, viewer: &Viewer, on_terminal: bool) -> Vec<Sty
         UiEvent::Ignoring(names) if names.is_empty() => notice("ignoring nobody"),
         UiEvent::Ignoring(names) => {
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
-            notice(&format!("ignoring: {}", list_some(&names, usize::MAX)))
+            notice(&format!("ignoring: {}", list_some(&names, usize::MAX, names.len())))
         }
         UiEvent::Unsent(count) => error(format!("--- lines that were not sent: {count} ---")),
         UiEvent::Failed(reason) => error(format!("chat-client: {}", escape_line(reason))),

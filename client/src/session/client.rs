@@ -186,6 +186,8 @@ impl Client<'_> {
             Input::Mistake(why) => self.reject(why),
             Input::Operate(passphrase) => self.operate(passphrase),
             Input::Command { line, mistake } => self.command(line, mistake),
+            // It was typed while the client waits for a server, and before the question.
+            Input::Answer(name) if self.member.name.is_none() => self.take_name(&name),
             // Nobody asks any more.
             Input::Answer(_) => {}
             Input::Leave => self.leave_when_done(),

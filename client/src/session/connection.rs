@@ -6,24 +6,35 @@ use crate::{
     events::{Rejoin, UiEvent},
     session::{
         client::Client,
-        connection_end::{ConnectionEnd, Obstacle},
+        connection_end::{ConnectionEnd, Loss, Obstacle},
         dial::{connect, DIAL_TIMEOUT},
         listener::Callbacks,
     },
 };
 use chat_common::{
-    program::{on_drop::OnDrop, tasks},
+    program::{
+        on_drop::OnDrop,
+        tasks::{self, Task},
+    },
     wire::{
+        error::RpcError,
         protocol::{Cause, Join, Joined, Refusal, Reply, Request, FRAME_BYTES},
-        rpc::Connection,
+        rpc::{Connection, Wait},
     },
 };
 use crossbeam_channel::bounded;
-use std::{sync::Arc, thread, time::Duration};
+use std::{
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
 
 /// The limit for one call. During a Join the server dials the client within 2 s; other calls are faster.
 /// Together with a ping after 5 s, this detects a dead server within 15 s.
 pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+/// For this long at most, what was said since the first join waits for the line about who is here. The server
+/// gives a client up that takes nothing for 5 s.
+const GREETING_TIME: Duration = Duration::from_millis(500);
 /// The highest number that is added to a name which another member has.
 const HIGHEST_NUMBER: u32 = 99;
 
@@ -35,7 +46,8 @@ impl Client<'_> {
     /// # Errors
     /// Why the connection has ended before that.
     pub(crate) fn connect_once(&mut self, name: &str) -> Result<(), ConnectionEnd> {
-        let mut call = self.dial()?;
+        let mut call = self.connect()?;
+        self.access.greet_call(&mut call, DIAL_TIMEOUT, self.show)?;
         if let Some(command) = &self.options.operator.command {
             return self.carry_out(&mut call, command);
         }
@@ -60,27 +72,42 @@ impl Client<'_> {
                     ConnectionEnd::not_opened(&error, reason)
                 })?;
             }
-            self.on_joined(name, joined, resumed);
+            let is_first = self.on_joined(name, joined, resumed);
             if dials && !std::mem::replace(&mut self.member.opened_callback_shown, true) {
                 (self.show)(UiEvent::OpenedCallback);
             }
-            // The callbacks may show events from now on.
-            drop(task);
+            // The callbacks may show events when the task has ended.
+            if is_first && self.options.member.asks_who {
+                self.tell_who_is_here(&mut call, task).map_err(ConnectionEnd::Lost)?;
+            } else {
+                drop(task);
+            }
             self.operate_again(&mut call)?;
             self.call_loop(&mut call, &lost_rx).map_err(ConnectionEnd::Lost)
         })
     }
 
-    /// Connects to the server and sends the hello.
+    /// Looks whether there is a server that would let the client join, before a person is asked for a name.
+    /// The connection that joins is another one: the server waits 5 s for a Join, and a person takes longer.
     ///
     /// # Blocking
-    /// On the name service, which has no limit. Then on the server: 3 s for each address of the name, 3 s for
-    /// the hello, or 20 s for the handshake with a closed room.
-    fn dial(&mut self) -> Result<Connection, ConnectionEnd> {
+    /// As [`Client::connect`], and 3 s for the hello.
+    ///
+    /// # Errors
+    /// Why the client cannot join.
+    pub(crate) fn find_server(&mut self) -> Result<(), ConnectionEnd> {
+        let mut call = self.connect()?;
+        self.access.find_room(&mut call, DIAL_TIMEOUT)
+    }
+
+    /// Connects to the server.
+    ///
+    /// # Blocking
+    /// On the name service, which has no limit. Then on the server, 3 s for each address of the name.
+    fn connect(&self) -> Result<Connection, ConnectionEnd> {
         let stream =
             connect(&self.options.server).map_err(|why| ConnectionEnd::NotJoined(Obstacle::NoWay, why))?;
-        let mut call = Connection::new(Arc::new(stream), FRAME_BYTES);
-        self.access.greet_call(&mut call, DIAL_TIMEOUT, self.show).map(|()| call)
+        Ok(Connection::new(Arc::new(stream), FRAME_BYTES))
     }
 
     /// Resumes the session if the server may know it, else joins. Returns the name, and whether the session
@@ -150,10 +177,10 @@ impl Client<'_> {
         }
     }
 
-    /// Records and shows a successful join.
-    fn on_joined(&mut self, name: String, joined: Joined, resumed: bool) {
+    /// Records and shows a successful join. Returns whether it is the first one.
+    fn on_joined(&mut self, name: String, joined: Joined, resumed: bool) -> bool {
         self.tell_loss();
-        self.member.name = Some(name.clone());
+        let name_before = self.member.name.replace(name.clone());
         let (room, sequence) = (joined.room, joined.sequence);
         self.queue.text_limit = joined.text_limit as usize;
         if !resumed {
@@ -161,12 +188,36 @@ impl Client<'_> {
             self.leaving.asked_history.on_new_session(sequence);
         }
         let queued = self.queue.waiting.len();
-        (self.show)(match self.inbox.on_joined(room, sequence, resumed) {
+        let why = self.inbox.on_joined(room, sequence, resumed);
+        let renamed = (why.is_some() && name_before.as_ref() != Some(&name)).then(|| name.clone());
+        (self.show)(match why {
             None => UiEvent::Connected { name, joined },
             Some(Rejoin::Late) if resumed => UiEvent::Resumed { joined, queued },
             Some(why) => UiEvent::Rejoined { name, joined, why, queued },
         });
+        // Somebody else has the name by now, and a number was added.
+        renamed.map(|name| UiEvent::Renamed { name }).into_iter().for_each(self.show);
         self.access.take_news().into_iter().for_each(self.show);
+        why.is_none()
+    }
+
+    /// Tells a person who is here. What was said since the join comes after that line, so `joining` ends when
+    /// the line is shown. It ends sooner where the server lets this client wait, because of its rate.
+    ///
+    /// # Blocking
+    /// On the server, 10 s at most.
+    fn tell_who_is_here(&mut self, call: &mut Connection, joining: Task) -> Result<(), Loss> {
+        let deadline = Instant::now() + CALL_TIMEOUT;
+        call.send(&Request::Who, deadline)?;
+        let silent = call.wait(Instant::now() + GREETING_TIME)? == Wait::Silence;
+        let _held_to_the_end = (!silent).then_some(joining);
+        match call.receive(deadline)?.ok_or(RpcError::Closed)? {
+            Reply::People { people, total } => (self.show)(UiEvent::Here { people, total }),
+            // The line is a courtesy.
+            Reply::Refused(_) => {}
+            _ => return Err(Loss { reason: INVALID_REPLY.into(), closed: false }),
+        }
+        Ok(())
     }
 }
 

@@ -80,7 +80,7 @@ pub(crate) const HOW_TO_BUILD_CLOSED: &str = if cfg!(feature = "edit") {
 /// for the next attempt to connect, or on an idle connection. It does not interrupt a call, which takes 10 s
 /// at most, or 20 s with an operator's passphrase. Connecting takes at most: the name service, which has no
 /// limit; 3 s for each address of the server; 3 s for the hello, or 20 s for the handshake with a closed
-/// room; three calls; 6 s for the callback. A `show` that blocks delays all of this.
+/// room; four calls; 6 s for the callback. A `show` that blocks delays all of this.
 pub fn run(options: &JoinOptions, channels: &Channels, show: UiEventHandler<'_>) -> Outcome {
     let place = options.member.session.map(|(_, place)| place);
     let inbox = Inbox::new(show, place, options.remembers);
@@ -101,7 +101,7 @@ pub fn run(options: &JoinOptions, channels: &Channels, show: UiEventHandler<'_>)
 /// How the attempts to connect went.
 struct Attempts {
     backoff: Backoff,
-    /// When the last connection ended, or the client began.
+    /// When the last connection ended, the person has typed a name, or the client began.
     offline_since: Instant,
     /// Whether the person has read that a client which has not joined yet waits.
     wait_shown: bool,
@@ -119,14 +119,26 @@ impl Client<'_> {
         }
     }
 
-    /// Connects once, and pauses before the next attempt.
+    /// Connects once, and pauses before the next attempt. Without a name, it asks for one where there is a
+    /// server: a person need not type one for nothing.
     ///
     /// # Errors
     /// The outcome of a client that ends.
     fn attempt(&mut self, attempts: &mut Attempts) -> Result<(), Outcome> {
-        let name = self.member.name.clone().map_or_else(|| self.read_name(), Ok)?;
         let started = Instant::now();
-        let Err(end) = self.connect_once(&name) else { return Err(Outcome::Left) };
+        let end = match self.member.name.clone() {
+            None => match self.find_server() {
+                Ok(()) => {
+                    let name = self.read_name();
+                    return name.map(|()| attempts.offline_since = Instant::now());
+                }
+                Err(end) => end,
+            },
+            Some(name) => match self.connect_once(&name) {
+                Ok(()) => return Err(Outcome::Left),
+                Err(end) => end,
+            },
+        };
         let (reason, obstacle) = match end {
             ConnectionEnd::Failed(reason) => return Err(Outcome::Failed(reason)),
             #[cfg(feature = "closed")]
@@ -154,9 +166,10 @@ impl Client<'_> {
             }
         };
         let waited = attempts.offline_since.elapsed();
-        if !self.tries_again(&name, obstacle, waited) {
+        if !self.tries_again(obstacle, waited) {
             if matches!(obstacle, Obstacle::NameTaken | Obstacle::NameRefused) {
-                return self.on_refused_name(reason);
+                let name = self.on_refused_name(reason);
+                return name.map(|()| attempts.offline_since = Instant::now());
             }
             self.tell_loss();
             let what = if self.was_joined() { "cannot get back in" } else { "cannot join" };
@@ -175,10 +188,10 @@ impl Client<'_> {
     }
 
     /// Whether to try to connect again, after `waited` without a connection.
-    fn tries_again(&self, name: &str, obstacle: Obstacle, waited: Duration) -> bool {
+    fn tries_again(&self, obstacle: Obstacle, waited: Duration) -> bool {
         let JoinOptions { wait, interactive, .. } = *self.options;
         // A person that has just typed a name can type another one.
-        let is_typed = interactive && self.options.member.name.as_deref() != Some(name);
+        let is_typed = interactive && self.options.member.name != self.member.name;
         match (wait, obstacle) {
             (_, Obstacle::NameRefused) => false,
             (Some(wait), Obstacle::NameTaken) => waited < wait && !is_typed,
@@ -189,7 +202,10 @@ impl Client<'_> {
         }
     }
 
-    /// Lets a person type another name, with the next question for it.
+    /// Lets a person type another name.
+    ///
+    /// # Blocking
+    /// On the person.
     ///
     /// # Errors
     /// The outcome of a client that ends instead.
@@ -202,10 +218,9 @@ impl Client<'_> {
         self.member.name = None;
         self.take_typed_ahead();
         if self.leaving.input_ended {
-            Err(Outcome::Left)
-        } else {
-            Ok(())
+            return Err(Outcome::Left);
         }
+        self.read_name()
     }
 
     /// Waits until the next attempt to connect, and takes input meanwhile.

@@ -47,6 +47,21 @@ impl RoomAccess<'_> {
         }
     }
 
+    /// Looks whether the server would let the client join.
+    ///
+    /// # Blocking
+    /// On the server, for `timeout` at most.
+    ///
+    /// # Errors
+    /// Why the client cannot join.
+    pub(crate) fn find_room(
+        &mut self,
+        call: &mut Connection,
+        timeout: Duration,
+    ) -> Result<(), ConnectionEnd> {
+        self.greet_call(call, timeout, &drop)
+    }
+
     /// Passes on the reply to a Join.
     ///
     /// # Errors

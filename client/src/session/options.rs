@@ -63,6 +63,8 @@ pub struct MemberOptions {
     pub send_only: bool,
     /// Whether the client opens the callback connection itself. Otherwise the server may dial it.
     pub dials: bool,
+    /// Whether to ask after the first join who is here. It takes one call more.
+    pub asks_who: bool,
 }
 
 impl JoinOptions {

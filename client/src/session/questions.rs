@@ -9,19 +9,24 @@ use chat_common::text::invisible::trim;
 use crossbeam_channel::select;
 
 impl Client<'_> {
-    /// Returns the next answer that is not empty, as the name.
+    /// Takes the next answer that is not empty as the name.
     ///
     /// # Blocking
     /// On the person.
-    pub(super) fn read_name(&mut self) -> Result<String, Outcome> {
+    pub(super) fn read_name(&mut self) -> Result<(), Outcome> {
         let name = self.ask(&UiEvent::AskName, |answer| match trim(&answer) {
             "" => Err(None),
-            name => Ok(name.to_owned()),
+            _ => Ok(answer),
         })?;
-        self.member.name = Some(name.clone());
+        self.take_name(&name);
+        Ok(())
+    }
+
+    /// Takes an answer as the name, unless it is empty.
+    pub(super) fn take_name(&mut self, answer: &str) {
+        self.member.name = Some(trim(answer).to_owned()).filter(|name| !name.is_empty());
         // A typed name is taken as it is typed.
         self.member.may_add_number = false;
-        Ok(name)
     }
 
     /// Asks until `read` accepts an answer. The error of `read` says what is wrong, or is `None` for an empty

@@ -74,9 +74,38 @@ impl RoomAccess<'_> {
         timeout: Duration,
         show: UiEventHandler<'_>,
     ) -> Result<(), ConnectionEnd> {
-        if let Some(credentials) = self.credentials.clone() {
-            return self.shake_hands(&credentials, call, show);
+        match self.credentials.clone() {
+            Some(credentials) => self.shake_hands(&credentials, call, show),
+            None => self.greet_open_room(call, timeout),
         }
+    }
+
+    /// Looks whether the server would let the client join, as far as it says so before a handshake: that is
+    /// for the connection that joins.
+    ///
+    /// # Blocking
+    /// On the server, for `timeout` at most.
+    ///
+    /// # Errors
+    /// Why the client cannot join. A passphrase is asked for later.
+    pub(crate) fn find_room(&self, call: &mut Connection, timeout: Duration) -> Result<(), ConnectionEnd> {
+        if self.credentials.is_some() {
+            return match call.greet(Role::Call, Token::NONE, timeout) {
+                Ok(()) | Err(RpcError::Refused { status: Status::Closed, .. }) => Ok(()),
+                Err(error) => Err(error.into()),
+            };
+        }
+        match self.greet_open_room(call, timeout) {
+            Err(ConnectionEnd::NeedsPassphrase) => Ok(()),
+            greeted => greeted,
+        }
+    }
+
+    /// Sends the hello of a client without a passphrase.
+    ///
+    /// # Blocking
+    /// On the server, for `timeout` at most.
+    fn greet_open_room(&self, call: &mut Connection, timeout: Duration) -> Result<(), ConnectionEnd> {
         match call.greet(Role::Call, Token::NONE, timeout) {
             // A person who is asked for the passphrase each time would not notice that the room was closed
             // before, because an impostor does not have to ask.

@@ -70,6 +70,7 @@ pub fn parse_arguments(
         () => Surface::Lines { color, typing },
     };
     let on_terminal = screen.surface.is_terminal();
+    join.member.asks_who = on_terminal && typing && !screen.quiet;
     screen.time = time.unwrap_or(if on_terminal { TimeFormat::Time } else { TimeFormat::Off });
     join.member.history = history.unwrap_or(if on_terminal && lines { DEFAULT_HISTORY } else { 0 });
     #[cfg(feature = "closed")]

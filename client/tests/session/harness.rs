@@ -6,6 +6,7 @@ use chat_common::wire::{
     hello::Role,
     protocol::{Callback, Cause, Event, EventKind, Join, Joined, Refusal, Reply, Request, FRAME_BYTES},
     rpc::Connection,
+    status::Status,
     stream::Stream,
     token::Token,
 };
@@ -77,13 +78,32 @@ impl Harness {
         assert_eq!(next_request(call), Request::Leave);
     }
 
+    /// Accepts the next connection.
+    pub(crate) fn accept_stream(&self) -> Connection {
+        let stream = Stream::new(self.listener.accept().unwrap().0);
+        Connection::new(Arc::new(stream), FRAME_BYTES)
+    }
+
+    /// Refuses the hello of the next connection.
+    pub(crate) fn refuse_hello(&self, status: Status) {
+        let mut call = self.accept_stream();
+        call.read_hello(TEST_TIMEOUT).unwrap();
+        call.refuse(status);
+    }
+
     /// Accepts the next connection and its hello.
     pub(crate) fn accept(&self) -> (Connection, Role, Token) {
-        let stream = Stream::new(self.listener.accept().unwrap().0);
-        let mut connection = Connection::new(Arc::new(stream), FRAME_BYTES);
+        let mut connection = self.accept_stream();
         let hello = connection.read_hello(TEST_TIMEOUT).unwrap().unwrap();
         connection.welcome(TEST_TIMEOUT).unwrap();
         (connection, hello.role, hello.token)
+    }
+
+    /// Lets a client without a name find the server. Its connection ends before the question for the name.
+    pub(crate) fn is_found(&self) {
+        let (mut call, role, _) = self.accept();
+        assert_eq!(role, Role::Call);
+        assert_eq!(call.next_request::<Request>(TEST_TIMEOUT, TEST_TIMEOUT).unwrap(), None);
     }
 
     /// Accepts a call connection and its Join.

@@ -6,12 +6,10 @@ use crate::harness::{
 };
 use chat_client::{Input, Outcome, Stop, UiEvent};
 use chat_common::wire::{
-    protocol::{CallbackReply, Cause, Reply, Request, FRAME_BYTES},
-    rpc::Connection,
+    protocol::{CallbackReply, Cause, Person, Refusal, Reply, Request},
     status::Status,
-    stream::Stream,
 };
-use std::{sync::Arc, thread, time::Duration};
+use std::{thread, time::Duration};
 
 /// That a closed room keeps the name for somebody else's key.
 const NAME_KEPT: u32 = 15;
@@ -67,10 +65,7 @@ fn a_client_without_a_passphrase_says_that_the_room_is_closed_and_what_to_do() {
     run_client(
         |options| options.wait = Some(TEST_TIMEOUT),
         |harness| {
-            let stream = Stream::new(harness.listener.accept().unwrap().0);
-            let mut call = Connection::new(Arc::new(stream), FRAME_BYTES);
-            call.read_hello(TEST_TIMEOUT).unwrap();
-            call.refuse(Status::Closed);
+            harness.refuse_hello(Status::Closed);
             let Outcome::Failed(reason) = harness.outcome() else { panic!("it is outside") };
             let what_to_do = match cfg!(feature = "closed") {
                 true => "$CHAT_PASSPHRASE",
@@ -87,10 +82,7 @@ fn a_client_does_not_try_again_after_a_final_refusal_or_one_that_it_does_not_kno
         run_client(
             |options| options.interactive = true,
             |harness| {
-                let stream = Stream::new(harness.listener.accept().unwrap().0);
-                let mut call = Connection::new(Arc::new(stream), FRAME_BYTES);
-                call.read_hello(TEST_TIMEOUT).unwrap();
-                call.refuse(status);
+                harness.refuse_hello(status);
                 assert_eq!(harness.outcome(), Outcome::Failed(status.to_string()));
             },
         );
@@ -142,6 +134,7 @@ fn a_stop_at_the_question_for_the_name_ends_the_client() {
         run_client(
             |options| options.member.name = None,
             |harness| {
+                harness.is_found();
                 assert_eq!(harness.next_event(), UiEvent::AskName);
                 harness.stop_tx.send(stop).unwrap();
                 assert_eq!(harness.outcome(), Outcome::Left);
@@ -155,6 +148,7 @@ fn a_wish_to_leave_at_the_question_for_the_name_ends_the_client() {
     run_client(
         |options| options.member.name = None,
         |harness| {
+            harness.is_found();
             harness.wants(Input::Leave);
             assert_eq!(harness.outcome(), Outcome::Left);
         },
@@ -192,6 +186,98 @@ fn no_event_is_shown_before_the_join() {
             assert_eq!(harness.next_event(), UiEvent::Event { event: message_event(6), earlier: false });
             harness.stop(&mut call);
             reply(&mut call, &Reply::Left);
+        },
+    );
+}
+
+#[test]
+fn a_person_reads_first_who_is_here_and_then_what_is_said() {
+    let person = |name: &str| Person { name: name.into(), here: 1, idle: 1, operator: false };
+    let people = vec![person("Alice"), person("Tom")];
+    let here = Reply::People { people: people.clone(), total: 2 };
+    let refused = Reply::Refused(Refusal::busy());
+    for (who, shown) in [(here, Some(UiEvent::Here { people, total: 2 })), (refused, None)] {
+        run_client(
+            |options| options.member.asks_who = true,
+            |harness| {
+                let (mut call, join) = harness.accept_join();
+                let mut callback = dial(&join).unwrap();
+                reply(&mut call, &joined_reply(1, true));
+                thread::scope(|scope| {
+                    let delivery =
+                        scope.spawn(|| callback.call::<_, CallbackReply>(&receive_call(6), TEST_TIMEOUT));
+                    assert_eq!(next_request(&mut call), Request::Who);
+                    reply(&mut call, &who);
+                    assert_eq!(delivery.join().unwrap().unwrap(), CallbackReply::Received);
+                });
+                assert!(matches!(harness.next_event(), UiEvent::Connected { .. }));
+                if let Some(shown) = shown {
+                    assert_eq!(harness.next_event(), shown);
+                }
+                let said = UiEvent::Event { event: message_event(6), earlier: false };
+                assert_eq!(harness.next_event(), said);
+                harness.stop(&mut call);
+            },
+        );
+    }
+}
+
+#[test]
+fn what_is_said_does_not_wait_for_a_server_that_does_not_say_who_is_here() {
+    run_client(
+        |options| options.member.asks_who = true,
+        |harness| {
+            let (mut call, mut callback, _) = harness.accept_member(1);
+            assert_eq!(next_request(&mut call), Request::Who);
+            let _: CallbackReply = callback.call(&receive_call(6), TEST_TIMEOUT).unwrap();
+            reply(&mut call, &Reply::People { people: Vec::new(), total: 1 });
+            harness.stop(&mut call);
+        },
+    );
+}
+
+#[test]
+fn only_the_first_join_asks_who_is_here() {
+    run_client(
+        |options| options.member.asks_who = true,
+        |harness| {
+            let (mut call, callback, _) = harness.accept_member(1);
+            assert_eq!(next_request(&mut call), Request::Who);
+            drop((call, callback));
+            // The first one is resumed, and the second one is new.
+            for reply_to_resume in [None, Some(Cause::UnknownSession)] {
+                let (mut call, mut join) = harness.accept_join();
+                if let Some(cause) = reply_to_resume {
+                    refuse(&mut call, cause);
+                    let Request::Join(anew) = next_request(&mut call) else { panic!("it joins anew") };
+                    join = anew;
+                }
+                let _callback = dial(&join).unwrap();
+                reply(&mut call, &joined_reply(1, true));
+                harness.says("hello");
+                assert_eq!(broadcast(next_request(&mut call)).1, "hello");
+                reply(&mut call, &Reply::Accepted { sequence: 6 });
+            }
+        },
+    );
+}
+
+#[test]
+fn a_client_that_comes_back_under_another_name_says_so() {
+    run_client(
+        |options| options.member.may_add_number = true,
+        |harness| {
+            drop(harness.accept_member(1));
+            let (mut call, _) = harness.accept_join();
+            refuse(&mut call, Cause::UnknownSession);
+            let Request::Join(_) = next_request(&mut call) else { panic!("it joins anew") };
+            refuse(&mut call, Cause::NameTaken);
+            let Request::Join(join) = next_request(&mut call) else { panic!("with a number") };
+            let _callback = dial(&join).unwrap();
+            reply(&mut call, &joined_reply(2, true));
+            while !matches!(harness.next_event(), UiEvent::Rejoined { .. }) {}
+            assert_eq!(harness.next_event(), UiEvent::Renamed { name: "Alice-2".into() });
+            harness.stop(&mut call);
         },
     );
 }

@@ -4,6 +4,7 @@
 mod beginning;
 mod callback;
 mod calls;
+mod finding;
 mod harness;
 mod joining;
 mod reconnecting;

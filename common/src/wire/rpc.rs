@@ -298,7 +298,14 @@ impl Connection {
         &mut self.reader
     }
 
-    fn send<T: Serialize>(&mut self, value: &T, deadline: Instant) -> Result<(), RpcError> {
+    /// Sends a value, such as a request whose reply [`Connection::receive`] takes later.
+    ///
+    /// # Blocking
+    /// On the peer's reading, until `deadline` at most. [`Stream::shut_down`] wakes it.
+    ///
+    /// # Errors
+    /// After any error the connection is lost.
+    pub fn send<T: Serialize>(&mut self, value: &T, deadline: Instant) -> Result<(), RpcError> {
         encode_frame(value, &mut self.outbound)?;
         self.traffic += self.outbound.len();
         let written = self.stream.write_all(&self.outbound, deadline);
