@@ -6,19 +6,22 @@ use super::{
 };
 #[cfg(feature = "seeded-bugs")]
 use crate::settings::seeded::Bug;
-use crate::{log::Audience, order::journal::record::LastAccepted};
+use crate::{delivery::ConnectionPair, log::Audience, order::journal::record::LastAccepted};
 use chat_common::wire::protocol::{Cause, EventKind, Refusal, Reply};
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 impl RoundInProgress<'_> {
-    pub(super) fn say(&mut self, id: u64, message: Message) -> Result<Reply, Refusal> {
+    /// Says what came on the connections `pair`, if the session has no newer ones. Otherwise its client has
+    /// repeated the message there, and relies on the reply that it has read.
+    pub(super) fn say(&mut self, pair: &Arc<ConnectionPair>, message: Message) -> Result<Reply, Refusal> {
+        let id = pair.id;
         let Message { message_id, repeated, text, kind, digest } = message;
         let recipient = match &kind {
             MessageKind::Private { to } => self.members.id_of(to),
             MessageKind::Message | MessageKind::Action => None,
         };
         let has_space = self.check_space();
-        let member = self.members.get_mut(id).filter(|member| member.is_here());
+        let member = self.members.get_mut(id).filter(|member| member.is_here() && member.is_on(pair));
         let member = member.ok_or_else(Refusal::busy)?;
         let last = member.in_log.last_accepted.filter(|last| message_id <= last.message_id);
         #[cfg(feature = "seeded-bugs")]

@@ -11,12 +11,15 @@ use super::{
     round::RoundInProgress,
 };
 use crate::{
-    delivery::CONNECTION_LOST,
+    delivery::{ConnectionPair, CONNECTION_LOST},
     identity::{ClientKey, Host, Name},
     log::Audience,
 };
 use chat_common::wire::protocol::{Cause, EventKind, Refusal, Reply};
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// The most former names that are held for a member. So nobody keeps many names from others, or makes the
 /// check of a name slow.
@@ -33,8 +36,12 @@ enum Holding {
 }
 
 impl RoundInProgress<'_> {
-    pub(super) fn rename(&mut self, id: u64, name: &str) -> Result<Reply, Refusal> {
-        let member = self.members.get(id).filter(|member| member.is_here()).ok_or_else(Refusal::busy)?;
+    /// Gives a member another name, which it asked for on the connections `pair`, if its session has no newer
+    /// ones.
+    pub(super) fn rename(&mut self, pair: &Arc<ConnectionPair>, name: &str) -> Result<Reply, Refusal> {
+        let id = pair.id;
+        let member = self.members.get(id).filter(|member| member.is_here() && member.is_on(pair));
+        let member = member.ok_or_else(Refusal::busy)?;
         if *member.name == *name {
             // The client repeats the request because it lost the reply. The others were told the first
             // time.

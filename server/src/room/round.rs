@@ -89,11 +89,11 @@ impl<'r> RoundInProgress<'r> {
             }
             Command::Attach { pair, callback, slot } => self.attach(&pair, callback, slot),
             Command::Say { pair, message, task } => {
-                let reply = self.say(pair.id, message).unwrap_or_else(Reply::Refused);
+                let reply = self.say(&pair, message).unwrap_or_else(Reply::Refused);
                 self.effects.replies.push((pair, reply, task));
             }
             Command::Rename { pair, name, task } => {
-                let reply = self.rename(pair.id, &name).unwrap_or_else(Reply::Refused);
+                let reply = self.rename(&pair, &name).unwrap_or_else(Reply::Refused);
                 self.effects.replies.push((pair, reply, task));
             }
             Command::Operate { pair, operates_tx } => {

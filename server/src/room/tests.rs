@@ -402,6 +402,24 @@ fn a_muted_member_says_nothing_until_the_mute_ends_and_its_name_stays_muted() {
 }
 
 #[test]
+fn what_a_connection_asked_for_is_not_done_when_its_session_has_a_newer_one() {
+    with_room(&Limits::default(), |mut room| {
+        let old = room.join("ann", 1, address(1));
+        let new = room.resume(1, address(1)).unwrap();
+        for has_entered in [false, true] {
+            if has_entered {
+                room.enter(&new, Entrance::Resumed(0)).unwrap();
+            }
+            // The client may have read a refusal of the same message on the newer one, and relies on it.
+            assert!(matches!(room.say(&old, 1, "late"), Reply::Refused(_)), "{has_entered}");
+            assert!(renamed(room.rename(&old, "late")).is_err(), "{has_entered}");
+        }
+        assert!(matches!(room.say(&new, 1, "late"), Reply::Accepted { .. }));
+        assert_eq!(room.events().len(), 2, "{:?}", room.events());
+    });
+}
+
+#[test]
 fn nobody_gets_around_a_mute_or_a_kick_by_a_name_that_looks_the_same() {
     with_room(&Limits::default(), |mut room| {
         let bill = room.join("Bill", 1, address(1));
