@@ -5,6 +5,7 @@ mod arrows;
 mod background;
 mod bots;
 mod calm;
+mod class;
 mod clock;
 #[cfg(feature = "closed")]
 mod closed_client;

@@ -8,11 +8,14 @@ use chat_common::wire::{
 };
 use chat_server::{
     seeded::{Bug, Seeded},
-    Limits,
+    Bytes, JournalSettings, Limits, OperatorSettings, Settings,
 };
 use chat_tests::{
     checker::check,
+    class::{operators_file, WORDS},
+    folder::Folder,
     member::Member,
+    moderation::Moderation,
     raw::{self, RawPeer},
     server::{without_rate_limit, TestServer},
     watchdog::{Shared, WATCHDOG_TIMEOUT},
@@ -234,4 +237,60 @@ fn a_length_that_is_not_checked_is_found() {
             _ => Vec::new(),
         }
     });
+}
+
+/// The teacher mutes bob. Bob loses his connection, and later the server is started again. He tries to speak
+/// each time.
+fn lesson(settings: &Settings, timeout: Duration) -> Vec<String> {
+    let start = || TestServer::with_settings("127.0.0.1:0", settings.clone());
+    let server = start();
+    let names = ["teacher", "bob", "cid"];
+    let [mut teacher, mut bob, mut cid] = names.map(|name| Member::join(server.address(), name));
+    teacher.operate(WORDS);
+    let _ = teacher.command(&Moderation::Look { line: "/who", reply: "teacher" });
+    let (name, reason) = ("bob".to_owned(), "too loud".to_owned());
+    let _ = teacher.command(&Moderation::Mute { name, reason });
+    let _ = bob.try_say("one");
+    bob.resume().unwrap();
+    let _ = bob.try_say("two");
+    // Nobody reads that the room has ended, so nobody takes what comes later for another room's.
+    [&mut teacher, &mut bob, &mut cid].into_iter().for_each(Member::disconnect);
+    drop(server);
+    let server = start();
+    for member in [&mut teacher, &mut bob, &mut cid] {
+        member.set_server(server.address());
+        member.resume().unwrap();
+    }
+    let _ = bob.try_say("three");
+    let _ = teacher.command(&Moderation::Unmute { name: "bob".to_owned() });
+    let end = bob.say("the end");
+    teacher.hear_within(timeout, end);
+    cid.hear_within(timeout, end);
+    check(&[teacher.history(), bob.history(), cid.history()])
+}
+
+#[test]
+fn what_breaks_the_promises_of_an_operator_is_found() {
+    for bug in [Bug::ResumeUnmutes, Bug::ReplyToAll, Bug::MutesForgotten] {
+        let violations = |seeded, timeout| {
+            let folder = Folder::new();
+            let operators = OperatorSettings {
+                file: Some(operators_file(&folder).into()),
+                ..OperatorSettings::default()
+            };
+            let journal = JournalSettings {
+                directory: Some(folder.file("journal").into()),
+                segment_size: Bytes(64 << 10),
+                ..JournalSettings::default()
+            };
+            let limits = Limits { seeded, ..without_rate_limit() };
+            let settings = Settings { limits, operators, journal, ..Settings::default() };
+            lesson(&settings, timeout)
+        };
+        let correct = violations(Seeded::default(), WATCHDOG_TIMEOUT);
+        assert!(correct.is_empty(), "the correct server: {correct:#?}");
+        let broken = violations(Seeded::with(bug), BROKEN_SERVER_TIMEOUT);
+        assert!(!broken.is_empty(), "the lesson does not find {bug:?}");
+        eprintln!("the lesson finds {bug:?}: {}", broken[0]);
+    }
 }

@@ -8,13 +8,20 @@
 //! - all members saw one total order;
 //! - that order keeps the order of each author;
 //! - that order keeps real time: a message that was accepted before another was sent comes first;
-//! - events are missing only where the server told the recipient so.
+//! - events are missing only where the server told the recipient so;
+//! - each recipient reads of everybody else that it came, left and was renamed, once and in turn;
+//! - what operators command holds, as [`moderation`] says.
+
+mod moderation;
+#[cfg(test)]
+mod tests;
 
 use crate::{
     history::{MemberHistory, Sent, SessionHistory},
     watchdog::poll_result,
 };
 use chat_common::wire::protocol::EventKind;
+use moderation::Rules;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     ops::RangeInclusive,
@@ -67,7 +74,7 @@ pub fn check(members: &[MemberHistory]) -> Vec<String> {
     let mut all_sent: HashMap<MessageKey<'_>, &Sent> = HashMap::new();
     for member in members {
         for sent in &member.sent {
-            all_sent.insert((&member.name, sent.message_id, &sent.text), sent);
+            all_sent.insert((&sent.author, sent.message_id, &sent.text), sent);
         }
     }
     let mut logs: BTreeMap<u64, RoomLog<'_>> = BTreeMap::new();
@@ -76,16 +83,20 @@ pub fn check(members: &[MemberHistory]) -> Vec<String> {
         for session in &member.sessions {
             let log = logs.entry(session.room).or_default();
             check_session(member, session, &all_sent, log, &mut violations);
+            check_presence(member, session, &mut violations);
         }
         check_received_once(member, &mut violations);
     }
+    let rules = Rules::of(members);
+    rules.check(members, &logs, &mut violations);
     for (room, log) in &logs {
+        let notices_for_all = rules.notices_for_all(log);
         check_one_sequence_per_message(log, &mut violations);
         check_real_time(*room, members, &mut violations);
         for member in members {
             check_author_order(member, log, &mut violations);
             for session in member.sessions.iter().filter(|session| session.room == *room) {
-                check_complete(member, session, log, &all_sent, &mut violations);
+                check_complete(member, session, log, (&all_sent, &notices_for_all), &mut violations);
             }
         }
     }
@@ -100,7 +111,7 @@ fn record_accepted<'a>(
 ) {
     for sent in &member.sent {
         let Some(accepted) = sent.accepted else { continue };
-        let (author, message_id, text) = (member.name.clone(), sent.message_id, sent.text.clone());
+        let (author, message_id, text) = (sent.author.clone(), sent.message_id, sent.text.clone());
         let repeated = false;
         let kind = match sent.recipient {
             None => EventKind::Message { author, message_id, repeated, text },
@@ -180,16 +191,18 @@ fn check_session<'a>(
                     Some(sent) if delivery.at < sent.at => {
                         violations.push(format!("{name} received {kind:?} before it was sent"));
                     }
-                    Some(Sent { recipient: Some(recipient), .. }) if recipient != name => {
+                    Some(Sent { recipient: Some(recipient), .. }) if !member.is_called(recipient) => {
                         violations.push(format!("{name} received {kind:?}, which is for {recipient} alone"));
                     }
                     Some(_) => {}
                 }
-                if author == name && sequence > session.join_sequence {
+                if member.is_called(author) && sequence > session.join_sequence {
                     violations.push(format!("{name} received its own message: {kind:?}"));
                 }
             }
-            EventKind::Joined { name: joined } if joined == name && sequence >= session.join_sequence => {
+            EventKind::Joined { name: joined }
+                if member.is_called(joined) && sequence >= session.join_sequence =>
+            {
                 violations.push(format!("{name} received its own join"));
             }
             _ => {}
@@ -199,6 +212,34 @@ fn check_session<'a>(
     if session.join_sequence > 0 {
         let joined = EventKind::Joined { name: name.to_owned() };
         record(log, session.join_sequence, joined, name, violations);
+    }
+}
+
+/// Checks that in one session nobody came or took a name who was here under it, and that nobody left or was
+/// renamed who was not. Whether somebody is here is known from the first of these events on.
+fn check_presence(member: &MemberHistory, session: &SessionHistory, violations: &mut Vec<String>) {
+    let mut here: HashMap<&str, bool> = HashMap::new();
+    for delivery in
+        session.deliveries.iter().filter(|delivery| delivery.event.sequence > session.join_sequence)
+    {
+        let kind = &delivery.event.kind;
+        // Each name that the event is about, and whether somebody is here under it afterwards.
+        let changes = match kind {
+            EventKind::Joined { name } | EventKind::Back { name } => vec![(name, true)],
+            EventKind::Left { name, .. } => vec![(name, false)],
+            EventKind::Renamed { from, to } => vec![(from, false), (to, true)],
+            EventKind::Missed { .. } => {
+                here.clear();
+                continue;
+            }
+            _ => continue,
+        };
+        for (name, is_here) in changes {
+            if here.insert(name, is_here) == Some(is_here) {
+                let was = if is_here { "was here already" } else { "was not here" };
+                violations.push(format!("{} received {kind:?} of {name}, who {was}", member.name));
+            }
+        }
     }
 }
 
@@ -247,7 +288,7 @@ fn check_author_order(member: &MemberHistory, log: &RoomLog<'_>, violations: &mu
         log.iter().filter_map(|(sequence, entry)| Some((message_key(&entry.kind)?, *sequence))).collect();
     let mut last: Option<(u64, &Sent)> = None;
     for sent in &member.sent {
-        let key = (member.name.as_str(), sent.message_id, sent.text.as_str());
+        let key = (sent.author.as_str(), sent.message_id, sent.text.as_str());
         let Some(&sequence) = sequences.get(&key) else { continue };
         if let Some((before, earlier)) = last.filter(|(before, _)| *before >= sequence) {
             violations.push(format!(
@@ -292,7 +333,7 @@ fn check_complete(
     member: &MemberHistory,
     session: &SessionHistory,
     log: &RoomLog<'_>,
-    all_sent: &HashMap<MessageKey<'_>, &Sent>,
+    (all_sent, notices_for_all): (&HashMap<MessageKey<'_>, &Sent>, &HashSet<u64>),
     violations: &mut Vec<String>,
 ) {
     let received: BTreeSet<u64> = session.deliveries.iter().map(|delivery| delivery.event.sequence).collect();
@@ -313,14 +354,16 @@ fn check_complete(
             continue;
         }
         let expected = match &entry.kind {
-            EventKind::Message { author, .. } => author != &member.name,
+            EventKind::Message { author, .. } => !member.is_called(author),
             EventKind::Private { author, message_id, text, .. } => all_sent
                 .get(&(author.as_str(), *message_id, text.as_str()))
-                .is_some_and(|sent| sent.recipient.as_ref() == Some(&member.name)),
+                .and_then(|sent| sent.recipient.as_ref())
+                .is_some_and(|recipient| member.is_called(recipient)),
             EventKind::Joined { name } | EventKind::Left { name, .. } | EventKind::Back { name } => {
-                name != &member.name
+                !member.is_called(name)
             }
-            EventKind::Renamed { from, to } => from != &member.name && to != &member.name,
+            EventKind::Renamed { from, to } => !member.is_called(from) && !member.is_called(to),
+            EventKind::Notice { .. } => notices_for_all.contains(sequence),
             _ => true,
         };
         if expected {
@@ -328,6 +371,3 @@ fn check_complete(
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

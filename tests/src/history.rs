@@ -2,23 +2,43 @@
 //!
 //! All instants come from one clock, so all members of one check live in one process.
 
-use chat_common::wire::protocol::{Event, EventKind};
-use std::time::Instant;
+use crate::moderation::Given;
+use chat_common::wire::protocol::{Cause, Event, EventKind};
+use std::{net::IpAddr, time::Instant};
 
 /// What one member sent and received.
 #[derive(Clone, Debug, Default)]
 pub struct MemberHistory {
-    /// The member's name in the room.
+    /// The name under which the member joined.
     pub name: String,
+    /// The names that it took later, in order. It may not know whether the server has given it the last one.
+    pub later_names: Vec<String>,
+    /// The address that it comes from, where the test gives it one of its own.
+    pub address: Option<IpAddr>,
     /// The messages of this member, in the order of sending.
     pub sent: Vec<Sent>,
     /// The member's sessions, in order. Resuming continues the last one and adds none.
     pub sessions: Vec<SessionHistory>,
+    /// What the server said when the member came back and was refused, because an operator had removed it.
+    pub removals: Vec<String>,
+    /// What it did as an operator.
+    pub operator: Option<OperatorHistory>,
+}
+
+/// What one operator did.
+#[derive(Clone, Debug)]
+pub struct OperatorHistory {
+    /// Since when its connection is one of an operator, whenever it has one.
+    pub since: Instant,
+    /// Its commands, one after the other.
+    pub commands: Vec<Given>,
 }
 
 /// One message, as its author knows it.
 #[derive(Clone, Debug)]
 pub struct Sent {
+    /// The author's name at that time.
+    pub author: String,
     /// The author's id for it.
     pub message_id: u64,
     /// The text. No two messages of one check have the same text.
@@ -27,8 +47,19 @@ pub struct Sent {
     pub recipient: Option<String>,
     /// Just before the author first sent it.
     pub at: Instant,
-    /// The server's reply; `None` when the author received none.
+    /// The server's reply; `None` when the author received none, or was refused.
     pub accepted: Option<Accepted>,
+    /// The server's reply that it refuses the message for good.
+    pub refused: Option<Refused>,
+}
+
+/// The server's reply that it has refused a message.
+#[derive(Clone, Copy, Debug)]
+pub struct Refused {
+    /// Why.
+    pub cause: Cause,
+    /// Just after the author read the reply.
+    pub at: Instant,
 }
 
 /// The server's reply that it has accepted a message.
@@ -69,6 +100,11 @@ impl MemberHistory {
     /// A member that has neither sent nor received anything.
     pub fn new(name: &str) -> MemberHistory {
         MemberHistory { name: name.to_owned(), ..MemberHistory::default() }
+    }
+
+    /// Returns whether this is the member's name, or was or will be.
+    pub fn is_called(&self, name: &str) -> bool {
+        self.name == name || self.later_names.iter().any(|later| later == name)
     }
 
     /// The events of all sessions, in the order of receiving.

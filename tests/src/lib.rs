@@ -5,12 +5,14 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, clippy::print_stdout)]
 
 pub mod checker;
+pub mod class;
 #[cfg(feature = "closed")]
 pub mod closed;
 pub mod film;
 pub mod folder;
 pub mod history;
 pub mod member;
+pub mod moderation;
 pub mod process;
 pub mod proxy;
 pub mod random;

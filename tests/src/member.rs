@@ -5,8 +5,10 @@
 //! serves
 //! `Receive` until the member is dropped.
 
+mod operating;
+
 use crate::{
-    history::{text_of, Accepted, MemberHistory, Sent, SessionHistory},
+    history::{text_of, Accepted, MemberHistory, Refused, Sent, SessionHistory},
     raw::{self, RawPeer},
     receiver::{accept_callback, spawn, Receiver},
     watchdog::{poll_result, Shared, WATCHDOG_TIMEOUT},
@@ -20,7 +22,7 @@ use chat_common::wire::{
 };
 use std::{
     io,
-    net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
+    net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{
         atomic::{AtomicBool, Ordering::SeqCst},
         Arc,
@@ -39,6 +41,8 @@ pub enum Callbacks {
     /// As `Listen`, but the member reads nothing that the server then sends, as a stopped client does, until
     /// [`Member::goes_on`].
     Unread,
+    /// There is none: the member comes only to speak.
+    SendOnly,
 }
 
 /// A member. Dropping it closes its connections without a Leave, as a crash does.
@@ -51,10 +55,11 @@ pub struct Member {
     call: Option<RawPeer>,
     /// Serves the callback connection while one is open.
     receiver: Option<Receiver>,
-    /// Whether a receiver serves the callback connection.
-    reads: bool,
+    callbacks: Callbacks,
     /// The callback connection of a member that does not read.
     unread: Option<Connection>,
+    /// The operators' passphrase, if the member is an operator.
+    operators_words: Option<String>,
     history: Arc<Shared<MemberHistory>>,
     last_message_id: u64,
     busy_count: usize,
@@ -113,7 +118,7 @@ impl Member {
             Callbacks::Listen | Callbacks::Unread => {
                 Some(Arc::new(TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap()))
             }
-            Callbacks::Open => None,
+            Callbacks::Open | Callbacks::SendOnly => None,
         };
         Member {
             name: name.to_owned(),
@@ -122,8 +127,9 @@ impl Member {
             listener,
             call: None,
             receiver: None,
-            reads: callbacks != Callbacks::Unread,
+            callbacks,
             unread: None,
+            operators_words: None,
             history: Arc::new(Shared::new(MemberHistory::new(name))),
             last_message_id: 0,
             busy_count: 0,
@@ -136,7 +142,8 @@ impl Member {
         self.disconnect();
         let mut call = RawPeer::connect_call(self.server)?;
         let port = self.listener.as_ref().map_or(0, |listener| listener.local_addr().unwrap().port());
-        let join = Join { resume, ..Join::new(self.name.as_str(), self.token, port) };
+        let send_only = self.callbacks == Callbacks::SendOnly;
+        let join = Join { resume, send_only, ..Join::new(self.name.as_str(), self.token, port) };
         // The server dials before it replies to the Join, so a thread must wait in `accept` by then. The
         // thread accepts one connection of this session. If the server does not dial, we wake the thread
         // below.
@@ -159,26 +166,39 @@ impl Member {
             Reply::Refused(refusal) => return Err(MemberError::Refused(refusal)),
             other => panic!("the server replied to a Join with {other:?}"),
         };
-        if !joined.called_back {
+        if !joined.called_back && !send_only {
             callback = Some(call.connect_callback(self.server, self.token)?.connection);
         }
         self.history.update(|history| match (resume, history.sessions.last_mut()) {
             (Some(_), Some(session)) if session.room == joined.room => {}
+            // Nobody was told that it came, and nothing is for it.
+            _ if send_only => {
+                history
+                    .sessions
+                    .push(SessionHistory { stayed: false, ..SessionHistory::new(joined.room, 0) });
+            }
             _ => history.sessions.push(SessionHistory::new(joined.room, joined.sequence)),
         });
-        let callback = callback.expect("the server has called back");
-        if self.reads {
-            self.receiver = Some(Receiver::start(callback, Arc::clone(&self.history)));
-        } else {
-            self.unread = Some(callback);
+        match (callback, self.callbacks) {
+            (None, _) => assert!(send_only, "the server has called back"),
+            (callback, Callbacks::Unread) => self.unread = callback,
+            (Some(callback), _) => {
+                self.receiver = Some(Receiver::start(callback, Arc::clone(&self.history)));
+            }
         }
         self.call = Some(call);
-        Ok(())
+        self.show_operators_words()
     }
 
-    /// The name under which the member joined.
+    /// The name that the member has now.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Notes the address from which the member comes.
+    pub fn comes_from(self, address: IpAddr) -> Member {
+        self.history.update(|history| history.address = Some(address));
+        self
     }
 
     /// The session's secret. A test that plays a thief steals it.
@@ -215,10 +235,69 @@ impl Member {
     /// # Panics
     /// When the server refuses, or when it has not accepted within the watchdog's timeout.
     pub fn say_until_accepted(&mut self, text: &str) -> u64 {
-        let message_id = self.record_sent(text, None);
-        poll_result("the server to accept a message", || match self.send(message_id, text, None) {
-            Err(MemberError::Refused(refusal)) => panic!("the server refused {text:?}: {refusal:?}"),
-            sent => sent.inspect_err(|_| self.reconnect()),
+        let said = self.say_until_answered(text, None);
+        said.unwrap_or_else(|refusal| panic!("the server refused {text:?}: {refusal:?}"))
+    }
+
+    /// Says something to all, or to one recipient, and returns its sequence. After each lost connection it
+    /// reconnects and repeats the message under the same id.
+    ///
+    /// # Errors
+    /// The refusal of the message, or that of a server which does not let the member come back.
+    ///
+    /// # Panics
+    /// When the server has not replied within the watchdog's timeout.
+    pub fn say_until_answered(&mut self, text: &str, recipient: Option<&str>) -> Result<u64, Refusal> {
+        let message_id = self.record_sent(text, recipient);
+        self.until_answered(|member| member.send(message_id, text, recipient))
+    }
+
+    /// Takes another name. After each lost connection it reconnects and asks again.
+    ///
+    /// # Errors
+    /// As [`Member::say_until_answered`].
+    ///
+    /// # Panics
+    /// As [`Member::say_until_answered`].
+    pub fn rename_until_answered(&mut self, name: &str) -> Result<(), Refusal> {
+        let request = Request::Rename { name: name.to_owned() };
+        self.history.update(|history| history.later_names.push(name.to_owned()));
+        let renamed = self.until_answered(|member| match member.ask(&request)? {
+            Reply::Renamed { .. } => Ok(()),
+            Reply::Refused(refusal) => Err(MemberError::Refused(refusal)),
+            other => panic!("the server replied to Rename with {other:?}"),
+        });
+        match &renamed {
+            Ok(()) => name.clone_into(&mut self.name),
+            // It may have the name, and does not know.
+            Err(refusal) if is_removed(refusal) => {}
+            Err(_) => drop(self.history.update(|history| history.later_names.pop())),
+        }
+        renamed
+    }
+
+    /// Asks the server for the names of all members. After each lost connection it reconnects and asks again.
+    ///
+    /// # Panics
+    /// When the server has not replied within the watchdog's timeout.
+    pub fn who_until_answered(&mut self) -> Vec<String> {
+        let answer = self.until_answered(|member| member.ask(&Request::Who));
+        names_in(answer.unwrap_or_else(Reply::Refused))
+    }
+
+    /// Asks for something again after each lost connection, and while the server is busy.
+    fn until_answered<R>(
+        &mut self,
+        ask: impl Fn(&mut Member) -> Result<R, MemberError>,
+    ) -> Result<R, Refusal> {
+        poll_result(&format!("a reply to {}", self.name), || match ask(self) {
+            Ok(answer) => Ok(Ok(answer)),
+            Err(MemberError::Refused(refusal)) if refusal.cause != Cause::Busy => Ok(Err(refusal)),
+            Err(busy @ MemberError::Refused(_)) => Err(busy),
+            Err(lost) => match self.come_back() {
+                Ok(()) => Err(lost),
+                Err(refusal) => Ok(Err(refusal)),
+            },
         })
     }
 
@@ -275,9 +354,19 @@ impl Member {
     fn record_sent(&mut self, text: &str, recipient: Option<&str>) -> u64 {
         self.last_message_id += 1;
         let message_id = self.last_message_id;
-        let (text, recipient) = (text.to_owned(), recipient.map(str::to_owned));
-        let sent = Sent { message_id, text, recipient, at: Instant::now(), accepted: None };
-        self.history.update(|history| history.sent.push(sent));
+        let (author, text, recipient) = (self.name.clone(), text.to_owned(), recipient.map(str::to_owned));
+        self.history.update(|history| {
+            let at = Instant::now();
+            history.sent.push(Sent {
+                author,
+                message_id,
+                text,
+                recipient,
+                at,
+                accepted: None,
+                refused: None,
+            });
+        });
         message_id
     }
 
@@ -292,10 +381,7 @@ impl Member {
             match self.ask(&request)? {
                 Reply::Accepted { sequence } => {
                     let at = Instant::now();
-                    self.history.update(|history| {
-                        let room = history.sessions.last().expect("a member joins before it speaks").room;
-                        let sent = history.sent.iter_mut().rev().find(|sent| sent.message_id == message_id);
-                        let sent = sent.expect("a message is recorded before it is sent");
+                    self.record_reply(message_id, |sent, room| {
                         sent.accepted = Some(Accepted { room, sequence, at });
                     });
                     return Ok(sequence);
@@ -304,10 +390,25 @@ impl Member {
                     self.busy_count += 1;
                     thread::sleep(BUSY_PAUSE);
                 }
-                Reply::Refused(refusal) => return Err(MemberError::Refused(refusal)),
+                Reply::Refused(refusal) => {
+                    let refused = Refused { cause: refusal.cause, at: Instant::now() };
+                    self.record_reply(message_id, |sent, _| {
+                        sent.refused = sent.accepted.is_none().then_some(refused);
+                    });
+                    return Err(MemberError::Refused(refusal));
+                }
                 other => panic!("the server replied to a message with {other:?}"),
             }
         }
+    }
+
+    /// Changes what the history has of a message. The change gets the number of the room.
+    fn record_reply(&self, message_id: u64, change: impl FnOnce(&mut Sent, u64)) {
+        self.history.update(|history| {
+            let room = history.sessions.last().expect("a member joins before it speaks").room;
+            let sent = history.sent.iter_mut().rev().find(|sent| sent.message_id == message_id);
+            change(sent.expect("a message is recorded before it is sent"), room);
+        });
     }
 
     /// Sends one request on the call connection and reads the reply.
@@ -324,10 +425,7 @@ impl Member {
     /// # Panics
     /// When the server does not reply with them.
     pub fn who(&mut self) -> Vec<String> {
-        match self.ask(&Request::Who).unwrap() {
-            Reply::People { people, .. } => people.into_iter().map(|person| person.name).collect(),
-            other => panic!("the server replied to Who with {other:?}"),
-        }
+        names_in(self.ask(&Request::Who).unwrap())
     }
 
     /// Leaves with a Leave and returns the history.
@@ -336,6 +434,12 @@ impl Member {
     /// When the server does not reply with `Left`.
     pub fn leave(mut self) -> MemberHistory {
         assert_eq!(self.ask(&Request::Leave).unwrap(), Reply::Left);
+        self.crash()
+    }
+
+    /// Leaves with a Leave, or as a crash does if the connection is lost.
+    pub fn leave_or_crash(mut self) -> MemberHistory {
+        let _ = self.ask(&Request::Leave);
         self.crash()
     }
 
@@ -386,6 +490,21 @@ impl Member {
     /// When that takes longer than the watchdog's timeout.
     pub fn reconnect(&mut self) {
         poll_result(&format!("{} to reconnect", self.name), || self.resume());
+    }
+
+    /// Reconnects as [`Member::reconnect`] does.
+    ///
+    /// # Errors
+    /// When an operator has removed the member, or keeps it out. Its history then has the server's words.
+    ///
+    /// # Panics
+    /// As [`Member::reconnect`].
+    pub fn come_back(&mut self) -> Result<(), Refusal> {
+        let came = poll_result(&format!("{} to come back", self.name), || match self.resume() {
+            Err(MemberError::Refused(refusal)) if is_removed(&refusal) => Ok(Err(refusal)),
+            other => other.map(Ok),
+        });
+        came.inspect_err(|refusal| self.history.update(|history| history.removals.push(refusal.text.clone())))
     }
 
     /// Waits until the member has received this sequence, and reconnects while it does not arrive.
@@ -483,7 +602,7 @@ impl Member {
     /// Lets a member that does not read go on, as a stopped client that is continued. It reads all that has
     /// come, and from now on all that comes.
     pub fn goes_on(&mut self) {
-        self.reads = true;
+        self.callbacks = Callbacks::Listen;
         if let Some(callback) = self.unread.take() {
             self.receiver = Some(Receiver::start(callback, Arc::clone(&self.history)));
         }
@@ -509,6 +628,18 @@ impl Drop for Member {
 fn has_received(history: &MemberHistory, sequence: u64) -> Option<()> {
     let last = history.sessions.last().map_or(0, SessionHistory::last_sequence);
     (last >= sequence).then_some(())
+}
+
+fn names_in(answer: Reply) -> Vec<String> {
+    match answer {
+        Reply::People { people, .. } => people.into_iter().map(|person| person.name).collect(),
+        other => panic!("the server replied to Who with {other:?}"),
+    }
+}
+
+/// Whether a member may not come back because of an operator.
+fn is_removed(refusal: &Refusal) -> bool {
+    matches!(refusal.cause, Cause::SessionOver | Cause::Banned)
 }
 
 /// Why the server did not do what a member asked for.

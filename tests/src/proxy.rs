@@ -4,8 +4,9 @@
 //! joins all of them. `up` is the direction from the caller to the target, `down` is the direction back.
 
 use crate::watchdog::{Shared, WATCHDOG_TIMEOUT};
+use socket2::{Domain, Socket, Type};
 use std::{
-    io::{Read, Write},
+    io::{self, Read, Write},
     net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -74,6 +75,7 @@ pub struct Proxy {
 
 #[derive(Debug)]
 struct ProxyState {
+    source: Ipv4Addr,
     /// The address for new connections. A restarted server may have a new one.
     target: Shared<SocketAddr>,
     /// The faults of each new connection, by its number. The numbers start at 0.
@@ -126,9 +128,15 @@ enum Direction {
 impl Proxy {
     /// Listens on a free port of 127.0.0.1 and passes everything on to `target`.
     pub fn start(target: SocketAddr) -> Proxy {
+        Proxy::start_from(Ipv4Addr::LOCALHOST, target)
+    }
+
+    /// As [`Proxy::start`]; for the target, all connections come from this address of the machine.
+    pub fn start_from(source: Ipv4Addr, target: SocketAddr) -> Proxy {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(ProxyState {
+            source,
             target: Shared::new(target),
             plan: Shared::new(Plan(Box::new(|_| Faults::default()))),
             connections: Shared::new(Vec::new()),
@@ -215,7 +223,7 @@ fn accept_loop(listener: &TcpListener, shared: &ProxyState) {
             let number = shared.connection_count.fetch_add(1, Ordering::SeqCst);
             let faults = shared.plan.update(|plan| (plan.0)(number));
             let address = shared.target.read_with(|target| *target);
-            let Ok(target) = TcpStream::connect_timeout(&address, WATCHDOG_TIMEOUT) else { continue };
+            let Ok(target) = connect_from(shared.source, address) else { continue };
             let _ = (caller.set_nodelay(true), target.set_nodelay(true));
             let state = Shared::new(ConnectionState { faults, cut: false });
             let recording = shared.recordings.update(|recordings| {
@@ -244,6 +252,16 @@ fn accept_loop(listener: &TcpListener, shared: &ProxyState) {
         }
         shared.connections.read_with(|connections| connections.iter().for_each(|open| open.cut()));
     });
+}
+
+fn connect_from(source: Ipv4Addr, target: SocketAddr) -> io::Result<TcpStream> {
+    let socket = Socket::new(Domain::for_address(target), Type::STREAM, None)?;
+    // Only a target on this machine is told another address than the one that the system chooses.
+    if source != Ipv4Addr::LOCALHOST {
+        socket.bind(&SocketAddr::from((source, 0)).into())?;
+    }
+    socket.connect_timeout(&target.into(), WATCHDOG_TIMEOUT)?;
+    Ok(socket.into())
 }
 
 impl ProxiedConnection {

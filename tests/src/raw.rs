@@ -40,9 +40,11 @@ impl RawPeer {
     /// # Panics
     /// When nobody accepts within the watchdog's timeout.
     pub fn connect(server: SocketAddr) -> RawPeer {
-        let stream =
-            TcpStream::connect_timeout(&server, WATCHDOG_TIMEOUT).expect("the server accepts connections");
-        RawPeer::from_stream(stream)
+        RawPeer::try_connect(server).expect("the server accepts connections")
+    }
+
+    fn try_connect(server: SocketAddr) -> io::Result<RawPeer> {
+        TcpStream::connect_timeout(&server, WATCHDOG_TIMEOUT).map(RawPeer::from_stream)
     }
 
     /// Connects from this address of the machine, and sends nothing. The connection leaves nothing behind
@@ -97,7 +99,7 @@ impl RawPeer {
 
     /// Connects and says hello as a client that wants to call.
     pub fn connect_call(server: SocketAddr) -> Result<RawPeer, RpcError> {
-        let mut peer = RawPeer::connect(server);
+        let mut peer = RawPeer::try_connect(server)?;
         peer.say_hello()?;
         Ok(peer)
     }
@@ -110,7 +112,7 @@ impl RawPeer {
     /// Connects and offers to serve `Receive` for the session with this token, which joined on this
     /// connection.
     pub fn connect_callback(&self, server: SocketAddr, token: Token) -> Result<RawPeer, RpcError> {
-        let mut peer = RawPeer::connect(server);
+        let mut peer = RawPeer::try_connect(server)?;
         peer.open_callback(self, token)?;
         Ok(peer)
     }

@@ -5,6 +5,8 @@
 //! has nothing by that.
 
 use super::Service;
+#[cfg(feature = "seeded-bugs")]
+use crate::settings::seeded::Bug;
 use crate::{delivery::ConnectionPair, identity::Origin, room::Command};
 use chat_common::wire::{
     error::RpcError,
@@ -57,6 +59,11 @@ impl OperatorCalls {
         match done {
             Err(refusal) => connection.reply(&Reply::Refused(refusal), timeout)?,
             Ok(text) => {
+                #[cfg(feature = "seeded-bugs")]
+                if service.limits.seeded.has(Bug::ReplyToAll) && !text.is_empty() {
+                    let text = text.clone();
+                    let _ = service.room.ask(|said_tx| Command::Notice { text, said_tx });
+                }
                 let limit = service.limits.max_frame.0.saturating_sub(AROUND_TEXT);
                 let mut rest = &*text;
                 loop {

@@ -1,12 +1,16 @@
 //! Who comes and goes: a client claims a name or resumes a session, enters, brings its callback connection,
 //! and leaves. Runs on the broadcaster's thread, in a round.
 
+#[cfg(feature = "seeded-bugs")]
+use super::round::Ruling;
 use super::{
     command::Entrance,
     member::{InLog, KnownClient, Member, Presence, Times},
     round::RoundInProgress,
     waiting::largest_command,
 };
+#[cfg(feature = "seeded-bugs")]
+use crate::settings::seeded::Bug;
 use crate::{
     delivery::{ConnectionPair, NewRecipient, CONNECTION_LOST},
     door::Slot,
@@ -92,6 +96,10 @@ impl RoundInProgress<'_> {
         self.effects.closings.extend(member.pair().map(|old| (Arc::clone(old), "replaced")));
         self.effects.recipients_changed = true;
         let announced = member.is_here();
+        #[cfg(feature = "seeded-bugs")]
+        if self.limits.seeded.has(Bug::ResumeUnmutes) {
+            self.state.ruling = Some(Ruling::Mute(member.name.to_string(), None));
+        }
         let member = self.members.get_mut(id).expect("the session is in the list");
         member.client = client;
         let pair = Arc::new(ConnectionPair::new(id, call, self.door.reads(address)));

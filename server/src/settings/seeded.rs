@@ -42,6 +42,12 @@ pub enum Bug {
     AnswerBeforeSync,
     /// The recipients get a round before the disk has it.
     PublishBeforeSync,
+    /// A member that resumes its session is not muted any more.
+    ResumeUnmutes,
+    /// Everybody is told the reply to an operator's command.
+    ReplyToAll,
+    /// The journal's mutes are not read.
+    MutesForgotten,
 }
 
 /// Whether a bug makes threads meet where it shows. The model checker tries all orders by itself.

@@ -1,4 +1,5 @@
-//! `make soak`: ten minutes of random members over a network with random faults.
+//! `make soak`: ten minutes of random members over a network with random faults, and of an operator who
+//! moderates them.
 //!
 //! The checker reads all histories. At the end the server must have no more threads and descriptors than at
 //! the start, and hardly more memory. `CHAT_SOAK_SECONDS` sets another length, `CHAT_SEED` repeats a run.
@@ -6,9 +7,11 @@
 
 use chat_tests::{
     checker::check,
+    class::{operators_file, run_class},
+    folder::Folder,
     member::Member,
     process::Program,
-    random::{run_random_members, seed_from_environment},
+    random::seed_from_environment,
     watchdog::{poll, Shared},
 };
 use std::{
@@ -29,7 +32,9 @@ const PAUSE: Duration = Duration::from_millis(50);
 fn main() -> ExitCode {
     let seconds = env::var("CHAT_SOAK_SECONDS").ok().and_then(|seconds| seconds.parse().ok()).unwrap_or(600);
     let length = Duration::from_secs(seconds);
-    let (server, address) = Program::server(&["--rate-burst", "0"]);
+    let folder = Folder::new();
+    let operators = operators_file(&folder);
+    let (server, address) = Program::server(&["--rate-burst", "0", "--operators", &operators]);
     // We count with one member in the room, at the start and at the end: then every thread of the server
     // runs.
     let probe = Member::join(address, "probe");
@@ -37,7 +42,7 @@ fn main() -> ExitCode {
     probe.leave();
     let began = Instant::now();
     let warm = Shared::new(None);
-    let histories = run_random_members(address, seed_from_environment(), 4, &|_| {
+    let histories = run_class(address, seed_from_environment(), 4, &|_| {
         thread::sleep(PAUSE);
         if began.elapsed() > length / WARM_UP_DIVISOR {
             warm.update(|memory| {
