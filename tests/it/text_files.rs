@@ -1,5 +1,5 @@
-//! Texts from files and pipes of other systems: with a byte order mark before them, and `\r\n` at the end of
-//! each line.
+//! Texts from files and pipes of other programs: with a byte order mark before them and `\r\n` at the end of
+//! each line, and with colours.
 
 use chat_tests::{folder::Folder, process::Program};
 use std::fs;
@@ -80,5 +80,30 @@ fn what_is_piped_into_a_client_begins_behind_the_mark() {
         client.ends_input();
         assert_eq!(client.exits(), Some(0), "{name}: {}", client.error_output());
         tom.sees(heard);
+    }
+}
+
+#[test]
+fn the_colours_of_a_program_are_not_said_and_a_text_that_is_given_is_said_as_it_is() {
+    let (_server, address) = Program::server(&[]);
+    let tom = Program::joined_client(address, "Tom");
+    let red = "\u{1b}[01;31mred\u{1b}[0m \u{9b}38:5:1mred\u{9b}m";
+    for (name, arguments, text, heard) in [
+        (
+            "Ann",
+            &["--send", "-"][..],
+            format!("{red}\n\u{1b}[2J\u{1b}[0"),
+            "red red\n    \\u{1b}[2J\\u{1b}[0",
+        ),
+        ("Bob", &[], format!("{red}\n"), "red red"),
+        ("Cleo", &["--send", "a \u{1b}[1mred"], String::new(), "a \\u{1b}[1mred"),
+        ("Dan", &["--json-input"], "{\"say\":\"\\u001b[1mred\"}\n".to_owned(), "\\u{1b}[1mred"),
+    ] {
+        let mut client = Program::client(address, name, arguments);
+        // The end of a read may be inside a colour.
+        text.split_inclusive('[').for_each(|part| client.types_exactly(part));
+        client.ends_input();
+        assert_eq!(client.exits(), Some(0), "{name}: {}", client.error_output());
+        tom.sees(&format!("[{name}] {heard}\n"));
     }
 }

@@ -141,10 +141,10 @@ impl UserSide {
             Some(editor) => editor.edit_loop(io::stdin().lock(), &typist, pass),
             None => read_typed_loop(BufReader::new(ForegroundInput::new(move || typist.hide_again())), pass),
         };
-        let input = || BufReader::new(ForegroundInput::new(|| {}));
+        let input = || ForegroundInput::new(|| {});
         let stdin = thread::Builder::new().name("stdin".into());
         if options.json_input {
-            stdin.spawn(move || read_objects_loop(input(), |input| person.take(input)))?;
+            stdin.spawn(move || read_objects_loop(BufReader::new(input()), |input| person.take(input)))?;
         } else if !self.interactive {
             stdin.spawn(move || read_lines_loop(input(), |typed| person.pass_of_pipe(typed)))?;
         } else if options.paste_guard {

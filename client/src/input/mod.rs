@@ -3,6 +3,7 @@
 //!
 //! The loop runs on the thread `stdin`. Nobody joins that thread, because std cannot wake a blocked read.
 
+mod colors;
 mod command;
 #[cfg(any(feature = "closed", feature = "edit"))]
 mod hidden_input;
@@ -31,14 +32,14 @@ pub(crate) use terminal_modes::TerminalModes;
 pub use typed::Typed;
 pub use typing::{guard_pastes_loop, read_typed_loop};
 
-use crate::settings::EMPTY_MESSAGE_ERROR;
+use crate::{input::colors::WithoutColors, settings::EMPTY_MESSAGE_ERROR};
 use chat_common::text::{
     invisible::trim,
     text_file::{with_plain_ends, without_end, without_mark},
 };
 use std::{
     borrow::Cow,
-    io::{self, BufRead, Read},
+    io::{self, BufRead, BufReader, Read},
 };
 
 /// A longer line is passed on in pieces, so that input without line ends cannot fill the memory. In bytes.
@@ -46,12 +47,13 @@ const MAX_PIECE_BYTES: usize = 64 * 1024;
 /// The memory holds one message from standard input until it is sent. In bytes.
 const MAX_MESSAGE_BYTES: u64 = 1024 * 1024;
 
-/// Passes each line on, until the end of the input or of the client, or until the input cannot be read.
+/// Passes each line on, until the end of the input or of the client, or until the input cannot be read. The
+/// colours of a program's output are left out.
 ///
 /// # Blocking
 /// On `reader`, without a limit, and on `pass`, which returns false after the end of the client.
-pub fn read_lines_loop(reader: impl BufRead, mut pass: impl FnMut(Typed) -> bool) {
-    if let Err(error) = read_lines(reader, &mut pass) {
+pub fn read_lines_loop(reader: impl Read, mut pass: impl FnMut(Typed) -> bool) {
+    if let Err(error) = read_lines(BufReader::new(WithoutColors::new(reader)), &mut pass) {
         // A line that the error cuts is not sent.
         pass(Typed::Failed(cannot_read(&error)));
     }
@@ -107,7 +109,7 @@ pub enum MessageError {
     Invalid(String),
 }
 
-/// Returns all of the input as one message, without the line ends at its end.
+/// Returns all of the input as one message, without the line ends at its end, and without colours.
 ///
 /// # Blocking
 /// On `reader`, until its end.
@@ -116,7 +118,10 @@ pub enum MessageError {
 /// When the input cannot be read, is too long, or is empty.
 pub fn read_message(reader: impl Read) -> Result<String, MessageError> {
     let mut bytes = Vec::new();
-    reader.take(MAX_MESSAGE_BYTES + 1).read_to_end(&mut bytes).map_err(MessageError::Unreadable)?;
+    WithoutColors::new(reader)
+        .take(MAX_MESSAGE_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(MessageError::Unreadable)?;
     if bytes.len() as u64 > MAX_MESSAGE_BYTES {
         return Err(MessageError::Invalid(format!("--send - takes at most {MAX_MESSAGE_BYTES} bytes")));
     }
@@ -155,7 +160,7 @@ fn complete_characters(bytes: &[u8]) -> usize {
 mod tests {
     use super::*;
 
-    fn pieces(input: impl BufRead) -> Vec<Typed> {
+    fn pieces(input: impl Read) -> Vec<Typed> {
         let mut pieces = Vec::new();
         read_lines_loop(input, |piece| {
             pieces.push(piece);
@@ -183,6 +188,14 @@ mod tests {
         );
         assert_eq!(read_message(&b"\xef\xbb\xbfone\r\ntwo\r\n"[..]).unwrap(), "one\ntwo");
         assert!(matches!(read_message(&b"\xef\xbb\xbf\r\n"[..]), Err(MessageError::Invalid(_))));
+    }
+
+    #[test]
+    fn the_colours_of_a_program_are_in_no_line_and_in_no_message() {
+        let printed = &b"\x1b[01;34mfolder\x1b[0m\n\x1b[31m/who\x1b[m\n\x1b[2J\n"[..];
+        assert_eq!(pieces(printed), [line("folder"), line("/who"), line("\u{1b}[2J"), Typed::End]);
+        assert_eq!(read_message(printed).unwrap(), "folder\n/who\n\u{1b}[2J");
+        assert!(matches!(read_message(&b"\x1b[1m\n\x1b[0m"[..]), Err(MessageError::Invalid(_))));
     }
 
     #[test]
