@@ -53,10 +53,12 @@ mod session;
 mod settings;
 
 pub use editor::Editor;
-pub use events::{Channels, Found, Input, Outcome, Rejoin, Stop, UiEvent, UiEventHandler, Utterance};
+pub use events::{
+    Channels, Found, Input, InputId, Outcome, Rejoin, Stop, UiEvent, UiEventHandler, Utterance,
+};
 pub use input::{
     cannot_read, guard_pastes_loop, parse_line, read_lines_loop, read_message, read_objects_loop,
-    read_typed_loop, Asks, MessageError, Person, Shown, TerminalEvent, Typed,
+    read_typed_loop, Asks, MessageError, Mistake, Person, Shown, TerminalEvent, Typed,
 };
 pub use screen::{json_objects, Screen};
 #[cfg(feature = "closed")]

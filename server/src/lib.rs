@@ -30,7 +30,7 @@
 //!    was pasted. Thread `paste`.
 //! 3. `client/src/input/person.rs`: `pass`, `take` see that it is not a command. Hands over `input_tx`.
 //! 4. `client/src/session/calls.rs`: `call_loop` is the session. Thread `main`.
-//! 5. `client/src/session/client.rs`: `take`, `say`.
+//! 5. `client/src/session/client.rs`: `take`, `take_as`, `say`.
 //! 6. `client/src/session/send_queue.rs`: `push_utterance` gives the message its id. Hands over `Request`.
 //! 7. `client/src/session/calls.rs`: `call_loop` takes it from the queue.
 //! 8. `common/src/wire/rpc.rs`: `call` writes Broadcast to the socket, and waits for the reply. Hands over

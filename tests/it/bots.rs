@@ -103,6 +103,31 @@ fn nobody_can_trick_the_bot_of_the_readme_in_python() {
 }
 
 #[test]
+fn a_bot_learns_by_its_own_ids_what_became_of_each_line() {
+    let (_server, address) = Program::server(&[]);
+    let ann = Program::joined_client(address, "Ann");
+    let folder = Folder::new();
+    let log = folder.file("log");
+    let mut bot = Program::client(address, "bot", &["--json-input", "--log", &log]);
+    bot.types(r#"{"say":"hello","id":"\u0041 \"1\""}"#);
+    bot.types(r#"{"to":"Nobody","text":"hi","id":2}"#);
+    bot.types(r#"{"shout":"hello","id":3}"#);
+    bot.types(r#"{"say":"no id"}"#);
+    bot.ends_input();
+    assert_eq!(bot.exits(), Some(1));
+    ann.sees("[bot] hello\n[bot] no id\n");
+    let lines = bot.lines();
+    for (event, end) in
+        [("accepted", r#","id":"A \"1\""}"#), ("refused", r#","id":2}"#), ("mistake", r#","id":3}"#)]
+    {
+        let start = format!("{{\"event\":\"{event}\",");
+        assert!(lines.iter().any(|line| line.starts_with(&start) && line.ends_with(end)), "{lines:#?}");
+    }
+    assert_eq!(lines.iter().filter(|line| line.contains("\"id\"")).count(), 3, "{lines:#?}");
+    assert!(fs::read_to_string(&log).unwrap().contains(" [bot] hello\n"));
+}
+
+#[test]
 fn a_bad_line_is_a_mistake_and_costs_nothing_else() {
     let (_server, address) = Program::server(&[]);
     let ann = Program::joined_client(address, "Ann");

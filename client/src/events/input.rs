@@ -16,6 +16,15 @@ pub enum Input {
         /// split.
         message_id: Option<u64>,
     },
+    /// Something of all these, with an id that comes back in what becomes of it: see [`UiEvent::Of`].
+    ///
+    /// [`UiEvent::Of`]: crate::UiEvent::Of
+    WithId {
+        /// The id.
+        id: InputId,
+        /// What is wanted.
+        input: Box<Input>,
+    },
     /// To reply to the last private message.
     Reply(String),
     /// To have this name from now on.
@@ -62,6 +71,31 @@ impl Input {
     pub fn message(text: impl Into<String>) -> Input {
         Utterance::Message(text.into()).into()
     }
+
+    /// The same with this id, if there is one.
+    pub(crate) fn with_id(self, id: Option<InputId>) -> Input {
+        match id {
+            Some(id) => Input::WithId { id, input: Box::new(self) },
+            None => self,
+        }
+    }
+
+    /// The same without its id.
+    pub(crate) fn without_id(&self) -> &Input {
+        match self {
+            Input::WithId { input, .. } => input.without_id(),
+            input => input,
+        }
+    }
+}
+
+/// What a program calls something that it wants. It means nothing to the client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum InputId {
+    /// Any text.
+    Text(String),
+    /// A whole number below 2^53.
+    Number(u64),
 }
 
 impl From<Utterance> for Input {

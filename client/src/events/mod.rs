@@ -4,6 +4,6 @@ mod input;
 mod ui_event;
 mod utterance;
 
-pub use input::{Channels, Input, Outcome, Stop};
+pub use input::{Channels, Input, InputId, Outcome, Stop};
 pub use ui_event::{Found, Rejoin, UiEvent, UiEventHandler};
 pub use utterance::Utterance;

@@ -1,6 +1,9 @@
 //! What happens in the room and to the connection, before it becomes text. No I/O.
 
-use super::{input::Input, utterance::Utterance};
+use super::{
+    input::{Input, InputId},
+    utterance::Utterance,
+};
 use chat_common::wire::protocol::{Event, EventKind, Joined, Person};
 
 /// Receives every [`UiEvent`]. The session's main thread and the callback's thread call it.
@@ -59,6 +62,13 @@ pub enum UiEvent {
         sequence: u64,
         /// The message.
         utterance: Utterance,
+    },
+    /// What became of something that came as [`Input::WithId`]: it was accepted or refused, or was not valid.
+    Of {
+        /// The id that came with it.
+        id: InputId,
+        /// One of [`UiEvent::Accepted`], [`UiEvent::Refused`] and [`UiEvent::InvalidInput`].
+        event: Box<UiEvent>,
     },
     /// The client sends this later: there is no connection, or the server is busy.
     Queued(Input),
@@ -137,6 +147,14 @@ pub enum UiEvent {
 }
 
 impl UiEvent {
+    /// The same as what became of the input with this id, if there is one.
+    pub(crate) fn of(self, id: Option<InputId>) -> UiEvent {
+        match id {
+            Some(id) => UiEvent::Of { id, event: Box::new(self) },
+            None => self,
+        }
+    }
+
     /// Returns the sequence of an event that all members are shown with the same line. A program that serves
     /// many members makes that line once. Everything else is for this client alone.
     pub fn sequence_for_all(&self) -> Option<u64> {

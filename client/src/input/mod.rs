@@ -24,7 +24,7 @@ mod typing;
 pub(crate) use command::commands;
 #[cfg(feature = "edit")]
 pub(crate) use command::{false_slash, is_for_one_person, verbs};
-pub use objects::{parse_line, read_objects_loop};
+pub use objects::{parse_line, read_objects_loop, Mistake};
 pub use person::{Asks, Person};
 pub use shown::{Shown, TerminalEvent};
 #[cfg(feature = "edit")]
@@ -217,7 +217,7 @@ mod tests {
                 Err(io::Error::other("broken"))
             }
         }
-        let pieces = pieces(io::BufReader::new((&b"a\n"[..]).chain(Broken)));
+        let pieces = pieces((&b"a\n"[..]).chain(Broken));
         let failed = Typed::Failed("cannot read standard input: broken".into());
         assert_eq!(pieces, [line("a"), failed]);
     }

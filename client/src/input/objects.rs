@@ -8,7 +8,7 @@ use super::{
     json::{parse_object, Value},
     read_line, MAX_PIECE_BYTES,
 };
-use crate::events::{Input, Utterance};
+use crate::events::{Input, InputId, Utterance};
 use chat_common::text::text_file::without_mark;
 use std::{
     collections::BTreeMap,
@@ -41,10 +41,11 @@ fn read_objects(mut reader: impl BufRead, pass: &mut impl FnMut(Input) -> bool) 
         let line = if number == 1 { without_mark(&bytes)? } else { &bytes };
         let is_cut = bytes.len() == MAX_PIECE_BYTES && !bytes.ends_with(b"\n");
         let input = match is_cut {
-            true => Err(format!("a line has at most {MAX_PIECE_BYTES} bytes")),
+            true => Err(Mistake::from(format!("a line has at most {MAX_PIECE_BYTES} bytes"))),
             false => parse_line(line),
         };
-        let input = input.unwrap_or_else(|why| Input::Mistake(format!("line {number}: {why}")));
+        let mistake = |Mistake { id, why }| Input::Mistake(format!("line {number}: {why}")).with_id(id);
+        let input = input.unwrap_or_else(mistake);
         if !line.trim_ascii().is_empty() && !pass(input) {
             break;
         }
@@ -56,17 +57,44 @@ fn read_objects(mut reader: impl BufRead, pass: &mut impl FnMut(Input) -> bool) 
     Ok(())
 }
 
+/// What is wrong with a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistake {
+    /// The id of the object, if it can be read.
+    pub id: Option<InputId>,
+    /// The reason. One line for people.
+    pub why: String,
+}
+
+impl From<String> for Mistake {
+    fn from(why: String) -> Mistake {
+        Mistake { id: None, why }
+    }
+}
+
 /// Reads one line of `--json-input`.
 ///
 /// # Errors
-/// What is wrong with it. One line for people.
-pub fn parse_line(bytes: &[u8]) -> Result<Input, String> {
+/// What is wrong with it.
+pub fn parse_line(bytes: &[u8]) -> Result<Input, Mistake> {
     let text = std::str::from_utf8(bytes)
         .map_err(|error| format!("byte {} is not UTF-8", error.valid_up_to() + 1))?;
-    to_input(parse_object(text)?.into_iter().collect())
+    let mut members: BTreeMap<String, Value> = parse_object(text)?.into_iter().collect();
+    let id = match members.remove("id") {
+        None => None,
+        Some(Value::Text(id)) => Some(InputId::Text(id)),
+        Some(Value::Number(id)) => Some(InputId::Number(id)),
+        Some(Value::Flag(_)) => return Err(Mistake::from("\"id\" needs a text or a number".to_owned())),
+    };
+    match to_input(members) {
+        // It has no reply.
+        Ok(Input::Leave) => Ok(Input::Leave),
+        Ok(input) => Ok(input.with_id(id)),
+        Err(why) => Err(Mistake { id, why }),
+    }
 }
 
-/// Returns what an object means.
+/// Returns what an object means, without its id.
 fn to_input(mut members: BTreeMap<String, Value>) -> Result<Input, String> {
     for (key, value) in &members {
         let needs = match (key.as_str(), value) {
@@ -106,7 +134,7 @@ fn to_input(mut members: BTreeMap<String, Value>) -> Result<Input, String> {
             history(*count, Some(*before))
         }
         [("leave", _)] => Ok(Input::Leave),
-        [] => Err(format!("the object is empty; {FORMS}")),
+        [] => Err(format!("the object is empty, or has nothing but an id; {FORMS}")),
         [("to", _)] => Err("\"to\" needs a \"text\" beside it".into()),
         [("text", _)] => Err("\"text\" needs a \"to\" beside it; \"say\" says a text to everybody".into()),
         [("before", _)] => Err("\"before\" needs a \"history\" beside it".into()),
@@ -158,6 +186,35 @@ mod tests {
     }
 
     #[test]
+    fn an_id_goes_with_what_the_object_says_and_with_its_mistake() {
+        let lines = r#"{"id":"a \"b\"","say":"hi"}
+            {"who":true,"id":9007199254740991}
+            {"id":"","message_id":3,"do":"waves"}
+            {"id":0,"quit":true}
+            {"id":1}"#;
+        let text = |id: &str| Some(InputId::Text(id.into()));
+        let number = |id| Some(InputId::Number(id));
+        let waves = Input::Say { utterance: Utterance::Action("waves".into()), message_id: Some(3) };
+        let got = inputs(lines.as_bytes());
+        assert_eq!(
+            got[..3],
+            [
+                say("hi").with_id(text("a \"b\"")),
+                Input::Who(None).with_id(number(9_007_199_254_740_991)),
+                waves.with_id(text("")),
+            ]
+        );
+        for (input, (id, why)) in got[3..].iter().zip([
+            (InputId::Number(0), "line 4: there is no key \"quit\""),
+            (InputId::Number(1), "line 5: the object is empty, or has nothing but an id"),
+        ]) {
+            let Input::WithId { id: of, input } = input else { panic!("{input:?}") };
+            assert!(matches!(&**input, Input::Mistake(mistake) if mistake.starts_with(why)), "{input:?}");
+            assert_eq!(*of, id);
+        }
+    }
+
+    #[test]
     fn a_byte_order_mark_is_no_part_of_the_first_object() {
         assert_eq!(inputs(b"\xef\xbb\xbf{\"say\":\"hi\"}\r\n"), [say("hi"), Input::End]);
         assert!(matches!(&inputs(b"\xff\xfe{\0}\0\n\0")[..], [Input::Failed(why)] if why.contains("UTF-16")));
@@ -182,6 +239,12 @@ mod tests {
             (b"{\"say\":\"a\",\"message_id\":\"7\"}", "\"message_id\" needs a number"),
             (b"{\"say\":\"a\",\"do\":\"b\"}", "the keys \"do\", \"say\" do not go together"),
             (b"{\"Say\":\"a\"}", "there is no key \"Say\""),
+            (b"{\"say\":\"a\",\"id\":true}", "\"id\" needs a text or a number"),
+            (b"{\"say\":\"a\",\"id\":null}", "character 17: a value is a text"),
+            (b"{\"say\":\"a\",\"id\":{}}", "character 17: a value is a text"),
+            (b"{\"say\":\"a\",\"id\":-1}", "character 17: a value is a text"),
+            (b"{\"say\":\"a\",\"id\":1.5}", "character 17: a number is whole and below 2^53"),
+            (b"{\"say\":\"a\",\"id\":9007199254740992}", "character 17: a number is whole and below 2^53"),
             (b"{\"say\":\"\xff\"}", "byte 9 is not UTF-8"),
             (long.as_bytes(), "a line has at most 65536 bytes"),
         ] {

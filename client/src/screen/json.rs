@@ -1,7 +1,7 @@
 //! Writes what the client shows as JSON for programs, one object for each line. No I/O.
 
 use crate::{
-    events::{Found, Input, Rejoin, UiEvent, Utterance},
+    events::{Found, Input, InputId, Rejoin, UiEvent, Utterance},
     input::{Shown, TerminalEvent},
     screen::{people::matching, viewer::now, wording::as_typed},
 };
@@ -21,17 +21,36 @@ pub(crate) fn objects(shown: &Shown) -> Vec<String> {
 /// Returns the objects of an event, as `--json` prints them, without line ends. Most events have one, some
 /// have none.
 pub fn json_objects(event: &UiEvent) -> Vec<String> {
+    match event {
+        UiEvent::History(events) => events.iter().map(|event| room_object(event, true).end()).collect(),
+        UiEvent::Found { text, matches, total, complete } => {
+            let object = |found: &Found| room_object(&found.event, true).optional("to", found.to.as_deref());
+            let end = Object::new("found").text("text", text).number("total", *total as u64);
+            let end = end.boolean("complete", *complete);
+            matches.iter().map(object).chain([end]).map(Object::end).collect()
+        }
+        event => event_object(event).map(Object::end).into_iter().collect(),
+    }
+}
+
+/// Returns the object of an event that has one.
+fn event_object(event: &UiEvent) -> Option<Object> {
     let connection = |state| Object::new("connection").text("state", state).time(now());
     let joined = |state, name: &str, joined: &Joined| {
         let object = connection(state).number("sequence", joined.sequence).text("name", name);
         object.text("room", &format!("{:016x}", joined.room))
     };
-    let object = match event {
+    Some(match event {
+        UiEvent::Of { id, event } => match id {
+            InputId::Text(id) => event_object(event)?.text("id", id),
+            InputId::Number(id) => event_object(event)?.number("id", *id),
+        },
         UiEvent::RoomRemembered { key, replaces } => {
             connection("remembered").text("key", key).optional("replaces", replaces.as_deref())
         }
-        UiEvent::AskName | UiEvent::AskPassphrase | UiEvent::AskOperators => return Vec::new(),
-        UiEvent::PassphraseTyped | UiEvent::Here { .. } | UiEvent::Ignoring(_) => return Vec::new(),
+        UiEvent::AskName | UiEvent::AskPassphrase | UiEvent::AskOperators => return None,
+        UiEvent::PassphraseTyped | UiEvent::Here { .. } | UiEvent::Ignoring(_) => return None,
+        UiEvent::History(_) | UiEvent::Found { .. } => return None,
         UiEvent::Operates => Object::new("you").boolean("operator", true),
         UiEvent::CommandReply(text) => Object::new("reply").text("text", text),
         UiEvent::Connected { name, joined: reply } => joined("connected", name, reply)
@@ -55,20 +74,11 @@ pub fn json_objects(event: &UiEvent) -> Vec<String> {
         UiEvent::Bye => connection("left"),
         UiEvent::Failed(reason) => connection("failed").text("reason", reason),
         UiEvent::Event { event, earlier } => room_object(event, *earlier),
-        UiEvent::History(events) => {
-            return events.iter().map(|event| room_object(event, true).end()).collect();
-        }
         UiEvent::Accepted { message_id, sequence, utterance } => {
             accepted_object(*message_id, *sequence, utterance)
         }
         UiEvent::Renamed { name } => Object::new("you").text("name", name),
         UiEvent::People { people, total, pattern } => people_object(people, *total, pattern.as_deref()),
-        UiEvent::Found { text, matches, total, complete } => {
-            let object = |found: &Found| room_object(&found.event, true).optional("to", found.to.as_deref());
-            let end = Object::new("found").text("text", text).number("total", *total as u64);
-            let end = end.boolean("complete", *complete);
-            return matches.iter().map(object).chain([end]).map(Object::end).collect();
-        }
         UiEvent::Queued(Input::Say { utterance, .. }) => {
             Object::new("waiting").text("text", utterance.text())
         }
@@ -77,8 +87,7 @@ pub fn json_objects(event: &UiEvent) -> Vec<String> {
         UiEvent::Refused(text) => Object::new("refused").text("text", text),
         UiEvent::InvalidInput(text) => Object::new("mistake").text("text", text),
         UiEvent::Unsent(count) => Object::new("unsent").number("count", *count as u64),
-    };
-    vec![object.end()]
+    })
 }
 
 fn accepted_object(message_id: Option<u64>, sequence: u64, utterance: &Utterance) -> Object {

@@ -44,6 +44,9 @@ impl Transcript {
     /// Writes what is shown, if it belongs in the transcript. If that fails, the chat goes on without it: the
     /// person reads why now, and a script has the exit code.
     pub(crate) fn write(&mut self, shown: &Shown, viewer: &Viewer, streams: &Streams) {
+        if let Shown::Session(UiEvent::Of { event, .. }) = shown {
+            return self.write(&UiEvent::clone(event).into(), viewer, streams);
+        }
         let Some(file) = &mut self.0 else { return };
         let lines = match shown {
             Shown::Session(UiEvent::History(_) | UiEvent::Found { .. } | UiEvent::CommandReply(_)) => return,

@@ -127,6 +127,7 @@ fn session_lines(event: &UiEvent, viewer: &Viewer, on_terminal: bool) -> Vec<Sty
             vec![said_line(said, own_name)]
         }
         UiEvent::Accepted { .. } => Vec::new(),
+        UiEvent::Of { event, .. } => session_lines(event, viewer, on_terminal),
         UiEvent::Queued(input) => notice(&format!("waiting to be sent: {}", escape_line(&as_typed(input)))),
         UiEvent::ServerBusy => notice("the server is busy; trying again"),
         UiEvent::NotReached(reason) => {
@@ -213,6 +214,7 @@ pub(crate) fn as_typed(input: &Input) -> String {
         Input::Say { utterance: Utterance::Message(text), .. } => text.clone(),
         Input::Say { utterance: Utterance::Action(text), .. } => format!("/me {text}"),
         Input::Say { utterance: Utterance::Private { to, text }, .. } => format!("/msg {to} {text}"),
+        Input::WithId { input, .. } => as_typed(input),
         Input::Reply(text) => format!("/reply {text}"),
         Input::Rename(name) => format!("/nick {name}"),
         Input::Who(None) => "/who".to_owned(),

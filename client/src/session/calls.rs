@@ -9,7 +9,7 @@ use crate::{
         client::Client,
         connection::{CALL_TIMEOUT, INVALID_REPLY},
         connection_end::Loss,
-        send_queue::ToSend,
+        send_queue::{ToSend, Waiting},
     },
 };
 use chat_common::wire::{
@@ -60,7 +60,7 @@ impl Client<'_> {
             // A due request is sent before more input is read. That slows a fast pipe down. A search may have
             // many requests, and a person does not wait for all of them.
             let reads = is_idle || self.options.interactive && !self.queue.is_full();
-            let is_paging = matches!(self.queue.waiting.front(), Some(ToSend::Page(_)));
+            let is_paging = matches!(self.queue.first(), Some(ToSend::Page(_)));
             let reads_now = reads && (!pause.is_zero() || is_paging);
             let input_rx = if reads_now { self.channels.input_rx.clone() } else { never() };
             select! {
@@ -74,7 +74,7 @@ impl Client<'_> {
                     None => self.take(input.unwrap_or(Input::End)),
                 },
                 default(pause) => {
-                    let request = self.queue.waiting.front().map_or(Request::Ping, ToSend::request);
+                    let request = self.queue.first().map_or(Request::Ping, ToSend::request);
                     self.inbox.record_said(self.own_name(), &request);
                     let reply = self.call_first(call);
                     if reply.is_err() {
@@ -110,18 +110,18 @@ impl Client<'_> {
     /// # Errors
     /// The reason why the connection cannot go on. The request then stays in the queue.
     fn on_reply(&mut self, reply: Reply) -> Result<(), String> {
-        let Some(first) = self.queue.waiting.pop_front() else {
+        let Some(Waiting { to_send: first, id }) = self.queue.waiting.pop_front() else {
             return if reply == Reply::Pong { Ok(()) } else { Err(INVALID_REPLY.into()) };
         };
         match (first, reply) {
             (first, Reply::Refused(Refusal { cause: Cause::Stopping, text })) => {
-                self.queue.waiting.push_front(first);
+                self.queue.waiting.push_front(Waiting { to_send: first, id });
                 return Err(text);
             }
             (ToSend::Message { utterance, message_id, is_numbered, .. }, Reply::Accepted { sequence }) => {
                 self.inbox.remember_own(self.own_name(), sequence, &utterance);
                 let message_id = is_numbered.then_some(message_id);
-                (self.show)(UiEvent::Accepted { message_id, sequence, utterance });
+                (self.show)(UiEvent::Accepted { message_id, sequence, utterance }.of(id));
             }
             (ToSend::Rename(name), Reply::Renamed { .. }) => {
                 self.member.name = Some(name.clone());
@@ -138,19 +138,19 @@ impl Client<'_> {
             (ToSend::Page(mut pager), Reply::History { events }) => {
                 match self.inbox.turn_page(&mut pager, events) {
                     // What was said meanwhile goes first.
-                    true => self.queue.waiting.push_back(ToSend::Page(pager)),
+                    true => self.queue.push(ToSend::Page(pager), id),
                     false => pager.end(true).into_iter().for_each(self.show),
                 }
             }
             (first, Reply::Refused(refusal)) => {
                 self.leaving.rejected += 1;
-                (self.show)(UiEvent::Refused(refusal.text));
+                (self.show)(UiEvent::Refused(refusal.text).of(id));
                 if let ToSend::Page(pager) = first {
                     pager.end(false).into_iter().for_each(self.show);
                 }
             }
             (first, _) => {
-                self.queue.waiting.push_front(first);
+                self.queue.waiting.push_front(Waiting { to_send: first, id });
                 return Err(INVALID_REPLY.into());
             }
         }

@@ -1,7 +1,7 @@
 //! What outlives a connection: the client's state, and the input that changes it. Runs on the main thread.
 
 use crate::{
-    events::{Channels, Input, Stop, UiEvent, UiEventHandler, Utterance},
+    events::{Channels, Input, InputId, Stop, UiEvent, UiEventHandler, Utterance},
     session::{
         asked_history::AskedHistory,
         inbox::Inbox,
@@ -153,39 +153,45 @@ impl Client<'_> {
         let (before, shown) = (self.queue.waiting.len(), input.clone());
         self.take(input);
         if self.queue.waiting.len() > before {
-            (self.show)(UiEvent::Queued(shown));
+            (self.show)(UiEvent::Queued(shown.without_id().clone()));
         }
     }
 
     /// Takes one piece of input. What it sends goes to the queue.
     pub(crate) fn take(&mut self, input: Input) {
+        self.take_as(input, None);
+    }
+
+    /// Takes one piece of input with this id.
+    fn take_as(&mut self, input: Input, id: Option<InputId>) {
         match input {
-            Input::Say { utterance, message_id } => self.say(&utterance, message_id),
+            Input::WithId { id, input } => self.take_as(*input, Some(id)),
+            Input::Say { utterance, message_id } => self.say(&utterance, message_id, id),
             Input::Reply(text) => match self.inbox.last_private_author() {
-                Some(to) => self.say(&Utterance::Private { to, text }, None),
-                None => self.reject("nobody has spoken to you alone yet; try /msg NAME TEXT".into()),
+                Some(to) => self.say(&Utterance::Private { to, text }, None, id),
+                None => self.reject("nobody has spoken to you alone yet; try /msg NAME TEXT".into(), id),
             },
             Input::Rename(name) if name.len() > MAX_NAME_BYTES => {
-                self.reject("the name is too long; choose a shorter one".into());
+                self.reject("the name is too long; choose a shorter one".into(), id);
             }
-            Input::Rename(name) => self.queue.waiting.push_back(ToSend::Rename(name)),
+            Input::Rename(name) => self.queue.push(ToSend::Rename(name), id),
             // The server shows an operator more.
             Input::Who(pattern) if self.operates() => {
                 let line = format!("/who {}", pattern.unwrap_or_default());
-                self.queue.waiting.push_back(ToSend::Command(line.trim_end().to_owned()));
+                self.queue.push(ToSend::Command(line.trim_end().to_owned()), id);
             }
-            Input::Who(pattern) => self.queue.waiting.push_back(ToSend::Who(pattern)),
+            Input::Who(pattern) => self.queue.push(ToSend::Who(pattern), id),
             Input::History { count, before } => {
                 let pager = Pager::history(count, Unread { before, ..Unread::default() });
-                self.queue.waiting.push_back(ToSend::Page(Box::new(pager)));
+                self.queue.push(ToSend::Page(Box::new(pager)), id);
             }
             Input::Search(text) => {
-                self.queue.waiting.push_back(ToSend::Page(Box::new(self.inbox.search(text))));
+                self.queue.push(ToSend::Page(Box::new(self.inbox.search(text))), id);
             }
             Input::Ignore(name) => (self.show)(UiEvent::Ignoring(self.inbox.toggle_ignored(name))),
-            Input::Mistake(why) => self.reject(why),
-            Input::Operate(passphrase) => self.operate(passphrase),
-            Input::Command { line, mistake } => self.command(line, mistake),
+            Input::Mistake(why) => self.reject(why, id),
+            Input::Operate(passphrase) => self.operate(passphrase, id),
+            Input::Command { line, mistake } => self.command(line, mistake, id),
             // It was typed while the client waits for a server, and before the question.
             Input::Answer(name) if self.member.name.is_none() => self.take_name(&name),
             // Nobody asks any more.
@@ -199,16 +205,16 @@ impl Client<'_> {
         }
     }
 
-    fn say(&mut self, utterance: &Utterance, message_id: Option<u64>) {
+    fn say(&mut self, utterance: &Utterance, message_id: Option<u64>, id: Option<InputId>) {
         if matches!(utterance, Utterance::Private { to, .. } if to.len() > MAX_NAME_BYTES) {
-            return self.reject("nobody here has a name of this length".into());
+            return self.reject("nobody here has a name of this length".into(), id);
         }
-        self.queue.push_utterance(utterance, message_id);
+        self.queue.push_utterance(utterance, message_id, id.as_ref());
     }
 
-    pub(super) fn reject(&mut self, help: String) {
+    pub(super) fn reject(&mut self, help: String, id: Option<InputId>) {
         self.leaving.rejected += 1;
-        (self.show)(UiEvent::InvalidInput(help));
+        (self.show)(UiEvent::InvalidInput(help).of(id));
     }
 
     fn leave_when_done(&mut self) {

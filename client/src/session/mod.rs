@@ -286,6 +286,7 @@ impl Client<'_> {
 /// Whether this input is sent to the server.
 fn is_to_send(input: &Input) -> bool {
     match input {
+        Input::WithId { input, .. } => is_to_send(input),
         Input::Leave | Input::End | Input::Failed(_) | Input::Mistake(_) | Input::Answer(_) => false,
         // Nobody knows whether it is a command of the server.
         Input::Command { .. } => false,

@@ -6,12 +6,12 @@
 //! nothing.
 
 use crate::{
-    events::UiEvent,
+    events::{InputId, UiEvent},
     session::{
         client::Client,
         connection::{CALL_TIMEOUT, INVALID_REPLY},
         connection_end::{ConnectionEnd, Loss},
-        send_queue::ToSend,
+        send_queue::{ToSend, Waiting},
     },
 };
 use chat_common::{
@@ -34,24 +34,24 @@ const HOW_TO_OPERATE: &str =
 
 impl Client<'_> {
     /// Takes the wish to be an operator, with a typed passphrase or that of the options.
-    pub(super) fn operate(&mut self, typed: Option<Passphrase>) {
+    pub(super) fn operate(&mut self, typed: Option<Passphrase>, id: Option<InputId>) {
         match typed.or_else(|| self.options.operator.passphrase.clone()) {
-            Some(passphrase) => self.queue.waiting.push_back(ToSend::Operate(passphrase)),
-            None => self.reject(HOW_TO_OPERATE.into()),
+            Some(passphrase) => self.queue.push(ToSend::Operate(passphrase), id),
+            None => self.reject(HOW_TO_OPERATE.into(), id),
         }
     }
 
     /// Takes a command for the server. For anybody but an operator it is a mistake.
-    pub(super) fn command(&mut self, line: String, mistake: String) {
+    pub(super) fn command(&mut self, line: String, mistake: String, id: Option<InputId>) {
         match self.operates() {
-            true => self.queue.waiting.push_back(ToSend::Command(line)),
-            false => self.reject(mistake),
+            true => self.queue.push(ToSend::Command(line), id),
+            false => self.reject(mistake, id),
         }
     }
 
     /// Whether the client is an operator, or is about to be one.
     pub(super) fn operates(&self) -> bool {
-        let is_asked = |request: &ToSend| matches!(request, ToSend::Operate(_));
+        let is_asked = |waiting: &Waiting| matches!(waiting.to_send, ToSend::Operate(_));
         self.member.operator.is_some() || self.queue.waiting.iter().any(is_asked)
     }
 
@@ -60,7 +60,7 @@ impl Client<'_> {
     /// # Blocking
     /// On the server, 10 s at most. An operator's passphrase takes two calls, and so 20 s.
     pub(super) fn call_first(&self, call: &mut Connection) -> Result<Reply, RpcError> {
-        match self.queue.waiting.front() {
+        match self.queue.first() {
             Some(ToSend::Operate(passphrase)) => operate(call, passphrase),
             Some(ToSend::Command(line)) => command(call, line),
             request => call.call(&request.map_or(Request::Ping, ToSend::request), CALL_TIMEOUT),
@@ -92,9 +92,10 @@ impl Client<'_> {
 
     /// Takes a command back that was sent and has no reply. A second time it could do something else.
     pub(super) fn forget_sent_command(&mut self) {
-        if let Some(ToSend::Command(line)) = self.queue.waiting.front() {
-            (self.show)(UiEvent::Refused(without_reply(line)));
-            self.queue.waiting.pop_front();
+        if let Some(ToSend::Command(line)) = self.queue.first() {
+            let event = UiEvent::Refused(without_reply(line));
+            let id = self.queue.waiting.pop_front().and_then(|waiting| waiting.id);
+            (self.show)(event.of(id));
             self.leaving.rejected += 1;
         }
     }

@@ -4,7 +4,10 @@
 //! arrives. So a lost connection loses nothing: the client sends the same request with the same id over the
 //! next connection, and the server knows by the id whether it has already accepted the message.
 
-use crate::{events::Utterance, session::pager::Pager};
+use crate::{
+    events::{InputId, Utterance},
+    session::pager::Pager,
+};
 use chat_common::{handshake::passphrase::Passphrase, wire::protocol::Request};
 use std::collections::VecDeque;
 
@@ -55,10 +58,18 @@ impl ToSend {
     }
 }
 
+/// A request in the queue.
+#[derive(Clone, Debug)]
+pub(crate) struct Waiting {
+    pub(crate) to_send: ToSend,
+    /// The id of the input that it is from.
+    pub(crate) id: Option<InputId>,
+}
+
 /// The queue of requests.
 #[derive(Debug)]
 pub(crate) struct SendQueue {
-    pub(crate) waiting: VecDeque<ToSend>,
+    pub(crate) waiting: VecDeque<Waiting>,
     next_message_id: u64,
     /// The longest text that the server takes, in bytes.
     pub(crate) text_limit: usize,
@@ -75,6 +86,16 @@ impl SendQueue {
             text_limit: usize::MAX,
             awaits_reply: false,
         }
+    }
+
+    /// The request that is sent next.
+    pub(crate) fn first(&self) -> Option<&ToSend> {
+        self.waiting.front().map(|waiting| &waiting.to_send)
+    }
+
+    /// Pushes a request, which is from the input with this id.
+    pub(crate) fn push(&mut self, to_send: ToSend, id: Option<InputId>) {
+        self.waiting.push_back(Waiting { to_send, id });
     }
 
     /// Whether to stop reading input. A long text becomes several requests, so the queue may be longer than
@@ -96,27 +117,24 @@ impl SendQueue {
             !self.awaits_reply || !self.waiting.is_empty(),
             "what waits for a reply is in the queue"
         );
+        let first = self.waiting.front_mut().map(|waiting| &mut waiting.to_send);
         if let (true, Some(ToSend::Message { repeated, .. })) =
-            (std::mem::take(&mut self.awaits_reply), self.waiting.front_mut())
+            (std::mem::take(&mut self.awaits_reply), first)
         {
             *repeated = true;
         }
     }
 
-    /// Pushes a message. A text that is too long becomes several messages, so no text is lost. A text
-    /// with an id stays whole, because its author may say the same message again.
-    pub(crate) fn push_utterance(&mut self, utterance: &Utterance, id: Option<u64>) {
+    /// Pushes a message, which is from the input with the id `of`. A text that is too long becomes several
+    /// messages, so no text is lost. A text with a message id stays whole, because its author may say the
+    /// same message again.
+    pub(crate) fn push_utterance(&mut self, utterance: &Utterance, id: Option<u64>, of: Option<&InputId>) {
         let limit = if id.is_some() { usize::MAX } else { self.text_limit };
         for text in split_text(utterance.text(), limit) {
             let message_id = id.unwrap_or(self.next_message_id);
             self.next_message_id = self.next_message_id.max(message_id.saturating_add(1));
-            let utterance = utterance.with_text(text);
-            self.waiting.push_back(ToSend::Message {
-                utterance,
-                message_id,
-                is_numbered: id.is_some(),
-                repeated: false,
-            });
+            let (utterance, is_numbered, repeated) = (utterance.with_text(text), id.is_some(), false);
+            self.push(ToSend::Message { utterance, message_id, is_numbered, repeated }, of.cloned());
         }
     }
 }
@@ -173,26 +191,26 @@ mod tests {
     fn a_lost_ping_leaves_no_doubt_about_a_message() {
         let mut queue = SendQueue::new(7);
         queue.set_awaits_reply(true);
-        queue.push_utterance(&Utterance::Message("typed after the loss".into()), None);
+        queue.push_utterance(&Utterance::Message("typed after the loss".into()), None, None);
         queue.on_new_session();
-        let first = queue.waiting.front().map(ToSend::request);
+        let first = queue.first().map(ToSend::request);
         assert!(matches!(first, Some(Request::Broadcast { repeated: false, .. })));
     }
 
     #[test]
     fn message_ids_count_up_over_all_kinds_of_messages() {
         let mut queue = SendQueue::new(7);
-        queue.push_utterance(&Utterance::Message("hello".into()), None);
-        queue.waiting.push_back(ToSend::Who(None));
+        queue.push_utterance(&Utterance::Message("hello".into()), None, None);
+        queue.push(ToSend::Who(None), None);
         queue.text_limit = 4;
-        queue.push_utterance(&Utterance::Private { to: "Tom".into(), text: "123456".into() }, None);
+        queue.push_utterance(&Utterance::Private { to: "Tom".into(), text: "123456".into() }, None, None);
         let private = |message_id, text: &str| Request::Private {
             message_id,
             repeated: false,
             to: "Tom".into(),
             text: text.into(),
         };
-        let requests: Vec<Request> = queue.waiting.iter().map(ToSend::request).collect();
+        let requests: Vec<Request> = queue.waiting.iter().map(|waiting| waiting.to_send.request()).collect();
         let hello = Request::Broadcast { message_id: 7, repeated: false, text: "hello".into() };
         assert_eq!(requests, [hello, Request::Who, private(8, "1234"), private(9, "56")]);
     }

@@ -5,7 +5,7 @@ use crate::harness::{
     broadcast, dial, joined_reply, next_request, receive_call, refuse, reply, run_client, Harness,
     TEST_TIMEOUT,
 };
-use chat_client::{json_objects, parse_line, Input, Rejoin, UiEvent, Utterance};
+use chat_client::{json_objects, parse_line, Input, InputId, Rejoin, UiEvent, Utterance};
 use chat_common::wire::{
     protocol::{Callback, CallbackReply, Cause, Event, EventKind, Place, Reply, Request},
     token::Token,
@@ -96,6 +96,78 @@ fn a_message_keeps_the_id_that_comes_with_it_and_is_accepted_under_it() {
             assert_eq!(accepted[0], UiEvent::Accepted { message_id: Some(41), sequence: 9, utterance });
             assert!(json_objects(&accepted[0])[0].contains(",\"message_id\":41,"));
             assert!(!json_objects(&accepted[1])[0].contains("message_id"));
+            harness.stop(&mut call);
+        },
+    );
+}
+
+/// Returns the objects with an id until one of them has this text.
+fn objects_with_id(harness: &Harness, last: &str) -> Vec<String> {
+    let mut objects = Vec::new();
+    while objects.last().is_none_or(|object: &String| !object.contains(last)) {
+        objects.extend(
+            json_objects(&harness.next_event()).into_iter().filter(|object| object.contains("\"id\"")),
+        );
+    }
+    objects
+}
+
+#[test]
+fn an_id_comes_back_with_what_became_of_the_line_also_after_a_lost_connection() {
+    run_client(
+        |_| {},
+        |harness| {
+            let (mut call, callback, _) = harness.accept_member(1);
+            for line in [
+                r#"{"id":"a","say":"longer than ten bytes"}"#,
+                r#"{"id":2,"to":"Tom","text":"hi","message_id":9000}"#,
+                r#"{"id":3,"who":true}"#,
+                r#"{"id":4,"history":5}"#,
+                r#"{"id":5,"name":"Sal"}"#,
+                r#"{"do":"waves"}"#,
+            ] {
+                harness.wants(parse_line(line.as_bytes()).unwrap());
+            }
+            assert_eq!(broadcast(next_request(&mut call)).1, "longer tha");
+            reply(&mut call, &Reply::Accepted { sequence: 6 });
+            assert_eq!(broadcast(next_request(&mut call)).1, "n ten byte");
+            drop((call, callback));
+            let (mut call, join) = harness.accept_join();
+            let _callback = dial(&join).unwrap();
+            reply(&mut call, &joined_reply(1, true));
+            for sequence in 7..=9 {
+                let _ = next_request(&mut call);
+                reply(&mut call, &Reply::Accepted { sequence });
+            }
+            for request in [Request::Who, Request::History { count: 5, before: None }] {
+                assert_eq!(next_request(&mut call), request);
+                refuse(&mut call, Cause::Unsupported);
+            }
+            assert!(matches!(next_request(&mut call), Request::Rename { .. }));
+            refuse(&mut call, Cause::NameTaken);
+            assert!(matches!(next_request(&mut call), Request::Action { .. }));
+            reply(&mut call, &Reply::Accepted { sequence: 10 });
+            harness.wants(Input::WithId {
+                id: InputId::Number(6),
+                input: Box::new(Input::Mistake("line 7: it is wrong".into())),
+            });
+            let objects = objects_with_id(&harness, "line 7");
+            let ends: Vec<(&str, &str)> = objects
+                .iter()
+                .map(|object| (object.split('"').nth(3).unwrap(), object.rsplit_once(',').unwrap().1))
+                .collect();
+            let expected = [
+                ("accepted", r#""id":"a"}"#),
+                ("accepted", r#""id":"a"}"#),
+                ("accepted", r#""id":"a"}"#),
+                ("accepted", r#""id":2}"#),
+                ("refused", r#""id":3}"#),
+                ("refused", r#""id":4}"#),
+                ("refused", r#""id":5}"#),
+                ("mistake", r#""id":6}"#),
+            ];
+            assert_eq!(ends, expected, "{objects:#?}");
+            assert!(objects[3].contains(",\"message_id\":9000,"), "{}", objects[3]);
             harness.stop(&mut call);
         },
     );
