@@ -91,7 +91,9 @@ mod tests {
         hear(&names, EventKind::Renamed { from: "Cid".into(), to: "Sid".into() });
         let people = vec![Person { name: "Dan".into(), here: 0, idle: 0, operator: false }];
         names.hear(&UiEvent::People { people, total: 3, pattern: None });
-        assert_eq!(names.all(), ["Sid", "Ann", "Dan"]);
+        let people = vec![Person { name: "Eve".into(), here: 0, idle: 0, operator: false }];
+        names.hear(&UiEvent::Here { people, total: 5 });
+        assert_eq!(names.all(), ["Sid", "Ann", "Dan", "Eve"]);
     }
 
     #[test]

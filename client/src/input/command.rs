@@ -71,7 +71,7 @@ const COMMANDS: [(&str, &str, Meaning); 15] = [
     ("/paste, /drop", "send a paste that waits, or forget it", |verb, _| {
         Ok(if verb == "/paste" { Command::Paste } else { Command::Drop })
     }),
-    ("/op", "be an operator: then the commands of the server work here", |_, _| pass(Input::Operate(None))),
+    ("/op", "be an operator: the server's commands work then", |_, _| pass(Input::Operate(None))),
     ("/clear", "clear the screen", |_, _| Ok(Command::Show(TerminalEvent::Clear))),
     ("/quit, exit", "leave", |_, _| pass(Input::Leave)),
     ("//TEXT", "say a text that begins with /", |_, text| pass(Input::message(text))),

@@ -127,6 +127,21 @@ mod tests {
     }
 
     #[test]
+    fn the_others_are_the_first_two_names_and_how_many_more() {
+        let others = |names: &[&str], total| {
+            let person = |name: &&str| Person { name: (*name).into(), here: 1, idle: 1, operator: false };
+            describe_others(&names.iter().map(person).collect::<Vec<_>>(), total, "Zoe")
+        };
+        assert_eq!(others(&["Zoe"], 1), "nobody else is here");
+        assert_eq!(others(&["Ann", "Zoe"], 2), "here: Ann");
+        assert_eq!(others(&["Ann", "Bob", "Zoe"], 3), "here: Ann, Bob");
+        assert_eq!(others(&["Ann", "Bob", "Cid", "Zoe"], 4), "here: Ann, Bob and 1 more");
+        // The server has cut the list, and Zoe comes behind its end.
+        assert_eq!(others(&["Ann", "Bob", "Cid"], 300), "here: Ann, Bob and 297 more");
+        assert_eq!(others(&["Bob\u{7}", "Zoe"], 0), "here: Bob\\u{7}");
+    }
+
+    #[test]
     fn a_pattern_lists_who_has_it_in_the_name() {
         let pupils = [("Pupil_1", 9, 9), ("pupil_16", 9, 9), ("Tom", 9, 9)];
         assert_eq!(said(&pupils, 3, Some("PUPIL"), true), ["Pupil_1, pupil_16; 2 of 3"]);

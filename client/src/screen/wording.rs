@@ -60,7 +60,7 @@ fn terminal_lines(event: &TerminalEvent, viewer: &Viewer) -> Vec<StyledLine> {
     let text = match *event {
         TerminalEvent::Clear => return Vec::new(),
         TerminalEvent::Help => {
-            let line = |(form, does)| StyledLine::system(format!("{form:<20}{does}"));
+            let line = |(form, does)| StyledLine::system(help_line(form, does));
             return commands().into_iter().map(line).collect();
         }
         TerminalEvent::Bell(bell) => {
@@ -92,6 +92,11 @@ fn terminal_lines(event: &TerminalEvent, viewer: &Viewer) -> Vec<StyledLine> {
     };
     // Most of these are for the person at the terminal, and not for the reader of the output.
     vec![StyledLine::error(format!("--- {text} ---"))]
+}
+
+/// The line of `/help` for a command.
+fn help_line(form: &str, does: &str) -> String {
+    format!("{form:<20}{does}")
 }
 
 /// Returns the lines for an event. A message that mentions the viewer's name is strong.
@@ -330,6 +335,14 @@ mod tests {
     fn words_of(kind: EventKind) -> String {
         let event = UiEvent::Event { event: Event { sequence: 9, time: 0, kind }, earlier: false };
         words(&event).concat()
+    }
+
+    #[test]
+    fn a_line_of_help_fits_beside_the_time_into_eighty_columns() {
+        for (form, does) in commands() {
+            let line = help_line(form, does);
+            assert!("12:34 ".len() + line.len() <= 80, "{line}");
+        }
     }
 
     #[test]
