@@ -505,14 +505,14 @@ fn reload_reads_the_files_again_and_one_that_is_wrong_changes_nothing() {
     tom.sees("Server: be kind\n");
     fs::write(&bans, "name ann because by hand\n").unwrap();
     fs::write(&motd, "be quiet\n").unwrap();
-    let new = folder.file("new");
+    let [old, new] = ["old", "new"].map(|name| folder.file(name));
+    fs::write(&old, WORDS).unwrap();
     fs::write(&new, "another one\n").unwrap();
     fs::copy(&new, &file).unwrap();
-    assert_eq!(operates(address, &new, "/reload").0, 1, "the server knows the old one");
-    let old = folder.file("old");
-    fs::write(&old, WORDS).unwrap();
+    assert_eq!(operates(address, &old, "/who").0, 0, "nobody has read the file again");
+    // This is what a service does, which has no passphrase but that of the file.
     let read = "read again: the bans, the message of the day and the operators\n";
-    assert_eq!(operates(address, &old, "/reload"), (0, read.to_owned(), String::new()));
+    assert_eq!(operates(address, &file, "/reload"), (0, read.to_owned(), String::new()));
     assert_eq!(operates(address, &old, "/bans").0, 1);
     let mut ann = Program::client(address, "Ann", &[]);
     ann.logs("the name Ann is banned from the room: by hand");
@@ -525,6 +525,9 @@ fn reload_reads_the_files_again_and_one_that_is_wrong_changes_nothing() {
     assert!(code == 1 && err.contains("cannot use the ban file: line 1: "), "{err}");
     let bob = Program::joined_client(address, "Bob");
     bob.sees("Server: be loud\n");
+    // A file that cannot be used changes nothing, and neither does a wrong passphrase.
+    fs::write(&file, "\n").unwrap();
+    assert_eq!(operates(address, &old, "/bans").0, 1);
     let (_, out, _) = operates(address, &new, "/bans");
     assert_eq!(out, "name ann: by hand\n");
 }

@@ -44,9 +44,17 @@ impl Operators {
         Ok(())
     }
 
-    /// Returns whether these are the words of the passphrase. It takes the same time for all words.
+    /// Returns whether these are the words of the passphrase. Comparing takes the same time for all words.
+    ///
+    /// The words of a file that has changed are right at once. Otherwise a service could not change its
+    /// passphrase: what reloads it shows the one that is in the file.
+    ///
+    /// # Blocking
+    /// On the file system, where the words are not those that were read last.
     pub(crate) fn is_right(&self, words: &str) -> bool {
-        Passphrase::new(words).is_ok_and(|shown| shown == *self.lock())
+        let Ok(shown) = Passphrase::new(words) else { return false };
+        let is_known = || shown == *self.lock();
+        is_known() || self.reload().is_ok() && is_known()
     }
 
     fn lock(&self) -> MutexGuard<'_, Passphrase> {
