@@ -146,7 +146,8 @@ fn small_root(test: &str) -> Option<PathBuf> {
     }
     let mut archive = Command::new("sh");
     archive.current_dir(&root);
-    archive.args(["-c", "mkdir -p root/archive root/dev root/home && mv bin share install.sh root/archive"]);
+    archive
+        .args(["-c", "mkdir -p root/archive root/dev root/home && mv bin lib share install.sh root/archive"]);
     assert!(archive.status().unwrap().success());
     Some(root.join("root"))
 }
@@ -170,7 +171,9 @@ fn the_archive_is_installed_used_and_removed_where_nothing_else_is() {
     let expected = files(&root.join("archive"), &root.join("archive"));
     let expected: Vec<String> = expected
         .into_iter()
-        .filter(|file| file != "install.sh" && !file.starts_with("share/doc/"))
+        .filter(|file| {
+            file.starts_with("bin/") || file.starts_with("share/") && !file.starts_with("share/doc/")
+        })
         .map(|file| format!(".local/{file}"))
         .collect();
     assert_eq!(installed, expected);
@@ -192,6 +195,11 @@ fn the_archive_is_installed_used_and_removed_where_nothing_else_is() {
     run_in(&root, "cd /archive && sh install.sh && ./install.sh --prefix=/home/two");
     run_in(&root, "cd / && archive/install.sh --prefix home/three");
     assert_eq!(files(&root.join("home/three"), &root.join("home/three")).len(), expected.len());
+    // Systemd finds its unit in /usr/local.
+    let said_there = run_in(&root, "/archive/install.sh --prefix /usr/local");
+    let unit = "lib/systemd/system/chat-server.service";
+    assert!(said_there.contains(unit) && said_there.contains("enable --now chat-server"), "{said_there}");
+    assert!(root.join("usr/local").join(unit).exists() && !said.contains("systemd"), "{said}");
     let remove = said.lines().find_map(|line| line.strip_prefix("To remove all of it: ")).unwrap();
     run_in(&root, remove);
     assert_eq!(files(&root, &root.join("home/.local")), [""; 0]);

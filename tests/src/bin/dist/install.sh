@@ -2,7 +2,7 @@
 # Installs both programs of rpc-chat, their man pages and their completions for one user. It never needs root.
 #
 #     ./install.sh                 to ~/.local
-#     ./install.sh --prefix DIR    to DIR
+#     ./install.sh --prefix DIR    to DIR; /usr/local gets the unit of systemd, too
 set -eu
 
 prefix=${HOME:-}/.local
@@ -21,8 +21,11 @@ for program in bin/*; do
 	"$program" --version >/dev/null || { echo "install.sh: $program does not run on this machine" >&2; exit 1; }
 done
 
+# What is there is for everybody, and systemd looks there for units.
+units=
+case "$prefix" in /usr/local | /usr/local/) units=lib/systemd/system/*; umask 022;; esac
 installed=
-for file in bin/* share/man/man1/* share/bash-completion/completions/* share/zsh/site-functions/* \
+for file in bin/* $units share/man/man1/* share/bash-completion/completions/* share/zsh/site-functions/* \
 	share/fish/vendor_completions.d/*; do
 	to=$prefix/$file
 	# A program that runs cannot be written over, but its name can lead to another file.
@@ -38,6 +41,7 @@ case ":$PATH:" in
 *":$prefix/bin:"*) ;;
 *) echo "Your shell does not look there yet. Put this line into ~/.profile: export PATH=\"$prefix/bin:\$PATH\"";;
 esac
+[ -z "$units" ] || echo "To start the room as a service: systemctl daemon-reload && systemctl enable --now chat-server"
 case "${SHELL:-}" in
 */zsh) echo "For the completions, put this line into ~/.zshrc above compinit: fpath=('$prefix/share/zsh/site-functions' \$fpath)";;
 esac
