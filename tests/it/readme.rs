@@ -17,11 +17,20 @@ const READMES: [&str; 10] = [
 ];
 
 #[test]
-fn the_readme_fits_on_a_screen_or_two_and_its_links_lead_somewhere() {
+fn the_readme_fits_on_a_screen_or_two_and_begins_with_what_to_type() {
+    let text = fs::read_to_string(repository().join("README.md")).unwrap();
+    assert!(text.lines().count() <= 140, "{} lines", text.lines().count());
+    let first: Vec<&str> = text.lines().take(40).collect();
+    for command in ["`make run-server`", "`make test`"] {
+        assert!(first.iter().any(|line| line.contains(command)), "{command} is not in {first:#?}");
+    }
+}
+
+#[test]
+fn the_links_of_the_readmes_lead_somewhere() {
     for file in READMES {
         let path = repository().join(file);
         let text = fs::read_to_string(&path).unwrap();
-        assert!(file != "README.md" || text.lines().count() <= 150, "{} lines", text.lines().count());
         let targets = text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
         for target in targets.filter(|target| !target.is_empty() && !target.starts_with("http")) {
             assert!(path.parent().unwrap().join(target).exists(), "{file} links to {target}");
