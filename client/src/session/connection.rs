@@ -34,7 +34,7 @@ use std::{
 pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// For this long at most, what was said since the first join waits for the line about who is here. The server
 /// gives a client up that takes nothing for 5 s.
-const GREETING_TIME: Duration = Duration::from_millis(500);
+const GREETING_TIME: Duration = Duration::from_secs(2);
 /// The highest number that is added to a name which another member has.
 const HIGHEST_NUMBER: u32 = 99;
 
