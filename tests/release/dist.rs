@@ -273,6 +273,7 @@ fn the_man_pages_have_their_sections_and_each_variable_of_a_flag() {
             let section = page.split(&format!(".SH {heading}\n")).nth(1).expect(heading);
             assert!(section.starts_with(".TP\n\\fB"), "{heading} of {program} is empty");
         }
+        assert!(page.contains("DIR is the folder of \\fB\\-\\-state\\fR.\n"), "{page}");
         assert!(page.contains(&format!("\\fB{key}")) && page.contains("\\fB2\\fR\nwrong usage\n"), "{page}");
         let environment = page.split(".SH ENVIRONMENT\n").nth(1).unwrap().split(".SH").next().unwrap();
         let variables = page.split("[$").skip(1).filter_map(|rest| rest.split([',', ']']).next());

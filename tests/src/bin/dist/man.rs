@@ -33,6 +33,9 @@ pub(crate) fn page<S>(program: &Program<S>, readme: &str, other: &str) -> String
     for (heading, column) in TABLES {
         let rows: String = table(readme, column).map(|(left, right)| row(&left, &right)).collect();
         page += &format!(".SH {heading}\n{rows}");
+        if heading == "FILES" {
+            page += &format!(".PP\nDIR is the folder of \\fB{}\\fR.\n", escape("--state"));
+        }
     }
     let notes: Vec<String> = program.notes.iter().map(|note| escape(note)).collect();
     page + &format!(".SH NOTES\n{}\n.SH SEE ALSO\n.BR {} (1)\n", notes.join("\n"), escape(other))
