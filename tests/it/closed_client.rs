@@ -58,7 +58,7 @@ fn accept(listener: &TcpListener) -> (RawPeer, Hello) {
 /// Does the handshake of this room.
 fn shake_hands(client: &mut RawPeer, hello: &Hello, room: &Credentials) -> Result<(), RpcError> {
     let connection = &mut client.connection;
-    sealed::accept_call(connection, hello, room, || (), WATCHDOG_TIMEOUT)
+    sealed::accept_call(connection, hello, room, |_| true, WATCHDOG_TIMEOUT)
 }
 
 /// Starts a client in a pipe. An empty passphrase is none.

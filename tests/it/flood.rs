@@ -3,7 +3,9 @@
 use chat_common::wire::{error::RpcError, status::Status};
 use chat_server::Limits;
 use chat_tests::{
+    folder::Folder,
     member::{Callbacks, Member},
+    process::{binary, Program},
     proxy::{Fault, Faults, Proxy},
     raw::{caller_hello, RawPeer},
     server::TestServer,
@@ -11,7 +13,9 @@ use chat_tests::{
 };
 use std::{
     collections::VecDeque,
+    fs,
     net::{IpAddr, Ipv4Addr, SocketAddr},
+    process::Command,
     sync::{
         atomic::{AtomicBool, Ordering},
         Barrier,
@@ -44,6 +48,17 @@ impl Flood {
                 open.pop_front();
             }
             self.opened.update(|opened| *opened += 1);
+        }
+    }
+
+    /// Opens connections from this host until the flood stops. Each closes when the server ends it, and the
+    /// next one comes at once.
+    fn run_one_at_a_time(&self, host: IpAddr) {
+        while !self.stopped.load(Ordering::SeqCst) {
+            let Ok(peer) = RawPeer::connect_from(host, self.server) else { continue };
+            let _ = peer.write(&caller_hello());
+            self.opened.update(|opened| *opened += 1);
+            peer.read_until_closed();
         }
     }
 
@@ -120,4 +135,37 @@ fn thirty_people_behind_one_address_join_at_the_same_moment() {
         let failed: Vec<_> = joins.into_iter().filter_map(|join| join.join().unwrap().err()).collect();
         assert!(failed.is_empty(), "{} of {PEOPLE} could not join: {failed:?}", failed.len());
     });
+}
+
+#[test]
+fn hosts_that_come_again_and_again_keep_no_operator_out_of_a_full_room() {
+    const TRIES: usize = 5;
+    const WORDS: &str = "lamp river stone cloud";
+    let folder = Folder::new();
+    let file = folder.file("operators");
+    fs::write(&file, WORDS).unwrap();
+    for hosts in [8, 64] {
+        let (_server, address) = Program::server(&["--operators", &file, "--max-connections", "1"]);
+        let _tom = Program::joined_client(address, "Tom");
+        let proxy = Proxy::start(address);
+        // A round trip takes 40 ms. Meanwhile each place for operators is taken many times.
+        proxy.set_faults(Faults::both(Fault::Delay(Duration::from_millis(20))));
+        let flood = Flood { server: address, opened: Shared::new(0), stopped: AtomicBool::new(false) };
+        thread::scope(|scope| {
+            let flood = &flood;
+            let _stop = StopOnDrop(flood);
+            for host in 1..=hosts {
+                scope.spawn(move || flood.run_one_at_a_time([127, 0, 1, host].into()));
+            }
+            flood.goes_on(10 * usize::from(hosts));
+            let operates = |_: &usize| {
+                let mut command = Command::new(binary("chat-client"));
+                command.args(["--server", &proxy.address().to_string(), "--operator-file", &file]);
+                Program::start("operate", command.args(["--operate", "/bans"])).exits() == Some(0)
+            };
+            let count = (0..TRIES).filter(operates).count();
+            // One that nobody lets run for 5 s is no longer known as one that came again.
+            assert!(count >= TRIES - 1, "{hosts} hosts: {count} of {TRIES}");
+        });
+    }
 }

@@ -6,6 +6,7 @@ use chat_tests::{
     folder::Folder,
     member::Member,
     process::{binary, Program},
+    proxy::Proxy,
     raw::{self, RawPeer},
     terminal::{Screen, TerminalUser},
     watchdog::poll,
@@ -210,7 +211,10 @@ fn after_three_wrong_passphrases_the_connection_closes_and_the_log_says_so() {
         assert!(!is_lines(&ask_to_operate(&mut peer, "wrong")));
     }
     match ask_to_operate(&mut peer, WORDS) {
-        Reply::Refused(refusal) => assert!(refusal.text.contains("too many wrong"), "{refusal}"),
+        Reply::Refused(refusal) => {
+            assert!(refusal.text.contains("too many wrong"), "{refusal}");
+            assert_eq!(refusal.cause, Cause::Busy, "it is the right one");
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -263,6 +267,34 @@ fn an_operator_is_one_again_after_the_server_was_killed() {
     sara.logs("--- refused: you are no operator any more: that is not the operators' passphrase ---\n");
     sara.types("/bans");
     sara.logs("--- there is no command /bans; ");
+}
+
+#[test]
+fn somebody_who_guesses_at_an_operators_address_ends_no_rights() {
+    let (_folder, file) = operators_file();
+    let (_server, address) = Program::server(&["--operators", &file]);
+    let proxy = Proxy::start(address);
+    let mut sara = operator(proxy.address(), "Sara", &file);
+    poll("the address to have no guess left", || {
+        let mut guesser = RawPeer::connect_call(address).unwrap();
+        match ask_to_operate(&mut guesser, "wrong") {
+            Reply::Refused(refusal) => refusal.text.contains("too many wrong").then_some(()),
+            other => panic!("{other:?}"),
+        }
+    });
+    proxy.cut();
+    sara.sees("--- connected again ---\n");
+    sara.logs(
+        "--- refused: you are an operator again when the server has time for it: too many wrong passphr",
+    );
+    sara.types("hello");
+    // A guess comes back within 12 s.
+    poll("the rights to be back", || {
+        (sara.output().matches("you are an operator now").count() == 2).then_some(())
+    });
+    sara.types("/bans");
+    sara.sees("nobody is banned\n");
+    assert!(!sara.error_output().contains("any more"), "{}", sara.error_output());
 }
 
 #[test]

@@ -41,7 +41,7 @@ pub(crate) fn greet_call(connection: &mut Connection) -> Result<(), RpcError> {
 pub(crate) fn welcome_call(connection: &mut Connection, hello: &Hello) -> Result<(), RpcError> {
     #[cfg(feature = "closed")]
     if let Some(secrets) = Secrets::of_this_run() {
-        return sealed::accept_call(connection, hello, &secrets.room, || (), WATCHDOG_TIMEOUT);
+        return sealed::accept_call(connection, hello, &secrets.room, |_| true, WATCHDOG_TIMEOUT);
     }
     connection.welcome(WATCHDOG_TIMEOUT)
 }

@@ -38,6 +38,7 @@ impl Client<'_> {
     /// # Errors
     /// Why one of the two connections is lost.
     pub(super) fn call_loop(&mut self, call: &mut Connection, lost_rx: &Receiver<Loss>) -> Result<(), Loss> {
+        self.operate_again(call)?;
         let mut backoff = Backoff::new(FIRST_BUSY_PAUSE, LONGEST_BUSY_PAUSE);
         let mut busy_shown = false;
         let mut ping_at = Instant::now() + PING_INTERVAL;
@@ -74,6 +75,11 @@ impl Client<'_> {
                     None => self.take(input.unwrap_or(Input::End)),
                 },
                 default(pause) => {
+                    if self.member.waits_to_operate
+                        && matches!(self.queue.first(), None | Some(ToSend::Command(_)))
+                    {
+                        self.operate_again(call)?;
+                    }
                     let request = self.queue.first().map_or(Request::Ping, ToSend::request);
                     self.inbox.record_said(self.own_name(), &request);
                     let reply = self.call_first(call);
@@ -84,7 +90,9 @@ impl Client<'_> {
                     self.queue.set_awaits_reply(reply.is_err());
                     let reply = reply?;
                     ping_at = Instant::now() + PING_INTERVAL;
-                    if matches!(reply, Reply::Refused(Refusal { cause: Cause::Busy, .. })) {
+                    // Nothing that a person says waits until an address has a guess left.
+                    let operates = matches!(self.queue.first(), Some(ToSend::Operate(_)));
+                    if matches!(reply, Reply::Refused(Refusal { cause: Cause::Busy, .. })) && !operates {
                         let pause = backoff.pause();
                         retry_at = Some(Instant::now() + pause);
                         if pause > BUSY_PAUSE_TO_SHOW && !std::mem::replace(&mut busy_shown, true) {

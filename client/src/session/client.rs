@@ -47,6 +47,8 @@ pub(crate) struct Membership {
     pub(crate) untold_loss: Option<UiEvent>,
     /// The passphrase with which the person is an operator.
     pub(crate) operator: Option<Passphrase>,
+    /// Whether the server was too busy to take that again on this connection.
+    pub(crate) waits_to_operate: bool,
 }
 
 /// When the client leaves, and how it ends.
@@ -98,6 +100,7 @@ impl<'a> Client<'a> {
                 opened_callback_shown: false,
                 untold_loss: None,
                 operator: None,
+                waits_to_operate: false,
             },
             leaving: Leaving { stay: options.stay, asked_history, ..Leaving::default() },
         })

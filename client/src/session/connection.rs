@@ -82,7 +82,6 @@ impl Client<'_> {
             } else {
                 drop(task);
             }
-            self.operate_again(&mut call)?;
             self.call_loop(&mut call, &lost_rx).map_err(ConnectionEnd::Lost)
         })
     }

@@ -10,7 +10,7 @@ use crate::{
     session::{
         client::Client,
         connection::{CALL_TIMEOUT, INVALID_REPLY},
-        connection_end::{ConnectionEnd, Loss},
+        connection_end::{ConnectionEnd, Loss, Obstacle},
         send_queue::{ToSend, Waiting},
     },
 };
@@ -18,7 +18,7 @@ use chat_common::{
     handshake::passphrase::Passphrase,
     wire::{
         error::RpcError,
-        protocol::{Reply, Request},
+        protocol::{Cause, Refusal, Reply, Request},
         rpc::Connection,
     },
 };
@@ -67,27 +67,35 @@ impl Client<'_> {
         }
     }
 
-    /// Makes a new connection one of an operator, if the last one was.
+    /// Makes a new connection one of an operator, if the last one was. If the server is too busy for that,
+    /// the client stays an operator, and tries again later.
     ///
     /// # Blocking
     /// As [`Client::call_first`].
     ///
     /// # Errors
-    /// When the connection is lost.
-    pub(super) fn operate_again(&mut self, call: &mut Connection) -> Result<(), ConnectionEnd> {
-        let Some(passphrase) = self.member.operator.take() else { return Ok(()) };
-        let reply = operate(call, &passphrase);
-        // After an error the next connection tries again.
-        self.member.operator = Some(passphrase);
-        match reply.map_err(|error| ConnectionEnd::Lost(error.into()))? {
-            Reply::Lines { .. } => Ok(()),
+    /// When the connection is lost. The next one tries again.
+    pub(super) fn operate_again(&mut self, call: &mut Connection) -> Result<(), Loss> {
+        let Some(passphrase) = &self.member.operator else { return Ok(()) };
+        let reply = operate(call, passphrase)?;
+        let waited = std::mem::take(&mut self.member.waits_to_operate);
+        match reply {
+            Reply::Lines { .. } if waited => (self.show)(UiEvent::Operates),
+            Reply::Lines { .. } => {}
+            Reply::Refused(Refusal { cause: Cause::Busy, text }) => {
+                self.member.waits_to_operate = true;
+                if !waited {
+                    let why = format!("you are an operator again when the server has time for it: {text}");
+                    (self.show)(UiEvent::Refused(why));
+                }
+            }
             Reply::Refused(refusal) => {
                 self.member.operator = None;
                 (self.show)(UiEvent::Refused(format!("you are no operator any more: {}", refusal.text)));
-                Ok(())
             }
-            _ => Err(ConnectionEnd::Lost(Loss { reason: INVALID_REPLY.into(), closed: false })),
+            _ => return Err(Loss { reason: INVALID_REPLY.into(), closed: false }),
         }
+        Ok(())
     }
 
     /// Takes a command back that was sent and has no reply. A second time it could do something else.
@@ -110,8 +118,13 @@ impl Client<'_> {
     pub(super) fn carry_out(&mut self, call: &mut Connection, line: &str) -> Result<(), ConnectionEnd> {
         let passphrase = self.options.operator.passphrase.as_ref();
         let passphrase = passphrase.ok_or_else(|| ConnectionEnd::Failed(HOW_TO_OPERATE.into()))?;
-        if let Reply::Refused(refusal) = self.access.check_reply(operate(call, passphrase))? {
-            return Err(ConnectionEnd::Failed(refusal.text));
+        match self.access.check_reply(operate(call, passphrase))? {
+            Reply::Lines { .. } => {}
+            Reply::Refused(Refusal { cause: Cause::Busy, text }) => {
+                return Err(ConnectionEnd::NotJoined(Obstacle::Busy, text));
+            }
+            Reply::Refused(refusal) => return Err(ConnectionEnd::Failed(refusal.text)),
+            _ => return Err(ConnectionEnd::Failed(INVALID_REPLY.into())),
         }
         match command(call, line) {
             Ok(Reply::Lines { text, .. }) => {

@@ -23,8 +23,9 @@
 //! | the server's verdict | whether that was right | one guess |
 //!
 //! So nobody learns anything from a handshake that ends before the third message, and it need not count as a
-//! guess. The server says first, and before the verdict, that a passphrase was wrong ([`accept_call`]). A
-//! client that leaves before it reads the verdict has spent its guess all the same.
+//! guess. [`accept_call`] says first, and before the verdict, whether a passphrase was right. Its caller
+//! counts the guess, and can have the verdict withheld. A client that leaves before it reads the verdict has
+//! spent its guess all the same.
 
 use super::{credentials::Credentials, exchange::MESSAGE_BYTES};
 use crate::wire::{
@@ -85,19 +86,20 @@ pub fn dial_call(
 }
 
 /// Accepts a call connection after its hello, and seals it. The peer's key is then that of the stream's seal.
-/// `on_wrong` runs when the peer has shown that it does not know the passphrase, and before it is told.
+/// `may_learn` gets whether the peer knows the passphrase, and returns whether the peer may learn that now.
+/// It runs before the verdict.
 ///
 /// # Blocking
 /// On the client, for `timeout` at most. Shutting the stream down wakes it.
 ///
 /// # Errors
-/// [`RpcError::Refused`] with [`Status::WrongPassphrase`], which the client has been told. After any error
-/// the connection is lost.
+/// [`RpcError::Refused`] with what the client has been told: [`Status::WrongPassphrase`], or
+/// [`Status::Busy`] if it may not learn now whether that is so. After any error the connection is lost.
 pub fn accept_call(
     connection: &mut Connection,
     hello: &Hello,
     credentials: &Credentials,
-    on_wrong: impl FnOnce(),
+    may_learn: impl FnOnce(bool) -> bool,
     timeout: Duration,
 ) -> Result<(), RpcError> {
     let deadline = Instant::now() + timeout;
@@ -110,14 +112,19 @@ pub fn accept_call(
     let mut handshake = call(Side::Accepts, credentials, &psk, &transcript);
     hear::<{ Handshake::CALL_LENGTHS[0] }>(connection, &mut handshake, deadline)?;
     connection.write_bytes(&handshake.message(), deadline)?;
-    match hear::<{ Handshake::CALL_LENGTHS[2] }>(connection, &mut handshake, deadline) {
-        Ok(()) => {}
-        Err(RpcError::NotGenuine) => {
-            on_wrong();
-            connection.refuse(Status::WrongPassphrase);
-            return Err(RpcError::Refused { status: Status::WrongPassphrase, version: hello.highest });
-        }
+    let is_right = match hear::<{ Handshake::CALL_LENGTHS[2] }>(connection, &mut handshake, deadline) {
+        Ok(()) => true,
+        Err(RpcError::NotGenuine) => false,
         Err(error) => return Err(error),
+    };
+    let status = match may_learn(is_right) {
+        false => Status::Busy,
+        true if is_right => Status::Welcome,
+        true => Status::WrongPassphrase,
+    };
+    if status != Status::Welcome {
+        connection.refuse(status);
+        return Err(RpcError::Refused { status, version: hello.highest });
     }
     // In this order: what comes behind the last message is sealed, and our answer is not.
     connection.write_bytes(&answer_bytes(Status::Welcome), deadline)?;
@@ -266,7 +273,7 @@ mod tests {
         });
         assert!(sent.starts_with(&hello.to_bytes()));
         let sent = first_bytes(welcome.len() + MESSAGE_BYTES, |connection| {
-            let _ = accept_call(connection, &hello, &credentials, || (), LONG);
+            let _ = accept_call(connection, &hello, &credentials, |_| true, LONG);
         });
         assert!(sent.starts_with(&welcome));
         let sent = first_bytes(callback_hello.to_bytes().len() + Handshake::CALLBACK_LENGTH, |connection| {
@@ -294,10 +301,18 @@ mod tests {
             let accepting = scope.spawn(|| {
                 let hello = far.read_hello(LONG).unwrap().unwrap();
                 assert!(hello.sealed && hello.role == Role::Call && hello.token == Token::NONE);
-                let mut wrong = 0;
-                let accepted = accept_call(&mut far, &hello, &server, || wrong += 1, LONG);
-                let told = matches!(accepted, Err(RpcError::Refused { .. }));
-                assert_eq!(wrong, usize::from(told), "a guess is counted where there is a verdict");
+                let mut asked = None;
+                let may_learn = |is_right| {
+                    asked = Some(is_right);
+                    true
+                };
+                let accepted = accept_call(&mut far, &hello, &server, may_learn, LONG);
+                let verdict = match accepted {
+                    Ok(()) => Some(true),
+                    Err(RpcError::Refused { .. }) => Some(false),
+                    Err(_) => None,
+                };
+                assert_eq!(asked, verdict, "a guess is counted where there is a verdict, and only there");
                 if accepted.is_err() {
                     far.stream().shut_down();
                 }

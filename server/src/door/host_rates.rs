@@ -5,7 +5,7 @@
 //! | own | connection | a request, and each part of a long one | the connection waits |
 //! | `requests` | host | the same, and each piece of the journal that is read | the connection waits |
 //! | `connects` | host | a new connection | it is refused |
-//! | `guesses` | host | a wrong passphrase | a new handshake is refused |
+//! | `guesses` | host | a wrong passphrase | no passphrase is judged, and a new handshake is refused |
 //! | `lines` | host | a line in the log about the host | it is left out |
 //!
 //! A connection that has to wait is not refused. Its thread waits before its next read, and TCP slows the
@@ -164,15 +164,16 @@ impl HostBuckets {
         Allowance { own: bucket, host: Arc::clone(self) }
     }
 
-    /// Returns whether the host may try another passphrase.
-    pub(super) fn may_guess(&self, now: Instant) -> bool {
-        self.guesses.has_token(now)
+    /// Returns whether the host has a guess left.
+    #[cfg(any(feature = "closed", test))]
+    pub(super) fn has_guess(&self, now: Instant) -> bool {
+        self.guesses.try_take_if(false, now)
     }
 
-    /// Takes a guess for a passphrase that was wrong. The host owes it where it has none left: handshakes
-    /// that were under way at the same time, as many as `max_unjoined`, may be wrong together.
-    pub(super) fn spend_guess(&self, now: Instant) {
-        self.guesses.take(now, 1);
+    /// Takes a guess for a passphrase if that is wrong. Returns false if the host had none left. This is one
+    /// step, so no number of connections that show a passphrase at the same time gets more guesses.
+    pub(super) fn charge_guess(&self, is_right: bool, now: Instant) -> bool {
+        self.guesses.try_take_if(!is_right, now)
     }
 
     /// Returns a line about the host as it is to be logged, or `None` when there were too many. The next line
@@ -368,28 +369,20 @@ mod tests {
     }
 
     #[test]
-    fn only_a_wrong_passphrase_spends_a_guess_and_what_is_owed_is_waited_for() {
+    fn only_a_wrong_passphrase_spends_a_guess_and_without_one_none_is_judged() {
         let (rates, start) = (HostRates::new(&Limits::default()), Instant::now());
         let after = |seconds| start + Duration::from_secs(seconds);
+        let charge = |number, is_right, now| rates.of(host(number), now).charge_guess(is_right, now);
+        assert!((0..1000).all(|_| charge(1, true, start)), "a crowd that knows it");
         // As many handshakes as there are places begin at the same moment, and all of them are wrong.
-        let begun = (0..64).filter(|_| rates.of(host(1), start).may_guess(start)).count();
+        let begun = (0..64).filter(|_| rates.of(host(1), start).has_guess(start)).count();
         assert_eq!(begun, 64);
-        (0..64).for_each(|_| rates.of(host(1), start).spend_guess(start));
-        let owed = (64 - GUESS_BURST + 1) as u64 * 12;
-        assert!(!rates.of(host(1), after(owed - 1)).may_guess(after(owed - 1)));
-        assert!(rates.of(host(1), after(owed + 1)).may_guess(after(owed + 1)));
-        assert!(rates.of(host(2), start).may_guess(start));
+        assert_eq!((0..64).filter(|_| charge(1, false, start)).count(), GUESS_BURST);
+        assert!(!charge(1, true, start), "nor does anybody learn that one is right");
+        assert!(!charge(1, true, after(11)) && charge(1, true, after(13)) && charge(2, false, start));
         // In a quarter of a year it has not tried more than it may.
-        let mut tried = 0;
-        for hour in 1..24 * 90 {
-            let now = after(3600 * hour);
-            let buckets = rates.of(host(3), now);
-            while buckets.may_guess(now) {
-                buckets.spend_guess(now);
-                tried += 1;
-            }
-        }
-        assert!(tried <= 24 * 90 * GUESS_BURST, "{tried}");
+        let guesses = |hour: u64| (0..64).filter(|_| charge(3, false, after(3600 * hour))).count();
+        assert_eq!((1..24 * 90).map(guesses).max(), Some(GUESS_BURST));
     }
 
     #[test]
@@ -397,10 +390,9 @@ mod tests {
         let (rates, now) = (HostRates::new(&Limits::default()), Instant::now());
         for number in 0..2 * MAX_HOSTS as u32 {
             let buckets = rates.of(host(number), now);
-            assert!(buckets.may_guess(now), "{number}");
-            buckets.spend_guess(now);
+            assert!(buckets.charge_guess(false, now), "{number}");
         }
-        assert!(rates.of(host(u32::MAX), now).may_guess(now));
+        assert!(rates.of(host(u32::MAX), now).has_guess(now));
     }
 
     #[test]

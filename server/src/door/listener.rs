@@ -122,7 +122,7 @@ impl<S: Fn(Arc<Stream>, Slot) + Sync> Reception<'_, '_, S> {
         let has_words = banned.as_ref().is_some_and(|terms| !terms.behind().is_empty());
         let admitted = match banned {
             Some(_) => Err(Status::Banned),
-            None => admission.admit(self.limits, &stream, peer, now),
+            None => admission.admit(&stream, peer, now),
         };
         // Only the refusal of a Join has space for the reason of a ban.
         let operates = |status| match door.operators.is_some() || has_words {

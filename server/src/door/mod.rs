@@ -10,7 +10,9 @@ mod guesses;
 mod host_rates;
 mod listener;
 mod operators;
+mod places;
 mod rate;
+mod table;
 
 pub(crate) use admission::Slot;
 pub(crate) use guesses::Guesses;
@@ -49,7 +51,7 @@ pub(crate) struct Door {
 
 impl Door {
     pub(crate) fn new(bans: Bans, limits: &Limits) -> Door {
-        let admission = Admission::new(Descriptors::without_limit());
+        let admission = Admission::new(Descriptors::without_limit(), limits);
         let hosts = HostRates::new(limits);
         let (names, operators, guesses) = (None, None, Guesses::default());
         Door { bans, admission, hosts, names, is_closed: false, operators, guesses }
@@ -68,7 +70,7 @@ impl Door {
         let for_operators = if self.operators.is_some() { RESERVED_DESCRIPTORS } else { 0 };
         let descriptors = Descriptors::within(limit, has_journal, for_operators);
         let fitting = descriptors.members();
-        self.admission = Admission::new(descriptors);
+        self.admission = Admission::new(descriptors, limits);
         let line = format!("the limit of {limit} open files has room for {fitting} members");
         match fitting {
             0 => return Err(io::Error::other(format!("{line}; raise it (ulimit -Hn)"))),
@@ -94,17 +96,22 @@ impl Door {
         }
     }
 
-    /// Returns whether a client at `address` may try another passphrase.
-    pub(crate) fn may_guess(&self, address: IpAddr) -> bool {
+    /// Returns whether a client at `address` has a guess at a passphrase left.
+    #[cfg(feature = "closed")]
+    pub(crate) fn has_guess(&self, address: IpAddr) -> bool {
         let now = Instant::now();
-        self.hosts.of(address, now).may_guess(now)
+        self.hosts.of(address, now).has_guess(now)
     }
 
-    /// Counts a wrong passphrase of a client at `address`.
-    pub(crate) fn spend_guess(&self, address: IpAddr) {
+    /// Charges a client at `address` for a passphrase that it has shown: a wrong one costs a guess. Returns
+    /// false if the address has none left. The client MUST NOT learn then whether the passphrase is right.
+    pub(crate) fn charge_guess(&self, address: IpAddr, is_right: bool) -> bool {
         let now = Instant::now();
-        self.hosts.of(address, now).spend_guess(now);
-        self.guesses.count_wrong();
+        let is_charged = self.hosts.of(address, now).charge_guess(is_right, now);
+        if is_charged && !is_right {
+            self.guesses.count_wrong();
+        }
+        is_charged
     }
 
     /// Returns what a new connection from `address` may ask for.

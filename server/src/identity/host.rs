@@ -24,11 +24,6 @@ impl Host {
             ipv6 @ IpAddr::V6(_) => Host(first_bits(ipv6, IPV6_HOST_BITS)),
         }
     }
-
-    /// Returns whether it is this machine. Its IPv6 address is the only one in its /64.
-    pub(crate) fn is_loopback(&self) -> bool {
-        *self == Host::of(Ipv6Addr::LOCALHOST.into()) || self.0.is_loopback()
-    }
 }
 
 impl fmt::Display for Host {

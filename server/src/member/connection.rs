@@ -99,7 +99,7 @@ fn serve_role(
         return Ok(());
     }
     match hello.role {
-        Role::Call if slot.mark_call(service.limits) => {
+        Role::Call if slot.mark_call() => {
             return serve_calls(service, connection, hello, origin, &slot);
         }
         Role::Call => {
@@ -185,7 +185,7 @@ fn serve_calls(
         return Ok(());
     }
     let allowance = service.door.allowance(origin.address);
-    let mut operator = OperatorCalls::new(origin);
+    let mut operator = OperatorCalls::new(origin, slot);
     let joined = wait_for_join(service, &mut connection, slot, &allowance, &mut operator)?;
     let Some(mut calls) = joined else { return Ok(()) };
     let frame_limit = service.limits.max_frame.0 as u32;
@@ -212,7 +212,7 @@ fn wait_for_join(
     connection: &mut Connection,
     slot: &Slot,
     allowance: &Allowance,
-    operator: &mut OperatorCalls,
+    operator: &mut OperatorCalls<'_>,
 ) -> Result<Option<MemberCalls>, RpcError> {
     let (limits, origin) = (service.limits, operator.origin);
     let deadline = Instant::now() + limits.join_timeout;
@@ -246,7 +246,7 @@ fn wait_for_join(
                     return stays.map(|_| None);
                 }
                 if join.port != 0 {
-                    slot.mark_called(limits);
+                    slot.mark_called();
                 }
                 let stream = Arc::clone(connection.stream());
                 let mut go_on = pays_for_reading(service, connection, allowance);
@@ -264,13 +264,19 @@ fn wait_for_join(
                 }
             }
             Some(request @ (Request::Operate { .. } | Request::Command { .. })) => {
-                if !pause(service, connection, allowance.take(Instant::now(), 1, 1))?
+                let wait = allowance.take(Instant::now(), 1, 1);
+                if !wait.is_zero() && slot.refusal().is_some() && !operator.is_operator {
+                    // A thread that waits has its descriptor also after it has lost its place.
+                    allowance.give_back(Instant::now());
+                    connection.reply(&Reply::Refused(Refusal::busy()), limits.frame_timeout)?;
+                    return Ok(None);
+                }
+                if !pause(service, connection, wait)?
                     || !operator.serve(service, connection, None, &request)?
                 {
                     return Ok(None);
                 }
                 if operator.is_operator {
-                    slot.mark_operator();
                     connection.set_frame_limit(limits.max_frame.0 as u32);
                 }
                 continue;
@@ -299,7 +305,7 @@ fn serve_member(
     connection: &mut Connection,
     calls: &mut MemberCalls,
     allowance: &Allowance,
-    operator: &mut OperatorCalls,
+    operator: &mut OperatorCalls<'_>,
 ) -> Result<ClientEnd, RpcError> {
     let limits = service.limits;
     if operator.is_operator {

@@ -7,7 +7,7 @@
 use super::Service;
 #[cfg(feature = "seeded-bugs")]
 use crate::settings::seeded::Bug;
-use crate::{delivery::ConnectionPair, identity::Origin, room::Command};
+use crate::{delivery::ConnectionPair, door::Slot, identity::Origin, room::Command};
 use chat_common::wire::{
     error::RpcError,
     protocol::{Cause, Refusal, Reply, Request},
@@ -25,16 +25,17 @@ const MAX_REFUSAL: usize = 4096;
 
 /// A call connection, as far as operators are concerned.
 #[derive(Debug)]
-pub(super) struct OperatorCalls {
+pub(super) struct OperatorCalls<'a> {
     pub(super) origin: Origin,
+    slot: &'a Slot,
     pub(super) is_operator: bool,
     /// How many passphrases were wrong.
     wrong: usize,
 }
 
-impl OperatorCalls {
-    pub(super) fn new(origin: Origin) -> OperatorCalls {
-        OperatorCalls { origin, is_operator: false, wrong: 0 }
+impl OperatorCalls<'_> {
+    pub(super) fn new(origin: Origin, slot: &Slot) -> OperatorCalls<'_> {
+        OperatorCalls { origin, slot, is_operator: false, wrong: 0 }
     }
 
     /// Carries out one of the two requests of operators, and replies. `pair` is that of a member. Returns
@@ -105,18 +106,24 @@ impl OperatorCalls {
         if words.is_empty() {
             return Ok(String::new());
         }
-        if !door.may_guess(origin.address) {
-            return Err(refused("too many wrong passphrases from this address; try again in a minute"));
+        let is_right = operators.is_right(words);
+        if !door.charge_guess(origin.address, is_right) {
+            // It may be the right one, so the client may show it again.
+            let why = "too many wrong passphrases from this address; try again in a minute";
+            return Err(Refusal::new(Cause::Busy, why));
         }
-        if !operators.is_right(words) {
+        if !is_right {
             self.wrong += 1;
-            door.spend_guess(origin.address);
             let line = format!("{origin}: a wrong passphrase of the operators");
             door.log(origin.address, Level::Warn, line);
             return Err(refused(match self.wrong.cmp(&MAX_WRONG) {
                 Ordering::Less => "that is not the operators' passphrase",
                 _ => "that is not the operators' passphrase; the server closes the connection now",
             }));
+        }
+        // This comes before the reply: nobody who has read that it is an operator loses the place.
+        if !self.slot.mark_operator() {
+            return Err(Refusal::busy());
         }
         if let Some(pair) = pair {
             self.tell_room(service, pair)?;

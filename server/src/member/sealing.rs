@@ -35,16 +35,25 @@ pub(super) fn welcome_call(
 ) -> Result<bool, RpcError> {
     #[cfg(feature = "closed")]
     if let Some(credentials) = service.closed {
-        // This comes before the handshake, which costs more than all the rest.
-        if !service.door.may_guess(origin.address) {
+        let (door, timeout) = (service.door, service.limits.hello_timeout);
+        let log_refusal = || {
             let line = format!("{origin}: refused: too many wrong passphrases from this address");
-            service.door.log(origin.address, Level::Warn, line);
+            door.log(origin.address, Level::Warn, line);
+        };
+        // This comes before the handshake, which costs more than all the rest.
+        if !door.has_guess(origin.address) {
+            log_refusal();
             connection.refuse(Status::Busy);
             return Ok(false);
         }
-        let on_wrong = || service.door.spend_guess(origin.address);
-        let timeout = service.limits.hello_timeout;
-        return sealed::accept_call(connection, hello, credentials, on_wrong, timeout).map(|()| true);
+        let may_learn = |is_right| door.charge_guess(origin.address, is_right);
+        return match sealed::accept_call(connection, hello, credentials, may_learn, timeout) {
+            Err(RpcError::Refused { status: Status::Busy, .. }) => {
+                log_refusal();
+                Ok(false)
+            }
+            accepted => accepted.map(|()| true),
+        };
     }
     connection.welcome(service.limits.frame_timeout).map(|()| true)
 }

@@ -255,7 +255,7 @@ mod tests {
         thread::scope(|scope| {
             scope.spawn(|| {
                 let hello = accepting.read_hello(LONG).unwrap().unwrap();
-                accept_call(&mut accepting, &hello, &credentials, || (), LONG).unwrap();
+                accept_call(&mut accepting, &hello, &credentials, |_| true, LONG).unwrap();
             });
             dial_call(&mut dialling, &credentials, |_| true, LONG).unwrap();
         });
