@@ -9,9 +9,15 @@ use chat_tests::{
     proxy::Proxy,
     raw::{self, RawPeer},
     terminal::{Screen, TerminalUser},
-    watchdog::poll,
+    watchdog::{poll, WATCHDOG_TIMEOUT},
 };
-use std::{fs, net::SocketAddr, os::unix::fs::PermissionsExt, process::Command};
+use std::{
+    fs,
+    net::{SocketAddr, TcpListener},
+    os::unix::fs::PermissionsExt,
+    process::Command,
+    thread,
+};
 
 const WORDS: &str = "lamp river stone cloud";
 const SIZE: (u16, u16) = (30, 100);
@@ -295,6 +301,58 @@ fn somebody_who_guesses_at_an_operators_address_ends_no_rights() {
     sara.types("/bans");
     sara.sees("nobody is banned\n");
     assert!(!sara.error_output().contains("any more"), "{}", sara.error_output());
+}
+
+#[test]
+fn an_operator_who_removes_herself_reads_that_and_nothing_of_a_lost_connection() {
+    let (_folder, file) = operators_file();
+    let (_server, address) = Program::server(&["--operators", &file]);
+    let mut sara = operator(address, "Sara", &file);
+    sara.types("/kick Sara a test");
+    assert_eq!(sara.exits(), Some(1));
+    let said = sara.output() + &sara.error_output();
+    assert!(said.contains("the operator removed you from the room: a test"), "{said}");
+    assert!(!said.contains("lost") && !said.contains("no reply"), "{said}");
+}
+
+#[test]
+fn a_command_that_no_server_takes_is_refused_before_it_is_sent() {
+    let (_folder, file) = operators_file();
+    let (_server, address) = Program::server(&["--operators", &file]);
+    let mut sara = operator(address, "Sara", &file);
+    let long = format!("/say {}", "x".repeat(65_525));
+    sara.types(&long);
+    sara.logs("--- the command has 65530 bytes, and 4608 are the most ---\n");
+    // One that fits and has a text that is too long is refused by the server.
+    sara.types(&long[..4500]);
+    sara.logs("--- refused: the text has 4495 bytes, and 4096 are the most ---\n");
+    sara.types(&format!("/mute {}! x", "x".repeat(4000)));
+    sara.logs(&format!("--- refused: \"{}...\" is no name", "x".repeat(64)));
+    sara.types("/bans");
+    sara.sees("nobody is banned\n");
+    assert!(!sara.error_output().contains("lost"), "{}", sara.error_output());
+    let (code, _, err) = operates(address, &file, &long);
+    assert_eq!((code, &*err), (1, "chat-client: the command has 65530 bytes, and 33280 are the most\n"));
+}
+
+#[test]
+fn a_reply_that_is_none_is_not_called_a_lost_connection() {
+    let (_folder, file) = operators_file();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (code, _, err) = thread::scope(|scope| {
+        let operating = scope.spawn(|| operates(address, &file, "/bans"));
+        let (_, mut peer) = RawPeer::serve(&listener, None);
+        let nothing = Reply::Lines { text: String::new(), more: false };
+        for reply in [nothing.clone(), nothing, Reply::Pong] {
+            peer.connection.next_request::<Request>(WATCHDOG_TIMEOUT, WATCHDOG_TIMEOUT).unwrap();
+            peer.connection.reply(&reply, WATCHDOG_TIMEOUT).unwrap();
+        }
+        operating.join().unwrap()
+    });
+    let why =
+        "there is no reply to \"/bans\", which may have been carried out: the server sent an invalid reply";
+    assert_eq!((code, err), (1, format!("chat-client: {why}\n")));
 }
 
 #[test]

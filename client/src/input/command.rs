@@ -5,8 +5,9 @@ use crate::{
     input::TerminalEvent,
     settings::{Bell, DEFAULT_HISTORY},
 };
-use chat_common::text::invisible::{
-    bare, behind_blank_start, behind_false_slash, trim, without_invisible_start,
+use chat_common::text::{
+    excerpt::excerpt,
+    invisible::{bare, behind_blank_start, behind_false_slash, trim, without_invisible_start},
 };
 
 /// The meaning of one line.
@@ -53,7 +54,7 @@ const COMMANDS: [(&str, &str, Meaning); 15] = [
     ("/history [N]", "show the last N messages again", |_, number| match number.parse() {
         Ok(count) if count > 0 => pass(Input::History { count, before: None }),
         _ if number.is_empty() => pass(Input::History { count: DEFAULT_HISTORY, before: None }),
-        _ => Err(format!("how many? \"{number}\" is not a number above 0; try /history 50")),
+        _ => Err(format!("how many? \"{}\" is not a number above 0; try /history 50", excerpt(number))),
     }),
     ("/search TEXT", "show the messages that contain TEXT", |_, text| {
         pass(Input::Search(required(text, "what do you look for? try /search lunch")?))
@@ -105,7 +106,7 @@ fn required(text: &str, help: &str) -> Result<String, String> {
 /// would say to everybody what was meant for one person.
 pub(crate) fn false_slash(line: &str) -> Option<String> {
     let verb = behind_false_slash(line)?.split(char::is_whitespace).next().unwrap_or_default();
-    Some(format!("that is not /; type /{verb}"))
+    Some(format!("that is not /; type /{}", excerpt(verb)))
 }
 
 /// Whether a text begins as one for one person does, with `/msg` or `/reply`, even if that is not quite how
@@ -158,7 +159,10 @@ pub(crate) fn parse_command(line: &str) -> Result<Command, String> {
     };
     match meaning_of(verb) {
         Some(meaning) => meaning(verb, rest),
-        None => Err(format!("there is no command {verb}; /help lists them, and /{verb} says it")),
+        None => {
+            let verb = excerpt(verb);
+            Err(format!("there is no command {verb}; /help lists them, and /{verb} says it"))
+        }
     }
 }
 

@@ -83,8 +83,8 @@ impl Client<'_> {
                     let request = self.queue.first().map_or(Request::Ping, ToSend::request);
                     self.inbox.record_said(self.own_name(), &request);
                     let reply = self.call_first(call);
-                    if reply.is_err() {
-                        self.forget_sent_command();
+                    if let Err(error) = &reply {
+                        self.forget_sent_command(&error.to_string());
                     }
                     // After an error the server may have accepted the message.
                     self.queue.set_awaits_reply(reply.is_err());
@@ -159,6 +159,7 @@ impl Client<'_> {
             }
             (first, _) => {
                 self.queue.waiting.push_front(Waiting { to_send: first, id });
+                self.forget_sent_command(INVALID_REPLY);
                 return Err(INVALID_REPLY.into());
             }
         }

@@ -43,8 +43,8 @@ pub(crate) struct Membership {
     pub(crate) may_resume: bool,
     /// Whether [`UiEvent::OpenedCallback`] was shown.
     pub(crate) opened_callback_shown: bool,
-    /// A loss that the person has not been told yet.
-    pub(crate) untold_loss: Option<UiEvent>,
+    /// A loss that the person has not been told yet, and what was lost with it.
+    pub(crate) untold_loss: Vec<UiEvent>,
     /// The passphrase with which the person is an operator.
     pub(crate) operator: Option<Passphrase>,
     /// Whether the server was too busy to take that again on this connection.
@@ -98,7 +98,7 @@ impl<'a> Client<'a> {
                 may_add_number: options.member.may_add_number,
                 may_resume: session.is_some(),
                 opened_callback_shown: false,
-                untold_loss: None,
+                untold_loss: Vec::new(),
                 operator: None,
                 waits_to_operate: false,
             },
@@ -147,7 +147,7 @@ impl Client<'_> {
 
     /// Tells the person that the connection is lost, if that has not been told yet.
     pub(crate) fn tell_loss(&mut self) {
-        self.member.untold_loss.take().into_iter().for_each(self.show);
+        std::mem::take(&mut self.member.untold_loss).into_iter().for_each(self.show);
     }
 
     /// Takes input that cannot be sent now. Shows that it waits.
@@ -181,7 +181,7 @@ impl Client<'_> {
             // The server shows an operator more.
             Input::Who(pattern) if self.operates() => {
                 let line = format!("/who {}", pattern.unwrap_or_default());
-                self.queue.push(ToSend::Command(line.trim_end().to_owned()), id);
+                self.command(line.trim_end().to_owned(), String::new(), id);
             }
             Input::Who(pattern) => self.queue.push(ToSend::Who(pattern), id),
             Input::History { count, before } => {

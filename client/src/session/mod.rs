@@ -145,7 +145,7 @@ impl Client<'_> {
             ConnectionEnd::NeedsPassphrase => return self.ask_passphrase(),
             ConnectionEnd::Lost(Loss { reason, closed }) => {
                 let ended = self.inbox.room_has_ended();
-                self.member.untold_loss = Some(UiEvent::Lost { reason: reason.clone(), ended });
+                self.member.untold_loss.insert(0, UiEvent::Lost { reason: reason.clone(), ended });
                 // The next attempt says whether we were removed. Then that is the news, and not the loss.
                 if ended || !closed {
                     self.tell_loss();

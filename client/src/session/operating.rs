@@ -16,6 +16,7 @@ use crate::{
 };
 use chat_common::{
     handshake::passphrase::Passphrase,
+    text::excerpt::excerpt,
     wire::{
         error::RpcError,
         protocol::{Cause, Refusal, Reply, Request},
@@ -26,6 +27,11 @@ use std::time::Instant;
 
 /// The longest reply to a command, in bytes. The list of as many mutes as a room can have has 5 MB.
 const MAX_REPLY: usize = 16 << 20;
+
+/// No server takes a longer text of a command, in bytes.
+const MAX_TEXT: usize = 32 << 10;
+/// What else a command has at most: its own name, and that of a member. In bytes.
+const AROUND_TEXT: usize = 512;
 
 /// What a client says that has no passphrase, and cannot ask for one.
 const HOW_TO_OPERATE: &str =
@@ -43,9 +49,24 @@ impl Client<'_> {
 
     /// Takes a command for the server. For anybody but an operator it is a mistake.
     pub(super) fn command(&mut self, line: String, mistake: String, id: Option<InputId>) {
-        match self.operates() {
-            true => self.queue.push(ToSend::Command(line), id),
-            false => self.reject(mistake, id),
+        match self.check_length(&line) {
+            _ if !self.operates() => self.reject(mistake, id),
+            Ok(()) => self.queue.push(ToSend::Command(line), id),
+            Err(why) => self.reject(why, id),
+        }
+    }
+
+    /// Checks that a command fits into a frame of the server.
+    ///
+    /// # Errors
+    /// How long it may be.
+    fn check_length(&self, line: &str) -> Result<(), String> {
+        let most = self.queue.text_limit.min(MAX_TEXT) + AROUND_TEXT;
+        match line.len() {
+            length if length > most => {
+                Err(format!("the command has {length} bytes, and {most} are the most"))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -98,12 +119,13 @@ impl Client<'_> {
         Ok(())
     }
 
-    /// Takes a command back that was sent and has no reply. A second time it could do something else.
-    pub(super) fn forget_sent_command(&mut self) {
+    /// Takes a command back that was sent and has no valid reply. A second time it could do something else.
+    /// The person is told with the loss of the connection: one that has removed itself is told that instead.
+    pub(super) fn forget_sent_command(&mut self, why: &str) {
         if let Some(ToSend::Command(line)) = self.queue.first() {
-            let event = UiEvent::Refused(without_reply(line));
+            let event = UiEvent::Refused(without_reply(line, why));
             let id = self.queue.waiting.pop_front().and_then(|waiting| waiting.id);
-            (self.show)(event.of(id));
+            self.member.untold_loss.push(event.of(id));
             self.leaving.rejected += 1;
         }
     }
@@ -118,6 +140,7 @@ impl Client<'_> {
     pub(super) fn carry_out(&mut self, call: &mut Connection, line: &str) -> Result<(), ConnectionEnd> {
         let passphrase = self.options.operator.passphrase.as_ref();
         let passphrase = passphrase.ok_or_else(|| ConnectionEnd::Failed(HOW_TO_OPERATE.into()))?;
+        self.check_length(line).map_err(ConnectionEnd::Failed)?;
         match self.access.check_reply(operate(call, passphrase))? {
             Reply::Lines { .. } => {}
             Reply::Refused(Refusal { cause: Cause::Busy, text }) => {
@@ -132,13 +155,14 @@ impl Client<'_> {
                 Ok(())
             }
             Ok(Reply::Refused(refusal)) => Err(ConnectionEnd::Failed(refusal.text)),
-            _ => Err(ConnectionEnd::Failed(without_reply(line))),
+            Ok(_) => Err(ConnectionEnd::Failed(without_reply(line, INVALID_REPLY))),
+            Err(error) => Err(ConnectionEnd::Failed(without_reply(line, &error.to_string()))),
         }
     }
 }
 
-fn without_reply(line: &str) -> String {
-    format!("the connection was lost before the reply to {line:?}, which may have been carried out")
+fn without_reply(line: &str, why: &str) -> String {
+    format!("there is no reply to {:?}, which may have been carried out: {why}", excerpt(line))
 }
 
 /// Shows the passphrase, if the server would take one. Returns the reply.

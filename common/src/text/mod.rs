@@ -4,6 +4,7 @@ pub mod address;
 pub mod calendar;
 pub mod clusters;
 pub mod escape;
+pub mod excerpt;
 pub mod invisible;
 pub mod text_file;
 pub mod units;

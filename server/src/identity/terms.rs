@@ -2,6 +2,7 @@
 
 use chat_common::text::{
     calendar::DateTime,
+    excerpt::excerpt,
     units::{parse_time, show_roughly, TIME_FORM},
 };
 use std::{
@@ -59,7 +60,7 @@ impl Terms {
                 given = until.map(|_| time);
                 (until, rest.trim())
             }
-            _ if is_time => return Err(format!("{word:?} is not {TIME_FORM}")),
+            _ if is_time => return Err(format!("{:?} is not {TIME_FORM}", excerpt(word))),
             _ => (None, text),
         };
         if reason.len() > MAX_REASON {

@@ -14,7 +14,7 @@ use crate::{
 };
 use chat_common::{
     program::{flags::in_columns, shutdown::Shutdown},
-    text::invisible::trim,
+    text::{excerpt::excerpt, invisible::trim},
 };
 use crossbeam_channel::Sender;
 use std::{
@@ -26,8 +26,6 @@ use std::{
 const MAX_NAME: usize = 128;
 
 const ENDING: &str = "the room is ending";
-/// The most characters of an unknown command that its refusal shows.
-const MAX_SHOWN: usize = 64;
 
 /// What carries out a command. It gets what follows the command. Both results are texts for the
 /// operator; an error means that nothing, or not all, was done.
@@ -98,7 +96,7 @@ impl Commands {
             return Ok(in_columns("", &commands()).trim_end().to_owned());
         }
         let Some((form, does, run)) = COMMANDS.iter().find(|(form, ..)| split(form).0 == command) else {
-            let command: String = command.chars().take(MAX_SHOWN).collect();
+            let command = excerpt(&command);
             return Err(format!(
                 "{command:?} is no command of the server; /help lists them, and /say TEXT says something"
             ));
@@ -254,7 +252,10 @@ fn name_of(word: &str) -> Result<String, String> {
     match Ban::of(word) {
         _ if word == EVERYBODY => Ok(word.to_owned()),
         Ok(Ban::Name(name)) if name.len() <= MAX_NAME => Ok(name),
-        _ => Err(format!("{word:?} is no name; a mute is for a name or for *, and /who lists who is here")),
+        _ => {
+            let word = excerpt(word);
+            Err(format!("{word:?} is no name; a mute is for a name or for *, and /who lists who is here"))
+        }
     }
 }
 
