@@ -356,6 +356,30 @@ fn a_reply_that_is_none_is_not_called_a_lost_connection() {
 }
 
 #[test]
+fn tab_completes_each_command_of_the_server_for_an_operator() {
+    let (_folder, file) = operators_file();
+    let (_server, address) = Program::server(&["--operators", &file]);
+    if !cfg!(feature = "edit") {
+        return;
+    }
+    let (_, help, _) = operates(address, &file, "/help");
+    let commands: Vec<&str> = help.lines().filter_map(|line| line.split(' ').next()).collect();
+    assert!(commands.contains(&"/kick"), "{help}");
+    let mut sara = TerminalUser::join(address, SIZE, "Sara");
+    sara.types("/op\r");
+    sara.sees_typed("Passphrase of the operators:");
+    sara.types(&format!("{WORDS}\r"));
+    sara.sees("you are an operator now");
+    for command in &commands {
+        if !commands.iter().any(|longer| longer.len() > command.len() && longer.starts_with(command)) {
+            sara.types(&format!("{}\t", command.to_uppercase()));
+            sara.sees_typed(command);
+            sara.types("\x15");
+        }
+    }
+}
+
+#[test]
 fn a_long_reply_comes_in_several_frames_and_is_shown_whole() {
     let folder = Folder::new();
     let (_folder, file) = operators_file();

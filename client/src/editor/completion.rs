@@ -2,8 +2,12 @@
 
 use crate::input::{commands, verbs};
 
+/// The commands of the server that an operator has besides those in the room.
+const OPERATOR_COMMANDS: [&str; 11] =
+    ["/say", "/kick", "/mute", "/unmute", "/ban", "/unban", "/bans", "/forget", "/reload", "/stats", "/stop"];
 /// Commands whose first argument is a name.
-const NAME_COMMANDS: &[&str] = &["/msg", "/ignore", "/who", "/kick", "/mute", "/unmute", "/ban"];
+const NAME_COMMANDS: [&str; 9] =
+    ["/msg", "/ignore", "/who", "/kick", "/mute", "/unmute", "/ban", "/unban", "/forget"];
 
 /// What Tab can put in the place of the word before the cursor.
 #[derive(Debug, PartialEq, Eq)]
@@ -17,22 +21,25 @@ pub(crate) struct Completion {
 }
 
 /// Returns the completions for the text before the cursor. `names` are the people, the likeliest first.
-pub(crate) fn complete(before: &str, names: &[String]) -> Completion {
+/// `operates` is whether the person is an operator.
+pub(crate) fn complete(before: &str, names: &[String], operates: bool) -> Completion {
     let start = before
         .rfind(char::is_whitespace)
         .map_or(0, |index| index + before[index..].chars().next().map_or(1, char::len_utf8));
     let word = &before[start..];
     if start == 0 && word.starts_with('/') {
-        let verbs = commands().into_iter().flat_map(|(form, _)| verbs(form)).filter(|verb| *verb != "//");
-        let words = verbs.filter(|verb| verb.starts_with(word)).map(str::to_owned).collect();
+        let own = commands().into_iter().flat_map(|(form, _)| verbs(form)).filter(|verb| *verb != "//");
+        let of_server = OPERATOR_COMMANDS.into_iter().filter(|_| operates);
+        let word = word.to_lowercase();
+        let words = own.chain(of_server).filter(|verb| verb.starts_with(&word)).map(str::to_owned).collect();
         return Completion { start, words, suffix: " " };
     }
-    let after_command = before[..start].trim_end();
+    let after_command = before[..start].trim_end().to_lowercase();
     let suffix = if start == 0 && !word.is_empty() { ": " } else { " " };
     let start = start + usize::from(word.starts_with('@'));
     let word = before[start..].to_lowercase();
     // Without a letter, only a command that needs a name offers all of them.
-    let offers = !word.is_empty() || NAME_COMMANDS.contains(&after_command);
+    let offers = !word.is_empty() || NAME_COMMANDS.contains(&&*after_command);
     let matches = |name: &&String| offers && name.to_lowercase().starts_with(&word);
     Completion { start, words: names.iter().filter(matches).cloned().collect(), suffix }
 }
@@ -54,7 +61,7 @@ mod tests {
 
     fn words(before: &str) -> (usize, Vec<String>, &'static str) {
         let names = ["Sara", "samuel", "Tom", "Ömer"].map(String::from);
-        let Completion { start, words, suffix } = complete(before, &names);
+        let Completion { start, words, suffix } = complete(before, &names, false);
         (start, words, suffix)
     }
 
@@ -75,6 +82,16 @@ mod tests {
         assert_eq!(words("/wh"), (0, vec!["/who".into()], " "));
         assert!(words("/").1.len() > 8);
         assert!(words("see /wh").1.is_empty());
+    }
+
+    #[test]
+    fn an_operator_has_the_commands_of_the_server_and_names_behind_them() {
+        let words = |before: &str, operates| complete(before, &["Sara".to_owned()], operates).words;
+        assert_eq!((words("/ki", true), words("/ki", false)), (vec!["/kick".to_owned()], vec![]));
+        assert_eq!(words("/BA", true), ["/ban", "/bans"]);
+        for command in ["/kick ", "/Mute ", "/unban "] {
+            assert_eq!(words(command, true), ["Sara"], "{command}");
+        }
     }
 
     #[test]

@@ -1,10 +1,14 @@
-//! The names of the people of whom this client has heard, for completion. No I/O.
+//! What this client has heard of for completion: the names of people, and whether the person here is an
+//! operator. No I/O.
 //!
 //! The threads that show events write it, and the thread `stdin` reads it.
 
 use crate::events::{Rejoin, UiEvent};
 use chat_common::wire::protocol::EventKind;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{
+    atomic::{AtomicBool, Ordering::Relaxed},
+    Mutex, MutexGuard, PoisonError,
+};
 
 /// As many as the largest room that a server has by default.
 const MAX_NAMES: usize = 1024;
@@ -13,6 +17,8 @@ const MAX_NAMES: usize = 1024;
 pub(crate) struct KnownNames {
     /// Protects the names: the one of whom the client has heard last comes first. No I/O under this lock.
     names: Mutex<Vec<String>>,
+    /// Whether the person has become an operator. The commands of the server are offered from then on.
+    operates: AtomicBool,
 }
 
 impl KnownNames {
@@ -30,9 +36,14 @@ impl KnownNames {
                     }
                 }
             }
+            UiEvent::Operates => self.operates.store(true, Relaxed),
             UiEvent::Rejoined { why: Rejoin::Restarted | Rejoin::PutBack, .. } => names.clear(),
             _ => {}
         }
+    }
+
+    pub(crate) fn operates(&self) -> bool {
+        self.operates.load(Relaxed)
     }
 
     pub(crate) fn all(&self) -> Vec<String> {

@@ -128,7 +128,7 @@ impl Typing {
 
     fn complete(&mut self, names: &KnownNames) -> Effect {
         let before = &self.line.text()[..self.line.cursor()];
-        let completion = complete(before, &names.all());
+        let completion = complete(before, &names.all(), names.operates());
         let typed = before[completion.start..].chars().count();
         let mut words = completion.words;
         let word = match &words[..] {
