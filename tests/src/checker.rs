@@ -274,12 +274,7 @@ fn check_one_sequence_per_message(log: &RoomLog<'_>, violations: &mut Vec<String
 }
 
 fn message_key(kind: &EventKind) -> Option<MessageKey<'_>> {
-    match kind {
-        EventKind::Message { author, message_id, text, .. }
-        | EventKind::Action { author, message_id, text, .. }
-        | EventKind::Private { author, message_id, text, .. } => Some((author, *message_id, text)),
-        _ => None,
-    }
+    kind.message().map(|message| (message.author, message.message_id, message.text))
 }
 
 /// Checks that the messages of one author have rising sequences, in the order of sending.

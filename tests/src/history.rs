@@ -135,10 +135,5 @@ impl SessionHistory {
 
 /// The text of a message, an action or a private message; `None` for every other kind.
 pub fn text_of(kind: &EventKind) -> Option<&str> {
-    match kind {
-        EventKind::Message { text, .. }
-        | EventKind::Private { text, .. }
-        | EventKind::Action { text, .. } => Some(text),
-        _ => None,
-    }
+    kind.message().map(|message| message.text)
 }

@@ -2,17 +2,12 @@
 //! of an operator. No I/O.
 
 use crate::{events::UiEvent, input::Shown};
-use chat_common::wire::protocol::{Event, EventKind};
+use chat_common::wire::protocol::Event;
 use std::borrow::Cow;
 
 /// Returns the part of what is shown that others have said, if there is one.
 pub(crate) fn said_by_others<'e>(shown: &'e Shown, own_name: &str) -> Option<Cow<'e, Shown>> {
-    let is_said = |event: &Event| match &event.kind {
-        EventKind::Message { author, .. }
-        | EventKind::Private { author, .. }
-        | EventKind::Action { author, .. } => author != own_name,
-        _ => false,
-    };
+    let is_said = |event: &Event| event.kind.message().is_some_and(|message| message.author != own_name);
     let some = |events: Vec<Event>| (!events.is_empty()).then(|| Cow::Owned(UiEvent::History(events).into()));
     let Shown::Session(event) = shown else { return None };
     match event {
@@ -32,6 +27,7 @@ pub(crate) fn said_by_others<'e>(shown: &'e Shown, own_name: &str) -> Option<Cow
 mod tests {
     use super::*;
     use crate::input::TerminalEvent;
+    use chat_common::wire::protocol::EventKind;
 
     fn event(kind: EventKind) -> Shown {
         UiEvent::Event { event: Event { sequence: 1, time: 0, kind }, earlier: false }.into()

@@ -21,7 +21,6 @@ mod inbox;
 #[cfg(feature = "closed")]
 mod known_rooms;
 mod listener;
-mod message;
 mod operating;
 mod options;
 mod pager;

@@ -2,10 +2,7 @@
 //! reply of the server has at most 64 KiB. Runs on the main thread. It never waits: each page is a
 //! request in the queue, behind what was typed meanwhile.
 
-use crate::{
-    events::{Found, UiEvent},
-    session::message::message_of,
-};
+use crate::events::{Found, UiEvent};
 use chat_common::wire::protocol::{Event, EventKind, Request};
 use std::collections::{HashSet, VecDeque};
 
@@ -120,7 +117,7 @@ impl Pager {
             None => true,
         };
         let kind = &found.event.kind;
-        let wanted = match message_of(kind) {
+        let wanted = match kind.message() {
             Some(message) => has_text(message.text) && !is_ignored(message.author),
             None => {
                 let is_gap = matches!(kind, EventKind::Missed { messages: true, .. });

@@ -1,7 +1,6 @@
 //! The people whom this client treats in another way: those that are ignored, and the one that a reply goes
 //! to. Plain data, owned by the inbox.
 
-use crate::session::message::message_of;
 use chat_common::wire::protocol::{Event, EventKind};
 use std::collections::BTreeMap;
 
@@ -31,7 +30,7 @@ impl People {
 
     /// Whether an event is a message of an ignored person.
     pub(crate) fn ignores_event(&self, event: &Event) -> bool {
-        message_of(&event.kind).is_some_and(|message| self.ignores(message.author))
+        event.kind.message().is_some_and(|message| self.ignores(message.author))
     }
 
     /// Records what an event says of people and their names.

@@ -4,8 +4,7 @@
 //! Invariant: a message that counts as a repetition has been shown before, with the same author and text, or
 //! this client has said it. So nobody can hide a message from one person by its number.
 
-use crate::session::message::{message_of, Message};
-use chat_common::wire::protocol::{Event, EventKind, Request};
+use chat_common::wire::protocol::{Event, EventKind, Message, Request};
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     hash::{BuildHasher, RandomState},
@@ -66,7 +65,7 @@ impl Repetitions {
                 self.record_hash(to, hash);
             }
         }
-        let Some(message) = message_of(&event.kind) else { return false };
+        let Some(message) = event.kind.message() else { return false };
         let Message { author, message_id, repeated, text } = message;
         let hash = self.hash.hash_one((message_id, text));
         if earlier && self.said.contains(&self.hash.hash_one((author, hash))) {
@@ -93,7 +92,7 @@ impl Repetitions {
 
     /// Returns the hash of a message and its sequence. Returns `None` for any other event.
     fn hash_of(&self, event: &Event) -> Option<u64> {
-        let Message { author, message_id, text, .. } = message_of(&event.kind)?;
+        let Message { author, message_id, text, .. } = event.kind.message()?;
         Some(self.hash.hash_one((event.sequence, author, message_id, text)))
     }
 }

@@ -4,10 +4,7 @@
 //! Invariant: of each room, this holds each message that was shown after the first one that it holds. So a
 //! message that is not here is older, or the client has missed it. The server may keep either.
 
-use crate::{
-    events::Found,
-    session::{message::message_of, pager::Unread},
-};
+use crate::{events::Found, session::pager::Unread};
 use std::collections::VecDeque;
 
 /// As many messages as a server keeps.
@@ -33,7 +30,7 @@ struct Said {
 impl SeenMessages {
     /// Adds a message of this room. Any other event is ignored. The oldest messages go if there are too many.
     pub(crate) fn record(&mut self, room: u64, found: Found) {
-        if message_of(&found.event.kind).is_none() {
+        if found.event.kind.message().is_none() {
             return;
         }
         self.bytes += cost(&found);
@@ -83,7 +80,7 @@ impl SeenMessages {
 }
 
 fn cost(found: &Found) -> usize {
-    let said = message_of(&found.event.kind).map_or(0, |message| message.author.len() + message.text.len());
+    let said = found.event.kind.message().map_or(0, |message| message.author.len() + message.text.len());
     said + found.to.as_ref().map_or(0, String::len) + AROUND_TEXT_BYTES
 }
 

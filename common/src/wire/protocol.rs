@@ -428,3 +428,30 @@ pub enum EventKind {
         text: String,
     },
 }
+
+/// What a member has said: a message to everybody, an action, or a private message.
+#[derive(Clone, Copy, Debug)]
+pub struct Message<'e> {
+    /// The name of the member.
+    pub author: &'e str,
+    /// The author's number for the message.
+    pub message_id: u64,
+    /// Whether the author may have said it in an earlier session.
+    pub repeated: bool,
+    /// The text, or what the member did.
+    pub text: &'e str,
+}
+
+impl EventKind {
+    /// Returns what a member has said, if the event is that.
+    pub fn message(&self) -> Option<Message<'_>> {
+        match self {
+            EventKind::Message { author, message_id, repeated, text }
+            | EventKind::Action { author, message_id, repeated, text }
+            | EventKind::Private { author, message_id, repeated, text } => {
+                Some(Message { author, message_id: *message_id, repeated: *repeated, text })
+            }
+            _ => None,
+        }
+    }
+}

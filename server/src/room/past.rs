@@ -15,10 +15,7 @@ use crate::{
     },
     settings::{JournalSettings, Limits},
 };
-use chat_common::wire::{
-    protocol::{Event, EventKind},
-    token::Token,
-};
+use chat_common::wire::token::Token;
 use log::info;
 use std::{collections::HashMap, fmt::Display, io, path::Path, sync::Arc, time::Instant};
 
@@ -106,9 +103,9 @@ impl Past {
                     if std::mem::take(&mut is_first) {
                         log.begin_at(event.sequence);
                     }
-                    if let (Some(session), Some(message_id)) = (sessions.get_mut(&author), message_id(&event))
+                    if let (Some(session), Some(message)) = (sessions.get_mut(&author), event.kind.message())
                     {
-                        let sequence = event.sequence;
+                        let (message_id, sequence) = (message.message_id, event.sequence);
                         session.last_accepted = Some(LastAccepted { message_id, digest, sequence });
                     }
                     log.restore(audience, &event);
@@ -124,14 +121,5 @@ impl Past {
         let log = log.with_archive(journal.archive());
         let order = Order::Journal(Box::new(journal));
         Ok((Past { number: opened.room, log, order, sessions, last_session, mutes }, opened))
-    }
-}
-
-fn message_id(event: &Event) -> Option<u64> {
-    match &event.kind {
-        EventKind::Message { message_id, .. }
-        | EventKind::Action { message_id, .. }
-        | EventKind::Private { message_id, .. } => Some(*message_id),
-        _ => None,
     }
 }
