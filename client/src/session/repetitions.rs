@@ -4,16 +4,15 @@
 //! Invariant: a message that counts as a repetition has been shown before, with the same author and text, or
 //! this client has said it. So nobody can hide a message from one person by its number.
 
-use chat_common::wire::protocol::{Event, EventKind, Message, Request};
+use chat_common::wire::{
+    last_messages::LastMessages,
+    protocol::{Event, Message, Request},
+};
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{HashSet, VecDeque},
     hash::{BuildHasher, RandomState},
 };
 
-/// For how many authors the last message id is kept. This is far more than a room holds.
-const MAX_AUTHORS: usize = 4096;
-/// No server allows a longer name, so it is not stored. In bytes.
-const MAX_NAME_BYTES: usize = 256;
 /// How many of our own last messages are known again when they come back as history. As many as a server
 /// keeps.
 const MAX_OWN_MESSAGES: usize = 8192;
@@ -22,8 +21,7 @@ const MAX_OWN_MESSAGES: usize = 8192;
 pub(crate) struct Repetitions {
     /// The hash of messages. Its keys are random, so nobody can find two messages with the same hash.
     hash: RandomState,
-    /// The hash of each author's last message, from any session and any room.
-    last_messages: HashMap<String, u64>,
+    last_messages: LastMessages,
     /// The hashes of the last messages that this client has said, with its name.
     said: VecDeque<u64>,
     /// The hashes of the messages that were shown before the room was put back.
@@ -40,7 +38,7 @@ impl Repetitions {
         else {
             return;
         };
-        let message = self.hash.hash_one((author, self.hash.hash_one((message_id, text))));
+        let message = self.hash.hash_one((author, *message_id, text.as_str()));
         if self.said.back() != Some(&message) {
             self.said.push_back(message);
             if self.said.len() > MAX_OWN_MESSAGES {
@@ -56,38 +54,16 @@ impl Repetitions {
 
     /// Records an event. Returns whether it is a repetition. `earlier` is whether it happened before the
     /// join.
-    ///
-    /// An author repeats the last message when its reply was lost together with the session, and marks it as
-    /// repeated.
     pub(crate) fn record(&mut self, event: &Event, earlier: bool) -> bool {
-        if let EventKind::Renamed { from, to } = &event.kind {
-            if let Some(hash) = self.last_messages.remove(from) {
-                self.record_hash(to, hash);
-            }
-        }
-        let Some(message) = event.kind.message() else { return false };
-        let Message { author, message_id, repeated, text } = message;
-        let hash = self.hash.hash_one((message_id, text));
-        if earlier && self.said.contains(&self.hash.hash_one((author, hash))) {
-            return true;
-        }
-        self.record_hash(author, hash) == Some(hash) && repeated
+        let is_own = |Message { author, message_id, text, .. }: Message<'_>| {
+            self.said.contains(&self.hash.hash_one((author, message_id, text)))
+        };
+        earlier && event.kind.message().is_some_and(is_own) || self.last_messages.record(&event.kind)
     }
 
     /// Whether this was shown before the room was put back.
     pub(crate) fn is_put_back(&self, event: &Event) -> bool {
         self.hash_of(event).is_some_and(|hash| self.put_back.contains(&hash))
-    }
-
-    /// Stores the hash of the author's last message. Returns the one before it.
-    fn record_hash(&mut self, author: &str, hash: u64) -> Option<u64> {
-        if author.len() > MAX_NAME_BYTES {
-            return None;
-        }
-        if self.last_messages.len() >= MAX_AUTHORS {
-            self.last_messages.clear();
-        }
-        self.last_messages.insert(author.to_owned(), hash)
     }
 
     /// Returns the hash of a message and its sequence. Returns `None` for any other event.

@@ -7,6 +7,7 @@ pub mod error;
 pub mod frame;
 pub mod hello;
 pub mod json;
+pub mod last_messages;
 pub mod protocol;
 pub mod rpc;
 #[cfg(feature = "closed")]

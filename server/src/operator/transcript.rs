@@ -25,14 +25,13 @@ use chat_common::{
         batch::Batch,
         codec::decode,
         frame::HEADER_BYTES,
+        last_messages::LastMessages,
         protocol::{Callback, Event, EventKind, FRAME_BYTES},
     },
 };
 use crossbeam_channel::Receiver;
 use log::warn;
 use std::{
-    collections::HashMap,
-    hash::{DefaultHasher, Hash, Hasher},
     io::{self, Write},
     path::PathBuf,
     thread,
@@ -41,9 +40,6 @@ use std::{
 
 /// No session has this id. A reader with it gets what everybody gets.
 const EVERYBODY: Reader = Reader { session: 0, membership_from: 0, history_floor: 0 };
-/// The most authors whose last message is known, to recognize its repetition. With more the list begins
-/// again.
-const MAX_AUTHORS: usize = 10_000;
 
 /// The running transcript, for the thread that stops the server.
 #[derive(Debug)]
@@ -118,13 +114,12 @@ struct Writer<W> {
     path: PathBuf,
     /// Whether the last write failed. Its reason is logged once.
     is_failing: bool,
-    /// The number and a hash of the last message of each author.
-    last_messages: HashMap<String, (u64, u64)>,
+    last_messages: LastMessages,
 }
 
 impl<W: Write> Writer<W> {
     fn new(output: CountingOutput<W>, path: PathBuf) -> Writer<W> {
-        Writer { output, path, is_failing: false, last_messages: HashMap::new() }
+        Writer { output, path, is_failing: false, last_messages: LastMessages::default() }
     }
 
     /// Writes all events from `cursor` on, and moves the cursor behind them.
@@ -177,27 +172,19 @@ impl<W: Write> Writer<W> {
     /// Returns the line of an event, with its end. Returns `None` for a message that its author said before,
     /// because it did not know whether the room had it.
     fn line(&mut self, event: &Event) -> Option<String> {
+        if self.last_messages.record(&event.kind) {
+            return None;
+        }
         let words = match &event.kind {
-            EventKind::Message { author, message_id, repeated, text } => {
-                self.record(author, *message_id, *repeated, ("said", text))?;
-                format!("[{author}] {text}")
-            }
-            EventKind::Action { author, message_id, repeated, text } => {
-                self.record(author, *message_id, *repeated, ("does", text))?;
-                format!("* {author} {text}")
-            }
+            EventKind::Message { author, text, .. } => format!("[{author}] {text}"),
+            EventKind::Action { author, text, .. } => format!("* {author} {text}"),
             EventKind::Joined { name } => format!("User [{name}] joined"),
             EventKind::Left { name, reason } => {
                 let reason = reason.as_ref().map_or(String::new(), |reason| format!(" ({reason})"));
                 format!("User [{name}] left{reason}")
             }
             EventKind::Back { name } => format!("User [{name}] is back"),
-            EventKind::Renamed { from, to } => {
-                if let Some(last) = self.last_messages.remove(from) {
-                    self.last_messages.insert(to.clone(), last);
-                }
-                format!("User [{from}] is now [{to}]")
-            }
+            EventKind::Renamed { from, to } => format!("User [{from}] is now [{to}]"),
             EventKind::Notice { text } => format!("Server: {text}"),
             EventKind::Ended { reason } => format!("--- the room has ended: {reason} ---"),
             EventKind::Missed { first, messages } => {
@@ -210,17 +197,5 @@ impl<W: Write> Writer<W> {
         };
         let time = DateTime::from_seconds((event.time / 1000) as i64);
         Some(format!("{} {}\n", time.rfc3339(), escape_line(&words)))
-    }
-
-    /// Records the last message of an author. Returns `None` if it repeats the one before.
-    fn record(&mut self, author: &str, id: u64, repeated: bool, content: (&str, &String)) -> Option<()> {
-        let mut hasher = DefaultHasher::new();
-        content.hash(&mut hasher);
-        let last = (id, hasher.finish());
-        if self.last_messages.len() >= MAX_AUTHORS {
-            self.last_messages.clear();
-        }
-        let before = self.last_messages.insert(author.to_owned(), last);
-        (!repeated || before != Some(last)).then_some(())
     }
 }
