@@ -3,11 +3,14 @@
 use crate::{
     events::{Found, Input, InputId, Rejoin, UiEvent, Utterance},
     input::{Shown, TerminalEvent},
-    screen::{people::matching, viewer::now, wording::as_typed},
+    screen::{people::matching, wording::as_typed},
 };
-use chat_common::wire::{
-    json::{room_object, Object},
-    protocol::{Joined, Person},
+use chat_common::{
+    program::wall_clock::now,
+    wire::{
+        json::{room_object, Object},
+        protocol::{Joined, Person},
+    },
 };
 
 /// Returns the objects of what is shown.

@@ -52,12 +52,12 @@ use crate::{
         streams::Streams,
         terminal::{Terminal, TerminalRows},
         transcript::Transcript,
-        viewer::{now, Viewer},
+        viewer::Viewer,
     },
     settings::{ScreenOptions, Surface, TimeFormat},
 };
 use chat_common::{
-    program::{background_writer::BackgroundWriter, zone::Zone},
+    program::{background_writer::BackgroundWriter, wall_clock::now, zone::Zone},
     terminal::shell_probe::{SignalSource, TerminalSize},
 };
 use crossbeam_channel::{bounded, Sender};

@@ -13,11 +13,14 @@ use crate::{
         streams::Streams,
         terminal::Terminal,
         transcript::Transcript,
-        viewer::{now, Viewer},
+        viewer::Viewer,
         wording::{lines, question, shown_lines},
     },
 };
-use chat_common::{program::zone::Zone, wire::protocol::EventKind};
+use chat_common::{
+    program::{wall_clock::now, zone::Zone},
+    wire::protocol::EventKind,
+};
 use std::{
     borrow::Cow,
     sync::{Mutex, MutexGuard, PoisonError},

@@ -5,13 +5,6 @@ use crate::{
     settings::{Bell, TimeFormat},
 };
 use chat_common::{program::zone::Zone, terminal::color::Style};
-use std::time::{SystemTime, UNIX_EPOCH};
-
-/// Returns the current time in milliseconds since the epoch.
-pub(crate) fn now() -> u64 {
-    // A clock that shows a time before 1970 is wrong, so any value will do.
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
-}
 
 /// Who reads the lines, and when.
 pub(crate) struct Viewer {

@@ -14,13 +14,13 @@ use crate::{
     },
 };
 use chat_common::{
-    program::tasks::{self, Task, Tasks},
+    program::{
+        tasks::{self, Task, Tasks},
+        wall_clock,
+    },
     wire::protocol::{Event, EventKind, Place, Request},
 };
-use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// After so many calls without events, one after the other, the server has nothing more to deliver. It makes
 /// one every 5 s, and may read old events for longer than that.
@@ -120,8 +120,7 @@ impl<'a> Inbox<'a> {
         else {
             return;
         };
-        // A clock that shows a time before 1970 is wrong, so any value will do.
-        let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
+        let time = wall_clock::now();
         let (author, text, message_id, repeated) = (author.to_owned(), utterance.text().to_owned(), 0, false);
         let (kind, to) = match utterance {
             Utterance::Message(_) => (EventKind::Message { author, message_id, repeated, text }, None),

@@ -2,7 +2,7 @@
 //! waits for the reader of standard error, also not while it panics.
 
 use crate::{
-    program::{background_writer::BackgroundWriter, zone::Zone},
+    program::{background_writer::BackgroundWriter, wall_clock, zone::Zone},
     text::calendar::DateTime,
 };
 use env_logger::{
@@ -18,7 +18,6 @@ use std::{
     env,
     io::{self, IsTerminal, Write},
     panic, thread,
-    time::{SystemTime, UNIX_EPOCH},
 };
 
 /// Starts the log to `stderr`, and logs panics from now on. Returns the writer to it, for sentences that have
@@ -56,16 +55,16 @@ fn write_record(out: &mut Formatter, record: &Record<'_>, zone: Option<&Zone>) -
     let level = out.default_level_style(record.level());
     // Without colors, nothing has one.
     let bracket = if level == Style::new() { level } else { AnsiColor::BrightBlack.on_default() };
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = wall_clock::now();
     let (name, text) = (record.level(), record.args().to_string().replace('\n', "\n    "));
     if let Some(zone) = zone {
-        let time = zone.local(now.as_millis() as u64).date_and_seconds();
+        let time = zone.local(now).date_and_seconds();
         return writeln!(
             out,
             "{bracket}[{bracket:#}{time} {level}{name}{level:#}{bracket}]{bracket:#} {text}"
         );
     }
-    let (time, target) = (DateTime::from_seconds(now.as_secs() as i64).rfc3339(), record.target());
+    let (time, target) = (DateTime::from_seconds((now / 1000) as i64).rfc3339(), record.target());
     writeln!(
         out,
         "{bracket}[{bracket:#}{time} {level}{name:<5}{level:#} {target}{bracket}]{bracket:#} {text}"

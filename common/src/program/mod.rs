@@ -11,5 +11,6 @@ pub mod shutdown;
 pub mod signals;
 pub mod tasks;
 pub mod transcript_file;
+pub mod wall_clock;
 pub mod zone;
 mod zone_rule;

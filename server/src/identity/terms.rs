@@ -1,14 +1,14 @@
 //! For how long a ban or a mute holds, and why. Plain values, for any thread.
 
-use chat_common::text::{
-    calendar::DateTime,
-    excerpt::excerpt,
-    units::{parse_time, show_roughly, TIME_FORM},
+use chat_common::{
+    program::wall_clock,
+    text::{
+        calendar::DateTime,
+        excerpt::excerpt,
+        units::{parse_time, show_roughly, TIME_FORM},
+    },
 };
-use std::{
-    fmt,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{fmt, time::Duration};
 
 /// The longest reason, in bytes. It stands in one record of the journal, and in one line of the ban file.
 const MAX_REASON: usize = 256;
@@ -143,8 +143,9 @@ impl fmt::Display for Terms {
     }
 }
 
+/// In seconds since the Unix epoch.
 fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs())
+    wall_clock::now() / 1000
 }
 
 #[cfg(test)]

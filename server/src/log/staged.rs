@@ -4,6 +4,7 @@
 //! The broadcaster stages the events of a round, and appends them when the round has its place in the order.
 
 use chat_common::{
+    program::wall_clock,
     trace,
     wire::{
         codec::encode_into,
@@ -11,7 +12,6 @@ use chat_common::{
     },
 };
 use serde::{Deserialize, Serialize};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The memory of an event besides its encoding, in bytes: the entry, and the overhead of one allocation.
 const ENTRY_BYTES: usize = std::mem::size_of::<Entry>() + 16;
@@ -136,7 +136,7 @@ impl StagedRound {
     /// Invariant: the caller has checked that the event fits into a frame. A longer event could never be
     /// delivered, and would stop its recipients.
     pub(crate) fn push(&mut self, kind: EventKind, audience: Audience) -> u64 {
-        let (sequence, time) = (self.next(), now());
+        let (sequence, time) = (self.next(), wall_clock::now());
         let class = Class::of(&kind);
         let encoded = encode_event(&Event { sequence, time, kind });
         let entry = Entry { sequence, audience, class, time, encoded };
@@ -199,11 +199,6 @@ pub(crate) fn missed(first: u64, last: u64, time: u64) -> Entry {
     let kind = EventKind::Missed { first, messages: true };
     let encoded = encode_event(&Event { sequence: last, time, kind });
     Entry { sequence: last, audience: Audience::All, class: Class::Missed, time, encoded }
-}
-
-/// Milliseconds since the Unix epoch.
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
 
 pub(crate) fn encode_event(event: &Event) -> Box<[u8]> {

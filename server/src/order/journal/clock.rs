@@ -5,7 +5,8 @@
 //! journal is opened, and only down from what the events say: see [`EventTimes`]. So the time in which no
 //! server ran counts one start later, and a file stays longer than `--keep` says rather than shorter.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use chat_common::program::wall_clock;
+use std::time::{Duration, Instant};
 
 /// How much later something must have been said before a time is believed, in milliseconds. A clock that
 /// jumps ahead once, for a shorter time, drops nothing, however often the server starts meanwhile. A second
@@ -23,7 +24,7 @@ pub(super) struct Clock {
 impl Clock {
     /// Starts a clock where a journal is opened of which the events have these times.
     pub(super) fn start(times: &EventTimes) -> Clock {
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, milliseconds);
+        let wall = wall_clock::now();
         Clock { opened: Instant::now(), time_then: times.confirmed().map_or(wall, |time| time.min(wall)) }
     }
 

@@ -9,15 +9,18 @@ use super::{
     JournalError,
 };
 use crate::log::Audience;
-use chat_common::wire::{
-    json::room_object,
-    protocol::{Event, EventKind},
+use chat_common::{
+    program::wall_clock,
+    wire::{
+        json::room_object,
+        protocol::{Event, EventKind},
+    },
 };
 use std::{
     collections::HashMap,
     io::{self, Write},
     path::Path,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 /// Writes the events of the journal in the directory `path` to `out`, oldest first. `since` leaves out what
@@ -38,15 +41,14 @@ pub fn export(
     private: bool,
     out: &mut impl Write,
 ) -> Result<(), String> {
-    let oldest = since.map_or(UNIX_EPOCH, |since| SystemTime::now().checked_sub(since).unwrap_or(UNIX_EPOCH));
-    let oldest = oldest.duration_since(UNIX_EPOCH).map_or(0, |oldest| oldest.as_millis() as u64);
+    let oldest = since.map_or(0, |since| u128::from(wall_clock::now()).saturating_sub(since.as_millis()));
     let mut names = HashMap::new();
     let mut last = None;
     let mut written = Ok(());
     let read = read(path, &mut |record| {
         let Some((audience, event)) = follow(&mut names, record) else { return true };
         let missed = missed_before(&event, last.replace(event.sequence));
-        if event.time < oldest {
+        if u128::from(event.time) < oldest {
             return true;
         }
         let to = match audience {
