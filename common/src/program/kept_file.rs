@@ -350,9 +350,9 @@ fn lock_path(path: &Path) -> PathBuf {
     lock_path.into()
 }
 
-/// Returns whether the path leads to this open file. The number of the file's links would not say so: the
-/// file may have another name by now.
-fn leads_to(path: &Path, file: &File) -> bool {
+/// Returns whether the path leads to this open file or folder. The number of the file's links would not say
+/// so: the file may have another name by now.
+pub fn leads_to(path: &Path, file: &File) -> bool {
     let id = |metadata: Metadata| (metadata.dev(), metadata.ino());
     fs::metadata(path).map(id).ok() == file.metadata().map(id).ok()
 }

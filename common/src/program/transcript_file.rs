@@ -4,12 +4,15 @@
 //! - To open a named pipe MUST NOT wait for a reader, which may never come.
 //! - A line that a power cut has left without its end MUST NOT swallow the next one.
 
-use crate::program::given_file::{PAUSE, WITHOUT_WAITING};
+use crate::program::{
+    given_file::{PAUSE, WITHOUT_WAITING},
+    kept_file::leads_to,
+};
 use log::{info, warn};
 use std::{
-    fs::{self, File, Metadata, OpenOptions},
+    fs::{self, File, OpenOptions},
     io::{self, ErrorKind, Read, Seek, SeekFrom, Write},
-    os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt},
+    os::unix::fs::{FileTypeExt, OpenOptionsExt},
     path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
@@ -61,10 +64,7 @@ impl TranscriptFile {
 
     /// Goes on in a new file if the old one was moved or removed, as when logs are rotated.
     fn follow_path(&mut self) -> io::Result<()> {
-        let place = |metadata: &Metadata| (metadata.dev(), metadata.ino());
-        let open = self.file.metadata()?;
-        let there = fs::metadata(&self.path);
-        if !open.is_file() || there.is_ok_and(|there| place(&there) == place(&open)) {
+        if !self.file.metadata()?.is_file() || leads_to(&self.path, &self.file) {
             return Ok(());
         }
         self.file = open_file(&self.path, self.pipe_use)?;

@@ -3,15 +3,18 @@
 //!
 //! Each function waits for the disk, and for nothing else.
 
-use chat_common::program::{given_file::WITHOUT_WAITING, kept_file::make_folder};
+use chat_common::program::{
+    given_file::WITHOUT_WAITING,
+    kept_file::{leads_to, make_folder},
+};
 use std::{
-    fs::{self, File, Metadata, OpenOptions, TryLockError},
+    fs::{self, File, OpenOptions, TryLockError},
     io,
     os::{
         fd::AsRawFd,
         unix::fs::{FileExt, MetadataExt, OpenOptionsExt},
     },
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 /// A flat directory of files.
@@ -102,12 +105,9 @@ impl Directory {
     /// # Errors
     /// When no path leads to the directory any more.
     fn place(&self, name: &str) -> io::Result<PathBuf> {
-        let number = |metadata: &Metadata| (metadata.dev(), metadata.ino());
-        let own = number(&self.directory.metadata()?);
         let of_process = PathBuf::from(format!("/proc/self/fd/{}", self.directory.as_raw_fd()));
-        let leads_here = |path: &Path| fs::metadata(path).is_ok_and(|metadata| number(&metadata) == own);
-        let mut paths = [of_process.as_path(), self.path.as_path()].into_iter();
-        let found = paths.find(|path| leads_here(path));
+        let mut paths = [&of_process, &self.path].into_iter();
+        let found = paths.find(|path| leads_to(path, &self.directory));
         found.map(|path| path.join(name)).ok_or_else(|| io::Error::other("the folder was moved or removed"))
     }
 }
