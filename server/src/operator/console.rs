@@ -66,16 +66,10 @@ enum Line {
 /// # Errors
 /// When the input cannot be read.
 fn read_line(input: &mut impl BufRead) -> io::Result<Option<Line>> {
-    let (mut bytes, mut is_too_long) = (Vec::new(), false);
-    loop {
-        input.take(MAX_LINE_BYTES as u64 + 1).read_until(b'\n', &mut bytes)?;
-        if bytes.len() <= MAX_LINE_BYTES || bytes.ends_with(b"\n") {
-            break;
-        }
-        is_too_long = true;
-        bytes.clear();
-    }
-    if is_too_long {
+    let mut bytes = Vec::new();
+    input.take(MAX_LINE_BYTES as u64 + 1).read_until(b'\n', &mut bytes)?;
+    if bytes.len() > MAX_LINE_BYTES && !bytes.ends_with(b"\n") {
+        input.skip_until(b'\n')?;
         return Ok(Some(Line::TooLong));
     }
     Ok((!bytes.is_empty()).then(|| Line::Complete(String::from_utf8_lossy(&bytes).into_owned())))
