@@ -29,11 +29,9 @@ impl RoundFrame {
     /// Invariant: nothing was appended after the round. Otherwise `authors` and `private` would be
     /// wrong.
     pub(crate) fn read(log: &SharedLog, limit: usize, first: u64, authors: Vec<u64>, private: bool) -> Self {
-        /// No session has this id, so the batch leaves out no event as the reader's own.
-        const NO_SESSION: Reader = Reader { session: 0, membership_from: 0, history_floor: 0 };
         let mut batch = Batch::new();
         let mut end = first;
-        log.read_memory(&mut end, NO_SESSION, CALL_BYTES.min(limit), &mut batch);
+        log.read_memory(&mut end, Reader::EVERYBODY, CALL_BYTES.min(limit), &mut batch);
         RoundFrame { first, end, authors, has_private: private, batch }
     }
 

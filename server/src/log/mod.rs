@@ -41,6 +41,9 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
+    /// A reader of all that is for everybody. No session has its id, so no event is its own.
+    pub(crate) const EVERYBODY: Reader = Reader { session: 0, membership_from: 0, history_floor: 0 };
+
     /// Whether the reader gets an event.
     pub(crate) fn reads(&self, entry: &Entry) -> bool {
         let is_told = entry.class != Class::Membership || entry.sequence >= self.membership_from;

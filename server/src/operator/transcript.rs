@@ -38,9 +38,6 @@ use std::{
     time::Instant,
 };
 
-/// No session has this id. A reader with it gets what everybody gets.
-const EVERYBODY: Reader = Reader { session: 0, membership_from: 0, history_floor: 0 };
-
 /// The running transcript, for the thread that stops the server.
 #[derive(Debug)]
 pub(crate) struct Transcript {
@@ -130,9 +127,9 @@ impl<W: Write> Writer<W> {
             let (before, limit) = (*cursor, FRAME_BYTES as usize);
             // Without a file descriptor the next wake-up tries again.
             let call = CallToFill { batch: &mut batch, usual: limit, longest: limit };
-            let _ = log.read_files(cursor, EVERYBODY, call, &mut |_| true);
+            let _ = log.read_files(cursor, Reader::EVERYBODY, call, &mut |_| true);
             if batch.events() == 0 {
-                log.read_memory(cursor, EVERYBODY, limit, &mut batch);
+                log.read_memory(cursor, Reader::EVERYBODY, limit, &mut batch);
             }
             if batch.events() > 0 {
                 let payload = &batch.finish(false)[HEADER_BYTES..];

@@ -56,7 +56,7 @@ impl RoundInProgress<'_> {
             in_log: InLog {
                 joined: None,
                 deliver_from: 0,
-                reader: Reader { session, membership_from: 0, history_floor: 0 },
+                reader: Reader { session, ..Reader::EVERYBODY },
                 last_accepted: None,
             },
             times: Times { entered: now, last_said: now },

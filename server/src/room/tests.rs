@@ -152,7 +152,7 @@ impl TestRoom<'_> {
         let mut batch = Batch::new();
         self.log.read().read_into(
             &mut 1,
-            Reader { session: reader, membership_from: 0, history_floor: 0 },
+            Reader { session: reader, ..Reader::EVERYBODY },
             1 << 20,
             &mut batch,
         );
@@ -187,12 +187,7 @@ impl TestRoom<'_> {
 
     fn events(&self) -> Vec<Event> {
         let mut batch = Batch::new();
-        self.log.read().read_into(
-            &mut 1,
-            Reader { session: 0, membership_from: 0, history_floor: 0 },
-            1 << 20,
-            &mut batch,
-        );
+        self.log.read().read_into(&mut 1, Reader::EVERYBODY, 1 << 20, &mut batch);
         let Callback::Receive { events, .. } = decode(&batch.finish(false)[HEADER_BYTES..]).unwrap();
         events
     }

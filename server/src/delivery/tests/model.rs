@@ -75,8 +75,7 @@ fn last_steps() -> String {
 fn room(limits: &Limits) {
     STEPS.with_borrow_mut(Vec::clear);
     let log = SharedLog::new(limits);
-    let window =
-        Arc::new(SendWindow::new(Reader { session: 2, membership_from: 0, history_floor: 0 }, 1, limits));
+    let window = Arc::new(SendWindow::new(Reader { session: 2, ..Reader::EVERYBODY }, 1, limits));
     let (call_tx, call_rx) = channel::<(bool, u64)>();
     let (answer_tx, answer_rx) = channel::<()>();
 
@@ -184,8 +183,7 @@ fn a_lost_wake_up_is_found() {
 /// the system may take nothing of a call, and a flush thread then writes it. Checks the order of the events.
 fn room_with_two_writers(limits: &Limits) {
     let log = SharedLog::new(limits);
-    let window =
-        Arc::new(SendWindow::new(Reader { session: 2, membership_from: 0, history_floor: 0 }, 1, limits));
+    let window = Arc::new(SendWindow::new(Reader { session: 2, ..Reader::EVERYBODY }, 1, limits));
     let (call_tx, call_rx) = channel::<Vec<u8>>();
     let (answer_tx, answer_rx) = channel::<()>();
     let recipient = thread::spawn(move || {

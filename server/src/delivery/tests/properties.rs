@@ -99,11 +99,7 @@ impl World {
             Connection { bytes: VecDeque::new(), room: usize::MAX, frame_limit: limits.max_frame.0 };
         World {
             log: SharedLog::new(limits),
-            window: SendWindow::new(
-                Reader { session: READER, membership_from: 0, history_floor: 0 },
-                1,
-                limits,
-            ),
+            window: SendWindow::new(Reader { session: READER, ..Reader::EVERYBODY }, 1, limits),
             connection,
             flushing: None,
             full: 0,

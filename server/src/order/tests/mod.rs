@@ -29,7 +29,7 @@ fn says(text: &str) -> EventKind {
 }
 
 fn reader(session: u64) -> Reader {
-    Reader { session, membership_from: 0, history_floor: 0 }
+    Reader { session, ..Reader::EVERYBODY }
 }
 
 fn events_of(batch: &mut Batch) -> Vec<Event> {
