@@ -82,8 +82,7 @@ impl Past {
         let log = SharedLog::new(limits);
         let mut sessions: HashMap<u64, SessionRecord> = HashMap::new();
         let (mut last_session, mut is_first, mutes) = (0, true, Mutes::default());
-        let random = || Token::random().map(|token| *token.as_bytes());
-        let (mut journal, opened) = Journal::open(Arc::new(disk), settings, random, &mut |record| {
+        let (mut journal, opened) = Journal::open(Arc::new(disk), settings, Token::random, &mut |record| {
             match record {
                 Record::Checkpoint { last_session: last } => {
                     last_session = last;

@@ -254,7 +254,7 @@ impl<D: Disk> Journal<D> {
     pub(crate) fn open(
         disk: Arc<D>,
         settings: &JournalSettings,
-        random: impl Fn() -> io::Result<[u8; 16]>,
+        random: impl Fn() -> io::Result<Token>,
         each: &mut dyn FnMut(Record) -> Result<(), String>,
     ) -> Result<(Journal<D>, Opened), JournalError> {
         if repair::is_marked(&*disk)? {
@@ -267,9 +267,10 @@ impl<D: Disk> Journal<D> {
         })?;
         let (segment, next, mut files, times, cut) = match last {
             None => {
-                let (salt, room) = (random().map_err(on_disk("."))?, random().map_err(on_disk("."))?);
+                let random = || random().map_err(on_disk("."));
+                let (salt, room) = (*random()?.as_bytes(), random()?.to_u64());
                 let sectors = sectors_of_file(settings.segment_size.0 as u64);
-                let header = Header::new(salt, Token::from_bytes(room).to_u64(), 1, sectors, 0);
+                let header = Header::new(salt, room, 1, sectors, 0);
                 let segment = begin_room(&*disk, header, 0)?;
                 let files = [IndexedFile::of(&segment)].into();
                 (segment, 1, files, EventTimes::default(), None)

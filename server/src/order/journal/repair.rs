@@ -69,7 +69,7 @@ impl fmt::Display for Repaired {
 pub(crate) fn repair<D: Disk>(
     disk: &D,
     segment_sectors: u32,
-    random: impl Fn() -> io::Result<[u8; 16]>,
+    random: impl Fn() -> io::Result<Token>,
 ) -> Result<Option<Repaired>, JournalError> {
     let was_stopped = is_marked(disk)?;
     let mut kept = if was_stopped { kept_before(disk)? } else { Vec::new() };
@@ -96,8 +96,9 @@ pub(crate) fn repair<D: Disk>(
     }
     let first_lost = last.as_ref().map(|last| last.next).or(lost_from).unwrap_or(1);
     // All files of a journal have one salt.
-    let salt = last.map_or_else(&random, |last| Ok(last.header.salt)).map_err(on_disk("."))?;
-    let room = Token::from_bytes(random().map_err(on_disk("."))?).to_u64();
+    let random = || random().map_err(on_disk("."));
+    let salt = last.map_or_else(|| Ok(*random()?.as_bytes()), |last| Ok(last.header.salt))?;
+    let room = random()?.to_u64();
     begin_room(disk, Header::new(salt, room, first_lost, segment_sectors, 0), last_session)?;
     disk.remove(MARK).and_then(|()| disk.sync_names()).map_err(on_disk(MARK))?;
     Ok(Some(Repaired { damage, first_lost, is_sure, kept }))

@@ -153,8 +153,8 @@ pub fn repair_journal(path: &Path, segment_bytes: u64) -> Result<String, String>
         return Err(no_journal(path));
     }
     let disk = Directory::open(path.to_owned()).map_err(|error| why(&error))?;
-    let random = || -> io::Result<[u8; 16]> { Ok(*Token::random()?.as_bytes()) };
-    let repaired = repair(&disk, sectors_of_file(segment_bytes), random).map_err(|error| why(&error))?;
+    let repaired =
+        repair(&disk, sectors_of_file(segment_bytes), Token::random).map_err(|error| why(&error))?;
     Ok(repaired.map_or_else(
         || "nothing is damaged, and nothing was cut".to_owned(),
         |repaired| repaired.to_string(),

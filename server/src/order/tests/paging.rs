@@ -2,10 +2,10 @@
 
 use super::{super::journal::*, *};
 use crate::{order::journal::disk::Directory, settings::JournalSettings};
-use chat_common::wire::codec::decode;
+use chat_common::wire::{codec::decode, token::Token};
 use proptest::prelude::*;
 use std::{
-    env, fs, io,
+    env, fs,
     path::PathBuf,
     process,
     sync::{
@@ -44,7 +44,7 @@ impl Room {
         let folder = env::temp_dir().join(format!("rpc-chat-paging-{}-{number}", process::id()));
         let _ = fs::remove_dir_all(&folder);
         let disk = Arc::new(Directory::open(folder.clone()).unwrap());
-        let random = || -> io::Result<[u8; 16]> { Ok([7; 16]) };
+        let random = || Ok(Token::from_bytes([7; 16]));
         let segment_size = Bytes(segment_bytes as usize);
         let settings =
             JournalSettings { directory: None, keep: Duration::ZERO, keep_size: Bytes(0), segment_size };

@@ -24,7 +24,8 @@ impl Written {
         let folder = env::temp_dir().join(format!("rpc-chat-export-{name}-{}", process::id()));
         let _ = fs::remove_dir_all(&folder);
         let disk = Arc::new(Directory::open(folder.clone()).unwrap());
-        let (journal, _) = Journal::open(disk, &SMALL, || Ok([7; 16]), &mut |_| Ok(())).unwrap();
+        let (journal, _) =
+            Journal::open(disk, &SMALL, || Ok(Token::from_bytes([7; 16])), &mut |_| Ok(())).unwrap();
         Written { folder, journal, next: 1 }
     }
 

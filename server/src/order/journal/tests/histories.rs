@@ -188,7 +188,7 @@ impl History {
             let faults = self.faults().filter(|_| attempt < 3);
             self.disk.fail(faults.unwrap_or_default());
             let (room, sectors) = (self.room, sectors_of_file(SMALL.segment_size.0 as u64));
-            let repaired = repair::repair(&self.disk, sectors, || Ok([room; 16]));
+            let repaired = repair::repair(&self.disk, sectors, || Ok(Token::from_bytes([room; 16])));
             self.disk.fail(Faults::default());
             match repaired {
                 Ok(Some(repaired)) => return self.opens_after(next, repaired.first_lost),

@@ -60,7 +60,7 @@ fn open_in(disk: &ModelDisk, settings: &JournalSettings, room: u8) -> Result<Lif
         cut_damage(disk);
     }
     let (mut texts, mut session) = (Vec::new(), 0);
-    let random = || Ok([room; 16]);
+    let random = || Ok(Token::from_bytes([room; 16]));
     let (journal, opened) = Journal::open(Arc::new(disk.clone()), settings, random, &mut |record| {
         match record {
             Record::Event { event: Event { kind: EventKind::Notice { text }, .. }, .. } => texts.push(text),

@@ -12,7 +12,7 @@ use super::{
 const NEW_ROOM: u8 = 9;
 
 fn run_repair(disk: &ModelDisk) -> Result<Option<Repaired>, JournalError> {
-    repair(disk, sectors_of_file(SMALL.segment_size.0 as u64), || Ok([NEW_ROOM; 16]))
+    repair(disk, sectors_of_file(SMALL.segment_size.0 as u64), || Ok(Token::from_bytes([NEW_ROOM; 16])))
 }
 
 /// A journal of three files of four pages. Some batches have one page, and some have two.
