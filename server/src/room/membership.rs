@@ -144,27 +144,22 @@ impl RoundInProgress<'_> {
         self.effects.recipients.extend(callback.map(new_recipient));
         self.effects.recipients_changed = true;
         self.state.changed.push(pair.id);
-        let key = member.client.key;
+        let (key, address) = (member.client.key, member.client.address);
+        let is_new = member.in_log.joined.is_none();
         if member.send_only {
             // Nothing is staged. Everything with a lower sequence than the next event was before it.
-            let came = if member.in_log.joined.is_none() { "came" } else { "came back" };
             member.in_log.joined.get_or_insert(next);
             if !announced {
-                let line = format!("{} {came} to speak, from {}", member.name, member.client.address);
-                self.effects.lines.push((Some(member.client.address), line));
+                let came = if is_new { "came" } else { "came back" };
+                self.effects.lines.push((Some(address), format!("{name} {came} to speak, from {address}")));
             }
         } else if !announced {
-            let address = member.client.address.to_canonical();
-            let is_new = member.in_log.joined.is_none();
-            let (kind, line) = match is_new {
-                true => {
-                    (EventKind::Joined { name: name.to_string() }, format!("{name} joined from {address}"))
-                }
-                false => {
-                    (EventKind::Back { name: name.to_string() }, format!("{name} is back from {address}"))
-                }
+            let (kind, came) = match is_new {
+                true => (EventKind::Joined { name: name.to_string() }, "joined"),
+                false => (EventKind::Back { name: name.to_string() }, "is back"),
             };
-            self.effects.lines.push((Some(member.client.address), line));
+            let line = format!("{name} {came} from {}", address.to_canonical());
+            self.effects.lines.push((Some(address), line));
             let sequence = self.stage(pair.id, kind);
             if let Some(member) = self.members.get_mut(pair.id) {
                 member.in_log.joined = member.in_log.joined.or(sequence);
