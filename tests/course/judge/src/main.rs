@@ -5,7 +5,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use course_judge::{
-    course::{build_all, judge, judge_all},
+    course::{build_all, judge, judge_all, judge_row},
     lesson,
     matrix::{row, ALL_GREEN},
     picture,
@@ -26,6 +26,7 @@ usage: course-judge judge TARGET             a step (2, go-2), an exercise (2B, 
        course-judge course [--rounds N] [--record] [TARGET ...]
                                              all servers of the course, or these; records the verdicts on
                                              Go for those who have none
+       course-judge row TARGET N             one row of the course, which is built, N times
        course-judge build                    builds all servers of the course, and judges none
        course-judge lesson [EXPERIMENT]      all experiments of the lesson, or one
        course-judge picture TRACE            draws a message's way in a trace, to the standard output
@@ -46,6 +47,10 @@ fn main() -> ExitCode {
         ["course", options @ ..] => match course(options) {
             Some(as_pages_say) => exit_code(as_pages_say),
             None => usage("a wrong option"),
+        },
+        ["row", name, rounds] => match rounds.parse().ok().and_then(|rounds| judge_row(name, rounds)) {
+            Some(()) => ExitCode::SUCCESS,
+            None => usage("no such row"),
         },
         ["build"] => exit_code(build_all()),
         ["lesson", name @ ..] if name.len() < 2 => match lesson::run(name.first().copied()) {

@@ -84,29 +84,44 @@ impl Target {
     /// When there is no such server, or when it does not build.
     pub fn build(&self) -> Result<Command, String> {
         let package = |step: &u32| format!("course-step-{step}");
-        let built = profile_folder();
-        let mut command = match self {
-            Target::Step(step) => {
-                folder(*step)?;
-                cargo_build(&["--package", &package(step), "--bin", &package(step)])?;
-                Command::new(built.join(package(step)))
-            }
-            Target::Go(step) => return go_build(*step),
+        match self {
+            Target::Step(step) => cargo_build(&["--package", &package(step), "--bin", &package(step)])?,
+            Target::Go(step) => go_build(*step)?,
             Target::Exercise(step, letter, version) => {
-                folder(*step)?;
-                let word = if *version == Version::Solution { "solution" } else { "start" };
-                if let Some(mine) = mine(*step, *letter).filter(|_| *version == Version::Mine) {
-                    let manifest = mine.join("Cargo.toml");
-                    cargo_build(&["--manifest-path", &manifest.to_string_lossy()])?;
-                    Command::new(built.join(package_name(&manifest)?))
+                if let Some(mine) = self.mine() {
+                    cargo_build(&["--manifest-path", &mine.join("Cargo.toml").to_string_lossy()])?;
                 } else {
-                    let example = example(*step, *letter, word);
+                    let example = example(*step, *letter, version.word());
                     cargo_build(&["--package", &package(step), "--example", &example])?;
-                    Command::new(built.join("examples").join(example))
                 }
             }
+            Target::RealServer => cargo_build(&["--package", "chat-server", "--bin", "chat-server"])?,
+            Target::Program(_) => {}
+        }
+        self.command()
+    }
+
+    /// Returns the command that starts it on a free port of 127.0.0.1. It must be built.
+    ///
+    /// # Errors
+    /// When there is no such server.
+    pub fn command(&self) -> Result<Command, String> {
+        let built = profile_folder();
+        let mut command = match self {
+            Target::Step(step) => Command::new(built.join(format!("course-step-{step}"))),
+            Target::Go(step) => {
+                let mut command = Command::new(go_program(*step));
+                command.args(["-listen", FREE_PORT]);
+                return Ok(command);
+            }
+            Target::Exercise(step, letter, version) => match self.mine() {
+                Some(mine) => Command::new(built.join(package_name(&mine.join("Cargo.toml"))?)),
+                None => {
+                    let example = example(*step, *letter, version.word());
+                    Command::new(built.join("examples").join(example))
+                }
+            },
             Target::RealServer => {
-                cargo_build(&["--package", "chat-server", "--bin", "chat-server"])?;
                 let mut command = Command::new(built.join("chat-server"));
                 command.args(["--rate-burst", "0", "--log-size", &LOG_BYTES.to_string()]);
                 command
@@ -118,8 +133,19 @@ impl Target {
                 return Ok(command);
             }
         };
+        if let Some(step) = self.step() {
+            folder(step)?;
+        }
         command.args(["--listen", FREE_PORT]);
         Ok(command)
+    }
+
+    /// What a student has made of it, if it was started.
+    fn mine(&self) -> Option<PathBuf> {
+        match self {
+            Target::Exercise(step, letter, Version::Mine) => mine(*step, *letter),
+            _ => None,
+        }
     }
 
     /// A solution of this exercise.
@@ -132,6 +158,16 @@ impl Target {
     pub fn question(&self) -> Option<String> {
         let page = fs::read_to_string(folder(self.step()?).ok()?.join("README.md")).ok()?;
         page.lines().find_map(|line| line.strip_prefix("# ")).map(str::to_owned)
+    }
+}
+
+impl Version {
+    /// The word for it in the names of files and of examples.
+    fn word(self) -> &'static str {
+        match self {
+            Version::Mine | Version::Start => "start",
+            Version::Solution => "solution",
+        }
     }
 }
 
@@ -209,18 +245,18 @@ pub(crate) fn cargo(command: &str) -> Command {
     cargo
 }
 
-/// Builds a step in Go, and returns the command that starts it.
-fn go_build(step: u32) -> Result<Command, String> {
+/// Builds a step in Go.
+fn go_build(step: u32) -> Result<(), String> {
     if !installed("go") {
         return Err("there is no Go here; `make course` shows the recorded verdicts".to_owned());
     }
-    let program = target_folder().join(format!("course/go-{step}"));
     let mut go = Command::new("go");
-    go.args(["build", "-o"]).arg(&program).arg(".").current_dir(folder(step)?.join("go"));
-    succeeds(&mut go)?;
-    let mut command = Command::new(program);
-    command.args(["-listen", FREE_PORT]);
-    Ok(command)
+    go.args(["build", "-o"]).arg(go_program(step)).arg(".").current_dir(folder(step)?.join("go"));
+    succeeds(&mut go)
+}
+
+fn go_program(step: u32) -> PathBuf {
+    target_folder().join(format!("course/go-{step}"))
 }
 
 fn succeeds(build: &mut Command) -> Result<(), String> {
