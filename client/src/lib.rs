@@ -57,16 +57,17 @@ pub use events::{
     Channels, Found, Input, InputId, Outcome, Rejoin, Stop, UiEvent, UiEventHandler, Utterance,
 };
 pub use input::{
-    cannot_read, guard_pastes_loop, parse_line, read_lines_loop, read_message, read_objects_loop,
-    read_typed_loop, Asks, MessageError, Mistake, Person, Shown, TerminalEvent, Typed,
+    cannot_read, guard_pastes_loop, parse_line, parse_nested_object, parse_object, read_lines_loop,
+    read_message, read_objects_loop, read_typed_loop, Asks, MessageError, Mistake, Person, Shown,
+    TerminalEvent, Typed, Value,
 };
 pub use screen::{json_objects, Screen};
 #[cfg(feature = "closed")]
 pub use session::{load_credentials, AccessOptions};
 pub use session::{run, JoinOptions, MemberOptions, OperatorOptions, PassphraseSource};
 pub use settings::{
-    parse_arguments, Bell, CommandLine, Environment, InputSource, Invocation, Options, ScreenOptions,
-    Surface, TimeFormat,
+    parse_arguments, parse_server, Bell, CommandLine, Environment, InputSource, Invocation, Options,
+    ScreenOptions, Surface, TimeFormat, DEFAULT_PORT, DEFAULT_SERVER,
 };
 
 /// Returns the command line of `chat-client`, with all flags and the commands in the room.

@@ -73,7 +73,7 @@ impl Input {
     }
 
     /// The same with this id, if there is one.
-    pub(crate) fn with_id(self, id: Option<InputId>) -> Input {
+    pub fn with_id(self, id: Option<InputId>) -> Input {
         match id {
             Some(id) => Input::WithId { id, input: Box::new(self) },
             None => self,
@@ -81,7 +81,7 @@ impl Input {
     }
 
     /// The same without its id.
-    pub(crate) fn without_id(&self) -> &Input {
+    pub fn without_id(&self) -> &Input {
         match self {
             Input::WithId { input, .. } => input.without_id(),
             input => input,
@@ -111,6 +111,8 @@ pub enum Stop {
     Now,
     /// Send what has been read, then leave, because nobody reads the output any more.
     WhenSent,
+    /// End now and do not leave. The session goes on at the server, and another run can resume it.
+    Detach,
 }
 
 /// What the client receives from. Both channels should be bounded: a full `input_rx` slows a fast pipe down.

@@ -4,7 +4,7 @@ use super::{
     input::{Input, InputId},
     utterance::Utterance,
 };
-use chat_common::wire::protocol::{Event, EventKind, Joined, Person};
+use chat_common::wire::protocol::{Event, EventKind, Joined, Person, Refusal};
 
 /// Receives every [`UiEvent`]. The session's main thread and the callback's thread call it.
 ///
@@ -103,6 +103,9 @@ pub enum UiEvent {
     },
     /// The server refused a request. The text is the reason.
     Refused(String),
+    /// The server refused a join. What becomes of the client follows. Nobody is shown this: it is for a
+    /// program that has to know the cause.
+    JoinRefused(Refusal),
     /// The input is not valid. The text is one line of help.
     InvalidInput(String),
     /// The members of the room.

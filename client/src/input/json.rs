@@ -1,7 +1,7 @@
 //! Reads one JSON object whose values are texts, whole numbers, `true` and `false`. No I/O.
 //!
 //! It takes what RFC 8259 allows and nothing else, because the input decides what a program says to people.
-//! No value is nested, so no input makes it recurse.
+//! A value is nested once at most, where the caller wants that, so no input makes it recurse further.
 
 /// More keys than any object has that a program reads here, so that looking for a repeated key is quick.
 const MAX_MEMBERS: usize = 8;
@@ -11,49 +11,72 @@ const END_OF_NUMBERS: u64 = 1 << 53;
 
 /// A value in an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Value {
+pub enum Value {
+    /// A text.
     Text(String),
+    /// `true` or `false`.
     Flag(bool),
     /// Whole, and below 2^53.
     Number(u64),
+    /// An object, for [`parse_nested_object`] alone.
+    Object(Vec<(String, Value)>),
 }
 
 /// Reads an object. Returns its keys and values in their order.
 ///
 /// # Errors
 /// Which character is wrong, counted from 1, and why. One line for people.
-pub(crate) fn parse_object(text: &str) -> Result<Vec<(String, Value)>, String> {
-    let mut reader = Reader { text, rest: text };
-    let mut members: Vec<(String, Value)> = Vec::new();
-    reader.expect('{', "an object begins with {")?;
-    if !reader.takes('}') {
-        loop {
-            let start = reader.skip_spaces();
-            let key = reader.text("a key is a text in double quotes")?;
-            if members.iter().any(|(other, _)| *other == key) || members.len() == MAX_MEMBERS {
-                return Err(reader.wrong(start, "a key stands twice, or there are too many keys"));
-            }
-            reader.expect(':', "a colon follows a key")?;
-            members.push((key, reader.value()?));
-            if !reader.takes(',') {
-                break;
-            }
-        }
-        reader.expect('}', "a comma or } follows a value")?;
-    }
-    match reader.skip_spaces() {
-        "" => Ok(members),
-        rest => Err(reader.wrong(rest, "nothing follows the object on its line")),
-    }
+pub fn parse_object(text: &str) -> Result<Vec<(String, Value)>, String> {
+    Reader { text, rest: text, nests: false }.all()
+}
+
+/// Reads an object whose values may be such objects as [`parse_object`] takes.
+///
+/// # Errors
+/// As [`parse_object`].
+pub fn parse_nested_object(text: &str) -> Result<Vec<(String, Value)>, String> {
+    Reader { text, rest: text, nests: true }.all()
 }
 
 /// A text, and what is not read of it yet.
 struct Reader<'t> {
     text: &'t str,
     rest: &'t str,
+    /// Whether a value can be an object. It is false inside of one, so no input makes the reader recurse.
+    nests: bool,
 }
 
 impl<'t> Reader<'t> {
+    /// Reads the object that is all of the text.
+    fn all(mut self) -> Result<Vec<(String, Value)>, String> {
+        let members = self.object()?;
+        match self.skip_spaces() {
+            "" => Ok(members),
+            rest => Err(self.wrong(rest, "nothing follows the object on its line")),
+        }
+    }
+
+    fn object(&mut self) -> Result<Vec<(String, Value)>, String> {
+        let mut members: Vec<(String, Value)> = Vec::new();
+        self.expect('{', "an object begins with {")?;
+        if !self.takes('}') {
+            loop {
+                let start = self.skip_spaces();
+                let key = self.text("a key is a text in double quotes")?;
+                if members.iter().any(|(other, _)| *other == key) || members.len() == MAX_MEMBERS {
+                    return Err(self.wrong(start, "a key stands twice, or there are too many keys"));
+                }
+                self.expect(':', "a colon follows a key")?;
+                members.push((key, self.value()?));
+                if !self.takes(',') {
+                    break;
+                }
+            }
+            self.expect('}', "a comma or } follows a value")?;
+        }
+        Ok(members)
+    }
+
     /// Returns what follows the spaces.
     fn skip_spaces(&mut self) -> &'t str {
         self.rest = self.rest.trim_start_matches([' ', '\t', '\n', '\r']);
@@ -89,6 +112,12 @@ impl<'t> Reader<'t> {
         }
         if start.starts_with(|c: char| c.is_ascii_digit()) {
             return self.number().map(Value::Number);
+        }
+        if self.nests && start.starts_with('{') {
+            self.nests = false;
+            let object = self.object();
+            self.nests = true;
+            return object.map(Value::Object);
         }
         self.text("a value is a text in double quotes, a whole number, true or false").map(Value::Text)
     }

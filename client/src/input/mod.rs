@@ -24,6 +24,7 @@ mod typing;
 pub(crate) use command::commands;
 #[cfg(feature = "edit")]
 pub(crate) use command::{false_slash, is_for_one_person, verbs};
+pub use json::{parse_nested_object, parse_object, Value};
 pub use objects::{parse_line, read_objects_loop, Mistake};
 pub use person::{Asks, Person};
 pub use shown::{Shown, TerminalEvent};

@@ -84,7 +84,9 @@ pub fn parse_line(bytes: &[u8]) -> Result<Input, Mistake> {
         None => None,
         Some(Value::Text(id)) => Some(InputId::Text(id)),
         Some(Value::Number(id)) => Some(InputId::Number(id)),
-        Some(Value::Flag(_)) => return Err(Mistake::from("\"id\" needs a text or a number".to_owned())),
+        Some(Value::Flag(_) | Value::Object(_)) => {
+            return Err(Mistake::from("\"id\" needs a text or a number".to_owned()))
+        }
     };
     match to_input(members) {
         // It has no reply.

@@ -52,7 +52,9 @@ fn event_object(event: &UiEvent) -> Option<Object> {
             connection("remembered").text("key", key).optional("replaces", replaces.as_deref())
         }
         UiEvent::AskName | UiEvent::AskPassphrase | UiEvent::AskOperators => return None,
-        UiEvent::PassphraseTyped | UiEvent::Here { .. } | UiEvent::Ignoring(_) => return None,
+        UiEvent::PassphraseTyped | UiEvent::Here { .. } | UiEvent::Ignoring(_) | UiEvent::JoinRefused(_) => {
+            return None;
+        }
         UiEvent::History(_) | UiEvent::Found { .. } => return None,
         UiEvent::Operates => Object::new("you").boolean("operator", true),
         UiEvent::CommandReply(text) => Object::new("reply").text("text", text),

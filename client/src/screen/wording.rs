@@ -107,6 +107,7 @@ fn session_lines(event: &UiEvent, viewer: &Viewer, on_terminal: bool) -> Vec<Sty
     // Who asks for a list gets all of it, and the total at its end.
     let whole = |line| StyledLine { max_rows: usize::MAX, ..line };
     match event {
+        UiEvent::JoinRefused(_) => Vec::new(),
         UiEvent::AskName | UiEvent::AskPassphrase | UiEvent::AskOperators | UiEvent::PassphraseTyped => {
             Vec::new()
         }

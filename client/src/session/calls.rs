@@ -106,6 +106,9 @@ impl Client<'_> {
                 },
             }
         }
+        if self.leaving.detaches {
+            return Ok(());
+        }
         // The client ends whether or not the server replies.
         if let Err(error) = call.call::<_, Reply>(&Request::Leave, LEAVE_TIMEOUT) {
             log::debug!("left without a reply: {error}");

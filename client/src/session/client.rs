@@ -63,6 +63,8 @@ pub(crate) struct Leaving {
     /// How many lines were not sent, because they were invalid or the server refused them.
     pub(crate) rejected: usize,
     pub(crate) asked_history: AskedHistory,
+    /// Whether the client ends without a word to the server.
+    pub(crate) detaches: bool,
 }
 
 impl<'a> Client<'a> {
@@ -78,8 +80,9 @@ impl<'a> Client<'a> {
     ) -> io::Result<Client<'a>> {
         let random = Token::random()?;
         let MemberOptions { session, history, .. } = options.member;
+        let goes_on = session.is_some_and(|(_, place)| place.is_some());
         // The server ignores the history where a session goes on.
-        let asked_history = match history > 0 && session.is_none() && !options.interactive {
+        let asked_history = match history > 0 && !goes_on && !options.interactive {
             // The join sets the sequence.
             true => AskedHistory::Before(0),
             false => AskedHistory::Shown,
@@ -90,13 +93,13 @@ impl<'a> Client<'a> {
             show,
             inbox,
             // The shift leaves half of the ids above the first one, so counting up never wraps.
-            queue: SendQueue::new(Token::random()?.to_u64() >> 1),
+            queue: SendQueue::new(Token::random()?.to_u64() >> 1, goes_on),
             access: RoomAccess::new(options),
             member: Membership {
                 token: session.map_or(random, |(token, _)| token),
                 name: options.member.name.clone(),
                 may_add_number: options.member.may_add_number,
-                may_resume: session.is_some(),
+                may_resume: goes_on,
                 opened_callback_shown: false,
                 untold_loss: Vec::new(),
                 operator: None,
@@ -123,6 +126,10 @@ impl Client<'_> {
     pub(crate) fn stops_now(&mut self, stop: Result<Stop, RecvError>) -> bool {
         match stop {
             Ok(Stop::Now) => return true,
+            Ok(Stop::Detach) => {
+                self.leaving.detaches = true;
+                return true;
+            }
             Ok(Stop::WhenSent) => {
                 let inputs: Vec<Input> =
                     self.channels.input_rx.try_iter().take(self.channels.input_rx.len()).collect();

@@ -18,7 +18,7 @@ use chat_common::{
     },
     wire::{
         error::RpcError,
-        protocol::{Cause, Join, Joined, Refusal, Reply, Request, FRAME_BYTES},
+        protocol::{Cause, Join, Joined, Reply, Request, FRAME_BYTES},
         rpc::{Connection, Wait},
     },
 };
@@ -137,12 +137,13 @@ impl Client<'_> {
             };
             self.member.may_resume = true;
             let reply = self.access.check_reply(call.call(&Request::Join(join), CALL_TIMEOUT))?;
-            let Refusal { cause, text } = match reply {
+            let refusal = match reply {
                 Reply::Joined(joined) => return Ok((name, joined, resume.is_some())),
                 Reply::Refused(refusal) => refusal,
                 _ => return Err(ConnectionEnd::NotJoined(Obstacle::NoWay, INVALID_REPLY.into())),
             };
-            let (may_add_number, is_over) = (self.member.may_add_number, cause == Cause::UnknownSession);
+            let (may_add_number, cause) = (self.member.may_add_number, refusal.cause);
+            let is_over = cause == Cause::UnknownSession;
             let is_taken = matches!(cause, Cause::NameTaken | Cause::NameKept);
             self.member.may_resume = resume.is_some() && !is_over && !is_taken;
             if resume.is_some() && !self.member.may_resume {
@@ -151,6 +152,7 @@ impl Client<'_> {
                     continue;
                 }
             }
+            let text = refusal.text.clone();
             let obstacle = match cause {
                 // The system chose a port that the server does not dial, such as the server's own port.
                 Cause::InvalidPort if port != 0 => {
@@ -167,12 +169,16 @@ impl Client<'_> {
                         return Err(ConnectionEnd::NotJoined(Obstacle::NameRefused, why));
                     }
                 },
-                Cause::NameTaken => Obstacle::NameTaken,
-                Cause::InvalidName | Cause::NameKept => Obstacle::NameRefused,
-                Cause::Busy | Cause::Stopping | Cause::NoSpace => Obstacle::Busy,
-                _ => return Err(ConnectionEnd::Failed(text)),
+                Cause::NameTaken => Some(Obstacle::NameTaken),
+                Cause::InvalidName | Cause::NameKept => Some(Obstacle::NameRefused),
+                Cause::Busy | Cause::Stopping | Cause::NoSpace => Some(Obstacle::Busy),
+                _ => None,
             };
-            return Err(ConnectionEnd::NotJoined(obstacle, text));
+            (self.show)(UiEvent::JoinRefused(refusal));
+            return Err(match obstacle {
+                Some(obstacle) => ConnectionEnd::NotJoined(obstacle, text),
+                None => ConnectionEnd::Failed(text),
+            });
         }
     }
 

@@ -81,7 +81,7 @@ pub(crate) const HOW_TO_BUILD_CLOSED: &str = if cfg!(feature = "edit") {
 /// limit; 3 s for each address of the server; 3 s for the hello, or 20 s for the handshake with a closed
 /// room; four calls; 6 s for the callback. A `show` that blocks delays all of this.
 pub fn run(options: &JoinOptions, channels: &Channels, show: UiEventHandler<'_>) -> Outcome {
-    let place = options.member.session.map(|(_, place)| place);
+    let place = options.member.session.and_then(|(_, place)| place);
     let inbox = Inbox::new(show, place, options.remembers);
     let outcome = match Client::new(options, channels, &inbox, show) {
         Ok(mut client) => {

@@ -53,9 +53,10 @@ pub struct MemberOptions {
     pub name: Option<String>,
     /// Whether to take the name with a number where somebody has it: `ci-2` for `ci`. The highest is 99.
     pub may_add_number: bool,
-    /// The session to go on with: its secret, and the place up to which it was read. The client resumes it,
-    /// or begins another one and asks for what it has missed. With `None` it begins a session.
-    pub session: Option<(Token, Place)>,
+    /// The secret of the session, and the place up to which it was read. With a place the client resumes the
+    /// session, or begins another one and asks for what it has missed. Without one it begins a session with
+    /// this secret. With `None` it begins a session, and makes the secret itself.
+    pub session: Option<(Token, Option<Place>)>,
     /// How many earlier messages a session begins with. One that goes on has none.
     pub history: u32,
     /// Whether the client comes only to speak. Then nobody is told of it, and it receives nothing. It has no

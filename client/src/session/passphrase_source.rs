@@ -17,7 +17,7 @@ impl PassphraseSource {
     ///
     /// # Errors
     /// When it is none. One line for people.
-    pub(crate) fn given(words: &str, variable: &str) -> Result<PassphraseSource, String> {
+    pub fn given(words: &str, variable: &str) -> Result<PassphraseSource, String> {
         // What took the place of bytes that are no text is no part of a passphrase.
         if words.contains(char::REPLACEMENT_CHARACTER) {
             return Err(format!("{variable} is not text in UTF-8"));

@@ -75,16 +75,20 @@ pub(crate) struct SendQueue {
     pub(crate) text_limit: usize,
     /// Whether the first request was sent, and its reply has not arrived.
     awaits_reply: bool,
+    /// Whether an earlier run of the same person may have said the next message that comes with an id.
+    next_may_be_repeated: bool,
 }
 
 impl SendQueue {
     /// `first_message_id` should be random: a later run of the same person must not use an id again.
-    pub(crate) fn new(first_message_id: u64) -> SendQueue {
+    /// `goes_on` is whether it begins for a session of an earlier run, whose last message may be in doubt.
+    pub(crate) fn new(first_message_id: u64, goes_on: bool) -> SendQueue {
         SendQueue {
             waiting: VecDeque::new(),
             next_message_id: first_message_id,
             text_limit: usize::MAX,
             awaits_reply: false,
+            next_may_be_repeated: goes_on,
         }
     }
 
@@ -133,7 +137,8 @@ impl SendQueue {
         for text in split_text(utterance.text(), limit) {
             let message_id = id.unwrap_or(self.next_message_id);
             self.next_message_id = self.next_message_id.max(message_id.saturating_add(1));
-            let (utterance, is_numbered, repeated) = (utterance.with_text(text), id.is_some(), false);
+            let (utterance, is_numbered) = (utterance.with_text(text), id.is_some());
+            let repeated = is_numbered && std::mem::take(&mut self.next_may_be_repeated);
             self.push(ToSend::Message { utterance, message_id, is_numbered, repeated }, of.cloned());
         }
     }
@@ -188,8 +193,21 @@ mod tests {
     }
 
     #[test]
+    fn the_first_message_of_a_run_that_goes_on_is_marked_if_its_author_may_say_it_again() {
+        let mut queue = SendQueue::new(7, true);
+        for id in [None, Some(8), Some(9)] {
+            queue.push_utterance(&Utterance::Message("hi".into()), id, None);
+        }
+        let marks = queue.waiting.iter().map(|waiting| match waiting.to_send.request() {
+            Request::Broadcast { repeated, .. } => repeated,
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(marks.collect::<Vec<_>>(), [false, true, false]);
+    }
+
+    #[test]
     fn a_lost_ping_leaves_no_doubt_about_a_message() {
-        let mut queue = SendQueue::new(7);
+        let mut queue = SendQueue::new(7, false);
         queue.set_awaits_reply(true);
         queue.push_utterance(&Utterance::Message("typed after the loss".into()), None, None);
         queue.on_new_session();
@@ -199,7 +217,7 @@ mod tests {
 
     #[test]
     fn message_ids_count_up_over_all_kinds_of_messages() {
-        let mut queue = SendQueue::new(7);
+        let mut queue = SendQueue::new(7, false);
         queue.push_utterance(&Utterance::Message("hello".into()), None, None);
         queue.push(ToSend::Who(None), None);
         queue.text_limit = 4;

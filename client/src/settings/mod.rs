@@ -11,6 +11,7 @@ pub use flags::CommandLine;
 pub(crate) use flags::{program, EMPTY_MESSAGE_ERROR};
 pub(crate) use options::DEFAULT_HISTORY;
 pub use options::{Bell, Environment, InputSource, Invocation, Options, ScreenOptions, Surface, TimeFormat};
+pub use server_address::{parse_server, DEFAULT_PORT, DEFAULT_SERVER};
 
 /// What the tests of this folder have in common.
 #[cfg(test)]

@@ -3,16 +3,16 @@
 use std::net::Ipv6Addr;
 
 /// Where the server is if nobody says so.
-pub(super) const DEFAULT_SERVER: &str = "127.0.0.1";
+pub const DEFAULT_SERVER: &str = "127.0.0.1";
 /// The port of a server that is given without one.
-pub(super) const DEFAULT_PORT: u16 = 1234;
+pub const DEFAULT_PORT: u16 = 1234;
 
 /// Reads the address of a server. Returns it in the form `HOST:PORT`. Whether the host exists is only known
 /// after dialling.
 ///
 /// # Errors
 /// One line for people.
-pub(super) fn parse_server(server: &str) -> Result<String, String> {
+pub fn parse_server(server: &str) -> Result<String, String> {
     let is_ipv6 = |text: &str| {
         let (address, zone) = text.split_once('%').unwrap_or((text, "none"));
         address.parse::<Ipv6Addr>().is_ok() && !zone.is_empty()

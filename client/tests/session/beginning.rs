@@ -5,7 +5,7 @@ use crate::harness::{
     broadcast, dial, joined_reply, next_request, receive_call, refuse, reply, run_client, Harness,
     TEST_TIMEOUT,
 };
-use chat_client::{json_objects, parse_line, Input, InputId, Rejoin, UiEvent, Utterance};
+use chat_client::{json_objects, parse_line, Input, InputId, Outcome, Rejoin, Stop, UiEvent, Utterance};
 use chat_common::wire::{
     protocol::{Callback, CallbackReply, Cause, Event, EventKind, Place, Reply, Request},
     token::Token,
@@ -20,7 +20,7 @@ fn token() -> Token {
 #[test]
 fn a_session_is_resumed_from_its_place_and_shows_only_what_is_new() {
     run_client(
-        |options| options.member.session = Some((token(), PLACE)),
+        |options| options.member.session = Some((token(), Some(PLACE))),
         |harness| {
             let (mut call, join) = harness.accept_join();
             assert_eq!((join.token, join.resume, join.since), (token(), Some(8), Some(PLACE)));
@@ -42,7 +42,7 @@ fn a_session_is_resumed_from_its_place_and_shows_only_what_is_new() {
 #[test]
 fn a_session_that_goes_on_does_not_wait_for_history_at_the_end_of_the_input() {
     run_client(
-        |options| (options.member.session, options.member.history) = (Some((token(), PLACE)), 5),
+        |options| (options.member.session, options.member.history) = (Some((token(), Some(PLACE))), 5),
         |harness| {
             let (mut call, join) = harness.accept_join();
             let _callback = dial(&join).unwrap();
@@ -57,7 +57,7 @@ fn a_session_that_goes_on_does_not_wait_for_history_at_the_end_of_the_input() {
 fn a_session_that_the_server_has_forgotten_is_a_new_one_that_asks_for_what_it_has_missed() {
     for (room, why) in [(1, Rejoin::Late), (2, Rejoin::Restarted)] {
         run_client(
-            |options| options.member.session = Some((token(), Place { sequence: 2, ..PLACE })),
+            |options| options.member.session = Some((token(), Some(Place { sequence: 2, ..PLACE }))),
             |harness| {
                 let (mut call, _) = harness.accept_join();
                 refuse(&mut call, Cause::UnknownSession);
@@ -232,6 +232,53 @@ fn what_everybody_is_told_has_the_same_line_in_each_session() {
                     assert_eq!(sequences, [6, 7, 8, 11, 12, 13]);
                 },
             );
+        },
+    );
+}
+
+#[test]
+fn a_session_begins_with_the_secret_that_it_was_given() {
+    run_client(
+        |options| options.member.session = Some((token(), None)),
+        |harness| {
+            let (mut call, join) = harness.accept_join();
+            assert_eq!((join.token, join.resume, join.since), (token(), None, None));
+            let _callback = dial(&join).unwrap();
+            reply(&mut call, &joined_reply(1, true));
+            assert!(matches!(harness.next_event(), UiEvent::Connected { .. }));
+            harness.stop(&mut call);
+        },
+    );
+}
+
+#[test]
+fn a_program_learns_the_cause_of_a_refused_join() {
+    run_client(
+        |_| {},
+        |harness| {
+            let (mut call, _) = harness.accept_join();
+            refuse(&mut call, Cause::Banned);
+            let refused = harness.event_rx.recv_timeout(TEST_TIMEOUT).unwrap();
+            assert!(matches!(&refused, UiEvent::JoinRefused(refusal) if refusal.cause == Cause::Banned));
+            assert_eq!(json_objects(&refused), [""; 0]);
+            assert!(matches!(harness.next_event(), UiEvent::Failed(_)));
+        },
+    );
+}
+
+#[test]
+fn a_run_that_is_detached_ends_and_does_not_leave() {
+    run_client(
+        |options| options.stay = true,
+        |harness| {
+            let (mut call, join) = harness.accept_join();
+            let _callback = dial(&join).unwrap();
+            reply(&mut call, &joined_reply(1, true));
+            assert!(matches!(harness.next_event(), UiEvent::Connected { .. }));
+            harness.stop_tx.send(Stop::Detach).unwrap();
+            assert_eq!(harness.outcome(), Outcome::Left);
+            let next = call.next_request::<Request>(TEST_TIMEOUT, TEST_TIMEOUT);
+            assert!(matches!(next, Ok(None)), "{next:?}");
         },
     );
 }

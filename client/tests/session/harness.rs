@@ -64,8 +64,14 @@ impl Harness {
         self.input_tx.send(input).unwrap();
     }
 
+    /// Returns the next event that a person is shown.
     pub(crate) fn next_event(&self) -> UiEvent {
-        self.event_rx.recv_timeout(TEST_TIMEOUT).expect("the client shows another event")
+        loop {
+            match self.event_rx.recv_timeout(TEST_TIMEOUT).expect("the client shows another event") {
+                UiEvent::JoinRefused(_) => {}
+                event => return event,
+            }
+        }
     }
 
     pub(crate) fn outcome(&self) -> Outcome {

@@ -7,6 +7,7 @@ pub mod given_file;
 pub mod kept_file;
 pub mod logging;
 pub mod on_drop;
+pub mod own_addresses;
 pub mod shutdown;
 pub mod signals;
 pub mod tasks;

@@ -48,10 +48,17 @@ pub fn room_object(event: &Event, earlier: bool) -> Object {
 #[derive(Clone, Debug)]
 pub struct Object(String);
 
+impl Default for Object {
+    /// Begins an object without a name.
+    fn default() -> Object {
+        Object("{".to_owned())
+    }
+}
+
 impl Object {
     /// Begins an object with the name of an event.
     pub fn new(event: &str) -> Object {
-        Object("{".to_owned()).text("event", event)
+        Object::default().text("event", event)
     }
 
     /// Adds a field whose value is JSON already.

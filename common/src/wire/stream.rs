@@ -256,7 +256,7 @@ impl Stream {
     }
 
     /// Ends the outgoing direction. The peer reads what was written, and then the end.
-    pub(crate) fn shut_down_writing(&self) {
+    pub fn shut_down_writing(&self) {
         let _ = self.socket.shutdown(Shutdown::Write);
     }
 
