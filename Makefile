@@ -15,7 +15,7 @@ features = --features chat-client/edit$(if $(CLOSED),$(comma)chat-server/closed$
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help run-server run-client demo test check release-test nightly model picture doc faults soak lesson bench compare \
+.PHONY: help run-server run-client run-web demo test check release-test nightly model picture doc faults soak lesson bench compare \
 	step start judge course course-fetch course-pictures
 
 help: ## list the targets
@@ -50,6 +50,12 @@ run-server: ## start a room here (LISTEN=HOST:PORT, JOURNAL=folder, CLOSED=1, AR
 run-client: ## join a room (NAME=name, SERVER=HOST:PORT, CLOSED=1, ARGS="more flags")
 	$(build-programs)
 	@$(call run,$(TARGET)/release/chat-client --server $(SERVER) $(if $(NAME),--name $(NAME)) $(ARGS))
+
+# Without LISTEN the page is for this machine alone, and not at the port of the server.
+run-web: ## let browsers into a room (LISTEN=0.0.0.0:8080, SERVER=HOST:PORT, CLOSED=1, ARGS="more flags")
+	$(call build,the gateway: about a minute the first time,--release --package chat-web \
+		$(if $(CLOSED),--features chat-web/closed))
+	@$(call run,$(TARGET)/release/chat-web --server $(SERVER) $(if $(filter-out file,$(origin LISTEN)),--listen $(LISTEN)) $(ARGS))
 
 demo: ## watch a server and three clients talk, in one terminal: a few seconds
 	$(call build,the server$(comma) the client and the demo: about a minute the first time,\
@@ -102,6 +108,8 @@ check: ## format, lints, tests, model, docs: what CI runs, with warnings as erro
 	$(call step,scenarios in rooms with a journal,CHAT_ROOM=journal $(SCENARIOS) $(WITHOUT_ROOM))
 	$(call step,scenarios in closed rooms,CHAT_ROOM=closed $(SCENARIOS) $(WITHOUT_ROOM))
 	$(call step,tests of the editor,$(CARGO) test $(FULL_BUILD) --lib --test editor -- $(WITHOUT_EDITOR))
+	$(call step,the gateway and its guests,$(CARGO) test $(CLOSED_BUILD) --features chat-web/closed \
+		$(patsubst %,--package %,$(USUAL) chat-web) --bin chat-web --test http)
 	$(call step,tests of the default build,$(CARGO) test --package chat-common --package chat-server \
 		--package chat-client --lib --bins -- $(WITHOUT_FEATURES))
 	$(call step,model,$(MAKE) model)

@@ -3,9 +3,10 @@
 use chat_tests::process::repository;
 use std::fs;
 
-const READMES: [&str; 10] = [
+const READMES: [&str; 11] = [
     "README.md",
     "client/README.md",
+    "client/web/README.md",
     "server/README.md",
     "tests/README.md",
     "tests/benches/README.md",

@@ -82,6 +82,27 @@ fn the_programs_are_built_from_six_packages() {
 }
 
 #[test]
+fn the_gateway_is_built_from_two_packages_more_and_nobody_else_needs_it() {
+    let found = dependencies("chat-web");
+    let others = found.iter().map(String::as_str).filter(|name| !name.starts_with("chat-"));
+    let packages = ["crossbeam-channel", "ctrlc", "env_logger", "httparse", "log", "qrcodegen"];
+    assert_eq!(others.collect::<Vec<_>>(), packages);
+    let workspace = fs::read_to_string(repository().join("Cargo.toml")).unwrap();
+    let members = workspace.lines().find(|line| line.starts_with("default-members")).unwrap();
+    assert!(!members.contains("client/web"), "{members}");
+}
+
+/// What people write is text. So nothing makes markup of a text, in the page or in what sends it.
+#[test]
+fn no_page_makes_markup_of_a_text() {
+    let pages = [files(&["client"], ".html"), files(&["client"], ".rs")].concat();
+    // The parts stand apart, so that this file has none of them.
+    for sign in [["inner", "HTML"], ["outer", "HTML"], ["insert", "AdjacentHTML"], ["document.", "write"]] {
+        assert_eq!(names_of(&pages, |text| text.contains(&sign.concat())), [""; 0], "{sign:?}");
+    }
+}
+
+#[test]
 fn a_step_of_the_course_is_built_from_the_kit_and_the_wire() {
     let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
     for step in course().iter().filter_map(|folder| {
@@ -141,7 +162,7 @@ fn each_page_of_the_course_is_short_and_has_its_parts_in_one_order() {
 
 #[test]
 fn bincode_is_named_in_one_file() {
-    let sources = files(&["common/src", "server/src", "client/src"], ".rs");
+    let sources = files(&["common/src", "server/src", "client/src", "client/web/src"], ".rs");
     assert_eq!(names_of(&sources, |text| code(text).contains("bincode")), ["common/src/wire/codec.rs"]);
 }
 
@@ -208,7 +229,7 @@ fn who_a_connection_counts_for_is_decided_in_one_file_after_the_hello() {
 
 #[test]
 fn threads_are_started_through_a_builder() {
-    let sources = files(&["common/src", "server/src", "client/src"], ".rs");
+    let sources = files(&["common/src", "server/src", "client/src", "client/web/src"], ".rs");
     let outside_tests = |text: &str| {
         let text = code(text);
         let text = text.split("#[cfg(test)]").next().unwrap_or_default();
