@@ -580,6 +580,12 @@ impl Member {
             .read_with(|history| history.events().filter(|event| text_of(&event.kind).is_some()).count())
     }
 
+    /// Whether a call waits for a member that does not read.
+    pub fn is_called(&mut self) -> bool {
+        let connection = self.unread.as_mut().expect("a member that does not read");
+        matches!(connection.wait(Instant::now()), Ok(Wait::Ready))
+    }
+
     /// Serves one `Receive`, if one has come to a member that does not read. Returns whether it had come.
     ///
     /// # Panics
