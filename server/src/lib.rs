@@ -28,7 +28,8 @@
 //!    `Typed::Line`.
 //! 2. `client/src/input/typing.rs`: `guard_pastes_loop` waits for some 20 ms: a line that more lines follow
 //!    was pasted. Thread `paste`.
-//! 3. `client/src/input/person.rs`: `pass`, `take` see that it is not a command. Hands over `input_tx`.
+//! 3. `client/src/input/person.rs`: `pass`, `pass_on`, `take` see that it is not a command. Hands over
+//!    `input_tx`.
 //! 4. `client/src/session/calls.rs`: `call_loop` is the session. Thread `main`.
 //! 5. `client/src/session/client.rs`: `take`, `take_as`, `say`.
 //! 6. `client/src/session/send_queue.rs`: `push_utterance` gives the message its id. Hands over `Request`.

@@ -31,6 +31,7 @@ use std::{
 
 const WORDS: &str = "lamp river stone cloud";
 const SIZE: (u16, u16) = (30, 100);
+const QUESTION: &str = "Passphrase of the room:";
 
 /// The rooms that the clients with this directory know.
 fn known_rooms(state: &Folder) -> String {
@@ -353,7 +354,7 @@ fn a_person_is_told_that_a_handshake_is_slow() {
 /// A person without a passphrase, whose client has asked for it.
 fn person(server: SocketAddr, state: &Folder) -> TerminalUser {
     let person = at_shell(server, state);
-    person.sees_typed("Passphrase of the room:");
+    person.sees_typed(QUESTION);
     person
 }
 
@@ -420,8 +421,7 @@ fn half_a_line_from_before_the_question_is_no_part_of_the_passphrase() {
     person.sees_typed("half");
     client.connection.refuse(Status::Closed);
     // Without the editor, the half line stays on the row.
-    let question = "Passphrase of the room:";
-    person.sees_typed(&if cfg!(feature = "edit") { question.to_owned() } else { format!("half{question}") });
+    person.sees_typed(&if cfg!(feature = "edit") { QUESTION.to_owned() } else { format!("half{QUESTION}") });
     person.types(&format!("{WORDS}\r"));
     let (mut client, hello) = accept(&listener);
     shake_hands(&mut client, &hello, &room).expect("the passphrase is the right one");
@@ -455,13 +455,50 @@ fn a_passphrase_stays_hidden_where_a_shell_had_the_terminal_in_between() {
 }
 
 #[test]
-fn a_wrong_passphrase_that_was_typed_ends_the_client() {
+fn a_wrong_passphrase_that_was_typed_is_asked_for_three_times_and_each_one_is_a_guess() {
+    let folder = Folder::new();
+    let [words, room] = ["words", "room"].map(|name| folder.file(name));
+    fs::write(&words, WORDS).unwrap();
+    let (mut server, address) =
+        Program::server(&["--passphrase-file", &words, "--state", &room, "--console"]);
+    let states = [(); 2].map(|()| Folder::new());
+    let mut ann = person(address, &states[0]);
+    for (wrong, times) in [("lamp rivet\r", 2), ("lamp 7\r", 3)] {
+        ann.types(wrong);
+        ann.sees("--- that is not the passphrase of the room");
+        ann.is_asked(QUESTION, times);
+    }
+    ann.sees("room, and mind spaces and capital letters ---");
+    ann.types("lamp rivet\r");
+    ann.sees("chat-client: the passphrase is not that of the room at");
+    expect_end(&ann, 1);
+    server.types("/stats");
+    server.sees(", wrong guesses 3 (3 in a minute)");
+    let bytes = ann.screen().read_with(Screen::written);
+    assert!(!bytes.contains("lamp") && !bytes.contains("rivet"), "{bytes}");
+    let mut bob = person(address, &states[1]);
+    bob.types("lamp rivet\r");
+    bob.is_asked(QUESTION, 2);
+    bob.types(&format!("{WORDS}\r"));
+    bob.sees("Start typing...");
+    bob.types("\r/quit\r");
+    expect_end(&bob, 0);
+}
+
+#[test]
+fn a_wrong_passphrase_of_a_file_or_a_variable_has_one_try_also_on_a_terminal() {
     let (server, _) = closed_server();
-    let state = Folder::new();
-    let mut person = person(server.address(), &state);
-    person.types("lamp rivet\r");
-    person.sees("the passphrase is not that of the room");
-    expect_end(&person, 1);
+    let folder = Folder::new();
+    let words = folder.file("words");
+    fs::write(&words, "lamp rivet").unwrap();
+    for (flags, variable) in [(["--passphrase-file", &words], ""), (["--name", "Bob"], "lamp rivet")] {
+        let variables = [("CHAT_PASSPHRASE", variable), ("XDG_STATE_HOME", folder.path().to_str().unwrap())];
+        let flags = [&["--name", "Ann"][..], &flags].concat();
+        let mut person = TerminalUser::start(server.address(), SIZE, &flags, &variables);
+        assert_eq!(person.exits(), 1);
+        let bytes = person.screen().read_with(Screen::written);
+        assert!(!bytes.contains("Passphrase of the room"), "{bytes}");
+    }
     server.stop();
 }
 

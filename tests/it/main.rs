@@ -8,6 +8,8 @@ mod calm;
 mod class;
 mod clock;
 #[cfg(feature = "closed")]
+mod closed_changed;
+#[cfg(feature = "closed")]
 mod closed_client;
 #[cfg(feature = "closed")]
 mod closed_kept;

@@ -414,7 +414,7 @@ fn a_person_is_asked_for_the_operators_passphrase_and_nothing_of_it_is_seen() {
     sara.sees_typed("Passphrase of the operators:");
     sara.types("lamp rivet\r");
     sara.sees("that is not the operators' passphrase");
-    sara.types("/op\r");
+    // It is asked for again, as that of a closed room is.
     sara.sees_typed("Passphrase of the operators:");
     sara.types(&format!("{}\r", WORDS.to_uppercase()));
     sara.sees("you are an operator now");
@@ -426,6 +426,27 @@ fn a_person_is_asked_for_the_operators_passphrase_and_nothing_of_it_is_seen() {
     for word in ["river", "RIVER", "rivet"] {
         assert!(!bytes.contains(word) && !tom.output().contains(word), "{word}: {bytes}");
     }
+}
+
+#[test]
+fn a_third_wrong_passphrase_of_the_operators_is_the_last_and_the_member_comes_back() {
+    if !cfg!(any(feature = "closed", feature = "edit")) {
+        return;
+    }
+    let (_folder, file) = operators_file();
+    let (mut server, address) = Program::server(&["--console", "--operators", &file]);
+    let mut sara = TerminalUser::join(address, SIZE, "Sara");
+    sara.types("/op\r");
+    for times in 1..=3 {
+        sara.is_asked("Passphrase of the operators:", times);
+        sara.types("lamp rivet\r");
+    }
+    sara.sees("the server closes the connection now");
+    sara.sees("connected again");
+    sara.types("hello");
+    sara.sees_typed("hello");
+    server.types("/stats");
+    server.sees(", wrong guesses 3 (3 in a minute)");
 }
 
 #[test]

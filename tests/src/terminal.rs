@@ -202,6 +202,15 @@ impl TerminalUser {
         });
     }
 
+    /// Waits until the row with the cursor is this question, which is on the screen this many times. The rows
+    /// of those that were answered stay.
+    pub fn is_asked(&self, question: &str, times: usize) {
+        self.screen.wait(&format!("{question:?} for the time {times}"), |screen| {
+            let asked = screen.rows().iter().filter(|row| *row == question).count();
+            (asked == times && screen.cursor_row().0 == question).then_some(())
+        });
+    }
+
     /// Waits until the row with the cursor is `wanted`, and the cursor is behind its last character.
     ///
     /// It waits, because an escape sequence may arrive in two parts.

@@ -72,9 +72,10 @@ impl UserSide {
     /// On the screen.
     pub(crate) fn show(&self, event: UiEvent) {
         self.editor.iter().for_each(|editor| editor.hear(&event));
-        self.person.hear(&event);
         let has_joined = matches!(event, UiEvent::Connected { .. });
-        self.screen.show(event);
+        if self.person.hear(&event) {
+            self.screen.show(event);
+        }
         if has_joined {
             self.person.has_joined();
         }

@@ -91,7 +91,7 @@ impl Editor {
         pass: &mut dyn FnMut(Typed) -> bool,
     ) {
         let (mut keys, mut typing) = (Keys::default(), Typing::default());
-        let mut line_is = CompleteLine::default();
+        let mut asked = 0;
         loop {
             let bytes = match keyboard.fill_buf() {
                 Ok(bytes) => bytes.to_vec(),
@@ -106,11 +106,7 @@ impl Editor {
                 }
             };
             keyboard.consume(bytes.len());
-            let line_was = std::mem::replace(&mut line_is, self.kind());
-            if line_is == CompleteLine::Passphrase && line_was != line_is {
-                // Half a line that was typed before the question is no part of the answer.
-                typing.begin_line();
-            }
+            self.hear_question(&mut asked, &mut typing);
             let mut goes_on = !bytes.is_empty();
             for key in bytes.into_iter().filter_map(|byte| keys.take(byte)) {
                 match typing.press(key, &self.names) {
@@ -135,6 +131,23 @@ impl Editor {
         }
     }
 
+    /// Begins an answer, if a question has come after that of the number `asked`. Half a line that was typed
+    /// before is no part of it, and comes back behind it.
+    ///
+    /// # Blocking
+    /// On the terminal.
+    fn hear_question(&self, asked: &mut u32, typing: &mut Typing) {
+        let (is, now) = self.screen.edit(|rows, _| (rows.kind(), rows.asked()));
+        let is_new = std::mem::replace(asked, now) != now;
+        match is {
+            CompleteLine::Said => typing.take_back(),
+            // It comes after `/op` or a wrong answer, so what was typed meanwhile may be of the passphrase.
+            CompleteLine::OperatorsPassphrase if is_new => typing.begin_line(),
+            CompleteLine::Answer | CompleteLine::Passphrase if is_new => typing.put_aside(),
+            _ => {}
+        }
+    }
+
     /// Ends the typed line. Returns what it says. A line with a mistake that would be said to everybody
     /// stays, and the person mends it.
     fn submit(&self, typing: &mut Typing) -> Option<Typed> {
@@ -151,11 +164,12 @@ impl Editor {
         }
         self.screen.edit(EditedRows::end_line);
         let text = typing.line.take();
-        if is == CompleteLine::Passphrase {
+        if is.is_hidden() {
             typing.line.forget_deleted();
             typing.history.begin_line();
         }
         if is != CompleteLine::Said {
+            typing.take_back();
             // A name has one line.
             return Some(Typed::Line(text.lines().next().unwrap_or_default().to_owned()));
         }

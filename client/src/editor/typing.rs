@@ -23,6 +23,8 @@ const MAX_SEARCH_BYTES: usize = 256;
 pub(crate) struct Typing {
     pub(crate) line: Line,
     pub(crate) history: History,
+    /// The line that a question has interrupted, and its cursor.
+    aside: Option<(String, usize)>,
     search: Option<Search>,
 }
 
@@ -67,6 +69,22 @@ impl Typing {
         self.search = None;
         self.line.take();
         self.history.begin_line();
+    }
+
+    /// Keeps what is typed for later: a question has come, and it is no part of the answer.
+    pub(crate) fn put_aside(&mut self) {
+        let typed = (self.line.text().to_owned(), self.line.cursor());
+        self.begin_line();
+        // After a second question it is the beginning of an answer.
+        self.aside.get_or_insert(typed);
+    }
+
+    /// Goes on with the line that a question has interrupted.
+    pub(crate) fn take_back(&mut self) {
+        if let Some((text, cursor)) = self.aside.take() {
+            self.line.set(&text);
+            self.line.set_cursor(cursor);
+        }
     }
 
     pub(crate) fn press(&mut self, key: Key, names: &KnownNames) -> Effect {
@@ -239,6 +257,21 @@ mod tests {
         assert_eq!(typed("/ms\tto\thi").0, "/msg Tom hi");
         // The rest of the line stays.
         assert_eq!(typed("x y\x1b[D\x1b[D to\t").0, "x Tom  y");
+    }
+
+    #[test]
+    fn a_line_that_a_question_interrupts_comes_back_with_its_cursor_and_without_the_answer() {
+        let mut typing = Typing::default();
+        press(&mut typing, "helo\x1b[D");
+        typing.put_aside();
+        assert_eq!(press(&mut typing, "la").0, "la");
+        // The question comes again.
+        typing.put_aside();
+        press(&mut typing, "lamp");
+        typing.take_back();
+        assert_eq!(press(&mut typing, "l"), ("hello".into(), 4, Effect::Nothing));
+        typing.take_back();
+        assert_eq!(typing.line.text(), "hello");
     }
 
     #[test]

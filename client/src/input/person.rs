@@ -49,6 +49,11 @@ pub struct Asks {
 struct State {
     /// The event that has asked what the next line answers.
     question: Option<UiEvent>,
+    /// A question that waits until the person presses Enter: the system may have half a line, which would
+    /// become a part of the answer.
+    held: Option<UiEvent>,
+    /// Whether the last line was an answer or `/op`, so that another question may come at once.
+    expects_question: bool,
     /// Whether the client has joined, and nothing has ended the input. Then the person may be in the middle
     /// of a line.
     takes_part: bool,
@@ -84,10 +89,23 @@ impl Person {
         }
     }
 
-    /// Learns from an event what the next line is. Call it before the event is shown.
-    pub fn hear(&self, event: &UiEvent) {
+    /// Learns from an event what the next line is. Call it before the event is shown. Returns false for a
+    /// question that is shown later, because a person in the room may have typed half a line. An editor puts
+    /// that aside.
+    ///
+    /// # Blocking
+    /// On the screen.
+    pub fn hear(&self, event: &UiEvent) -> bool {
         match event {
             UiEvent::AskName | UiEvent::AskPassphrase | UiEvent::AskOperators => {
+                let mut state = self.lock();
+                if self.hidden.is_some() && state.takes_part && !state.expects_question {
+                    state.held = Some(event.clone());
+                    drop(state);
+                    self.tell(TerminalEvent::EnterAsks);
+                    return false;
+                }
+                drop(state);
                 let asked_before = self.lock().question.replace(event.clone()).as_ref() == Some(event);
                 self.changed.notify_all();
                 if *event != UiEvent::AskName {
@@ -95,13 +113,25 @@ impl Person {
                 }
             }
             UiEvent::PassphraseTyped => {
-                self.lock().question = None;
+                let mut state = self.lock();
+                (state.question, state.held) = (None, None);
+                drop(state);
                 self.restore_terminal();
             }
-            UiEvent::Connected { .. } => self.lock().takes_part = true,
-            UiEvent::Operates => self.lock().is_operator = true,
+            UiEvent::Connected { .. } => {
+                let mut state = self.lock();
+                (state.takes_part, state.expects_question) = (true, false);
+            }
+            UiEvent::Lost { .. } | UiEvent::Resumed { .. } | UiEvent::Rejoined { .. } => {
+                self.lock().expects_question = false;
+            }
+            UiEvent::Operates => {
+                let mut state = self.lock();
+                (state.is_operator, state.expects_question) = (true, false);
+            }
             _ => {}
         }
+        true
     }
 
     /// Learns that the first line after joining is shown.
@@ -129,6 +159,15 @@ impl Person {
     /// # Blocking
     /// On the session, and on the screen.
     pub fn pass(&self, typed: Typed) -> bool {
+        let is_line = matches!(typed, Typed::Line(_));
+        let goes_on = self.pass_on(typed);
+        if is_line && goes_on {
+            self.ask_held();
+        }
+        goes_on
+    }
+
+    fn pass_on(&self, typed: Typed) -> bool {
         let command = match typed {
             Typed::Line(_) if self.lock().is_over => Command::Pass(Input::Leave),
             Typed::Line(line) => self.meaning(line),
@@ -141,6 +180,7 @@ impl Person {
         match command {
             Command::Nothing => true,
             Command::Pass(Input::Operate(None)) if self.asks_operators => {
+                self.lock().expects_question = true;
                 // Before the next line is read: as a message, the passphrase would be said to everybody.
                 self.hear(&UiEvent::AskOperators);
                 (self.show)(UiEvent::AskOperators.into());
@@ -156,6 +196,20 @@ impl Person {
             }
             // What is held does not come here: see `paste_guard.rs`.
             Command::Paste | Command::Drop => self.take(Input::Mistake("no paste waits".into())),
+        }
+    }
+
+    /// Asks what has waited for the end of a line.
+    fn ask_held(&self) {
+        let mut state = self.lock();
+        if state.question.is_none() && state.takes_part {
+            let held = state.held.take();
+            state.expects_question |= held.is_some();
+            drop(state);
+            if let Some(question) = held {
+                self.hear(&question);
+                (self.show)(question.into());
+            }
         }
     }
 
@@ -232,6 +286,7 @@ impl Person {
     /// Returns what a line means, and takes it for the answer if there is a question.
     fn meaning(&self, line: String) -> Command {
         let mut state = self.lock();
+        state.expects_question = state.question.is_some();
         let command = parse_command(&line).unwrap_or_else(|mistake| {
             Command::Pass(match server_command(&line) {
                 Some(command) => Input::Command { line: command.to_owned(), mistake },
@@ -322,6 +377,18 @@ mod tests {
         }
     }
 
+    fn connected() -> UiEvent {
+        let joined = chat_common::wire::protocol::Joined {
+            room: 1,
+            sequence: 1,
+            called_back: true,
+            text_limit: 1,
+            kept_for: None,
+            motd: None,
+        };
+        UiEvent::Connected { name: "Ann".into(), joined }
+    }
+
     fn types(person: &Person, lines: &[&str]) {
         assert!(lines.iter().all(|line| person.pass(Typed::Line((*line).to_owned()))));
     }
@@ -365,6 +432,29 @@ mod tests {
     }
 
     #[test]
+    fn in_line_mode_a_question_in_the_room_waits_for_the_end_of_the_typed_line() {
+        let (mut person, ends) = person(false);
+        person.hidden = Some(HiddenInput::new());
+        assert!(person.hear(&UiEvent::AskName), "before the join it does not wait");
+        types(&person, &["Ann"]);
+        person.hear(&connected());
+        ends.inputs();
+        assert!(!person.hear(&UiEvent::AskName));
+        assert_eq!(ends.shown(), [TerminalEvent::EnterAsks.into()]);
+        types(&person, &["half a line"]);
+        assert_eq!(ends.inputs(), [Input::message("half a line")]);
+        assert_eq!(ends.shown(), [UiEvent::AskName.into()]);
+        types(&person, &["Bob"]);
+        assert!(person.hear(&UiEvent::AskName), "behind an answer it comes at once");
+        types(&person, &["Tom"]);
+        assert_eq!(ends.inputs(), ["Bob", "Tom"].map(|name| Input::Answer(name.into())));
+        person.hear(&UiEvent::Lost { reason: String::new(), ended: false });
+        assert!(!person.hear(&UiEvent::AskName));
+        types(&person, &["/quit"]);
+        assert_eq!((ends.inputs(), ends.shown().len()), (vec![Input::Leave], 1), "nobody is asked any more");
+    }
+
+    #[test]
     fn a_notice_is_shown_before_the_open_question_comes_again() {
         let (person, ends) = person(true);
         person.pass(Typed::Notice(TerminalEvent::PasteHeld(11)));
@@ -396,15 +486,7 @@ mod tests {
         let end_of_input = |person: &Person| assert!(person.pass(Typed::End));
         for wake in [&press_enter as &dyn Fn(&Person), &Person::interrupt, &end_of_input] {
             let (person, ends) = person(false);
-            let joined = chat_common::wire::protocol::Joined {
-                room: 1,
-                sequence: 1,
-                called_back: true,
-                text_limit: 1,
-                kept_for: None,
-                motd: None,
-            };
-            person.hear(&UiEvent::Connected { name: "Ann".into(), joined });
+            person.hear(&connected());
             types(&person, &["typed ahead"]);
             thread::scope(|scope| {
                 let (ended_tx, ended_rx) = bounded::<()>(0);

@@ -26,6 +26,8 @@ pub enum TerminalEvent {
     CtrlCLeaves,
     /// The client has ended, and Enter ends the program.
     EnterLeaves,
+    /// A question waits until the line is complete that the person may be typing.
+    EnterAsks,
     /// Keys such as the arrows were typed. They do nothing.
     KeysIgnored,
     /// This many lines were so long that the terminal may have cut them. They are not sent.

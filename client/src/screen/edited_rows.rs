@@ -26,8 +26,17 @@ pub(crate) enum CompleteLine {
     Said,
     /// The answer to a question.
     Answer,
-    /// A passphrase, which is not shown.
+    /// The passphrase of the room, which is not shown.
     Passphrase,
+    /// The passphrase of the operators, which is not shown.
+    OperatorsPassphrase,
+}
+
+impl CompleteLine {
+    /// Whether nothing of it is shown.
+    pub(crate) fn is_hidden(self) -> bool {
+        matches!(self, CompleteLine::Passphrase | CompleteLine::OperatorsPassphrase)
+    }
 }
 
 /// Where the edited line is.
@@ -44,8 +53,13 @@ enum Phase {
 pub(crate) struct EditedRows {
     line: EditedLine,
     phase: Phase,
-    /// Whether nothing of the line is shown, because it is a passphrase.
-    hides_typing: bool,
+    /// What the line is, if nothing of it is shown, because it is a passphrase.
+    hidden: Option<CompleteLine>,
+    /// The line after a passphrase that was typed, and its cursor. It is shown when the passphrase is not
+    /// asked for any more.
+    next: Option<(String, usize)>,
+    /// How many questions there were.
+    asked: u32,
     size: TerminalSize,
 }
 
@@ -58,8 +72,14 @@ impl Rows for EditedRows {
     }
 
     fn ask(&mut self, question: &str, streams: &mut Streams) {
-        self.hides_typing = [ASK_PASSPHRASE, ASK_OPERATORS].contains(&question);
-        self.set_question(question);
+        self.hidden = match question {
+            ASK_PASSPHRASE => Some(CompleteLine::Passphrase),
+            ASK_OPERATORS => Some(CompleteLine::OperatorsPassphrase),
+            _ => None,
+        };
+        (self.next, self.asked) = (None, self.asked.wrapping_add(1));
+        self.line.set("", "", 0);
+        question.clone_into(&mut self.line.question);
         match self.phase {
             Phase::Shown => self.redraw(streams),
             _ => streams.print(&format!("{question}\n")),
@@ -67,9 +87,12 @@ impl Rows for EditedRows {
     }
 
     fn take_question_back(&mut self, streams: &mut Streams) {
-        self.hides_typing = false;
+        self.hidden = None;
+        if let Some((text, cursor)) = self.next.take() {
+            self.line.set("", &text, cursor);
+        }
         // The question may have come again while an answer was on its way.
-        self.set_question("");
+        self.line.question.clear();
         self.redraw(streams);
     }
 
@@ -92,12 +115,15 @@ impl EditedRows {
         if has_terminal {
             streams.print(PASTE_MARKS_ON);
         }
-        EditedRows { line: EditedLine::default(), phase, hides_typing: false, size }
+        EditedRows { line: EditedLine::default(), phase, hidden: None, next: None, asked: 0, size }
     }
 
     /// Draws the line as it is now. `cursor` is in bytes.
     pub(crate) fn draw(&mut self, prompt: &str, text: &str, cursor: usize, streams: &mut Streams) {
-        let (prompt, text, cursor) = if self.hides_typing { ("", "", 0) } else { (prompt, text, cursor) };
+        if let Some(next) = &mut self.next {
+            *next = (text.to_owned(), cursor);
+        }
+        let (prompt, text, cursor) = if self.hidden.is_some() { ("", "", 0) } else { (prompt, text, cursor) };
         let line = &mut self.line;
         let is_drawn = (line.prompt.as_str(), line.text.as_str(), line.cursor) == (prompt, text, cursor);
         if self.phase == Phase::Shown && !is_drawn {
@@ -116,14 +142,19 @@ impl EditedRows {
     /// Returns what the typed line will be when it is complete.
     pub(crate) fn kind(&self) -> CompleteLine {
         match self.phase {
-            _ if self.hides_typing => CompleteLine::Passphrase,
-            Phase::Shown if !self.line.question.is_empty() => CompleteLine::Answer,
-            _ => CompleteLine::Said,
+            Phase::Shown if self.hidden.is_none() && !self.line.question.is_empty() => CompleteLine::Answer,
+            _ => self.hidden.unwrap_or_default(),
         }
+    }
+
+    /// Returns how many questions there were. A line that was begun before the last one is no answer to it.
+    pub(crate) fn asked(&self) -> u32 {
+        self.asked
     }
 
     /// The line is complete: it stays on the screen, and an empty one begins.
     pub(crate) fn end_line(&mut self, streams: &mut Streams) {
+        self.next = self.hidden.map(|_| Default::default());
         if self.phase == Phase::Shown {
             streams.print(&self.line.last_sight(self.size()));
             self.line = EditedLine::default();
@@ -162,13 +193,6 @@ impl EditedRows {
         match self.phase {
             Phase::Shown => streams.print(&(self.line.erase(size.1) + text + &self.line.draw(size))),
             _ => streams.print(text),
-        }
-    }
-
-    fn set_question(&mut self, question: &str) {
-        question.clone_into(&mut self.line.question);
-        if self.hides_typing {
-            self.line.set("", "", 0);
         }
     }
 

@@ -135,7 +135,9 @@ impl Output {
 fn show_json(shown: &Shown, said: Option<&Shown>, viewer: &Viewer, streams: &mut Streams) {
     let is_for_person = match shown {
         Shown::Session(UiEvent::Failed(_))
-        | Shown::Terminal(TerminalEvent::CtrlCLeaves | TerminalEvent::EnterLeaves) => true,
+        | Shown::Terminal(
+            TerminalEvent::CtrlCLeaves | TerminalEvent::EnterLeaves | TerminalEvent::EnterAsks,
+        ) => true,
         _ => said.is_none(),
     };
     if is_for_person {

@@ -69,6 +69,7 @@ fn terminal_lines(event: &TerminalEvent, viewer: &Viewer) -> Vec<StyledLine> {
         TerminalEvent::Hint(ref text) => escape_line(text),
         TerminalEvent::CtrlCLeaves => "Ctrl-C again to leave".into(),
         TerminalEvent::EnterLeaves => "press Enter to leave".into(),
+        TerminalEvent::EnterAsks => "press Enter to answer; a line that you have begun is sent later".into(),
         TerminalEvent::KeysIgnored => {
             let editor = match cfg!(feature = "edit") {
                 true => "on a terminal without --plain there is an editor",

@@ -91,7 +91,7 @@ impl Client<'_> {
                     let reply = reply?;
                     ping_at = Instant::now() + PING_INTERVAL;
                     // Nothing that a person says waits until an address has a guess left.
-                    let operates = matches!(self.queue.first(), Some(ToSend::Operate(_)));
+                    let operates = matches!(self.queue.first(), Some(ToSend::Operate { .. }));
                     if matches!(reply, Reply::Refused(Refusal { cause: Cause::Busy, .. })) && !operates {
                         let pause = backoff.pause();
                         retry_at = Some(Instant::now() + pause);
@@ -141,7 +141,7 @@ impl Client<'_> {
             (ToSend::Who(pattern), Reply::People { people, total }) => {
                 (self.show)(UiEvent::People { people, total, pattern });
             }
-            (ToSend::Operate(passphrase), Reply::Lines { .. }) => {
+            (ToSend::Operate { passphrase, .. }, Reply::Lines { .. }) => {
                 self.member.operator = Some(passphrase);
                 (self.show)(UiEvent::Operates);
             }
@@ -155,9 +155,12 @@ impl Client<'_> {
             }
             (first, Reply::Refused(refusal)) => {
                 self.leaving.rejected += 1;
+                let is_wrong = refusal.cause != Cause::Busy;
                 (self.show)(UiEvent::Refused(refusal.text).of(id));
-                if let ToSend::Page(pager) = first {
-                    pager.end(false).into_iter().for_each(self.show);
+                match first {
+                    ToSend::Page(pager) => pager.end(false).into_iter().for_each(self.show),
+                    ToSend::Operate { is_shown: true, .. } if is_wrong => self.ask_operators_again(),
+                    _ => {}
                 }
             }
             (first, _) => {

@@ -49,6 +49,8 @@ pub(crate) struct Membership {
     pub(crate) operator: Option<Passphrase>,
     /// Whether the server was too busy to take that again on this connection.
     pub(crate) waits_to_operate: bool,
+    /// How many operators' passphrases were wrong over this connection.
+    pub(crate) wrong_operators: u32,
 }
 
 /// When the client leaves, and how it ends.
@@ -104,6 +106,7 @@ impl<'a> Client<'a> {
                 untold_loss: Vec::new(),
                 operator: None,
                 waits_to_operate: false,
+                wrong_operators: 0,
             },
             leaving: Leaving { stay: options.stay, asked_history, ..Leaving::default() },
         })

@@ -186,6 +186,7 @@ impl Client<'_> {
     fn on_joined(&mut self, name: String, joined: Joined, resumed: bool) -> bool {
         self.tell_loss();
         let name_before = self.member.name.replace(name.clone());
+        self.member.wrong_operators = 0;
         let (room, sequence) = (joined.room, joined.sequence);
         self.queue.text_limit = joined.text_limit as usize;
         if !resumed {

@@ -14,6 +14,9 @@ pub(crate) enum ConnectionEnd {
     /// The room is closed, and the person may know its passphrase. Nothing was tried.
     #[cfg(feature = "closed")]
     NeedsPassphrase,
+    /// The room has another passphrase than the one that the client has tried.
+    #[cfg(feature = "closed")]
+    WrongPassphrase(String),
 }
 
 /// What keeps the client out of the room.

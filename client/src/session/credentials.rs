@@ -17,9 +17,11 @@ pub struct AccessOptions {
     pub state: Option<PathBuf>,
     /// Whether a known room may have a new key, which takes the place of the old one.
     pub accept_new_key: bool,
-    /// Whether to ask a person for the passphrase where the room is closed and there are no credentials. It
-    /// needs `state`.
+    /// Whether to ask a person for the passphrase: where the room is closed and there are no credentials,
+    /// after a wrong one that was typed, and in the room when that has another one. It needs `state`.
     pub asks_passphrase: bool,
+    /// The file of the passphrase. It is read again when the room has another passphrase than before.
+    pub passphrase_file: Option<PathBuf>,
 }
 
 /// Reads the passphrase and the keys that the options name, so that the client can join a closed room.
@@ -34,6 +36,9 @@ pub fn load_credentials(
     passphrase: Option<&PassphraseSource>,
 ) -> Result<(), String> {
     let Some(passphrase) = passphrase else { return Ok(()) };
+    if let PassphraseSource::File(path) = passphrase {
+        access.passphrase_file = Some(path.clone());
+    }
     let passphrase = passphrase.read("the passphrase file")?;
     access.credentials = Some(with_own_key(passphrase, access.state.as_deref())?);
     Ok(())

@@ -142,6 +142,8 @@ impl Client<'_> {
             ConnectionEnd::Failed(reason) => return Err(Outcome::Failed(reason)),
             #[cfg(feature = "closed")]
             ConnectionEnd::NeedsPassphrase => return self.ask_passphrase(),
+            #[cfg(feature = "closed")]
+            ConnectionEnd::WrongPassphrase(why) => return self.on_wrong_passphrase(why),
             ConnectionEnd::Lost(Loss { reason, closed }) => {
                 let ended = self.inbox.room_has_ended();
                 self.member.untold_loss.insert(0, UiEvent::Lost { reason: reason.clone(), ended });

@@ -32,6 +32,8 @@ const MAX_REPLY: usize = 16 << 20;
 const MAX_TEXT: usize = 32 << 10;
 /// What else a command has at most: its own name, and that of a member. In bytes.
 const AROUND_TEXT: usize = 512;
+/// How many operators' passphrases a person may type over one connection. The server closes it then.
+const TRIES: u32 = 3;
 
 /// What a client says that has no passphrase, and cannot ask for one.
 const HOW_TO_OPERATE: &str =
@@ -42,7 +44,7 @@ impl Client<'_> {
     /// Takes the wish to be an operator, with a typed passphrase or that of the options.
     pub(super) fn operate(&mut self, typed: Option<Passphrase>, id: Option<InputId>) {
         match typed.or_else(|| self.options.operator.passphrase.clone()) {
-            Some(passphrase) => self.queue.push(ToSend::Operate(passphrase), id),
+            Some(passphrase) => self.queue.push(ToSend::Operate { passphrase, is_shown: false }, id),
             None => self.reject(HOW_TO_OPERATE.into(), id),
         }
     }
@@ -72,7 +74,7 @@ impl Client<'_> {
 
     /// Whether the client is an operator, or is about to be one.
     pub(super) fn operates(&self) -> bool {
-        let is_asked = |waiting: &Waiting| matches!(waiting.to_send, ToSend::Operate(_));
+        let is_asked = |waiting: &Waiting| matches!(waiting.to_send, ToSend::Operate { .. });
         self.member.operator.is_some() || self.queue.waiting.iter().any(is_asked)
     }
 
@@ -80,11 +82,20 @@ impl Client<'_> {
     ///
     /// # Blocking
     /// On the server, 10 s at most. An operator's passphrase takes two calls, and so 20 s.
-    pub(super) fn call_first(&self, call: &mut Connection) -> Result<Reply, RpcError> {
-        match self.queue.first() {
-            Some(ToSend::Operate(passphrase)) => operate(call, passphrase),
+    pub(super) fn call_first(&mut self, call: &mut Connection) -> Result<Reply, RpcError> {
+        match self.queue.waiting.front_mut().map(|first| &mut first.to_send) {
+            Some(ToSend::Operate { passphrase, is_shown }) => operate(call, passphrase, is_shown),
             Some(ToSend::Command(line)) => command(call, line),
-            request => call.call(&request.map_or(Request::Ping, ToSend::request), CALL_TIMEOUT),
+            request => call.call(&request.map_or(Request::Ping, |request| request.request()), CALL_TIMEOUT),
+        }
+    }
+
+    /// Asks for the operators' passphrase again after a wrong one that a person has typed.
+    pub(super) fn ask_operators_again(&mut self) {
+        self.member.wrong_operators += 1;
+        let is_typed = self.options.interactive && self.options.operator.passphrase.is_none();
+        if is_typed && self.member.wrong_operators < TRIES {
+            (self.show)(UiEvent::AskOperators);
         }
     }
 
@@ -98,7 +109,7 @@ impl Client<'_> {
     /// When the connection is lost. The next one tries again.
     pub(super) fn operate_again(&mut self, call: &mut Connection) -> Result<(), Loss> {
         let Some(passphrase) = &self.member.operator else { return Ok(()) };
-        let reply = operate(call, passphrase)?;
+        let reply = operate(call, passphrase, &mut false)?;
         let waited = std::mem::take(&mut self.member.waits_to_operate);
         match reply {
             Reply::Lines { .. } if waited => (self.show)(UiEvent::Operates),
@@ -141,7 +152,7 @@ impl Client<'_> {
         let passphrase = self.options.operator.passphrase.as_ref();
         let passphrase = passphrase.ok_or_else(|| ConnectionEnd::Failed(HOW_TO_OPERATE.into()))?;
         self.check_length(line).map_err(ConnectionEnd::Failed)?;
-        match self.access.check_reply(operate(call, passphrase))? {
+        match self.access.check_reply(operate(call, passphrase, &mut false))? {
             Reply::Lines { .. } => {}
             Reply::Refused(Refusal { cause: Cause::Busy, text }) => {
                 return Err(ConnectionEnd::NotJoined(Obstacle::Busy, text));
@@ -165,12 +176,15 @@ fn without_reply(line: &str, why: &str) -> String {
     format!("there is no reply to {:?}, which may have been carried out: {why}", excerpt(line))
 }
 
-/// Shows the passphrase, if the server would take one. Returns the reply.
-fn operate(call: &mut Connection, passphrase: &Passphrase) -> Result<Reply, RpcError> {
+/// Shows the passphrase, if the server would take one. Returns the reply, and in `is_shown` whether it was
+/// shown.
+fn operate(call: &mut Connection, passphrase: &Passphrase, is_shown: &mut bool) -> Result<Reply, RpcError> {
     let ask = |passphrase: &str| Request::Operate { passphrase: passphrase.to_owned() };
-    match call.call(&ask(""), CALL_TIMEOUT)? {
-        Reply::Lines { .. } => call.call(&ask(passphrase.words()), CALL_TIMEOUT),
-        refused => Ok(refused),
+    let reply = call.call(&ask(""), CALL_TIMEOUT)?;
+    *is_shown = matches!(reply, Reply::Lines { .. });
+    match *is_shown {
+        true => call.call(&ask(passphrase.words()), CALL_TIMEOUT),
+        false => Ok(reply),
     }
 }
 

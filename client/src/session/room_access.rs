@@ -3,7 +3,8 @@
 //!
 //! Requirements:
 //! - An impostor MUST NOT get a second guess at the passphrase from one client. So the client never dials
-//!   again by itself after a wrong passphrase, another key, or bytes that are not genuine.
+//!   again by itself after a wrong passphrase, another key, or bytes that are not genuine. A person may type
+//!   another passphrase after a wrong one (`passphrase_question.rs`).
 //! - A connection that breaks inside a handshake is final, too, if the key of the room is not known. An
 //!   impostor would get one guess for each dial, and could cut each connection after its guess. Of a known
 //!   room it is a server that was not reached, because the client has sent nothing that depends on the
@@ -52,13 +53,16 @@ pub(crate) struct RoomAccess<'a> {
     options: &'a JoinOptions,
     pub(super) credentials: Option<Credentials>,
     shown: Option<ShownKey>,
+    /// How many passphrases the person has typed since the room has taken one.
+    pub(super) typed: u32,
     /// What the person has to read after the join.
     news: Option<UiEvent>,
 }
 
 impl RoomAccess<'_> {
     pub(crate) fn new(options: &JoinOptions) -> RoomAccess<'_> {
-        RoomAccess { options, credentials: options.access.credentials.clone(), shown: None, news: None }
+        let credentials = options.access.credentials.clone();
+        RoomAccess { options, credentials, shown: None, typed: 0, news: None }
     }
 
     /// Sends the hello of the call connection, and does the handshake with a closed room.
@@ -158,8 +162,10 @@ impl RoomAccess<'_> {
     fn end_of(&self, error: RpcError, shown: Option<PublicKey>, known: Option<PublicKey>) -> ConnectionEnd {
         let server = &self.options.server;
         ConnectionEnd::Failed(match (&error, shown, known) {
+            (RpcError::Refused { status: Status::WrongPassphrase, .. }, ..) => {
+                return ConnectionEnd::WrongPassphrase(self.wrong_passphrase());
+            }
             (RpcError::OtherKey, Some(shown), Some(known)) => changed_key(server, shown, known),
-            (RpcError::Refused { status: Status::WrongPassphrase, .. }, ..) => self.wrong_passphrase(),
             (RpcError::Refused { status: Status::WrongRole, .. }, _, Some(_)) => self.was_closed(),
             (RpcError::Refused { status: Status::WrongRole, .. }, ..) => {
                 format!("the room at {server} is open: it has no passphrase; join it without one")
@@ -204,6 +210,7 @@ impl RoomAccess<'_> {
             None => error.into(),
         })?;
         self.remember_room().map_err(ConnectionEnd::Failed)?;
+        self.typed = 0;
         Ok(reply)
     }
 
@@ -240,16 +247,20 @@ impl RoomAccess<'_> {
     }
 
     fn wrong_passphrase(&self) -> String {
-        let mind = match self.credentials.as_ref().map(|credentials| &credentials.passphrase) {
+        let (server, mind) = (&self.options.server, self.what_to_mind());
+        format!("the passphrase is not that of the room at {server}; ask for it again{mind}")
+    }
+
+    /// What counts in the passphrase that was wrong.
+    pub(super) fn what_to_mind(&self) -> &'static str {
+        match self.credentials.as_ref().map(|credentials| &credentials.passphrase) {
             Some(accented) if accented.has_two_spellings() => {
                 ", and mind spaces and capital letters; accents and other letters beyond ASCII can be \
                  written in two ways that look the same, and only one of them opens the room"
             }
             Some(exact) if !exact.is_folded() => ", and mind spaces and capital letters",
             _ => "",
-        };
-        let server = &self.options.server;
-        format!("the passphrase is not that of the room at {server}; ask for it again{mind}")
+        }
     }
 }
 

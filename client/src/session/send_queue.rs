@@ -28,8 +28,12 @@ pub(crate) enum ToSend {
     Rename(String),
     /// Who is here, to show only those whose name contains this.
     Who(Option<String>),
-    /// The wish to be an operator, with this passphrase.
-    Operate(Passphrase),
+    /// The wish to be an operator.
+    Operate {
+        passphrase: Passphrase,
+        /// Whether the server was shown the passphrase, and not only asked whether it takes one.
+        is_shown: bool,
+    },
     /// A command for the server.
     Command(String),
     /// A page of a history or a search.
@@ -41,7 +45,9 @@ impl ToSend {
         match self {
             ToSend::Rename(name) => Request::Rename { name: name.clone() },
             ToSend::Who(_) => Request::Who,
-            ToSend::Operate(passphrase) => Request::Operate { passphrase: passphrase.words().to_owned() },
+            ToSend::Operate { passphrase, .. } => {
+                Request::Operate { passphrase: passphrase.words().to_owned() }
+            }
             ToSend::Command(line) => Request::Command { line: line.clone() },
             ToSend::Page(pager) => pager.request(),
             ToSend::Message { utterance, message_id, repeated, .. } => {

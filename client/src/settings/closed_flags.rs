@@ -41,7 +41,8 @@ impl ClosedFlags {
             state => state.ok(),
         };
         let asks_passphrase = options.join.interactive && environment.stdout_terminal && state.is_some();
-        options.join.access = AccessOptions { credentials: None, state, accept_new_key, asks_passphrase };
+        options.join.access =
+            AccessOptions { state, accept_new_key, asks_passphrase, ..AccessOptions::default() };
         Ok(())
     }
 }
