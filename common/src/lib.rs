@@ -34,10 +34,10 @@
 //! | `u16` | the lowest protocol version that this side speaks |
 //! | `u16` | the highest |
 //! | `u8` | role: 1 call (client to server), 2 callback (server to client), 3 callback opened by the client |
-//! | 16 | the session's token; zeros for role 1 |
+//! | 16 | the session's token; zeros for role 1; an IPv6 address for role 7 |
 //!
 //! The roles 4, 5 and 6 are the roles 1, 2 and 3 in a closed room. They show no token; see *Closed rooms*.
-//! The roles 7 and 8 are reserved. Nobody uses them yet, and every side refuses them with status 3.
+//! Role 7 is role 1 for a guest of a gateway, and role 8 is role 4 for one; see *Gateways*.
 //!
 //! The side that accepts the connection answers with 11 bytes: `RPC-CHAT`, a `u8` status, a `u16` version.
 //!
@@ -74,7 +74,7 @@
 //!
 //! A connection may end between two frames. An end inside a frame is an error.
 //!
-//! # The call connection (role 1)
+//! # The call connection (role 1 or 7)
 //!
 //! The client sends a request, and waits for its reply before it sends the next. The first request is Join,
 //! or one of those for operators. The client sends Ping after 5 seconds without a request. The server gives a
@@ -238,17 +238,38 @@
 //! join. Where the server has no place for a connection, or its address is banned, the server may still
 //! welcome it. It then refuses every Join with the reason, and every Command before Operate.
 //!
+//! # Gateways
+//!
+//! A gateway is a program through which others take part, its guests, such as people with a browser. It dials
+//! the server for each of them with role 7, or with role 8 in a closed room. The 16 bytes of its hello are
+//! the address of the guest. An IPv4 address is mapped: 10 bytes 0, 2 bytes `FF`, and its 4 bytes.
+//!
+//! | from | bytes | what, after the welcome, or in a closed room after the handshake and sealed |
+//! |---|---|---|
+//! | gateway | 32 | the key that it shares with the server |
+//! | server | 11 | `RPC-CHAT`, a `u8` status, a `u16` version, as in the answer to a hello |
+//!
+//! With status 0 the connection goes on as a call connection does. The server answers 3 if it has no such
+//! key, or if no machine can have the address; 2 or 5 if too many connections come from the address. It then
+//! closes the connection.
+//!
+//! From then on the connection counts for the guest's address, and so does the session's callback connection
+//! (role 3 or 6), which the server finds by its token. A guest whose address is banned is refused at its
+//! Join, with the reason. The server counts a loopback address on another machine than its own as the
+//! gateway's address. In an open room a guest cannot become an operator, unless operators can come from other
+//! machines there.
+//!
 //! # Closed rooms
 //!
-//! A closed room takes the roles 4, 5 and 6, and answers the roles 1 and 3 with status 8. An open room
-//! answers the roles 4 and 6 with status 3. A client that has a passphrase MUST NOT go on in the open. After
-//! the answer to the hello there is a handshake, and after the handshake everything is sealed. All messages
-//! of a handshake have fixed lengths. A message that is not genuine ends the connection.
+//! A closed room takes the roles 4, 5, 6 and 8, and answers the roles 1, 3 and 7 with status 8. An open room
+//! answers the roles 4, 6 and 8 with status 3. A client that has a passphrase MUST NOT go on in the open.
+//! After the answer to the hello there is a handshake, and after the handshake everything is sealed. All
+//! messages of a handshake have fixed lengths. A message that is not genuine ends the connection.
 //!
 //! A side may send its first message together with its hello or its answer. Both programs do so, which saves
 //! two turns on the network for each join. A peer may also wait for the answer first.
 //!
-//! ## The call connection (role 4)
+//! ## The call connection (role 4 or 8)
 //!
 //! | from | bytes | what |
 //! |---|---|---|

@@ -128,7 +128,7 @@ pub(crate) mod room;
 pub(crate) mod settings;
 
 use crate::{
-    door::{accept_loop, Door, Operators},
+    door::{accept_loop, Door, Gateways, Operators},
     identity::{Bans, KeptNames},
     member::{serve_connection, Service},
     operator::{stats_loop, Commands, Console, Motd, Transcript},
@@ -153,8 +153,8 @@ pub use order::journal::{
 #[cfg(feature = "seeded-bugs")]
 pub use settings::seeded;
 pub use settings::{
-    parse, Bytes, ClosedFlags, CommandLine, Invocation, JournalSettings, Limits, OperatorSettings, Options,
-    Settings,
+    parse, Bytes, ClosedFlags, CommandLine, DoorSettings, Invocation, JournalSettings, Limits,
+    OperatorSettings, Options, Settings,
 };
 use std::{
     io::{self, BufReader, IsTerminal},
@@ -194,14 +194,15 @@ impl Server {
     /// When the settings contradict each other, one of these files cannot be used, or the system
     /// has no free file descriptor.
     pub fn new(listener: TcpListener, settings: Settings, shutdown: Arc<Shutdown>) -> io::Result<Server> {
-        let Settings { limits, motd, ban_file, operators, journal, transcript, names, .. } = &settings;
+        let Settings { limits, motd, door: at_door, operators, journal, transcript, .. } = &settings;
         let invalid = |why| io::Error::new(io::ErrorKind::InvalidInput, why);
         limits.check().map_err(invalid)?;
         let motd = Motd::load(motd.clone(), limits.max_text.0).map_err(invalid)?;
         shutdown.wakes(&listener)?;
-        let bans = ban_file.clone().map_or_else(|| Ok(Bans::default()), Bans::load)?;
+        let bans = at_door.ban_file.clone().map_or_else(|| Ok(Bans::default()), Bans::load)?;
         let mut door = Door::new(bans, limits);
-        door.names = names.clone().map(KeptNames::load).transpose()?;
+        door.names = at_door.names.clone().map(KeptNames::load).transpose()?;
+        door.gateways = at_door.gateway_key.map(Gateways::new);
         let OperatorSettings { file, in_clear, .. } = operators;
         let operators = file.clone().map(|file| Operators::load(file, *in_clear));
         door.operators = operators.transpose().map_err(io::Error::other)?;

@@ -36,6 +36,7 @@ mod faults_of_the_original;
 mod first_minute;
 mod flood;
 mod fooled;
+mod guests;
 mod hostile;
 mod journal;
 mod journal_copy;

@@ -2,13 +2,17 @@
 //!
 //! The same scenario must find nothing in the correct server.
 
-use chat_common::wire::{
-    codec::encode_into,
-    protocol::{Join, Request},
+use chat_common::{
+    handshake::gateway::GatewayKey,
+    wire::{
+        codec::encode_into,
+        protocol::{Join, Request},
+        status::Status,
+    },
 };
 use chat_server::{
     seeded::{Bug, Seeded},
-    Bytes, JournalSettings, Limits, OperatorSettings, Settings,
+    Bytes, DoorSettings, JournalSettings, Limits, OperatorSettings, Settings,
 };
 use chat_tests::{
     checker::check,
@@ -292,5 +296,22 @@ fn what_breaks_the_promises_of_an_operator_is_found() {
         let broken = violations(Seeded::with(bug), BROKEN_SERVER_TIMEOUT);
         assert!(!broken.is_empty(), "the lesson does not find {bug:?}");
         eprintln!("the lesson finds {bug:?}: {}", broken[0]);
+    }
+}
+
+#[test]
+fn a_guest_that_counts_for_its_gateway_is_found() {
+    const KEY: GatewayKey = GatewayKey::from_bytes([7; GatewayKey::BYTES]);
+    for (seeded, expected) in
+        [(Seeded::default(), Some(Status::TooMany)), (Seeded::with(Bug::AddressNotMoved), None)]
+    {
+        let limits = Limits { max_per_address: 1, seeded, ..without_rate_limit() };
+        let door = DoorSettings { gateway_key: Some(KEY), ..DoorSettings::default() };
+        let settings = Settings { limits, door, ..Settings::default() };
+        let server = TestServer::with_settings("127.0.0.1:0", settings);
+        let open = || RawPeer::connect_guest(server.address(), [192, 0, 2, 7].into(), &KEY);
+        let first = open().unwrap();
+        assert_eq!(open().err(), expected, "the second connection of one guest");
+        drop(first);
     }
 }

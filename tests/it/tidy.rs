@@ -218,8 +218,15 @@ fn the_registry_is_locked_in_one_file() {
 #[test]
 fn who_a_connection_counts_for_is_decided_in_one_file_after_the_hello() {
     let sources = files(&["server/src"], ".rs");
-    let deciding = names_of(&sources, |text| code(text).contains("Origin::of("));
-    assert_eq!(deciding, ["server/src/member/connection.rs"]);
+    let decided_in = |how: &str| {
+        let outside_tests = |text: &str| code(text).split("#[cfg(test)]").next().unwrap().contains(how);
+        names_of(&sources, |text| outside_tests(text))
+            .into_iter()
+            .filter(|path| !path.ends_with("/tests.rs"))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(decided_in("Origin::of("), ["server/src/member/connection.rs"]);
+    assert_eq!(decided_in("Origin::of_guest("), ["server/src/member/guest.rs"]);
     let door = files(&["server/src/door"], ".rs");
     assert_eq!(names_of(&door, |text| code(text).contains("Origin")), Vec::<String>::new());
     let (_, connection) = sources.iter().find(|(path, _)| path.ends_with("member/connection.rs")).unwrap();

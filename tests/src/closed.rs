@@ -151,7 +151,7 @@ pub fn dial_call(call: &mut RawPeer, words: &str) -> Result<(), RpcError> {
 /// # Errors
 /// As [`sealed::dial_call`].
 pub fn dial_call_with(call: &mut RawPeer, credentials: &Credentials) -> Result<(), RpcError> {
-    sealed::dial_call(&mut call.connection, credentials, |_| true, WATCHDOG_TIMEOUT).map(drop)
+    sealed::dial_call(&mut call.connection, None, credentials, |_| true, WATCHDOG_TIMEOUT).map(drop)
 }
 
 /// Opens a callback connection for the session of `call`, over a connection that is open already.

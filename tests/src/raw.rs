@@ -5,7 +5,10 @@ use crate::{
     watchdog::{poll, WATCHDOG_TIMEOUT},
 };
 use chat_common::{
-    handshake::callback,
+    handshake::{
+        callback,
+        gateway::{self, GatewayKey},
+    },
     wire::{
         error::RpcError,
         hello::{answer_bytes, Hello, Role, HELLO_BYTES},
@@ -106,7 +109,26 @@ impl RawPeer {
 
     /// Says hello as a client that wants to call, and does the handshake of a closed room.
     pub fn say_hello(&mut self) -> Result<(), RpcError> {
-        sealing::greet_call(&mut self.connection)
+        sealing::greet_call(&mut self.connection, None)
+    }
+
+    /// Connects and says hello as a gateway that wants to call for a guest. The key is not shown yet.
+    pub fn connect_for_guest(server: SocketAddr, guest: IpAddr) -> Result<RawPeer, RpcError> {
+        let mut peer = RawPeer::connect(server);
+        sealing::greet_call(&mut peer.connection, Some(guest)).map(|()| peer)
+    }
+
+    /// Connects as a gateway for a guest, and shows this key. The error is what the server answers otherwise.
+    ///
+    /// # Panics
+    /// When the server does not welcome the hello, or does not answer the key.
+    pub fn connect_guest(server: SocketAddr, guest: IpAddr, key: &GatewayKey) -> Result<RawPeer, Status> {
+        let mut peer = RawPeer::connect_for_guest(server, guest).expect("the server welcomes a gateway");
+        let shown = gateway::show_key(&mut peer.connection, key, WATCHDOG_TIMEOUT);
+        match shown.expect("the server answers the key") {
+            Status::Welcome => Ok(peer),
+            other => Err(other),
+        }
     }
 
     /// Connects and offers to serve `Receive` for the session with this token, which joined on this

@@ -15,6 +15,7 @@ use chat_common::wire::{
     rpc::Connection,
     token::Token,
 };
+use std::net::IpAddr;
 
 /// Returns the hello of this role as the room of this run wants it.
 pub fn hello(role: Role, token: Token) -> Hello {
@@ -25,15 +26,16 @@ pub fn hello(role: Role, token: Token) -> Hello {
     }
 }
 
-/// Opens a call connection, as a client does.
-pub(crate) fn greet_call(connection: &mut Connection) -> Result<(), RpcError> {
+/// Opens a call connection, as a client does, for this guest if there is one.
+pub(crate) fn greet_call(connection: &mut Connection, guest: Option<IpAddr>) -> Result<(), RpcError> {
     #[cfg(feature = "closed")]
     if let Some(secrets) = Secrets::of_this_run() {
         let is_the_rooms = |key: &_| *key == secrets.room.key.public;
-        let opened = sealed::dial_call(connection, &secrets.client, is_the_rooms, WATCHDOG_TIMEOUT);
+        let opened = sealed::dial_call(connection, guest, &secrets.client, is_the_rooms, WATCHDOG_TIMEOUT);
         return opened.map(drop);
     }
-    connection.greet(Role::Call, Token::NONE, WATCHDOG_TIMEOUT)
+    let hello = Hello::call(guest);
+    connection.greet(hello.role, hello.token, WATCHDOG_TIMEOUT)
 }
 
 /// Accepts a call connection with this hello, as a server does.

@@ -12,14 +12,16 @@ use crate::{
     },
 };
 use chat_common::{
+    handshake::gateway,
     program::{
         on_drop::OnDrop,
         tasks::{self, Task},
     },
     wire::{
         error::RpcError,
-        protocol::{Cause, Join, Joined, Reply, Request, FRAME_BYTES},
+        protocol::{Cause, Join, Joined, Reply, Request, FRAME_BYTES, VERSION},
         rpc::{Connection, Wait},
+        status::Status,
     },
 };
 use crossbeam_channel::bounded;
@@ -38,6 +40,8 @@ const GREETING_TIME: Duration = Duration::from_secs(2);
 /// The highest number that is added to a name which another member has.
 const HIGHEST_NUMBER: u32 = 99;
 
+const OTHER_GATEWAY_KEY: &str = "the server does not know the gateway's key; both need the same file: \
+                                 --gateway-key FILE";
 pub(super) const INVALID_REPLY: &str = "the server sent an invalid reply";
 
 impl Client<'_> {
@@ -48,6 +52,7 @@ impl Client<'_> {
     pub(crate) fn connect_once(&mut self, name: &str) -> Result<(), ConnectionEnd> {
         let mut call = self.connect()?;
         self.access.greet_call(&mut call, DIAL_TIMEOUT, self.show)?;
+        self.show_gateway_key(&mut call)?;
         if let Some(command) = &self.options.operator.command {
             return self.carry_out(&mut call, command);
         }
@@ -107,6 +112,20 @@ impl Client<'_> {
         let stream =
             connect(&self.options.server).map_err(|why| ConnectionEnd::NotJoined(Obstacle::NoWay, why))?;
         Ok(Connection::new(Arc::new(stream), FRAME_BYTES))
+    }
+
+    /// Shows the key of a gateway, if the client joins for a guest.
+    ///
+    /// # Blocking
+    /// On the server, 3 s at most.
+    fn show_gateway_key(&mut self, call: &mut Connection) -> Result<(), ConnectionEnd> {
+        let Some((_, key)) = &self.options.member.on_behalf else { return Ok(()) };
+        let answer = gateway::show_key(call, key, DIAL_TIMEOUT);
+        match self.access.check_reply(answer)? {
+            Status::Welcome => Ok(()),
+            Status::WrongRole => Err(ConnectionEnd::Failed(OTHER_GATEWAY_KEY.into())),
+            status => Err(RpcError::Refused { status, version: VERSION }.into()),
+        }
     }
 
     /// Resumes the session if the server may know it, else joins. Returns the name, and whether the session

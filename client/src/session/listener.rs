@@ -43,6 +43,8 @@ const FRAME_TIMEOUT: Duration = Duration::from_secs(5);
 /// How many connections are open at the same time. Only one is the server. The others are strangers on its
 /// host.
 const MAX_CONNECTIONS: usize = 8;
+/// The stack of a thread `callback`, in bytes. A program may have hundreds of clients, one for each guest.
+const CALLBACK_STACK: usize = 256 << 10;
 /// The pause after a failed `accept`, so that a lack of file descriptors does not make a busy loop.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -198,7 +200,8 @@ impl<'a> Callbacks<'a> {
             log::debug!("a callback connection ended: {end}");
             self.remove(connection.stream(), end);
         };
-        thread::Builder::new().name("callback".into()).spawn_scoped(scope, callback).map(drop)
+        let builder = thread::Builder::new().name("callback".into());
+        builder.stack_size(CALLBACK_STACK).spawn_scoped(scope, callback).map(drop)
     }
 
     /// Checks that the connection is from our server.
@@ -286,6 +289,6 @@ fn refusal(hello: &Hello, call: &Stream, token: Token) -> Option<Status> {
         Role::Callback if hello.sealed != call.is_sealed() => Some(Status::WrongRole),
         Role::Callback if hello.token != public_session_id(call, token) => Some(Status::UnknownToken),
         Role::Callback => None,
-        Role::Call | Role::OpenedCallback => Some(Status::WrongRole),
+        Role::Call | Role::OpenedCallback | Role::GuestCall => Some(Status::WrongRole),
     }
 }

@@ -79,7 +79,8 @@ pub(crate) const HOW_TO_BUILD_CLOSED: &str = if cfg!(feature = "edit") {
 /// for the next attempt to connect, or on an idle connection. It does not interrupt a call, which takes 10 s
 /// at most, or 20 s with an operator's passphrase. Connecting takes at most: the name service, which has no
 /// limit; 3 s for each address of the server; 3 s for the hello, or 20 s for the handshake with a closed
-/// room; four calls; 6 s for the callback. A `show` that blocks delays all of this.
+/// room; 3 s for the key of a gateway; four calls; 6 s for the callback. A `show` that blocks delays all of
+/// this.
 pub fn run(options: &JoinOptions, channels: &Channels, show: UiEventHandler<'_>) -> Outcome {
     let place = options.member.session.and_then(|(_, place)| place);
     let inbox = Inbox::new(show, place, options.remembers);

@@ -9,9 +9,7 @@ use crate::{
         HOW_TO_BUILD_CLOSED,
     },
 };
-use chat_common::wire::{
-    error::RpcError, hello::Role, protocol::Reply, rpc::Connection, status::Status, token::Token,
-};
+use chat_common::wire::{error::RpcError, hello::Hello, rpc::Connection, status::Status};
 use std::time::Duration;
 
 /// The client's side of a closed room, which this build does not have.
@@ -37,7 +35,8 @@ impl RoomAccess<'_> {
         timeout: Duration,
         _show: UiEventHandler<'_>,
     ) -> Result<(), ConnectionEnd> {
-        match call.greet(Role::Call, Token::NONE, timeout) {
+        let hello = Hello::call(self.0.guest());
+        match call.greet(hello.role, hello.token, timeout) {
             Ok(_) => Ok(()),
             Err(RpcError::Refused { status: Status::Closed, .. }) => Err(ConnectionEnd::Failed(format!(
                 "the room at {} is closed, and this build knows only open ones: {}",
@@ -62,11 +61,11 @@ impl RoomAccess<'_> {
         self.greet_call(call, timeout, &drop)
     }
 
-    /// Passes on the reply to a Join.
+    /// Passes on the reply to a Join, or the answer to the key of a gateway.
     ///
     /// # Errors
     /// When there is no reply.
-    pub(crate) fn check_reply(&mut self, reply: Result<Reply, RpcError>) -> Result<Reply, ConnectionEnd> {
+    pub(crate) fn check_reply<R>(&mut self, reply: Result<R, RpcError>) -> Result<R, ConnectionEnd> {
         reply.map_err(|error| ConnectionEnd::NotJoined(Obstacle::NoWay, error.to_string()))
     }
 

@@ -3,10 +3,10 @@
 #[cfg(feature = "closed")]
 use crate::session::credentials::AccessOptions;
 use chat_common::{
-    handshake::passphrase::Passphrase,
+    handshake::{gateway::GatewayKey, passphrase::Passphrase},
     wire::{protocol::Place, token::Token},
 };
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 /// How the client joins.
 #[derive(Clone, Debug)]
@@ -66,9 +66,18 @@ pub struct MemberOptions {
     pub dials: bool,
     /// Whether to ask after the first join who is here. It takes one call more.
     pub asks_who: bool,
+    /// For whom a gateway joins: the address of its guest, and the key that the gateway shares with the
+    /// server. The server's bans and limits then hold for that address. With `None` the client joins for
+    /// itself.
+    pub on_behalf: Option<(IpAddr, GatewayKey)>,
 }
 
 impl JoinOptions {
+    /// Returns the address of the guest for whom a gateway joins.
+    pub(crate) fn guest(&self) -> Option<IpAddr> {
+        self.member.on_behalf.map(|(guest, _)| guest)
+    }
+
     /// Returns the options of a program that joins the room at `server`, and leaves at the end of the input.
     pub fn new(server: impl Into<String>) -> JoinOptions {
         JoinOptions {

@@ -24,10 +24,7 @@ use crate::{
 use chat_common::{
     handshake::{credentials::Credentials, sealed},
     program::tasks,
-    wire::{
-        error::RpcError, hello::Role, protocol::Reply, rpc::Connection, seal::PublicKey, status::Status,
-        token::Token,
-    },
+    wire::{error::RpcError, hello::Hello, rpc::Connection, seal::PublicKey, status::Status},
 };
 use std::{path::Path, thread, time::Duration};
 
@@ -94,7 +91,8 @@ impl RoomAccess<'_> {
     /// Why the client cannot join. A passphrase is asked for later.
     pub(crate) fn find_room(&self, call: &mut Connection, timeout: Duration) -> Result<(), ConnectionEnd> {
         if self.credentials.is_some() {
-            return match call.greet(Role::Call, Token::NONE, timeout) {
+            let hello = Hello::call(self.options.guest());
+            return match call.greet(hello.role, hello.token, timeout) {
                 Ok(()) | Err(RpcError::Refused { status: Status::Closed, .. }) => Ok(()),
                 Err(error) => Err(error.into()),
             };
@@ -110,7 +108,8 @@ impl RoomAccess<'_> {
     /// # Blocking
     /// On the server, for `timeout` at most.
     fn greet_open_room(&self, call: &mut Connection, timeout: Duration) -> Result<(), ConnectionEnd> {
-        match call.greet(Role::Call, Token::NONE, timeout) {
+        let hello = Hello::call(self.options.guest());
+        match call.greet(hello.role, hello.token, timeout) {
             // A person who is asked for the passphrase each time would not notice that the room was closed
             // before, because an impostor does not have to ask.
             Ok(_) => match self.known_key().map_err(ConnectionEnd::Failed)? {
@@ -150,7 +149,9 @@ impl RoomAccess<'_> {
             shown = Some(*key);
             may_be_new || known == Some(*key)
         };
-        let dialled = tell_if_slow(show, || sealed::dial_call(call, credentials, accepts, HANDSHAKE_TIMEOUT));
+        let guest = self.options.guest();
+        let dial = || sealed::dial_call(call, guest, credentials, accepts, HANDSHAKE_TIMEOUT);
+        let dialled = tell_if_slow(show, dial);
         let key = dialled.map_err(|error| self.end_of(error, shown, known))?;
         debug_assert!(!is_proven || known == Some(key), "a room keeps its key while the client is in it");
         self.shown = Some(ShownKey { key, known, is_proven });
@@ -199,12 +200,13 @@ impl RoomAccess<'_> {
         )
     }
 
-    /// Passes on the reply to a Join. The first sealed reply proves that the room knows the passphrase.
+    /// Passes on the reply to a Join, or the answer to the key of a gateway. The first sealed reply proves
+    /// that the room knows the passphrase.
     ///
     /// # Errors
     /// When there is no reply. When the key cannot be remembered, or another client has remembered another
     /// key meanwhile.
-    pub(crate) fn check_reply(&mut self, reply: Result<Reply, RpcError>) -> Result<Reply, ConnectionEnd> {
+    pub(crate) fn check_reply<R>(&mut self, reply: Result<R, RpcError>) -> Result<R, ConnectionEnd> {
         let reply = reply.map_err(|error| match self.shown {
             Some(ShownKey { key, known, .. }) => self.end_of(error, Some(key), known),
             None => error.into(),

@@ -10,6 +10,7 @@
 //!
 //! | file | content |
 //! |---|---|
+//! | [`gateway`] | how a gateway shows that it may speak for its guests |
 //! | [`callback`] | how the callback connection of a session begins |
 //! | `sealed` | how the two kinds of connection are sealed |
 //! | `credentials` | what each side of a closed room needs: its passphrase and its own key |
@@ -22,6 +23,7 @@ pub mod callback;
 pub mod credentials;
 #[cfg(feature = "closed")]
 mod exchange;
+pub mod gateway;
 pub mod passphrase;
 #[cfg(feature = "closed")]
 pub mod sealed;

@@ -39,7 +39,10 @@ use crate::wire::{
     status::Status,
     token::Token,
 };
-use std::time::{Duration, Instant};
+use std::{
+    net::IpAddr,
+    time::{Duration, Instant},
+};
 
 impl From<NotGenuine> for RpcError {
     fn from(_: NotGenuine) -> RpcError {
@@ -47,8 +50,9 @@ impl From<NotGenuine> for RpcError {
     }
 }
 
-/// Opens a call connection to a closed room, and returns the room's key. `accepts` says whether the room may
-/// have the key that it shows. The peer has shown that it knows the passphrase when its first reply comes.
+/// Opens a call connection to a closed room, for this guest if there is one, and returns the room's key.
+/// `accepts` says whether the room may have the key that it shows. The peer has shown that it knows the
+/// passphrase when its first reply comes.
 ///
 /// # Blocking
 /// On the server, for `timeout` at most. Shutting the stream down wakes it.
@@ -58,12 +62,13 @@ impl From<NotGenuine> for RpcError {
 /// After any error the connection is lost.
 pub fn dial_call(
     connection: &mut Connection,
+    guest: Option<IpAddr>,
     credentials: &Credentials,
     accepts: impl FnOnce(&PublicKey) -> bool,
     timeout: Duration,
 ) -> Result<PublicKey, RpcError> {
     let deadline = Instant::now() + timeout;
-    let hello = Hello::new(Role::Call, Token::NONE).sealed();
+    let hello = Hello::call(guest).sealed();
     let (exchange, ours) = credentials.passphrase.begin_as_client();
     connection.send_hello(&hello, &ours, deadline)?;
     let mut theirs = [0; MESSAGE_BYTES];
@@ -269,7 +274,7 @@ mod tests {
         let welcome = answer_bytes(Status::Welcome);
 
         let sent = first_bytes(hello.to_bytes().len() + MESSAGE_BYTES, |connection| {
-            let _ = dial_call(connection, &credentials, |_| true, LONG);
+            let _ = dial_call(connection, None, &credentials, |_| true, LONG);
         });
         assert!(sent.starts_with(&hello.to_bytes()));
         let sent = first_bytes(welcome.len() + MESSAGE_BYTES, |connection| {
@@ -318,7 +323,7 @@ mod tests {
                 }
                 accepted
             });
-            let dialled = dial_call(&mut near, &client, |_| accepts, LONG);
+            let dialled = dial_call(&mut near, None, &client, |_| accepts, LONG);
             near.stream().seal().is_none().then(|| near.stream().shut_down());
             (dialled, accepting.join().unwrap())
         });

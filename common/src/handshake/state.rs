@@ -12,11 +12,9 @@ use crate::{
     },
     text::text_file,
 };
-#[cfg(feature = "closed")]
-use std::io::ErrorKind;
 use std::{
     fs,
-    io::{self, BufRead, BufReader, Read},
+    io::{self, BufRead, BufReader, ErrorKind, Read},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
@@ -71,21 +69,34 @@ pub fn warn_of_readers(path: &Path, what: &str) -> io::Result<()> {
 #[cfg(feature = "closed")]
 pub fn load_key(directory: &Path, name: &str) -> Result<KeyPair, String> {
     make_directory(directory)?;
-    let path = directory.join(name);
-    let file = secret(&path);
-    if let Some(key) = read_key(&file, &path)? {
+    let generate = || KeyPair::generate().map(|key| key.private_to_hex());
+    load_or_make(&directory.join(name), "the private key", KeyPair::from_hex, generate)
+}
+
+/// Returns the key in a file. Makes the file if there is none, with the text that `generate` returns. `what`
+/// names the key for people.
+///
+/// # Errors
+/// When the file cannot be read or written, or `parse` finds no key in it. One line for people.
+pub(super) fn load_or_make<K>(
+    path: &Path,
+    what: &str,
+    parse: fn(&str) -> Option<K>,
+    generate: impl FnOnce() -> io::Result<String>,
+) -> Result<K, String> {
+    let file = secret(path);
+    if let Some(key) = read_key(&file, path, parse)? {
         // The key was read, so a failure to look at the mode is no reason to end.
-        let _ = warn_of_readers(&path, "the private key");
+        let _ = warn_of_readers(path, what);
         return Ok(key);
     }
-    let key = KeyPair::generate().map_err(|error| format!("no random bytes: {error}"))?;
+    let text = generate().map_err(|error| format!("no random bytes: {error}"))?;
     let cannot_write = |error: io::Error| format!("cannot write {}: {error}", path.display());
-    match file.create(&key.private_to_hex()) {
+    match file.create(&text) {
         // Another program was sooner, so its key counts. A link to nothing cannot be read even now.
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            read_key(&file, &path)?.ok_or_else(|| cannot_write(error))
-        }
-        created => created.map(|()| key).map_err(cannot_write),
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(cannot_write(error)),
+        created => read_key(&file, path, parse)?
+            .ok_or_else(|| cannot_write(created.err().unwrap_or_else(|| ErrorKind::NotFound.into()))),
     }
 }
 
@@ -95,11 +106,10 @@ pub fn secret(path: &Path) -> KeptFile {
 }
 
 /// Reads the key in this file. Returns `None` if there is no such file.
-#[cfg(feature = "closed")]
-fn read_key(file: &KeptFile, path: &Path) -> Result<Option<KeyPair>, String> {
+fn read_key<K>(file: &KeptFile, path: &Path, parse: fn(&str) -> Option<K>) -> Result<Option<K>, String> {
     match file.read() {
         Ok(lines) => {
-            let key = lines.entries().next().and_then(|(_, entry)| KeyPair::from_hex(&entry));
+            let key = lines.entries().next().and_then(|(_, entry)| parse(&entry));
             let why = "holds no key; put its copy back, or remove it, and others see a new key";
             key.map(Some).ok_or_else(|| format!("{} {why}", path.display()))
         }

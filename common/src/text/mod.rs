@@ -5,6 +5,7 @@ pub mod calendar;
 pub mod clusters;
 pub mod escape;
 pub mod excerpt;
+pub(crate) mod hex;
 pub mod invisible;
 pub mod text_file;
 pub mod units;

@@ -6,7 +6,10 @@
 //! clearly. For the same reason it does not depend on the codec.
 
 use crate::wire::{error::RpcError, protocol::VERSION, status::Status, token::Token};
-use std::io::{ErrorKind, Read};
+use std::{
+    io::{ErrorKind, Read},
+    net::{IpAddr, Ipv6Addr},
+};
 
 /// The first eight bytes in both directions.
 pub(crate) const MAGIC: [u8; 8] = *b"RPC-CHAT";
@@ -31,10 +34,10 @@ pub enum Role {
     /// Client to server, for a client that the server cannot dial. The server calls Receive on it, too. The
     /// hello carries the session's token.
     OpenedCallback = 3,
+    /// As [`Role::Call`], for a guest of a gateway. The hello carries the guest's address. The gateway shows
+    /// its key after the welcome.
+    GuestCall = 7,
 }
-
-/// What is added to the number of a role on the wire when the connection is to be sealed.
-const SEALED: u8 = 3;
 
 /// The first bytes of the side that dials, as a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +51,8 @@ pub struct Hello {
     /// Whether the connection is to be sealed, as in a closed room. A handshake then follows the answer.
     pub sealed: bool,
     /// The session's token; [`Token::NONE`] for [`Role::Call`]. In a closed room the token is not shown, and
-    /// this is the public name of the call connection.
+    /// this is the public name of the call connection. For [`Role::GuestCall`] these are the bytes of an
+    /// address, which [`Hello::guest`] returns.
     pub token: Token,
 }
 
@@ -56,6 +60,30 @@ impl Hello {
     /// Returns a hello with the version that this build speaks.
     pub const fn new(role: Role, token: Token) -> Hello {
         Hello { lowest: VERSION, highest: VERSION, role, sealed: false, token }
+    }
+
+    /// Returns a hello for a call connection: of this guest, or of the side that dials.
+    pub fn call(guest: Option<IpAddr>) -> Hello {
+        match guest {
+            None => Hello::new(Role::Call, Token::NONE),
+            Some(IpAddr::V4(guest)) => Hello::call(Some(guest.to_ipv6_mapped().into())),
+            Some(IpAddr::V6(guest)) => Hello::new(Role::GuestCall, Token::from_bytes(guest.octets())),
+        }
+    }
+
+    /// Returns the address of the guest for whom a gateway opens the connection, if it is such a connection.
+    pub fn guest(&self) -> Option<IpAddr> {
+        let address = Ipv6Addr::from(*self.token.as_bytes());
+        (self.role == Role::GuestCall).then(|| address.to_canonical())
+    }
+
+    /// Returns the number of the role on the wire.
+    const fn role_number(&self) -> u8 {
+        match (self.sealed, self.role) {
+            (false, role) => role as u8,
+            (true, Role::GuestCall) => 8,
+            (true, role) => role as u8 + 3,
+        }
     }
 
     /// Returns the same hello for a connection that is to be sealed.
@@ -69,7 +97,7 @@ impl Hello {
         bytes[..8].copy_from_slice(&MAGIC);
         bytes[8..10].copy_from_slice(&self.lowest.to_le_bytes());
         bytes[10..12].copy_from_slice(&self.highest.to_le_bytes());
-        bytes[12] = self.role as u8 + if self.sealed { SEALED } else { 0 };
+        bytes[12] = self.role_number();
         bytes[13..].copy_from_slice(self.token.as_bytes());
         bytes
     }
@@ -108,7 +136,8 @@ pub fn read_hello(reader: &mut impl Read) -> Result<Option<Hello>, RpcError> {
         4 => (Role::Call, true),
         5 => (Role::Callback, true),
         6 => (Role::OpenedCallback, true),
-        // The numbers 7 and 8 are reserved for a gateway, which comes with a later version of the programs.
+        7 => (Role::GuestCall, false),
+        8 => (Role::GuestCall, true),
         _ => return refused(Status::WrongRole),
     };
     let mut token = [0; Token::BYTES];
@@ -157,12 +186,29 @@ mod tests {
 
     #[test]
     fn a_hello_survives_the_wire() {
-        for role in [Role::Call, Role::Callback, Role::OpenedCallback] {
+        for role in [Role::Call, Role::Callback, Role::OpenedCallback, Role::GuestCall] {
             let hello = Hello::new(role, Token::from_bytes([7; 16]));
             for hello in [hello, hello.sealed()] {
                 assert_eq!(read_hello(&mut &hello.to_bytes()[..]).unwrap(), Some(hello));
             }
         }
+    }
+
+    #[test]
+    fn a_hello_for_a_guest_carries_the_address_and_no_other_hello_does() {
+        for (address, number) in [("192.0.2.7", 7), ("2001:db8::7", 7), ("::", 7)] {
+            let address: IpAddr = address.parse().unwrap();
+            let hello = Hello::call(Some(address));
+            assert_eq!((hello.guest(), hello.to_bytes()[12]), (Some(address), number));
+            let sealed = read_hello(&mut &hello.sealed().to_bytes()[..]).unwrap().unwrap();
+            assert_eq!((sealed.guest(), sealed.to_bytes()[12]), (Some(address), number + 1));
+        }
+        assert_eq!(
+            Hello::call(Some([192, 0, 2, 7].into())).to_bytes()[13..],
+            *b"\0\0\0\0\0\0\0\0\0\0\xff\xff\xc0\0\x02\x07"
+        );
+        assert_eq!((Hello::call(None).guest(), Hello::call(None).token), (None, Token::NONE));
+        assert_eq!(Hello::new(Role::OpenedCallback, Token::from_bytes([7; 16])).guest(), None);
     }
 
     #[test]

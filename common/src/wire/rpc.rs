@@ -270,8 +270,7 @@ impl Connection {
         Ok(self.stream.write_all(bytes, deadline).map(drop)?)
     }
 
-    /// Reads exactly as many bytes as `bytes` has, for a handshake.
-    #[cfg(feature = "closed")]
+    /// Reads exactly as many bytes as `bytes` has, which are not a frame.
     pub(crate) fn read_bytes(&mut self, bytes: &mut [u8], deadline: Instant) -> Result<(), RpcError> {
         Ok(self.until(deadline).read_exact(bytes)?)
     }

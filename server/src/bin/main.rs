@@ -10,6 +10,7 @@ mod words;
 
 use crate::prompt_guard::{AboveTypedLine, PromptGuard};
 use chat_common::{
+    handshake::gateway::GatewayKey,
     program::{
         background_writer::{BackgroundWriter, EXIT_TIMEOUT, FORCED_EXIT_TIMEOUT},
         logging,
@@ -128,6 +129,7 @@ fn serve(
             info!("the operators' passphrase is made up: it is the first line of {}", file.display());
         }
     }
+    settings.door.gateway_key = options.gateway_key.as_deref().map(GatewayKey::load).transpose()?;
     #[cfg(feature = "closed")]
     let closed_lines = match secrets::open(&options.closed, settings.journal.directory.as_deref())? {
         Some((credentials, lines)) => {

@@ -12,6 +12,9 @@
 //! Loopback addresses are exempt: a program on the server's machine has millions of them, and no limit for
 //! each would help. Many hosts together can take all of `max_connections`.
 //!
+//! A connection of a gateway is moved to the host of its guest ([`Slot::move_to`]), and everything here meets
+//! that host from then on. So a gateway itself is exempt.
+//!
 //! Where the room has operators, a connection that is refused a place, or whose address is banned, gets one
 //! of the `RESERVED` places. It can show the operators' passphrase there, and do nothing else. The rules of
 //! who gives way are the same. The place of one that has shown the passphrase is its own. A client whose
@@ -35,7 +38,7 @@ use chat_common::wire::{
     stream::Stream,
 };
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::{Arc, Mutex, MutexGuard},
     time::{Duration, Instant},
 };
@@ -66,6 +69,8 @@ pub(crate) struct Slot {
     admission: Arc<Admission>,
     number: u64,
     peer: SocketAddr,
+    /// What the connection counts for.
+    address: IpAddr,
     share: Share,
     /// Why a connection in a reserved place has no other.
     refusal: Option<Status>,
@@ -86,7 +91,7 @@ impl Admission {
         })
     }
 
-    /// Gives a new connection a place.
+    /// Gives a new connection a place. `is_gateway` says whether its host may have any number of them.
     ///
     /// # Blocking
     /// For two tenths of a second at most, when the descriptors are used up.
@@ -97,20 +102,21 @@ impl Admission {
         self: &Arc<Admission>,
         stream: &Arc<Stream>,
         peer: SocketAddr,
+        is_gateway: bool,
         now: Instant,
     ) -> Result<Slot, Status> {
-        let host = Host::of(peer.ip());
+        let (address, host) = (peer.ip(), Host::of(peer.ip()));
         let take = |patience| self.descriptors.take(patience);
         let share = take(Duration::ZERO).or_else(|| self.make_room(host, None, take)).ok_or(Status::Busy)?;
         let mut table = self.lock();
         if table.count() >= self.max_connections {
             return Err(Status::Busy);
         }
-        if !peer.ip().to_canonical().is_loopback() && table.count_of(host) >= self.max_per_address {
-            return Err(Status::TooMany);
+        if !is_gateway {
+            self.check_count(&table, address)?;
         }
         let number = table.add(stream, host, Stage::Unjoined, now);
-        Ok(Slot { admission: Arc::clone(self), number, peer, share, refusal: None })
+        Ok(Slot { admission: Arc::clone(self), number, peer, address, share, refusal: None })
     }
 
     /// Gives a connection a reserved place, because it has no other for the reason `refusal`.
@@ -132,7 +138,17 @@ impl Admission {
             self.lock().remove(number);
             return Err(refusal);
         };
-        Ok(Slot { admission: Arc::clone(self), number, peer, share, refusal: Some(refusal) })
+        let address = peer.ip();
+        Ok(Slot { admission: Arc::clone(self), number, peer, address, share, refusal: Some(refusal) })
+    }
+
+    /// Checks that the host of this address may have one more connection.
+    fn check_count(&self, table: &Table, address: IpAddr) -> Result<(), Status> {
+        let is_exempt = address.to_canonical().is_loopback();
+        if !is_exempt && table.count_of(Host::of(address)) >= self.max_per_address {
+            return Err(Status::TooMany);
+        }
+        Ok(())
     }
 
     /// Makes a connection give way to one of `host` for which there is no descriptor: `own`, or a new one.
@@ -165,6 +181,22 @@ impl Slot {
     /// Returns the other end of the connection.
     pub(crate) fn peer(&self) -> SocketAddr {
         self.peer
+    }
+
+    /// Counts the connection for this address from now on.
+    ///
+    /// # Errors
+    /// The status for the peer, when the host of that address has too many connections. It then counts as
+    /// before.
+    pub(super) fn move_to(&mut self, address: IpAddr) -> Result<(), Status> {
+        let (from, to) = (Host::of(self.address), Host::of(address));
+        if from != to {
+            let mut table = self.admission.lock();
+            self.admission.check_count(&table, address)?;
+            table.move_to(self.number, to);
+        }
+        self.address = address;
+        Ok(())
     }
 
     /// Returns why the connection may only operate, if that is so.
@@ -230,7 +262,7 @@ impl Slot {
     /// Takes a descriptor with `mark`. Another connection makes room for it, but not `own`.
     fn take(&self, own: Option<u64>, mark: fn(&Share, Duration) -> bool) -> Option<()> {
         let take = |patience| mark(&self.share, patience).then_some(());
-        let host = Host::of(self.peer.ip());
+        let host = Host::of(self.address);
         take(Duration::ZERO).or_else(|| self.admission.make_room(host, own, take))
     }
 
@@ -250,7 +282,7 @@ mod tests {
     use super::*;
     use std::{
         io::Read,
-        net::{IpAddr, TcpListener, TcpStream},
+        net::{TcpListener, TcpStream},
     };
 
     /// Returns an accepted connection and its other end.
@@ -266,7 +298,7 @@ mod tests {
 
     /// Admits a connection now.
     fn admit(admission: &Arc<Admission>, near: &Arc<Stream>, address: IpAddr) -> Result<Slot, Status> {
-        admission.admit(near, at(address), Instant::now())
+        admission.admit(near, at(address), false, Instant::now())
     }
 
     fn empty(max_connections: usize, max_unjoined: usize, max_per_address: usize) -> Arc<Admission> {
@@ -304,6 +336,40 @@ mod tests {
             }
             assert_eq!(table.count(), slots.len());
         }
+    }
+
+    #[test]
+    fn a_gateway_has_no_limit_and_a_connection_that_is_moved_counts_for_its_guest_alone() {
+        let admission = empty(9, 9, 1);
+        let (near, _far) = pair();
+        let [gateway, guest] = [1, 2].map(|last| IpAddr::from([10, 0, 0, last]));
+        let open = || admission.admit(&near, at(gateway), true, Instant::now()).unwrap();
+        let mut slots = [open(), open(), open()];
+        slots[0].move_to(guest).unwrap();
+        assert_eq!(slots[1].move_to(guest), Err(Status::TooMany));
+        // The guest's limit meets its own connections as well.
+        assert_eq!(admit(&admission, &near, guest).unwrap_err(), Status::TooMany);
+        // A guest on the gateway's machine stays where it is.
+        slots[2].move_to(gateway).unwrap();
+        let count = |address| admission.lock().count_of(Host::of(address));
+        assert_eq!((count(gateway), count(guest)), (2, 1));
+        drop(slots);
+        assert!(admission.lock().is_empty());
+    }
+
+    #[test]
+    fn who_loses_a_place_is_the_guest_that_floods_and_not_another_guest_of_its_gateway() {
+        let limits = Limits { max_unjoined: 8, max_unjoined_per_address: 4, ..Limits::default() };
+        let admission = Admission::new(Descriptors::without_limit(), &limits);
+        let (near, _far) = pair();
+        let join = |guest: u8| {
+            let mut slot = admission.admit(&near, at([10, 0, 0, 1]), true, Instant::now()).unwrap();
+            slot.move_to([10, 0, 0, guest].into()).unwrap();
+            slot
+        };
+        let honest = join(2);
+        let _flood: Vec<Slot> = (0..30).map(|_| join(3)).collect();
+        assert!(admission.lock().is_open(honest.number));
     }
 
     #[test]

@@ -114,7 +114,9 @@ impl<S: Fn(Arc<Stream>, Slot) + Sync> Reception<'_, '_, S> {
         let refuse = |status: Status, why: &str| refuse(door, &stream, peer, status, why);
         // This check comes first, because it costs least, and a flood meets it.
         let now = Instant::now();
-        if !door.hosts.of(peer.ip(), now).connects.try_take(now) {
+        // The guests have that limit, and so have the connections before the first key.
+        let is_gateway = door.gateways.as_ref().is_some_and(|gateways| gateways.have(peer.ip(), now));
+        if !is_gateway && !door.hosts.of(peer.ip(), now).connects.try_take(now) {
             return refuse(Status::Busy, "too many new connections");
         }
         let admission = &door.admission;
@@ -122,7 +124,7 @@ impl<S: Fn(Arc<Stream>, Slot) + Sync> Reception<'_, '_, S> {
         let has_words = banned.as_ref().is_some_and(|terms| !terms.behind().is_empty());
         let admitted = match banned {
             Some(_) => Err(Status::Banned),
-            None => admission.admit(&stream, peer, now),
+            None => admission.admit(&stream, peer, is_gateway, now),
         };
         // Only the refusal of a Join has space for the reason of a ban.
         let operates = |status| match door.operators.is_some() || has_words {

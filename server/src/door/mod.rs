@@ -6,6 +6,7 @@
 
 mod admission;
 mod descriptors;
+mod gateways;
 mod guesses;
 mod host_rates;
 mod listener;
@@ -15,6 +16,7 @@ mod rate;
 mod table;
 
 pub(crate) use admission::Slot;
+pub(crate) use gateways::Gateways;
 pub(crate) use guesses::Guesses;
 pub(crate) use host_rates::{Allowance, ReadAllowance};
 pub(crate) use listener::accept_loop;
@@ -25,6 +27,7 @@ use crate::{
     settings::Limits,
 };
 use admission::{Admission, RESERVED_DESCRIPTORS};
+use chat_common::{handshake::gateway::GatewayKey, wire::status::Status};
 use descriptors::Descriptors;
 use host_rates::HostRates;
 use log::{debug, log, log_enabled, warn, Level};
@@ -47,14 +50,17 @@ pub(crate) struct Door {
     /// What makes somebody an operator in the room. `None` if nobody can be one.
     pub(crate) operators: Option<Operators>,
     guesses: Guesses,
+    /// The gateways that may speak for their guests. `None` if none may.
+    pub(crate) gateways: Option<Gateways>,
 }
 
 impl Door {
     pub(crate) fn new(bans: Bans, limits: &Limits) -> Door {
         let admission = Admission::new(Descriptors::without_limit(), limits);
         let hosts = HostRates::new(limits);
-        let (names, operators, guesses) = (None, None, Guesses::default());
-        Door { bans, admission, hosts, names, is_closed: false, operators, guesses }
+        let (names, operators, gateways) = (None, None, None);
+        let guesses = Guesses::default();
+        Door { bans, admission, hosts, names, is_closed: false, operators, guesses, gateways }
     }
 
     /// Takes only connections that fit into a process that may have `limits.descriptors`, and says how many
@@ -94,6 +100,24 @@ impl Door {
             let line = format!("the names file cannot be written: {error}; new names hold until the end");
             self.log(address, Level::Error, line);
         }
+    }
+
+    /// Returns whether this is the key of the gateways. The gateway at `address` then has no limits of its
+    /// own for an hour.
+    pub(crate) fn is_gateway_key(&self, key: &GatewayKey, address: IpAddr) -> bool {
+        self.gateways.as_ref().is_some_and(|gateways| gateways.check(key, address, Instant::now()))
+    }
+
+    /// Counts a connection for this address from now on, as if it came from there.
+    ///
+    /// # Errors
+    /// The status for the peer, when there are too many connections from there. It then counts as before.
+    pub(crate) fn count_for(&self, slot: &mut Slot, address: IpAddr) -> Result<(), Status> {
+        let now = Instant::now();
+        if !self.hosts.of(address, now).connects.try_take(now) {
+            return Err(Status::Busy);
+        }
+        slot.move_to(address)
     }
 
     /// Returns whether a client at `address` has a guess at a passphrase left.

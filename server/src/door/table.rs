@@ -84,16 +84,30 @@ impl Table {
         number
     }
 
-    /// Takes a connection out.
-    pub(super) fn remove(&mut self, number: u64) {
-        // This takes its place back.
-        self.set_stage(number, Stage::Evicted);
-        let Some(open) = self.open.remove(&number) else { return };
-        if let Entry::Occupied(mut count) = self.hosts.entry(open.host) {
+    /// Counts a connection for another host, which has its place, too.
+    pub(super) fn move_to(&mut self, number: u64, host: Host) {
+        let Some(open) = self.open.get_mut(&number) else { return };
+        let (former, stage) = (std::mem::replace(&mut open.host, host), open.stage);
+        *self.hosts.entry(host).or_default() += 1;
+        self.count_one_less(former);
+        self.set_stage(number, stage);
+    }
+
+    fn count_one_less(&mut self, host: Host) {
+        if let Entry::Occupied(mut count) = self.hosts.entry(host) {
             *count.get_mut() -= 1;
             if *count.get() == 0 {
                 count.remove();
             }
+        }
+    }
+
+    /// Takes a connection out.
+    pub(super) fn remove(&mut self, number: u64) {
+        // This takes its place back.
+        self.set_stage(number, Stage::Evicted);
+        if let Some(open) = self.open.remove(&number) {
+            self.count_one_less(open.host);
         }
     }
 

@@ -64,8 +64,9 @@ impl KeptNames {
         Ok(KeptNames { list: Mutex::new(list), file: Mutex::new(file) })
     }
 
-    /// Returns whether a client with this key may have the name.
-    pub(crate) fn is_free_for(&self, name: &str, key: &ClientKey) -> bool {
+    /// Returns whether a client with this key may have the name. One without a key may have a name that
+    /// belongs to nobody.
+    pub(crate) fn is_free_for(&self, name: &str, key: Option<&ClientKey>) -> bool {
         self.list().is_free_for(name, key)
     }
 
@@ -136,14 +137,14 @@ impl KeptNames {
 }
 
 impl List {
-    fn is_free_for(&self, name: &str, key: &ClientKey) -> bool {
-        self.keys.find(name).all(|owner| owner == key)
+    fn is_free_for(&self, name: &str, key: Option<&ClientKey>) -> bool {
+        self.keys.find(name).all(|owner| Some(owner) == key)
     }
 
     /// Adds an entry of the file.
     fn add_entry(&mut self, entry: &str) -> Result<(), String> {
         let (name, key) = parse(entry)?;
-        if !self.is_free_for(name, &key) {
+        if !self.is_free_for(name, Some(&key)) {
             return Err(format!("the name {name:?} belongs to another key in a line before"));
         }
         if self.keys.len() >= MAX_NAMES {
@@ -188,7 +189,7 @@ mod tests {
     }
 
     fn refused(names: &KeptNames, name: &str, key: &ClientKey) -> bool {
-        !names.is_free_for(name, key)
+        !names.is_free_for(name, Some(key))
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub(crate) use by_name::ByName;
 pub(crate) use client_key::{key_of, ClientKey};
 pub(crate) use host::Host;
 pub(crate) use kept_names::KeptNames;
-pub(crate) use origin::Origin;
+pub(crate) use origin::{Origin, ShownAddress};
 pub(crate) use terms::Terms;
 
 /// The mode of a file of bans or names that is new, less what the user's mask takes away.

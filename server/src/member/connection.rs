@@ -8,6 +8,7 @@
 //! to start one.
 
 use super::{
+    guest,
     join::{self, MemberCalls},
     operator::OperatorCalls,
     pause::{pause, pays_for_reading},
@@ -35,6 +36,8 @@ use chat_common::{
 };
 use log::Level;
 use std::{
+    fmt,
+    net::IpAddr,
     panic::{catch_unwind, resume_unwind, AssertUnwindSafe},
     sync::Arc,
     time::{Duration, Instant},
@@ -59,18 +62,14 @@ const REPLY_CHECK: Duration = Duration::from_secs(1);
 /// which waits for no client. On the rate limit; shutdown wakes it.
 pub(crate) fn serve_connection(service: &Service<'_>, stream: Arc<Stream>, slot: Slot) {
     let peer = slot.peer();
-    let log_error = |address, error| service.door.log(address, Level::Warn, format_args!("{peer}: {error}"));
     let serve = AssertUnwindSafe(|| {
         let mut connection = Connection::new(stream, UNJOINED_FRAME_BYTES);
-        let hello = match connection.read_hello(service.limits.hello_timeout) {
-            Ok(Some(hello)) => hello,
-            Ok(None) => return,
-            Err(error) => return log_error(peer.ip(), error),
-        };
-        // Before this, a connection counts for its peer.
-        let origin = Origin::of(peer);
-        let served = serve_role(service, connection, &hello, origin, slot);
-        served.unwrap_or_else(|error| log_error(origin.address, error));
+        match connection.read_hello(service.limits.hello_timeout) {
+            // Before this, a connection counts for its peer.
+            Ok(Some(hello)) => serve_role(service, connection, &hello, Origin::of(peer), slot),
+            Ok(None) => {}
+            Err(error) => log_error(service, peer.ip(), peer, &error),
+        }
     });
     if catch_unwind(serve).is_err() {
         let line = format!("{peer}: serving it panicked; it is disconnected");
@@ -86,30 +85,28 @@ fn serve_role(
     service: &Service<'_>,
     mut connection: Connection,
     hello: &Hello,
-    origin: Origin,
-    slot: Slot,
-) -> Result<(), RpcError> {
+    mut origin: Origin,
+    mut slot: Slot,
+) {
     if let Some(status) = sealing::refusal(service, hello) {
-        connection.refuse(status);
-        return Ok(());
+        return connection.refuse(status);
     }
     if let Some(status) = slot.refusal().filter(|_| hello.role != Role::Call) {
         log_refusal(service, origin, status);
-        connection.refuse(status);
-        return Ok(());
+        return connection.refuse(status);
     }
     match hello.role {
-        Role::Call if slot.mark_call() => {
-            return serve_calls(service, connection, hello, origin, &slot);
+        Role::Call | Role::GuestCall if slot.mark_call() => {
+            let served = serve_calls(service, connection, hello, &mut origin, &mut slot);
+            served.unwrap_or_else(|error| log_error(service, origin.address, origin, &error));
         }
-        Role::Call => {
+        Role::Call | Role::GuestCall => {
             log_full(service, origin);
             connection.refuse(Status::Busy);
         }
-        Role::OpenedCallback => return attach_callback(service, connection, hello, slot),
+        Role::OpenedCallback => attach_callback(service, connection, hello, origin, slot),
         Role::Callback => connection.refuse(Status::WrongRole),
     }
-    Ok(())
 }
 
 /// Gives the room a callback connection that the client opened. Before the welcome the client may be a
@@ -121,16 +118,20 @@ fn attach_callback(
     service: &Service<'_>,
     mut connection: Connection,
     hello: &Hello,
-    slot: Slot,
-) -> Result<(), RpcError> {
+    mut origin: Origin,
+    mut slot: Slot,
+) {
     let found = service.room.pair_with(&hello.token);
-    let Some((pair, token)) = found.filter(|(pair, _)| !pair.has_callback()) else {
-        connection.refuse(Status::UnknownToken);
-        return Ok(());
+    let Some((pair, token, guest)) = found.filter(|(pair, ..)| !pair.has_callback()) else {
+        return connection.refuse(Status::UnknownToken);
     };
     let stream = Arc::clone(connection.stream());
     let mut attached = false;
     let admit = || {
+        if let Some(address) = guest {
+            origin = Origin { address, is_guest: true, ..origin };
+            guest::count_for(service, &mut slot, origin)?;
+        }
         attached = pair.attach(&stream);
         attached.then_some(()).ok_or(Status::UnknownToken)
     };
@@ -138,16 +139,21 @@ fn attach_callback(
     match callback::accept(&mut connection, hello, pair.call(), token, admit, timeout) {
         Err(error) if attached => {
             pair.close(lost_because(&error));
-            return Err(error);
+            return log_error(service, origin.address, origin, &error);
         }
-        // The pair was closed meanwhile, or has another callback connection.
-        Err(RpcError::Refused { .. }) => return Ok(()),
-        welcomed => welcomed?,
+        // The pair was closed meanwhile, or has another callback connection, or the guest has too many.
+        Err(RpcError::Refused { .. }) => return,
+        Err(error) => return log_error(service, origin.address, origin, &error),
+        Ok(()) => {}
     }
     slot.mark_callback();
     // An error means that the room has ended, and the pair with it.
     let _ = service.room.send(Command::Attach { pair, callback: connection, slot });
-    Ok(())
+}
+
+/// Logs that a connection which counts for `address` has failed.
+fn log_error(service: &Service<'_>, address: IpAddr, who: impl fmt::Display, error: &RpcError) {
+    service.door.log(address, Level::Warn, format_args!("{who}: {error}"));
 }
 
 /// Logs that the door has refused a connection, which came to a place for operators and is none of them.
@@ -178,12 +184,18 @@ fn serve_calls(
     service: &Service<'_>,
     mut connection: Connection,
     hello: &Hello,
-    origin: Origin,
-    slot: &Slot,
+    origin: &mut Origin,
+    slot: &mut Slot,
 ) -> Result<(), RpcError> {
-    if !sealing::welcome_call(service, &mut connection, hello, origin)? {
+    if !sealing::welcome_call(service, &mut connection, hello, *origin)? {
         return Ok(());
     }
+    if let Some(guest) = hello.guest() {
+        if !guest::check_key(service, &mut connection, guest, origin, slot)? {
+            return Ok(());
+        }
+    }
+    let (origin, slot) = (*origin, &*slot);
     let allowance = service.door.allowance(origin.address);
     let mut operator = OperatorCalls::new(origin, slot);
     let joined = wait_for_join(service, &mut connection, slot, &allowance, &mut operator)?;

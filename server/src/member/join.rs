@@ -98,8 +98,8 @@ pub(super) fn join(
     let since = since.filter(|place| place.room == room.number).map(|place| place.sequence);
     // What the room has not said yet is of another past of it.
     let since = since.filter(|sequence| *sequence < room.next_sequence());
-    let (address, claiming) = (origin.address, Arc::clone(call));
-    let pair = room.ask(|claimed_tx| Command::Claim { join, address, call: claiming, claimed_tx })??;
+    let claiming = Arc::clone(call);
+    let pair = room.ask(|claimed_tx| Command::Claim { join, origin, call: claiming, claimed_tx })??;
     #[cfg(feature = "seeded-bugs")]
     let held = limits.seeded.has(Bug::LockOverDial).then(|| room.hold_registry());
     let callback = (port != 0)
@@ -130,7 +130,7 @@ pub(super) fn join(
     let entering = Arc::clone(&pair);
     let entered = room.ask(|entered_tx| Command::Enter { pair: entering, entrance, callback, entered_tx })?;
     let sequence = entered.ok_or_else(Refusal::busy)?;
-    door.save_names(address);
+    door.save_names(origin.address);
     let joined = Joined {
         room: room.number,
         sequence,

@@ -4,6 +4,7 @@
 //! | file | content |
 //! |---|---|
 //! | [`connection`] | one connection: hello, Join, requests, the end |
+//! | [`guest`] | the key of a gateway, and the connections of its guests |
 //! | [`join`] | how a client enters the room or resumes its session |
 //! | [`service`] | what each request of a member does |
 //! | [`operator`] | what makes a connection an operator's, and its commands |
@@ -13,6 +14,7 @@
 
 mod connection;
 mod dial;
+mod guest;
 mod join;
 mod operator;
 mod pause;

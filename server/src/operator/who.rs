@@ -1,16 +1,16 @@
 //! The words about members: the answer to `/who`, and who was removed. No I/O; runs where the commands do.
 
 use crate::{
-    identity::{fold, Ban, Host, Terms},
+    identity::{fold, Ban, Host, ShownAddress, Terms},
     room::{Mutes, Removed, EVERYBODY},
 };
 use chat_common::{text::units::show_roughly, wire::protocol::Person};
-use std::{net::IpAddr, time::Duration};
+use std::time::Duration;
 
 /// Returns the members whose names contain `pattern`, each with its address, and their number at the end.
 /// With exactly one of them, or for the one that is called so, also since when it is here, and for how long
 /// it is silent.
-pub(super) fn who(people: &[(Person, IpAddr)], pattern: &str, mutes: &Mutes) -> String {
+pub(super) fn who(people: &[(Person, ShownAddress)], pattern: &str, mutes: &Mutes) -> String {
     let wanted = pattern.to_lowercase();
     let found: Vec<_> =
         people.iter().filter(|(person, _)| person.name.to_lowercase().contains(&wanted)).collect();
@@ -85,11 +85,13 @@ pub(super) fn covering(ban: &Ban) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::IpAddr;
 
-    fn people(names: &[&str]) -> Vec<(Person, IpAddr)> {
+    fn people(names: &[&str]) -> Vec<(Person, ShownAddress)> {
         let person =
             |name: &&str| Person { name: (*name).to_owned(), here: 7_500, idle: 53, operator: false };
-        names.iter().map(|name| (person(name), IpAddr::from([192, 0, 2, 7]))).collect()
+        let shown = ShownAddress { address: IpAddr::from([192, 0, 2, 7]), is_guest: false };
+        names.iter().map(|name| (person(name), shown)).collect()
     }
 
     #[test]
@@ -100,6 +102,9 @@ mod tests {
         assert_eq!(who(&people, "bo", &mutes), "Bob  192.0.2.7  here for 2h 5m, silent for 53s\n1 of 3 here");
         assert_eq!(who(&people, "x", &mutes), "of 3 here, nobody has \"x\" in the name");
         assert_eq!(who(&[], "x", &mutes), "nobody is here");
+        let mut guest = people[..1].to_vec();
+        guest[0].1.is_guest = true;
+        assert_eq!(who(&guest, "", &mutes), "Ann  192.0.2.7 (web)\n1 here");
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use crate::{
     delivery::ConnectionPair,
     door::Slot,
-    identity::{Ban, Terms},
+    identity::{Ban, Origin, Terms},
 };
 use chat_common::{
     program::tasks::Task,
@@ -24,7 +24,7 @@ pub(crate) enum Command {
     /// client can claim the name. The others are told only after `Enter`.
     Claim {
         join: Join,
-        address: IpAddr,
+        origin: Origin,
         call: Arc<Stream>,
         /// Gets the session's new connection pair, or the refusal.
         claimed_tx: Sender<Result<Arc<ConnectionPair>, Refusal>>,

@@ -2,7 +2,7 @@
 
 use crate::{
     delivery::{ConnectionPair, Recipient},
-    identity::{key_of, ClientKey, Name},
+    identity::{key_of, ClientKey, Name, Origin, ShownAddress},
     log::Reader,
     order::journal::record::{LastAccepted, Positions, SessionRecord, SessionState},
 };
@@ -57,17 +57,27 @@ pub(super) struct Times {
 /// By what the client of a session is known again.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct KnownClient {
-    /// The address of its call connection.
+    /// The address of its call connection, or of the guest for whom a gateway has opened that.
     pub(super) address: IpAddr,
-    /// Its key, in a closed room. It is not known of a session of the journal.
+    /// Whether it is such a guest. It is not known of a session of the journal.
+    pub(super) is_guest: bool,
+    /// Its key, in a closed room. It is not known of a session of the journal, and a guest has none: all
+    /// guests of a gateway come with the gateway's own.
     pub(super) key: Option<ClientKey>,
     /// Whether its call connection is one of an operator.
     pub(super) is_operator: bool,
 }
 
 impl KnownClient {
-    pub(super) fn new(address: IpAddr, call: &Stream) -> KnownClient {
-        KnownClient { address, key: key_of(call), is_operator: false }
+    pub(super) fn new(origin: Origin, call: &Stream) -> KnownClient {
+        let Origin { address, is_guest, .. } = origin;
+        let key = key_of(call).filter(|_| !is_guest);
+        KnownClient { address, is_guest, key, is_operator: false }
+    }
+
+    /// Returns the address as the operator sees it.
+    pub(super) fn shown(&self) -> ShownAddress {
+        ShownAddress { address: self.address, is_guest: self.is_guest }
     }
 }
 
@@ -152,7 +162,7 @@ impl Member {
             token: record.token,
             name: Name::new(&record.name),
             former_names: Vec::new(),
-            client: KnownClient { address: record.address, key: None, is_operator: false },
+            client: KnownClient { address: record.address, is_guest: false, key: None, is_operator: false },
             send_only: record.send_only,
             presence: match record.state {
                 SessionState::Here => Presence::Lost { since, told: false },

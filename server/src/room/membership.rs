@@ -14,7 +14,7 @@ use crate::settings::seeded::Bug;
 use crate::{
     delivery::{ConnectionPair, NewRecipient, CONNECTION_LOST},
     door::Slot,
-    identity::Name,
+    identity::{Name, Origin},
     log::Reader,
 };
 use chat_common::wire::{
@@ -22,7 +22,7 @@ use chat_common::wire::{
     rpc::Connection,
     stream::Stream,
 };
-use std::{net::IpAddr, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
 impl RoundInProgress<'_> {
     /// Makes a new session with a name. If it takes the name from a lost session, that is over and cannot be
@@ -30,7 +30,7 @@ impl RoundInProgress<'_> {
     pub(super) fn claim(
         &mut self,
         join: &Join,
-        address: IpAddr,
+        origin: Origin,
         call: Arc<Stream>,
     ) -> Result<Arc<ConnectionPair>, Refusal> {
         self.check_space()?;
@@ -41,11 +41,11 @@ impl RoundInProgress<'_> {
             self.leave(id, None);
         }
         let name = Name::new(&join.name);
-        let client = KnownClient::new(address, &call);
+        let client = KnownClient::new(origin, &call);
         self.take_name(&name, &client, None)?;
         self.state.last_id += 1;
         let (session, now) = (self.state.last_id, Instant::now());
-        let pair = Arc::new(ConnectionPair::new(session, call, self.door.reads(address)));
+        let pair = Arc::new(ConnectionPair::new(session, call, self.door.reads(origin.address)));
         let member = Member {
             token: join.token,
             name,
@@ -69,7 +69,7 @@ impl RoundInProgress<'_> {
     pub(super) fn resume(
         &mut self,
         join: &Join,
-        address: IpAddr,
+        origin: Origin,
         call: Arc<Stream>,
     ) -> Result<Arc<ConnectionPair>, Refusal> {
         // A place beyond the end is of another past, which this journal does not have: it was put back from a
@@ -88,10 +88,10 @@ impl RoundInProgress<'_> {
             let why = "a send-only session cannot become a member's, nor a member's send-only; join anew";
             return Err(Refusal::new(Cause::Unsupported, why));
         }
-        if let Some(why) = self.door.bans.reason(&member.name, address) {
+        if let Some(why) = self.door.bans.reason(&member.name, origin.address) {
             return Err(Refusal::new(Cause::SessionOver, why));
         }
-        let client = KnownClient::new(address, &call);
+        let client = KnownClient::new(origin, &call);
         self.check_owner(&member.name, client.key)?;
         self.effects.closings.extend(member.pair().map(|old| (Arc::clone(old), "replaced")));
         self.effects.recipients_changed = true;
@@ -102,7 +102,7 @@ impl RoundInProgress<'_> {
         }
         let member = self.members.get_mut(id).expect("the session is in the list");
         member.client = client;
-        let pair = Arc::new(ConnectionPair::new(id, call, self.door.reads(address)));
+        let pair = Arc::new(ConnectionPair::new(id, call, self.door.reads(origin.address)));
         member.presence = Presence::Joining { pair: Arc::clone(&pair), announced };
         Ok(pair)
     }
@@ -144,22 +144,21 @@ impl RoundInProgress<'_> {
         self.effects.recipients.extend(callback.map(new_recipient));
         self.effects.recipients_changed = true;
         self.state.changed.push(pair.id);
-        let (key, address) = (member.client.key, member.client.address);
+        let (key, address, shown) = (member.client.key, member.client.address, member.client.shown());
         let is_new = member.in_log.joined.is_none();
         if member.send_only {
             // Nothing is staged. Everything with a lower sequence than the next event was before it.
             member.in_log.joined.get_or_insert(next);
             if !announced {
                 let came = if is_new { "came" } else { "came back" };
-                self.effects.lines.push((Some(address), format!("{name} {came} to speak, from {address}")));
+                self.effects.lines.push((Some(address), format!("{name} {came} to speak, from {shown}")));
             }
         } else if !announced {
             let (kind, came) = match is_new {
                 true => (EventKind::Joined { name: name.to_string() }, "joined"),
                 false => (EventKind::Back { name: name.to_string() }, "is back"),
             };
-            let line = format!("{name} {came} from {}", address.to_canonical());
-            self.effects.lines.push((Some(address), line));
+            self.effects.lines.push((Some(address), format!("{name} {came} from {shown}")));
             let sequence = self.stage(pair.id, kind);
             if let Some(member) = self.members.get_mut(pair.id) {
                 member.in_log.joined = member.in_log.joined.or(sequence);
@@ -216,7 +215,7 @@ impl RoundInProgress<'_> {
             let by_operator = matches!(member.presence, Presence::Over { .. });
             let address = (!by_operator).then_some(member.client.address);
             let left = if member.send_only { "went" } else { "left" };
-            let line = format!("{name} {left}{why} from {}", member.client.address.to_canonical());
+            let line = format!("{name} {left}{why} from {}", member.client.shown());
             self.effects.lines.push((address, line));
         }
         if was_seen {

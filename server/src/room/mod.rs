@@ -35,7 +35,7 @@ pub(crate) use past::Past;
 use crate::{
     delivery::{ConnectionPair, Recipient},
     door::Door,
-    identity::Name,
+    identity::{Name, ShownAddress},
     order::{counters::Counters, GoOn, HistoryPage, SharedLog},
     settings::Limits,
 };
@@ -156,7 +156,7 @@ impl Room {
     }
 
     /// Returns all members in the room with their addresses, sorted by their names as people count.
-    pub(crate) fn people(&self) -> Vec<(Person, IpAddr)> {
+    pub(crate) fn people(&self) -> Vec<(Person, ShownAddress)> {
         self.published.registry.people()
     }
 
@@ -170,8 +170,8 @@ impl Room {
         &self.published.mutes
     }
 
-    /// Returns the connections of the session with this token.
-    pub(crate) fn pair_with(&self, shown: &Token) -> Option<(Arc<ConnectionPair>, Token)> {
+    /// As [`Registry::pair_with`].
+    pub(crate) fn pair_with(&self, shown: &Token) -> Option<(Arc<ConnectionPair>, Token, Option<IpAddr>)> {
         self.published.registry.pair_with(shown)
     }
 

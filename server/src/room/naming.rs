@@ -56,8 +56,8 @@ impl RoundInProgress<'_> {
         let member = self.members.get_mut(id).ok_or_else(Refusal::busy)?;
         let from = std::mem::replace(&mut member.name, name.clone());
         self.state.changed.push(id);
-        let address = client.address.to_canonical();
-        self.effects.lines.push((Some(client.address), format!("{from} is now {name}, from {address}")));
+        let line = format!("{from} is now {name}, from {}", client.shown());
+        self.effects.lines.push((Some(client.address), line));
         let renamed = EventKind::Renamed { from: from.to_string(), to: name.to_string() };
         self.give_name(name, client.key);
         self.hold_former(id, from);
@@ -126,8 +126,8 @@ impl RoundInProgress<'_> {
     /// # Errors
     /// The refusal for the client.
     pub(super) fn check_owner(&self, name: &Name, key: Option<ClientKey>) -> Result<(), Refusal> {
-        let kept = self.door.names.as_ref().zip(key);
-        let is_free = kept.is_none_or(|(names, key)| names.is_free_for(name, &key));
+        let names = self.door.names.as_ref();
+        let is_free = names.is_none_or(|names| names.is_free_for(name, key.as_ref()));
         // Nobody else knows yet of the names that this round gives.
         let mut given = self.state.names.iter().filter(|(_, owner)| Some(*owner) != key);
         if is_free && !given.any(|(given, _)| given.is_alike(name)) {

@@ -25,8 +25,7 @@ impl RoundInProgress<'_> {
         let member = self.members.get_mut(pair.id).filter(|member| member.is_on(pair));
         let Some(member) = member.filter(|member| !member.client.is_operator) else { return };
         member.client.is_operator = true;
-        let line =
-            format!("{} is an operator now, from {}", member.name, member.client.address.to_canonical());
+        let line = format!("{} is an operator now, from {}", member.name, member.client.shown());
         self.effects.lines.push((None, line));
     }
 

@@ -17,7 +17,7 @@
 use super::{index::Index, member::Member, natural_order::sort_key};
 use crate::{
     delivery::{ConnectionPair, Recipient},
-    identity::Name,
+    identity::{Name, ShownAddress},
 };
 use chat_common::{
     handshake::callback::public_session_id,
@@ -68,23 +68,25 @@ impl Registry {
 
     /// Returns all members in the room with their addresses, sorted by their names as people count.
     /// Send-only clients are not among them.
-    pub(crate) fn people(&self) -> Vec<(Person, IpAddr)> {
+    pub(crate) fn people(&self) -> Vec<(Person, ShownAddress)> {
         let members = self.lock();
         let here = members.values().filter(|member| member.is_seen());
-        let mut people: Vec<(Person, IpAddr)> =
-            here.map(|member| (member.person(), member.client.address.to_canonical())).collect();
+        let mut people: Vec<(Person, ShownAddress)> =
+            here.map(|member| (member.person(), member.client.shown())).collect();
         drop(members);
         people.sort_by_cached_key(|(person, _)| sort_key(&person.name));
         people
     }
 
     /// Returns the connections and the token of the session for which a client opens a callback connection
-    /// with `shown` in its hello. A send-only client cannot do that.
-    pub(crate) fn pair_with(&self, shown: &Token) -> Option<(Arc<ConnectionPair>, Token)> {
+    /// with `shown` in its hello, and the address of a gateway's guest. A send-only client cannot do that.
+    pub(crate) fn pair_with(&self, shown: &Token) -> Option<(Arc<ConnectionPair>, Token, Option<IpAddr>)> {
         let members = self.lock();
         members.values().filter(|member| !member.send_only).find_map(|member| {
-            let pair = member.pair()?;
-            (public_session_id(pair.call(), member.token) == *shown).then(|| (Arc::clone(pair), member.token))
+            let (pair, client) = (member.pair()?, &member.client);
+            let guest = client.is_guest.then_some(client.address);
+            let is_meant = public_session_id(pair.call(), member.token) == *shown;
+            is_meant.then(|| (Arc::clone(pair), member.token, guest))
         })
     }
 

@@ -75,11 +75,11 @@ impl<'r> RoundInProgress<'r> {
     pub(super) fn apply(&mut self, command: Command) {
         self.effects.commands += 1;
         match command {
-            Command::Claim { join, address, call, claimed_tx } => {
+            Command::Claim { join, origin, call, claimed_tx } => {
                 self.forget_absent();
                 let claimed = match join.resume {
-                    Some(_) => self.resume(&join, address, call),
-                    None => self.claim(&join, address, call),
+                    Some(_) => self.resume(&join, origin, call),
+                    None => self.claim(&join, origin, call),
                 };
                 self.effects.answer(claimed_tx, claimed);
             }

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     delivery::ConnectionPair,
     door::Door,
-    identity::{Ban, Bans, Terms},
+    identity::{Ban, Bans, Origin, Terms},
     log::Reader,
     order::{
         journal::{
@@ -112,7 +112,8 @@ impl TestRoom<'_> {
 
     fn claim(&mut self, join: Join, address: IpAddr) -> Result<Arc<ConnectionPair>, Refusal> {
         let (claimed_tx, claimed_rx) = bounded(1);
-        self.apply(Command::Claim { join, address, call: stream(), claimed_tx });
+        let origin = Origin::of((address, 1).into());
+        self.apply(Command::Claim { join, origin, call: stream(), claimed_tx });
         claimed_rx.recv().unwrap()
     }
 
@@ -260,7 +261,8 @@ fn a_look_up_does_not_pass_over_all_who_come_and_go_in_its_round() {
         for number in MEMBERS..2 * MEMBERS {
             let (claimed_tx, _) = bounded(1);
             let join = Join::new(own_name(number), token(number), 0);
-            round.apply(Command::Claim { join, address: address(1), call: stream(), claimed_tx });
+            let origin = Origin::of((address(1), 1).into());
+            round.apply(Command::Claim { join, origin, call: stream(), claimed_tx });
         }
         let (task, _) = tasks::begin();
         for pair in &pairs {

@@ -131,7 +131,7 @@ mod tests {
             closed("--names n --closed --state s"),
             ClosedFlags { state: Some("s".into()), ..made_up }
         );
-        assert_eq!(options("--closed --names n").settings.names, Some("n".into()));
+        assert_eq!(options("--closed --names n").settings.door.names, Some("n".into()));
         for (line, word) in [
             ("--closed --passphrase-file p", "one of the two"),
             ("--names n", "--names goes with a closed room"),

@@ -50,8 +50,10 @@ pub(crate) fn program(commands: Vec<(&'static str, &'static str)>) -> Program<Co
             .default(DEFAULT_LISTEN),
         flag("--motd FILE", |to, v| v.text(&mut to.options.settings.motd))
             .does("a text for everybody who joins"),
-        flag("--ban-file FILE", |to, v| v.text(&mut to.options.settings.ban_file))
+        flag("--ban-file FILE", |to, v| v.text(&mut to.options.settings.door.ban_file))
             .does("the file in which the bans survive a restart"),
+        flag("--gateway-key FILE", |to, v| v.text(&mut to.options.gateway_key))
+            .does("let gateways with the key in FILE speak for guests"),
         flag("--operators FILE", |to, v| v.text(&mut to.options.settings.operators.file))
             .does("operators in the room; their passphrase is in FILE"),
         flag("--operators-in-clear", |to, v| v.put(&mut to.options.settings.operators.in_clear, true))
@@ -91,7 +93,7 @@ pub(crate) fn program(commands: Vec<(&'static str, &'static str)>) -> Program<Co
             .does("the room's key")
             .default("journal or ~/.local/state/rpc-chat")
             .feature(&CLOSED),
-        flag("--names FILE", |to, v| v.text(&mut to.options.settings.names))
+        flag("--names FILE", |to, v| v.text(&mut to.options.settings.door.names))
             .does("in a closed room: names stay with their first owner")
             .feature(&CLOSED),
         flag("--console", |to, v| v.put(&mut to.options.console, true))

@@ -11,4 +11,6 @@ pub use arguments::parse;
 pub(crate) use flags::program;
 pub use flags::CommandLine;
 pub use limits::{Bytes, Limits};
-pub use options::{ClosedFlags, Invocation, JournalSettings, OperatorSettings, Options, Settings};
+pub use options::{
+    ClosedFlags, DoorSettings, Invocation, JournalSettings, OperatorSettings, Options, Settings,
+};

@@ -3,7 +3,7 @@
 use super::limits::{Bytes, Limits};
 #[cfg(feature = "closed")]
 use chat_common::handshake::credentials::Credentials;
-use chat_common::program::background_writer::BackgroundWriter;
+use chat_common::{handshake::gateway::GatewayKey, program::background_writer::BackgroundWriter};
 use std::{path::PathBuf, time::Duration};
 
 /// Loopback, so that nobody opens a server to the network by accident.
@@ -16,8 +16,8 @@ pub struct Settings {
     pub limits: Limits,
     /// The file with the message of the day: a text for everybody who joins. At most `limits.max_text` bytes.
     pub motd: Option<PathBuf>,
-    /// The file in which the bans survive a restart.
-    pub ban_file: Option<PathBuf>,
+    /// Who may come in.
+    pub door: DoorSettings,
     /// Who has the operator's commands.
     pub operators: OperatorSettings,
     /// Where and how the room survives a restart.
@@ -27,9 +27,18 @@ pub struct Settings {
     /// The secrets of a closed room. `None` is an open room.
     #[cfg(feature = "closed")]
     pub closed: Option<Credentials>,
+}
+
+/// Who may come in, and under which name. The default is everybody.
+#[derive(Clone, Debug, Default)]
+pub struct DoorSettings {
+    /// The file in which the bans survive a restart.
+    pub ban_file: Option<PathBuf>,
     /// The file in which the names of a closed room stay with those who had them first. `None` if names
     /// belong to nobody.
     pub names: Option<PathBuf>,
+    /// The key of the gateways that may speak for their guests. `None` if none may.
+    pub gateway_key: Option<GatewayKey>,
 }
 
 /// Who has the operator's commands: nobody by default.
@@ -75,6 +84,8 @@ pub struct Options {
     pub console: bool,
     /// The file for the trace.
     pub trace: Option<PathBuf>,
+    /// The file with the key of the gateways.
+    pub gateway_key: Option<PathBuf>,
     /// What the flags have set. What is in other files, and what the program knows itself, is missing.
     pub settings: Settings,
 }
@@ -86,6 +97,7 @@ impl Default for Options {
             closed: ClosedFlags::default(),
             console: false,
             trace: None,
+            gateway_key: None,
             settings: Settings::default(),
         }
     }

@@ -48,6 +48,8 @@ pub enum Bug {
     ReplyToAll,
     /// The journal's mutes are not read.
     MutesForgotten,
+    /// The connection of a gateway's guest goes on to count for the gateway.
+    AddressNotMoved,
 }
 
 /// Whether a bug makes threads meet where it shows. The model checker tries all orders by itself.

@@ -4,7 +4,10 @@
 //! A [`Seal`] is shared by the one thread that reads a stream and all that write to it. Its lock for writers
 //! is held while bytes are sealed, some microseconds, and never during I/O.
 
-use crate::wire::token::Token;
+use crate::{
+    text::hex::{from_hex, hex},
+    wire::token::Token,
+};
 use snow::{
     params::{DHChoice, NoiseParams},
     resolvers::{CryptoResolver, DefaultResolver},
@@ -53,7 +56,7 @@ impl PublicKey {
 
     /// Reads a key as [`PublicKey::to_hex`] writes it.
     pub fn from_hex(text: &str) -> Option<PublicKey> {
-        bytes_from_hex(text).map(PublicKey)
+        from_hex(text).map(PublicKey)
     }
 
     /// Returns all of the key, in 64 hexadecimal digits.
@@ -67,21 +70,6 @@ impl PublicKey {
         let groups: Vec<String> = self.0[..16].chunks(2).map(|pair| hex(pair).to_uppercase()).collect();
         groups.join("-")
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn bytes_from_hex(text: &str) -> Option<[u8; KEY_BYTES]> {
-    if text.len() != 2 * KEY_BYTES || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return None;
-    }
-    let mut bytes = [0; KEY_BYTES];
-    for (byte, at) in bytes.iter_mut().zip((0..).step_by(2)) {
-        *byte = u8::from_str_radix(&text[at..at + 2], 16).ok()?;
-    }
-    Some(bytes)
 }
 
 /// A private key and its public key. `Debug` hides the private one.
@@ -112,7 +100,7 @@ impl KeyPair {
 
     /// Reads a private key as [`KeyPair::private_to_hex`] writes it.
     pub fn from_hex(text: &str) -> Option<KeyPair> {
-        bytes_from_hex(text).map(KeyPair::from_private)
+        from_hex(text).map(KeyPair::from_private)
     }
 
     /// Returns the private key in 64 hexadecimal digits, for a file that nobody else may read.

@@ -257,7 +257,7 @@ mod tests {
                 let hello = accepting.read_hello(LONG).unwrap().unwrap();
                 accept_call(&mut accepting, &hello, &credentials, |_| true, LONG).unwrap();
             });
-            dial_call(&mut dialling, &credentials, |_| true, LONG).unwrap();
+            dial_call(&mut dialling, None, &credentials, |_| true, LONG).unwrap();
         });
         let [mut near, mut far] = [(near, dialling), (far, accepting)].map(|(socket, connection)| {
             socket.set_read_timeout(Some(LONG)).unwrap();

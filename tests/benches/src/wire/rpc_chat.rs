@@ -55,7 +55,7 @@ pub(super) fn join(mut call: TcpStream, name: &str, listener: &TcpListener) -> i
 /// As [`join`], in a closed room: both connections begin with a handshake.
 pub(super) fn join_closed(call: TcpStream, name: &str, listener: &TcpListener) -> io::Result<Connections> {
     let mut connection = connection_of(&call)?;
-    dial_call(&mut connection, credentials()?, |_| true, JOIN_TIMEOUT).map_err(io::Error::other)?;
+    dial_call(&mut connection, None, credentials()?, |_| true, JOIN_TIMEOUT).map_err(io::Error::other)?;
     let stream = Arc::clone(connection.stream());
     let seal = stream.seal().ok_or(io::ErrorKind::NotConnected)?;
     // The handshake has changed the timeout.
