@@ -64,8 +64,8 @@ pub enum Arguments {
 pub struct Flag<S> {
     /// The flag and its value, as in `--stay`, `--log FILE`, `--bell off|mention|all`, `--help [commands]`.
     pub form: String,
-    /// What the flag does: a sentence without its full stop.
-    pub text: &'static str,
+    /// What the flag does: a sentence without its capital and its full stop.
+    pub text: String,
     /// What holds without the flag, or nothing.
     default: String,
     /// The environment variable that takes the place of the flag.
@@ -82,7 +82,7 @@ impl<S> Flag<S> {
     /// Returns a flag. `set` does what it says.
     pub fn new(form: &str, set: Setter<S>) -> Flag<S> {
         let (form, default) = (form.to_owned(), String::new());
-        Flag { form, text: "", default, variable: None, feature: None, topic: None, set }
+        Flag { form, text: String::new(), default, variable: None, feature: None, topic: None, set }
     }
 
     /// Returns the flags that every program has, and for which [`Program::read`] prints something: `--help`
@@ -92,9 +92,9 @@ impl<S> Flag<S> {
         [flag(&format!("--help [{topics}]"), help), flag("--version", "print the version")]
     }
 
-    /// Sets what the flag does: a sentence without its full stop.
-    pub fn does(self, text: &'static str) -> Flag<S> {
-        Flag { text, ..self }
+    /// Sets what the flag does: a sentence without its capital and its full stop.
+    pub fn does(self, text: impl Into<String>) -> Flag<S> {
+        Flag { text: text.into(), ..self }
     }
 
     /// Sets what holds without the flag.
@@ -342,7 +342,7 @@ impl<S> Program<S> {
         let flags = self.flags.iter().filter(|flag| flag.topic == topic);
         let rows: Vec<(&str, String)> = flags
             .map(|flag| match flag.otherwise() {
-                otherwise if otherwise.is_empty() => (flag.form.as_str(), flag.text.to_owned()),
+                otherwise if otherwise.is_empty() => (flag.form.as_str(), flag.text.clone()),
                 otherwise => (flag.form.as_str(), format!("{} [{otherwise}]", flag.text)),
             })
             .collect();

@@ -66,7 +66,7 @@ macro_rules! limits {
                     &format!("--{} {}", $flag, <$kind as Value>::WORD),
                     |state: &mut S, given| given.within(&mut state.as_mut().$name, $least..=$most),
                 )
-                .does(concat!($($doc),+).trim().trim_end_matches('.'))
+                .does(phrase(concat!($($doc),+)))
                 .default(defaults.$name.show())
                 .topic("limits") ),+ ]
             }
@@ -79,6 +79,12 @@ macro_rules! limits {
     };
 }
 
+/// Returns the doc of a limit as the text of its flag, which has no capital and no full stop.
+fn phrase(doc: &str) -> String {
+    let doc = doc.trim().trim_end_matches('.');
+    doc.chars().take(1).flat_map(char::to_lowercase).chain(doc.chars().skip(1)).collect()
+}
+
 /// The longest time that can be set. No wait in a chat needs more than an hour.
 const LONGEST: Duration = Duration::from_secs(3600);
 /// The shortest time that can be set. Zero would make every wait fail.
@@ -87,13 +93,13 @@ const MOMENT: Duration = Duration::from_millis(1);
 limits! {
     /// Connections at a time, of all kinds.
     max_connections "max-connections": usize = 1024, at least 1, at most 100_000;
-    /// Connections at a time that have not joined. One more closes another.
+    /// Connections at a time that have not joined; one more closes another.
     max_unjoined "max-unjoined": usize = 64, at least 1, at most 100_000;
     /// When all of those are taken, an address with this many loses one first.
     max_unjoined_per_address "max-unjoined-per-address": usize = 16, at least 1, at most 100_000;
-    /// Connections at a time from one address. Loopback has no such limit.
+    /// Connections at a time from one address; loopback has no such limit.
     max_per_address "max-per-address": usize = 64, at least 1, at most 100_000;
-    /// New connections from one address at once. More are refused as busy.
+    /// New connections from one address at once; more are refused as busy.
     connect_burst "connect-burst": usize = 1000, at least 1, at most 1_000_000;
     /// New connections from one address a second after that.
     connect_rate "connect-rate": usize = 500, at least 1, at most 1_000_000;
@@ -117,7 +123,7 @@ limits! {
     /// A recipient that has sent nothing for this long gets a ping.
     ping_after "ping-after": Duration = PING_INTERVAL, at least MOMENT, at most LONGEST;
     /// A call connection on which nothing has arrived for this long is closed, unless its client waits for a
-    /// reply. While a disk hangs, a client that is gone keeps its thread and its two descriptors.
+    /// reply; while a disk hangs, a client that is gone keeps its thread and its two descriptors.
     dead_after "dead-after": Duration = Duration::from_secs(15), at least MOMENT, at most LONGEST;
     /// Messages kept in the log, and as many comings and goings.
     log_messages "log-messages": usize = 8192, at least 1, at most 100_000_000;
@@ -131,13 +137,13 @@ limits! {
     hold_name "hold-name": Duration = Duration::from_secs(10), at least Duration::ZERO, at most LONGEST;
     /// Requests that a member may send at once; 0 turns this rate and those of addresses off.
     rate_burst "rate-burst": usize = 200, at least 0, at most 1_000_000;
-    /// Requests a second after that; a long one counts as several. Faster members are read more slowly.
+    /// Requests a second after that; a long one counts as several, and faster members are read more slowly.
     rate "rate": usize = 50, at least 1, at most 1_000_000;
     /// Requests at once from all members of an address together; 0 turns this rate off.
     address_burst "address-burst": usize = 1000, at least 0, at most 1_000_000;
     /// Requests a second from them after that, shared in the order in which they come.
     address_rate "address-rate": usize = 200, at least 1, at most 1_000_000;
-    /// Places in the broadcaster's channel. When all are taken, the server refuses messages as busy.
+    /// Places in the broadcaster's channel; when all are taken, the server refuses messages as busy.
     queue "queue": usize = 1024, at least 1, at most 1_000_000;
     /// Time for delivering the accepted messages at shutdown.
     drain_timeout "drain-timeout": Duration = Duration::from_secs(5), at least MOMENT, at most LONGEST;
@@ -196,5 +202,15 @@ mod tests {
         assert_eq!(limits.check(), Ok(()));
         limits.max_frame = Bytes(4096);
         assert!(limits.check().is_err());
+    }
+
+    #[test]
+    fn the_text_of_a_limit_reads_as_that_of_any_other_flag() {
+        let flags = crate::settings::program(Vec::new()).flags;
+        assert!(flags.iter().any(|flag| flag.topic == Some("limits")));
+        for flag in flags {
+            let is_sentence = flag.text.starts_with(char::is_uppercase) || flag.text.contains(". ");
+            assert!(!is_sentence, "{}: {}", flag.form, flag.text);
+        }
     }
 }

@@ -77,7 +77,7 @@ pub(crate) fn zsh<S>(program: &Program<S>) -> String {
             value if value.starts_with('[') => ("=", format!("::topic:{action}")),
             value => ("=", format!(":{}:{action}", escaped(value).replace(':', "\\:"))),
         };
-        let specification = format!("{}{equals}[{}]{value}", flag.name(), escaped(flag.text));
+        let specification = format!("{}{equals}[{}]{value}", flag.name(), escaped(&flag.text));
         text += &format!(" \\\n    '{}'", specification.replace('\'', "'\\''"));
     }
     text + "\n"
@@ -98,7 +98,7 @@ pub(crate) fn fish<S>(program: &Program<S>) -> String {
             Candidates::Words(words) => format!(" -x -a {}", quoted(&words.join(" "))),
         };
         let long = flag.name().trim_start_matches("--");
-        text += &format!("complete -c {name} -l {long}{value} -d {}\n", quoted(flag.text));
+        text += &format!("complete -c {name} -l {long}{value} -d {}\n", quoted(&flag.text));
     }
     text
 }

@@ -63,7 +63,7 @@ fn entry<S>(flag: &Flag<S>) -> String {
         default if default.is_empty() => String::new(),
         default => format!(" [{}]", escape(&default)),
     };
-    format!(".TP\n\\fB{}\\fR{value}\n{}{default}\n", escape(flag.name()), escape(flag.text))
+    format!(".TP\n\\fB{}\\fR{value}\n{}{default}\n", escape(flag.name()), escape(&flag.text))
 }
 
 /// The text as roff shows it unchanged. A line of it must not begin with a dot or an apostrophe, and a hyphen
