@@ -86,8 +86,12 @@ impl Harness {
 
     /// Accepts the next connection.
     pub(crate) fn accept_stream(&self) -> Connection {
-        let stream = Stream::new(self.listener.accept().unwrap().0);
-        Connection::new(Arc::new(stream), FRAME_BYTES)
+        let accepting = self.listener.try_clone().unwrap();
+        let (accepted_tx, accepted_rx) = bounded(1);
+        let listener = thread::Builder::new().name("listener".into());
+        listener.spawn(move || accepted_tx.send(accepting.accept().unwrap().0)).unwrap();
+        let accepted = accepted_rx.recv_timeout(TEST_TIMEOUT).expect("the client connects");
+        Connection::new(Arc::new(Stream::new(accepted)), FRAME_BYTES)
     }
 
     /// Refuses the hello of the next connection.
