@@ -170,7 +170,7 @@ mod tests {
         let folder = Folder::new();
         folder.write("name sara\nname tom until 2026-11-23T08:05:09Z because too loud\n");
         let (mut file, list) = folder.load().unwrap();
-        let terms = Terms::new(Some(1_795_421_109), "too loud".to_owned());
+        let terms = Terms { until: Some(1_795_421_109), reason: "too loud".to_owned() };
         assert_eq!(list[&ban("tom")], terms);
         file.add(&ban("Sara"), &terms).unwrap();
         file.add(&ban("tom"), &terms).unwrap();

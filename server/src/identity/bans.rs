@@ -41,8 +41,8 @@ impl List {
     /// Adds a ban. It takes the place of the same one with other terms.
     fn add(&mut self, ban: &Ban, terms: &Terms) {
         match ban {
-            Ban::Address(_) => drop(self.addresses.insert(ban.clone(), terms.kept())),
-            Ban::Name(name) => self.names.insert(name, terms.kept()),
+            Ban::Address(_) => drop(self.addresses.insert(ban.clone(), terms.clone())),
+            Ban::Name(name) => self.names.insert(name, terms.clone()),
         }
     }
 
@@ -259,8 +259,8 @@ mod tests {
     #[test]
     fn a_ban_that_has_ended_keeps_nobody_out_and_the_others_say_why() {
         let bans = Bans::default();
-        let past = Terms::new(Some(1), String::new());
-        let terms = Terms::new(None, "too loud".to_owned());
+        let past = Terms { until: Some(1), ..Terms::default() };
+        let terms = Terms { until: None, reason: "too loud".to_owned() };
         for (word, terms) in [("192.0.2.7", &past), ("Ann", &past), ("192.0.2.8", &terms), ("Bob", &terms)] {
             bans.add(&ban(word), terms);
         }

@@ -24,7 +24,7 @@ pub(crate) use client_key::{key_of, ClientKey};
 pub(crate) use host::Host;
 pub(crate) use kept_names::KeptNames;
 pub(crate) use origin::{Origin, ShownAddress};
-pub(crate) use terms::Terms;
+pub(crate) use terms::{Terms, TypedTerms};
 
 /// The mode of a file of bans or names that is new, less what the user's mask takes away.
 const NEW_FILE_MODE: u32 = 0o666;

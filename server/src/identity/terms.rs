@@ -15,11 +15,9 @@ const MAX_REASON: usize = 256;
 /// The last second with a year of four digits, since the Unix epoch. The ban file can say no later one.
 const LAST_SECOND: u64 = 253_402_300_799;
 
-/// For how long a ban or a mute holds, and why.
-#[derive(Clone, Debug, Default)]
+/// For how long a ban or a mute holds, and why, as it is kept in a list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Terms {
-    /// The time as it was typed, until the terms are in a list. From then on it is what is left.
-    given: Option<Duration>,
     /// When it ends: seconds since the Unix epoch, by the clock of the server. `None` means that only an
     /// operator ends it.
     pub(crate) until: Option<u64>,
@@ -27,37 +25,28 @@ pub(crate) struct Terms {
     pub(crate) reason: String,
 }
 
-impl PartialEq for Terms {
-    fn eq(&self, other: &Terms) -> bool {
-        (self.until, &self.reason) == (other.until, &other.reason)
-    }
+/// Terms that an operator has just typed. Their words have the time as it was typed, and those of [`Terms`]
+/// have what is left of it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct TypedTerms {
+    time: Option<Duration>,
+    pub(crate) terms: Terms,
 }
 
-impl Eq for Terms {}
-
-impl Terms {
-    pub(crate) fn new(until: Option<u64>, reason: String) -> Terms {
-        Terms { given: None, until, reason }
-    }
-
-    /// Returns the terms as they are kept in a list.
-    pub(crate) fn kept(&self) -> Terms {
-        Terms { given: None, ..self.clone() }
-    }
-
+impl TypedTerms {
     /// Reads what an operator types: `[TIME] [REASON]`.
     ///
     /// # Errors
     /// What is wrong with it, for the operator.
-    pub(crate) fn read(text: &str) -> Result<Terms, String> {
+    pub(crate) fn read(text: &str) -> Result<TypedTerms, String> {
         let (word, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
         let is_time = word.trim_start_matches('-').starts_with(|c: char| c.is_ascii_digit());
-        let mut given = None;
+        let mut typed = None;
         let (until, reason) = match parse_time(word) {
             Some(time) if is_time && !time.is_zero() => {
                 // A time that the ban file cannot hold does not end.
                 let until = now().checked_add(time.as_secs().max(1)).filter(|until| *until <= LAST_SECOND);
-                given = until.map(|_| time);
+                typed = until.map(|_| time);
                 (until, rest.trim())
             }
             _ if is_time => return Err(format!("{:?} is not {TIME_FORM}", excerpt(word))),
@@ -70,9 +59,16 @@ impl Terms {
             // It stands in one line of the ban file.
             return Err("the reason has a line end, or another control character".to_owned());
         }
-        Ok(Terms { given, until, reason: reason.to_owned() })
+        Ok(TypedTerms { time: typed, terms: Terms { until, reason: reason.to_owned() } })
     }
 
+    /// Returns the words that stand behind a ban, as [`Terms::behind`].
+    pub(crate) fn behind(&self) -> String {
+        behind(self.time, &self.terms.reason)
+    }
+}
+
+impl Terms {
     /// Reads what stands behind a ban in its file, as [`Terms::in_file`] writes it.
     ///
     /// # Errors
@@ -115,31 +111,37 @@ impl Terms {
 
     /// Returns the words that stand behind a ban: ` for 10m: too loud`, or nothing.
     pub(crate) fn behind(&self) -> String {
-        let time = self.until.map_or(String::new(), |_| format!(" {}", self.time()));
-        time + &self.because()
+        behind(self.left(), &self.reason)
     }
 
-    fn time(&self) -> String {
-        match self.until {
-            Some(until) => {
-                let left = || Duration::from_secs(until.saturating_sub(now()));
-                format!("for {}", show_roughly(self.given.unwrap_or_else(left)))
-            }
-            None => "without a time limit".to_owned(),
-        }
+    fn left(&self) -> Option<Duration> {
+        self.until.map(|until| Duration::from_secs(until.saturating_sub(now())))
     }
+}
 
-    fn because(&self) -> String {
-        match &*self.reason {
-            "" => String::new(),
-            reason => format!(": {reason}"),
-        }
+impl fmt::Display for TypedTerms {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&words(self.time, &self.terms.reason))
     }
 }
 
 impl fmt::Display for Terms {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", self.time(), self.because())
+        f.write_str(&words(self.left(), &self.reason))
+    }
+}
+
+/// Returns the words that stand behind a mute: `for 10m: too loud`.
+fn words(time: Option<Duration>, reason: &str) -> String {
+    let without_limit = if time.is_none() { "without a time limit" } else { "" };
+    without_limit.to_owned() + behind(time, reason).trim_start()
+}
+
+fn behind(time: Option<Duration>, reason: &str) -> String {
+    let time = time.map_or(String::new(), |time| format!(" for {}", show_roughly(time)));
+    match reason {
+        "" => time,
+        reason => format!("{time}: {reason}"),
     }
 }
 
@@ -161,14 +163,15 @@ mod tests {
             ("too loud", false, "too loud"),
             ("soon", false, "soon"),
         ] {
-            let terms = Terms::read(text).unwrap();
+            let typed = TypedTerms::read(text).unwrap();
+            let terms = &typed.terms;
             assert_eq!((terms.until.is_some(), &*terms.reason), (has_time, reason), "{text}");
             assert!(terms.hold());
             // What is told at once has the time as it was typed, however slow the machine is.
-            assert_eq!(terms.to_string().contains("for 10m"), has_time, "{text}");
+            assert_eq!(typed.to_string().contains("for 10m"), has_time, "{text}");
         }
         for wrong in ["10x", "0", "-1h", "10m10", &"x".repeat(257), "a\nname tom", "10m \u{1b}[2J"] {
-            assert!(Terms::read(wrong).is_err(), "{wrong}");
+            assert!(TypedTerms::read(wrong).is_err(), "{wrong}");
         }
     }
 
@@ -176,7 +179,7 @@ mod tests {
     fn what_stands_in_the_file_is_read_again() {
         for typed in ["", "too loud", "10m", "1m a b", "because of that", "9999999d", "99999999999d so long"]
         {
-            let terms = Terms::read(typed).unwrap();
+            let terms = TypedTerms::read(typed).unwrap().terms;
             assert_eq!(Terms::read_in_file(&terms.in_file()), Ok(terms), "{typed}");
         }
         for wrong in ["until soon", "until 2026-02-30T00:00:00Z", "too loud"] {
@@ -186,7 +189,7 @@ mod tests {
 
     #[test]
     fn the_words_say_how_long_and_why() {
-        let terms = Terms::new(None, "too loud".to_owned());
+        let terms = Terms { until: None, reason: "too loud".to_owned() };
         assert_eq!(
             (terms.to_string(), terms.behind()),
             ("without a time limit: too loud".into(), ": too loud".into())
@@ -195,7 +198,7 @@ mod tests {
             (Terms::default().to_string(), Terms::default().behind()),
             ("without a time limit".into(), String::new())
         );
-        let past = Terms::new(Some(1), String::new());
+        let past = Terms { until: Some(1), ..Terms::default() };
         assert!(!past.hold() && past.behind().starts_with(" for "));
     }
 }

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     door::{Door, Operators},
-    identity::{Ban, Terms},
+    identity::{Ban, Terms, TypedTerms},
     room::{Command, Room, EVERYBODY},
 };
 use chat_common::{
@@ -117,15 +117,15 @@ impl Commands {
     /// Bans somebody, and removes the members that the ban covers.
     fn ban(&self, rest: &str) -> Result<String, String> {
         let (word, terms) = split(rest);
-        let (ban, terms) = (Ban::of(word)?, Terms::read(terms)?);
-        let (asked, asked_terms) = (ban.clone(), terms.clone());
-        let asked = self.ask(|banned_tx| Command::Ban { ban: asked, terms: asked_terms, banned_tx });
-        let Ok((is_new, members)) = asked else { return self.ban_in_file(&ban, &terms) };
+        let (ban, typed) = (Ban::of(word)?, TypedTerms::read(terms)?);
+        let (asked, asked_typed) = (ban.clone(), typed.clone());
+        let asked = self.ask(|banned_tx| Command::Ban { ban: asked, typed: asked_typed, banned_tx });
+        let Ok((is_new, members)) = asked else { return self.ban_in_file(&ban, &typed) };
         // Who bans an address does not need it offered.
         let out = removed(&members, matches!(ban, Ban::Name(_))) + warning(&ban);
         let (how, covered) =
-            (if is_new { "banned" } else { "banned already" }, covering(&ban) + &terms.behind());
-        match self.door.bans.save(&ban, &terms) {
+            (if is_new { "banned" } else { "banned already" }, covering(&ban) + &typed.behind());
+        match self.door.bans.save(&ban, &typed.terms) {
             Ok(()) => Ok(format!("{how}: {covered}; {out}")),
             Err(error) => Err(format!(
                 "banned until the server ends or /reload: {covered}; the ban file cannot be written: \
@@ -135,9 +135,9 @@ impl Commands {
     }
 
     /// Writes a ban into the file alone, because the room is ending. The next server reads it.
-    fn ban_in_file(&self, ban: &Ban, terms: &Terms) -> Result<String, String> {
-        let covered = covering(ban) + &terms.behind();
-        match self.door.bans.save(ban, terms) {
+    fn ban_in_file(&self, ban: &Ban, typed: &TypedTerms) -> Result<String, String> {
+        let covered = covering(ban) + &typed.behind();
+        match self.door.bans.save(ban, &typed.terms) {
             _ if !self.door.bans.have_file() => Err(ENDING.to_owned()),
             Ok(()) => Ok(format!("banned from the next start on: {covered}; {ENDING}")),
             Err(error) => Err(format!("not banned: {covered}; the ban file cannot be written: {error}")),
@@ -150,16 +150,16 @@ impl Commands {
             return self.with_room(|room| muted(&room.mutes().list()));
         }
         let (name, terms) = split(rest);
-        let (name, terms) = (name_of(name)?, Terms::read(terms)?);
-        let (asked, asked_terms) = (name.clone(), terms.clone());
-        let told = self.ask(|muted_tx| Command::Mute { name: asked, terms: asked_terms, muted_tx })?;
+        let (name, typed) = (name_of(name)?, TypedTerms::read(terms)?);
+        let (asked, asked_typed) = (name.clone(), typed.clone());
+        let told = self.ask(|muted_tx| Command::Mute { name: asked, typed: asked_typed, muted_tx })?;
         match told.map_err(|refusal| refusal.text)? {
             Some(name) if name == EVERYBODY => {
-                Ok(format!("muted: everybody but operators {terms}; /unmute * ends it"))
+                Ok(format!("muted: everybody but operators {typed}; /unmute * ends it"))
             }
-            Some(name) => Ok(format!("muted: {name} {terms}; /unmute {name} ends it")),
+            Some(name) => Ok(format!("muted: {name} {typed}; /unmute {name} ends it")),
             None => Ok(format!(
-                "muted: {name} {terms}; nobody here has this name now, and /unmute {name} ends it"
+                "muted: {name} {typed}; nobody here has this name now, and /unmute {name} ends it"
             )),
         }
     }

@@ -4,7 +4,7 @@
 use crate::{
     delivery::ConnectionPair,
     door::Slot,
-    identity::{Ban, Origin, Terms},
+    identity::{Ban, Origin, TypedTerms},
 };
 use chat_common::{
     program::tasks::Task,
@@ -69,14 +69,14 @@ pub(crate) enum Command {
     /// The operator bans a name or addresses, and removes the members that the ban covers.
     Ban {
         ban: Ban,
-        terms: Terms,
+        typed: TypedTerms,
         /// Gets whether the ban is new, and who was removed.
         banned_tx: Sender<(bool, Vec<Removed>)>,
     },
     /// The operator lets nobody with this name say anything for some time, or nobody but operators.
     Mute {
         name: String,
-        terms: Terms,
+        typed: TypedTerms,
         /// Gets the name of the member that has it, if there is one.
         muted_tx: Sender<Result<Option<String>, Refusal>>,
     },

@@ -7,7 +7,10 @@
 //! again, or when somebody else takes the name. A journal keeps it over a restart.
 
 use crate::identity::{ByName, Terms};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    fmt::Display,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 /// The most mutes at a time. An operator types no more, and a script that does is told.
 const MAX_MUTES: usize = 10_000;
@@ -83,7 +86,7 @@ impl Mutes {
 fn set(list: &mut ByName<Terms>, name: &str, terms: Option<Terms>) {
     list.remove(name);
     if let Some(terms) = terms {
-        list.insert(name, terms.kept());
+        list.insert(name, terms);
     }
 }
 
@@ -93,7 +96,7 @@ fn list(list: &ByName<Terms>) -> Vec<(String, Terms)> {
 }
 
 /// Returns the sentence for a member whose name is muted, or for everybody.
-pub(super) fn sentence(name: &str, terms: &Terms) -> String {
+pub(super) fn sentence(name: &str, terms: &impl Display) -> String {
     match name {
         EVERYBODY => format!("the operator has muted everybody {terms}; you can read on, and leave"),
         _ => format!("the operator has muted you {terms}; you can read on, and leave"),
@@ -105,7 +108,7 @@ mod tests {
     use super::*;
 
     fn until(until: u64) -> Option<Terms> {
-        Some(Terms::new(Some(until), String::new()))
+        Some(Terms { until: Some(until), ..Terms::default() })
     }
 
     #[test]
@@ -123,7 +126,7 @@ mod tests {
     #[test]
     fn the_mute_of_everybody_holds_for_all_but_operators() {
         let mutes = Mutes::default();
-        mutes.set(EVERYBODY, Some(Terms::new(None, "an exam".to_owned())));
+        mutes.set(EVERYBODY, Some(Terms { until: None, reason: "an exam".to_owned() }));
         let why =
             "the operator has muted everybody without a time limit: an exam; you can read on, and leave";
         assert_eq!(mutes.sentence("Ann", false).as_deref(), Some(why));

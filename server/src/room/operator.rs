@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     delivery::ConnectionPair,
-    identity::{Ban, Name, Terms},
+    identity::{Ban, Name, TypedTerms},
     log::Audience,
 };
 use chat_common::wire::protocol::{Cause, EventKind, Refusal};
@@ -77,16 +77,16 @@ impl RoundInProgress<'_> {
     ///
     /// # Errors
     /// When there are too many mutes, or the disk is full: what is not kept must not hold.
-    pub(super) fn mute(&mut self, name: &str, terms: Terms) -> Result<Option<String>, Refusal> {
+    pub(super) fn mute(&mut self, name: &str, typed: TypedTerms) -> Result<Option<String>, Refusal> {
         self.check_space()?;
         if !self.mutes.has_space_for(name) {
             let why = "there are too many mutes; /mute lists them, /unmute ends one";
             return Err(Refusal::new(Cause::Unsupported, why));
         }
-        let member = self.tell_named(name, &sentence(name, &terms));
-        let line = format!("the operator has muted {} {terms}", shown(member.as_deref().unwrap_or(name)));
+        let member = self.tell_named(name, &sentence(name, &typed));
+        let line = format!("the operator has muted {} {typed}", shown(member.as_deref().unwrap_or(name)));
         self.effects.lines.push((None, line));
-        self.state.ruling = Some(Ruling::Mute(name.to_owned(), Some(terms)));
+        self.state.ruling = Some(Ruling::Mute(name.to_owned(), Some(typed.terms)));
         Ok(member)
     }
 

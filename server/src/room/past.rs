@@ -96,7 +96,7 @@ impl Past {
                 Record::Gone { session } => drop(sessions.remove(&session)),
                 #[cfg(feature = "seeded-bugs")]
                 Record::Muted { .. } if limits.seeded.has(Bug::MutesForgotten) => {}
-                Record::Muted { name, until, reason } => mutes.set(&name, Some(Terms::new(until, reason))),
+                Record::Muted { name, until, reason } => mutes.set(&name, Some(Terms { until, reason })),
                 Record::Unmuted { name } => mutes.set(&name, None),
                 Record::Event { author, audience, digest, event } => {
                     if std::mem::take(&mut is_first) {

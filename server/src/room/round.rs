@@ -115,14 +115,14 @@ impl<'r> RoundInProgress<'r> {
                 let removed = self.remove(&ban, &reason);
                 self.effects.answer(removed_tx, removed);
             }
-            Command::Ban { ban, terms, banned_tx } => {
-                let why = format!("banned{}", terms.behind());
+            Command::Ban { ban, typed, banned_tx } => {
+                let why = format!("banned{}", typed.behind());
                 let banned = (!self.door.bans.has(&ban), self.remove(&ban, &why));
-                self.state.ruling = Some(Ruling::Ban(ban, terms));
+                self.state.ruling = Some(Ruling::Ban(ban, typed.terms));
                 self.effects.answer(banned_tx, banned);
             }
-            Command::Mute { name, terms, muted_tx } => {
-                let muted = self.mute(&name, terms);
+            Command::Mute { name, typed, muted_tx } => {
+                let muted = self.mute(&name, typed);
                 self.effects.answer(muted_tx, muted);
             }
             Command::Unmute { name, unmuted_tx } => {

@@ -94,7 +94,7 @@ impl RoundInProgress<'_> {
 
 /// Returns the record of a mute.
 fn muted(name: String, terms: Terms) -> Record {
-    let Terms { until, reason, .. } = terms;
+    let Terms { until, reason } = terms;
     Record::Muted { name, until, reason }
 }
 

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     delivery::ConnectionPair,
     door::Door,
-    identity::{Ban, Bans, Origin, Terms},
+    identity::{Ban, Bans, Origin, TypedTerms},
     log::Reader,
     order::{
         journal::{
@@ -142,9 +142,9 @@ impl TestRoom<'_> {
         self.apply(Command::Rename { pair, name, task }).replies.remove(0).1
     }
 
-    fn mute(&mut self, name: &str, terms: Terms) -> Option<String> {
+    fn mute(&mut self, name: &str) -> Option<String> {
         let (muted_tx, muted_rx) = bounded(1);
-        self.apply(Command::Mute { name: name.to_owned(), terms, muted_tx });
+        self.apply(Command::Mute { name: name.to_owned(), typed: TypedTerms::default(), muted_tx });
         muted_rx.recv().unwrap().unwrap()
     }
 
@@ -363,7 +363,7 @@ fn a_muted_member_says_nothing_until_the_mute_ends_and_its_name_stays_muted() {
     with_room(&Limits::default(), |mut room| {
         let ann = room.join("Ann", 1, address(1));
         let before = room.say(&ann, 1, "before");
-        assert_eq!(room.mute("ann", Terms::default()), Some("Ann".to_owned()));
+        assert_eq!(room.mute("ann"), Some("Ann".to_owned()));
         let is_muted = |reply: Reply| match reply {
             Reply::Refused(refusal) => assert_eq!(refusal.cause, Cause::Muted),
             other => panic!("{other:?}"),
@@ -389,7 +389,7 @@ fn a_muted_member_says_nothing_until_the_mute_ends_and_its_name_stays_muted() {
         assert_eq!(unmuted_rx.recv(), Ok(Ok(true)));
         assert!(matches!(room.say(&ann, 1, "yes"), Reply::Accepted { .. }));
         // One who is not here is muted when the name comes.
-        assert_eq!(room.mute("cid", Terms::default()), None);
+        assert_eq!(room.mute("cid"), None);
         let cid = room.join("Cid", 3, address(3));
         is_muted(room.say(&cid, 1, "no"));
         // A name that is muted cannot be a way out, and its new owner is muted too.
@@ -420,13 +420,13 @@ fn what_a_connection_asked_for_is_not_done_when_its_session_has_a_newer_one() {
 fn nobody_gets_around_a_mute_or_a_kick_by_a_name_that_looks_the_same() {
     with_room(&Limits::default(), |mut room| {
         let bill = room.join("Bill", 1, address(1));
-        assert_eq!(room.mute("bill", Terms::default()), Some("Bill".to_owned()));
+        assert_eq!(room.mute("bill"), Some("Bill".to_owned()));
         room.leave(&bill);
         let bill = room.join("BiII", 2, address(1));
         assert!(matches!(room.say(&bill, 1, "no"), Reply::Refused(why) if why.cause == Cause::Muted));
         assert_eq!(room.told(2).len(), 1);
         let ian = room.join("Ian", 3, address(3));
-        assert_eq!(room.mute("Lan", Terms::default()), None);
+        assert_eq!(room.mute("Lan"), None);
         assert!(matches!(room.say(&ian, 1, "yes"), Reply::Accepted { .. }));
         assert_eq!(room.kick("Bi1l"), ["BiII"]);
     });
@@ -696,9 +696,9 @@ fn the_record_of_a_mute_has_its_space_and_the_sessions_that_wait_have_what_is_le
             room.waiting.sessions.insert(u64::from(number));
         }
         let (muted_tx, muted_rx) = bounded(1);
-        let terms = Terms::new(None, "x".repeat(256));
+        let typed = TypedTerms::read(&"x".repeat(256)).unwrap();
         let mut round = room.begin_round();
-        round.apply(Command::Mute { name: "n1".to_owned(), terms, muted_tx });
+        round.apply(Command::Mute { name: "n1".to_owned(), typed, muted_tx });
         let space = 800;
         round.space = Space { accepts: true, bytes: round.staged.bytes() + space };
         let records = round.records();
