@@ -1,7 +1,7 @@
 //! Operators in the room: how somebody becomes one, and what the commands do from there. Tested on the real
 //! programs.
 
-use chat_common::wire::protocol::{Cause, Reply, Request};
+use chat_common::wire::protocol::{Callback, Cause, EventKind, Reply, Request};
 use chat_tests::{
     folder::Folder,
     member::Member,
@@ -247,6 +247,42 @@ fn the_token_of_a_session_gives_nothing_without_the_passphrase() {
     };
     assert!(!people(&mut sara));
     assert!(is_lines(&sara.ask(&operate).unwrap()) && people(&mut sara));
+}
+
+#[test]
+fn one_that_shows_the_passphrase_before_it_joins_enters_as_an_operator() {
+    let (_folder, file) = operators_file();
+    let (_server, address) = Program::server(&["--operators", &file]);
+    let mut sara = RawPeer::connect_call(address).unwrap();
+    assert!(is_lines(&ask_to_operate(&mut sara, WORDS)));
+    let command = |sara: &mut RawPeer, line: &str| sara.ask(&Request::Command { line: line.into() }).unwrap();
+    assert!(is_lines(&command(&mut sara, "/mute * an exam")));
+    let token = raw::random_token();
+    sara.join("Sara", token).unwrap();
+    assert!(is_lines(&command(&mut sara, "/say begin")));
+    let mut callback = sara.connect_callback(address, token).unwrap();
+    let first_notice = loop {
+        let Some(Callback::Receive { events, .. }) = callback.serve_receive().unwrap() else { continue };
+        let notice = events.into_iter().find_map(|event| match event.kind {
+            EventKind::Notice { text } => Some(text),
+            _ => None,
+        });
+        if let Some(notice) = notice {
+            break notice;
+        }
+    };
+    assert_eq!(first_notice, "begin", "the mute of everybody does not bind it");
+}
+
+#[test]
+fn an_operator_whose_join_is_refused_keeps_its_place() {
+    let (_folder, file) = operators_file();
+    let (_server, address) = Program::server(&["--operators", &file, "--max-unjoined", "1"]);
+    let mut sara = RawPeer::connect_call(address).unwrap();
+    assert!(is_lines(&ask_to_operate(&mut sara, WORDS)));
+    assert!(sara.join("no such \n name", raw::random_token()).is_err());
+    let _others = [(); 2].map(|()| RawPeer::connect_call(address).unwrap());
+    assert!(is_lines(&sara.ask(&Request::Command { line: "/bans".into() }).unwrap()));
 }
 
 #[test]

@@ -219,10 +219,12 @@ impl Slot {
         self.share.set(ConnectionKind::Member);
     }
 
-    /// Records that the connection's Join was refused, and it may send another.
-    pub(crate) fn mark_unjoined(&self) {
+    /// Records that the connection's Join was refused, and it may send another. An operator keeps its place.
+    pub(crate) fn mark_unjoined(&self, is_operator: bool) {
         self.share.set(ConnectionKind::Call);
-        self.set_stage(Stage::Unjoined);
+        if !is_operator {
+            self.set_stage(Stage::Unjoined);
+        }
     }
 
     /// Records that the connection's Join is being carried out. No new connection can take its place now.
@@ -404,7 +406,8 @@ mod tests {
         let others = opens(100);
         assert!(joined.iter().all(is_open));
         assert_eq!(others.iter().filter(|slot| is_open(slot)).count(), 2);
-        joined[0].mark_unjoined();
+        joined[0].mark_unjoined(false);
+        joined[1].mark_unjoined(true);
         // It survives each throw with a probability of two thirds at most.
         let _others = opens(1000);
         assert!(!is_open(&joined[0]) && is_open(&joined[1]));

@@ -262,7 +262,7 @@ fn wait_for_join(
                 }
                 let stream = Arc::clone(connection.stream());
                 let mut go_on = pays_for_reading(service, connection, allowance);
-                match join::join(service, &stream, origin, join, &mut go_on) {
+                match join::join(service, &stream, operator, join, &mut go_on) {
                     Ok(calls) => {
                         if !calls.joined.called_back {
                             slot.mark_awaiting_callback();
@@ -270,7 +270,7 @@ fn wait_for_join(
                         return Ok(Some(calls));
                     }
                     Err(refusal) => {
-                        slot.mark_unjoined();
+                        slot.mark_unjoined(operator.is_operator);
                         refusal
                     }
                 }
@@ -320,10 +320,6 @@ fn serve_member(
     operator: &mut OperatorCalls<'_>,
 ) -> Result<ClientEnd, RpcError> {
     let limits = service.limits;
-    if operator.is_operator {
-        // An error means that the room is ending.
-        let _ = operator.tell_room(service, &calls.pair);
-    }
     connection.reply(&Reply::Joined(calls.joined.clone()), limits.frame_timeout)?;
     let callback_due = Instant::now() + limits.join_timeout;
     loop {

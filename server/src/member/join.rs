@@ -2,7 +2,7 @@
 //! the client enters. Runs on the thread of its call connection. It may not change the list of members:
 //! the broadcaster does.
 
-use super::{dial, Service};
+use super::{dial, operator::OperatorCalls, Service};
 #[cfg(feature = "seeded-bugs")]
 use crate::settings::seeded::Bug;
 use crate::{
@@ -66,7 +66,8 @@ impl MemberCalls {
     }
 }
 
-/// Lets a client enter the room, or resume its session.
+/// Lets a client enter the room, or resume its session. One that has shown the operators' passphrase before
+/// enters as an operator, so nothing binds it that does not bind those.
 ///
 /// # Blocking
 /// On dialling the client's listener, for the dial timeout at most. On the broadcaster, which waits for
@@ -78,11 +79,12 @@ impl MemberCalls {
 pub(super) fn join(
     service: &Service<'_>,
     call: &Arc<Stream>,
-    origin: Origin,
+    operator: &OperatorCalls<'_>,
     join: Join,
     go_on: GoOn<'_>,
 ) -> Result<MemberCalls, Refusal> {
     let Service { room, door, limits, shutdown, motd, kept_for, .. } = *service;
+    let origin = operator.origin;
     if shutdown.is_requested() {
         return Err(stopping());
     }
@@ -100,6 +102,9 @@ pub(super) fn join(
     let since = since.filter(|sequence| *sequence < room.next_sequence());
     let claiming = Arc::clone(call);
     let pair = room.ask(|claimed_tx| Command::Claim { join, origin, call: claiming, claimed_tx })??;
+    if operator.is_operator {
+        operator.tell_room(service, &pair)?;
+    }
     #[cfg(feature = "seeded-bugs")]
     let held = limits.seeded.has(Bug::LockOverDial).then(|| room.hold_registry());
     let callback = (port != 0)

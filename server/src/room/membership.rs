@@ -144,7 +144,8 @@ impl RoundInProgress<'_> {
         self.effects.recipients.extend(callback.map(new_recipient));
         self.effects.recipients_changed = true;
         self.state.changed.push(pair.id);
-        let (key, address, shown) = (member.client.key, member.client.address, member.client.shown());
+        let KnownClient { key, address, is_operator, .. } = member.client;
+        let shown = member.client.shown();
         let is_new = member.in_log.joined.is_none();
         if member.send_only {
             // Nothing is staged. Everything with a lower sequence than the next event was before it.
@@ -163,7 +164,7 @@ impl RoundInProgress<'_> {
             if let Some(member) = self.members.get_mut(pair.id) {
                 member.in_log.joined = member.in_log.joined.or(sequence);
             }
-            if let Some(why) = self.mutes.sentence(&name, false).filter(|_| is_new) {
+            if let Some(why) = self.mutes.sentence(&name, is_operator).filter(|_| is_new) {
                 self.tell(pair.id, why);
             }
         }
