@@ -167,13 +167,16 @@ impl HostBuckets {
     /// Returns whether the host has a guess left.
     #[cfg(any(feature = "closed", test))]
     pub(super) fn has_guess(&self, now: Instant) -> bool {
-        self.guesses.try_take_if(false, now)
+        self.guesses.has_token(now)
     }
 
-    /// Takes a guess for a passphrase if that is wrong. Returns false if the host had none left. This is one
-    /// step, so no number of connections that show a passphrase at the same time gets more guesses.
+    /// Takes a guess for a passphrase if that is wrong. Returns false if the host had none left. A wrong one
+    /// takes it in one step, so no number of connections that show one at the same time gets more guesses.
     pub(super) fn charge_guess(&self, is_right: bool, now: Instant) -> bool {
-        self.guesses.try_take_if(!is_right, now)
+        match is_right {
+            true => self.guesses.has_token(now),
+            false => self.guesses.try_take(now),
+        }
     }
 
     /// Returns a line about the host as it is to be logged, or `None` when there were too many. The next line

@@ -62,20 +62,20 @@ impl Bucket {
 
     /// Takes one token if there is one. Returns whether there was.
     pub(super) fn try_take(&self, now: Instant) -> bool {
-        self.try_take_if(true, now)
-    }
-
-    /// Returns whether there is a token, and takes it if `takes`.
-    pub(super) fn try_take_if(&self, takes: bool, now: Instant) -> bool {
         if self.rate.is_off() {
             return true;
         }
         let mut tokens = self.count(now);
         let has_token = tokens.0 >= 1.0;
-        if has_token && takes {
+        if has_token {
             tokens.0 -= 1.0;
         }
         has_token
+    }
+
+    /// Returns whether there is a token.
+    pub(super) fn has_token(&self, now: Instant) -> bool {
+        self.rate.is_off() || self.count(now).0 >= 1.0
     }
 
     /// Puts one token back that was taken for nothing.
