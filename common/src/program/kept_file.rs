@@ -354,7 +354,7 @@ fn lock_path(path: &Path) -> PathBuf {
 /// so: the file may have another name by now.
 pub fn leads_to(path: &Path, file: &File) -> bool {
     let id = |metadata: Metadata| (metadata.dev(), metadata.ino());
-    fs::metadata(path).map(id).ok() == file.metadata().map(id).ok()
+    fs::metadata(path).is_ok_and(|there| file.metadata().is_ok_and(|open| id(there) == id(open)))
 }
 
 fn create_new(path: &Path, mode: u32) -> io::Result<File> {

@@ -8,7 +8,7 @@
 //! - A room MUST NOT get another key without a line that says so, because its members take it for an
 //!   impostor then. So the first start with another directory copies what is in the old one, and each start
 //!   with two directories that differ says which one counts.
-//! - Nothing that is there MUST be replaced.
+//! - A file that is there MUST NOT be replaced.
 
 use crate::words;
 use chat_common::{
