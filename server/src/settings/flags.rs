@@ -70,7 +70,8 @@ pub(crate) fn program(commands: Vec<(&'static str, &'static str)>) -> Program<Co
             v.within(&mut to.options.settings.journal.segment_size, SEGMENT_SIZES)
         })
         .does("with --journal: the length of a file")
-        .default(journal.segment_size.show()),
+        .default(journal.segment_size.show())
+        .topic("limits"),
         flag("--check DIR", |to, v| v.text(&mut to.check))
             .does("say whether the journal in DIR is whole, and exit"),
         flag("--repair DIR", |to, v| v.text(&mut to.repair))
