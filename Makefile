@@ -82,6 +82,8 @@ USUAL = chat-common chat-server chat-client chat-tests
 COURSE = $(CLOSED_BUILD) $(patsubst %,--package %,$(USUAL) course-kit course-judge)
 COURSE_TESTS = $(patsubst tests/course/judge/tests/%.rs,--test %,$(wildcard tests/course/judge/tests/*.rs))
 
+GATEWAY_TEST = $(CARGO) test $(CLOSED_BUILD) --features chat-web/closed $(patsubst %,--package %,$(USUAL) chat-web)
+
 # What is packed, installed and started by make, and what the pages of the course let a person type. The pages wait for
 # seconds, as a person does, so the gate leaves them to the nightly run.
 RELEASE_TEST = $(CARGO) test $(FULL_BUILD) --test release --
@@ -108,8 +110,7 @@ check: ## format, lints, tests, model, docs: what CI runs, with warnings as erro
 	$(call step,scenarios in rooms with a journal,CHAT_ROOM=journal $(SCENARIOS) $(WITHOUT_ROOM))
 	$(call step,scenarios in closed rooms,CHAT_ROOM=closed $(SCENARIOS) $(WITHOUT_ROOM))
 	$(call step,tests of the editor,$(CARGO) test $(FULL_BUILD) --lib --test editor -- $(WITHOUT_EDITOR))
-	$(call step,the gateway and its guests,$(CARGO) test $(CLOSED_BUILD) --features chat-web/closed \
-		$(patsubst %,--package %,$(USUAL) chat-web) --bin chat-web --test http)
+	$(call step,the gateway and its guests,$(GATEWAY_TEST) --bin chat-web --test http)
 	$(call step,tests of the default build,$(CARGO) test --package chat-common --package chat-server \
 		--package chat-client --lib --bins -- $(WITHOUT_FEATURES))
 	$(call step,model,$(MAKE) model)
@@ -129,6 +130,8 @@ nightly: check ## the gate, and all that takes too long for each change: about a
 	$(call step,packing$(comma) installing and the course,$(MAKE) release-test)
 	$(call step,the experiments,$(MAKE) lesson)
 	$(call step,what faults cost,$(MAKE) faults)
+	$(call step,a million changed requests to the gateway,CHAT_REQUESTS=1000000 $(GATEWAY_TEST) --test http -- \
+		requests_that_are_changed)
 	$(call step,soak,$(MAKE) soak)
 	$(call step,soak of a closed room with a journal,CHAT_ROOM=closed$(comma)journal $(MAKE) soak)
 	$(times)

@@ -18,7 +18,7 @@ pub enum Utterance {
 
 impl Utterance {
     /// The text, without the recipient.
-    pub(crate) fn text(&self) -> &str {
+    pub fn text(&self) -> &str {
         match self {
             Utterance::Message(text) | Utterance::Action(text) | Utterance::Private { text, .. } => text,
         }

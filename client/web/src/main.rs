@@ -133,10 +133,11 @@ fn serve(options: &Options, log: &BackgroundWriter, ignored: &IgnoredAtStart) ->
             }
         };
         let start = |name: &str| thread::Builder::new().name(name.to_owned());
-        start("room").spawn_scoped(scope, visit).map_err(|error| failed(error.to_string()))?;
         let watch = || absences_loop(&gateway.guests, &shutdown);
-        let watching = start("absences").spawn_scoped(scope, watch);
-        watching.inspect_err(|_| shutdown.request()).map_err(|error| failed(error.to_string()))?;
+        start("absences").spawn_scoped(scope, watch).map_err(|error| failed(error.to_string()))?;
+        // The scope waits for the thread before.
+        let visiting = start("room").spawn_scoped(scope, visit).inspect_err(|_| shutdown.request());
+        visiting.map_err(|error| failed(error.to_string()))?;
         let handlers = Handlers {
             check: &|connection, head| door::check(&gateway.names, connection, head),
             answer: &|connection, request| routes::answer(&gateway, connection, request),

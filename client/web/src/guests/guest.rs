@@ -8,7 +8,7 @@
 //! an old run tells is not heard any more.
 
 use crate::guests::{page_lines::PageLines, shared_lines::SharedLines};
-use chat_client::{json_objects, Input, Outcome, Stop, UiEvent, Utterance};
+use chat_client::{json_objects, Input, Outcome, Stop, UiEvent};
 use chat_common::wire::{
     protocol::{Cause, Joined, Place, Refusal},
     token::Token,
@@ -49,8 +49,6 @@ struct State {
     lines: PageLines,
     /// How many requests of the page wait for the server.
     waiting: usize,
-    /// The highest id of a message that was taken from this page.
-    taken: Option<u64>,
     page: PagePresence,
 }
 
@@ -144,7 +142,6 @@ impl Guest {
             room: RoomFacts::default(),
             lines: PageLines::after(None),
             waiting: 0,
-            taken: None,
             page: PagePresence { page: 0, stream, reading, read, since, patience },
         };
         Guest { token, address, shared, state: Mutex::new(state), changed: Condvar::new() }
@@ -170,7 +167,7 @@ impl Guest {
         };
         (state.joining, state.lines) = (Joining::Underway, PageLines::after(place));
         state.page.read = 0;
-        (state.waiting, state.taken, state.room.refusal) = (0, None, None);
+        (state.waiting, state.room.refusal) = (0, None);
         number
     }
 
@@ -270,7 +267,7 @@ impl Guest {
         let mut state = self.lock();
         state.page.page += 1;
         state.page.stop_reading(CLOSING);
-        (state.page.reading, state.page.read, state.taken) = (Reading::Soon, 0, None);
+        (state.page.reading, state.page.read) = (Reading::Soon, 0);
         state.lines.begin_again();
         self.changed.notify_all();
         let resumes = !state.run.ended && place.is_some_and(|place| !state.lines.cover(place));
@@ -334,22 +331,14 @@ impl Guest {
         }
     }
 
-    /// Passes a request of the page on to the session. A message that was taken before is not passed on
-    /// again.
+    /// Passes a request of the page on to the session. The server knows a message that comes again.
     ///
     /// # Errors
     /// Why it was not taken.
     pub(crate) fn take(&self, input: Input) -> Result<(), NotTaken> {
         let mut state = self.lock();
-        let said = match input.without_id() {
-            Input::Say { utterance, message_id } => Some((text_of(utterance).len(), *message_id)),
-            _ => None,
-        };
-        if let Some((length, id)) = said {
-            if state.taken.is_some_and(|taken| id.is_some_and(|id| id <= taken)) {
-                return Ok(());
-            }
-            if length > state.room.text_limit {
+        if let Input::Say { utterance, .. } = input.without_id() {
+            if utterance.text().len() > state.room.text_limit {
                 return Err(NotTaken::TooLong);
             }
         }
@@ -358,7 +347,6 @@ impl Guest {
             return Err(NotTaken::Waiting);
         }
         state.waiting += 1;
-        state.taken = said.and_then(|(_, id)| id).or(state.taken);
         Ok(())
     }
 
@@ -455,11 +443,5 @@ impl PagePresence {
     fn stop_reading(&mut self, patience: Duration) {
         self.stream += 1;
         (self.reading, self.since, self.patience) = (Reading::Not, Instant::now(), patience);
-    }
-}
-
-fn text_of(utterance: &Utterance) -> &str {
-    match utterance {
-        Utterance::Message(text) | Utterance::Action(text) | Utterance::Private { text, .. } => text,
     }
 }

@@ -143,6 +143,9 @@ fn a_message_that_is_sent_again_is_said_once_also_after_the_gateway_was_killed()
     ann.sees("accepted again", |line| line["event"] == "accepted" && line["message_id"] == 7);
     assert_eq!(ann.say(&gateway, "twice", 8).status, 202);
     bob.hears("twice");
+    // An id that is older than the last one.
+    assert_eq!(ann.say(&gateway, "once", 7).status, 202);
+    ann.sees("refused", |line| line["event"] == "refused");
     assert!(!bob.stream.lines.iter().any(|line| line["text"] == "once"), "{:?}", bob.stream.lines);
     let history = format!("{:?}", tom.leave());
     assert_eq!(history.matches("once").count(), 1, "{history}");

@@ -3,7 +3,8 @@
 use chat_tests::{process::Program, watchdog::WATCHDOG_TIMEOUT};
 use serde_json::{json, Value};
 use std::{
-    io::{BufRead, BufReader, Read, Write},
+    fs,
+    io::{self, BufRead, BufReader, Read, Write},
     net::{Shutdown, SocketAddr, TcpStream},
     process::Command,
 };
@@ -44,6 +45,13 @@ impl Gateway {
         let program = Program::start("gateway", &mut command);
         program.sees("Serving the room");
         Gateway { program, address: self.address }
+    }
+
+    /// Returns how many connections have a thread.
+    pub(crate) fn http_threads(&self) -> usize {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.program.pid())).unwrap();
+        let name = |task: io::Result<fs::DirEntry>| fs::read_to_string(task.ok()?.path().join("comm")).ok();
+        tasks.filter_map(name).filter(|name| name == "http\n").count()
     }
 
     /// Connects, and sends nothing.
@@ -199,6 +207,9 @@ impl Events {
                 Ok(0) => return None,
                 Ok(_) if text == "\n" => {}
                 Ok(_) => {
+                    let object = text.strip_suffix('\n').unwrap();
+                    // Neither a terminal nor a reader of lines finds anything in it but text.
+                    assert!(!object.contains(|c: char| c.is_control() || c == '\u{2028}'), "{object:?}");
                     let line: Value = serde_json::from_str(&text).unwrap();
                     self.lines.push(line.clone());
                     return Some(line);
