@@ -1,13 +1,18 @@
 //! Operators in the room: how somebody becomes one, and what the commands do from there. Tested on the real
 //! programs.
 
-use chat_common::wire::protocol::{Callback, Cause, EventKind, Reply, Request};
+use chat_common::wire::{
+    error::RpcError,
+    protocol::{Callback, Cause, EventKind, Reply, Request},
+    status::Status,
+};
 use chat_tests::{
     folder::Folder,
     member::Member,
     process::{binary, Program},
     proxy::Proxy,
     raw::{self, RawPeer},
+    room::Kind,
     terminal::{Screen, TerminalUser},
     watchdog::{poll, WATCHDOG_TIMEOUT},
 };
@@ -320,22 +325,26 @@ fn somebody_who_guesses_at_an_operators_address_ends_no_rights() {
     let proxy = Proxy::start(address);
     let mut sara = operator(proxy.address(), "Sara", &file);
     poll("the address to have no guess left", || {
-        let mut guesser = RawPeer::connect_call(address).unwrap();
-        match ask_to_operate(&mut guesser, "wrong") {
-            Reply::Refused(refusal) => refusal.text.contains("too many wrong").then_some(()),
+        match RawPeer::connect_call(address).map(|mut guesser| ask_to_operate(&mut guesser, "wrong")) {
+            Ok(Reply::Refused(refusal)) => refusal.text.contains("too many wrong").then_some(()),
+            // In a closed room nobody connects from there any more.
+            Err(RpcError::Refused { status: Status::Busy, .. }) => Some(()),
             other => panic!("{other:?}"),
         }
     });
     proxy.cut();
     sara.sees("--- connected again ---\n");
-    sara.logs(
-        "--- refused: you are an operator again when the server has time for it: too many wrong passphr",
-    );
-    sara.types("hello");
-    // A guess comes back within 12 s.
-    poll("the rights to be back", || {
-        (sara.output().matches("you are an operator now").count() == 2).then_some(())
-    });
+    // In a closed room she comes back when the address has a guess again, and then it is enough for both.
+    if !Kind::of_this_run().closed {
+        sara.logs(
+            "--- refused: you are an operator again when the server has time for it: too many wrong passphr",
+        );
+        sara.types("hello");
+        // A guess comes back within 12 s.
+        poll("the rights to be back", || {
+            (sara.output().matches("you are an operator now").count() == 2).then_some(())
+        });
+    }
     sara.types("/bans");
     sara.sees("nobody is banned\n");
     assert!(!sara.error_output().contains("any more"), "{}", sara.error_output());

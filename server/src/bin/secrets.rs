@@ -43,6 +43,8 @@ pub(crate) fn open(
     if !closed.made_up && closed.passphrase_file.is_none() {
         return Ok(None);
     }
+    // Before the key: a server that does not start makes nothing.
+    let given = closed.passphrase_file.as_deref().map(read).transpose()?;
     let places = Places(closed.state.as_deref().into_iter().chain(journal).collect());
     let usual = state::default_directory(&|name| env::var(name).ok());
     let key = if let Some(first) = places.first() {
@@ -55,8 +57,8 @@ pub(crate) fn open(
     } else {
         load_key(&usual?)?
     };
-    let (passphrase, mut lines) = match &closed.passphrase_file {
-        Some(file) => (read(file).map_err(|why| format!("{}: {why}", file.display()))?, String::new()),
+    let (passphrase, mut lines) = match given {
+        Some(passphrase) => (passphrase, String::new()),
         None => {
             let passphrase = made_up(&places)?;
             let line = format!("The passphrase is: {}\n", passphrase.words());
@@ -141,7 +143,7 @@ fn made_up(places: &Places<'_>) -> Result<Passphrase, String> {
     let path = first.join(PASSPHRASE_FILE);
     words::make_file(&path)?;
     places.leave_copies(PASSPHRASE_FILE, "passphrase");
-    read(&path).map_err(|why| format!("{}: {why}", path.display()))
+    read(&path)
 }
 
 /// Reads the passphrase in the first line of a file, and warns if others may read the file.
@@ -150,5 +152,6 @@ fn read(path: &Path) -> Result<Passphrase, String> {
         state::warn_of_readers(path, "the passphrase")?;
         state::read_first_line(path)
     };
-    Passphrase::new(&line().map_err(|error| format!("cannot read the passphrase: {error}"))?)
+    let line = line().map_err(|error| format!("cannot read the passphrase: {error}"));
+    line.and_then(|line| Passphrase::new(&line)).map_err(|why| format!("{}: {why}", path.display()))
 }
