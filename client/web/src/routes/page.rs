@@ -22,10 +22,11 @@ pub(super) fn page() -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use chat_common::text::invisible::behind_false_slash;
 
     #[test]
     fn the_page_is_small_asks_for_nothing_elsewhere_and_makes_no_markup_of_a_text() {
-        assert!(PAGE.len() <= 20 * 1024, "{} bytes", PAGE.len());
+        assert!(PAGE.len() <= 21 * 1024, "{} bytes", PAGE.len());
         // The two parts of each stand apart, so that no rule of the repository finds them here.
         for (start, end) in
             [("inner", "HTML"), ("outer", "HTML"), ("insertAdjacent", "HTML"), ("document.", "write")]
@@ -38,5 +39,12 @@ mod tests {
             assert!(!PAGE.contains(sign), "{sign}");
         }
         assert_eq!(PAGE.matches("nonce=\"NONCE\"").count(), 2);
+    }
+
+    #[test]
+    fn the_page_knows_each_character_that_looks_like_a_slash() {
+        for c in ('\0'..=char::MAX).filter(|c| behind_false_slash(&c.to_string()) == Some("")) {
+            assert!(PAGE.contains(c), "{c}");
+        }
     }
 }
