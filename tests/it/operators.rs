@@ -713,3 +713,20 @@ fn reload_reads_the_files_again_and_one_that_is_wrong_changes_nothing() {
     let (_, out, _) = operates(address, &new, "/bans");
     assert_eq!(out, "name ann: by hand\n");
 }
+
+#[test]
+fn a_passphrase_that_no_server_takes_is_refused_before_it_is_sent() {
+    let (folder, file) = operators_file();
+    let (server, address) = Program::server(&["--operators", &file]);
+    let long = folder.file("long");
+    for length in [513, 1024] {
+        fs::write(&long, "x".repeat(length)).unwrap();
+        let (code, _, err) = operates(address, &long, "/bans");
+        let why = format!("the operators' passphrase has {length} bytes, and 512 are the most");
+        assert_eq!((code, err), (1, format!("chat-client: {why}\n")));
+    }
+    let mut sara = Program::client(address, "Sara", &["--operator-file", &long]);
+    sara.types("/op");
+    sara.logs("--- refused: the operators' passphrase has 1024 bytes, and 512 are the most ---\n");
+    assert!(!server.error_output().contains("wrong passphrase"), "{}", server.error_output());
+}

@@ -19,7 +19,7 @@ use chat_common::{
     text::excerpt::excerpt,
     wire::{
         error::RpcError,
-        protocol::{Cause, Refusal, Reply, Request},
+        protocol::{Cause, Refusal, Reply, Request, OPERATORS_PASSPHRASE_BYTES},
         rpc::Connection,
     },
 };
@@ -177,8 +177,15 @@ fn without_reply(line: &str, why: &str) -> String {
 }
 
 /// Shows the passphrase, if the server would take one. Returns the reply, and in `is_shown` whether it was
-/// shown.
+/// shown. One that no server takes is refused here, because the server closes the connection for it.
 fn operate(call: &mut Connection, passphrase: &Passphrase, is_shown: &mut bool) -> Result<Reply, RpcError> {
+    let length = passphrase.words().len();
+    if length > OPERATORS_PASSPHRASE_BYTES {
+        let why = format!(
+            "the operators' passphrase has {length} bytes, and {OPERATORS_PASSPHRASE_BYTES} are the most"
+        );
+        return Ok(Reply::Refused(Refusal::new(Cause::Unsupported, why)));
+    }
     let ask = |passphrase: &str| Request::Operate { passphrase: passphrase.to_owned() };
     let reply = call.call(&ask(""), CALL_TIMEOUT)?;
     *is_shown = matches!(reply, Reply::Lines { .. });

@@ -12,6 +12,8 @@ use std::{fmt, time::Duration};
 pub const VERSION: u16 = 3;
 /// The longest payload before a Join is accepted, in bytes.
 pub const UNJOINED_FRAME_BYTES: u32 = 1024;
+/// The longest passphrase of operators, in bytes: it has space in a frame before a Join.
+pub const OPERATORS_PASSPHRASE_BYTES: usize = 512;
 /// The longest payload after a Join is accepted, in bytes, in both directions and on both connections.
 pub const FRAME_BYTES: u32 = 64 * 1024;
 /// A client sends Ping after this long without a request. The server waits longer before it gives up.
