@@ -18,6 +18,7 @@ use chat_tests::{
 };
 use std::{
     fs,
+    io::Write,
     net::{SocketAddr, TcpListener},
     os::unix::fs::PermissionsExt,
     process::Command,
@@ -729,4 +730,43 @@ fn a_passphrase_that_no_server_takes_is_refused_before_it_is_sent() {
     sara.types("/op");
     sara.logs("--- refused: the operators' passphrase has 1024 bytes, and 512 are the most ---\n");
     assert!(!server.error_output().contains("wrong passphrase"), "{}", server.error_output());
+}
+
+#[test]
+fn a_pipe_is_read_once_and_whoever_guesses_or_reloads_waits_for_no_writer() {
+    let folder = Folder::new();
+    let [operators, motd] = ["operators", "motd"].map(|name| folder.file(name));
+    // The writer stays, as that of a program which writes on when it has more.
+    let pipe = |file: &str| {
+        assert!(Command::new("mkfifo").arg(file).status().unwrap().success());
+        fs::File::options().read(true).write(true).open(file).unwrap()
+    };
+    let mut writer = pipe(&operators);
+    writeln!(writer, "{WORDS}").unwrap();
+    fs::write(&motd, "be kind\n").unwrap();
+    let (mut server, address) = Program::server(&["--operators", &operators, "--motd", &motd]);
+    let mut peer = RawPeer::connect_call(address).unwrap();
+    assert!(!is_lines(&ask_to_operate(&mut peer, "lamp rivet")));
+    assert!(is_lines(&ask_to_operate(&mut peer, WORDS)));
+    fs::remove_file(&motd).unwrap();
+    let _silent = pipe(&motd);
+    assert!(is_lines(&peer.ask(&Request::Command { line: "/reload".to_owned() }).unwrap()));
+    assert!(is_lines(&ask_to_operate(&mut peer, WORDS)));
+    server.signal("TERM");
+    assert_eq!(server.exits(), Some(0));
+}
+
+#[test]
+fn a_wrong_passphrase_has_one_line_in_the_log_where_others_may_read_the_file() {
+    let (_folder, file) = operators_file();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+    let (server, address) = Program::server(&["--operators", &file]);
+    let mut peer = RawPeer::connect_call(address).unwrap();
+    for _ in 0..3 {
+        assert!(!is_lines(&ask_to_operate(&mut peer, "lamp rivet")));
+    }
+    server.logs("a wrong passphrase of the operators\n");
+    assert_eq!(operates(address, &file, "/bans").0, 0);
+    let log = server.error_output();
+    assert_eq!(log.matches("others on this machine may read").count(), 1, "{log}");
 }

@@ -5,8 +5,7 @@ use crate::{
     events::{Outcome, UiEvent},
     session::{client::Client, credentials::with_own_key},
 };
-use chat_common::handshake::passphrase::Passphrase;
-use std::{fs, path::Path};
+use chat_common::{handshake::passphrase::Passphrase, program::given_file::is_read_once};
 
 /// How many passphrases a person may type, as with ssh. Each one is a guess for the server, and for an
 /// impostor whose room is not known yet.
@@ -65,7 +64,7 @@ impl Client<'_> {
 
     /// Returns the passphrase in the file of the options, if that has another one than the client has tried.
     fn read_passphrase_again(&self) -> Option<Passphrase> {
-        let file = self.options.access.passphrase_file.as_deref().filter(|file| is_regular(file))?;
+        let file = self.options.access.passphrase_file.as_deref().filter(|file| !is_read_once(file))?;
         let read = Passphrase::read(file, "the passphrase file");
         let passphrase = read.inspect_err(|why| log::warn!("{why}")).ok()?;
         let tried = self.access.credentials.as_ref().map(|credentials| &credentials.passphrase);
@@ -77,10 +76,4 @@ impl Client<'_> {
         self.access.credentials = Some(credentials.map_err(Outcome::Failed)?);
         Ok(())
     }
-}
-
-/// Whether a file can be read twice. A pipe has said all that it had, and standard input has what is said to
-/// the room.
-fn is_regular(file: &Path) -> bool {
-    fs::metadata(file).is_ok_and(|metadata| metadata.is_file())
 }

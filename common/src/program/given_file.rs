@@ -25,6 +25,12 @@ pub const WITHOUT_WAITING: i32 = match () {
 /// std cannot wait for a pipe that was opened without waiting, so this looks again after a pause.
 pub(crate) const PAUSE: Duration = Duration::from_millis(10);
 
+/// Returns whether a file can be read only once. A pipe may have a writer that writes no more, and standard
+/// input has what is said to the room behind a passphrase.
+pub fn is_read_once(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|metadata| !metadata.is_file())
+}
+
 /// An open file. It is read from its beginning to its end.
 #[derive(Debug)]
 pub struct GivenFile {

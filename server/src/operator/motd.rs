@@ -2,7 +2,7 @@
 //! operator's `/reload` again.
 
 use chat_common::{
-    program::given_file::GivenFile,
+    program::given_file::{is_read_once, GivenFile},
     text::{invisible::trim, text_file, units::show_size},
 };
 use std::{
@@ -33,19 +33,19 @@ impl Motd {
     /// # Errors
     /// When the file cannot be read, or the text is too long. One line for people.
     pub(crate) fn load(file: Option<PathBuf>, max_bytes: usize) -> Result<Motd, String> {
-        let motd = Motd { file, max_bytes, text: Mutex::default() };
-        motd.reload().map(|()| motd)
+        let text = file.as_deref().map_or(Ok(None), |file| read(file, max_bytes))?;
+        Ok(Motd { file, max_bytes, text: Mutex::new(text) })
     }
 
-    /// Reads the file again.
+    /// Reads the file again. A pipe is read only once.
     ///
     /// # Blocking
-    /// As [`Motd::load`].
+    /// On the file system.
     ///
     /// # Errors
     /// As [`Motd::load`]. The text is then as before.
     pub(super) fn reload(&self) -> Result<(), String> {
-        let Some(file) = &self.file else { return Ok(()) };
+        let Some(file) = self.file.as_deref().filter(|file| !is_read_once(file)) else { return Ok(()) };
         let text = read(file, self.max_bytes)?;
         *self.lock() = text;
         Ok(())
