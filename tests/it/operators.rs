@@ -770,3 +770,30 @@ fn a_wrong_passphrase_has_one_line_in_the_log_where_others_may_read_the_file() {
     let log = server.error_output();
     assert_eq!(log.matches("others on this machine may read").count(), 1, "{log}");
 }
+
+#[test]
+fn a_reply_repeats_no_more_than_the_beginning_of_a_long_word() {
+    let (_folder, file) = operators_file();
+    let (_server, address) = Program::server(&["--operators", &file]);
+    let mut sara = operator(address, "Sara", &file);
+    let (word, number) = ("x".repeat(3000), "9".repeat(3000));
+    for line in [
+        format!("/ban {word}"),
+        format!("/ban {word}*"),
+        format!("/ban 10.0.0.0/{number}"),
+        format!("/ban Tom {number}"),
+        format!("/unban {word}"),
+        format!("/mute {word}"),
+        format!("/unmute {word}"),
+        format!("/kick {word}"),
+        format!("/who {word}"),
+        format!("/{word}"),
+    ] {
+        sara.types(&line);
+    }
+    sara.types("/bans");
+    sara.sees("nobody is banned\n");
+    let said = sara.output() + &sara.error_output();
+    let longest = said.lines().map(str::len).max();
+    assert!(longest < Some(400), "{said}");
+}

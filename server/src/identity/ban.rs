@@ -5,6 +5,7 @@ use super::{
     alike::{fold, is_alike, looks_like},
     host::{first_bits, IPV6_HOST_BITS},
 };
+use chat_common::text::excerpt::excerpt;
 use std::{fmt, net::IpAddr};
 
 /// One ban.
@@ -49,6 +50,7 @@ impl Ban {
         if !is_like_an_address && word.chars().all(|c| c.is_alphanumeric() || "_.-".contains(c)) {
             return Ok(Ban::Name(word.to_owned()));
         }
+        let word = excerpt(word);
         Err(format!("{word:?} is neither an address nor a possible name; a network is written ADDRESS/BITS"))
     }
 
@@ -144,8 +146,9 @@ impl Network {
         match number.filter(|bits| (first..=width(written)).contains(bits)) {
             Some(bits) => Ok(Network::around(address, bits - first)),
             None => Err(format!(
-                "the length after {written}/ is a number from {first} to {}, not {bits:?}",
-                width(written)
+                "the length after {written}/ is a number from {first} to {}, not {:?}",
+                width(written),
+                excerpt(bits)
             )),
         }
     }

@@ -6,7 +6,10 @@
 //! [`kept_file`](chat_common::program::kept_file) says what else it may have, and what a change of it keeps.
 
 use super::{ban::Ban, terms::Terms, NEW_FILE_MODE};
-use chat_common::program::kept_file::{KeptFile, LockedFile};
+use chat_common::{
+    program::kept_file::{KeptFile, LockedFile},
+    text::excerpt::excerpt,
+};
 use std::{collections::BTreeMap, io, path::PathBuf};
 
 /// The greatest length of the file. It has space for 30,000 bans of addresses.
@@ -84,7 +87,7 @@ impl BanFile {
 
 /// Returns the ban in an entry of the file, and its terms.
 fn parse(entry: &str) -> Result<(Ban, Terms), String> {
-    let neither = || Err(format!("{entry:?} is neither \"address ADDRESS\" nor \"name NAME\""));
+    let neither = || Err(format!("{:?} is neither \"address ADDRESS\" nor \"name NAME\"", excerpt(entry)));
     let Some((kind, rest)) = entry.split_once(' ') else { return neither() };
     let rest = rest.trim();
     let (word, terms) = rest.split_once(' ').unwrap_or((rest, ""));

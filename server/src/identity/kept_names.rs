@@ -15,7 +15,10 @@ use super::{
     client_key::ClientKey,
     NEW_FILE_MODE,
 };
-use chat_common::program::kept_file::{KeptFile, LockedFile};
+use chat_common::{
+    program::kept_file::{KeptFile, LockedFile},
+    text::excerpt::excerpt,
+};
 use log::warn;
 use std::{
     io,
@@ -168,7 +171,7 @@ fn parse(entry: &str) -> Result<(&str, ClientKey), String> {
     let (name, key) = (words.next().unwrap_or_default(), words.next().and_then(ClientKey::from_hex));
     match (key, words.next()) {
         (Some(key), None) if !fold(name).is_empty() => Ok((name, key)),
-        _ => Err(format!("{entry:?} is not \"NAME KEY\" with a key of 64 hexadecimal digits")),
+        _ => Err(format!("{:?} is not \"NAME KEY\" with a key of 64 hexadecimal digits", excerpt(entry))),
     }
 }
 

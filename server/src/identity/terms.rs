@@ -79,14 +79,17 @@ impl Terms {
         if let Some(behind) = rest.strip_prefix("until ") {
             let (time, reason) = behind.split_once(' ').unwrap_or((behind, ""));
             let seconds = DateTime::parse_rfc3339(time).and_then(|seconds| u64::try_from(seconds).ok());
-            let why = || format!("{time:?} is no time such as 2026-11-23T08:05:09Z");
+            let why = || format!("{:?} is no time such as 2026-11-23T08:05:09Z", excerpt(time));
             terms.until = Some(seconds.ok_or_else(why)?);
             rest = reason.trim();
         }
         match rest.strip_prefix("because ") {
             Some(reason) => terms.reason = reason.trim().to_owned(),
             None if rest.is_empty() => {}
-            None => return Err(format!("{rest:?} is neither \"until TIME\" nor \"because REASON\"")),
+            None => {
+                let rest = excerpt(rest);
+                return Err(format!("{rest:?} is neither \"until TIME\" nor \"because REASON\""));
+            }
         }
         Ok(terms)
     }

@@ -22,7 +22,7 @@ use std::{
     sync::{Arc, Weak},
 };
 
-/// The longest name that can be muted, in bytes. A record of the journal holds it.
+/// The longest name that can be muted or banned, in bytes. A record of the journal holds it.
 const MAX_NAME: usize = 128;
 
 const ENDING: &str = "the room is ending";
@@ -117,7 +117,7 @@ impl Commands {
     /// Bans somebody, and removes the members that the ban covers.
     fn ban(&self, rest: &str) -> Result<String, String> {
         let (word, terms) = split(rest);
-        let (ban, typed) = (Ban::of(word)?, TypedTerms::read(terms)?);
+        let (ban, typed) = (ban_of(word)?, TypedTerms::read(terms)?);
         let (asked, asked_typed) = (ban.clone(), typed.clone());
         let asked = self.ask(|banned_tx| Command::Ban { ban: asked, typed: asked_typed, banned_tx });
         let Ok((is_new, members)) = asked else { return self.ban_in_file(&ban, &typed) };
@@ -169,7 +169,7 @@ impl Commands {
         match self.door.names.as_ref().map(|names| names.forget(name)) {
             None => Err("names belong to nobody here; --names FILE of a closed room keeps them".to_owned()),
             Some(Ok(true)) => Ok(format!("forgotten: {name}; it belongs to whoever takes it next")),
-            Some(Ok(false)) => Err(format!("not kept: {name}; it belongs to nobody")),
+            Some(Ok(false)) => Err(format!("not kept: {}; it belongs to nobody", excerpt(name))),
             Some(Err(error)) => Err(format!(
                 "forgotten until the server ends: {name}; the names file cannot be written: {error}"
             )),
@@ -204,7 +204,7 @@ impl Commands {
         let ban = &Ban::of(word)?;
         let removed = match self.door.bans.remove(ban) {
             Ok(true) => Ok(format!("no longer banned: {ban}")),
-            Ok(false) => Err(format!("not banned: {ban}; /bans lists the bans")),
+            Ok(false) => Err(format!("not banned: {}; /bans lists the bans", excerpt(&ban.to_string()))),
             Err(error) => {
                 Err(format!("no longer banned: {ban}; but the ban file cannot be written: {error}"))
             }
@@ -249,13 +249,24 @@ fn split(text: &str) -> (&str, &str) {
 
 /// Returns the name that is to be muted, or `*`.
 fn name_of(word: &str) -> Result<String, String> {
-    match Ban::of(word) {
+    match ban_of(word) {
         _ if word == EVERYBODY => Ok(word.to_owned()),
-        Ok(Ban::Name(name)) if name.len() <= MAX_NAME => Ok(name),
+        Ok(Ban::Name(name)) => Ok(name),
         _ => {
             let word = excerpt(word);
             Err(format!("{word:?} is no name; a mute is for a name or for *, and /who lists who is here"))
         }
+    }
+}
+
+/// Returns the ban that a word means, of an address or of a name that somebody can have.
+fn ban_of(word: &str) -> Result<Ban, String> {
+    match Ban::of(word)? {
+        Ban::Name(name) if name.len() > MAX_NAME => {
+            let (length, name) = (name.len(), excerpt(&name));
+            Err(format!("the name {name} has {length} bytes, and {MAX_NAME} are the most"))
+        }
+        ban => Ok(ban),
     }
 }
 

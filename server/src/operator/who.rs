@@ -4,7 +4,10 @@ use crate::{
     identity::{fold, Ban, Host, ShownAddress, Terms},
     room::{Mutes, Removed, EVERYBODY},
 };
-use chat_common::{text::units::show_roughly, wire::protocol::Person};
+use chat_common::{
+    text::{excerpt::excerpt, units::show_roughly},
+    wire::protocol::Person,
+};
 use std::time::Duration;
 
 /// Returns the members whose names contain `pattern`, each with its address, and their number at the end.
@@ -17,7 +20,7 @@ pub(super) fn who(people: &[(Person, ShownAddress)], pattern: &str, mutes: &Mute
     let total = people.len();
     match (&found[..], total) {
         (_, 0) => return "nobody is here".to_owned(),
-        ([], _) => return format!("of {total} here, nobody has {pattern:?} in the name"),
+        ([], _) => return format!("of {total} here, nobody has {:?} in the name", excerpt(pattern)),
         _ => {}
     }
     let width = found.iter().map(|(person, _)| person.name.chars().count()).max().unwrap_or_default();
