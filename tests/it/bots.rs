@@ -132,11 +132,11 @@ fn a_bad_line_is_a_mistake_and_costs_nothing_else() {
     let (_server, address) = Program::server(&[]);
     let ann = Program::joined_client(address, "Ann");
     let mut bot = Program::client(address, "bot", &["--json-input", "--stay"]);
-    let long = format!("{{\"say\":\"{}\"}}", "x".repeat(100_000));
+    let long = format!("{{\"say\":\"{}\"}}", "x".repeat(300_000));
     for (line, reason) in [
         ("exit", "line 1: character 1: an object begins with {"),
         ("/quit", "line 2: character 1"),
-        (&long, "line 3: a line has at most 65536 bytes"),
+        (&long, "line 3: a line has at most 262144 bytes"),
         ("{\"say\":\"a\",\"leave\":true}", "line 4: the keys \\\"leave\\\", \\\"say\\\" do not go together"),
         ("{\"quit\":true}", "line 5: there is no key \\\"quit\\\""),
         ("{\"to\":\"Nobody\",\"text\":\"hi\"}", "nobody here is called Nobody"),

@@ -155,3 +155,17 @@ fn a_stty_that_hangs_holds_nobody_up() {
     alice.types("/quit\n");
     assert_eq!(alice.exits(), 0);
 }
+
+#[test]
+fn a_private_message_that_is_too_long_for_a_line_reaches_nobody_in_part() {
+    let (_server, address) = Program::server(&[]);
+    let bob = Program::joined_client(address, "Bob");
+    let eve = Program::joined_client(address, "Eve");
+    let mut ann = Program::joined_client(address, "Ann");
+    ann.types(&format!("/msg Bob {}\nhello", "x".repeat(100_000)));
+    ann.logs("--- a command has at most 65536 bytes ---\n");
+    for reader in [bob, eve] {
+        reader.sees("[Ann] hello\n");
+        assert!(!reader.output().contains("xxx"), "{}", reader.output());
+    }
+}

@@ -2,7 +2,7 @@
 
 use crate::{
     events::{Input, Utterance},
-    input::TerminalEvent,
+    input::shown::TerminalEvent,
     settings::{Bell, DEFAULT_HISTORY},
 };
 use chat_common::text::{
@@ -164,6 +164,12 @@ pub(crate) fn parse_command(line: &str) -> Result<Command, String> {
             Err(format!("there is no command {verb}; /help lists them, and /{verb} says it"))
         }
     }
+}
+
+/// Returns whether a line is a message to everybody, and not a command.
+pub(super) fn is_for_everybody(line: &str) -> bool {
+    let said = parse_command(line);
+    matches!(said, Ok(Command::Pass(Input::Say { utterance: Utterance::Message(_), .. })))
 }
 
 #[cfg(test)]

@@ -33,7 +33,10 @@ pub(crate) use terminal_modes::TerminalModes;
 pub use typed::Typed;
 pub use typing::{guard_pastes_loop, read_typed_loop};
 
-use crate::{input::colors::WithoutColors, settings::EMPTY_MESSAGE_ERROR};
+use crate::{
+    input::{colors::WithoutColors, command::is_for_everybody},
+    settings::EMPTY_MESSAGE_ERROR,
+};
 use chat_common::text::{
     invisible::trim,
     text_file::{with_plain_ends, without_end, without_mark},
@@ -62,7 +65,7 @@ pub fn read_lines_loop(reader: impl Read, mut pass: impl FnMut(Typed) -> bool) {
 
 fn read_lines(mut reader: impl BufRead, pass: &mut impl FnMut(Typed) -> bool) -> io::Result<()> {
     let mut bytes = Vec::new();
-    let (mut inside_line, mut is_first) = (false, true);
+    let (mut inside_line, mut is_first, mut is_refused) = (false, true, false);
     loop {
         let free = (MAX_PIECE_BYTES - bytes.len()) as u64;
         (&mut reader).take(free).read_until(b'\n', &mut bytes)?;
@@ -75,8 +78,17 @@ fn read_lines(mut reader: impl BufRead, pass: &mut impl FnMut(Typed) -> bool) ->
         let text = to_text(if std::mem::take(&mut is_first) { without_mark(&bytes)? } else { &bytes });
         // A piece that ends inside a line has no line end, whatever its last character is.
         let line = if cut { &*text } else { without_end(&text) }.to_owned();
+        // The rest of a command would be said to everybody, and not to the one whom it names.
+        is_refused = if inside_line { is_refused } else { cut && !is_for_everybody(&line) };
         // Only the first piece of a line can be a command.
-        if !pass(if inside_line { Typed::Text(line) } else { Typed::Line(line) }) {
+        let goes_on = match inside_line {
+            false if is_refused => {
+                pass(Typed::Mistake(format!("a command has at most {MAX_PIECE_BYTES} bytes")))
+            }
+            false => pass(Typed::Line(line)),
+            true => is_refused || pass(Typed::Text(line)),
+        };
+        if !goes_on {
             return Ok(());
         }
         inside_line = cut;
@@ -84,10 +96,10 @@ fn read_lines(mut reader: impl BufRead, pass: &mut impl FnMut(Typed) -> bool) ->
     }
 }
 
-/// Reads a line with its line end, and its first [`MAX_PIECE_BYTES`] at most: a program may leave a terminal
-/// in a mode in which lines have no end. Returns whether the input has ended.
-fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
-    let limit = MAX_PIECE_BYTES as u64;
+/// Reads a line with its line end, and its first `limit` bytes at most: a program may leave a terminal in a
+/// mode in which lines have no end. Returns whether the input has ended.
+fn read_line(reader: &mut impl BufRead, limit: usize, line: &mut Vec<u8>) -> io::Result<bool> {
+    let limit = limit as u64;
     let mut rest = Vec::new();
     let mut read = reader.take(limit).read_until(b'\n', line)?;
     let mut complete = line.ends_with(b"\n");
@@ -237,7 +249,7 @@ mod tests {
     #[test]
     fn a_very_long_line_arrives_in_pieces_and_loses_nothing() {
         let long = "é🦀/".repeat(MAX_PIECE_BYTES / 3);
-        let pieces = pieces(format!("/{long}\nnext").as_bytes());
+        let pieces = pieces(format!("//{long}\nnext").as_bytes());
         let texts: Vec<&str> = pieces
             .iter()
             .map(|piece| match piece {
@@ -246,8 +258,21 @@ mod tests {
             })
             .collect();
         let (last, first) = texts[..texts.len() - 1].split_last().unwrap();
-        assert_eq!((first.concat(), *last), (format!("/{long}"), "next"));
+        assert_eq!((first.concat(), *last), (format!("//{long}"), "next"));
         assert!(matches!(pieces[0], Typed::Line(_)) && matches!(pieces[1], Typed::Text(_)));
         assert_eq!(pieces[pieces.len() - 2], line("next"));
+    }
+
+    #[test]
+    fn nothing_of_a_very_long_command_is_said_to_everybody() {
+        let long = "x".repeat(3 * MAX_PIECE_BYTES);
+        let refused = Typed::Mistake("a command has at most 65536 bytes".into());
+        for command in ["/msg Bob ", " /msg Bob ", "/me ", "/nonsense "] {
+            let input = format!("{command}{long}\nnext");
+            assert_eq!(pieces(input.as_bytes()), [refused.clone(), line("next"), Typed::End], "{command}");
+        }
+        // This one has as much as fits.
+        let command = format!("/msg Bob {}\n", &long[..MAX_PIECE_BYTES - 10]);
+        assert_eq!(pieces(command.as_bytes()), [line(command.trim_end()), Typed::End]);
     }
 }

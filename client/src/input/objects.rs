@@ -6,7 +6,7 @@
 use super::{
     cannot_read,
     json::{parse_object, Value},
-    read_line, MAX_PIECE_BYTES,
+    read_line,
 };
 use crate::events::{Input, InputId, Utterance};
 use chat_common::text::text_file::without_mark;
@@ -19,6 +19,8 @@ use std::{
 const FORMS: &str = "a line is one of {\"say\":\"hello\"}, {\"to\":\"Ann\",\"text\":\"hello\"}, \
                      {\"do\":\"waves\"}, {\"name\":\"Sal\"}, {\"who\":true}, {\"history\":20} and \
                      {\"leave\":true}";
+/// The longest line, in bytes. A room takes texts of up to 32 KiB, and JSON may write a byte as six.
+const MAX_OBJECT_BYTES: usize = 256 * 1024;
 /// The most characters of an unknown key that its mistake shows.
 const MAX_KEY_CHARACTERS: usize = 32;
 
@@ -37,11 +39,11 @@ pub fn read_objects_loop(reader: impl BufRead, mut pass: impl FnMut(Input) -> bo
 fn read_objects(mut reader: impl BufRead, pass: &mut impl FnMut(Input) -> bool) -> io::Result<()> {
     for number in 1_u64.. {
         let mut bytes = Vec::new();
-        let ended = read_line(&mut reader, &mut bytes)?;
+        let ended = read_line(&mut reader, MAX_OBJECT_BYTES, &mut bytes)?;
         let line = if number == 1 { without_mark(&bytes)? } else { &bytes };
-        let is_cut = bytes.len() == MAX_PIECE_BYTES && !bytes.ends_with(b"\n");
+        let is_cut = bytes.len() == MAX_OBJECT_BYTES && !bytes.ends_with(b"\n");
         let input = match is_cut {
-            true => Err(Mistake::from(format!("a line has at most {MAX_PIECE_BYTES} bytes"))),
+            true => Err(Mistake::from(format!("a line has at most {MAX_OBJECT_BYTES} bytes"))),
             false => parse_line(line),
         };
         let mistake = |Mistake { id, why }| Input::Mistake(format!("line {number}: {why}")).with_id(id);
@@ -224,7 +226,7 @@ mod tests {
 
     #[test]
     fn a_bad_line_is_a_mistake_with_its_number_and_the_next_line_is_said() {
-        let long = format!("{{\"say\":\"{}\"}}", "x".repeat(3 * MAX_PIECE_BYTES));
+        let long = format!("{{\"say\":\"{}\"}}", "x".repeat(3 * MAX_OBJECT_BYTES));
         for (line, why) in [
             (&b"/quit"[..], "character 1: an object begins with {"),
             (b"{}", "the object is empty"),
@@ -248,7 +250,7 @@ mod tests {
             (b"{\"say\":\"a\",\"id\":1.5}", "character 17: a number is whole and below 2^53"),
             (b"{\"say\":\"a\",\"id\":9007199254740992}", "character 17: a number is whole and below 2^53"),
             (b"{\"say\":\"\xff\"}", "byte 9 is not UTF-8"),
-            (long.as_bytes(), "a line has at most 65536 bytes"),
+            (long.as_bytes(), "a line has at most 262144 bytes"),
         ] {
             let got = inputs(&[line, b"\n{\"say\":\"next\"}\n"].concat());
             let [Input::Mistake(mistake), next, Input::End] = &got[..] else { panic!("{got:?}") };
@@ -262,7 +264,9 @@ mod tests {
             let around = "{\"say\":\"\"}\n".len();
             format!("{{\"say\":\"{}\"}}\n", "x".repeat(length - around))
         };
-        assert!(matches!(inputs(object(MAX_PIECE_BYTES).as_bytes())[0], Input::Say { .. }));
-        assert!(matches!(inputs(object(MAX_PIECE_BYTES + 2).as_bytes())[0], Input::Mistake(_)));
+        assert!(matches!(inputs(object(MAX_OBJECT_BYTES).as_bytes())[0], Input::Say { .. }));
+        assert!(matches!(inputs(object(MAX_OBJECT_BYTES + 2).as_bytes())[0], Input::Mistake(_)));
+        let longest = format!("{{\"say\":\"{}\"}}\n", "\\u0007".repeat(32 * 1024));
+        assert_eq!(inputs(longest.as_bytes())[0], say(&"\u{7}".repeat(32 * 1024)));
     }
 }

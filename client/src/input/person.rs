@@ -173,6 +173,7 @@ impl Person {
             Typed::Line(line) => self.meaning(line),
             Typed::Text(text) if text.trim().is_empty() || self.asks_passphrase(true) => Command::Nothing,
             Typed::Text(text) => Command::Pass(Input::message(text)),
+            Typed::Mistake(why) => Command::Pass(Input::Mistake(why)),
             Typed::Notice(notice) => Command::Show(notice),
             Typed::End => Command::Pass(Input::End),
             Typed::Failed(reason) => Command::Pass(Input::Failed(reason)),

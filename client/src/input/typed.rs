@@ -9,6 +9,8 @@ pub enum Typed {
     Line(String),
     /// A message that is sent as it is, even if it begins with `/`. It may have several lines.
     Text(String),
+    /// A line that means nothing, because of this.
+    Mistake(String),
     /// Something about the input itself, to be shown.
     Notice(TerminalEvent),
     /// The end of the input.

@@ -9,6 +9,7 @@
 
 use crate::input::{
     cannot_read, keys::strip_keys, paste_guard::PasteGuard, read_line, to_text, TerminalEvent, Typed,
+    MAX_PIECE_BYTES,
 };
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use std::{
@@ -41,7 +42,7 @@ fn read_typed(mut reader: impl BufRead, pass: &mut impl FnMut(Typed) -> bool) ->
     let (mut keys_seen, mut ended, mut goes_on) = (false, false, true);
     while goes_on && !ended {
         let mut bytes = Vec::new();
-        ended = read_line(&mut reader, &mut bytes)?;
+        ended = read_line(&mut reader, MAX_PIECE_BYTES, &mut bytes)?;
         let line = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
         if line.len() >= CUT_LINE_BYTES {
             goes_on = pass(Typed::Notice(TerminalEvent::LinesCut(1)));
