@@ -223,9 +223,10 @@ fn group_loop(
             1 => slot.with_member(Member::come_back),
             2 => slot.member.iter_mut().for_each(Member::disconnect),
             3 => {
-                let once = Faults { up: Fault::Pass, down: Fault::CutAfter(random.below(2000)) };
+                let cut = Faults { up: Fault::Pass, down: Fault::CutAfter(random.below(2000)) };
+                // A member has two connections. With each second one, its calls might never get through.
                 slot.proxy.plan_faults(
-                    move |connection| if connection % 2 == 0 { once } else { Faults::default() },
+                    move |connection| if connection % 3 == 0 { cut } else { Faults::default() },
                 );
             }
             // Whoever comes next has another name, or the same one.
