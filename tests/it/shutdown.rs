@@ -1,7 +1,7 @@
 //! The server stops in good order: it delivers what it accepted, tells every member why, and joins every
 //! thread.
 
-use chat_common::wire::protocol::{EventKind, Request};
+use chat_common::wire::{protocol::EventKind, rpc::Wait};
 use chat_server::Limits;
 use chat_tests::{
     checker::assert_clean,
@@ -11,9 +11,15 @@ use chat_tests::{
     raw::{self, RawPeer},
     server::{without_rate_limit, TestServer},
     stuck::StuckOutput,
-    watchdog::poll,
+    watchdog::{poll, WATCHDOG_TIMEOUT},
 };
-use std::{env, net::SocketAddr, process::Command, thread, time::Duration};
+use std::{
+    env,
+    net::SocketAddr,
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
 
 /// How often the scenario with a signal under load runs. `make faults` runs it more often.
 fn rounds() -> usize {
@@ -148,13 +154,16 @@ fn a_second_signal_ends_a_server_whose_log_nobody_reads() {
     assert_eq!(ends_at_a_further_signal(&mut server), Some(130));
 }
 
-/// Both connections of a member that never serves its callback.
+/// Both connections of a member that never serves its callback. A call waits there.
 fn stuck_member(address: SocketAddr) -> (RawPeer, RawPeer) {
     let mut call = RawPeer::connect_call(address).unwrap();
     let token = raw::random_token();
     call.join("stuck", token).unwrap();
-    let callback = call.connect_callback(address, token).unwrap();
-    call.ask(&Request::Ping).unwrap();
+    let mut callback = call.connect_callback(address, token).unwrap();
+    // The room takes the callback a moment after the server has accepted it.
+    Member::join(address, "passer-by").leave();
+    let called = callback.connection.wait(Instant::now() + WATCHDOG_TIMEOUT);
+    assert!(matches!(called, Ok(Wait::Ready)), "{called:?}");
     (call, callback)
 }
 

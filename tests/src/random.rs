@@ -225,9 +225,8 @@ fn group_loop(
             3 => {
                 let cut = Faults { up: Fault::Pass, down: Fault::CutAfter(random.below(2000)) };
                 // A member has two connections. With each second one, its calls might never get through.
-                slot.proxy.plan_faults(
-                    move |connection| if connection % 3 == 0 { cut } else { Faults::default() },
-                );
+                slot.proxy
+                    .plan_faults(move |connection| if connection % 3 == 0 { cut } else { Faults::default() });
             }
             // Whoever comes next has another name, or the same one.
             kind @ 4..7 => {
