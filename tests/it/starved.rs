@@ -139,6 +139,19 @@ fn who_is_in_stays_in_when_the_descriptors_are_used_up_and_another_fits_when_one
 }
 
 #[test]
+fn every_room_leaves_descriptors_for_those_who_read_why_they_are_banned() {
+    let folder = Folder::new();
+    let fitting = |arguments: &[&str]| {
+        let (server, _) = server_with_descriptors("200", arguments)?;
+        server.logs(" members; raise it");
+        let log = server.error_output();
+        Some(log.split("has room for ").nth(1).unwrap().split(' ').next().unwrap().to_owned())
+    };
+    // The places for operators are those of these clients, too.
+    assert_eq!(fitting(&[]), fitting(&["--operators", &folder.file("operators")]));
+}
+
+#[test]
 fn connections_that_do_not_join_keep_nobody_out_where_descriptors_are_few() {
     let never = ["--hello-timeout", "1h", "--join-timeout", "1h"];
     let Some((_server, address)) = server_with_descriptors("64", &never) else { return };

@@ -81,13 +81,14 @@ impl Descriptors {
     }
 
     /// Returns what is left for connections in a process that may have `limit` descriptors. Comes when the
-    /// server has opened its files. `for_operators` are for their reserved places.
+    /// server has opened its files. `for_reserve` are for the reserved places. Every room has these: a
+    /// client that is banned for a time or a reason gets one, too.
     ///
     /// # Blocking
     /// On `/dev/fd`, which is not on a disk.
-    pub(super) fn within(limit: u64, has_journal: bool, for_operators: usize) -> Arc<Descriptors> {
+    pub(super) fn within(limit: u64, has_journal: bool, for_reserve: usize) -> Arc<Descriptors> {
         let free = usize::try_from(limit.saturating_sub(in_use(limit))).unwrap_or(usize::MAX);
-        let reserved = RESERVED + for_operators + if has_journal { RESERVED_FOR_JOURNAL } else { 0 };
+        let reserved = RESERVED + for_reserve + if has_journal { RESERVED_FOR_JOURNAL } else { 0 };
         // A server with hardly any has some for members, too.
         Descriptors::new(free - reserved.min(free / 4))
     }

@@ -73,8 +73,7 @@ impl Door {
     /// When no member fits. Says what to do.
     pub(crate) fn fit(&mut self, has_journal: bool, limits: &Limits) -> io::Result<()> {
         let Some(limit) = limits.descriptors else { return Ok(()) };
-        let for_operators = if self.operators.is_some() { RESERVED_DESCRIPTORS } else { 0 };
-        let descriptors = Descriptors::within(limit, has_journal, for_operators);
+        let descriptors = Descriptors::within(limit, has_journal, RESERVED_DESCRIPTORS);
         let fitting = descriptors.members();
         self.admission = Admission::new(descriptors, limits);
         let line = format!("the limit of {limit} open files has room for {fitting} members");
