@@ -8,6 +8,12 @@ use std::net::{IpAddr, SocketAddr};
 /// Networks inside of this machine, or of machines far away. No phone in the room reaches their addresses.
 const NOT_THE_ROOM: [&str; 9] = ["docker", "br-", "veth", "virbr", "tun", "tap", "tailscale", "wg", "zt"];
 
+/// What a server that does not know the guests' addresses does. A guest has two connections, and an address
+/// 64 at most.
+const NO_KEY: &str =
+    "The server counts all guests as this machine: a ban meets all of them, and 32 get into a room on \
+                      another machine.\n--gateway-key FILE, for both programs, lets each count for itself.\n";
+
 /// Returns the lines for a gateway that listens at `address`.
 ///
 /// # Blocking
@@ -35,6 +41,9 @@ fn lines_for(options: &Options, address: SocketAddr, own: &[OwnAddress], on_term
             lines += &qr::code(&urls[0]).unwrap_or_default();
         }
         lines += "Phones: the same Wi-Fi, and mobile data off.\n";
+    }
+    if options.gateway_key.is_none() {
+        lines += NO_KEY;
     }
     if options.passphrase.is_some() {
         lines += "The room is closed, and everybody who reaches this page is in it.\n";
@@ -88,7 +97,7 @@ mod tests {
             "{lines}"
         );
         assert!(own.iter().all(|(ip, _)| lines.contains(ip)), "{lines}");
-        assert!(lines.ends_with("mobile data off.\n") && !lines.contains('█'), "{lines}");
+        assert!(lines.contains("mobile data off.\n") && !lines.contains('█'), "{lines}");
     }
 
     #[test]
@@ -100,10 +109,11 @@ mod tests {
     }
 
     #[test]
-    fn a_gateway_for_this_machine_says_how_others_get_in() {
-        let lines = told("", &[("127.0.0.1", "lo")], true);
+    fn a_gateway_for_this_machine_says_how_others_get_in_and_what_it_lacks_without_a_key() {
+        let lines = told("--gateway-key FILE", &[("127.0.0.1", "lo")], true);
         let expected = "Serving the room at 127.0.0.1:1234. Type into a browser:\n  http://127.0.0.1:8080/\n\
                         It is on this machine only; --listen 0.0.0.0:PORT lets others in.\n";
         assert_eq!(lines, expected);
+        assert_eq!(told("", &[("127.0.0.1", "lo")], true), format!("{expected}{NO_KEY}"));
     }
 }

@@ -39,6 +39,7 @@ use crate::{
 };
 use chat_client::{JoinOptions, Stop};
 use chat_common::{
+    handshake::gateway::GatewayKey,
     program::{
         background_writer::{BackgroundWriter, EXIT_TIMEOUT, FORCED_EXIT_TIMEOUT},
         logging,
@@ -52,7 +53,7 @@ use crossbeam_channel::{bounded, Sender};
 use std::{
     env,
     io::{self, IsTerminal, Write},
-    net::TcpListener,
+    net::{Ipv4Addr, TcpListener},
     process::{self, ExitCode},
     sync::{Arc, Mutex, PoisonError},
     thread,
@@ -157,16 +158,20 @@ fn serve(options: &Options, log: &BackgroundWriter, ignored: &IgnoredAtStart) ->
     }
 }
 
-/// Returns how each guest joins, but for its name.
+/// Returns how each guest joins, but for its name and its address. The gateway itself joins so, too.
 ///
 /// # Blocking
-/// On the disk, where the room is closed.
+/// On the disk, where the room is closed or the gateway has a key.
 fn join_options(options: &Options) -> Result<JoinOptions, String> {
     let mut join = JoinOptions::new(&options.server);
     // The server cannot dial a guest: many guests are one machine.
     join.member.dials = true;
     // A run that another one follows loses its input, and must not leave for that.
     join.stay = true;
+    if let Some(file) = &options.gateway_key {
+        // A guest on the gateway's machine counts as the gateway.
+        join.member.on_behalf = Some((Ipv4Addr::LOCALHOST.into(), GatewayKey::load(file)?));
+    }
     #[cfg(feature = "closed")]
     if let Some(passphrase) = &options.passphrase {
         let variable = |name: &str| Some(env::var_os(name)?.to_string_lossy().into_owned());

@@ -27,6 +27,8 @@ pub(crate) struct Options {
     /// By whom the page may be asked for.
     pub(crate) names: Names,
     pub(crate) guests_per_address: usize,
+    /// The file with the key by which the server lets the gateway speak for its guests.
+    pub(crate) gateway_key: Option<PathBuf>,
     /// Where the passphrase of a closed room comes from.
     pub(crate) passphrase: Option<PassphraseSource>,
 }
@@ -64,6 +66,8 @@ pub(crate) fn program() -> Program<Options> {
         flag("--listen HOST:PORT", |to, v| v.read(&mut to.listen, parse_listen))
             .does("where browsers reach the page; 0.0.0.0 lets others in")
             .default(DEFAULT_LISTEN),
+        flag("--gateway-key FILE", |to, v| v.text(&mut to.gateway_key))
+            .does("the server's file: it then counts guests by their addresses"),
         flag("--host NAME", |to, v| v.read(&mut to.names.host, parse_host))
             .does("a name under which browsers may ask for the page"),
         flag("--url URL", |to, v| v.read(&mut to.names.url, parse_url))
@@ -110,6 +114,7 @@ pub(crate) fn parse(
         listen: DEFAULT_LISTEN.to_owned(),
         names: Names::default(),
         guests_per_address: DEFAULT_GUESTS_PER_ADDRESS,
+        gateway_key: None,
         passphrase: None,
     };
     if let Arguments::Print(text) = program().read(arguments, variable, &mut options)? {

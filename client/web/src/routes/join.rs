@@ -74,6 +74,9 @@ fn run(gateway: &Gateway, guest: &Arc<Guest>, place: Option<Place>, name: String
     let task = gateway.task().ok_or("the gateway ends")?;
     let mut options = gateway.join.clone();
     options.member.name = Some(name);
+    if let Some((address, _)) = &mut options.member.on_behalf {
+        *address = guest.address;
+    }
     options.wait = Some(JOIN_WAIT);
     start_run(&gateway.guests, guest, place, options, task)
         .map_err(|error| format!("cannot start a thread: {error}"))

@@ -1,15 +1,12 @@
 //! What guests see of the room and of each other, over streams that end and begin again.
 
 use crate::harness::{Events, Gateway, Page};
-use chat_client::{json_objects, Channels, Input, JoinOptions, UiEvent};
 use chat_tests::{
     member::Member,
+    process::Program,
     server::{without_rate_limit, TestServer},
-    watchdog::Shared,
 };
-use crossbeam_channel::bounded;
 use serde_json::{json, Value};
-use std::{sync::Arc, thread};
 
 #[test]
 fn guests_and_a_member_talk_in_one_order() {
@@ -44,38 +41,29 @@ fn guests_and_a_member_talk_in_one_order() {
 
 /// The lines are what `chat-client --json` prints, with one field more.
 #[test]
-fn a_guest_reads_the_objects_of_json() {
+fn a_guest_reads_what_json_prints() {
     let server = TestServer::start();
     let gateway = Gateway::start(server.address(), &[]);
-    let printed: Arc<Shared<Vec<String>>> = Arc::default();
-    let ((input_tx, input_rx), (_stop_tx, stop_rx)) = (bounded::<Input>(1), bounded(1));
-    let mut options = JoinOptions::new(server.address().to_string());
-    options.member.name = Some("Cid".into());
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            let show = |event: UiEvent| printed.update(|lines| lines.extend(json_objects(&event)));
-            chat_client::run(&options, &Channels { input_rx, stop_rx }, &show)
-        });
-        printed.wait("Cid to join", |lines| (!lines.is_empty()).then_some(()));
-        let mut ann = Page::join(&gateway, "Ann");
-        let mut tom = Member::join(server.address(), "Tom");
-        tom.say("\"quoted\" \\ and <b>é🦀\u{202e}\u{1b}[2J");
-        tom.say("end");
-        ann.hears("end");
-        printed.wait("Cid to hear the end", |lines| lines.last()?.contains("\"end\"").then_some(()));
-        let of_all = |line: &Value| line["event"] == "joined" || line["event"] == "message";
-        let mut guest: Vec<Value> = ann.stream.lines.iter().filter(|line| of_all(line)).cloned().collect();
-        for line in &mut guest {
-            assert!(line.as_object_mut().unwrap().remove("line").is_some());
-        }
-        let terminal =
-            printed.read_with(|lines| lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect());
-        let terminal: Vec<Value> =
-            Vec::into_iter(terminal).filter(|line| of_all(line) && line["name"] != "Ann").collect();
-        assert_eq!(guest, terminal);
-        assert!(guest.len() >= 3, "{guest:?}");
-        drop(input_tx);
-    });
+    let cid = Program::client(server.address(), "Cid", &["--json"]);
+    cid.sees("\"state\":\"connected\"");
+    let mut ann = Page::join(&gateway, "Ann");
+    let mut tom = Member::join(server.address(), "Tom");
+    for text in ["\"quoted\" \\ and <b>é🦀\u{202e}\u{1b}[2J", "two\nlines", "end"] {
+        tom.say(text);
+    }
+    ann.hears("end");
+    cid.sees("\"text\":\"end\"");
+    let of_tom = |line: &&str| line.contains("\"Tom\"");
+    let printed = cid.output();
+    let printed: Vec<&str> = printed.lines().filter(of_tom).collect();
+    let numbered = |(line, text): (&Value, &String)| {
+        let number = format!(",\"line\":{}}}", line["line"]);
+        format!("{}}}", text.strip_suffix(&number).unwrap())
+    };
+    let lines: Vec<String> = ann.stream.lines.iter().zip(&ann.stream.texts).map(numbered).collect();
+    let lines: Vec<&str> = lines.iter().map(String::as_str).filter(of_tom).collect();
+    assert_eq!(lines, printed);
+    assert_eq!(lines.len(), 4, "a join and three messages: {lines:?}");
 }
 
 #[test]

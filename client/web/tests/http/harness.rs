@@ -1,18 +1,36 @@
 //! The harness: a gateway, requests, and pages that join and read their streams.
 
-use chat_tests::{process::Program, watchdog::WATCHDOG_TIMEOUT};
+use chat_tests::{process::Program, proxy::Proxy, watchdog::WATCHDOG_TIMEOUT};
 use serde_json::{json, Value};
 use std::{
     fs,
     io::{self, BufRead, BufReader, Read, Write},
     net::{Shutdown, SocketAddr, TcpStream},
+    ops::Deref,
     process::Command,
 };
 
 /// A running gateway. Dropping it kills it.
 pub(crate) struct Gateway {
     pub(crate) program: Program,
+    site: Site,
+}
+
+/// Where pages find a gateway.
+#[derive(Clone, Copy)]
+pub(crate) struct Site {
+    /// The address that browsers show.
     pub(crate) address: SocketAddr,
+    /// Where their connections go: to the gateway, or to a proxy in front of it.
+    pub(crate) way: SocketAddr,
+}
+
+impl Deref for Gateway {
+    type Target = Site;
+
+    fn deref(&self) -> &Site {
+        &self.site
+    }
 }
 
 /// What a request got.
@@ -35,7 +53,7 @@ impl Gateway {
         let program = Program::start("gateway", &mut command(server, arguments));
         let line = program.line_starting_with("  http://127.0.0.1:");
         let address = line.trim().trim_start_matches("http://").trim_end_matches('/').parse().unwrap();
-        Gateway { program, address }
+        Gateway { program, site: Site { address, way: address } }
     }
 
     /// Starts it again on the same port.
@@ -44,7 +62,7 @@ impl Gateway {
         command.args(["--server", &server.to_string(), "--listen", &self.address.to_string()]);
         let program = Program::start("gateway", &mut command);
         program.sees("Serving the room");
-        Gateway { program, address: self.address }
+        Gateway { program, site: self.site }
     }
 
     /// Returns how many connections have a thread.
@@ -53,10 +71,17 @@ impl Gateway {
         let name = |task: io::Result<fs::DirEntry>| fs::read_to_string(task.ok()?.path().join("comm")).ok();
         tasks.filter_map(name).filter(|name| name == "http\n").count()
     }
+}
+
+impl Site {
+    /// The same gateway by another way.
+    pub(crate) fn through(self, proxy: &Proxy) -> Site {
+        Site { way: proxy.address(), ..self }
+    }
 
     /// Connects, and sends nothing.
     pub(crate) fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(self.address).unwrap();
+        let stream = TcpStream::connect(self.way).unwrap();
         stream.set_read_timeout(Some(WATCHDOG_TIMEOUT)).unwrap();
         stream
     }
@@ -113,8 +138,8 @@ pub(crate) struct Page {
 }
 
 impl Page {
-    pub(crate) fn join(gateway: &Gateway, name: &str) -> Page {
-        let mut page = Page::from_reply(gateway, &gateway.post("/join", "", &json!({ "name": name })));
+    pub(crate) fn join(site: &Site, name: &str) -> Page {
+        let mut page = Page::from_reply(site, &site.post("/join", "", &json!({ "name": name })));
         let connected = page.sees("connected", |line| line["state"] == "connected");
         page.place =
             (connected["room"].as_str().unwrap().to_owned(), connected["sequence"].as_u64().unwrap());
@@ -122,8 +147,8 @@ impl Page {
     }
 
     /// The same guest on another page.
-    pub(crate) fn resume(&self, gateway: &Gateway) -> Page {
-        let mut page = Page::from_reply(gateway, &gateway.post("/join", "", &self.session()));
+    pub(crate) fn resume(&self, site: &Site) -> Page {
+        let mut page = Page::from_reply(site, &site.post("/join", "", &self.session()));
         page.place = self.place.clone();
         page
     }
@@ -134,12 +159,12 @@ impl Page {
         json!({ "name": self.name, "session": { "token": self.token, "room": room, "sequence": sequence } })
     }
 
-    fn from_reply(gateway: &Gateway, reply: &Reply) -> Page {
+    fn from_reply(site: &Site, reply: &Reply) -> Page {
         assert_eq!(reply.status, 200, "{reply:?}");
         let body = reply.json();
         let text = |key: &str| body[key].as_str().unwrap().to_owned();
         let secret = text("guest");
-        let stream = Events::open(gateway, &secret, 0);
+        let stream = Events::open(site, &secret, 0);
         Page { secret, token: text("token"), name: text("name"), stream, place: (String::new(), 0) }
     }
 
@@ -162,8 +187,8 @@ impl Page {
         self.sees(text, |line| line["text"] == text && line["event"] != "accepted")
     }
 
-    pub(crate) fn say(&self, gateway: &Gateway, text: &str, id: u64) -> Reply {
-        gateway.post("/say", &self.secret, &json!({ "say": text, "message_id": id }))
+    pub(crate) fn say(&self, site: &Site, text: &str, id: u64) -> Reply {
+        site.post("/say", &self.secret, &json!({ "say": text, "message_id": id }))
     }
 }
 
@@ -171,17 +196,19 @@ impl Page {
 pub(crate) struct Events {
     reader: BufReader<TcpStream>,
     pub(crate) lines: Vec<Value>,
+    /// The same lines as they came, without their ends.
+    pub(crate) texts: Vec<String>,
 }
 
 impl Events {
-    pub(crate) fn open(gateway: &Gateway, secret: &str, after: u64) -> Events {
-        Events::try_open(gateway, secret, after).unwrap_or_else(|status| panic!("no stream: {status}"))
+    pub(crate) fn open(site: &Site, secret: &str, after: u64) -> Events {
+        Events::try_open(site, secret, after).unwrap_or_else(|status| panic!("no stream: {status}"))
     }
 
     /// Opens the stream behind this line.
-    pub(crate) fn try_open(gateway: &Gateway, secret: &str, after: u64) -> Result<Events, u16> {
-        let mut stream = gateway.connect();
-        let fields = format!("Host: {}\r\nChat: 1\r\nGuest: {secret}\r\nAfter: {after}\r\n", gateway.address);
+    pub(crate) fn try_open(site: &Site, secret: &str, after: u64) -> Result<Events, u16> {
+        let mut stream = site.connect();
+        let fields = format!("Host: {}\r\nChat: 1\r\nGuest: {secret}\r\nAfter: {after}\r\n", site.address);
         stream.write_all(format!("GET /events HTTP/1.1\r\n{fields}\r\n").as_bytes()).unwrap();
         let mut reader = BufReader::new(stream);
         let mut head = String::new();
@@ -189,7 +216,7 @@ impl Events {
             assert_ne!(reader.read_line(&mut head).unwrap(), 0, "the connection ended in the head: {head}");
         }
         match Reply::parse(&head).status {
-            200 => Ok(Events { reader, lines: Vec::new() }),
+            200 => Ok(Events { reader, lines: Vec::new(), texts: Vec::new() }),
             status => Err(status),
         }
     }
@@ -211,6 +238,7 @@ impl Events {
                     // Neither a terminal nor a reader of lines finds anything in it but text.
                     assert!(!object.contains(|c: char| c.is_control() || c == '\u{2028}'), "{object:?}");
                     let line: Value = serde_json::from_str(&text).unwrap();
+                    self.texts.push(object.to_owned());
                     self.lines.push(line.clone());
                     return Some(line);
                 }

@@ -2,6 +2,7 @@
 // A test panics to report a failure.
 #![allow(clippy::unwrap_used)]
 
+mod addresses;
 mod attempts;
 mod guests;
 mod harness;
