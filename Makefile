@@ -127,6 +127,7 @@ release-test: ## test what is packed, installed and started by make: builds the 
 
 nightly: check ## the gate, and all that takes too long for each change: about an hour
 	$(call step,tests as somebody types them,$(CARGO) test)
+	$(call step,guests in real browsers,$(GATEWAY_TEST) --test browser -- --test-threads 3)
 	$(call step,packing$(comma) installing and the course,$(MAKE) release-test)
 	$(call step,the experiments,$(MAKE) lesson)
 	$(call step,what faults cost,$(MAKE) faults)

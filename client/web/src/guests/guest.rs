@@ -147,10 +147,12 @@ impl Guest {
         Guest { token, address, shared, state: Mutex::new(state), changed: Condvar::new() }
     }
 
-    /// Begins a run, whose session goes on from this place or is new. Returns the number of the run.
+    /// Begins a run, whose session goes on from this place or is new. Returns the number of the run. A
+    /// session that goes on has the name that its page knows: the server does not say it again.
     pub(super) fn begin_run(
         &self,
         place: Option<Place>,
+        name: &str,
         input_tx: Sender<Input>,
         stop_tx: Sender<Stop>,
     ) -> u64 {
@@ -168,6 +170,7 @@ impl Guest {
         (state.joining, state.lines) = (Joining::Underway, PageLines::after(place));
         state.page.read = 0;
         (state.waiting, state.room.refusal) = (0, None);
+        name.clone_into(&mut state.room.name);
         number
     }
 

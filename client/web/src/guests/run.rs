@@ -28,7 +28,8 @@ pub(crate) fn start_run(
 ) -> io::Result<()> {
     let ((input_tx, input_rx), (stop_tx, stop_rx)) = (bounded(MAX_WAITING), bounded(STOP_CAPACITY));
     options.member.session = Some((guest.token, place));
-    let number = guest.begin_run(place, input_tx, stop_tx);
+    let name = options.member.name.as_deref().unwrap_or_default();
+    let number = guest.begin_run(place, name, input_tx, stop_tx);
     let (in_thread, list) = (Arc::clone(guest), Arc::clone(guests));
     let run = move || {
         let _held_to_the_end = task;
